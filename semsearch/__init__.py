@@ -1,0 +1,29 @@
+"""semsearch indexes local document folders and searches them by word and by meaning, offline.
+
+    import semsearch
+    semsearch.index(["notes"], index="notes/.semsearch")
+    with semsearch.open_index("notes/.semsearch") as searcher:
+        for hit in searcher.search("how do I renew the permit").hits:
+            print(hit.path, hit.line_start, hit.score)
+
+Names are loaded when they are first used, so `import semsearch` costs nothing.
+"""
+
+__version__ = "0.1.0"
+__all__ = ["Hit", "SemsearchError", "__version__", "index", "open_index"]
+
+_PUBLIC = {
+    "Hit": ("semsearch.retrieval.hit", "Hit"),
+    "SemsearchError": ("semsearch.errors", "SemsearchError"),
+    "index": ("semsearch.indexing", "index_folders"),
+    "open_index": ("semsearch.retrieval.searcher", "Searcher"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'semsearch' has no attribute {name!r}")
+    import importlib
+
+    module, attribute = _PUBLIC[name]
+    return getattr(importlib.import_module(module), attribute)

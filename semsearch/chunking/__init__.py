@@ -1,0 +1,1 @@
+"""Document -> Chunks, and the tokenizers that measure them."""

@@ -1,0 +1,220 @@
+"""Document -> Chunks: windows that fit the embedder, cut where the text itself pauses.
+
+Each section is tokenised once and cut by token positions. Splitters that measure candidate after candidate
+take several times as long (`tests/peers/chunking_speed.py`), and the keyword leg waits for the chunks.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from semsearch.chunking.tokenizers import Spans, Tokenizer
+from semsearch.sources.document import Document, Section
+
+VERSION = "1"
+
+# A section this short says little alone: it is joined to the next one where both fit one window.
+_SMALL_SECTION_TOKENS = 64
+_HEADING_CHARACTERS = 120
+_HEADING_TOKENS = 32  # what such a heading path takes, about
+_PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
+_LINE = re.compile(r"\n")
+_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])[」』”’)]*")
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One passage of a document, as it is indexed, encoded and shown.
+
+    `text` is verbatim from the document; `heading` its heading path; `page` and the 1-based inclusive lines
+    are None where the format has none; `tokens` is its size with its
+    headings, in the tokenizer that cut it.
+    """
+
+    text: str
+    heading: tuple[str, ...]
+    page: int | None
+    line_start: int | None
+    line_end: int | None
+    tokens: int
+
+    def encoded(self) -> str:
+        """What the embedder and the analyzer see: the headings the text does not show itself, then the text."""
+        return prefix_of(self.heading, self.text) + self.text
+
+    def hash(self) -> bytes:
+        """16 bytes that are equal exactly when `encoded()` is: the key of vector reuse."""
+        return blake2b(self.encoded().encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@dataclass(frozen=True)
+class ChunkRules:
+    """`size`: most tokens of a chunk in `tokenizer`; `overlap`: tokens repeated where a section is cut.
+
+    `window`: most tokens the embedder takes, counted by `embedder`, the embedder's own tokenizer; no chunk
+    exceeds it whatever `tokenizer` says, for what lies beyond it would be encoded by nobody.
+    """
+
+    size: int
+    overlap: int
+    tokenizer: Tokenizer
+    window: int
+    embedder: Tokenizer
+
+
+def prefix_of(heading: tuple[str, ...], text: str) -> str:
+    missing = [name for name in heading if name not in text[:_HEADING_CHARACTERS]]
+    return " > ".join(missing)[:_HEADING_CHARACTERS] + "\n" if missing else ""
+
+
+def split(document: Document, rules: ChunkRules) -> list[Chunk]:
+    """The chunks of `document` in order; together they hold every non-blank character of it."""
+    spans = rules.tokenizer.spans(document.text)
+    chunks = []
+    for sections in _join_small(document, spans, rules):
+        heading = _common_heading(sections)
+        # The headings take part of the window.
+        room = len(rules.tokenizer.spans(" > ".join(heading)[:_HEADING_CHARACTERS])) + 1 if heading else 0
+        capacity = max(rules.size // 2, rules.size - room)
+        overlap = min(rules.overlap, capacity // 4)
+        for start, end in _cut(document.text, sections[0].start, sections[-1].end, spans, capacity, overlap):
+            for piece in _fit(document.text, start, end, heading, rules):
+                chunk = _chunk(document, *piece, heading, sections[0].page, spans, room)
+                if chunk:
+                    chunks.append(chunk)
+    return chunks
+
+
+def _join_small(document: Document, spans: Spans, rules: ChunkRules) -> Iterator[list[Section]]:
+    """Runs of neighbouring sections to be cut as one: small ones join while they fit one window."""
+    run: list[Section] = []
+    run_tokens = 0
+    for section in document.sections:
+        tokens = int(np.subtract(*np.searchsorted(spans[:, 0], (section.end, section.start))))
+        joins = (
+            run
+            and min(run_tokens, tokens) < _SMALL_SECTION_TOKENS
+            and run_tokens + tokens <= rules.size - _HEADING_TOKENS
+            and run[-1].page == section.page
+        )
+        if run and not joins:
+            yield run
+            run, run_tokens = [], 0
+        run.append(section)
+        run_tokens += tokens
+    if run:
+        yield run
+
+
+def _common_heading(sections: list[Section]) -> tuple[str, ...]:
+    """The heading path all of `sections` share; the first one's own where they share none."""
+    common = sections[0].heading
+    for section in sections[1:]:
+        shared = 0
+        for ours, theirs in zip(common, section.heading, strict=False):
+            if ours != theirs:
+                break
+            shared += 1
+        common = common[:shared]
+    return common or sections[0].heading
+
+
+def _cut(
+    text: str, start: int, end: int, spans: Spans, capacity: int, overlap: int
+) -> Iterator[tuple[int, int]]:
+    """Character spans of at most `capacity` tokens that cover text[start:end], cut at the best pauses.
+
+    `spans` are the tokens of `text` (or of a stretch that holds start to end), in characters of `text`.
+    """
+    spans = spans[slice(*np.searchsorted(spans[:, 0], (start, end)))]
+    if len(spans) <= capacity:
+        yield start, end
+        return
+    strength = _pauses(text[start:end], spans[:, 0] - start)
+    first = 0
+    while first < len(spans):
+        left = len(spans) - first
+        if left <= capacity:
+            past = len(spans)
+        else:
+            # Equal parts rather than full windows and a stub.
+            aim = first + -(-left // -(-left // capacity))
+            low, high = first + max(1, capacity // 2), first + capacity
+            at = np.arange(low, high + 1)
+            # A pause one step stronger is worth moving the cut by a quarter of the window.
+            past = int(at[np.argmax(strength[at] - 4 * np.abs(at - aim) / capacity)])
+        yield int(spans[first, 0]) if first else start, int(spans[past, 0]) if past < len(spans) else end
+        if past >= len(spans):
+            return
+        first = _overlap_start(strength, first, past, overlap)
+
+
+def _overlap_start(strength: np.ndarray, first: int, past: int, overlap: int) -> int:
+    """Where the next window starts: at a sentence at most `overlap` tokens back, else at the cut itself."""
+    for back in range(max(first + 1, past - overlap), past):
+        if strength[back] >= 3:
+            return back
+    return past
+
+
+def _pauses(body: str, starts: np.ndarray) -> np.ndarray:
+    """(n + 1,) float: how good a cut before each token is. 4 paragraph, 3 sentence or line, 1 word, -8 inside."""
+    strength = np.full(len(starts) + 1, -8.0)
+    for pattern, value in ((_SPACE, 1.0), (_SENTENCE, 3.0), (_LINE, 3.0), (_PARAGRAPH, 4.0)):
+        ends = np.array([match.end() for match in pattern.finditer(body)], np.int64)
+        strength[np.searchsorted(starts, ends)] = value
+    # Tokens that share a start are parts of one character, which must not be cut.
+    strength[np.flatnonzero(starts[1:] == starts[:-1]) + 1] = -1e9
+    return strength
+
+
+def _fit(
+    text: str, start: int, end: int, heading: tuple[str, ...], rules: ChunkRules
+) -> Iterator[tuple[int, int]]:
+    """text[start:end] again, in parts where it would not fit the embedder's window."""
+    piece = text[start:end].strip()
+    if len(piece) < rules.window:  # a token is at least one character, but for the rare byte-level ones
+        yield start, end
+        return
+    prefix = prefix_of(heading, piece)
+    if rules.embedder is rules.tokenizer:
+        size = 0  # counted by _cut already
+    else:
+        size = len(rules.embedder.spans(prefix + piece))
+    if size <= rules.window:
+        yield start, end
+        return
+    spans = rules.embedder.spans(text[start:end]) + start
+    capacity = max(8, rules.window - (size - len(spans)))
+    yield from _cut(text, start, end, spans, capacity, 0)
+
+
+def _chunk(
+    document: Document,
+    start: int,
+    end: int,
+    heading: tuple[str, ...],
+    page: int | None,
+    spans: Spans,
+    heading_tokens: int,
+) -> Chunk | None:
+    raw = document.text[start:end]
+    kept = raw.strip()
+    if not kept:
+        return None
+    start += len(raw) - len(raw.lstrip())
+    line_start = line_end = None
+    if document.line_starts:
+        line_start = _line_at(document.line_starts, start)
+        line_end = _line_at(document.line_starts, start + len(kept) - 1)
+    tokens = int(np.subtract(*np.searchsorted(spans[:, 0], (start + len(kept), start))))
+    return Chunk(kept, heading, page, line_start, line_end, tokens + heading_tokens)
+
+
+def _line_at(line_starts: tuple[tuple[int, int], ...], offset: int) -> int:
+    return line_starts[bisect_right(line_starts, (offset, 1 << 62)) - 1][1]

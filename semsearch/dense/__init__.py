@@ -1,0 +1,1 @@
+"""Vectors -> FAISS indexes, opened by mapping and scanned under a bitmap."""

@@ -1,0 +1,70 @@
+"""Runs a prepared ONNX model with ONNX Runtime: the default, for passages and queries.
+
+One text a run, one thread a run, as many runs at once as there are cores. Measured on two cores with 218-token texts:
+60-68 texts/s, against 41-56 for batches of 8 on all threads, as nothing is padded; and a vector depends on its own text
+alone, for int8 activations are scaled over a whole batch.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from semsearch.chunking.tokenizers import SubwordTokenizer
+from semsearch.embedding.embedder import ModelInfo, Vectors, unit_rows
+from semsearch.errors import ModelError
+
+
+class OnnxEmbedder:
+    """An Embedder over `model.ort` and `tokenizer.json` in `folder`."""
+
+    def __init__(self, info: ModelInfo, folder: str) -> None:
+        import onnxruntime
+
+        self.info = info
+        self.tokenizer = SubwordTokenizer(info.name, os.path.join(folder, "tokenizer.json"))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(
+                os.path.join(folder, "model.ort"), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exception classes are not public
+            raise ModelError(
+                f"the prepared model in {folder} cannot be loaded: {str(error).splitlines()[0]}",
+                f"remove it and run again: rm -r {folder}",
+            ) from None
+        self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
+        """(n, dim) float32 unit rows of passages."""
+        vectors = np.empty((len(texts), self.info.dim), np.float32)
+
+        def run(number: int) -> None:
+            vectors[number] = self._one(self.info.passage_prefix + texts[number])
+
+        with ThreadPoolExecutor(self._workers) as pool:
+            pending = [pool.submit(run, number) for number in range(len(texts))]
+            try:
+                for finished in pending:
+                    finished.result()
+                    if done:
+                        done(1)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return unit_rows(vectors)
+
+    def encode_query(self, text: str) -> Vectors:
+        """(dim,) float32, unit length."""
+        vector: Vectors = unit_rows(self._one(self.info.query_prefix + text))
+        return vector
+
+    def _one(self, text: str) -> Vectors:
+        ids = self.tokenizer.ids(text, self.info.window)[None]
+        hidden = self._session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
+        vector: Vectors = hidden[0] if self.info.pooling == "cls" else hidden.mean(0)
+        return vector

@@ -1,0 +1,1 @@
+"""Text -> terms (`analyzer`, `language`) -> postings (`postings`) -> BM25 scores (`bm25`)."""

@@ -1,0 +1,76 @@
+"""Which language a text is in, as an ISO 639-1 code; the stemmer and the function words of each."""
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+# Snowball algorithms by ISO 639-1 code. A language without one is indexed by its word forms.
+STEMMERS = {
+    "ar": "arabic", "hy": "armenian", "eu": "basque", "ca": "catalan", "da": "danish", "nl": "dutch",
+    "en": "english", "fi": "finnish", "fr": "french", "de": "german", "el": "greek", "hi": "hindi",
+    "hu": "hungarian", "id": "indonesian", "ga": "irish", "it": "italian", "lt": "lithuanian", "ne": "nepali",
+    "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian",
+    "sr": "serbian", "es": "spanish", "sv": "swedish", "ta": "tamil", "tr": "turkish",
+}  # fmt: skip
+_OTHERS = ("zh", "ja", "ko", "th", "pl", "cs", "sk", "uk", "bg", "he", "fa", "vi", "hr", "sl", "et", "lv")
+_SAMPLE_CHARACTERS = 2000
+_LETTERS = re.compile(r"[^\W\d_]")
+
+
+def detect(text: str) -> str:
+    """The language of `text` by its first 2,000 characters; "" when it holds no letters."""
+    sample = text[:_SAMPLE_CHARACTERS]
+    if not _LETTERS.search(sample):
+        return ""
+    return str(_classifier()(sample)[0])
+
+
+@cache
+def _classifier() -> Callable[[str], tuple[str, float]]:
+    import py3langid
+
+    # Restricted to languages the analyzer treats apart: short technical English is else called Pidgin or Latin.
+    py3langid.set_languages([*STEMMERS, *_OTHERS])
+    classify: Callable[[str], tuple[str, float]] = py3langid.classify
+    return classify
+
+
+# Closed-class words: articles, pronouns, prepositions, conjunctions, auxiliaries, question words. Left out of
+# queries only, never of the index; idf weighs down what is missing here. Ready-made lists were tried: one with
+# 1,333 English words loses 0.010 nDCG@10 on XQuAD-en, for it drops words that carry meaning.
+FUNCTION_WORDS: dict[str, frozenset[str]] = {
+    code: frozenset(words.split())
+    for code, words in {
+        "en": "a about after all also an and any are as at be because been before being between both but by can "
+        "could did do does doing during each for from had has have having he her here hers him his how i if in into "
+        "is it its itself just me more most my no nor not of on once only or other our ours out over own she should "
+        "so some such than that the their theirs them then there these they this those through to too under until up "
+        "very was we were what when where which while who whom whose why will with would you your yours s t don",
+        "de": "aber als also am an auch auf aus bei bin bis da damit dann das dass dein dem den der des die dies "
+        "diese diesem diesen dieser dieses doch dort du durch ein eine einem einen einer eines er es euer für hat "
+        "hatte hatten habe haben hier hinter ich ihm ihn ihr ihre im in ins ist kann kein keine können man mein mich "
+        "mir mit muss nach nicht noch nun nur ob oder ohne sehr sein seine sich sie sind so sollte sondern um und uns "
+        "unser unter vom von vor wann war waren warum was weil welche welchem welchen welcher welches wenn wer werden "
+        "wie wird wo wurde wurden zu zum zur zwischen über",
+        "fr": "à au aux avec ce ces cet cette comme dans de des dont du elle elles en entre est et été être eu il ils "
+        "je la le les leur leurs lui mais me mes moi mon même ne nos notre nous on ont ou où par pas pour qu quand que "
+        "quel quelle quelles quels qui quoi sa sans se ses si son sont sur ta te tes toi ton tu un une vos votre vous y "
+        "a d l s n c j m t comment combien pourquoi plus sous était étaient",
+        "es": "a al algo como con cual cuál cuales cuando cuándo cuanto cuánto de del desde donde dónde e el él ella "
+        "ellas ellos en entre era eran es esa ese eso esta está están estas este esto estos fue fueron ha han hasta hay "
+        "la las le les lo los más me mi mis muy no nos o para pero por porque que qué quien quién se ser si sin sobre "
+        "son su sus también te tiene tu un una uno unos unas y ya yo cómo",
+        "it": "a ad ai al alla alle allo anche che chi ci come con cosa cui da dal dalla dalle degli dei del della delle "
+        "di dove e è ed era erano fra gli ha hanno i il in io la le lei lo loro lui ma mi nei nel nella nelle no noi non "
+        "o per perché più quale quali quando quanto questa questo se si sono su sua sue sul sulla suo tra un una uno voi",
+        "pt": "a à ao aos as às com como da das de do dos e é ela elas ele eles em entre era eram essa esse esta está "
+        "este eu foi foram há isso já lhe mais mas me na não nas nem no nos o onde os ou para pela pelas pelo pelos por "
+        "porque qual quais quando que quê quem são se sem ser seu seus sua suas também tem um uma você",
+        "nl": "aan al als bij dan dat de der deze die dit door dus een en er had heb hebben heeft het hij hoe hun ik in "
+        "is je kan maar me meer met mij mijn na naar niet nog nu of om omdat onder ons ook op over te tegen toen tot uit "
+        "van veel voor waar waarom wanneer want waren was wat we welke werd wie wij worden wordt zal ze zich zij zijn zo",
+        "sv": "all alla att av blev bli blir da de dem den denna deras dess det detta dig din du där efter ej eller en "
+        "er ett från för ha hade han har henne hon honom hos hur här i icke in inte jag kan man med men mig min mot när "
+        "nu och om på sedan sig sin som till under upp ut vad var varför vem vi vid vilka vilken vilket är än över",
+    }.items()
+}

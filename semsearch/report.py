@@ -1,0 +1,58 @@
+"""What a run of `index` did: the numbers of its JSON object and of its summary line. Light, like `sources.walk`."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SCHEMA = "semsearch.index/1"
+
+
+class IndexReport:
+    """Counts of one run; `skipped` and `failed` list (path, reason) of every file that is not in the index."""
+
+    def __init__(self, index: str) -> None:
+        self.index = index
+        self.files = dict.fromkeys(("added", "changed", "renamed", "removed", "unchanged"), 0)
+        self.chunks = dict.fromkeys(("total", "added", "removed", "encoded", "reused", "pending"), 0)
+        self.seconds = dict.fromkeys(("total", "read", "encode"), 0.0)
+        self.skipped: list[tuple[str, str]] = []
+        self.failed: list[tuple[str, str]] = []
+        # Indexed files after the run.
+        self.indexed = 0
+
+    def as_dict(self) -> "dict[str, Any]":
+        return {
+            "schema": SCHEMA,
+            "index": self.index,
+            "files": {**self.files, "skipped": len(self.skipped), "failed": len(self.failed)},
+            "chunks": self.chunks,
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
+        }
+
+    def summary(self) -> str:
+        """One line for people: `478 files, 3,334 chunks: 478 added, 3,334 encoded (52.1 s)`."""
+        happened = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
+        if self.chunks["encoded"]:
+            happened.append(f"{self.chunks['encoded']:,} chunks encoded")
+        line = f"{self.indexed:,} files, {self.chunks['total']:,} chunks: " + (", ".join(happened) or "up to date")
+        if self.chunks["pending"]:
+            line += f"; {self.chunks['pending']:,} chunks not encoded"
+        missing = [
+            f"{len(listed):,} {name}"
+            for name, listed in (("skipped", self.skipped), ("failed", self.failed))
+            if listed
+        ]
+        if missing:
+            line += "; " + ", ".join(missing)
+        return f"{line} ({self.seconds['total']:.1f} s)"
+
+
+def display_path(label: str, path: bytes, several_roots: bool) -> str:
+    """A file's path as it is shown and filtered: relative to its root, under the root's label when there are several.
+
+    Bytes that are not UTF-8 are shown as backslash escapes.
+    """
+    shown = path.decode("utf-8", "backslashreplace")
+    return f"{label}/{shown}" if several_roots else shown

@@ -1,0 +1,1 @@
+"""Query -> Hits: filters, candidates of both legs, fusion, snippets."""

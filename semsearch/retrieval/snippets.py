@@ -1,0 +1,61 @@
+"""The part of a passage that is shown: the window with most words of the query, and where those words stand."""
+
+import re
+from collections.abc import Iterable
+
+from semsearch.lexical.analyzer import analyze_query, words_of
+
+SNIPPET_CHARACTERS = 240
+_SPACE = re.compile(r"\s+")
+
+
+def query_keys(query: str, languages: frozenset[str]) -> frozenset[str]:
+    """The term keys that stand for `query`: what `matches` looks for."""
+    return frozenset(key for group in analyze_query(query, languages) for key in group)
+
+
+def snippet(text: str, query: str, languages: frozenset[str]) -> str:
+    """At most 240 characters of `text` on one line, around the place where most distinct query words stand."""
+    flat = _SPACE.sub(" ", text).strip()
+    if len(flat) <= SNIPPET_CHARACTERS:
+        return flat
+    spans = list(matches(flat, query_keys(query, languages), languages))
+    begin = 0
+    if spans:
+        best = -1
+        for start, _, _ in spans:
+            low = max(0, start - 60)
+            inside = {key for at, end, key in spans if at >= low and end <= low + SNIPPET_CHARACTERS}
+            if len(inside) > best:
+                best, begin = len(inside), low
+    begin = min(begin, len(flat) - SNIPPET_CHARACTERS)
+    if begin > 0:
+        space = flat.find(" ", begin, begin + 30)
+        begin = space + 1 if space >= 0 else begin
+    cut = flat[begin : begin + SNIPPET_CHARACTERS - 2]
+    if begin + len(cut) < len(flat):
+        space = cut.rfind(" ", len(cut) - 30)
+        cut = (cut[:space] if space > 0 else cut) + "…"
+    return ("…" if begin else "") + cut
+
+
+def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Iterable[tuple[int, int, str]]:
+    """(start, end, key) of each word of `text` that a query with term keys `keys` matches; CJK by its bigrams."""
+    position = 0
+    for word in dict.fromkeys(words_of(text)):
+        found = query_keys(word, languages) & keys if word else frozenset()
+        if not found:
+            continue
+        position = text.find(word)
+        while position >= 0:
+            end = position + len(word)
+            if _whole(text, position, end):
+                yield position, end, min(found)
+            position = text.find(word, end)
+
+
+def _whole(text: str, start: int, end: int) -> bool:
+    """Whether text[start:end] is not part of a longer word; scripts without spaces have no such edge."""
+    if ord(text[start]) >= 0x0E00:
+        return True
+    return not (start and text[start - 1].isalnum()) and not (end < len(text) and text[end].isalnum())

@@ -1,0 +1,30 @@
+"""Source code: the file as it is, cut where a top-level definition starts."""
+
+import re
+
+from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.readers.text import decode
+
+# A line without indentation that names what it defines, in the languages of the registry. A miss costs
+# nothing but a heading: the text is indexed all the same.
+_DEFINITION = re.compile(
+    r"^(?:(?:export|default|public|private|protected|static|final|abstract|async|pub(?:\([^)]*\))?|unsafe)\s+)*"
+    r"(?:def|class|func|function|fn|interface|struct|enum|trait|impl|module|object|namespace"
+    r"|create\s+(?:or\s+replace\s+)?(?:table|view|function|procedure|index))\s+"
+    r"(?:if\s+not\s+exists\s+)?(?:\([^)]*\)\s*)?([A-Za-z_$][\w$.:]*)",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def read(data: bytes, type_name: str) -> Document:
+    text, metadata = decode(data)
+    cuts = [(match.start(), (match.group(1),)) for match in _DEFINITION.finditer(text)]
+    begin: int = 0
+    heading: tuple[str, ...] = ()
+    sections = []
+    for start, name in cuts:
+        if start > begin:
+            sections.append(Section(begin, start, heading))
+        begin, heading = start, name
+    sections.append(Section(begin, len(text), heading))
+    return Document(text, type_name, tuple(sections), line_starts_of(text), metadata=metadata)

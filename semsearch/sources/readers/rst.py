@@ -1,0 +1,57 @@
+"""reStructuredText: sections by their underlines.
+
+docutils is not used: it gives no reliable line for a section, stops at directives it does not know, and
+can be told by a document to include other files.
+"""
+
+import re
+
+from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.readers.text import decode
+
+_ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*\Z")
+
+
+def read(data: bytes, type_name: str) -> Document:
+    text, metadata = decode(data)
+    lines = text.split("\n")
+    starts = line_starts_of(text)
+    styles: list[str] = []
+    path: list[str] = []
+    sections = []
+    begin, heading, title = 0, (), ""
+    for number, name, style in _titles(lines):
+        start = starts[number][0]
+        if start > begin:
+            sections.append(Section(begin, start, heading))
+        begin = start
+        if style not in styles:
+            styles.append(style)
+        path = [*path[: styles.index(style)], name]
+        heading = tuple(path)
+        title = title or name
+    sections.append(Section(begin, len(text), heading))
+    return Document(text, type_name, tuple(sections), starts, title, metadata)
+
+
+def _titles(lines: list[str]) -> list[tuple[int, str, str]]:
+    """(first line from 0, name, adornment style) of each section title.
+
+    A title stands under nothing but a blank line or its overline, and its underline is as long as it is
+    (reStructuredText specification, "Sections"). The style is the character, doubled with an overline.
+    """
+    found = []
+    for number in range(1, len(lines)):
+        under = _ADORNMENT.match(lines[number])
+        name = lines[number - 1].strip()
+        if not under or not name or _ADORNMENT.match(lines[number - 1]):
+            continue
+        if len(lines[number].rstrip()) < len(name):
+            continue
+        above = lines[number - 2] if number >= 2 else ""
+        over = _ADORNMENT.match(above)
+        if over and over.group(1) == under.group(1):
+            found.append((number - 2, name, under.group(1) * 2))
+        elif not above.strip() and not lines[number - 1][0].isspace():
+            found.append((number - 1, name, under.group(1)))
+    return found

@@ -1,0 +1,249 @@
+"""`catalog.db`: what the index holds, in SQLite. A change of the index is one transaction here, and nothing else is.
+
+Imports only the standard library: the run of `index` that finds nothing changed reads the catalog and stops.
+Row and bitmap conventions: a chunk id is given once and never again; the chunks of a file are contiguous ids;
+`dead` of a segment is a bitmap of its rows, least significant bit first (as FAISS reads it), NULL when all are alive.
+"""
+
+import json
+import os
+import sqlite3
+
+from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.settings import CATALOG_FILE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+SCHEMA_VERSION = 1
+_APPLICATION_ID = 0x73656D73  # "sems"
+_KEPT_RUNS = 100
+
+_SCHEMA = """
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE roots (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, label TEXT NOT NULL);
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY,
+    root_id INTEGER NOT NULL REFERENCES roots(id),
+    path BLOB NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('indexed', 'skipped', 'failed')),
+    reason TEXT NOT NULL DEFAULT '',
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    scanned_ns INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    hash BLOB,
+    type TEXT NOT NULL DEFAULT '',
+    title TEXT NOT NULL DEFAULT '',
+    language TEXT NOT NULL DEFAULT '',
+    metadata TEXT NOT NULL DEFAULT '{}',
+    first_chunk INTEGER NOT NULL DEFAULT 0,
+    chunk_count INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (root_id, path)
+);
+CREATE INDEX files_status ON files (status, chunk_count);
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY,
+    file_id INTEGER,
+    hash BLOB NOT NULL,
+    text TEXT NOT NULL,
+    heading TEXT NOT NULL,
+    page INTEGER,
+    line_start INTEGER,
+    line_end INTEGER,
+    tokens INTEGER NOT NULL
+);
+CREATE INDEX chunks_hash ON chunks (hash);
+CREATE INDEX chunks_dead ON chunks (id) WHERE file_id IS NULL;
+CREATE TABLE segments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('lex', 'vec')),
+    name TEXT NOT NULL UNIQUE,
+    first_id INTEGER NOT NULL,
+    last_id INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    dead BLOB,
+    dead_count INTEGER NOT NULL DEFAULT 0,
+    files TEXT NOT NULL
+);
+CREATE TABLE runs (id INTEGER PRIMARY KEY, started REAL NOT NULL, seconds REAL NOT NULL, report TEXT NOT NULL);
+"""
+
+
+class Catalog:
+    """One connection to a catalog; `create` and `open_for_writing` for the writer, `open_for_reading` for readers."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self.connection = connection
+        self.path = path
+        connection.row_factory = sqlite3.Row
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise _damaged(path, error) from None
+        if version == SCHEMA_VERSION:
+            return
+        connection.close()
+        folder = os.path.dirname(path)
+        if version > SCHEMA_VERSION:
+            raise SemsearchError(
+                f"{folder} was written by a newer semsearch (format {version}, this one reads {SCHEMA_VERSION})",
+                "upgrade with: pip install --upgrade semsearch",
+                code="newer_index",
+            )
+        raise IndexDamagedError(f"{path} is not a semsearch catalog", f"remove {folder} and index again")
+
+    @staticmethod
+    def create(folder: str) -> "Catalog":
+        """Makes the catalog of a new index in `folder`, under another name first, so that none is ever half made."""
+        final = os.path.join(folder, CATALOG_FILE)
+        working = final + ".new"
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            if os.path.exists(working + suffix):
+                os.unlink(working + suffix)
+        connection = sqlite3.connect(working, isolation_level=None)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.executescript("PRAGMA journal_mode = WAL; BEGIN; " + _SCHEMA + "COMMIT;")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.close()  # the last connection folds the log into the file
+        os.rename(working, final)
+        return Catalog.open_for_writing(folder)
+
+    @staticmethod
+    def open_for_writing(folder: str) -> "Catalog":
+        path = os.path.join(folder, CATALOG_FILE)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+        catalog = Catalog(connection, path)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise _damaged(path, error) from None
+        return catalog
+
+    @staticmethod
+    def open_for_reading(folder: str) -> "tuple[Catalog, tuple[int, ...] | None]":
+        """A catalog that is only read and creates no file, and the stamp to check afterwards with `unchanged`.
+
+        Without a write-ahead log nobody is writing: the file is opened as immutable, which takes no lock and leaves
+        nothing behind. The stamp then tells whether a writer came in between. With a log, SQLite reads one snapshot
+        of it (stamp None), unless the folder is read-only: then the state before the log is read.
+        """
+        path = os.path.join(folder, CATALOG_FILE)
+        stamp = _stamp(path)
+        writing = stamp[0] > 0 and os.access(folder, os.W_OK)
+        from urllib.parse import quote
+
+        uri = f"file:{quote(path)}?mode=ro" + ("" if writing else "&immutable=1")
+        try:
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=60)
+            catalog = Catalog(connection, path)
+            connection.execute("BEGIN")
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, error) from None
+        return catalog, None if writing else stamp
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def unchanged(self, stamp: "tuple[int, ...] | None") -> bool:
+        """Whether what was read through an immutable connection can be trusted."""
+        return stamp is None or _stamp(self.path) == stamp
+
+    # -- settings ------------------------------------------------------------------------------------------------
+
+    def setting(self, key: str, default: "Any" = None) -> "Any":
+        row = self.connection.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
+        return default if row is None else json.loads(row[0])
+
+    def set_setting(self, key: str, value: object) -> None:
+        self.connection.execute(
+            "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (key, json.dumps(value, ensure_ascii=False)),
+        )
+
+    # -- roots ---------------------------------------------------------------------------------------------------
+
+    def roots(self) -> "list[tuple[int, str, str]]":
+        """(id, absolute path, label) of each indexed folder. A root above or beside the index is kept relative to it."""
+        folder = os.path.dirname(self.path)
+        return [
+            (row["id"], os.path.normpath(os.path.join(folder, os.fsdecode(row["path"]))), row["label"])
+            for row in self.connection.execute("SELECT * FROM roots ORDER BY id")
+        ]
+
+    def add_root(self, path: str) -> int:
+        folder = os.path.dirname(self.path)
+        inside = folder.startswith(path.rstrip("/") + "/")
+        stored = os.path.relpath(path, folder) if inside else path
+        labels = {row[0] for row in self.connection.execute("SELECT label FROM roots")}
+        name = os.fsencode(os.path.basename(path.rstrip("/")) or "root").decode("utf-8", "replace")
+        label, number = name, 2
+        while label in labels:
+            label, number = f"{name}-{number}", number + 1
+        cursor = self.connection.execute(
+            "INSERT INTO roots (path, label) VALUES (?, ?)", (os.fsencode(stored), label)
+        )
+        return int(cursor.lastrowid or 0)
+
+    # -- counts --------------------------------------------------------------------------------------------------
+
+    def counts(self) -> "dict[str, int]":
+        """Files by status, `chunks` alive, and `pending`: those not yet gone through by the dense leg."""
+        counts = {"indexed": 0, "skipped": 0, "failed": 0, "chunks": 0}
+        for row in self.connection.execute(
+            "SELECT status, COUNT(*) AS files, SUM(chunk_count) AS chunks FROM files GROUP BY status"
+        ):
+            counts[row["status"]] = row["files"]
+            counts["chunks"] += row["chunks"]
+        counts["pending"] = self.connection.execute(
+            "SELECT COUNT(*) FROM chunks WHERE id > ? AND file_id IS NOT NULL", (self.setting("embedded_to", 0),)
+        ).fetchone()[0]
+        return counts
+
+    def segments(self, kind: str) -> "list[sqlite3.Row]":
+        """The rows of the segments of `kind` ('lex' or 'vec') in id order."""
+        return self.connection.execute(
+            "SELECT * FROM segments WHERE kind = ? ORDER BY first_id", (kind,)
+        ).fetchall()
+
+    def files(self, root_id: int) -> "Iterator[sqlite3.Row]":
+        return iter(self.connection.execute("SELECT * FROM files WHERE root_id = ?", (root_id,)))
+
+    def last_run(self) -> "sqlite3.Row | None":
+        row: sqlite3.Row | None = self.connection.execute("SELECT * FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+        return row
+
+    def add_run(self, started: float, seconds: float, report: "dict[str, Any]") -> None:
+        self.connection.execute(
+            "INSERT INTO runs (started, seconds, report) VALUES (?, ?, ?)",
+            (started, seconds, json.dumps(report, ensure_ascii=False)),
+        )
+        self.connection.execute(
+            "DELETE FROM runs WHERE id <= (SELECT MAX(id) FROM runs) - ?", (_KEPT_RUNS,)
+        )
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """Size of the write-ahead log, and identity, size and time of the catalog: equal stamps, equal content."""
+    try:
+        log = os.stat(path + "-wal").st_size
+    except FileNotFoundError:
+        log = 0
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return (log,)
+    return (log, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+def _damaged(path: str, error: sqlite3.Error) -> IndexDamagedError:
+    return IndexDamagedError(
+        f"{path}: {error}", f"remove {os.path.dirname(path)} and index again"
+    )

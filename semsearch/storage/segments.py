@@ -1,0 +1,186 @@
+"""Segment folders: written under another name, flushed, renamed; opened by mapping.
+
+    lex-000001/bm25.pkl  bm25.bin     two pickles (sizes; arrays by name) and the arrays' bytes, mapped
+    vec-000002/index.faiss  ids.bin   vectors and their chunk ids, mapped
+
+A segment is immutable. It keeps the chunk ids of its rows, so that a merge may drop dead rows without renumbering.
+"""
+
+import io
+import mmap
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.dense.flat import FlatSegment, serialize
+from semsearch.embedding.embedder import Vectors
+from semsearch.errors import IndexDamagedError
+from semsearch.lexical.postings import Postings
+
+SEGMENTS_FOLDER = "segments"
+_ALIGNMENT = 64
+_DTYPES = {
+    "ids": "<i8", "lengths": "<i4", "term_bytes": "|u1", "term_offsets": "<i8", "indptr": "<i8", "rows": "<i4",
+    "tfs": "<u2",
+}  # fmt: skip
+
+# File name -> (size, blake2b-128 of the content in hex).
+FileList = dict[str, tuple[int, str]]
+
+
+def write_lexical(index: str, name: str, postings: Postings) -> FileList:
+    """Writes `postings` as segment `name` of the index folder `index`."""
+    buffers: list[pickle.PickleBuffer] = []
+    arrays = {
+        key: pickle.PickleBuffer(np.ascontiguousarray(array, _DTYPES[key]).view(np.uint8))
+        for key, array in postings.arrays().items()
+    }
+    body = pickle.dumps(
+        {"format": 1, "languages": list(postings.languages), "arrays": arrays}, protocol=5, buffer_callback=buffers.append
+    )
+    raw = [buffer.raw() for buffer in buffers]
+    data = bytearray()
+    for part in raw:
+        data += part
+        data += bytes(-len(data) % _ALIGNMENT)
+    head = pickle.dumps({"sizes": [len(part) for part in raw]}, protocol=5)
+    return _write(index, name, {"bm25.pkl": head + body, "bm25.bin": bytes(data) or bytes(_ALIGNMENT)})
+
+
+def open_lexical(index: str, name: str, rows: int, files: Mapping[str, Any]) -> Postings:
+    """The mapped postings of segment `name`; `rows` and `files` are what the catalog says of it."""
+    folder = _checked(index, name, files)
+    with open(os.path.join(folder, "bm25.pkl"), "rb") as file:
+        state = file.read()
+    data = _map(os.path.join(folder, "bm25.bin"))
+    try:
+        stream = io.BytesIO(state)
+        sizes = _DataUnpickler(stream).load()["sizes"]
+        views, offset = [], 0
+        for size in sizes:
+            views.append(data[offset : offset + size])
+            offset += size + -size % _ALIGNMENT
+        loaded = _DataUnpickler(stream, buffers=views).load()
+        arrays: dict[str, Any] = {
+            key: np.frombuffer(loaded["arrays"][key], _DTYPES[key]) for key in _DTYPES
+        }
+        postings = Postings(languages=tuple(map(str, loaded["languages"])), **arrays)
+    except Exception as error:  # a damaged pickle can raise anything
+        raise _damaged(folder, f"{type(error).__name__}: {error}") from None
+    terms = len(postings.indptr) - 1
+    if not (
+        len(postings.ids) == len(postings.lengths) == rows
+        and len(postings.term_offsets) == terms + 1 > 0
+        and postings.term_offsets[-1] == len(postings.term_bytes)
+        and postings.indptr[-1] == len(postings.rows) == len(postings.tfs)
+    ):
+        raise _damaged(folder, "its arrays do not fit together")
+    return postings
+
+
+class _DataUnpickler(pickle.Unpickler):
+    """Loads numbers, strings, bytes, lists and dicts. A pickle that names any class or function is refused.
+
+    An index folder may come from anywhere, and a pickle can otherwise run code. Arrays are kept as dtype-less buffers,
+    so that not even numpy's constructors are needed.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"refused to load {module}.{name} from an index")
+
+
+class DenseSegment:
+    """The vectors of one segment and their chunk ids."""
+
+    def __init__(self, index: str, name: str, rows: int, dim: int, files: Mapping[str, Any]) -> None:
+        folder = _checked(index, name, files)
+        self.vectors = FlatSegment(os.path.join(folder, "index.faiss"), rows, dim)
+        self.ids: NDArray[np.int64] = np.frombuffer(_map(os.path.join(folder, "ids.bin")), "<i8")
+        if len(self.ids) != rows:
+            raise _damaged(folder, "its ids do not fit its vectors")
+
+
+def write_dense(index: str, name: str, ids: NDArray[np.int64], vectors: Vectors) -> FileList:
+    """Writes `vectors` ((n, dim) float32 unit rows, n > 0) of chunks `ids` (rising) as segment `name`."""
+    return _write(
+        index,
+        name,
+        {"index.faiss": serialize(vectors).tobytes(), "ids.bin": ids.astype("<i8").tobytes()},
+    )
+
+
+def open_ids(index: str, kind: str, name: str, rows: int, files: Mapping[str, Any]) -> NDArray[np.int64]:
+    """The chunk ids of a segment's rows, (rows,) int64 rising."""
+    if kind == "lex":
+        return open_lexical(index, name, rows, files).ids
+    return np.frombuffer(_map(os.path.join(_checked(index, name, files), "ids.bin")), "<i8")
+
+
+def remove_unreferenced(index: str, names: set[str]) -> None:
+    """Removes what an earlier writer left in the segments folder that is not in `names`."""
+    folder = os.path.join(index, SEGMENTS_FOLDER)
+    if not os.path.isdir(folder):
+        return
+    for name in os.listdir(folder):
+        if name not in names:
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+
+
+def _write(index: str, name: str, contents: Mapping[str, bytes]) -> FileList:
+    """Every byte is on the disk, and the folder under its final name, when this returns."""
+    parent = os.path.join(index, SEGMENTS_FOLDER)
+    os.makedirs(parent, exist_ok=True)
+    working = os.path.join(parent, f".{name}.new")
+    shutil.rmtree(working, ignore_errors=True)
+    os.mkdir(working)
+    files: FileList = {}
+    for file_name, content in contents.items():
+        with open(os.path.join(working, file_name), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        files[file_name] = (len(content), blake2b(content, digest_size=16).hexdigest())
+    sync_folder(working)
+    final = os.path.join(parent, name)
+    shutil.rmtree(final, ignore_errors=True)  # of a run that was killed between rename and commit
+    os.rename(working, final)
+    sync_folder(parent)
+    return files
+
+
+def sync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checked(index: str, name: str, files: Mapping[str, Any]) -> str:
+    """The folder of segment `name`, whose files are there, regular, and as long as the catalog says."""
+    if "/" in name or name.startswith("."):
+        raise IndexDamagedError(f"{index}: the catalog names a segment {name!r}")
+    folder = os.path.join(index, SEGMENTS_FOLDER, name)
+    for file_name, (size, _) in files.items():
+        path = os.path.join(folder, file_name)
+        if "/" in file_name or os.path.islink(path) or os.path.islink(folder):
+            raise _damaged(folder, f"{file_name} is a link")
+        found = os.stat(path).st_size
+        if found != size:
+            raise _damaged(folder, f"{file_name} has {found} bytes, not {size}")
+    return folder
+
+
+def _map(path: str) -> memoryview:
+    with open(path, "rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _damaged(folder: str, what: str) -> IndexDamagedError:
+    return IndexDamagedError(f"{folder} is damaged: {what}", "rebuild it with: semsearch index --rebuild")

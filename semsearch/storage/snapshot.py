@@ -1,0 +1,115 @@
+"""What a reader sees: one committed state of the index, from first look to last."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.embedding.embedder import ModelInfo
+from semsearch.errors import IndexDamagedError
+from semsearch.lexical.postings import Postings
+from semsearch.storage.catalog import Catalog
+from semsearch.storage.segments import DenseSegment, open_lexical
+
+_TRIES = 8
+Result = TypeVar("Result")
+
+
+class Snapshot:
+    """The index folder at one commit. Segments are opened when they are first asked for."""
+
+    def __init__(self, index: str) -> None:
+        self.index = index
+        self.catalog, self._stamp = Catalog.open_for_reading(index)
+        self._lexical: list[Postings] | None = None
+        self._dense: list[DenseSegment] | None = None
+
+    def close(self) -> None:
+        self.catalog.close()
+
+    def still_true(self) -> bool:
+        return self.catalog.unchanged(self._stamp)
+
+    def model(self) -> ModelInfo | None:
+        """The model whose vectors the index holds; None before the first are encoded."""
+        record = self.catalog.setting("model")
+        return ModelInfo.from_dict(record) if record else None
+
+    def lexical(self) -> list[Postings]:
+        if self._lexical is None:
+            self._lexical = [
+                open_lexical(self.index, row["name"], row["rows"], json.loads(row["files"]))
+                for row in self.catalog.segments("lex")
+            ]
+        return self._lexical
+
+    def dense(self) -> list[DenseSegment]:
+        if self._dense is None:
+            model = self.model()
+            self._dense = [
+                DenseSegment(self.index, row["name"], row["rows"], model.dim, json.loads(row["files"]))
+                for row in (self.catalog.segments("vec") if model else [])
+            ]
+        return self._dense
+
+    def alive(self, kind: str) -> list[NDArray[np.bool_] | None]:
+        """For each segment of `kind` which rows are alive, (rows,) bool; None: all."""
+        return [alive_rows(row) for row in self.catalog.segments(kind)]
+
+
+def alive_rows(segment: sqlite3.Row) -> NDArray[np.bool_] | None:
+    """The rows of a segment that are not deleted, (rows,) bool; None: all."""
+    if segment["dead"] is None:
+        return None
+    bits = np.frombuffer(segment["dead"], np.uint8)
+    if len(bits) != (segment["rows"] + 7) // 8:
+        raise IndexDamagedError(f"the deletions of segment {segment['name']} do not fit its rows")
+    return np.unpackbits(bits, count=segment["rows"], bitorder="little") == 0
+
+
+def read(index: str, question: Callable[[Snapshot], Result]) -> Result:
+    """The answer of `question` to one committed state; asked again when a writer changed files under it."""
+    for attempt in range(_TRIES):
+        last = attempt == _TRIES - 1
+        snapshot = Snapshot(index)
+        try:
+            answer = question(snapshot)
+        except (FileNotFoundError, sqlite3.DatabaseError, IndexDamagedError) as error:
+            # A writer may have removed a segment, or changed the catalog, after this snapshot began.
+            if last or not _moved_on(index, snapshot):
+                raise _as_damage(index, error) from None
+            continue
+        finally:
+            snapshot.close()
+        if snapshot.still_true() or last:
+            return answer
+    raise AssertionError("unreachable")
+
+
+def _moved_on(index: str, snapshot: Snapshot) -> bool:
+    if not snapshot.still_true():
+        return True
+    newer = Snapshot(index)
+    try:
+        return bool(_state(newer.catalog) != _state(snapshot.catalog))
+    except sqlite3.Error:
+        return True
+    finally:
+        newer.close()
+
+
+def _state(catalog: Catalog) -> Any:
+    return catalog.connection.execute("SELECT MAX(id), COUNT(*) FROM segments").fetchone()[:]
+
+
+def _as_damage(index: str, error: Exception) -> IndexDamagedError:
+    hint = "rebuild it with: semsearch index --rebuild"
+    if isinstance(error, IndexDamagedError):
+        return IndexDamagedError(error.message, error.hint or hint)
+    if isinstance(error, FileNotFoundError):
+        return IndexDamagedError(f"{error.filename or error} is missing from the index", hint)
+    return IndexDamagedError(f"{os.path.join(index, 'catalog.db')}: {error}", hint)

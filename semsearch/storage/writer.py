@@ -1,0 +1,223 @@
+"""Changes of an index: the one writer, its lock, commits, deletes and merges.
+
+The order of a commit is the promise: segment files are complete on disk first, then one SQLite transaction makes them
+part of the index. Killed anywhere, the index is what the last transaction said.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.embedding.embedder import Vectors
+from semsearch.errors import SemsearchError
+from semsearch.lexical import postings as postings_module
+from semsearch.lexical.postings import Postings
+from semsearch.settings import CATALOG_FILE
+from semsearch.storage.catalog import Catalog
+from semsearch.storage.lock import WriterLock
+from semsearch.storage.segments import (
+    DenseSegment,
+    FileList,
+    open_ids,
+    open_lexical,
+    remove_unreferenced,
+    sync_folder,
+    write_dense,
+    write_lexical,
+)
+from semsearch.storage.snapshot import alive_rows
+
+# Merge when this many neighbours are of one size class; classes grow by this factor.
+_MERGE_FACTOR = 8
+_SMALLEST_CLASS = 1024
+# No merge writes more than this many rows (200 MB of vectors at 384 dimensions): scans are linear anyway.
+_LARGEST_MERGE = 262_144
+
+# file name -> content of the two files every index folder holds for other programs' sake.
+_MARKERS = {
+    ".gitignore": "*\n",
+    "CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This folder is a semsearch index; it can be made again.\n# https://bford.info/cachedir/\n",
+}
+
+
+class IndexWriter:
+    """The writer of one index folder; made with its lock held, creating the folder when there is none."""
+
+    def __init__(self, index: str, wait: bool = False) -> None:
+        self.index = index
+        _make_folder(index)
+        self._lock = WriterLock(os.path.join(index, "lock"), wait)
+        try:
+            exists = os.path.exists(os.path.join(index, CATALOG_FILE))
+            self.catalog = Catalog.open_for_writing(index) if exists else Catalog.create(index)
+            if not exists:
+                sync_folder(index)
+            self._names = {row[0] for row in self.catalog.connection.execute("SELECT name FROM segments")}
+            remove_unreferenced(index, self._names)
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+
+    def close(self) -> None:
+        self.catalog.close()
+        self._lock.__exit__(None, None, None)
+
+    def __enter__(self) -> "IndexWriter":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    @contextmanager
+    def commit(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of what is done inside, or nothing."""
+        connection = self.catalog.connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    # -- segments ------------------------------------------------------------------------------------------------
+
+    def write_lexical(self, postings: Postings) -> tuple[str, FileList]:
+        """Writes a segment's files; they become part of the index by `add_segment` in a commit."""
+        name = self._new_name("lex")
+        return name, write_lexical(self.index, name, postings)
+
+    def write_dense(self, ids: NDArray[np.int64], vectors: Vectors) -> tuple[str, FileList]:
+        name = self._new_name("vec")
+        return name, write_dense(self.index, name, ids, vectors)
+
+    def add_segment(self, kind: str, name: str, ids: NDArray[np.int64], files: FileList) -> None:
+        """Inside a commit: makes a written segment part of the index."""
+        self.catalog.connection.execute(
+            "INSERT INTO segments (kind, name, first_id, last_id, rows, files) VALUES (?, ?, ?, ?, ?, ?)",
+            (kind, name, int(ids[0]), int(ids[-1]), len(ids), json.dumps(files)),
+        )
+
+    def mark_dead(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Inside a commit: deletes the chunks of `ranges` (first id, count) from every segment's live rows."""
+        spans = [(first, first + count) for first, count in ranges if count]
+        if not spans:
+            return
+        connection = self.catalog.connection
+        connection.executemany("UPDATE chunks SET file_id = NULL WHERE id >= ? AND id < ?", spans)
+        for kind in ("lex", "vec"):
+            for row in self.catalog.segments(kind):
+                touched = [(a, b) for a, b in spans if b > row["first_id"] and a <= row["last_id"]]
+                if not touched:
+                    continue
+                ids = open_ids(self.index, kind, row["name"], row["rows"], json.loads(row["files"]))
+                alive = alive_rows(row)
+                dead = np.zeros(row["rows"], np.bool_) if alive is None else ~alive
+                for low, high in np.searchsorted(ids, touched):
+                    dead[low:high] = True
+                connection.execute(
+                    "UPDATE segments SET dead = ?, dead_count = ? WHERE id = ?",
+                    (np.packbits(dead, bitorder="little").tobytes(), int(dead.sum()), row["id"]),
+                )
+
+    def drop_segments(self, kind: str) -> None:
+        """Inside a commit: takes all segments of `kind` out of the index; the next writer removes their files."""
+        self.catalog.connection.execute("DELETE FROM segments WHERE kind = ?", (kind,))
+
+    def merge(self) -> None:
+        """Merges neighbours of one size class and rewrites segments of which a third is dead, each in a commit.
+
+        The merged files replace the old ones in one transaction; searches that use the old ones go on. Their files are
+        removed by the next writer.
+        """
+        for kind in ("lex", "vec"):
+            while group := _mergeable(self.catalog.segments(kind)):
+                self._merge_group(kind, group)
+
+    def _merge_group(self, kind: str, group: list[sqlite3.Row]) -> None:
+        alive = [alive_rows(row) for row in group]
+        kept = sum(row["rows"] - row["dead_count"] for row in group)
+        written: tuple[str, FileList] | None = None
+        ids = np.empty(0, np.int64)
+        if kept and kind == "lex":
+            parts = [open_lexical(self.index, row["name"], row["rows"], json.loads(row["files"])) for row in group]
+            languages = tuple(sorted({code for part in parts for code in part.languages}))
+            merged = postings_module.merge(parts, alive, languages)
+            ids = merged.ids
+            written = self.write_lexical(merged)
+        elif kept:
+            dim = self.catalog.setting("model")["dim"]
+            segments = [
+                DenseSegment(self.index, row["name"], row["rows"], dim, json.loads(row["files"])) for row in group
+            ]
+            rows = [
+                np.arange(len(segment.ids)) if keep is None else np.flatnonzero(keep)
+                for segment, keep in zip(segments, alive, strict=True)
+            ]
+            ids = np.concatenate([segment.ids[chosen] for segment, chosen in zip(segments, rows, strict=True)])
+            written = self.write_dense(
+                ids,
+                np.concatenate(
+                    [segment.vectors.vectors(chosen) for segment, chosen in zip(segments, rows, strict=True)]
+                ),
+            )
+        with self.commit() as connection:
+            connection.executemany("DELETE FROM segments WHERE id = ?", [(row["id"],) for row in group])
+            if written:
+                self.add_segment(kind, written[0], ids, written[1])
+
+    def _new_name(self, kind: str) -> str:
+        """A name no segment had since this writer began, nor has in the catalog."""
+        row = self.catalog.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'segments'").fetchone()
+        number = (row[0] if row else 0) + 1
+        while (name := f"{kind}-{number:06}") in self._names:
+            number += 1
+        self._names.add(name)
+        return name
+
+
+def _mergeable(segments: list[sqlite3.Row]) -> list[sqlite3.Row]:
+    """The next segments to be merged into one, neighbours in id order; empty when all is well."""
+    for row in segments:
+        if row["dead_count"] * 3 >= row["rows"]:
+            return [row]
+    run: list[sqlite3.Row] = []
+    for row in reversed(segments):
+        if run and _size_class(row) != _size_class(run[-1]):
+            run = []
+        run.append(row)
+        if len(run) == _MERGE_FACTOR:
+            if sum(part["rows"] for part in run) <= _LARGEST_MERGE:
+                return run[::-1]
+            run = []
+    return []
+
+
+def _size_class(row: sqlite3.Row) -> int:
+    size, rows = 0, row["rows"]
+    while rows > _SMALLEST_CLASS:
+        rows //= _MERGE_FACTOR
+        size += 1
+    return size
+
+
+def _make_folder(index: str) -> None:
+    try:
+        os.makedirs(index, exist_ok=True)
+        for name, content in _MARKERS.items():
+            path = os.path.join(index, name)
+            if not os.path.exists(path):
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(content)
+    except OSError as error:
+        raise SemsearchError(
+            f"cannot write the index {index}: {error.strerror}",
+            "put the index somewhere else with: --index PATH",
+            code="not_writable",
+        ) from None
