@@ -26,14 +26,12 @@ from semsearch.errors import ReadError, SemsearchError, UsageError
 from semsearch.lexical import analyzer, language, postings
 from semsearch.report import IndexReport, display_path
 from semsearch.sources import registry
-from semsearch.sources.walk import File, WalkRules, walk
+from semsearch.sources.walk import File, WalkRules, is_unchanged, walk
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.segments import DenseSegment
 from semsearch.storage.writer import IndexWriter
 
 DEFAULT_OVERLAP = 32
-# A file whose time stamp lies this close before the scan that saw it may change again within the same stamp.
-RACY_NS = 2_000_000_000
 _COMMIT_CHUNKS = 8192
 _FIRST_COMMIT_SECONDS = 2.0
 _ENCODE_BATCH = 1024
@@ -122,9 +120,7 @@ def index_folders(
     folders = [_existing_folder(root) for root in roots]
     path = settings.index_for_writing(index, folders)
     if not folders and not os.path.exists(os.path.join(path, settings.CATALOG_FILE)):
-        raise UsageError(
-            f"no index at {path} and no folder named", "name the folder to index: semsearch index FOLDER"
-        )
+        raise UsageError(f"no index at {path} and no folder named", "name the folder to index: semsearch index FOLDER")
     if options.dry_run:
         return _dry_run(path, folders, options, progress)
     with IndexWriter(path, options.wait) as writer:
@@ -219,7 +215,7 @@ class _Run:
         recorded = self.catalog.setting("model")
         if not recorded:
             return False
-        return name != recorded["name"] or self._source(name).fingerprint != recorded["fingerprint"]
+        return bool(name != recorded["name"]) or self._source(name).fingerprint != recorded["fingerprint"]
 
     def _source(self, name: str) -> ModelSource:
         if self.source is None:
@@ -250,9 +246,7 @@ class _Run:
                     code="root_gone",
                 )
             known = {row["path"]: row for row in self.catalog.files(root_id)}
-            compare(
-                changes, root_id, path, known, self.rules, self.writer.index, self.generation, self.options.verify
-            )
+            compare(changes, root_id, path, known, self.rules, self.writer.index, self.generation, self.options.verify)
         find_renames(changes, self.roots)
         return changes
 
@@ -297,7 +291,8 @@ class _Run:
             self.writer.mark_dead([(row["first_chunk"], row["chunk_count"]) for row in gone])
             connection.executemany("DELETE FROM files WHERE id = ?", [(row["id"],) for row in gone])
             connection.executemany(
-                "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, inode = ?, scanned_ns = ? WHERE id = ?",
+                "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, inode = ?, scanned_ns = ?"
+                " WHERE id = ?",
                 [
                     (root_id, os.fsencode(file.path), file.size, file.mtime_ns, file.inode, self.scanned_ns, row["id"])
                     for root_id, file, row in changes.rename
@@ -401,16 +396,28 @@ class _Run:
         self._count(batch, replaced)
 
     def _insert_file(self, item: _Prepared, first_chunk: int) -> int:
-        file = item.file
+        record = {
+            "root_id": item.root_id,
+            "path": os.fsencode(item.file.path),
+            "status": item.status,
+            "reason": item.reason,
+            "size": item.file.size,
+            "mtime_ns": item.file.mtime_ns,
+            "inode": item.file.inode,
+            "scanned_ns": self.scanned_ns,
+            # No run has this generation, so that the next one tries again.
+            "generation": -1 if item.retry else self.generation,
+            "hash": item.digest,
+            "type": item.type,
+            "title": item.title,
+            "language": item.language,
+            "metadata": item.metadata,
+            "first_chunk": first_chunk,
+            "chunk_count": len(item.chunks),
+        }
         cursor = self.catalog.connection.execute(
-            "INSERT INTO files (root_id, path, status, reason, size, mtime_ns, inode, scanned_ns, generation, hash, type,"
-            " title, language, metadata, first_chunk, chunk_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                item.root_id, os.fsencode(file.path), item.status, item.reason, file.size, file.mtime_ns, file.inode,
-                self.scanned_ns, -1 if item.retry else self.generation, item.digest, item.type, item.title, item.language, item.metadata,
-                first_chunk, len(item.chunks),
-            ),
-        )  # fmt: skip
+            f"INSERT INTO files ({', '.join(record)}) VALUES ({', '.join(':' + name for name in record)})", record
+        )
         return int(cursor.lastrowid or 0)
 
     def _count(self, batch: list[_Prepared], replaced: list[sqlite3.Row]) -> None:
@@ -516,9 +523,7 @@ class _Run:
                 at = np.searchsorted(segment.ids, inside)
                 there = (at < len(segment.ids)) & (segment.ids[np.minimum(at, len(segment.ids) - 1)] == inside)
                 found = segment.vectors.vectors(at[there])
-                known.update(
-                    (older[int(chunk)], vector) for chunk, vector in zip(inside[there], found, strict=True)
-                )
+                known.update((older[int(chunk)], vector) for chunk, vector in zip(inside[there], found, strict=True))
         return known
 
     # -- the report ----------------------------------------------------------------------------------------------
@@ -588,7 +593,7 @@ def compare(
     files = walk(root, rules, index, on_error) if os.path.isdir(root) else iter(())
     for file in files:
         old = known.pop(os.fsencode(file.path), None)
-        if old is not None and is_unchanged(file, old, generation, verify):
+        if old is not None and not verify and is_unchanged(file, old, generation):
             changes.unchanged += old["status"] == "indexed"
         elif file.skip:
             changes.skip.append((root_id, file, old))
@@ -600,24 +605,6 @@ def compare(
             changes.kept.append(row)
         else:
             changes.remove.append(row)
-
-
-def is_unchanged(file: File, old: sqlite3.Row, generation: int, verify: bool) -> bool:
-    """Whether `old` still tells what `file` is, without opening it.
-
-    A stamp younger than the scan that saw it, less two seconds, proves nothing: the file may have changed again within
-    the resolution of its time stamp (git's "racily clean" entries).
-    """
-    if file.skip:
-        return bool(old["status"] == "skipped" and old["reason"] == file.skip)
-    return bool(
-        not verify
-        and old["size"] == file.size
-        and old["mtime_ns"] == file.mtime_ns
-        and old["inode"] == file.inode
-        and old["mtime_ns"] < old["scanned_ns"] - RACY_NS
-        and old["generation"] == generation
-    )
 
 
 def find_renames(changes: _Changes, roots: dict[int, str]) -> None:

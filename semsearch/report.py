@@ -40,9 +40,7 @@ class IndexReport:
         if self.chunks["pending"]:
             line += f"; {self.chunks['pending']:,} chunks not encoded"
         missing = [
-            f"{len(listed):,} {name}"
-            for name, listed in (("skipped", self.skipped), ("failed", self.failed))
-            if listed
+            f"{len(listed):,} {name}" for name, listed in (("skipped", self.skipped), ("failed", self.failed)) if listed
         ]
         if missing:
             line += "; " + ", ".join(missing)

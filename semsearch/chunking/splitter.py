@@ -124,9 +124,7 @@ def _common_heading(sections: list[Section]) -> tuple[str, ...]:
     return common or sections[0].heading
 
 
-def _cut(
-    text: str, start: int, end: int, spans: Spans, capacity: int, overlap: int
-) -> Iterator[tuple[int, int]]:
+def _cut(text: str, start: int, end: int, spans: Spans, capacity: int, overlap: int) -> Iterator[tuple[int, int]]:
     """Character spans of at most `capacity` tokens that cover text[start:end], cut at the best pauses.
 
     `spans` are the tokens of `text` (or of a stretch that holds start to end), in characters of `text`.
@@ -173,9 +171,7 @@ def _pauses(body: str, starts: np.ndarray) -> np.ndarray:
     return strength
 
 
-def _fit(
-    text: str, start: int, end: int, heading: tuple[str, ...], rules: ChunkRules
-) -> Iterator[tuple[int, int]]:
+def _fit(text: str, start: int, end: int, heading: tuple[str, ...], rules: ChunkRules) -> Iterator[tuple[int, int]]:
     """text[start:end] again, in parts where it would not fit the embedder's window."""
     piece = text[start:end].strip()
     if len(piece) < rules.window:  # a token is at least one character, but for the rare byte-level ones

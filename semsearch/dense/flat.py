@@ -20,9 +20,7 @@ def serialize(vectors: Vectors) -> NDArray[np.uint8]:
     """The bytes of a FAISS index file of `vectors`, (n, dim) float32 unit rows."""
     import faiss
 
-    index = faiss.IndexScalarQuantizer(
-        vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-    )
+    index = faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     index.train(vectors[:1] if len(vectors) else np.zeros((1, vectors.shape[1]), np.float32))
     for start in range(0, len(vectors), _BLOCK):
         index.add(np.ascontiguousarray(vectors[start : start + _BLOCK]))

@@ -75,4 +75,5 @@ def unit_rows(vectors: np.ndarray) -> Vectors:
     """`vectors` (n, d) scaled to length 1; a zero row stays zero."""
     vectors = np.asarray(vectors, np.float32)
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return scaled

@@ -69,9 +69,7 @@ def open_model(source: ModelSource, announce: Announce) -> Embedder:
     """The Embedder of `source`; its export is made first when the cache lacks it, which `announce` is told."""
     path = source.cache_path()
     if _read_info(path) is None:
-        announce(
-            f"preparing {source.name} for this machine, once (cached in {cache_folder()})"
-        )
+        announce(f"preparing {source.name} for this machine, once (cached in {cache_folder()})")
         _prepare(source, path)
     return _load(path, source.name)
 

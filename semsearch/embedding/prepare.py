@@ -1,4 +1,4 @@
-"""Makes a model ready for this machine, once: `python -m semsearch.embedding.prepare NAME FOLDER TARGET FINGERPRINT KIND`.
+"""Makes a model ready for this machine, once: `python -m semsearch.embedding.prepare` with the arguments of `main`.
 
 Exports to ONNX, quantises to int8, compares with sentence-transformers, calibrates, and puts the result under TARGET
 with one rename. Runs in a process of its own (`models._prepare` says why); what goes wrong is its last line on stderr.
@@ -68,7 +68,7 @@ def prepare_transformer(name: str, folder: str, fingerprint: str, working: str) 
     model.eval()
     _save_tokenizer(model, os.path.join(working, "tokenizer.json"))
     prompts: dict[str, str] = dict(model.prompts or {})
-    base = {
+    base: dict[str, Any] = {
         "name": name,
         "fingerprint": fingerprint,
         "dim": int(model.encode("x", show_progress_bar=False).shape[0]),

@@ -45,9 +45,7 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
             for part, keep in zip(segments, alive, strict=True)
         )
         self.avgdl = total / self.corpus_size if total else 1.0
-        self._norms = [
-            (k1 * (1 - b + b * part.lengths / self.avgdl)).astype(np.float32) for part in segments
-        ]
+        self._norms = [(k1 * (1 - b + b * part.lengths / self.avgdl)).astype(np.float32) for part in segments]
 
     def get_scores(self, query: Sequence[str | tuple[str, ...]]) -> NDArray[np.float32]:
         """(rows of all segments,) float32. A query word is a term key, or a tuple of keys that count as one word."""

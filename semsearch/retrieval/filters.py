@@ -15,7 +15,7 @@ from semsearch.storage.catalog import Catalog
 
 @dataclass(frozen=True)
 class Filters:
-    """`paths`: globs in gitignore syntax on the shown path, of which one must match; `types`: type names or suffixes."""
+    """`paths`: globs in gitignore syntax on the shown path, one must match; `types`: type names or suffixes."""
 
     paths: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -41,9 +41,7 @@ def allowed_ranges(catalog: Catalog, filters: Filters) -> list[tuple[int, int]] 
         roots = catalog.roots()
         labels = {root_id: label for root_id, _, label in roots}
         rows = [
-            row
-            for row in rows
-            if globs.match_file(display_path(labels[row["root_id"]], row["path"], len(roots) > 1))
+            row for row in rows if globs.match_file(display_path(labels[row["root_id"]], row["path"], len(roots) > 1))
         ]
     return [(row["first_chunk"], row["first_chunk"] + row["chunk_count"]) for row in rows]
 

@@ -47,7 +47,8 @@ def normalise_dense(cosines: Scores, background: float) -> Scores:
     best = float(cosines.max(initial=background))
     if best <= background:
         return np.zeros_like(cosines)
-    return np.maximum(cosines - np.float32(background), 0) / np.float32(best - background)
+    scaled: Scores = np.maximum(cosines - np.float32(background), 0) / np.float32(best - background)
+    return scaled
 
 
 def normalise_lexical(scores: Scores) -> Scores:

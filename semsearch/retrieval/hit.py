@@ -66,3 +66,5 @@ class SearchResult:
     seconds: float
     hits: tuple[Hit, ...]
     notices: tuple[str, ...] = ()
+    # Languages of the index, by which words of the query are matched.
+    languages: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ Opened once, it serves many queries; the model is loaded for the first query tha
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +44,7 @@ class SearchOptions:
     alpha: float | None = None
     fusion: str = "convex"
     group: str = "chunk"
-    filters: Filters = Filters()
+    filters: Filters = field(default_factory=Filters)
     explain: bool = False
 
 
@@ -88,12 +88,14 @@ class Searcher:
         if model is None and mode != "lexical":
             if mode == "dense":
                 raise SemsearchError(
-                    f"the index {self.index} holds no vectors yet", "encode them with: semsearch index", code="no_vectors"
+                    f"the index {self.index} holds no vectors yet",
+                    "encode them with: semsearch index",
+                    code="no_vectors",
                 )
             mode = "lexical"
         if coverage.pending:
             notices.append(
-                f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet and are found by their words only"
+                f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
             )
         languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
         ranges = allowed_ranges(snapshot.catalog, options.filters)
@@ -101,7 +103,7 @@ class Searcher:
         alpha, fertile = _weights(query, mode, options, embedder)
         found = self._candidates(snapshot, query, mode, options, embedder, alpha, languages, ranges)
         hits = _hits(snapshot, found, query, mode, options, alpha, fertile, languages)
-        return SearchResult(query, mode, coverage, time.perf_counter() - clock, hits, tuple(notices))
+        return SearchResult(query, mode, coverage, time.perf_counter() - clock, hits, tuple(notices), languages)
 
     def _open_embedder(self, model: ModelInfo) -> Embedder:
         if self._embedder is None or not self._embedder.info.same_vectors(model):
@@ -145,18 +147,16 @@ class Searcher:
             dense = dict(sorted(dense.items(), key=lambda item: (-item[1], item[0]))[:depth])
         ids = np.array(sorted(dense.keys() | lexical.keys()), np.int64)
         # A candidate of one leg is scored by the other leg too, wherever it stands in that one's list.
-        bm25 = np.array([lexical.get(number, 0.0) for number in ids.tolist()], np.float32)
-        if scored:
-            for part, scores in zip(segments, scored, strict=True):
-                _fill(ids, bm25, part.ids, lambda rows, scores=scores: scores[rows])
+        bm25 = np.zeros(len(ids), np.float32)
+        for part, scores in zip(segments if scored else (), scored, strict=True):
+            wanted, rows = _places(ids, part.ids)
+            bm25[wanted] = scores[rows]
         cosines = np.array([dense.get(number, np.nan) for number in ids.tolist()], np.float32)
         if vector is not None:
             for dense_part in snapshot.dense():
-                missing = np.flatnonzero(np.isnan(cosines))
-                values = cosines[missing]
-                query_vector, vectors = vector, dense_part.vectors
-                _fill(ids[missing], values, dense_part.ids, lambda rows: vectors.vectors(rows) @ query_vector)  # noqa: B023
-                cosines[missing] = values
+                wanted, rows = _places(ids, dense_part.ids)
+                missing = np.isnan(cosines[wanted])
+                cosines[wanted[missing]] = dense_part.vectors.vectors(rows[missing]) @ vector
         # Not encoded yet: nothing is known of its meaning.
         background = embedder.info.calibration.background if embedder else 0.0
         normal_dense = fusion.normalise_dense(np.nan_to_num(cosines, nan=background), background)
@@ -188,9 +188,7 @@ def _check(query: str, options: SearchOptions) -> None:
             raise UsageError(f"{name} {value} is not known", "use one of: " + ", ".join(known))
 
 
-def _weights(
-    query: str, mode: str, options: SearchOptions, embedder: Embedder | None
-) -> tuple[float, float | None]:
+def _weights(query: str, mode: str, options: SearchOptions, embedder: Embedder | None) -> tuple[float, float | None]:
     """(weight of the dense leg, fertility of the query under the model)."""
     if embedder is None or mode != "hybrid":
         return (1.0 if mode == "dense" else 0.0), None
@@ -208,19 +206,11 @@ def _best(scores: NDArray[np.float32], depth: int) -> NDArray[np.int64]:
     return rows
 
 
-def _fill(
-    wanted: NDArray[np.int64],
-    values: NDArray[np.float32],
-    ids: NDArray[np.int64],
-    value_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
-) -> None:
-    """Sets `values` of those `wanted` chunk ids that are among a segment's `ids`."""
-    if not len(ids) or not len(wanted):
-        return
+def _places(wanted: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions in `wanted` of the chunk ids that a segment with `ids` holds, and their rows there."""
     at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
     there = np.flatnonzero(ids[at] == wanted)
-    if len(there):
-        values[there] = value_of(at[there])
+    return there, at[there]
 
 
 def _coverage(snapshot: Snapshot) -> Coverage:

@@ -39,6 +39,11 @@ def snippet(text: str, query: str, languages: frozenset[str]) -> str:
     return ("…" if begin else "") + cut
 
 
+def match_spans(text: str, query: str, languages: frozenset[str]) -> list[tuple[int, int]]:
+    """(start, end) of each word of `text` that `query` matches, in order: what a terminal marks."""
+    return sorted((start, end) for start, end, _ in matches(text, query_keys(query, languages), languages))
+
+
 def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Iterable[tuple[int, int, str]]:
     """(start, end, key) of each word of `text` that a query with term keys `keys` matches; CJK by its bigrams."""
     position = 0

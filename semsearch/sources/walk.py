@@ -12,8 +12,10 @@ from semsearch.sources import ignore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator
 
+_RACY_NS = 2_000_000_000
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".jj"})
 
 
@@ -55,9 +57,7 @@ class File:
         self.skip = skip
 
 
-def walk(
-    root: str, rules: WalkRules, index: str, on_error: "Callable[[str, OSError], None]"
-) -> "Iterator[File]":
+def walk(root: str, rules: WalkRules, index: str, on_error: "Callable[[str, OSError], None]") -> "Iterator[File]":
     """Every file below `root` (absolute) in a fixed order; `index` is the index folder, which is left out.
 
     Symbolic links are skipped by name, or with `rules.follow` followed while they stay below `root`.
@@ -115,10 +115,25 @@ def walk(
             except OSError as error:
                 on_error(path, error)
                 continue
-            yield File(
-                path, found.st_size, found.st_mtime_ns, found.st_ino, _refuse_file(found, rules.max_file_size)
-            )
+            yield File(path, found.st_size, found.st_mtime_ns, found.st_ino, _refuse_file(found, rules.max_file_size))
         pending += reversed(below)
+
+
+def is_unchanged(file: File, old: "sqlite3.Row", generation: int) -> bool:
+    """Whether catalog row `old` still tells what `file` is, without opening the file.
+
+    A stamp younger than the scan that saw it, less two seconds, proves nothing: the file may have changed again within
+    the resolution of its time stamp (git's "racily clean" entries).
+    """
+    if file.skip:
+        return bool(old["status"] == "skipped" and old["reason"] == file.skip)
+    return bool(
+        old["size"] == file.size
+        and old["mtime_ns"] == file.mtime_ns
+        and old["inode"] == file.inode
+        and old["mtime_ns"] < old["scanned_ns"] - _RACY_NS
+        and old["generation"] == generation
+    )
 
 
 def _refuse_link(path: str, real_root: str, ancestors: frozenset[str], follow: bool) -> str:

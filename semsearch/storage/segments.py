@@ -38,11 +38,13 @@ def write_lexical(index: str, name: str, postings: Postings) -> FileList:
     """Writes `postings` as segment `name` of the index folder `index`."""
     buffers: list[pickle.PickleBuffer] = []
     arrays = {
-        key: pickle.PickleBuffer(np.ascontiguousarray(array, _DTYPES[key]).view(np.uint8))
+        key: pickle.PickleBuffer(np.ascontiguousarray(array, _DTYPES[key]).view(np.uint8).data)
         for key, array in postings.arrays().items()
     }
     body = pickle.dumps(
-        {"format": 1, "languages": list(postings.languages), "arrays": arrays}, protocol=5, buffer_callback=buffers.append
+        {"format": 1, "languages": list(postings.languages), "arrays": arrays},
+        protocol=5,
+        buffer_callback=buffers.append,
     )
     raw = [buffer.raw() for buffer in buffers]
     data = bytearray()
@@ -67,9 +69,7 @@ def open_lexical(index: str, name: str, rows: int, files: Mapping[str, Any]) -> 
             views.append(data[offset : offset + size])
             offset += size + -size % _ALIGNMENT
         loaded = _DataUnpickler(stream, buffers=views).load()
-        arrays: dict[str, Any] = {
-            key: np.frombuffer(loaded["arrays"][key], _DTYPES[key]) for key in _DTYPES
-        }
+        arrays: dict[str, Any] = {key: np.frombuffer(loaded["arrays"][key], _DTYPES[key]) for key in _DTYPES}
         postings = Postings(languages=tuple(map(str, loaded["languages"])), **arrays)
     except Exception as error:  # a damaged pickle can raise anything
         raise _damaged(folder, f"{type(error).__name__}: {error}") from None

@@ -50,9 +50,10 @@ class Snapshot:
     def dense(self) -> list[DenseSegment]:
         if self._dense is None:
             model = self.model()
+            dim = model.dim if model else 0
             self._dense = [
-                DenseSegment(self.index, row["name"], row["rows"], model.dim, json.loads(row["files"]))
-                for row in (self.catalog.segments("vec") if model else [])
+                DenseSegment(self.index, row["name"], row["rows"], dim, json.loads(row["files"]))
+                for row in self.catalog.segments("vec")
             ]
         return self._dense
 
@@ -68,7 +69,8 @@ def alive_rows(segment: sqlite3.Row) -> NDArray[np.bool_] | None:
     bits = np.frombuffer(segment["dead"], np.uint8)
     if len(bits) != (segment["rows"] + 7) // 8:
         raise IndexDamagedError(f"the deletions of segment {segment['name']} do not fit its rows")
-    return np.unpackbits(bits, count=segment["rows"], bitorder="little") == 0
+    alive: NDArray[np.bool_] = np.unpackbits(bits, count=segment["rows"], bitorder="little") == 0
+    return alive
 
 
 def read(index: str, question: Callable[[Snapshot], Result]) -> Result:

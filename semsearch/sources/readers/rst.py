@@ -19,7 +19,8 @@ def read(data: bytes, type_name: str) -> Document:
     styles: list[str] = []
     path: list[str] = []
     sections = []
-    begin, heading, title = 0, (), ""
+    begin, title = 0, ""
+    heading: tuple[str, ...] = ()
     for number, name, style in _titles(lines):
         start = starts[number][0]
         if start > begin:

@@ -1,0 +1,110 @@
+"""The Typer application and the one place where errors become messages and exit codes."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from semsearch import __version__
+from semsearch.cli import index, search, status
+from semsearch.errors import SemsearchError
+
+app = typer.Typer(
+    name="semsearch",
+    help="Index local document folders and search them by word and by meaning, offline.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,  # help and messages may hold [brackets]
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("index")(index.command)
+app.command("search")(search.command)
+app.command("status")(status.command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"semsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns the exit code; prints at most one line for an error, never a traceback."""
+    try:
+        try:
+            code = app(args=list(arguments), standalone_mode=False)
+            sys.stdout.flush()
+            return int(code or 0)
+        except BrokenPipeError:
+            # The reader of the pipe has what it wanted. Python would complain again when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+    except KeyboardInterrupt:
+        return _fail(
+            SemsearchError("interrupted", "what was committed is kept; run again to go on", code="interrupted"),
+            arguments,
+            130,
+        )
+    except SemsearchError as error:
+        return _fail(error, arguments, error.exit_code)
+    except typer.Abort:
+        return 130
+    except OSError as error:
+        name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        hint = "free some space and run again; nothing that was committed is lost" if error.errno == 28 else ""
+        return _fail(SemsearchError(f"{name}{error.strerror or error}", hint, code="os"), arguments, 2)
+    except Exception as error:
+        return _unexpected(error, arguments)
+
+
+def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
+    """Usage errors of the parser, SQLite's own errors, and what nobody foresaw (`SEMSEARCH_DEBUG=1` shows where)."""
+    import sqlite3
+
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "semsearch"
+        message = error.format_message()
+        return _fail(SemsearchError(message.rstrip("."), f"see: {path} --help", code="usage"), arguments, 2)
+    if isinstance(error, sqlite3.Error):
+        full = "full" in str(error)
+        hint = "free some space and run again; nothing that was committed is lost" if full else ""
+        return _fail(SemsearchError(f"catalog: {error}", hint, code="catalog"), arguments, 2)
+    if os.environ.get("SEMSEARCH_DEBUG"):
+        raise error
+    return _fail(
+        SemsearchError(
+            f"unexpected {type(error).__name__}: {error}",
+            "this is a defect in semsearch; SEMSEARCH_DEBUG=1 shows where",
+            code="internal",
+        ),
+        arguments,
+        2,
+    )
+
+
+def _fail(error: SemsearchError, arguments: Sequence[str], code: int) -> int:
+    from semsearch.cli.render import one_line
+
+    if "--json" in arguments or "--jsonl" in arguments:
+        body = {"code": error.code, "message": error.message, "hint": error.hint}
+        text = json.dumps({"schema": "semsearch.error/1", "error": body}, ensure_ascii=False)
+    else:
+        text = "semsearch: " + one_line(error.message) + (f" ({one_line(error.hint)})" if error.hint else "")
+    with contextlib.suppress(OSError):  # nobody listens on stderr; the exit code still tells
+        print(text, file=sys.stderr, flush=True)
+    return code

@@ -1,0 +1,117 @@
+"""`semsearch index`: brings an index up to date with its folders."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from semsearch.cli import render
+from semsearch.errors import UsageError
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def command(
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DIR]...", help="Folders to index. None: all folders the index already holds."),
+    ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option("--index", "-i", metavar="PATH", help="Where the index is. Default: DIR/.semsearch."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="all-MiniLM-L6-v2 (default), static (40 times as fast), a model folder or a cached name.",
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Measure chunks with a tiktoken encoding, such as cl100k_base.")
+    ] = None,
+    chunk_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Most tokens of a chunk. Default: the model's window.")
+    ] = None,
+    overlap: Annotated[
+        int | None, typer.Option(metavar="N", help="Tokens repeated where a long section is cut. Default: 32.")
+    ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Index only files that match. Repeatable, remembered.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Leave out what matches. Repeatable, remembered.")
+    ] = None,
+    hidden: Annotated[
+        bool | None, typer.Option("--hidden/--no-hidden", help="Take in files and folders that start with a dot.")
+    ] = None,
+    no_ignore: Annotated[
+        bool | None, typer.Option("--no-ignore/--ignore", help="Take in what .gitignore and the like leave out.")
+    ] = None,
+    follow: Annotated[
+        bool | None, typer.Option("--follow/--no-follow", help="Follow symbolic links that stay inside the folder.")
+    ] = None,
+    max_file_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Leave out larger files. Default: 20M.")
+    ] = None,
+    no_embed: Annotated[
+        bool, typer.Option("--no-embed", help="Index words only; a later run encodes what is pending.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Read everything again; needed to change model or chunking.")
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Drop what is gone even if that is most files, or a whole folder.")
+    ] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare files by content, not by size and time.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when a file failed or was skipped.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for another run to finish instead of exiting with 75.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.index/1).")] = False,
+) -> int:
+    """Index folders, or bring an index up to date: only what changed is read and encoded.
+
+    \b
+    Examples:
+      semsearch index notes                       makes or updates notes/.semsearch
+      semsearch index notes mail -i ~/all.index   two folders, one index
+      semsearch index -i ~/all.index -q           from cron
+      semsearch index notes --exclude 'drafts/' --exclude '*.log'
+    """
+    from semsearch.cli.progress import interruptible, progress
+    from semsearch.indexing import IndexOptions, index_folders
+
+    options = IndexOptions(
+        model=model,
+        tokenizer=tokenizer,
+        chunk_size=chunk_size,
+        overlap=overlap,
+        include=tuple(include) if include else None,
+        exclude=tuple(exclude) if exclude else None,
+        hidden=hidden,
+        no_ignore=no_ignore,
+        follow=follow,
+        max_file_size=_size(max_file_size) if max_file_size is not None else None,
+        embed=not no_embed,
+        rebuild=rebuild,
+        prune=prune,
+        verify=verify,
+        wait=wait,
+        dry_run=dry_run,
+    )
+    with progress(quiet) as bars, interruptible():
+        report = index_folders(folders or [], index, options, bars)
+    render.index_report(report, quiet=quiet, as_json=as_json, dry_run=dry_run)
+    return 3 if strict and (report.skipped or report.failed) else 0
+
+
+def _size(text: str) -> int:
+    """Bytes of `20M`, `1.5G`, `512k` or `1000`, in powers of 1024."""
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise UsageError(f"--max-file-size {text} is not a size", "write it like 20M or 512k")
+    return int(float(match.group(1)) * _UNITS[match.group(2).lower()])
