@@ -75,6 +75,7 @@ def command(
         group=group or ("file" if style == "paths" else "chunk"),
         filters=Filters(tuple(path or ()), tuple(type_ or ())),
         explain=explain,
+        snippets=style in ("text", "json", "jsonl") and not quiet,
     )
     found = False
     asked: Iterable[tuple[str | None, str]] = [(None, query)] if query is not None else _queries(queries or "-")

@@ -24,8 +24,7 @@ from semsearch.retrieval import fusion
 from semsearch.retrieval.filters import Filters, allowed_ranges, allowed_rows
 from semsearch.retrieval.hit import Coverage, Explanation, Hit, SearchResult
 from semsearch.retrieval.snippets import snippet
-from semsearch.storage import snapshot as snapshots
-from semsearch.storage.snapshot import Snapshot
+from semsearch.storage.snapshot import Reader, Snapshot
 
 MODES = ("hybrid", "dense", "lexical")
 FUSIONS = ("convex", "rrf")
@@ -46,6 +45,8 @@ class SearchOptions:
     group: str = "chunk"
     filters: Filters = field(default_factory=Filters)
     explain: bool = False
+    # Not made where nobody sees them.
+    snippets: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,20 +67,21 @@ class Searcher:
     def __init__(self, index: str | None = None, announce: Callable[[str], None] | None = None) -> None:
         self.index = settings.index_for_reading(index)
         self._announce = announce or (lambda message: None)
+        self._reader = Reader(self.index)
         self._embedder: Embedder | None = None
 
     def __enter__(self) -> "Searcher":
         return self
 
     def __exit__(self, *details: object) -> None:
-        self._embedder = None
+        self._reader.close()
 
     def search(self, query: str, options: SearchOptions | None = None) -> SearchResult:
         """The best hits for `query` in one committed state of the index. Raises `SemsearchError`."""
         options = options or SearchOptions()
         _check(query, options)
         clock = time.perf_counter()
-        return snapshots.read(self.index, lambda snapshot: self._answer(snapshot, query, options, clock))
+        return self._reader.read(lambda snapshot: self._answer(snapshot, query, options, clock))
 
     def _answer(self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float) -> SearchResult:
         coverage = _coverage(snapshot)
@@ -262,7 +264,7 @@ def _hits(
                 dense=None if np.isnan(cosine) else cosine,
                 lexical=None if mode == "dense" else float(found.lexical[position]),
                 text=row["text"],
-                snippet=snippet(row["text"], query, languages),
+                snippet=snippet(row["text"], query, languages) if options.snippets else "",
                 modified=_iso(row["mtime_ns"]),
                 metadata=json.loads(row["metadata"]),
                 explanation=_explanation(found, position, mode, options, alpha, fertile) if options.explain else None,

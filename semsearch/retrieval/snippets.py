@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from semsearch.lexical.analyzer import analyze_query, words_of
 
@@ -12,6 +13,10 @@ _SPACE = re.compile(r"\s+")
 def query_keys(query: str, languages: frozenset[str]) -> frozenset[str]:
     """The term keys that stand for `query`: what `matches` looks for."""
     return frozenset(key for group in analyze_query(query, languages) for key in group)
+
+
+# The words of a text recur in its neighbours; in a batch of queries this is most of a snippet's time.
+_word_keys = lru_cache(maxsize=50_000)(query_keys)
 
 
 def snippet(text: str, query: str, languages: frozenset[str]) -> str:
@@ -48,7 +53,7 @@ def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Itera
     """(start, end, key) of each word of `text` that a query with term keys `keys` matches; CJK by its bigrams."""
     position = 0
     for word in dict.fromkeys(words_of(text)):
-        found = query_keys(word, languages) & keys if word else frozenset()
+        found = _word_keys(word, languages) & keys
         if not found:
             continue
         position = text.find(word)

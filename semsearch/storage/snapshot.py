@@ -32,7 +32,12 @@ class Snapshot:
         self.catalog.close()
 
     def still_true(self) -> bool:
+        """Whether all that was read so far is of one state."""
         return self.catalog.unchanged(self._stamp)
+
+    def reusable(self) -> bool:
+        """Whether a later question may use this snapshot while `still_true`; one taken while a writer works may not."""
+        return self._stamp is not None
 
     def model(self) -> ModelInfo | None:
         """The model whose vectors the index holds; None before the first are encoded."""
@@ -73,29 +78,48 @@ def alive_rows(segment: sqlite3.Row) -> NDArray[np.bool_] | None:
     return alive
 
 
-def read(index: str, question: Callable[[Snapshot], Result]) -> Result:
-    """The answer of `question` to one committed state; asked again when a writer changed files under it."""
-    for attempt in range(_TRIES):
-        last = attempt == _TRIES - 1
-        snapshot = Snapshot(index)
-        try:
-            answer = question(snapshot)
-        except (FileNotFoundError, sqlite3.DatabaseError, IndexDamagedError) as error:
-            # A writer may have removed a segment, or changed the catalog, after this snapshot began.
-            if last or not _moved_on(index, snapshot):
-                raise _as_damage(index, error) from None
-            continue
-        finally:
-            snapshot.close()
-        if snapshot.still_true() or last:
-            return answer
-    raise AssertionError("unreachable")
+class Reader:
+    """Asks questions of an index, each of one committed state. An index that did not change is not opened again."""
+
+    def __init__(self, index: str) -> None:
+        self.index = index
+        self._snapshot: Snapshot | None = None
+
+    def close(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.close()
+            self._snapshot = None
+
+    def read(self, question: Callable[[Snapshot], Result]) -> Result:
+        """The answer of `question` to a snapshot; asked again when a writer changed files under it."""
+        for attempt in range(_TRIES):
+            last = attempt == _TRIES - 1
+            snapshot = self._open()
+            try:
+                answer = question(snapshot)
+                if snapshot.still_true() or last:
+                    return answer
+            except (FileNotFoundError, sqlite3.DatabaseError, IndexDamagedError) as error:
+                # A writer may have removed a segment, or changed the catalog, after this snapshot began.
+                if last or not _moved_on(snapshot):
+                    raise _as_damage(self.index, error) from None
+            finally:
+                if not snapshot.reusable():
+                    self.close()
+        raise AssertionError("unreachable")
+
+    def _open(self) -> Snapshot:
+        if self._snapshot is not None and not self._snapshot.still_true():
+            self.close()
+        if self._snapshot is None:
+            self._snapshot = Snapshot(self.index)
+        return self._snapshot
 
 
-def _moved_on(index: str, snapshot: Snapshot) -> bool:
+def _moved_on(snapshot: Snapshot) -> bool:
     if not snapshot.still_true():
         return True
-    newer = Snapshot(index)
+    newer = Snapshot(snapshot.index)
     try:
         return bool(_state(newer.catalog) != _state(snapshot.catalog))
     except sqlite3.Error:
