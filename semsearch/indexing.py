@@ -121,6 +121,7 @@ def index_folders(
     path = settings.index_for_writing(index, folders)
     if not folders and not os.path.exists(os.path.join(path, settings.CATALOG_FILE)):
         raise UsageError(f"no index at {path} and no folder named", "name the folder to index: semsearch index FOLDER")
+    _check(options)
     if options.dry_run:
         return _dry_run(path, folders, options, progress)
     with IndexWriter(path, options.wait) as writer:
@@ -138,6 +139,18 @@ def index_folders(
             # Also when interrupted: what was done is said.
             run.finish(changes, started, time.perf_counter() - clock)
         return run.report
+
+
+def _check(options: IndexOptions) -> None:
+    """Refuses, before anything is written, what the run would trip over."""
+    if options.chunk_size is not None and options.chunk_size < 16:
+        raise UsageError(f"--chunk-size {options.chunk_size} is too small", "use 16 tokens or more")
+    if options.overlap is not None and options.overlap < 0:
+        raise UsageError(f"--overlap {options.overlap} is negative", "use 0 or more")
+    if options.model is not None:
+        models.resolve(options.model)
+    if options.tokenizer is not None:
+        tiktoken_named(options.tokenizer)
 
 
 def _existing_folder(root: str) -> str:
@@ -202,6 +215,7 @@ class _Run:
         with self.writer.commit():
             if options.rebuild and recorded:
                 self.generation += 1
+                self.writer.drop_damaged_segments()
             catalog.set_setting("generation", self.generation)
             catalog.set_setting("chunking", chunking)
             catalog.set_setting("rules", rules)
@@ -565,11 +579,8 @@ def chunk_rules(chunking: dict[str, Any], embedder: SubwordTokenizer, window: in
     room = window - embedder.special_tokens()
     ruler: Tokenizer = tiktoken_named(chunking["tokenizer"]) if chunking["tokenizer"] else embedder
     size = chunking["size"] or room
+    # The splitter takes at most a quarter of a chunk.
     overlap = DEFAULT_OVERLAP if chunking["overlap"] is None else chunking["overlap"]
-    if size < 16:
-        raise UsageError(f"--chunk-size {size} is too small", "use 16 tokens or more")
-    if overlap >= size:
-        raise UsageError(f"--overlap {overlap} is not smaller than the chunk size {size}", "use a smaller overlap")
     return ChunkRules(min(size, room) if ruler is embedder else size, overlap, ruler, room, embedder)
 
 

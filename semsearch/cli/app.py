@@ -47,22 +47,21 @@ def run(arguments: Sequence[str]) -> int:
     try:
         try:
             code = app(args=list(arguments), standalone_mode=False)
+            if code == 130:
+                raise KeyboardInterrupt  # Typer makes an exit code of it
             sys.stdout.flush()
             return int(code or 0)
         except BrokenPipeError:
             # The reader of the pipe has what it wanted. Python would complain again when it closes stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
-    except KeyboardInterrupt:
-        return _fail(
-            SemsearchError("interrupted", "what was committed is kept; run again to go on", code="interrupted"),
-            arguments,
-            130,
+    except (KeyboardInterrupt, typer.Abort):
+        interrupted = SemsearchError(
+            "interrupted", "what was committed is kept; run again to go on", code="interrupted"
         )
+        return _fail(interrupted, arguments, 130)
     except SemsearchError as error:
         return _fail(error, arguments, error.exit_code)
-    except typer.Abort:
-        return 130
     except OSError as error:
         name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         hint = "free some space and run again; nothing that was committed is lost" if error.errno == 28 else ""

@@ -75,8 +75,16 @@ def analyze_query(text: str, languages: frozenset[str]) -> list[tuple[str, ...]]
 
 
 def words_of(text: str) -> list[str]:
-    """The words of `text` as written: what the snippet marks and what fertility counts."""
+    """The words of `text`: what fertility counts."""
     return [token for token, _ in _tokens(text)]
+
+
+def matchable(text: str) -> list[str]:
+    """The pieces of `text` that a query can match each by itself: words, and bigrams where words have no spaces."""
+    pieces: list[str] = []
+    for token, unspaced in _tokens(text):
+        pieces += (_bigrams(token) or [token]) if unspaced else [token]
+    return pieces
 
 
 def _tokens(text: str) -> list[tuple[str, bool]]:

@@ -232,8 +232,9 @@ def _hits(
     fertile: float | None,
     languages: frozenset[str],
 ) -> tuple[Hit, ...]:
-    order = np.lexsort((found.ids, -found.scores))  # ties by chunk id: the order never depends on segments
-    if mode != "dense":
+    # Ties by cosine, then by chunk id: the order never depends on how the index is cut into segments.
+    order = np.lexsort((found.ids, -np.nan_to_num(found.cosines, nan=-1.0), -found.scores))
+    if mode == "lexical":
         order = order[found.scores[order] > 0]
     roots = snapshot.catalog.roots()
     labels = {root_id: label for root_id, _, label in roots}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from semsearch.lexical.analyzer import analyze_query, words_of
+from semsearch.lexical.analyzer import analyze_query, matchable
 
 SNIPPET_CHARACTERS = 240
 _SPACE = re.compile(r"\s+")
@@ -50,9 +50,9 @@ def match_spans(text: str, query: str, languages: frozenset[str]) -> list[tuple[
 
 
 def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Iterable[tuple[int, int, str]]:
-    """(start, end, key) of each word of `text` that a query with term keys `keys` matches; CJK by its bigrams."""
+    """(start, end, key) of each piece of `text` that a query with term keys `keys` matches."""
     position = 0
-    for word in dict.fromkeys(words_of(text)):
+    for word in dict.fromkeys(matchable(text)):
         found = _word_keys(word, languages) & keys
         if not found:
             continue

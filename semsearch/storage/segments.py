@@ -171,7 +171,10 @@ def _checked(index: str, name: str, files: Mapping[str, Any]) -> str:
         path = os.path.join(folder, file_name)
         if "/" in file_name or os.path.islink(path) or os.path.islink(folder):
             raise _damaged(folder, f"{file_name} is a link")
-        found = os.stat(path).st_size
+        try:
+            found = os.stat(path).st_size
+        except FileNotFoundError:
+            raise _damaged(folder, f"{file_name} is missing") from None
         if found != size:
             raise _damaged(folder, f"{file_name} has {found} bytes, not {size}")
     return folder

@@ -99,7 +99,7 @@ class Reader:
                 answer = question(snapshot)
                 if snapshot.still_true() or last:
                     return answer
-            except (FileNotFoundError, sqlite3.DatabaseError, IndexDamagedError) as error:
+            except (OSError, sqlite3.DatabaseError, IndexDamagedError) as error:
                 # A writer may have removed a segment, or changed the catalog, after this snapshot began.
                 if last or not _moved_on(snapshot):
                     raise _as_damage(self.index, error) from None
@@ -136,6 +136,4 @@ def _as_damage(index: str, error: Exception) -> IndexDamagedError:
     hint = "rebuild it with: semsearch index --rebuild"
     if isinstance(error, IndexDamagedError):
         return IndexDamagedError(error.message, error.hint or hint)
-    if isinstance(error, FileNotFoundError):
-        return IndexDamagedError(f"{error.filename or error} is missing from the index", hint)
     return IndexDamagedError(f"{os.path.join(index, 'catalog.db')}: {error}", hint)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
-from semsearch.errors import SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical import postings as postings_module
 from semsearch.lexical.postings import Postings
 from semsearch.settings import CATALOG_FILE
@@ -129,6 +129,20 @@ class IndexWriter:
     def drop_segments(self, kind: str) -> None:
         """Inside a commit: takes all segments of `kind` out of the index; the next writer removes their files."""
         self.catalog.connection.execute("DELETE FROM segments WHERE kind = ?", (kind,))
+
+    def drop_damaged_segments(self) -> None:
+        """Inside a commit: takes out what cannot be opened; a rebuild makes its content anew."""
+        model = self.catalog.setting("model")
+        for kind in ("lex", "vec"):
+            for row in self.catalog.segments(kind):
+                files = json.loads(row["files"])
+                try:
+                    if kind == "lex":
+                        open_lexical(self.index, row["name"], row["rows"], files)
+                    else:
+                        DenseSegment(self.index, row["name"], row["rows"], model["dim"], files)
+                except IndexDamagedError:
+                    self.catalog.connection.execute("DELETE FROM segments WHERE id = ?", (row["id"],))
 
     def merge(self) -> None:
         """Merges neighbours of one size class and rewrites segments of which a third is dead, each in a commit.

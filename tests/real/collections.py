@@ -62,7 +62,9 @@ def ndcg_at_10(run_file: Path, qrels: dict[str, dict[str, int]]) -> float:
     import ir_measures
 
     judged = [
-        ir_measures.Qrel(query, document, gain) for query, of_query in qrels.items() for document, gain in of_query.items()
+        ir_measures.Qrel(query, document, gain)
+        for query, of_query in qrels.items()
+        for document, gain in of_query.items()
     ]
     run = []
     for line in run_file.read_text("utf-8").splitlines():

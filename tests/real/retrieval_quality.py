@@ -1,6 +1,6 @@
 """nDCG@10 of each leg and of the fusions, through the real command, on the collections at hand.
 
-    python -m tests.real.retrieval_quality [COLLECTION...] [--model NAME]
+python -m tests.real.retrieval_quality [COLLECTION...] [--model NAME]
 """
 
 import argparse
@@ -40,7 +40,18 @@ def measure(collection: Collection, index: Path, runs: dict[str, list[str]]) -> 
     values = {}
     for name, flags in runs.items():
         output = semsearch(
-            "search", "--queries", str(queries), "--format", "trec", "--group", "file", "-k", "10", "-i", str(index), *flags
+            "search",
+            "--queries",
+            str(queries),
+            "--format",
+            "trec",
+            "--group",
+            "file",
+            "-k",
+            "10",
+            "-i",
+            str(index),
+            *flags,
         )
         run_file = index.parent / "run.trec"
         run_file.write_text(output, encoding="utf-8")

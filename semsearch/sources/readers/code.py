@@ -11,7 +11,7 @@ _DEFINITION = re.compile(
     r"^(?:(?:export|default|public|private|protected|static|final|abstract|async|pub(?:\([^)]*\))?|unsafe)\s+)*"
     r"(?:def|class|func|function|fn|interface|struct|enum|trait|impl|module|object|namespace"
     r"|create\s+(?:or\s+replace\s+)?(?:table|view|function|procedure|index))\s+"
-    r"(?:if\s+not\s+exists\s+)?(?:\([^)]*\)\s*)?([A-Za-z_$][\w$.:]*)",
+    r"(?:if\s+not\s+exists\s+)?(?:\([^)]*\)\s*)?([A-Za-z_$][\w$]*(?:(?:\.|::)[\w$]+)*)",
     re.MULTILINE | re.IGNORECASE,
 )
 

@@ -1,0 +1,126 @@
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semsearch.chunking.splitter import ChunkRules, split
+from semsearch.chunking.tokenizers import SubwordTokenizer, TiktokenTokenizer
+from semsearch.embedding.models import resolve
+from semsearch.errors import UsageError
+from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.registry import read
+
+
+@pytest.fixture(scope="module")
+def ruler() -> SubwordTokenizer:
+    source = resolve("all-MiniLM-L6-v2")
+    path = source.tokenizer_path()
+    assert path is not None
+    return SubwordTokenizer("all-MiniLM-L6-v2", path)
+
+
+def rules(ruler: SubwordTokenizer, size: int = 254, overlap: int = 32, window: int = 254) -> ChunkRules:
+    return ChunkRules(size, overlap, ruler, window, ruler)
+
+
+def text_document(text: str) -> Document:
+    return Document(text, "text", (Section(0, len(text)),), line_starts_of(text))
+
+
+def check(document: Document, chunk_rules: ChunkRules) -> None:
+    chunks = split(document, chunk_rules)
+    lines = document.text.split("\n")
+    position = 0
+    covered = [False] * len(document.text)
+    for chunk in chunks:
+        assert chunk.text == chunk.text.strip() != ""
+        start = document.text.index(chunk.text, max(0, position - len(chunk.text)))
+        covered[start : start + len(chunk.text)] = [True] * len(chunk.text)
+        position = start + len(chunk.text)
+        assert chunk.line_start is not None and chunk.line_end is not None
+        assert chunk.text.split("\n")[0] in lines[chunk.line_start - 1]
+        assert chunk.line_end - chunk.line_start == chunk.text.count("\n")
+        assert len(chunk_rules.embedder.spans(chunk.encoded())) <= chunk_rules.window
+    assert all(seen or character.isspace() for seen, character in zip(covered, document.text, strict=True))
+
+
+WORDS = st.lists(
+    st.sampled_from(["pump", "valve.", "水道", "\n", "\n\n", "E-417", "naïve", "antidisestablishmentarianism", "🙂"]),
+    max_size=300,
+).map(lambda words: [f"{word}{number}" if word.strip() else word for number, word in enumerate(words)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(WORDS, st.sampled_from([(16, 0), (16, 4), (40, 12), (254, 32)]))
+def test_no_text_is_lost_and_no_window_exceeded(
+    ruler: SubwordTokenizer, words: list[str], shape: tuple[int, int]
+) -> None:
+    size, overlap = shape
+    check(text_document(" ".join(words)), rules(ruler, size, overlap, max(size, 64)))
+
+
+def test_one_long_line_and_one_long_word(ruler: SubwordTokenizer) -> None:
+    check(text_document(" ".join(f"word{number}" for number in range(5000))), rules(ruler))
+    check(text_document("".join(map(str, range(2000)))), rules(ruler))
+    check(text_document("".join(map(chr, range(0x4E00, 0x4E00 + 3000)))), rules(ruler))
+
+
+def test_cuts_stand_at_paragraphs_before_sentences_before_words(ruler: SubwordTokenizer) -> None:
+    paragraphs = ["The pump runs at night. " * 9 + "It stops at dawn." for _ in range(6)]
+    chunks = split(text_document("\n\n".join(paragraphs)), rules(ruler, size=130, overlap=0))
+    assert all(chunk.text.endswith("It stops at dawn.") for chunk in chunks)
+    chunks = split(text_document("The pump runs at night and rests by day. " * 60), rules(ruler, size=100, overlap=0))
+    assert all(chunk.text.endswith("day.") for chunk in chunks)
+
+
+def test_overlap_repeats_whole_sentences_and_never_makes_a_chunk_of_repetition(ruler: SubwordTokenizer) -> None:
+    text = " ".join(f"Sentence number {number} is about valve {number}." for number in range(200))
+    chunks = split(text_document(text), rules(ruler, size=100, overlap=25))
+    for before, after in pairwise(chunks):
+        first = re.match(r"Sentence number \d+ is about valve \d+\.", after.text)
+        assert first, after.text
+        assert first.group() in before.text
+        assert after.text.rsplit("Sentence", 1)[1] not in before.text
+
+
+def test_headings_are_kept_and_prefixed_where_the_text_does_not_show_them(ruler: SubwordTokenizer) -> None:
+    body = " ".join(f"Sentence {number} about turbines and tides." for number in range(40))
+    document = read("a.md", f"# Manual\n\n{body}\n\n## Blades\n\n{body.upper()}\n".encode())
+    chunks = split(document, rules(ruler))
+    blades = [chunk for chunk in chunks if chunk.heading == ("Manual", "Blades")]
+    assert len(blades) >= 2
+    assert blades[0].encoded().startswith("Manual\n## Blades")
+    assert blades[1].encoded().startswith("Manual > Blades\n")
+    check(document, rules(ruler))
+
+
+def test_small_sections_are_joined_under_their_common_heading(ruler: SubwordTokenizer) -> None:
+    document = read("a.md", b"# Top\n\none\n\n## A\n\ntwo\n\n## B\n\nthree\n")
+    chunks = split(document, rules(ruler))
+    assert [(chunk.heading, chunk.line_start, chunk.line_end) for chunk in chunks] == [(("Top",), 1, 11)]
+
+
+def test_pages_are_never_joined(ruler: SubwordTokenizer) -> None:
+    document = Document("one\n\ntwo\n\n", "pdf", (Section(0, 5, (), 1), Section(5, 10, (), 2)), None)
+    assert [(chunk.page, chunk.line_start) for chunk in split(document, rules(ruler))] == [(1, None), (2, None)]
+
+
+def test_a_larger_size_in_another_tokenizer_still_fits_the_embedder(ruler: SubwordTokenizer) -> None:
+    class Words:
+        name = "words"
+
+        def spans(self, text: str):  # type: ignore[no-untyped-def]
+            import numpy as np
+
+            return np.array([match.span() for match in re.finditer(r"\S+", text)], np.int64).reshape(-1, 2)
+
+    chunk_rules = ChunkRules(400, 20, Words(), 254, ruler)
+    words = (f"hydroelectrically interconnected turbogenerators {number}." for number in range(400))
+    check(text_document(" ".join(words)), chunk_rules)
+
+
+def test_a_tokenizer_that_is_not_here_is_named_with_a_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match="no tokenizer called nonsense"):
+        TiktokenTokenizer("nonsense")

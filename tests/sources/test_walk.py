@@ -1,0 +1,136 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from semsearch.sources.walk import WalkRules, walk
+from tests.conftest import write
+
+
+def found(root: Path, **rules: object) -> list[str]:
+    return [file.path for file in walk(str(root), WalkRules(**rules), "", _no_error) if not file.skip]
+
+
+def skipped(root: Path, **rules: object) -> dict[str, str]:
+    return {file.path: file.skip for file in walk(str(root), WalkRules(**rules), "", _no_error) if file.skip}
+
+
+def _no_error(path: str, error: OSError) -> None:
+    raise error
+
+
+def test_every_level_of_ignore_files_counts_also_outside_a_repository(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            ".gitignore": "*.log\nbuild/\n/top.txt\n",
+            "a.txt": "",
+            "top.txt": "",
+            "x.log": "",
+            "build/out.txt": "",
+            "sub/.gitignore": "!keep.log\nsecret.txt\n",
+            "sub/keep.log": "",
+            "sub/other.log": "",
+            "sub/secret.txt": "",
+            "sub/top.txt": "",
+            "sub/.ignore": "from-ignore.txt\n",
+            "sub/from-ignore.txt": "",
+            ".semsearchignore": "from-semsearch.txt\n",
+            "sub/deep/from-semsearch.txt": "",
+        },
+    )
+    assert found(tmp_path) == ["a.txt", "sub/keep.log", "sub/top.txt"]
+    assert "x.log" in found(tmp_path, no_ignore=True)
+
+
+def test_ignored_paths_are_those_of_git(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            ".gitignore": "*.tmp\n!important.tmp\ndocs/*.txt\n**/cache/\n# a comment\n\\#literal\nfoo/**/bar\n",
+            "a.tmp": "",
+            "important.tmp": "",
+            "docs/a.txt": "",
+            "docs/sub/a.txt": "",
+            "x/cache/y": "",
+            "#literal": "",
+            "foo/1/2/bar": "",
+            "foo/bar": "",
+            "sub/.gitignore": "*\n!*.md\n",
+            "sub/a.md": "",
+            "sub/a.rst": "",
+        },
+    )
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    visible = sorted(path for path in listed if not os.path.basename(path).startswith("."))
+    assert sorted(found(tmp_path)) == visible
+
+
+def test_the_ignore_files_above_an_indexed_folder_hold_up_to_the_repository(tmp_path: Path) -> None:
+    write(tmp_path, {"repo/.gitignore": "*.log\n", "repo/docs/a.log": "", "repo/docs/a.md": "", ".gitignore": "*.md\n"})
+    (tmp_path / "repo" / ".git" / "info").mkdir(parents=True)
+    (tmp_path / "repo" / ".git" / "info" / "exclude").write_text("private.txt\n")
+    write(tmp_path, {"repo/docs/private.txt": ""})
+    assert found(tmp_path / "repo" / "docs") == ["a.md"]
+
+
+def test_hidden_files_are_left_out_unless_asked_for_or_the_root_itself_is_hidden(tmp_path: Path) -> None:
+    write(tmp_path, {".hidden/a.txt": "", ".b.txt": "", "c.txt": "", ".git/config": ""})
+    assert found(tmp_path) == ["c.txt"]
+    assert found(tmp_path, hidden=True) == [".b.txt", "c.txt", ".hidden/a.txt"]
+    assert found(tmp_path / ".hidden") == ["a.txt"]
+
+
+def test_include_exclude_and_size(tmp_path: Path) -> None:
+    write(tmp_path, {"a.md": "1", "b.txt": "2", "sub/c.md": "3", "sub/d.md": "4" * 100})
+    assert found(tmp_path, include=("*.md",)) == ["a.md", "sub/c.md", "sub/d.md"]
+    assert found(tmp_path, exclude=("sub/",)) == ["a.md", "b.txt"]
+    assert skipped(tmp_path, max_file_size=50) == {"sub/d.md": "larger than --max-file-size (100 > 50)"}
+
+
+def test_symbolic_links_are_named_and_followed_only_inside(tmp_path: Path) -> None:
+    write(tmp_path, {"root/real/a.txt": "", "outside.txt": "secret"})
+    root = tmp_path / "root"
+    (root / "in").symlink_to("real")
+    (root / "out").symlink_to("../outside.txt")
+    (root / "loop").symlink_to(".")
+    (root / "broken").symlink_to("nowhere")
+    assert found(root) == ["real/a.txt"]
+    assert set(skipped(root)) == {"in", "out", "loop", "broken"}
+    assert found(root, follow=True) == ["in/a.txt", "real/a.txt"]
+    assert skipped(root, follow=True)["out"] == "symbolic link that leaves the folder"
+    assert skipped(root, follow=True)["loop"] == "symbolic link to a folder it is in"
+
+
+def test_another_index_and_special_files_are_not_documents(tmp_path: Path) -> None:
+    write(tmp_path, {"idx/catalog.db": "", "idx/CACHEDIR.TAG": "", "a.txt": ""})
+    os.mkfifo(tmp_path / "pipe")
+    assert found(tmp_path) == ["a.txt"]
+    assert skipped(tmp_path) == {"pipe": "not a regular file"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs no permission to be denied by name only")
+def test_a_folder_that_cannot_be_listed_is_reported_and_the_walk_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"bad/a.txt": "", "good/b.txt": ""})
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if path.endswith("/bad"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    errors: list[str] = []
+    files = [file.path for file in walk(str(tmp_path), WalkRules(), "", lambda path, error: errors.append(path))]
+    assert files == ["good/b.txt"]
+    assert errors == ["bad/"]
