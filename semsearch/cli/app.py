@@ -16,7 +16,6 @@ from semsearch.errors import SemsearchError
 app = typer.Typer(
     name="semsearch",
     help="Index local document folders and search them by word and by meaning, offline.",
-    no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,  # help and messages may hold [brackets]
     pretty_exceptions_enable=False,
@@ -44,13 +43,19 @@ def _options(
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns the exit code; prints at most one line for an error, never a traceback."""
+    command = typer.main.get_command(app)
     try:
         try:
-            code = app(args=list(arguments), standalone_mode=False)
-            if code == 130:
-                raise KeyboardInterrupt  # Typer makes an exit code of it
+            if "_SEMSEARCH_COMPLETE" in os.environ:
+                command.main(list(arguments), prog_name="semsearch")
+            # Not command.main: it turns interrupts and closed pipes into exit codes of its own.
+            with command.make_context("semsearch", list(arguments) or ["--help"]) as context:
+                code = command.invoke(context)
             sys.stdout.flush()
             return int(code or 0)
+        except typer.Exit as done:
+            sys.stdout.flush()
+            return done.exit_code
         except BrokenPipeError:
             # The reader of the pipe has what it wanted. Python would complain again when it closes stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,88 @@
+"""What was measured when the design was made must stay true: on the real collections, through the real command."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.real.collections import data_folder, load
+from tests.real.retrieval_quality import build, measure
+
+pytestmark = pytest.mark.real
+
+LEGS = {"lexical": ["--mode", "lexical"], "dense": ["--mode", "dense"], "hybrid": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "lowest"), [("cranfield", 0.435), ("xquad-en", 0.975), ("xquad-de", 0.940), ("xquad-zh", 0.905)]
+)
+def test_hybrid_search_beats_both_of_its_legs(name: str, lowest: float, tmp_path: Path) -> None:
+    collection = load(name)
+    values = measure(collection, build(collection, tmp_path), LEGS)
+    print(name, values)
+    assert values["hybrid"] >= lowest
+    assert values["hybrid"] > max(values["lexical"], values["dense"])
+
+
+def test_a_real_folder(tmp_path: Path) -> None:
+    data = data_folder()
+    assert data is not None
+    folder, index = data / "folders" / "redis-doc", tmp_path / "r.index"
+    command = [sys.executable, "-m", "semsearch"]
+    running = subprocess.Popen(
+        [*command, "index", str(folder), "--index", str(index), "--json"], stdout=subprocess.PIPE
+    )
+    # Words are found long before everything is encoded.
+    query = [*command, "search", "maxmemory-policy allkeys-lru", "--mode", "lexical", "--json", "--index", str(index)]
+    found: list[str] = []
+    while running.poll() is None and "docs/reference/eviction/index.md" not in found:
+        time.sleep(0.5)
+        done = subprocess.run(query, capture_output=True, text=True)
+        found = [hit["path"] for hit in json.loads(done.stdout)["results"]] if done.returncode == 0 else []
+    assert running.poll() is None, "found only when everything was done"
+    report = json.loads(running.communicate()[0])
+    assert running.returncode == 0
+    assert report["files"] == {
+        "added": 478, "changed": 0, "renamed": 0, "removed": 0, "unchanged": 0, "skipped": 0, "failed": 0
+    }  # fmt: skip
+    assert report["chunks"]["pending"] == 0
+    question = "how do I limit memory and evict old keys"
+    done = subprocess.run(
+        [*command, "search", question, "--index", str(index), "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["results"][0]["path"] == "docs/reference/eviction/index.md"
+
+
+def test_every_file_of_a_mixed_folder_is_indexed_or_named(tmp_path: Path) -> None:
+    data = data_folder()
+    assert data is not None
+    folder = data / "folders" / "mixed"
+    done = subprocess.run(
+        [sys.executable, "-m", "semsearch", "index", str(folder), "-i", str(tmp_path / "i"), "--no-embed", "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    report = json.loads(done.stdout)
+    reasons = {entry["path"]: entry["reason"] for entry in report["skipped"] + report["failed"]}
+    total = sum(path.is_file() for path in folder.rglob("*"))
+    assert report["files"]["added"] + len(reasons) == total
+    assert all(reasons.values())
+    encrypted = next(reason for path, reason in reasons.items() if "password" in path and path.endswith(".pdf"))
+    assert encrypted == "encrypted PDF: needs a password"
+
+
+def test_chunks_by_tiktoken(tmp_path: Path) -> None:
+    from semsearch.chunking.tokenizers import TiktokenTokenizer
+    from semsearch.errors import UsageError
+
+    try:
+        ruler = TiktokenTokenizer("cl100k_base")
+    except UsageError:
+        pytest.skip("TIKTOKEN_CACHE_DIR holds no vocabulary")
+    text = "Tidal 東京 power 🙂 naïve\n" * 3
+    spans = ruler.spans(text)
+    assert spans[0, 0] == 0 and spans[-1, 1] == len(text)
+    assert (spans[1:, 0] >= spans[:-1, 0]).all()
+    assert (spans[:, 1] >= spans[:, 0]).all()
