@@ -7,9 +7,10 @@ or one batch of encoding, and the next run goes on from there.
 import json
 import os
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -26,6 +27,7 @@ from semsearch.errors import ReadError, SemsearchError, UsageError
 from semsearch.lexical import analyzer, language, postings
 from semsearch.report import IndexReport, display_path
 from semsearch.sources import registry
+from semsearch.sources.document import Document
 from semsearch.sources.walk import File, WalkRules, is_unchanged, walk
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.segments import DenseSegment
@@ -33,6 +35,8 @@ from semsearch.storage.writer import IndexWriter
 
 DEFAULT_OVERLAP = 32
 _COMMIT_CHUNKS = 8192
+_GROUP_FILES = 32
+_GROUP_BYTES = 4_000_000
 _FIRST_COMMIT_SECONDS = 2.0
 _ENCODE_BATCH = 1024
 _ENCODE_STEP = 64
@@ -71,12 +75,16 @@ class Progress:
     encoded: Callable[[int], None] = lambda count: None
 
 
+# (root id, file, its row in the catalog)
+_Found = tuple[int, File, sqlite3.Row | None]
+
+
 @dataclass
 class _Changes:
     """What the walk found different from the catalog, by root."""
 
-    read: list[tuple[int, File, sqlite3.Row | None]] = field(default_factory=list)
-    skip: list[tuple[int, File, sqlite3.Row | None]] = field(default_factory=list)
+    read: list[_Found] = field(default_factory=list)
+    skip: list[_Found] = field(default_factory=list)
     failed: list[tuple[int, str, str]] = field(default_factory=list)
     rename: list[tuple[int, File, sqlite3.Row]] = field(default_factory=list)
     remove: list[sqlite3.Row] = field(default_factory=list)
@@ -282,19 +290,22 @@ class _Run:
         self._commit_small_changes(changes)
         if not changes.read:
             return
+        # Unpacking the detector's model takes 0.4 s without the interpreter's lock: while the first files are read.
+        self.detector = threading.Thread(target=language.load, daemon=True)
+        self.detector.start()
         rules = self._chunk_rules()
         self.progress.reading(len(changes.read))
         batch: list[_Prepared] = []
         chunks, last, patience = 0, time.perf_counter(), _FIRST_COMMIT_SECONDS
-        for root_id, file, old in changes.read:
-            prepared = self._prepare(root_id, file, old, rules)
-            batch.append(prepared)
-            chunks += len(prepared.chunks)
-            self.progress.read(1)
-            # The first part is committed soon, so that the folder can be searched soon; then ever larger parts.
-            if chunks >= _COMMIT_CHUNKS or time.perf_counter() - last > patience:
-                self._commit_batch(batch)
-                batch, chunks, last, patience = [], 0, time.perf_counter(), patience * 2
+        for group in _groups(changes.read):
+            for prepared in self._prepare(group, rules):
+                batch.append(prepared)
+                chunks += len(prepared.chunks)
+                self.progress.read(1)
+                # The first part is committed soon, so that the folder can be searched soon; then ever larger parts.
+                if chunks >= _COMMIT_CHUNKS or time.perf_counter() - last > patience:
+                    self._commit_batch(batch)
+                    batch, chunks, last, patience = [], 0, time.perf_counter(), patience * 2
         self._commit_batch(batch)
 
     def _commit_small_changes(self, changes: _Changes) -> None:
@@ -331,38 +342,46 @@ class _Run:
             ruler, window = embedder.tokenizer, embedder.info.window
         return chunk_rules(self.chunking, ruler, window)
 
-    def _prepare(self, root_id: int, file: File, old: sqlite3.Row | None, rules: ChunkRules) -> _Prepared:
+    def _prepare(self, group: list[_Found], rules: ChunkRules) -> Iterator[_Prepared]:
+        """Reads and chunks the files of `group`, whose texts are tokenised together."""
+        read = [self._read(*found) for found in group]
+        spans = iter(rules.tokenizer.spans_of([document.text for _, document in read if document is not None]))
+        self.detector.join()  # the detector keeps state: never two threads in it
+        for prepared, document in read:
+            if document is None:
+                yield prepared
+                continue
+            code = language.detect(document.text)
+            chunks = splitter.split(document, rules, next(spans))
+            yield replace(
+                prepared,
+                type=document.type,
+                title=_storable(document.title),
+                language=code,
+                metadata=json.dumps(dict(document.metadata), ensure_ascii=True),
+                chunks=chunks,
+                terms=[analyzer.analyze(chunk.encoded(), code) for chunk in chunks],
+            )
+
+    def _read(self, root_id: int, file: File, old: sqlite3.Row | None) -> tuple[_Prepared, Document | None]:
         """Reads one file; what goes wrong becomes its status, never an exception."""
-        digest = b""
+        digest, retry, document = b"", False, None
         try:
             data, file = read_file(self.roots[root_id], file)
             digest = blake2b(data, digest_size=16).digest()
             if old and old["hash"] == digest and old["generation"] == self.generation:
-                return _Prepared(root_id, file, old, digest, "unchanged")
-            document = registry.read(file.path, data)
+                status, reason = "unchanged", ""
+            else:
+                document = registry.read(file.path, data)
+                status, reason = "indexed", ""
         except ReadError as error:
-            return _Prepared(root_id, file, old, digest, "skipped" if error.skip else "failed", error.message)
+            status, reason = "skipped" if error.skip else "failed", error.message
         except OSError as error:
             gone = isinstance(error, FileNotFoundError)
             reason = "vanished while it was read" if gone else f"cannot be read: {error.strerror or error}"
             # What is indexed of it stays: the trouble may pass. Tried again at every run.
-            return _Prepared(root_id, file, old, digest, "kept" if old and old["status"] == "indexed" else "failed",
-                             reason, retry=True)  # fmt: skip
-        chunks = splitter.split(document, rules)
-        code = language.detect(document.text)
-        return _Prepared(
-            root_id,
-            file,
-            old,
-            digest,
-            "indexed",
-            type=document.type,
-            title=_storable(document.title),
-            language=code,
-            metadata=json.dumps(dict(document.metadata), ensure_ascii=True),
-            chunks=chunks,
-            terms=[analyzer.analyze(chunk.encoded(), code) for chunk in chunks],
-        )
+            status, retry = "kept" if old and old["status"] == "indexed" else "failed", True
+        return _Prepared(root_id, file, old, digest, status, reason, retry), document
 
     def _commit_batch(self, batch: list[_Prepared]) -> None:
         """One commit: the files of `batch`, their chunks, their postings; their former chunks are deleted."""
@@ -652,6 +671,20 @@ def read_file(root: str, file: File) -> tuple[bytes, File]:
     with open(os.path.join(root, file.path), "rb") as opened:
         stat = os.fstat(opened.fileno())
         return opened.read(), File(file.path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+def _groups(found: list[_Found]) -> Iterator[list[_Found]]:
+    """`found` in parts of at most 32 files and about 4 MB."""
+    group: list[_Found] = []
+    size = 0
+    for item in found:
+        group.append(item)
+        size += item[1].size
+        if len(group) == _GROUP_FILES or size > _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _dry_run(path: str, folders: list[str], options: IndexOptions, progress: Progress) -> IndexReport:

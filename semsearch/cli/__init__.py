@@ -1,5 +1,6 @@
 """The command line: parses flags, calls one function, prints, exits. Nothing below this package does any of that."""
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -15,7 +16,20 @@ def main() -> "NoReturn":
         from semsearch.cli import unchanged
 
         if unchanged.answer(arguments[1:]):
-            sys.exit(0)
+            _leave(0)
     from semsearch.cli.app import run
 
-    sys.exit(run(arguments))
+    _leave(run(arguments))
+
+
+def _leave(code: int) -> "NoReturn":
+    """Ends the process at once: taking onnxruntime, faiss and the heap apart would add 55 ms to every search.
+
+    All files are closed and committed by now; only the standard streams may still hold something.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = code or 2  # what was printed did not arrive
+    os._exit(code)

@@ -7,7 +7,7 @@ query word becomes a group of keys, one for each language the index holds, so th
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from semsearch.lexical.language import FUNCTION_WORDS, STEMMERS
@@ -30,16 +30,19 @@ def analyze(text: str, language: str) -> list[str]:
     """The term keys of a passage in `language`, in order, function words included."""
     terms: list[str] = []
     for token, unspaced in _tokens(text):
-        if unspaced:
-            # Single characters too, so that a query of one character finds the words it is part of.
-            terms += token
-            terms += _bigrams(token)
-        else:
-            plain, stems = _keys(token)
-            terms += plain
-            prefix = _prefix(language)
-            terms += [prefix + stem for stem in _stem(stems, language)]
+        terms += _passage_keys(token, unspaced, language)
     return terms
+
+
+@lru_cache(maxsize=100_000)
+def _passage_keys(token: str, unspaced: bool, language: str) -> tuple[str, ...]:
+    """The term keys of one token of a passage; most tokens of a folder are repetitions."""
+    if unspaced:
+        # Single characters too, so that a query of one character finds the words it is part of.
+        return (*token, *_bigrams(token))
+    plain, stems = _keys(token)
+    prefix = _prefix(language)
+    return (*plain, *(prefix + stem for stem in _stem(stems, language)))
 
 
 def analyze_query(text: str, languages: frozenset[str]) -> list[tuple[str, ...]]:

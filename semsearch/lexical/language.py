@@ -13,16 +13,21 @@ STEMMERS = {
     "sr": "serbian", "es": "spanish", "sv": "swedish", "ta": "tamil", "tr": "turkish",
 }  # fmt: skip
 _OTHERS = ("zh", "ja", "ko", "th", "pl", "cs", "sk", "uk", "bg", "he", "fa", "vi", "hr", "sl", "et", "lv")
-_SAMPLE_CHARACTERS = 2000
+_SAMPLE_CHARACTERS = 1000
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
 def detect(text: str) -> str:
-    """The language of `text` by its first 2,000 characters; "" when it holds no letters."""
+    """The language of `text` by its first 1,000 characters; "" when it holds no letters."""
     sample = text[:_SAMPLE_CHARACTERS]
     if not _LETTERS.search(sample):
         return ""
     return str(_classifier()(sample)[0])
+
+
+def load() -> None:
+    """Loads what the first `detect` would."""
+    _classifier()
 
 
 @cache

@@ -101,17 +101,23 @@ class Searcher:
             )
         languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
         ranges = allowed_ranges(snapshot.catalog, options.filters)
-        embedder = self._open_embedder(model) if model is not None and mode != "lexical" else None
+        embedder = self._open_embedder(snapshot, model) if model is not None and mode != "lexical" else None
         alpha, fertile = _weights(query, mode, options, embedder)
         found = self._candidates(snapshot, query, mode, options, embedder, alpha, languages, ranges)
         hits = _hits(snapshot, found, query, mode, options, alpha, fertile, languages)
         return SearchResult(query, mode, coverage, time.perf_counter() - clock, hits, tuple(notices), languages)
 
-    def _open_embedder(self, model: ModelInfo) -> Embedder:
+    def _open_embedder(self, snapshot: Snapshot, model: ModelInfo) -> Embedder:
         if self._embedder is None or not self._embedder.info.same_vectors(model):
+            from concurrent.futures import ThreadPoolExecutor
+
             from semsearch.embedding.models import open_recorded
 
-            self._embedder = open_recorded(model, self._announce)
+            # Loading the model and loading faiss with the segments take about as long: both at once.
+            with ThreadPoolExecutor(1) as pool:
+                opening = pool.submit(open_recorded, model, self._announce)
+                snapshot.dense()
+                self._embedder = opening.result()
         return self._embedder
 
     def _candidates(

@@ -1,12 +1,14 @@
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semsearch.chunking.splitter import ChunkRules, split
-from semsearch.chunking.tokenizers import SubwordTokenizer, TiktokenTokenizer
+from semsearch.chunking.tokenizers import Spans, SubwordTokenizer, TiktokenTokenizer
 from semsearch.embedding.models import resolve
 from semsearch.errors import UsageError
 from semsearch.sources.document import Document, Section, line_starts_of
@@ -111,10 +113,11 @@ def test_a_larger_size_in_another_tokenizer_still_fits_the_embedder(ruler: Subwo
     class Words:
         name = "words"
 
-        def spans(self, text: str):  # type: ignore[no-untyped-def]
-            import numpy as np
-
+        def spans(self, text: str) -> Spans:
             return np.array([match.span() for match in re.finditer(r"\S+", text)], np.int64).reshape(-1, 2)
+
+        def spans_of(self, texts: Sequence[str]) -> list[Spans]:
+            return [self.spans(text) for text in texts]
 
     chunk_rules = ChunkRules(400, 20, Words(), 254, ruler)
     words = (f"hydroelectrically interconnected turbogenerators {number}." for number in range(400))

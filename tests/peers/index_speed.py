@@ -13,6 +13,21 @@ from pathlib import Path
 
 import psutil
 
+from semsearch.errors import SemsearchError
+from semsearch.storage.catalog import Catalog
+
+
+def _indexed(index: Path) -> int:
+    """Indexed files in the last committed state, read without another process that would slow the run down."""
+    try:
+        catalog, _ = Catalog.open_for_reading(str(index))
+    except SemsearchError:
+        return 0  # not made yet
+    try:
+        return catalog.counts()["indexed"]
+    finally:
+        catalog.close()
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -28,16 +43,16 @@ def main() -> None:
         )
         process = psutil.Process(running.pid)
         own = family = found = complete = 0.0
-        status = [*command, "status", "-i", str(index), "--json"]
         search = [*command, "search", chosen.word, "--mode", "lexical", "-q", "-i", str(index)]
+        files = sum(1 for path in chosen.folder.rglob("*") if path.is_file())
         while running.poll() is None:
             if not complete and (index / "catalog.db").exists():
-                if not found and subprocess.run(search, capture_output=True).returncode == 0:
+                indexed = _indexed(index)
+                if indexed and not found:
                     found = time.perf_counter() - start
-                done = subprocess.run(status, capture_output=True, text=True)
-                files = sum(1 for path in chosen.folder.rglob("*") if path.is_file())
-                if done.returncode == 0 and json.loads(done.stdout)["files"]["indexed"] == files:
+                if indexed == files:
                     complete = time.perf_counter() - start
+                    subprocess.run(search, check=True)
             try:
                 memory = process.memory_info().rss
                 own = max(own, memory)
@@ -48,7 +63,7 @@ def main() -> None:
         total = time.perf_counter() - start
         report = json.loads(running.communicate()[0])
         print(f"chunks                          {report['chunks']['total']}")
-        print(f"first answer by words           {found:.1f} s")
+        print(f"first files searchable by words {found:.1f} s")
         print(f"all files searchable by words   {complete:.1f} s")
         print(f"complete                        {total:.1f} s (read {report['seconds']['read']:.1f}, "
               f"encode {report['seconds']['encode']:.1f})")  # fmt: skip
