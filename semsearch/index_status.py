@@ -12,41 +12,37 @@ from semsearch.storage.catalog import Catalog
 def index_status(index: str | None) -> dict[str, Any]:
     """The `semsearch.status/1` object. Raises `SemsearchError` when there is no index or it cannot be read."""
     path = settings.index_for_reading(index)
-    catalog, _ = Catalog.open_for_reading(path)
-    try:
-        counts = catalog.counts()
-        model = catalog.setting("model")
-        run = catalog.last_run()
-        checked = os.stat(os.path.join(path, "lock")).st_mtime
-        return {
-            "schema": "semsearch.status/1",
-            "index": path,
-            "roots": [{"path": root, "exists": os.path.isdir(root)} for _, root, _ in catalog.roots()],
-            "files": {name: counts[name] for name in ("indexed", "skipped", "failed")},
-            "chunks": {
-                "total": counts["chunks"],
-                "embedded": counts["chunks"] - counts["pending"],
-                "pending": counts["pending"],
-            },
-            "model": {
-                "name": catalog.setting("model_name"),
-                "fingerprint": model["fingerprint"] if model else None,
-                "runtime": model["runtime"] if model else None,
-                "dim": model["dim"] if model else None,
-                "window": model["window"] if model else None,
-            },
-            "chunking": catalog.setting("chunking"),
-            "rules": catalog.setting("rules"),
-            "segments": {kind: len(catalog.segments(kind)) for kind in ("lex", "vec")},
-            "bytes": _size(path),
-            "last_change": None if run is None else {
-                **json.loads(run["report"]), "time": _iso(run["started"]), "seconds": round(run["seconds"], 3),
-            },
-            "last_check": _iso(checked),
-            "age_seconds": round(max(0.0, time.time() - checked), 1),
-        }  # fmt: skip
-    finally:
-        catalog.close()
+    return Catalog.read(path, lambda catalog: _status(catalog, path))
+
+
+def _status(catalog: Catalog, path: str) -> dict[str, Any]:
+    counts = catalog.counts()
+    model = catalog.setting("model")
+    run = catalog.last_run()
+    checked = os.stat(os.path.join(path, "lock")).st_mtime
+    return {
+        "schema": "semsearch.status/1",
+        "index": path,
+        "roots": [{"path": root, "exists": os.path.isdir(root)} for _, root, _ in catalog.roots()],
+        "files": {name: counts[name] for name in ("indexed", "skipped", "failed")},
+        "chunks": {
+            "total": counts["chunks"],
+            "embedded": counts["chunks"] - counts["pending"],
+            "pending": counts["pending"],
+        },
+        "model": {
+            "name": catalog.setting("model_name"),
+            **{key: model[key] if model else None for key in ("fingerprint", "runtime", "dim", "window")},
+        },
+        "chunking": catalog.setting("chunking"),
+        "rules": catalog.setting("rules"),
+        "segments": {kind: len(catalog.segments(kind)) for kind in ("lex", "vec")},
+        "bytes": _size(path),
+        "last_change": run
+        and {**json.loads(run["report"]), "time": _iso(run["started"]), "seconds": round(run["seconds"], 3)},
+        "last_check": _iso(checked),
+        "age_seconds": round(max(0.0, time.time() - checked), 1),
+    }
 
 
 def _size(folder: str) -> int:

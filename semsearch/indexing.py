@@ -4,6 +4,7 @@ Every commit leaves an index that answers. What a kill loses is what was not com
 or one batch of encoding, and the next run goes on from there.
 """
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -131,7 +132,7 @@ def index_folders(
         raise UsageError(f"no index at {path} and no folder named", "name the folder to index: semsearch index FOLDER")
     _check(options)
     if options.dry_run:
-        return _dry_run(path, folders, options, progress)
+        return _dry_run(path, folders, options)
     with IndexWriter(path, options.wait) as writer:
         run = _Run(writer, options, progress)
         run.report.index = path
@@ -143,9 +144,11 @@ def index_folders(
             if options.embed:
                 run.encode()
             writer.merge()
-        finally:
-            # Also when interrupted: what was done is said.
-            run.finish(changes, started, time.perf_counter() - clock)
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error, OSError):  # the first error is the one to be told
+                run.finish(changes, started, time.perf_counter() - clock)
+            raise
+        run.finish(changes, started, time.perf_counter() - clock)
         return run.report
 
 
@@ -196,8 +199,7 @@ class _Run:
             "size": options.chunk_size,
             "overlap": options.overlap,
             "tokenizer": options.tokenizer,
-            "splitter": splitter.VERSION,
-            "analyzer": analyzer.VERSION,
+            "analysis": settings.ANALYSIS_VERSION,
         }
         if recorded:
             wanted = {key: recorded[key] if value is None else value for key, value in chunking.items()}
@@ -226,6 +228,7 @@ class _Run:
                 self.writer.drop_damaged_segments()
             catalog.set_setting("generation", self.generation)
             catalog.set_setting("chunking", chunking)
+            catalog.set_setting("analysis", settings.ANALYSIS_VERSION)
             catalog.set_setting("rules", rules)
             catalog.set_setting("model_name", name)
             if fresh_model:
@@ -687,12 +690,19 @@ def _groups(found: list[_Found]) -> Iterator[list[_Found]]:
         yield group
 
 
-def _dry_run(path: str, folders: list[str], options: IndexOptions, progress: Progress) -> IndexReport:
+def _dry_run(path: str, folders: list[str], options: IndexOptions) -> IndexReport:
     """What a run would do, by size, time and content; writes nothing, not even an index folder."""
     clock = time.perf_counter()
+    if os.path.exists(os.path.join(path, settings.CATALOG_FILE)):
+        report = Catalog.read(path, lambda catalog: _would_do(path, folders, options, catalog))
+    else:
+        report = _would_do(path, folders, options, None)
+    report.seconds["total"] = time.perf_counter() - clock
+    return report
+
+
+def _would_do(path: str, folders: list[str], options: IndexOptions, catalog: Catalog | None) -> IndexReport:
     report = IndexReport(path)
-    exists = os.path.exists(os.path.join(path, settings.CATALOG_FILE))
-    catalog = Catalog.open_for_reading(path)[0] if exists else None
     known_roots = {root: root_id for root_id, root, _ in catalog.roots()} if catalog else {}
     roots = {root: known_roots.get(root, -number) for number, root in enumerate(folders or known_roots, 1)}
     rules = walk_rules(catalog.setting("rules", {}) if catalog else {}, options)
@@ -711,11 +721,8 @@ def _dry_run(path: str, folders: list[str], options: IndexOptions, progress: Pro
     report.failed = [(name, reason) for _, name, reason in changes.failed]
     if catalog:
         counts = catalog.counts()
-        report.indexed, report.chunks["total"], report.chunks["pending"] = (
-            counts["indexed"], counts["chunks"], counts["pending"],
-        )  # fmt: skip
-        catalog.close()
-    report.seconds["total"] = time.perf_counter() - clock
+        report.indexed = counts["indexed"]
+        report.chunks["total"], report.chunks["pending"] = counts["chunks"], counts["pending"]
     return report
 
 

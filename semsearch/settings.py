@@ -9,6 +9,8 @@ import os
 INDEX_FOLDER = ".semsearch"
 CATALOG_FILE = "catalog.db"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
+# Raised when the same text gives other chunks or other terms than before; an index of another one needs a rebuild.
+ANALYSIS_VERSION = 1
 DEFAULT_MAX_FILE_SIZE = 20 * 1024 * 1024
 
 

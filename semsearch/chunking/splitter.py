@@ -15,8 +15,6 @@ import numpy as np
 from semsearch.chunking.tokenizers import Spans, Tokenizer
 from semsearch.sources.document import Document, Section
 
-VERSION = "1"
-
 # A section this short says little alone: it is joined to the next one where both fit one window.
 _SMALL_SECTION_TOKENS = 64
 _HEADING_CHARACTERS = 120

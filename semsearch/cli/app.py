@@ -1,6 +1,7 @@
 """The Typer application and the one place where errors become messages and exit codes."""
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -43,6 +44,9 @@ def _options(
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns the exit code; prints at most one line for an error, never a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the terminal's encoding lacks is shown as an escape; in UTF-8 that is only a lone surrogate, and JSON's.
+        sys.stdout.reconfigure(errors="backslashreplace")
     command = typer.main.get_command(app)
     try:
         try:

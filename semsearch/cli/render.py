@@ -28,12 +28,7 @@ def announce(message: str) -> None:
 def print_json(record: "dict[str, Any]") -> None:
     import json
 
-    # A lone surrogate cannot be written as UTF-8; JSON can escape it.
-    text = json.dumps(record, ensure_ascii=False)
-    try:
-        _print(text)
-    except UnicodeEncodeError:
-        _print(json.dumps(record, ensure_ascii=True))
+    _print(json.dumps(record, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"))
 
 
 def _print(line: str) -> None:

@@ -79,7 +79,7 @@ def _compare(path: str, folders: list[str]) -> "IndexReport | None":
 
     catalog, _ = Catalog.open_for_reading(path)
     try:
-        if os.environ.get("SEMSEARCH_MODEL", catalog.setting("model_name")) != catalog.setting("model_name"):
+        if catalog.setting("analysis") != settings.ANALYSIS_VERSION:
             return None
         roots = catalog.roots()
         known = {root for _, root, _ in roots}

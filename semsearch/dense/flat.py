@@ -40,6 +40,8 @@ class FlatSegment:
             self._index: Any = faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:  # what faiss raises for every file it cannot read
             raise IndexDamagedError(f"{path} is damaged: {str(error)[:120]}") from None
+        if not isinstance(self._index, faiss.IndexScalarQuantizer):
+            raise IndexDamagedError(f"{path} is a {type(self._index).__name__}, not the flat index it should be")
         if self._index.ntotal != rows or self._index.d != dim:
             raise IndexDamagedError(
                 f"{path} holds {self._index.ntotal} vectors of {self._index.d}, not {rows} of {dim}"

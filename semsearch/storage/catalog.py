@@ -13,8 +13,10 @@ from semsearch.settings import CATALOG_FILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
+
+    Answer = TypeVar("Answer")
 
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x73656D73  # "sems"
@@ -147,6 +149,21 @@ class Catalog:
         except sqlite3.DatabaseError as error:
             raise _damaged(path, error) from None
         return catalog, None if writing else stamp
+
+    @staticmethod
+    def read(folder: str, question: "Callable[[Catalog], Answer]") -> "Answer":
+        """The answer of `question` to one committed state, for readers that open no segment."""
+        while True:
+            catalog, stamp = Catalog.open_for_reading(folder)
+            try:
+                answer = question(catalog)
+                if catalog.unchanged(stamp):
+                    return answer
+            except sqlite3.DatabaseError as error:
+                if catalog.unchanged(stamp):
+                    raise _damaged(catalog.path, error) from None
+            finally:
+                catalog.close()
 
     def close(self) -> None:
         self.connection.close()
