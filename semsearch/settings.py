@@ -12,6 +12,10 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 # Raised when the same text gives other chunks or other terms than before; an index of another one needs a rebuild.
 ANALYSIS_VERSION = 1
 DEFAULT_MAX_FILE_SIZE = 20 * 1024 * 1024
+DEFAULT_READ_SECONDS = 60
+DEFAULT_READ_MEMORY = 2048
+# Raised when readers learn to read what they could not; files that were skipped or failed are then tried again.
+READERS_VERSION = 1
 
 
 def cache_folder() -> str:
@@ -29,14 +33,41 @@ def default_model() -> str:
     return str(os.environ.get("SEMSEARCH_MODEL") or _user_config().get("model") or DEFAULT_MODEL)
 
 
+def read_seconds() -> float:
+    """How long one document may take to be read before it is given up: `SEMSEARCH_READ_SECONDS`."""
+    return float(_positive("SEMSEARCH_READ_SECONDS", DEFAULT_READ_SECONDS))
+
+
+def read_memory() -> int:
+    """Bytes of address space a process that reads documents may have: `SEMSEARCH_READ_MEMORY`, in megabytes."""
+    return int(_positive("SEMSEARCH_READ_MEMORY", DEFAULT_READ_MEMORY)) * 1024 * 1024
+
+
+def _positive(variable: str, default: int) -> float:
+    from semsearch.errors import UsageError
+
+    text = os.environ.get(variable) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1e9:
+        raise UsageError(f"{variable}={text} is not a number above 0", f"leave it out for {default}")
+    return value
+
+
 def index_for_writing(flag: str | None, roots: list[str]) -> str:
     """The index folder `index` works on: `-i`, `SEMSEARCH_INDEX`, else `.semsearch` in the first root.
 
+    A flag may also name the indexed folder that holds the `.semsearch`.
     Without a root, the nearest index upwards of the working folder, else one in the working folder.
     """
-    chosen = flag or os.environ.get("SEMSEARCH_INDEX")
+    chosen = _chosen_index(flag)
     if chosen:
-        return os.path.abspath(os.path.expanduser(chosen))
+        path = os.path.abspath(os.path.expanduser(chosen))
+        inside = os.path.join(path, INDEX_FOLDER)
+        here = os.path.isfile(os.path.join(path, CATALOG_FILE))
+        return inside if not here and os.path.isfile(os.path.join(inside, CATALOG_FILE)) else path
     if roots:
         return os.path.join(os.path.abspath(roots[0]), INDEX_FOLDER)
     return _nearest_index(os.getcwd()) or os.path.join(os.getcwd(), INDEX_FOLDER)
@@ -49,7 +80,7 @@ def index_for_reading(flag: str | None) -> str:
     """
     from semsearch.errors import IndexNotFoundError
 
-    chosen = flag or os.environ.get("SEMSEARCH_INDEX")
+    chosen = _chosen_index(flag)
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))
         for candidate in (path, os.path.join(path, INDEX_FOLDER)):
@@ -63,6 +94,14 @@ def index_for_reading(flag: str | None) -> str:
             "make one with: semsearch index FOLDER, or name one with --index PATH",
         )
     return found
+
+
+def _chosen_index(flag: str | None) -> str | None:
+    if flag == "":
+        from semsearch.errors import UsageError
+
+        raise UsageError("--index is empty", "name a folder, or leave it out")
+    return flag or os.environ.get("SEMSEARCH_INDEX")
 
 
 def _nearest_index(start: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -319,9 +319,15 @@ def test_an_index_inside_its_folder_can_be_moved_with_it(notes: Path, tmp_path: 
     assert (index / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55")
 
 
-def test_files_that_cannot_be_read_are_named_and_tried_again(
-    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def run_while(folder: Path, index: Path, happens: Callable[[], None]) -> IndexReport:
+    """A run in which something happens after the walk and before the first file is opened."""
+    model = None if (index / "catalog.db").exists() else "static"
+    return index_folders(
+        [str(folder)], str(index), IndexOptions(model=model), Progress(reading=lambda total: happens())
+    )
+
+
+def test_files_that_cannot_be_read_are_named_and_tried_again(notes: Path, tmp_path: Path) -> None:
     write(
         notes,
         {
@@ -333,47 +339,48 @@ def test_files_that_cannot_be_read_are_named_and_tried_again(
             * 9,
         },
     )
-    real = open
+    bread, soup, pump = notes / "kitchen/bread.txt", notes / "kitchen/soup.txt", notes / "code/pump.py"
+    contents = {path: path.read_bytes() for path in (bread, soup, pump)}
 
-    def unreadable(path: object, *arguments: object, **named: object) -> object:
-        if str(path).endswith("bread.txt"):
-            raise PermissionError(13, "Permission denied", str(path))
-        if str(path).endswith("soup.txt"):
-            raise FileNotFoundError(2, "No such file or directory", str(path))
-        return real(path, *arguments, **named)  # type: ignore[call-overload]
+    def happens() -> None:
+        for path in contents:
+            path.unlink()
+        bread.symlink_to(bread)
+        os.mkfifo(pump)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("builtins.open", unreadable)
-        report = run(notes, tmp_path / "index")
+    report = run_while(notes, tmp_path / "index", happens)
     assert dict(report.skipped) == {
         "nul.txt": "filled with NUL bytes",
-        "picture.png": "binary file, no reader for .png",
+        "picture.png": "an image (needs OCR)",
         "empty.md": "empty file",
+        "code/pump.py": "not a regular file",
     }
     failed = dict(report.failed)
     assert set(failed) == {"broken.pdf", "kitchen/bread.txt", "kitchen/soup.txt"}
-    assert failed["kitchen/bread.txt"] == "cannot be read: Permission denied"
+    assert failed["kitchen/bread.txt"] == "cannot be read: Too many levels of symbolic links"
     assert failed["kitchen/soup.txt"] == "vanished while it was read"
-    assert failed["broken.pdf"].startswith("damaged PDF: ")
+    assert failed["broken.pdf"].startswith("damaged PDF file: ")
     with Searcher(str(tmp_path / "index")) as searcher:
         assert searcher.search("süße Brötchen", SearchOptions(mode="lexical")).hits[0].path == "latin.txt"
+    for path, content in contents.items():
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
     report = run(notes, tmp_path / "index")
     assert set(dict(report.failed)) == {"broken.pdf"}
     same_as_new(notes, tmp_path / "index")
 
 
-def test_an_indexed_file_that_cannot_be_read_now_keeps_its_place(
-    notes: Path, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    os.utime(notes / "kitchen/soup.txt", (5, 5))
+def test_an_indexed_file_that_cannot_be_read_now_keeps_its_place(notes: Path, index: Path) -> None:
+    soup = notes / "kitchen/soup.txt"
+    os.utime(soup, (5, 5))
 
-    def broken(root: str, file: object) -> None:
-        raise OSError(5, "Input/output error")
+    def happens() -> None:
+        soup.unlink()
+        soup.symlink_to(soup)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("semsearch.indexing.read_file", broken)
-        report = run(notes, index)
-    assert report.failed == [("kitchen/soup.txt", "cannot be read: Input/output error; what was indexed of it is kept")]
+    report = run_while(notes, index, happens)
+    reason = "cannot be read: Too many levels of symbolic links; what was indexed of it is kept"
+    assert report.failed == [("kitchen/soup.txt", reason)]
     with Searcher(str(index)) as searcher:
         assert searcher.search("leek soup").hits[0].path == "kitchen/soup.txt"
 
@@ -423,3 +430,105 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no index at"):
         index_folders([], str(tmp_path / "index"))
     assert not (tmp_path / "index").exists()
+
+
+def test_what_is_refused_leaves_the_settings_as_they_were(notes: Path, index: Path) -> None:
+    before = answers(index)
+    with pytest.raises(SemsearchError, match="nothing was changed"):
+        run(notes, index, exclude=("*",))
+    with pytest.raises(SemsearchError, match="nothing was changed"):
+        run(notes, index, max_file_size=1)
+    notes.rename(notes.with_name("elsewhere"))
+    with pytest.raises(SemsearchError, match="nothing was changed"):
+        index_folders([], str(index), IndexOptions(rebuild=True, model="all-MiniLM-L6-v2"))
+    assert answers(index) == before
+    notes.with_name("elsewhere").rename(notes)
+    assert run(notes, index).files["unchanged"] == 5
+
+
+def test_a_larger_size_limit_takes_in_what_was_too_large(notes: Path, index: Path) -> None:
+    write(notes, {"big.txt": "zebra " * 500})
+    assert dict(run(notes, index, max_file_size=1000).skipped)["big.txt"].startswith("larger than")
+    assert run(notes, index, max_file_size=10_000).files["added"] == 1
+    same_as_new(notes, index)
+
+
+def test_a_rebuild_heals_damage_of_the_same_size(notes: Path, index: Path) -> None:
+    before = answers(index)
+    for path in [*index.glob("segments/vec-*/index.faiss"), *index.glob("segments/lex-*/bm25.bin")]:
+        data = bytearray(path.read_bytes())
+        data[-200:] = bytes(200)
+        path.write_bytes(data)
+    run(notes, index, rebuild=True)
+    assert answers(index) == before
+    healthy(index)
+
+
+def test_a_rebuild_reads_a_renamed_file_anew(notes: Path, index: Path) -> None:
+    write(notes, {"long.md": "\n\n".join(f"Paragraph {number} about the harbor." for number in range(60))})
+    run(notes, index)
+    (notes / "long.md").rename(notes / "moved.md")
+    report = run(notes, index, rebuild=True, chunk_size=32)
+    assert report.chunks["added"] > 20
+    assert report.chunks["pending"] == 0
+    healthy(index)
+
+
+def test_a_rebuild_goes_through_all_folders(notes: Path, index: Path, tmp_path: Path) -> None:
+    write(tmp_path / "more", {"zephyr.txt": "a zephyr blows\n"})
+    run(tmp_path / "more", index)
+    for path in index.glob("segments/lex-*/bm25.bin"):
+        path.unlink()
+    run(notes, index, rebuild=True)
+    with Searcher(str(index)) as searcher:
+        assert searcher.search("zephyr", SearchOptions(mode="lexical")).hits[0].path == "more/zephyr.txt"
+    healthy(index)
+
+
+def test_an_empty_folder_that_is_gone_can_be_pruned(notes: Path, index: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run(tmp_path / "empty", index)
+    (tmp_path / "empty").rmdir()
+    index_folders([], str(index), IndexOptions(prune=True))
+    assert index_folders([], str(index)).files["unchanged"] == 5
+
+
+def test_a_folder_with_other_things_in_it_is_no_index(notes: Path, tmp_path: Path) -> None:
+    write(tmp_path / "project", {"segments/mine/data": "precious", "lock": "mine"})
+    with pytest.raises(SemsearchError, match="other things in it"):
+        run(notes, tmp_path / "project")
+    assert (tmp_path / "project/segments/mine/data").read_text() == "precious"
+    assert sorted(path.name for path in (tmp_path / "project").iterdir()) == ["lock", "segments"]
+
+
+def test_the_log_is_folded_in_while_a_reader_is_there(notes: Path, index: Path) -> None:
+    write(notes, {"new.txt": "something new\n"})
+    reader, _ = Catalog.open_for_reading(str(index))
+    writer = IndexWriter(str(index))
+    snapshot, _ = Catalog.open_for_reading(str(index))
+    snapshot.close()
+    writer.close()
+    run(notes, index)
+    reader.close()
+    run(notes, index)
+    log = index / "catalog.db-wal"
+    assert not log.exists() or log.stat().st_size == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE settings SET value = '5' WHERE key = 'model'",
+        "UPDATE segments SET files = '[]'",
+        "UPDATE files SET metadata = 'x'",
+        "UPDATE chunks SET heading = '5'",
+        "PRAGMA foreign_keys = OFF; DELETE FROM roots",
+    ],
+)
+def test_a_catalog_with_nonsense_in_it_is_a_damaged_index(notes: Path, index: Path, statement: str) -> None:
+    catalog = Catalog.open_for_writing(str(index))
+    catalog.connection.executescript(statement)
+    catalog.close()
+    with Searcher(str(index)) as searcher, pytest.raises(SemsearchError) as caught:
+        searcher.search("prune roses")
+    assert caught.value.hint

@@ -33,6 +33,7 @@ class SubwordTokenizer:
         from tokenizers import Tokenizer as Backend
 
         self.name = name
+        self.path = path
         self._backend = Backend.from_file(path)
         self._backend.no_padding()
         self._backend.no_truncation()

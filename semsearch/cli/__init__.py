@@ -10,13 +10,22 @@ if TYPE_CHECKING:
 
 def main() -> "NoReturn":
     """The `semsearch` command. Ends the process with the exit codes documented in the README."""
+    for stream in ("stdin", "stdout", "stderr"):
+        if getattr(sys, stream) is None:  # the caller closed it
+            setattr(sys, stream, open(os.devnull, "r" if stream == "stdin" else "w"))  # noqa: SIM115
     arguments = sys.argv[1:]
     if arguments and arguments[0] == "index":
         # Importing Typer alone takes as long as walking thousands of files, so this is asked first.
         from semsearch.cli import unchanged
 
-        if unchanged.answer(arguments[1:]):
-            _leave(0)
+        try:
+            if unchanged.answer(arguments[1:]):
+                sys.stdout.flush()
+                _leave(0)
+        except (Exception, KeyboardInterrupt) as error:
+            from semsearch.cli.app import failed
+
+            _leave(failed(error, arguments))
     from semsearch.cli.app import run
 
     _leave(run(arguments))

@@ -49,37 +49,41 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     command = typer.main.get_command(app)
     try:
-        try:
-            if "_SEMSEARCH_COMPLETE" in os.environ:
-                command.main(list(arguments), prog_name="semsearch")
-            # Not command.main: it turns interrupts and closed pipes into exit codes of its own.
-            with command.make_context("semsearch", list(arguments) or ["--help"]) as context:
-                code = command.invoke(context)
-            sys.stdout.flush()
-            return int(code or 0)
-        except typer.Exit as done:
-            sys.stdout.flush()
-            return done.exit_code
-        except BrokenPipeError:
-            # The reader of the pipe has what it wanted. Python would complain again when it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
-    except (KeyboardInterrupt, typer.Abort):
+        if "_SEMSEARCH_COMPLETE" in os.environ:
+            command.main(list(arguments), prog_name="semsearch")
+        # Not command.main: it turns interrupts and closed pipes into exit codes of its own.
+        with command.make_context("semsearch", list(arguments) or ["--help"]) as context:
+            code = command.invoke(context)
+        sys.stdout.flush()
+        return int(code or 0)
+    except typer.Exit as done:
+        sys.stdout.flush()
+        return done.exit_code
+    except (Exception, KeyboardInterrupt) as error:
+        return failed(error, arguments)
+
+
+def failed(error: BaseException, arguments: Sequence[str]) -> int:
+    """Says in one line on stderr what `error` was; returns the exit code for it."""
+    if isinstance(error, BrokenPipeError):
+        # The reader of the pipe has what it wanted. Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
         interrupted = SemsearchError(
             "interrupted", "what was committed is kept; run again to go on", code="interrupted"
         )
         return _fail(interrupted, arguments, 130)
-    except SemsearchError as error:
+    if isinstance(error, SemsearchError):
         return _fail(error, arguments, error.exit_code)
-    except OSError as error:
+    if isinstance(error, OSError):
         name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         hint = "free some space and run again; nothing that was committed is lost" if error.errno == 28 else ""
         return _fail(SemsearchError(f"{name}{error.strerror or error}", hint, code="os"), arguments, 2)
-    except Exception as error:
-        return _unexpected(error, arguments)
+    return _unexpected(error, arguments)
 
 
-def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
+def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
     """Usage errors of the parser, SQLite's own errors, and what nobody foresaw (`SEMSEARCH_DEBUG=1` shows where)."""
     import sqlite3
 

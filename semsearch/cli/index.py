@@ -25,7 +25,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="all-MiniLM-L6-v2 (default), static (40 times as fast), a model folder or a cached name.",
+            help="all-MiniLM-L6-v2 (default), static (far faster), a model folder or a cached name.",
         ),
     ] = None,
     tokenizer: Annotated[
@@ -112,6 +112,6 @@ def command(
 def _size(text: str) -> int:
     """Bytes of `20M`, `1.5G`, `512k` or `1000`, in powers of 1024."""
     match = _SIZE.fullmatch(text.strip())
-    if not match:
+    if not match or len(text) > 20:
         raise UsageError(f"--max-file-size {text} is not a size", "write it like 20M or 512k")
     return int(float(match.group(1)) * _UNITS[match.group(2).lower()])

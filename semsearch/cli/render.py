@@ -79,7 +79,7 @@ def search_result(result: "SearchResult", style: str, query_id: str | None, grou
             _print(f"{_word(query_id or '1')} Q0 {_word(document)} {hit.rank} {hit.score:.6f} semsearch")
     elif style == "paths":
         for path in dict.fromkeys(hit.path for hit in result.hits):
-            _print(path)
+            _print(one_line(path) if sys.stdout.isatty() else path)
     else:
         _text(result, query_id)
     if query_id is not None:

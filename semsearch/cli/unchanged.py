@@ -79,7 +79,8 @@ def _compare(path: str, folders: list[str]) -> "IndexReport | None":
 
     catalog, _ = Catalog.open_for_reading(path)
     try:
-        if catalog.setting("analysis") != settings.ANALYSIS_VERSION:
+        versions = (catalog.setting("analysis"), catalog.setting("readers"))
+        if versions != (settings.ANALYSIS_VERSION, settings.READERS_VERSION):
             return None
         roots = catalog.roots()
         known = {root for _, root, _ in roots}

@@ -11,11 +11,11 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from semsearch import child
 from semsearch.embedding.embedder import Embedder, ModelInfo
 from semsearch.errors import ModelError
 from semsearch.settings import DEFAULT_MODEL, cache_folder
@@ -228,13 +228,25 @@ def _prepare(source: ModelSource, path: str) -> None:
             f"cannot write the model cache {cache_folder()}: {error.strerror}",
             "name a writable folder in SEMSEARCH_CACHE",
         ) from None
-    command = [sys.executable, "-m", "semsearch.embedding.prepare", source.name, source.folder, path]
-    command += [source.fingerprint, _STATIC if source.static else "transformer"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        reason = lines[-1] if lines else f"exit status {done.returncode}"
+    arguments = [source.name, source.folder, path, source.fingerprint, _STATIC if source.static else "transformer"]
+    environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    process = child.start(
+        "semsearch.embedding.prepare",
+        arguments,
+        environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _, errors = process.communicate()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        lines = [line for line in errors.strip().splitlines() if line.strip()]
+        reason = lines[-1] if lines else f"exit status {process.returncode}"
         raise ModelError(
             f"the model {source.name} ({source.folder}) cannot be prepared: {reason}",
             "check that the folder is a complete sentence-transformers model",

@@ -79,6 +79,7 @@ class Searcher:
     def search(self, query: str, options: SearchOptions | None = None) -> SearchResult:
         """The best hits for `query` in one committed state of the index. Raises `SemsearchError`."""
         options = options or SearchOptions()
+        query = query.encode("utf-8", "replace").decode()  # an argument that is not UTF-8 holds lone surrogates
         _check(query, options)
         clock = time.perf_counter()
         return self._reader.read(lambda snapshot: self._answer(snapshot, query, options, clock))

@@ -1,7 +1,8 @@
 """What every reader returns: a Document of Sections. Pure data."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Document:
 
     `sections` cover `text` in order without overlap. `line_starts` gives, in rising order, (character offset
     in `text`, line number in the file) for each point where lines start; None when the file has no lines
-    (a PDF). Readers whose `text` is the file as it is use `line_starts_of`.
+    (a PDF). Readers whose `text` is the file as it is use `line_starts_of`. `notice` says what of the file is not in
+    the text, for people.
     """
 
     text: str
@@ -29,13 +31,49 @@ class Document:
     line_starts: tuple[tuple[int, int], ...] | None
     title: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
+    notice: str = ""
+
+    def storable(self) -> "Document":
+        """This document without unpaired surrogates, which neither tokenizers nor SQLite take."""
+        try:
+            self.text.encode()
+        except UnicodeEncodeError:
+            return replace(self, text=self.text.encode("utf-8", "replace").decode())
+        return self
+
+    def pieces(self, size: int) -> "Iterator[Document]":
+        """This document, or where it is longer than `size` characters its consecutive parts, cut where lines end."""
+        if len(self.text) <= size:
+            yield self
+            return
+        start = 0
+        while start < len(self.text):
+            end = len(self.text)
+            if end - start > size:
+                cut = self.text.rfind("\n", start, start + size)
+                end = cut + 1 if cut > start else start + size
+            yield self._part(start, end)
+            start = end
+
+    def _part(self, start: int, end: int) -> "Document":
+        sections = tuple(
+            replace(section, start=max(section.start, start) - start, end=min(section.end, end) - start)
+            for section in self.sections
+            if section.start < end and section.end > start
+        )
+        lines = self.line_starts
+        if lines is not None:
+            first = bisect_right(lines, (start, 1 << 62)) - 1
+            past = bisect_right(lines, (end - 1, 1 << 62))
+            lines = tuple((max(0, offset - start), line) for offset, line in lines[first:past])
+        return replace(self, text=self.text[start:end], sections=sections, line_starts=lines)
 
 
-def line_starts_of(text: str) -> tuple[tuple[int, int], ...]:
-    r"""(offset, line number) of every line of `text`; lines end at "\n"."""
-    starts = [(0, 1)]
+def line_starts_of(text: str, first: int = 1) -> tuple[tuple[int, int], ...]:
+    r"""(offset, line number) of every line of `text`, whose first line is number `first`; lines end at "\n"."""
+    starts = [(0, first)]
     position = text.find("\n")
     while position >= 0:
-        starts.append((position + 1, len(starts) + 1))
+        starts.append((position + 1, len(starts) + first))
         position = text.find("\n", position + 1)
     return tuple(starts)

@@ -1,10 +1,12 @@
-"""Which paths the ignore files and the user's globs leave out.
+"""Which paths the ignore files and the user's globs leave out, and which line of which file says so.
 
 Rules are those of gitignore(5), matched by `pathspec`. Every folder may hold `.gitignore`, `.ignore` and
 `.semsearchignore`; a later name in that list and a deeper folder win. They hold outside a git repository too.
 """
 
 import os
+
+from semsearch.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,39 +17,71 @@ if TYPE_CHECKING:
 IGNORE_FILES = (".gitignore", ".ignore", ".semsearchignore")
 
 
+class Rule:
+    """One line of an ignore file that decided about a path: `keeps` for those that begin with `!`."""
+
+    __slots__ = ("file", "keeps", "line", "pattern")
+
+    def __init__(self, file: str, line: int, pattern: str, keeps: bool) -> None:
+        self.file = file
+        self.line = line
+        self.pattern = pattern
+        self.keeps = keeps
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.pattern}"
+
+
+class _RuleFile:
+    """The rules of one ignore file: `lines` are (line number, pattern) of each pattern of `spec`."""
+
+    __slots__ = ("lines", "path", "spec")
+
+    def __init__(self, path: str, lines: "list[tuple[int, str]]", spec: "GitIgnoreSpec") -> None:
+        self.path = path
+        self.lines = lines
+        self.spec = spec
+
+
 class IgnoreLevel:
-    """The ignore rules of one folder, matched against paths below it."""
+    """The ignore files of one folder, matched against paths below it."""
 
-    __slots__ = ("base", "specs")
+    __slots__ = ("base", "files")
 
-    def __init__(self, base: str, specs: "list[GitIgnoreSpec]") -> None:
+    def __init__(self, base: str, files: list[_RuleFile]) -> None:
         self.base = base
-        self.specs = specs
+        self.files = files
 
-    def decision(self, path: str, is_dir: bool) -> bool | None:
-        """True: ignored, False: kept by a `!` rule, None: no rule speaks. `path` is absolute."""
+    def decision(self, path: str, is_dir: bool) -> Rule | None:
+        """The rule that speaks about `path` (absolute); None when none does."""
         relative = path[len(self.base) :].lstrip("/") + ("/" if is_dir else "")
-        for spec in self.specs:
-            verdict = spec.check_file(relative).include
-            if verdict is not None:
-                return verdict
+        for file in self.files:
+            found = file.spec.check_file(relative)
+            if found.include is not None and found.index is not None:
+                number, pattern = file.lines[found.index]
+                return Rule(file.path, number, pattern, not found.include)
         return None
 
 
 def compile_globs(lines: "Iterable[str]") -> "GitIgnoreSpec":
-    """Globs in gitignore syntax. pathspec is imported here: most folders hold no rule at all."""
+    """Globs in gitignore syntax. Raises `UsageError` for what is none.
+
+    pathspec is imported here: most folders hold no rule at all.
+    """
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines(lines)
+    lines = list(lines)
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except ValueError as error:
+        raise UsageError(f"not a glob: {' '.join(lines)}", str(error)) from None
 
 
 def read_level(folder: str, names: "Iterable[str]") -> IgnoreLevel | None:
     """The rules in the ignore files called `names` in `folder`; None when they hold none."""
-    specs = []
-    for name in reversed(IGNORE_FILES):
-        if name in names:
-            specs += _read_rules(os.path.join(folder, name))
-    return IgnoreLevel(folder, specs) if specs else None
+    files = [_read_rules(os.path.join(folder, name)) for name in reversed(IGNORE_FILES) if name in names]
+    found = [file for file in files if file is not None]
+    return IgnoreLevel(folder, found) if found else None
 
 
 def levels_above(root: str) -> list[IgnoreLevel]:
@@ -63,28 +97,40 @@ def levels_above(root: str) -> list[IgnoreLevel]:
     levels = []
     exclude = _read_rules(os.path.join(folder, ".git", "info", "exclude"))
     if exclude:
-        levels.append(IgnoreLevel(folder, exclude))
+        levels.append(IgnoreLevel(folder, [exclude]))
     for above in reversed(folders):
-        present = [name for name in IGNORE_FILES if os.path.isfile(os.path.join(above, name))]
-        level = read_level(above, present) if present else None
+        level = read_level(above, IGNORE_FILES)
         if level:
             levels.append(level)
     return levels
 
 
-def is_ignored(levels: list[IgnoreLevel], path: str, is_dir: bool) -> bool:
-    """Whether the deepest rule that speaks about `path` (absolute) ignores it."""
+def ignored_by(levels: list[IgnoreLevel], path: str, is_dir: bool) -> Rule | None:
+    """The rule that leaves out `path` (absolute): the deepest one that speaks about it, unless it keeps it."""
     for level in reversed(levels):
-        verdict = level.decision(path, is_dir)
-        if verdict is not None:
-            return verdict
-    return False
+        rule = level.decision(path, is_dir)
+        if rule is not None:
+            return None if rule.keeps else rule
+    return None
 
 
-def _read_rules(path: str) -> "list[GitIgnoreSpec]":
+def _read_rules(path: str) -> _RuleFile | None:
+    """The rules in the file at `path`; None when it holds none, or, like git, when it cannot be read."""
+    if not os.path.isfile(path):
+        return None
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            lines = [line for line in file.read().splitlines() if line.strip() and line[0] != "#"]
+            found = [(number, line) for number, line in enumerate(file.read().split("\n"), 1) if _is_rule(line)]
     except OSError:
-        return []  # like git: an ignore file that cannot be read holds no rule
-    return [compile_globs(lines)] if lines else []
+        return None
+    return _RuleFile(path, found, compile_globs(line for _, line in found)) if found else None
+
+
+def _is_rule(line: str) -> bool:
+    if not line.strip() or line[0] == "#":
+        return False
+    try:
+        compile_globs([line])
+    except UsageError:
+        return False  # git passes over what is no pattern
+    return True

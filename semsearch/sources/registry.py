@@ -1,24 +1,58 @@
-"""The one list of document types: which suffixes each has and which reader turns its bytes into a Document.
+"""The one list of document types, and how a file's name and first bytes tell which one it is.
 
-Reader modules are imported when their first file comes.
+Reader modules are imported when their first file comes. Each has `read(data, type_name) -> Document`; those whose
+files may be too large to be held also have `read_pieces(file, type_name) -> Iterator[Document]`.
 """
 
+import gzip
 import importlib
-from collections.abc import Callable
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, cast
 
 from semsearch.errors import ReadError
+from semsearch.sources import containers
+from semsearch.sources.building import reading
 from semsearch.sources.document import Document
 
-Reader = Callable[[bytes, str], Document]
+# Above this, text is read in pieces; other types are held as a whole up to the second limit.
+_PIECE_BYTES = 4_000_000
+_MOST_BYTES = 1_000_000_000
+_HEAD_BYTES = 8192
 
-# type name -> (reader module, suffixes). A reader is `read(data, type) -> Document`.
+# type name -> (reader module, suffixes)
 _TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "markdown": ("markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx")),
     "rst": ("rst", (".rst",)),
     "html": ("html", (".html", ".htm", ".xhtml")),
     "pdf": ("pdf", (".pdf",)),
     "text": ("text", (".txt", ".text", ".log")),
-    "python": ("code", (".py", ".pyi")),
+    "docx": ("docx", (".docx", ".docm", ".dotx")),
+    "pptx": ("pptx", (".pptx", ".pptm", ".ppsx")),
+    "xlsx": ("spreadsheet", (".xlsx", ".xlsm", ".xlsb")),
+    "xls": ("spreadsheet", (".xls",)),
+    "ods": ("spreadsheet", (".ods",)),
+    "odt": ("opendocument", (".odt", ".ott")),
+    "odp": ("opendocument", (".odp",)),
+    "rtf": ("rtf", (".rtf",)),
+    "epub": ("epub", (".epub",)),
+    "email": ("email", (".eml",)),
+    "mbox": ("mbox", (".mbox", ".mbx")),
+    "msg": ("msg", (".msg",)),
+    "notebook": ("notebook", (".ipynb",)),
+    "csv": ("csv", (".csv", ".tsv")),
+    "json": ("json", (".json", ".jsonl", ".ndjson", ".geojson")),
+    "xml": ("xml", (".xml", ".rss", ".atom", ".rdf")),
+    "subtitles": ("subtitles", (".srt", ".vtt")),
+    "man": ("man", (*(f".{number}" for number in range(1, 10)), ".man")),
+    "tex": ("outline", (".tex", ".sty", ".bib")),
+    "org": ("outline", (".org",)),
+    "asciidoc": ("outline", (".adoc", ".asciidoc")),
+    "toml": ("outline", (".toml",)),
+    "ini": ("outline", (".ini", ".cfg", ".conf", ".properties")),
+    "yaml": ("outline", (".yaml", ".yml")),
+    "python": ("python", (".py", ".pyi")),
     "javascript": ("code", (".js", ".jsx", ".mjs", ".cjs")),
     "typescript": ("code", (".ts", ".tsx")),
     "c": ("code", (".c", ".h")),
@@ -38,16 +72,16 @@ _TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "shell": ("code", (".sh", ".bash", ".zsh", ".fish")),
     "sql": ("code", (".sql",)),
     "css": ("code", (".css", ".scss")),
-    "json": ("text", (".json", ".jsonl")),
-    "yaml": ("text", (".yaml", ".yml")),
-    "toml": ("text", (".toml",)),
-    "ini": ("text", (".ini", ".cfg", ".conf")),
-    "csv": ("text", (".csv", ".tsv")),
-    "xml": ("text", (".xml",)),
-    "tex": ("text", (".tex",)),
-    "org": ("text", (".org",)),
 }
 _BY_SUFFIX = {suffix: name for name, (_, suffixes) in _TYPES.items() for suffix in suffixes}
+# Types that are told by their content; what only bears the name is damaged, or is the text it looks like.
+_BINARY = frozenset({"pdf", "docx", "pptx", "xlsx", "xls", "ods", "odt", "odp", "epub", "msg"})
+# What people call them, in messages.
+_CALLED = {
+    "docx": "Word", "pptx": "PowerPoint", "xlsx": "Excel", "xls": "Excel", "pdf": "PDF", "epub": "EPUB",
+    "odt": "OpenDocument", "ods": "OpenDocument", "odp": "OpenDocument",
+}  # fmt: skip
+_MANUAL_SECTIONS = frozenset(_TYPES["man"][1][:-1])
 
 
 def type_named(name: str) -> str | None:
@@ -62,24 +96,84 @@ def type_names() -> list[str]:
     return sorted(_TYPES)
 
 
-def read(path: str, data: bytes) -> Document:
-    """The Document in `data`, read as the type its name and first bytes tell.
+def read(path: str, data: bytes, passwords: Sequence[str] = ()) -> Document:
+    """The Document in `data`, the content of a file called `path` that is small enough not to come in pieces."""
+    return next(documents(io.BytesIO(data), path, passwords))
 
-    Raises `ReadError`, with `skip` where the file is left out by rule rather than broken.
+
+def documents(file: BinaryIO, path: str, passwords: Sequence[str] = ()) -> Iterator[Document]:
+    """The Document in `file` (at its start), read as the type that its name and first bytes tell.
+
+    A large text comes as several, in order. Raises `ReadError`, with `skip` where the file is left out by rule rather
+    than broken; never ends without a Document.
     """
-    if data[:5] == b"%PDF-":
-        name = "pdf"
-    else:
-        name = _BY_SUFFIX.get(_suffix(path), "text")
-    if name != "pdf" and _is_binary(data):
-        raise ReadError(_binary_reason(path, data), skip=True)
-    if not data.strip():
+    if file.read(2) == b"\x1f\x8b":
+        file.seek(0)
+        # gzip's own file object reads on from where the parser is: what is inside may be larger than memory.
+        file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
+        path = path[:-3] if path.lower().endswith(".gz") else path
+        try:
+            yield from _documents(file, path, passwords)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ReadError(f"damaged gzip file: {error}") from None
+        return
+    file.seek(0)
+    yield from _documents(file, path, passwords)
+
+
+def _documents(file: BinaryIO, path: str, passwords: Sequence[str]) -> Iterator[Document]:
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    if not head:
         raise ReadError("empty file", skip=True)
-    reader: Reader = importlib.import_module(f"semsearch.sources.readers.{_TYPES[name][0]}").read
-    document = reader(data, name)
-    if not document.text.strip():
+    file.seek(0)
+    name = _type_of(path, head, file)
+    module = importlib.import_module(f"semsearch.sources.readers.{_TYPES[name][0]}")
+    file.seek(0)
+    data = file.read(_PIECE_BYTES + 1)
+    found = False
+    if len(data) > _PIECE_BYTES and hasattr(module, "read_pieces"):
+        del data
+        file.seek(0)
+        with reading(f"{_CALLED.get(name, name)} file"):
+            for document in module.read_pieces(file, name):
+                if document.text.strip():
+                    found = True
+                    yield document.storable()
+    else:
+        if len(data) > _PIECE_BYTES:
+            data += file.read(_MOST_BYTES - len(data) + 1)
+            if len(data) > _MOST_BYTES:
+                raise ReadError(f"holds more than {_MOST_BYTES // 1_000_000} MB, which is read of plain text only")
+        if not data.strip():
+            raise ReadError("empty file", skip=True)
+        with reading(f"{_CALLED.get(name, name)} file"):
+            document = module.read(data, name, passwords) if name == "pdf" else module.read(data, name)
+        if document.text.strip():
+            found = True
+            yield document.storable()
+    if not found:
         raise ReadError("no text in it", skip=True)
-    return document
+
+
+def _type_of(path: str, head: bytes, file: BinaryIO) -> str:
+    suffix = _suffix(path)
+    named = _BY_SUFFIX.get(suffix)
+    told = containers.type_of(head, file, suffix)
+    if told is not None:
+        return told
+    if named in _BINARY:
+        # A web page that was saved as .xls, a letter saved as .doc: what it is, not what it is called.
+        if _is_binary(head) or not _looks_like_text(head):
+            raise ReadError(f"damaged {suffix} file: its content is not that of one")
+        return "html" if _is_html(head) else "text"
+    if _is_binary(head):
+        raise ReadError(_binary_reason(suffix, head), skip=True)
+    if suffix in _MANUAL_SECTIONS and not _is_manual(head):
+        named = None
+    if named is None:
+        return _sniffed(head)
+    return named
 
 
 def _suffix(path: str) -> str:
@@ -88,15 +182,42 @@ def _suffix(path: str) -> str:
     return name[dot:] if dot > 0 else ""
 
 
-def _is_binary(data: bytes) -> bool:
-    """A NUL byte in the first 8 KiB, as git decides; UTF-16 and UTF-32 text starts with a byte order mark."""
-    return b"\0" in data[:8192] and data[:2] not in (b"\xff\xfe", b"\xfe\xff") and data[:4] != b"\0\0\xfe\xff"
+def _sniffed(head: bytes) -> str:
+    """The type of a text whose name tells nothing."""
+    if _is_html(head):
+        return "html"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<?xml"):
+        return "xml"
+    if _is_manual(head):
+        return "man"
+    first = head.split(b"\n", 1)[0]
+    if first.startswith(b"#!"):
+        return "python" if b"python" in first else "shell"
+    return "text"
 
 
-def _binary_reason(path: str, data: bytes) -> str:
-    if not data.strip(b"\0"):
+def _is_html(head: bytes) -> bool:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
+    return start.startswith((b"<!doctype html", b"<html"))
+
+
+def _is_manual(head: bytes) -> bool:
+    return any(line.startswith((b".TH ", b".Dd ", b".SH ")) for line in head.split(b"\n"))
+
+
+def _looks_like_text(head: bytes) -> bool:
+    controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
+    return controls * 100 < len(head)
+
+
+def _is_binary(head: bytes) -> bool:
+    """A NUL byte near the start, as git decides; UTF-16 and UTF-32 text starts with a byte order mark."""
+    return b"\0" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff") and head[:4] != b"\0\0\xfe\xff"
+
+
+def _binary_reason(suffix: str, head: bytes) -> str:
+    if not head.strip(b"\0"):
         return "filled with NUL bytes"
-    suffix = _suffix(path)
     if suffix in _BY_SUFFIX:
         return f"binary content in a {suffix} file"
     return f"binary file, no reader for {suffix}" if suffix else "binary file"

@@ -57,11 +57,19 @@ class File:
         self.skip = skip
 
 
-def walk(root: str, rules: WalkRules, index: str, on_error: "Callable[[str, OSError], None]") -> "Iterator[File]":
+def walk(
+    root: str,
+    rules: WalkRules,
+    index: str,
+    on_error: "Callable[[str, OSError], None]",
+    on_ignored: "Callable[[str, str, str], None] | None" = None,
+) -> "Iterator[File]":
     """Every file below `root` (absolute) in a fixed order; `index` is the index folder, which is left out.
 
     Symbolic links are skipped by name, or with `rules.follow` followed while they stay below `root`.
-    `on_error(path, error)` hears of folders and files that cannot be listed; the walk goes on.
+    `on_error(path, error)` hears of folders and files that cannot be listed; the walk goes on. `on_ignored(path,
+    reason, rule)` hears of each file, and each folder as a whole (its path ends with `/`), that the rules leave out;
+    `rule` names the ignore file and line, or is empty.
     """
     include = ignore.compile_globs(rules.include) if rules.include else None
     exclude = ignore.compile_globs(rules.exclude) if rules.exclude else None
@@ -78,7 +86,9 @@ def walk(root: str, rules: WalkRules, index: str, on_error: "Callable[[str, OSEr
             continue
         names = {entry.name for entry in listed}
         if CATALOG_FILE in names and "CACHEDIR.TAG" in names and folder != root:
-            continue  # another index
+            if on_ignored:
+                on_ignored(prefix, "another index", "")
+            continue
         if not rules.no_ignore and not names.isdisjoint(ignore.IGNORE_FILES):
             level = ignore.read_level(folder, names)
             levels = [*levels, level] if level else levels
@@ -86,16 +96,22 @@ def walk(root: str, rules: WalkRules, index: str, on_error: "Callable[[str, OSEr
         for entry in listed:
             name = entry.name
             path = prefix + name
-            if name[0] == "." and not rules.hidden:
-                continue
-            if name in _VERSION_CONTROL or entry.path == index:
+            if (name[0] == "." and not rules.hidden) or name in _VERSION_CONTROL or entry.path == index:
+                if on_ignored and entry.path != index:
+                    reason = "version control" if name in _VERSION_CONTROL else "hidden (--hidden takes it in)"
+                    on_ignored(path + "/" if entry.is_dir(follow_symlinks=False) else path, reason, "")
                 continue
             try:
                 is_link = entry.is_symlink()
                 is_dir = entry.is_dir(follow_symlinks=rules.follow)
                 if exclude and exclude.match_file(path + "/" if is_dir else path):
+                    if on_ignored:
+                        on_ignored(path + "/" if is_dir else path, "matches --exclude", " ".join(rules.exclude))
                     continue
-                if levels and ignore.is_ignored(levels, entry.path, is_dir):
+                rule = ignore.ignored_by(levels, entry.path, is_dir) if levels else None
+                if rule is not None:
+                    if on_ignored:
+                        on_ignored(path + "/" if is_dir else path, "ignored", str(rule))
                     continue
                 if is_link:
                     reason = _refuse_link(entry.path, real_root, ancestors, rules.follow)
@@ -108,6 +124,8 @@ def walk(root: str, rules: WalkRules, index: str, on_error: "Callable[[str, OSEr
                     below.append((entry.path, path + "/", levels, seen))
                     continue
                 if include and not include.match_file(path):
+                    if on_ignored:
+                        on_ignored(path, "matches no --include", " ".join(rules.include))
                     continue
                 found = entry.stat(follow_symlinks=rules.follow)
             except FileNotFoundError:
@@ -115,7 +133,7 @@ def walk(root: str, rules: WalkRules, index: str, on_error: "Callable[[str, OSEr
             except OSError as error:
                 on_error(path, error)
                 continue
-            yield File(path, found.st_size, found.st_mtime_ns, found.st_ino, _refuse_file(found, rules.max_file_size))
+            yield File(path, found.st_size, found.st_mtime_ns, found.st_ino, refuse_file(found, rules.max_file_size))
         pending += reversed(below)
 
 
@@ -149,7 +167,7 @@ def _refuse_link(path: str, real_root: str, ancestors: frozenset[str], follow: b
     return ""
 
 
-def _refuse_file(found: os.stat_result, max_file_size: int) -> str:
+def refuse_file(found: os.stat_result, max_file_size: int) -> str:
     if not stat.S_ISREG(found.st_mode):
         return "not a regular file"
     if found.st_size > max_file_size:

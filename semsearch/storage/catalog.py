@@ -5,6 +5,7 @@ Row and bitmap conventions: a chunk id is given once and never again; the chunks
 `dead` of a segment is a bitmap of its rows, least significant bit first (as FAISS reads it), NULL when all are alive.
 """
 
+import contextlib
 import os
 import sqlite3
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x73656D73  # "sems"
 _KEPT_RUNS = 100
+# What a reader trips over where a catalog holds values that no writer put there; an index may come from anywhere.
+NONSENSE = (TypeError, KeyError, ValueError, AttributeError, IndexError)
 
 _SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -41,6 +44,7 @@ CREATE TABLE files (
     title TEXT NOT NULL DEFAULT '',
     language TEXT NOT NULL DEFAULT '',
     metadata TEXT NOT NULL DEFAULT '{}',
+    date REAL,
     first_chunk INTEGER NOT NULL DEFAULT 0,
     chunk_count INTEGER NOT NULL DEFAULT 0,
     UNIQUE (root_id, path)
@@ -134,21 +138,31 @@ class Catalog:
 
         Without a write-ahead log nobody is writing: the file is opened as immutable, which takes no lock and leaves
         nothing behind. The stamp then tells whether a writer came in between. With a log, SQLite reads one snapshot
-        of it (stamp None), unless the folder is read-only: then the state before the log is read.
+        of it (stamp None); where it cannot, in a read-only folder, the state before the log is read.
         """
         path = os.path.join(folder, CATALOG_FILE)
         stamp = _stamp(path)
-        writing = stamp[0] > 0 and os.access(folder, os.W_OK)
+        writing = stamp[0] > 0
         # The three characters that mean something in SQLite's URIs (sqlite.org/uri.html, section 3.1).
         quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        uri = f"file:{quoted}?mode=ro" + ("" if writing else "&immutable=1")
+        uri = f"file:{quoted}?mode=ro"
+        if writing:
+            try:
+                return Catalog._begin(uri, path), None
+            except sqlite3.DatabaseError as error:
+                if os.access(folder, os.W_OK) or not isinstance(error, sqlite3.OperationalError):
+                    raise _damaged(path, error) from None
         try:
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=60)
-            catalog = Catalog(connection, path)
-            connection.execute("BEGIN")
+            return Catalog._begin(uri + "&immutable=1", path), stamp
         except sqlite3.DatabaseError as error:
             raise _damaged(path, error) from None
-        return catalog, None if writing else stamp
+
+    @staticmethod
+    def _begin(uri: str, path: str) -> "Catalog":
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=60)
+        catalog = Catalog(connection, path)
+        connection.execute("BEGIN")
+        return catalog
 
     @staticmethod
     def read(folder: str, question: "Callable[[Catalog], Answer]") -> "Answer":
@@ -159,11 +173,20 @@ class Catalog:
                 answer = question(catalog)
                 if catalog.unchanged(stamp):
                     return answer
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, *NONSENSE) as error:
                 if catalog.unchanged(stamp):
                     raise _damaged(catalog.path, error) from None
             finally:
                 catalog.close()
+
+    def fold_log(self) -> None:
+        """Brings the write-ahead log into the catalog, which the last connection does not do while a reader is there.
+
+        A reader that stays longer leaves the log to the next writer.
+        """
+        with contextlib.suppress(sqlite3.OperationalError):
+            self.connection.execute("PRAGMA busy_timeout = 1000")
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         self.connection.close()
@@ -285,5 +308,5 @@ def _stamp(path: str) -> tuple[int, ...]:
     return (log, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
-def _damaged(path: str, error: sqlite3.Error) -> IndexDamagedError:
+def _damaged(path: str, error: Exception) -> IndexDamagedError:
     return IndexDamagedError(f"{path}: {error}", f"remove {os.path.dirname(path)} and index again")

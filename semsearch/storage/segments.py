@@ -6,10 +6,12 @@
 A segment is immutable. It keeps the chunk ids of its rows, so that a merge may drop dead rows without renumbering.
 """
 
+import hashlib
 import io
 import mmap
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -25,6 +27,7 @@ from semsearch.lexical.postings import Postings
 
 SEGMENTS_FOLDER = "segments"
 _ALIGNMENT = 64
+_OURS = re.compile(r"\.?(lex|vec)-\d+(\.new)?")
 _DTYPES = {
     "ids": "<i8", "lengths": "<i4", "term_bytes": "|u1", "term_offsets": "<i8", "indptr": "<i8", "rows": "<i4",
     "tfs": "<u2",
@@ -128,14 +131,16 @@ def remove_unreferenced(index: str, names: set[str]) -> None:
     if not os.path.isdir(folder):
         return
     for name in os.listdir(folder):
-        if name not in names:
+        if name not in names and _OURS.fullmatch(name):
             shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def _write(index: str, name: str, contents: Mapping[str, bytes]) -> FileList:
     """Every byte is on the disk, and the folder under its final name, when this returns."""
     parent = os.path.join(index, SEGMENTS_FOLDER)
-    os.makedirs(parent, exist_ok=True)
+    if not os.path.isdir(parent):
+        os.mkdir(parent)
+        sync_folder(index)
     working = os.path.join(parent, f".{name}.new")
     shutil.rmtree(working, ignore_errors=True)
     os.mkdir(working)
@@ -178,6 +183,15 @@ def _checked(index: str, name: str, files: Mapping[str, Any]) -> str:
         if found != size:
             raise _damaged(folder, f"{file_name} has {found} bytes, not {size}")
     return folder
+
+
+def check_content(index: str, name: str, files: Mapping[str, Any]) -> None:
+    """Reads all of segment `name`. Raises `IndexDamagedError` when a byte is not as it was written."""
+    folder = _checked(index, name, files)
+    for file_name, (_, digest) in files.items():
+        with open(os.path.join(folder, file_name), "rb") as file:
+            if hashlib.file_digest(file, lambda: blake2b(digest_size=16)).hexdigest() != digest:
+                raise _damaged(folder, f"{file_name} is not what was written")
 
 
 def _map(path: str) -> memoryview:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semsearch.embedding.embedder import ModelInfo
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.postings import Postings
-from semsearch.storage.catalog import Catalog
+from semsearch.storage.catalog import NONSENSE, Catalog
 from semsearch.storage.segments import DenseSegment, open_lexical
 
 _TRIES = 8
@@ -99,7 +99,7 @@ class Reader:
                 answer = question(snapshot)
                 if snapshot.still_true() or last:
                     return answer
-            except (OSError, sqlite3.DatabaseError, IndexDamagedError) as error:
+            except (OSError, sqlite3.DatabaseError, IndexDamagedError, *NONSENSE) as error:
                 # A writer may have removed a segment, or changed the catalog, after this snapshot began.
                 if last or not _moved_on(snapshot):
                     raise _as_damage(self.index, error) from None
@@ -136,4 +136,5 @@ def _as_damage(index: str, error: Exception) -> IndexDamagedError:
     hint = "rebuild it with: semsearch index --rebuild"
     if isinstance(error, IndexDamagedError):
         return IndexDamagedError(error.message, error.hint or hint)
-    return IndexDamagedError(f"{os.path.join(index, 'catalog.db')}: {error}", hint)
+    what = f"{type(error).__name__}: {error}" if isinstance(error, NONSENSE) else str(error)
+    return IndexDamagedError(f"{os.path.join(index, 'catalog.db')} is damaged: {what}", hint)

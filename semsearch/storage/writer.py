@@ -17,12 +17,13 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical import postings as postings_module
 from semsearch.lexical.postings import Postings
-from semsearch.settings import CATALOG_FILE
+from semsearch.settings import CATALOG_FILE, INDEX_FOLDER
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.lock import WriterLock
 from semsearch.storage.segments import (
     DenseSegment,
     FileList,
+    check_content,
     open_ids,
     open_lexical,
     remove_unreferenced,
@@ -65,6 +66,7 @@ class IndexWriter:
             raise
 
     def close(self) -> None:
+        self.catalog.fold_log()
         self.catalog.close()
         self._lock.__exit__(None, None, None)
 
@@ -132,12 +134,13 @@ class IndexWriter:
         self.catalog.connection.execute("DELETE FROM segments WHERE kind = ?", (kind,))
 
     def drop_damaged_segments(self) -> None:
-        """Inside a commit: takes out what cannot be opened; a rebuild makes its content anew."""
+        """Inside a commit: takes out what is not byte for byte what was written; a rebuild makes its content anew."""
         model = self.catalog.setting("model")
         for kind in ("lex", "vec"):
             for row in self.catalog.segments(kind):
                 files = json.loads(row["files"])
                 try:
+                    check_content(self.index, row["name"], files)
                     if kind == "lex":
                         open_lexical(self.index, row["name"], row["rows"], files)
                     else:
@@ -223,6 +226,12 @@ def _size_class(row: sqlite3.Row) -> int:
 
 
 def _make_folder(index: str) -> None:
+    if os.path.isdir(index) and not {CATALOG_FILE, "CACHEDIR.TAG"} & set(names := os.listdir(index)) and names:
+        raise SemsearchError(
+            f"{index} is a folder with other things in it",
+            f"name a new one, such as: --index {os.path.join(index, INDEX_FOLDER)}",
+            code="not_an_index",
+        )
     try:
         os.makedirs(index, exist_ok=True)
         for name, content in _MARKERS.items():

@@ -412,3 +412,35 @@ def test_help_and_version(semsearch: Command) -> None:
         assert "Usage:" in done.out
     assert "[DIR]..." in semsearch("index", "-h").out
     assert semsearch("--version").out.startswith("semsearch 0.")
+
+
+def test_streams_that_are_closed(semsearch: Command, index: Path, notes: Path) -> None:
+    write(notes, {})
+    for command in (f"index {notes} -i {index}", f"search roses -i {index}"):
+        semsearch("index", notes, "-i", index)
+        for redirect, code in ((">&-", 0), ("2>&-", 0), ("| true", 0)):
+            done = subprocess.run(
+                ["bash", "-c", f"{COMMAND} {command} {redirect}; exit ${{PIPESTATUS[0]}}"],
+                capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            )  # fmt: skip
+            assert done.returncode in ((0, 141) if "|" in redirect else (code,)), (command, redirect, done.stderr)
+            assert done.stderr == ""
+
+
+def test_a_working_folder_that_is_gone(semsearch: Command, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"mkdir gone; cd gone; rmdir ../gone; {COMMAND} index x"],
+        cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    one_line_error(done.stderr)
+
+
+def test_arguments_that_are_empty_or_no_text(semsearch: Command, index: Path, notes: Path) -> None:
+    assert "empty" in one_line_error(semsearch("index", "").err)
+    assert "empty" in one_line_error(semsearch("index", notes, "-i", "").err)
+    assert "not a glob: !" in one_line_error(semsearch("index", notes, "--exclude", "!").err)
+    assert "not a glob: !" in one_line_error(semsearch("search", "roses", "-i", index, "--path", "!").err)
+    assert "not a size" in one_line_error(semsearch("index", notes, "--max-file-size", "9" * 400).err)
+    assert semsearch("search", os.fsdecode(b"\xff roses"), "-i", index).code == 0
+    assert semsearch("search", "--queries", "-", "--jsonl", "-i", index, stdin='{"text": "\\ud800 roses"}\n').code == 0

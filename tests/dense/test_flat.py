@@ -47,7 +47,16 @@ def test_a_file_that_is_not_what_it_should_be_is_an_error(tmp_path: Path, vector
     with pytest.raises(IndexDamagedError):
         FlatSegment(str(path), 3000, 48)
     path.write_bytes(data)
-    with pytest.raises(IndexDamagedError, match="holds 3000 vectors of 48, not 2999 of 48"):
+    with pytest.raises(IndexDamagedError, match="does not hold 2999 vectors of 48 numbers"):
         FlatSegment(str(path), 2999, 48)
     with pytest.raises(IndexDamagedError):
         FlatSegment(str(tmp_path / "none"), 1, 48)
+
+
+def test_one_changed_byte_of_the_header_is_an_error(tmp_path: Path, vectors: np.ndarray) -> None:
+    path = tmp_path / "index.faiss"
+    data = serialize(vectors).tobytes()
+    for at in range(len(data) - vectors.size * 2):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+        with pytest.raises(IndexDamagedError):
+            FlatSegment(str(path), 3000, 48)

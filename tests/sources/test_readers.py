@@ -1,4 +1,5 @@
 import io
+import json
 
 import pypdf
 import pytest
@@ -100,7 +101,7 @@ def test_html_in_its_declared_encoding() -> None:
 def test_code_is_cut_at_definitions() -> None:
     source = "import os\n\ndef first(a):\n    return a\n\n\nclass Second:\n    def method(self): ...\n"
     document = read("a.py", source.encode())
-    assert [path for _, path in headings(document)] == [(), ("first",), ("Second",)]
+    assert [path for _, path in headings(document)] == [(), ("first",), ("Second",), ("Second", "method")]
 
 
 def test_pdf_pages_title_and_what_cannot_be_read() -> None:
@@ -135,7 +136,8 @@ def test_pdf_pages_title_and_what_cannot_be_read() -> None:
         ("a.txt", b" \n\t", "empty file"),
         ("a.txt", b"\0" * 5000, "filled with NUL bytes"),
         ("a.txt", b"text\0more", "binary content in a .txt file"),
-        ("a.png", b"\x89PNG\r\n\0\0", "binary file, no reader for .png"),
+        ("a.png", b"\x89PNG\r\n\0\0", "an image (needs OCR)"),
+        ("a.bin", b"\1\0\2", "binary file, no reader for .bin"),
         ("noname", b"\0\1\2", "binary file"),
         ("a.html", b"<html><head><title></title></head></html>", "no text in it"),
     ],
@@ -186,3 +188,25 @@ def _check(document: Document) -> None:
     assert position == len(document.text)
     lines = [line for _, line in document.line_starts or ()]
     assert lines == sorted(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("a.md", "---\nx: !!bool foo\n---\nwords\n"),
+        ("a.md", "---\nx: !!int ''\n---\nwords\n"),
+        ("a.md", "---\nx: .nan\ny: .inf\nz: 1" + "0" * 400 + "\n---\nwords\n"),
+        ("a.md", "---\nx: '" + "[" * 5000 + "\n---\nwords\n"),
+        ("a.md", "---\na0: &a0 {k: 1}\na1: &a1 {<<: [" + "*a0," * 99 + "]}\n---\nwords\n"),
+        ("a.md", "# " + "[" * 100_000 + "\n\nwords\n"),
+        ("a.c", "static\n" * 20_000 + "words"),
+        ("a.html", "<meta charset=undefined><p>words"),
+        ("a.html", "<meta charset=utf-7><p>words +2AA-"),
+        ("a.html", "<meta charset=unicode_escape><p>words \\ud800"),
+    ],
+)
+def test_hostile_text_is_read_all_the_same(name: str, source: str) -> None:
+    document = read(name, source.encode())
+    assert "words" in document.text
+    document.text.encode()
+    json.dumps(dict(document.metadata), allow_nan=False)

@@ -134,3 +134,33 @@ def test_a_folder_that_cannot_be_listed_is_reported_and_the_walk_goes_on(
     files = [file.path for file in walk(str(tmp_path), WalkRules(), "", lambda path, error: errors.append(path))]
     assert files == ["good/b.txt"]
     assert errors == ["bad/"]
+
+
+def test_what_is_left_out_is_told_with_file_and_line(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            ".gitignore": "# comment\n\n!\n\\\n*.log\n",
+            "x.log": "",
+            "a.txt": "",
+            ".hidden/b.txt": "",
+            "no.bin": "",
+            "sub/.ignore": "deep/\n",
+            "sub/deep/c.txt": "",
+        },
+    )
+    (tmp_path / "more").mkdir()
+    os.mkfifo(tmp_path / "more/.gitignore")
+    told = {}
+    rules = WalkRules(exclude=("*.bin",))
+    files = list(walk(str(tmp_path), rules, "", _no_error, lambda path, *why: told.update({path: why})))
+    assert [file.path for file in files] == ["a.txt"]
+    assert told == {
+        ".gitignore": ("hidden (--hidden takes it in)", ""),
+        ".hidden/": ("hidden (--hidden takes it in)", ""),
+        "more/.gitignore": ("hidden (--hidden takes it in)", ""),
+        "no.bin": ("matches --exclude", "*.bin"),
+        "sub/.ignore": ("hidden (--hidden takes it in)", ""),
+        "sub/deep/": ("ignored", f"{tmp_path}/sub/.ignore:1: deep/"),
+        "x.log": ("ignored", f"{tmp_path}/.gitignore:5: *.log"),
+    }

@@ -8,9 +8,9 @@ from semsearch.sources.readers.text import decode
 # A line without indentation that names what it defines, in the languages of the registry. A miss costs
 # nothing but a heading: the text is indexed all the same.
 _DEFINITION = re.compile(
-    r"^(?:(?:export|default|public|private|protected|static|final|abstract|async|pub(?:\([^)]*\))?|unsafe)\s+)*"
+    r"^(?:(?:export|default|public|private|protected|static|final|abstract|async|pub(?:\([^)]*\))?|unsafe)[ \t]+)*"
     r"(?:def|class|func|function|fn|interface|struct|enum|trait|impl|module|object|namespace"
-    r"|create\s+(?:or\s+replace\s+)?(?:table|view|function|procedure|index))\s+"
+    r"|create\s+(?:or\s+replace\s+)?(?:table|view|function|procedure|index))[ \t]+"
     r"(?:if\s+not\s+exists\s+)?(?:\([^)]*\)\s*)?([A-Za-z_$][\w$]*(?:(?:\.|::)[\w$]+)*)",
     re.MULTILINE | re.IGNORECASE,
 )

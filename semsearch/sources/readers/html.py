@@ -44,7 +44,7 @@ def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
         name = declared.group(1).decode("ascii", "replace").lower()
         try:
             text = data.decode(name)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError):
             return decode(data)  # it declares what it is not
         return text, {} if name in ("utf-8", "utf8") else {"encoding": name}
     return decode(data)

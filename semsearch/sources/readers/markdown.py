@@ -4,6 +4,7 @@ The text is the file as it is, so that line numbers are those of the file.
 """
 
 import datetime
+import math
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER_CHARACTERS = 50_000
+_HEADING_CHARACTERS = 500
 _MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*]+|<[^>]+>|\s#+\s*$")
 
 
@@ -33,7 +36,7 @@ def read(data: bytes, type_name: str) -> Document:
     path: list[tuple[int, str]] = []
     begin = body_start
     heading: tuple[str, ...] = (title,) if title else ()
-    for line, level, name in _headings(text[body_start:]):
+    for line, level, name in headings(text[body_start:]):
         start = starts[first_line + line][0]
         if start > begin:
             sections.append(Section(begin, start, heading))
@@ -54,10 +57,12 @@ def front_matter(source: str) -> dict[str, object]:
     """
     import yaml
 
+    if len(source) > _FRONT_MATTER_CHARACTERS or source.count("[") + source.count("{") > 200 or "<<" in source:
+        return {}  # too deep for libyaml, or merge keys, which multiply
     try:
         loaded = yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return {}  # the text itself is indexed all the same
+    except Exception:  # its constructors raise what a wrong value trips them into; the text is indexed all the same
+        return {}
     if not isinstance(loaded, Mapping):
         return {}
     kept: dict[str, object] = {}
@@ -74,16 +79,20 @@ def front_matter(source: str) -> dict[str, object]:
 def _scalar(value: object) -> object:
     if isinstance(value, datetime.date):
         return value.isoformat()
-    return value if isinstance(value, str | int | float | bool) else None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
+    if isinstance(value, int) and abs(value) > 2**63:
+        return None
+    return value if isinstance(value, str | int | float) else None
 
 
-def _headings(body: str) -> list[tuple[int, int, str]]:
+def headings(body: str) -> list[tuple[int, int, str]]:
     """(line from 0, level 1-6, plain name) of each heading outside lists and quotes."""
     tokens = _parser().parse(body)
     found = []
     for position, token in enumerate(tokens):
         if token.type == "heading_open" and token.level == 0 and token.map:
-            name = _MARKUP.sub(lambda match: match.group(1) or "", tokens[position + 1].content)
+            name = _MARKUP.sub(lambda match: match.group(1) or "", tokens[position + 1].content[:_HEADING_CHARACTERS])
             name = " ".join(name.split())
             if name:
                 found.append((token.map[0], int(token.tag[1]), name))

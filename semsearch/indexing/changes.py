@@ -1,0 +1,166 @@
+"""What differs between the folders and the catalog: by size, time and inode first, by content for renames."""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from semsearch.errors import ReadError
+from semsearch.indexing.options import IndexOptions
+from semsearch.sources.opening import digest_of, open_regular
+from semsearch.sources.walk import File, WalkRules, is_unchanged, refuse_file, walk
+
+# (root id, file, its row in the catalog)
+Found = tuple[int, File, sqlite3.Row | None]
+
+
+@dataclass
+class Changes:
+    """What is different, by what is to be done about it."""
+
+    read: list[Found] = field(default_factory=list)
+    skip: list[Found] = field(default_factory=list)
+    failed: list[tuple[int, str, str]] = field(default_factory=list)
+    rename: list[tuple[int, File, sqlite3.Row]] = field(default_factory=list)
+    remove: list[sqlite3.Row] = field(default_factory=list)
+    unchanged: int = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How to compare: the walk's rules, and which catalog rows are read again although their file is unchanged."""
+
+    rules: WalkRules
+    index: str
+    generation: int
+    verify: bool = False
+    retry: bool = False
+    passwords: bool = False
+    new_readers: bool = False
+
+    def tries_again(self, old: sqlite3.Row) -> bool:
+        """Whether a file that could not be read may now be readable, though it did not change."""
+        if old["status"] == "failed":
+            return self.retry or self.new_readers or (self.passwords and "password" in old["reason"])
+        return self.new_readers and old["status"] == "skipped"
+
+    def is_unchanged(self, file: File, old: sqlite3.Row) -> bool:
+        if not is_unchanged(file, old, self.generation):
+            return False
+        return bool(file.skip) or not (self.verify or self.tries_again(old))
+
+
+def walk_rules(recorded: dict[str, Any], options: IndexOptions) -> WalkRules:
+    """The recorded rules with the flags of this run over them."""
+    names = set(WalkRules.__slots__)
+    flags = {item.name: getattr(options, item.name) for item in fields(options) if item.name in names}
+    chosen = {**recorded, **{name: value for name, value in flags.items() if value is not None}}
+    return WalkRules(**chosen)
+
+
+def compare(changes: Changes, root_id: int, root: str, known: dict[bytes, sqlite3.Row], how: Comparison) -> None:
+    """Adds to `changes` how the files below `root` differ from `known`, the catalog's rows by path."""
+    unlisted: list[bytes] = []
+
+    def on_error(path: str, error: OSError) -> None:
+        changes.failed.append((root_id, path, f"cannot be read: {error.strerror}"))
+        unlisted.append(b"" if path == "." else os.fsencode(path.rstrip("/")))
+
+    for file in walk(root, how.rules, how.index, on_error) if os.path.isdir(root) else ():
+        _sort_in(changes, root_id, file, known.pop(os.fsencode(file.path), None), how)
+    for path, row in known.items():
+        # What lies in a folder that could not be listed is not gone.
+        if not any(folder in (b"", path) or path.startswith(folder + b"/") for folder in unlisted):
+            changes.remove.append(row)
+
+
+def compare_named(
+    changes: Changes,
+    paths: Iterable[str],
+    roots: dict[int, str],
+    known: dict[int, dict[bytes, sqlite3.Row]],
+    how: Comparison,
+) -> list[str]:
+    """`compare` for the files named by `--files-from`, and no others. Returns those outside of all `roots`.
+
+    A named file is taken whatever the ignore rules say; one that is gone is removed from the index.
+    """
+    outside = []
+    for path in dict.fromkeys(os.path.abspath(path) for path in paths):
+        root_id = next((number for number, root in roots.items() if path.startswith(root.rstrip("/") + "/")), None)
+        if root_id is None:
+            outside.append(path)
+            continue
+        name = os.path.relpath(path, roots[root_id])
+        old = known[root_id].get(os.fsencode(name))
+        try:
+            found = os.stat(path, follow_symlinks=how.rules.follow)
+        except FileNotFoundError:
+            if old is not None:
+                changes.remove.append(old)
+            else:
+                changes.failed.append((root_id, name, "no such file"))
+            continue
+        except OSError as error:
+            changes.failed.append((root_id, name, f"cannot be read: {error.strerror}"))
+            continue
+        if stat.S_ISDIR(found.st_mode):
+            changes.failed.append((root_id, name, "a folder, not a file"))
+            continue
+        reason = refuse_file(found, how.rules.max_file_size)
+        file = File(name, found.st_size, found.st_mtime_ns, found.st_ino, reason)
+        _sort_in(changes, root_id, file, old, how)
+    return outside
+
+
+def _sort_in(changes: Changes, root_id: int, file: File, old: sqlite3.Row | None, how: Comparison) -> None:
+    if old is not None and how.is_unchanged(file, old):
+        changes.unchanged += old["status"] == "indexed"
+    elif file.skip:
+        changes.skip.append((root_id, file, old))
+    else:
+        changes.read.append((root_id, file, old))
+
+
+def find_renames(changes: Changes, roots: dict[int, str], generation: int) -> None:
+    """Turns a removed file and a new one of equal content into a rename, which keeps chunks and vectors.
+
+    Not where the file is to be read anew anyway: its row is not of `generation` then.
+    """
+    gone: dict[bytes, list[sqlite3.Row]] = {}
+    sizes = set()
+    for row in changes.remove:
+        if row["status"] == "indexed" and row["generation"] == generation:
+            gone.setdefault(row["hash"], []).append(row)
+            sizes.add(row["size"])
+    if not gone:
+        return
+    remaining = []
+    renamed = set()
+    for root_id, file, old in changes.read:
+        if old is None and file.size in sizes:
+            same = gone.get(_digest(os.path.join(roots[root_id], file.path)), [])
+            # A new suffix may mean another reader.
+            match = next((row for row in same if _suffix(row["path"]) == _suffix(os.fsencode(file.path))), None)
+            if match is not None:
+                same.remove(match)
+                renamed.add(match["id"])
+                changes.rename.append((root_id, file, match))
+                continue
+        remaining.append((root_id, file, old))
+    changes.read = remaining
+    changes.remove = [row for row in changes.remove if row["id"] not in renamed]
+
+
+def _digest(path: str) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return digest_of(file)
+    except (OSError, ReadError):
+        return b""
+
+
+def _suffix(path: bytes) -> bytes:
+    return os.path.splitext(path)[1].lower()

@@ -1,0 +1,43 @@
+"""What the user asks of a run of `index` (`IndexOptions`) and who hears how far it is (`Progress`)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """What the user asked for; None means: as recorded in the index, or the default for a new one.
+
+    `passwords` are tried on encrypted documents and kept nowhere. `retry` reads failed files again.
+    """
+
+    model: str | None = None
+    tokenizer: str | None = None
+    chunk_size: int | None = None
+    overlap: int | None = None
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
+    hidden: bool | None = None
+    no_ignore: bool | None = None
+    follow: bool | None = None
+    max_file_size: int | None = None
+    passwords: tuple[str, ...] = ()
+    files_from: tuple[str, ...] | None = None
+    embed: bool = True
+    rebuild: bool = False
+    prune: bool = False
+    verify: bool = False
+    retry: bool = False
+    wait: bool = False
+    dry_run: bool = False
+
+
+@dataclass
+class Progress:
+    """Who wants to know how far it is. Every function may be replaced; none returns anything."""
+
+    announce: Callable[[str], None] = lambda message: None
+    reading: Callable[[int], None] = lambda total: None
+    read: Callable[[int], None] = lambda count: None
+    encoding: Callable[[int], None] = lambda total: None
+    encoded: Callable[[int], None] = lambda count: None

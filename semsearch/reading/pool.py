@@ -1,0 +1,246 @@
+"""The pool of reader processes: tasks in, what was prepared out, in the order of the tasks.
+
+One pipe for each process and no shared lock: a process can be killed at any moment without harm to the others.
+(`concurrent.futures` and `multiprocessing.Pool` give up the whole pool when one process dies.)
+"""
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing.connection import Pipe, wait
+
+from semsearch import child
+from semsearch.errors import SemsearchError
+from semsearch.reading.prepare import Prepared, ReadRules, Task
+from semsearch.reading.worker import OUT_OF_MEMORY, READY, seconds_for
+from semsearch.settings import read_memory, read_seconds
+
+# Tasks handed out beyond the one whose result is due, at most, and bytes of their files.
+_AHEAD = 128
+_AHEAD_BYTES = 48_000_000
+_LARGE_BYTES = 500_000
+# Bytes of results that wait for the committing thread.
+_WAITING_BYTES = 32_000_000
+_START_SECONDS = 60
+
+
+def core_count() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ReaderPool:
+    """Reader processes, started when they are needed; `with` ends them."""
+
+    def __init__(self, rules: ReadRules, count: int | None = None) -> None:
+        self._setup = pickle.dumps((rules, read_seconds(), read_memory()), protocol=5)
+        self._count = count or core_count()
+        self._seconds = read_seconds()
+        self._workers: list[_Worker] = []
+        # What the thread has received and the caller has not taken yet: (task, part, bytes); None at the end.
+        self._results: deque[tuple[Task, Prepared, int] | BaseException | None] = deque()
+        self._waiting_bytes = 0
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> "ReaderPool":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        for worker in self._workers:
+            worker.kill()
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Prepared]]:
+        """The parts of every task, tasks in order and the parts of each in a row. Called once.
+
+        Handing out goes on in a thread of its own, so that the readers work while the caller commits.
+        """
+        self._thread = threading.Thread(target=self._serve, args=(iter(tasks),), daemon=True)
+        self._thread.start()
+        while True:
+            with self._changed:
+                while not self._results:
+                    self._changed.wait()
+                item = self._results.popleft()
+                if isinstance(item, tuple):
+                    self._waiting_bytes -= item[2]
+                self._changed.notify_all()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item[0], item[1]
+
+    def _serve(self, tasks: Iterator[Task]) -> None:
+        try:
+            self._dispatch(tasks)
+            self._put(None)
+        except BaseException as error:
+            self._put(error)
+
+    def _put(self, item: "tuple[Task, Prepared, int] | BaseException | None") -> None:
+        with self._changed:
+            while self._waiting_bytes > _WAITING_BYTES and not self._stopping:
+                self._changed.wait()
+            if isinstance(item, tuple):
+                self._waiting_bytes += item[2]
+            self._results.append(item)
+            self._changed.notify_all()
+
+    def _dispatch(self, tasks: Iterator[Task]) -> None:
+        slots: deque[_Slot] = deque()
+        while not self._stopping:
+            slots.extend(map(_Slot, islice(tasks, _AHEAD - len(slots))))
+            if not slots:
+                return
+            while (slot := _next(slots)) is not None and (worker := self._idle()) is not None:
+                worker.begin(slot, self._seconds)
+            while slots and slots[0].parts:
+                part, size = slots[0].parts.popleft()
+                self._put((slots[0].task, part, size))
+                if part.last:
+                    slots.popleft()
+            if slots and not slots[0].parts:
+                self._receive(slots)
+
+    def _idle(self) -> "_Worker | None":
+        for worker in self._workers:
+            if worker.slot is None:
+                return worker
+        if len(self._workers) < self._count:
+            self._workers.append(_Worker(self._setup))
+            return self._workers[-1]
+        return None
+
+    def _receive(self, slots: "deque[_Slot]") -> None:
+        """Takes in what comes next, or ends what is overdue."""
+        # Who is not due and has something waiting already is left alone: its pipe fills up and it pauses.
+        awaited = [
+            worker
+            for worker in self._workers
+            if worker.slot is not None and (worker.slot is slots[0] or not worker.slot.parts)
+        ]
+        deadline = min(worker.deadline for worker in awaited)
+        ready = wait([worker.connection for worker in awaited], min(0.5, max(0.0, deadline - time.monotonic())))
+        now = time.monotonic()
+        for worker in awaited:
+            if worker.connection in ready:
+                alive = worker.receive()
+            elif now > worker.deadline:
+                worker.give_up(f"took more than {worker.allowed:.0f} s to read and was stopped")
+                alive = False
+            else:
+                continue
+            if not alive:
+                self._workers.remove(worker)
+
+
+@dataclass
+class _Slot:
+    """A task that was handed out and the parts that came back, with their sizes in bytes."""
+
+    task: Task
+    begun: bool = False
+    parts: deque[tuple[Prepared, int]] = field(default_factory=deque)
+
+
+def _next(slots: "deque[_Slot]") -> "_Slot | None":
+    """What is to be read next: a large file before its turn, lest it is left over at the end with one core busy."""
+    waiting = [slot for slot in slots if not slot.begun]
+    if not waiting or not slots[0].begun:
+        return waiting[0] if waiting else None
+    if sum(slot.task.size for slot in slots if slot.begun) > _AHEAD_BYTES:
+        return None
+    largest = max(waiting, key=lambda slot: slot.task.size)
+    return largest if largest.task.size > _LARGE_BYTES else waiting[0]
+
+
+class _Worker:
+    """One reader process and what it is at."""
+
+    def __init__(self, setup: bytes) -> None:
+        self.connection, theirs = Pipe()
+        self._process = child.start(
+            "semsearch.reading.worker",
+            [str(theirs.fileno())],
+            # One thread each: there are as many processes as cores.
+            {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+            pass_fds=[theirs.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=None if os.environ.get("SEMSEARCH_DEBUG") else subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._ready = False
+        self.slot: _Slot | None = None
+        self.deadline = 0.0
+        self.allowed = 0.0
+        self.connection.send_bytes(setup)
+
+    def begin(self, slot: _Slot, seconds: float) -> None:
+        self.slot = slot
+        slot.begun = True
+        self.allowed = seconds_for(slot.task, seconds)
+        self.deadline = time.monotonic() + self.allowed + (0 if self._ready else _START_SECONDS)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` will find the process gone
+            self.connection.send_bytes(pickle.dumps(slot.task, protocol=5))
+
+    def receive(self) -> bool:
+        """Takes one message; False when the process is gone."""
+        assert self.slot is not None
+        try:
+            message = self.connection.recv_bytes()
+        except (EOFError, ConnectionResetError):
+            code = self._process.wait()
+            if not self._ready:
+                raise SemsearchError(
+                    f"a reader process cannot start (exit status {code})", "SEMSEARCH_DEBUG=1 shows why"
+                ) from None
+            self.give_up(_crash(code))
+            return False
+        self.deadline = time.monotonic() + self.allowed
+        if message == READY:
+            self._ready = True
+            return True
+        part: Prepared = pickle.loads(message)
+        self.slot.parts.append((part, len(message)))
+        if part.last:
+            self.slot = None
+        return True
+
+    def give_up(self, reason: str) -> None:
+        """Ends the process; the file it was at has failed."""
+        if self.slot is not None:
+            self.slot.parts.append((Prepared("failed", reason), 0))
+            self.slot = None
+        self.kill()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
+
+
+def _crash(code: int) -> str:
+    if code == OUT_OF_MEMORY:
+        return f"needs more than {read_memory() >> 20} MB of memory to be read"
+    if code >= 0:
+        return f"its reader ended with status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"its reader crashed ({name})"

@@ -1,0 +1,56 @@
+"""Comma-, semicolon- and tab-separated values: each row as `header: value` pairs, with the line it begins in."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from semsearch.sources.building import DocumentBuilder
+from semsearch.sources.document import Document
+from semsearch.sources.readers.text import decode, decoded_lines
+from semsearch.sources.tables import TableWriter
+
+_DELIMITERS = ",;\t|"
+_ROWS_A_PIECE = 20_000
+_LONGEST_FIELD = 10_000_000
+
+
+def read(data: bytes, type_name: str) -> Document:
+    text, metadata = decode(data)
+    return next(_documents(io.StringIO(text), text[:20_000], type_name, metadata, None))
+
+
+def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
+    lines, sample, metadata = decoded_lines(file)
+    yield from _documents(lines, sample, type_name, metadata, _ROWS_A_PIECE)
+
+
+def _documents(
+    lines: Iterable[str], sample: str, type_name: str, metadata: dict[str, object], size: int | None
+) -> Iterator[Document]:
+    builder = DocumentBuilder(type_name)
+    table = TableWriter(builder)
+    csv.field_size_limit(_LONGEST_FIELD)
+    rows = csv.reader(lines, delimiter=_delimiter(sample))
+    line, written = 1, 0
+    for row in rows:
+        table.row(row, line)
+        line, written = rows.line_num + 1, written + 1
+        if written == size:
+            yield builder.document(metadata)
+            written = 0
+            builder = table.continue_in(DocumentBuilder(type_name))
+    table.end()
+    yield builder.document(metadata)
+
+
+def _delimiter(sample: str) -> str:
+    """The delimiter that cuts the first lines into the same number of cells, the most of them."""
+    lines = [line for line in sample.splitlines()[:20] if line.strip()][: -1 if sample.count("\n") > 1 else None]
+    best, most = ",", 0
+    for delimiter in _DELIMITERS:
+        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        common = max(set(counts), key=counts.count, default=0)
+        if common > 1 and counts.count(common) * common > most:
+            best, most = delimiter, counts.count(common) * common
+    return best

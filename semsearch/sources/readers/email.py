@@ -1,0 +1,84 @@
+"""One e-mail: headers into metadata, the text (or the text of its HTML), attachments by name."""
+
+import email
+import email.policy
+from email.message import EmailMessage
+from typing import Any
+
+from semsearch.sources.building import DocumentBuilder, plain
+from semsearch.sources.document import Document
+from semsearch.sources.readers import html
+
+_HEADERS = ("from", "to", "cc", "date", "subject")
+
+
+def read(data: bytes, type_name: str) -> Document:
+    builder = DocumentBuilder(type_name)
+    metadata = add_message(builder, parse(data))
+    return builder.document(metadata)
+
+
+def parse(data: bytes) -> EmailMessage:
+    # The default policy decodes headers; a malformed one must not end the message.
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def add_message(builder: DocumentBuilder, message: EmailMessage, line: int | None = None) -> dict[str, object]:
+    """Writes `message` under its subject; returns its headers and the names of its attachments."""
+    metadata: dict[str, object] = {name: _header(message, name) for name in _HEADERS}
+    subject = str(metadata["subject"])
+    builder.title = builder.title or subject
+    builder.heading(1, subject, shown=False)
+    lines = [f"{name.capitalize()}: {metadata[name]}" for name in ("from", "to", "date", "subject") if metadata[name]]
+    builder.block("\n".join(lines), line)
+    builder.block(_body(message))
+    names = []
+    for part in message.walk():
+        name = part.get_filename()
+        if name:
+            names.append(plain(str(name)))
+    if names:
+        builder.block("Attachments: " + ", ".join(names))
+        metadata["attachments"] = names
+    return metadata
+
+
+def _header(message: EmailMessage, name: str) -> str:
+    try:
+        return plain(str(message.get(name, "")))
+    except Exception:  # the header parser raises what malformed headers trip it into
+        return plain(str(dict(message.raw_items()).get(name.capitalize(), "")))
+
+
+def _body(message: EmailMessage) -> str:
+    """The plain text of every part that is no attachment; of parts that are HTML only, its text."""
+    texts = []
+    pending: list[Any] = [message]
+    while pending:
+        part = pending.pop(0)
+        if part.get_content_maintype() == "multipart" or part.get_content_type() == "message/rfc822":
+            below = list(part.iter_parts()) if part.is_multipart() else []
+            if part.get_content_type() == "multipart/alternative":
+                below = [p for p in below if p.get_content_type() == "text/plain"] or below[-1:]
+            pending = [*below, *pending]
+        elif part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment":
+            texts.append(_text(part))
+    return "\n\n".join(texts)
+
+
+def _text(part: Any) -> str:
+    from semsearch.errors import ReadError
+    from semsearch.sources.readers.text import decode
+
+    raw = part.get_payload(decode=True) or b""
+    if part.get_content_subtype() == "html":
+        return html.read(raw, "html").text
+    try:
+        return str(raw.decode(part.get_content_charset("utf-8")))
+    except (LookupError, UnicodeDecodeError):
+        try:
+            return decode(raw)[0]
+        except ReadError:
+            return str(raw.decode("latin-1"))

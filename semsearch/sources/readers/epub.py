@@ -1,0 +1,59 @@
+"""EPUB: the chapters in reading order, each with the headings its pages have; no reader for encrypted books."""
+
+import io
+import posixpath
+import zipfile
+from urllib.parse import unquote
+
+from semsearch.errors import ReadError
+from semsearch.sources.building import DocumentBuilder, plain
+from semsearch.sources.document import Document
+from semsearch.sources.readers import html
+
+_OPF = "{http://www.idpf.org/2007/opf}"
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
+_PROPERTIES = {
+    f"{_DC}{name}": label
+    for name, label in (("creator", "author"), ("date", "date"), ("language", "lang"), ("publisher", "publisher"))
+}
+
+_PAGES = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml"})
+
+
+def read(data: bytes, type_name: str) -> Document:
+    from lxml import etree
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parser = etree.XMLParser(resolve_entities=False, no_network=True)
+        container = etree.fromstring(archive.read("META-INF/container.xml"), parser)
+        root = container.find(f".//{_CONTAINER}rootfile")
+        if root is None:
+            raise ReadError("damaged EPUB: its container names no book")
+        opf = root.get("full-path") or ""
+        package = etree.fromstring(archive.read(opf), parser)
+        metadata: dict[str, object] = {}
+        title = ""
+        for element in package.iter():
+            if element.tag == f"{_DC}title" and not title:
+                title = element.text or ""
+            elif element.tag in _PROPERTIES and element.text:
+                metadata.setdefault(_PROPERTIES[element.tag], plain(element.text))
+        items = {item.get("id"): item for item in package.iter(f"{_OPF}item")}
+        spine = [items.get(reference.get("idref")) for reference in package.iter(f"{_OPF}itemref")]
+        builder = DocumentBuilder(type_name, title)
+        missing = []
+        for item in spine:
+            if item is None or item.get("media-type") not in _PAGES:
+                continue
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(opf), unquote(item.get("href") or "")))
+            try:
+                page = html.read(archive.read(name), "html")
+            except KeyError:
+                missing.append(name)
+                continue
+            for section in page.sections:
+                for level, heading in enumerate(section.heading, 1):
+                    builder.heading(level, heading, shown=False)
+                builder.block(page.text[section.start : section.end])
+    return builder.document(metadata, f"chapters missing: {', '.join(missing)}" if missing else "")

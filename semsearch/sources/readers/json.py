@@ -1,0 +1,45 @@
+"""JSON and JSON lines: the file as it is, with the escapes in its strings decoded, so that words are words."""
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.readers import text
+
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u([0-9a-fA-F]{4})")
+
+
+def read(data: bytes, type_name: str) -> Document:
+    content, metadata = text.decode(data)
+    content = unescape(content)
+    return Document(content, type_name, (Section(0, len(content)),), line_starts_of(content), metadata=metadata)
+
+
+def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
+    for piece in text.read_pieces(file, type_name):
+        content = unescape(piece.text)
+        first = piece.line_starts[0][1] if piece.line_starts else 1
+        yield Document(
+            content, type_name, (Section(0, len(content)),), line_starts_of(content, first), metadata=piece.metadata
+        )
+
+
+def unescape(source: str) -> str:
+    r"""`source` with every `\uXXXX` of a printable character as that character; the lines stay the same."""
+    if "\\u" not in source:
+        return source
+    joined = _SURROGATES.sub(
+        lambda match: (
+            match.group(1)
+            + chr(0x10000 + ((int(match.group(2), 16) - 0xD800) << 10) + int(match.group(3), 16) - 0xDC00)
+        ),
+        source,
+    )
+    return _ESCAPE.sub(_character, joined)
+
+
+def _character(match: re.Match[str]) -> str:
+    character = chr(int(match.group(2), 16))
+    return match.group(1) + character if character.isprintable() else match.group()

@@ -1,0 +1,61 @@
+"""Text formats whose headings one line tells: TeX, Org, AsciiDoc, TOML, INI, YAML. The text is the file as it is."""
+
+import re
+
+from semsearch.sources.building import plain
+from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.readers.text import decode
+
+_TEX_LEVELS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph")
+_TEX_MARKUP = re.compile(r"\\[A-Za-z]+\*?|[{}$~]")
+
+# type -> (headings: group `name`, and `level` as a word or by its length; title)
+_HEADINGS = {
+    "tex": re.compile(
+        r"^[ \t]*\\(?P<level>part|chapter|(?:sub){0,2}section|paragraph)\*?(?:\[[^\]\n]*\])?\{(?P<name>[^\n]+)\}", re.M
+    ),
+    "org": re.compile(r"^(?P<level>\*{1,8})[ \t]+(?P<name>[^\n]+)", re.M),
+    "asciidoc": re.compile(r"^(?P<level>={1,6})[ \t]+(?P<name>[^\n]+)", re.M),
+    "toml": re.compile(r"^[ \t]*(?P<level>\[{1,2})(?P<name>[^\]\n]+)\]", re.M),
+    "ini": re.compile(r"^(?P<level>\[)(?P<name>[^\]\n]+)\]", re.M),
+    "yaml": re.compile(r"^(?P<level>)(?P<name>[\w.-]+):[ \t]*$", re.M),
+}
+_TITLES = {
+    "tex": re.compile(r"\\title(?:\[[^\]\n]*\])?\{([^}\n]+)\}"),
+    "org": re.compile(r"^#\+TITLE:[ \t]*([^\n]+)", re.M | re.I),
+    "asciidoc": re.compile(r"\A=[ \t]+([^\n]+)"),
+}
+_ORG_NOISE = re.compile(r"^(?:TODO|DONE)\s+|\s+:[\w:@]+:\s*$")
+
+
+def read(data: bytes, type_name: str) -> Document:
+    text, metadata = decode(data)
+    found = _TITLES[type_name].search(text) if type_name in _TITLES else None
+    title = _name(type_name, found.group(1)) if found else ""
+    sections: list[Section] = []
+    path: list[tuple[int, str]] = []
+    begin = 0
+    for match in _HEADINGS[type_name].finditer(text):
+        name = _name(type_name, match.group("name"))
+        if not name:
+            continue
+        if match.start() > begin:
+            sections.append(Section(begin, match.start(), _heading(title, path)))
+            begin = match.start()
+        level = _TEX_LEVELS.index(match.group("level")) if type_name == "tex" else len(match.group("level"))
+        path = [*(above for above in path if above[0] < level), (level, name)]
+    sections.append(Section(begin, len(text), _heading(title, path)))
+    return Document(text, type_name, tuple(sections), line_starts_of(text), title, metadata)
+
+
+def _heading(title: str, path: list[tuple[int, str]]) -> tuple[str, ...]:
+    names = [name for _, name in path]
+    return tuple([title, *names] if title and (not names or names[0] != title) else names)
+
+
+def _name(type_name: str, source: str) -> str:
+    if type_name == "tex":
+        source = _TEX_MARKUP.sub(" ", source)
+    elif type_name == "org":
+        source = _ORG_NOISE.sub("", source)
+    return plain(source)[:200]

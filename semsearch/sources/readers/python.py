@@ -1,0 +1,46 @@
+"""Python: cut where a class, function or method begins, by Python's own parser; the text is the file as it is."""
+
+import ast
+import warnings
+
+from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.readers import code
+from semsearch.sources.readers.text import decode
+
+_Symbol = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def read(data: bytes, type_name: str) -> Document:
+    text, metadata = decode(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the file does wrong
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return code.read(data, type_name)  # another version's syntax, or a draft
+    starts = line_starts_of(text)
+    # (line, heading) where a heading begins to hold, or holds again after what was nested ends
+    cuts: list[tuple[int, tuple[str, ...]]] = []
+    _collect(tree, (), cuts)
+    sections, begin, heading = [], 0, tuple[str, ...]()
+    for line, name in sorted(cuts, key=lambda cut: cut[0]):
+        start = starts[min(line, len(starts)) - 1][0]
+        if start > begin:
+            sections.append(Section(begin, start, heading))
+            begin = start
+        heading = name
+    sections.append(Section(begin, len(text), heading))
+    docstring = ast.get_docstring(tree)
+    title = docstring.split("\n", 1)[0][:120] if docstring else ""
+    return Document(text, type_name, tuple(sections), starts, "", {**metadata, **({"summary": title} if title else {})})
+
+
+def _collect(node: ast.AST, path: tuple[str, ...], cuts: list[tuple[int, tuple[str, ...]]]) -> None:
+    for child in getattr(node, "body", ()):
+        if isinstance(child, _Symbol):
+            name = (*path, child.name)
+            first = min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)])
+            cuts.append((first, name))
+            if isinstance(child, ast.ClassDef):
+                _collect(child, name, cuts)
+            cuts.append(((child.end_lineno or child.lineno) + 1, path))

@@ -1,0 +1,31 @@
+"""SubRip and WebVTT subtitles: the spoken text, with the lines of the file; numbers, times and styles left out."""
+
+import re
+
+from semsearch.sources.building import DocumentBuilder
+from semsearch.sources.document import Document
+from semsearch.sources.readers.text import decode
+
+_TIME = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} +--> +")
+_TAGS = re.compile(r"<[^<>]{0,100}>|\{\\[^{}]{0,100}\}")
+_BLOCKS = ("WEBVTT", "NOTE", "STYLE", "REGION")
+
+
+def read(data: bytes, type_name: str) -> Document:
+    text, metadata = decode(data)
+    builder = DocumentBuilder(type_name)
+    lines = text.split("\n")
+    silent = False
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            silent = False
+        elif line.startswith(_BLOCKS) and (number == 1 or not lines[number - 2].strip()):
+            silent = True
+        elif not silent and not _TIME.match(line.strip()) and not _is_label(lines, number):
+            builder.lines(_TAGS.sub("", line).strip(), number)
+    return builder.document(metadata)
+
+
+def _is_label(lines: list[str], number: int) -> bool:
+    """Whether line `number` is a cue's number or name: the line before its time."""
+    return number < len(lines) and bool(_TIME.match(lines[number].strip()))
