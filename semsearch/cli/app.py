@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from semsearch import __version__
-from semsearch.cli import index, search, status
+from semsearch.cli import index, search, status, why
 from semsearch.errors import SemsearchError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("index")(index.command)
 app.command("search")(search.command)
 app.command("status")(status.command)
+app.command("why")(why.command)
 
 
 def _version(asked: bool) -> None:

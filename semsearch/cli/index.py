@@ -1,6 +1,8 @@
 """`semsearch index`: brings an index up to date with its folders."""
 
+import os
 import re
+import sys
 from typing import Annotated
 
 import typer
@@ -55,6 +57,15 @@ def command(
     max_file_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Leave out larger files. Default: 20M.")
     ] = None,
+    files_from: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|-", help="Look only at the files named there, one a line; the rest stays as it is."),
+    ] = None,
+    nul: Annotated[bool, typer.Option("-0", "--null", help="Names in --files-from end with a NUL byte.")] = False,
+    password_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Passwords to try on encrypted PDFs, one a line.")
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Read files that failed again, though unchanged.")] = False,
     no_embed: Annotated[
         bool, typer.Option("--no-embed", help="Index words only; a later run encodes what is pending.")
     ] = False,
@@ -80,6 +91,7 @@ def command(
       semsearch index notes                       makes or updates notes/.semsearch
       semsearch index notes mail -i ~/all.index   two folders, one index
       semsearch index -i ~/all.index -q           from cron
+      git ls-files -z | semsearch index . --files-from - -0
       semsearch index notes --exclude 'drafts/' --exclude '*.log'
     """
     from semsearch.cli.progress import interruptible, progress
@@ -96,6 +108,9 @@ def command(
         no_ignore=no_ignore,
         follow=follow,
         max_file_size=_size(max_file_size) if max_file_size is not None else None,
+        passwords=tuple(_names(password_file, "\n")) if password_file is not None else (),
+        files_from=tuple(_names(files_from, "\0" if nul else "\n")) if files_from is not None else None,
+        retry=retry,
         embed=not no_embed,
         rebuild=rebuild,
         prune=prune,
@@ -115,3 +130,14 @@ def _size(text: str) -> int:
     if not match or len(text) > 20:
         raise UsageError(f"--max-file-size {text} is not a size", "write it like 20M or 512k")
     return int(float(match.group(1)) * _UNITS[match.group(2).lower()])
+
+
+def _names(source: str, separator: str) -> list[str]:
+    """What the file `source` (`-`: standard input) lists."""
+    if source == "-":
+        data = sys.stdin.buffer.read()
+    else:
+        with open(source, "rb") as file:
+            data = file.read()
+    names = os.fsdecode(data).split(separator)
+    return [name.removesuffix("\r") if separator == "\n" else name for name in names if name.strip()]

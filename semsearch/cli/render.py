@@ -7,8 +7,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from semsearch.ledger import Entry
     from semsearch.report import IndexReport
     from semsearch.retrieval.hit import Hit, SearchResult
+    from semsearch.retrieval.why import Why
 
 # C0 and C1 control characters but tab and newline: a document must not drive the terminal it is shown on.
 _CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
@@ -53,7 +55,7 @@ def _list_files(kind: str, files: "list[tuple[str, str]]") -> None:
     for path, reason in files[:_LISTED]:
         announce(f"{kind} {path}: {reason}")
     if len(files) > _LISTED:
-        announce(f"{kind} {len(files) - _LISTED} more; all of them: semsearch index --json")
+        announce(f"{kind} {len(files) - _LISTED} more; all of them: semsearch status --files --{kind}")
 
 
 # -- search ----------------------------------------------------------------------------------------------------------
@@ -106,7 +108,7 @@ def _text(result: "SearchResult", query_id: str | None) -> None:
     missing = coverage.skipped + coverage.failed
     if sys.stderr.isatty():
         line = f"{len(result.hits)} results in {result.seconds * 1000:.0f} ms; {coverage.files:,} files indexed"
-        announce(line + (f", {missing:,} not (see: semsearch status)" if missing else ""))
+        announce(line + (f", {missing:,} not (see: semsearch status --files)" if missing else ""))
 
 
 def _place(hit: "Hit") -> str:
@@ -180,3 +182,37 @@ def index_status(status: "dict[str, Any]", *, as_json: bool) -> None:
     ]
     for label, value in rows:
         _print(f"{label:<9} {one_line(value)}")
+
+
+def file_list(index: str, entries: "list[Entry]", *, as_json: bool) -> None:
+    """The result of `status --files`: JSON, or a line for each file."""
+    if as_json:
+        from semsearch.ledger import as_dict
+
+        print_json(as_dict(index, entries))
+        return
+    for entry in entries:
+        why = ": ".join(filter(None, [entry.reason, entry.rule]))
+        notes = [why] if why else []
+        if entry.encoding:
+            notes.append(f"read as {entry.encoding}")
+        _print(f"{entry.status:<8} {one_line(entry.path)}" + (f"  ({one_line('; '.join(notes))})" if notes else ""))
+
+
+# -- why -------------------------------------------------------------------------------------------------------------
+
+
+def explanation(answer: "Why", *, as_json: bool) -> None:
+    """The result of `why`: JSON, or what happened in one line and the best passage with its scores below."""
+    if as_json:
+        print_json(answer.as_dict())
+        return
+    line = f"{one_line(answer.path)}: {answer.status}"
+    if answer.hit is not None:
+        line += f", rank {answer.rank:,} of {answer.candidates:,} passages compared ({answer.file_rank:,} among files)"
+    _print(line + (f": {one_line(answer.reason)}" if answer.reason else ""))
+    if answer.rule:
+        _print(f"    by {one_line(answer.rule)}")
+    if answer.hit is not None:
+        _print(f"    {answer.hit.score:.3f}  {one_line(_place(answer.hit))}  {one_line(answer.hit.snippet)}")
+        _print(f"    {_explain(answer.hit)}")

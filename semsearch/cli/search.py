@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from semsearch.cli import render
+from semsearch.cli.filters import Before, PathGlobs, Since, Types, Where, chosen_filters
 from semsearch.errors import UsageError
 
 _FORMATS = ("text", "json", "jsonl", "trec", "paths")
@@ -31,12 +32,11 @@ def command(
     group: Annotated[
         str | None, typer.Option(metavar="chunk|file", help="One result for each passage or for each file.")
     ] = None,
-    path: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only files whose path matches. Repeatable.")
-    ] = None,
-    type_: Annotated[
-        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this type: pdf, md, py ... Repeatable.")
-    ] = None,
+    path: PathGlobs = None,
+    type_: Types = None,
+    where: Where = None,
+    since: Since = None,
+    before: Before = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show how each score came about.")] = False,
     queries: Annotated[
         str | None,
@@ -56,10 +56,10 @@ def command(
     Examples:
       semsearch search "how do I renew the permit"
       semsearch search E-417 --mode lexical --path 'logs/**'
+      semsearch search storm --since 2024 --where author='*aldous*'
       semsearch search "battery warranty" --type pdf --json | jq '.results[0].path'
       semsearch search --queries questions.txt --format trec > run.trec
     """
-    from semsearch.retrieval.filters import Filters
     from semsearch.retrieval.searcher import Searcher, SearchOptions
 
     style = _style(format_, as_json, as_jsonl, only_paths)
@@ -73,7 +73,7 @@ def command(
         alpha=alpha,
         fusion=fusion,
         group=group or ("file" if style == "paths" else "chunk"),
-        filters=Filters(tuple(path or ()), tuple(type_ or ())),
+        filters=chosen_filters(path, type_, where, since, before),
         explain=explain,
         snippets=style in ("text", "json", "jsonl") and not quiet,
     )

@@ -1,8 +1,11 @@
 """Which files a search may return: decided on the catalog before the scan, so that a filter never empties the top k."""
 
+import fnmatch
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +18,21 @@ from semsearch.storage.catalog import Catalog
 
 @dataclass(frozen=True)
 class Filters:
-    """`paths`: globs in gitignore syntax on the shown path, one must match; `types`: type names or suffixes."""
+    """What a file must be to be searched; empty fields let everything in.
+
+    `paths`: globs in gitignore syntax on the shown path, one must match; `types`: type names or suffixes, one must be
+    the file's; `where`: (key, value or glob) on the metadata, for each key one must match; `since` (inclusive) and
+    `before` (exclusive): seconds since the epoch, compared with the document's own date, else its modification time.
+    """
 
     paths: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    where: tuple[tuple[str, str], ...] = ()
+    since: float | None = None
+    before: float | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.paths or self.types)
+        return self != Filters()
 
 
 def allowed_ranges(catalog: Catalog, filters: Filters) -> list[tuple[int, int]] | None:
@@ -29,11 +40,16 @@ def allowed_ranges(catalog: Catalog, filters: Filters) -> list[tuple[int, int]] 
     if not filters:
         return None
     rows: Sequence[sqlite3.Row] = catalog.connection.execute(
-        "SELECT root_id, path, type, first_chunk, chunk_count FROM files WHERE status = 'indexed' ORDER BY first_chunk"
+        "SELECT root_id, path, type, title, language, metadata, COALESCE(date, mtime_ns / 1e9) AS moment, first_chunk,"
+        " chunk_count FROM files WHERE status = 'indexed' ORDER BY first_chunk"
     ).fetchall()
     if filters.types:
         wanted = {_type(name) for name in filters.types}
         rows = [row for row in rows if row["type"] in wanted]
+    if filters.since is not None:
+        rows = [row for row in rows if row["moment"] >= filters.since]
+    if filters.before is not None:
+        rows = [row for row in rows if row["moment"] < filters.before]
     if filters.paths:
         from semsearch.sources.ignore import compile_globs
 
@@ -43,6 +59,8 @@ def allowed_ranges(catalog: Catalog, filters: Filters) -> list[tuple[int, int]] 
         rows = [
             row for row in rows if globs.match_file(display_path(labels[row["root_id"]], row["path"], len(roots) > 1))
         ]
+    if filters.where:
+        rows = [row for row in rows if _matches(row, filters.where)]
     return [(row["first_chunk"], row["first_chunk"] + row["chunk_count"]) for row in rows]
 
 
@@ -56,6 +74,34 @@ def allowed_rows(
     for low, high in np.searchsorted(ids, np.array(ranges, np.int64).reshape(-1, 2)):
         allowed[low:high] = True
     return allowed if alive is None else allowed & alive
+
+
+def parse_where(conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(key, value) of each `KEY=VALUE`, in lower case."""
+    parsed = []
+    for condition in conditions:
+        key, equals, value = condition.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--where {condition} is not KEY=VALUE", "write it like: --where author='*Aldous*'")
+        parsed.append((key.strip().lower(), value.strip().lower()))
+    return tuple(parsed)
+
+
+def _matches(row: sqlite3.Row, where: tuple[tuple[str, str], ...]) -> bool:
+    metadata: Mapping[str, Any] = json.loads(row["metadata"])
+    values: dict[str, Any] = {"title": row["title"], "language": row["language"], "type": row["type"]}
+    values |= {key.lower(): value for key, value in metadata.items()}
+    for key in {key for key, _ in where}:
+        found = values.get(key)
+        shown = [_shown(item) for item in (found if isinstance(found, list) else [found]) if item is not None]
+        wanted = [value for name, value in where if name == key]
+        if not any(fnmatch.fnmatchcase(item, value) for item in shown for value in wanted):
+            return False
+    return True
+
+
+def _shown(value: object) -> str:
+    return str(value).lower()
 
 
 def _type(name: str) -> str:

@@ -5,8 +5,8 @@ Opened once, it serves many queries; the model is loaded for the first query tha
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,6 +61,33 @@ class _Candidates:
     scores: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class _Question:
+    """A query and all that was decided about how to answer it from one snapshot.
+
+    `alpha`: weight of the dense leg; `fertility`: subwords per word under the model; `languages`: those of the index.
+    """
+
+    text: str
+    mode: str
+    options: SearchOptions
+    embedder: Embedder | None
+    alpha: float
+    fertility: float | None
+    languages: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a file stands: its best passage with its rank among all passages, its rank among files, out of how many
+    candidates, and the mode that was searched in."""
+
+    hit: Hit
+    file_rank: int
+    candidates: int
+    mode: str
+
+
 class Searcher:
     """Answers queries about one index folder. `announce` hears when the model must be prepared first."""
 
@@ -84,16 +111,71 @@ class Searcher:
         clock = time.perf_counter()
         return self._reader.read(lambda snapshot: self._answer(snapshot, query, options, clock))
 
+    def standing(self, query: str, path: str, options: SearchOptions | None = None) -> "Standing | None":
+        """Where the best passage of the file shown as `path` stands among the hits of `query`, however deep.
+
+        None when no indexed file is shown so, or when the filters keep it out.
+        """
+        options = options or SearchOptions()
+        _check(query, options)
+        return self._reader.read(lambda snapshot: self._standing(snapshot, query, path, options))
+
     def _answer(self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float) -> SearchResult:
+        coverage = _coverage(snapshot)
+        notices = []
+        if coverage.pending:
+            notices.append(
+                f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
+            )
+        question = self._question(snapshot, query, options)
+        ranges = allowed_ranges(snapshot.catalog, options.filters)
+        found = self._candidates(snapshot, question, ranges)
+        hits = _hits(snapshot, found, question, _best_first(found, question.mode).tolist(), options.k, options.group)
+        return SearchResult(
+            query, question.mode, coverage, time.perf_counter() - clock, hits, tuple(notices), question.languages
+        )
+
+    def _standing(self, snapshot: Snapshot, query: str, path: str, options: SearchOptions) -> "Standing | None":
+        roots = snapshot.catalog.roots()
+        labels = {root_id: label for root_id, _, label in roots}
+        row = next(
+            (
+                row
+                for row in snapshot.catalog.connection.execute("SELECT * FROM files WHERE status = 'indexed'")
+                if display_path(labels[row["root_id"]], row["path"], len(roots) > 1) == path
+            ),
+            None,
+        )
+        ranges = allowed_ranges(snapshot.catalog, options.filters)
+        if (
+            row is None
+            or not row["chunk_count"]
+            or (ranges is not None and all(row["first_chunk"] != first for first, _ in ranges))
+        ):
+            return None
+        chunks = range(row["first_chunk"], row["first_chunk"] + row["chunk_count"])
+        question = self._question(snapshot, query, replace(options, explain=True))
+        found = self._candidates(snapshot, question, ranges, chunks)
+        order = np.lexsort((found.ids, -np.nan_to_num(found.cosines, nan=-1.0), -found.scores))
+        own = np.isin(found.ids[order], np.array(chunks, np.int64))
+        best = int(np.flatnonzero(own)[0])
+        (hit,) = _hits(snapshot, found, question, [int(order[best])], 1, "chunk")
+        marks = ",".join("?" * min(best, 30_000))
+        above = snapshot.catalog.connection.execute(
+            f"SELECT COUNT(DISTINCT file_id) FROM chunks WHERE id IN ({marks})",
+            found.ids[order[:best][:30_000]].tolist(),
+        ).fetchone()[0]
+        return Standing(replace(hit, rank=best + 1), int(above) + 1, len(found.ids), question.mode)
+
+    def _question(self, snapshot: Snapshot, query: str, options: SearchOptions) -> "_Question":
         if snapshot.catalog.setting("analysis", settings.ANALYSIS_VERSION) != settings.ANALYSIS_VERSION:
             raise SemsearchError(
                 f"the index {self.index} was made by a semsearch that cuts texts into other words",
                 f"make it anew with: semsearch index --rebuild --index {self.index}",
                 code="settings_mismatch",
             )
-        coverage = _coverage(snapshot)
         model = snapshot.model()
-        mode, notices = options.mode, []
+        mode = options.mode
         if model is None and mode != "lexical":
             if mode == "dense":
                 raise SemsearchError(
@@ -102,17 +184,10 @@ class Searcher:
                     code="no_vectors",
                 )
             mode = "lexical"
-        if coverage.pending:
-            notices.append(
-                f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
-            )
-        languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
-        ranges = allowed_ranges(snapshot.catalog, options.filters)
         embedder = self._open_embedder(snapshot, model) if model is not None and mode != "lexical" else None
         alpha, fertile = _weights(query, mode, options, embedder)
-        found = self._candidates(snapshot, query, mode, options, embedder, alpha, languages, ranges)
-        hits = _hits(snapshot, found, query, mode, options, alpha, fertile, languages)
-        return SearchResult(query, mode, coverage, time.perf_counter() - clock, hits, tuple(notices), languages)
+        languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
+        return _Question(query, mode, options, embedder, alpha, fertile, languages)
 
     def _open_embedder(self, snapshot: Snapshot, model: ModelInfo) -> Embedder:
         if self._embedder is None or not self._embedder.info.same_vectors(model):
@@ -130,21 +205,19 @@ class Searcher:
     def _candidates(
         self,
         snapshot: Snapshot,
-        query: str,
-        mode: str,
-        options: SearchOptions,
-        embedder: Embedder | None,
-        alpha: float,
-        languages: frozenset[str],
+        question: "_Question",
         ranges: list[tuple[int, int]] | None,
+        also: range = range(0),
     ) -> _Candidates:
+        """Both legs' best within `ranges`, and the chunks of `also` wherever they stand."""
+        mode, options, embedder = question.mode, question.options, question.embedder
         depth = max(DEPTH, options.k)
         lexical: dict[int, float] = {}
         segments = snapshot.lexical()
         scored: list[NDArray[np.float32]] = []
         if mode != "dense":
             alive = snapshot.alive("lex")
-            scored = PostingsBM25(segments, alive).segment_scores(analyze_query(query, languages))
+            scored = PostingsBM25(segments, alive).segment_scores(analyze_query(question.text, question.languages))
             for part, keep, scores in zip(segments, alive, scored, strict=True):
                 allowed = allowed_rows(part.ids, keep, ranges)
                 if allowed is not None:
@@ -155,12 +228,12 @@ class Searcher:
         dense: dict[int, float] = {}
         vector = None
         if embedder is not None:
-            vector = embedder.encode_query(query)
+            vector = embedder.encode_query(question.text)
             for dense_part, keep in zip(snapshot.dense(), snapshot.alive("vec"), strict=True):
                 rows, cosines = dense_part.vectors.search(vector, depth, allowed_rows(dense_part.ids, keep, ranges))
                 dense.update(zip(dense_part.ids[rows].tolist(), cosines.tolist(), strict=True))
             dense = dict(sorted(dense.items(), key=lambda item: (-item[1], item[0]))[:depth])
-        ids = np.array(sorted(dense.keys() | lexical.keys()), np.int64)
+        ids = np.array(sorted(dense.keys() | lexical.keys() | set(also)), np.int64)
         # A candidate of one leg is scored by the other leg too, wherever it stands in that one's list.
         bm25 = np.zeros(len(ids), np.float32)
         for part, scores in zip(segments if scored else (), scored, strict=True):
@@ -183,7 +256,7 @@ class Searcher:
         elif options.fusion == "rrf":
             scores = fusion.reciprocal_ranks(normal_dense, normal_lexical)
         else:
-            scores = fusion.convex(normal_dense, normal_lexical, alpha)
+            scores = fusion.convex(normal_dense, normal_lexical, question.alpha)
         return _Candidates(ids, cosines, bm25, normal_dense, normal_lexical, scores)
 
 
@@ -235,31 +308,28 @@ def _coverage(snapshot: Snapshot) -> Coverage:
     )
 
 
-def _hits(
-    snapshot: Snapshot,
-    found: _Candidates,
-    query: str,
-    mode: str,
-    options: SearchOptions,
-    alpha: float,
-    fertile: float | None,
-    languages: frozenset[str],
-) -> tuple[Hit, ...]:
-    # Ties by cosine, then by chunk id: the order never depends on how the index is cut into segments.
+def _best_first(found: _Candidates, mode: str) -> NDArray[np.int64]:
+    """Positions of the candidates, best first; ties by cosine, then by chunk id: the order never depends on how the
+    index is cut into segments."""
     order = np.lexsort((found.ids, -np.nan_to_num(found.cosines, nan=-1.0), -found.scores))
-    if mode == "lexical":
-        order = order[found.scores[order] > 0]
+    return order[found.scores[order] > 0] if mode == "lexical" else order
+
+
+def _hits(
+    snapshot: Snapshot, found: _Candidates, question: "_Question", order: Iterable[int], k: int, group: str
+) -> tuple[Hit, ...]:
     roots = snapshot.catalog.roots()
     labels = {root_id: label for root_id, _, label in roots}
     hits: list[Hit] = []
     seen: set[int] = set()
-    for position in order.tolist():
+    options = question.options
+    for position in order:
         row = snapshot.catalog.connection.execute(
             "SELECT chunks.*, files.path, files.root_id, files.type, files.title, files.mtime_ns, files.metadata"
             " FROM chunks JOIN files ON files.id = chunks.file_id WHERE chunks.id = ?",
             (int(found.ids[position]),),
         ).fetchone()
-        if row is None or (options.group == "file" and row["file_id"] in seen):
+        if row is None or (group == "file" and row["file_id"] in seen):
             continue
         seen.add(row["file_id"])
         cosine = float(found.cosines[position])
@@ -276,22 +346,22 @@ def _hits(
                 chunk_id=row["id"],
                 score=float(found.scores[position]),
                 dense=None if np.isnan(cosine) else cosine,
-                lexical=None if mode == "dense" else float(found.lexical[position]),
+                lexical=None if question.mode == "dense" else float(found.lexical[position]),
                 text=row["text"],
-                snippet=snippet(row["text"], query, languages) if options.snippets else "",
+                snippet=snippet(row["text"], question.text, question.languages) if options.snippets else "",
                 modified=_iso(row["mtime_ns"]),
                 metadata=json.loads(row["metadata"]),
-                explanation=_explanation(found, position, mode, options, alpha, fertile) if options.explain else None,
+                explanation=_explanation(found, position, question) if options.explain else None,
             )
         )
-        if len(hits) == options.k:
+        if len(hits) == k:
             break
     return tuple(hits)
 
 
-def _explanation(
-    found: _Candidates, position: int, mode: str, options: SearchOptions, alpha: float, fertile: float | None
-) -> Explanation:
+def _explanation(found: _Candidates, position: int, question: "_Question") -> Explanation:
+    mode, options = question.mode, question.options
+
     def rank(scores: NDArray[np.float32]) -> int | None:
         own = scores[position]
         return int((scores > own).sum()) + 1 if own > 0 else None
@@ -299,8 +369,8 @@ def _explanation(
     hybrid = mode == "hybrid"
     return Explanation(
         fusion=options.fusion if hybrid else mode,
-        alpha=alpha if hybrid and options.fusion == "convex" else None,
-        fertility=fertile,
+        alpha=question.alpha if hybrid and options.fusion == "convex" else None,
+        fertility=question.fertility,
         dense=None if mode == "lexical" else float(found.dense_part[position]),
         lexical=None if mode == "dense" else float(found.lexical_part[position]),
         dense_rank=None if mode == "lexical" else rank(found.dense_part),

@@ -111,7 +111,7 @@ def walk(
                 rule = ignore.ignored_by(levels, entry.path, is_dir) if levels else None
                 if rule is not None:
                     if on_ignored:
-                        on_ignored(path + "/" if is_dir else path, "ignored", str(rule))
+                        on_ignored(path + "/" if is_dir else path, "left out by an ignore rule", str(rule))
                     continue
                 if is_link:
                     reason = _refuse_link(entry.path, real_root, ancestors, rules.follow)

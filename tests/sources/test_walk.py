@@ -161,6 +161,6 @@ def test_what_is_left_out_is_told_with_file_and_line(tmp_path: Path) -> None:
         "more/.gitignore": ("hidden (--hidden takes it in)", ""),
         "no.bin": ("matches --exclude", "*.bin"),
         "sub/.ignore": ("hidden (--hidden takes it in)", ""),
-        "sub/deep/": ("ignored", f"{tmp_path}/sub/.ignore:1: deep/"),
-        "x.log": ("ignored", f"{tmp_path}/.gitignore:5: *.log"),
+        "sub/deep/": ("left out by an ignore rule", f"{tmp_path}/sub/.ignore:1: deep/"),
+        "x.log": ("left out by an ignore rule", f"{tmp_path}/.gitignore:5: *.log"),
     }

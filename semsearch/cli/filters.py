@@ -1,0 +1,55 @@
+"""The flags that choose which files are searched, shared by the commands that search."""
+
+from typing import Annotated
+
+import typer
+
+from semsearch.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from semsearch.retrieval.filters import Filters
+
+PathGlobs = Annotated[
+    list[str] | None, typer.Option("--path", metavar="GLOB", help="Only files whose path matches. Repeatable.")
+]
+Types = Annotated[
+    list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this type: pdf, md, py ... Repeatable.")
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where", metavar="KEY=VALUE", help="Only files with this metadata; VALUE may be a glob. Repeatable."
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="DATE", help="Only files dated DATE or later: 2025-03-01, 2025, 30d, yesterday."),
+]
+Before = Annotated[str | None, typer.Option("--before", metavar="DATE", help="Only files dated before DATE.")]
+
+
+def chosen_filters(
+    path: list[str] | None, type_: list[str] | None, where: list[str] | None, since: str | None, before: str | None
+) -> "Filters":
+    """The Filters these flags ask for. Raises `UsageError`."""
+    from semsearch.retrieval.filters import Filters, parse_where
+
+    return Filters(
+        tuple(path or ()),
+        tuple(type_ or ()),
+        parse_where(where or ()),
+        _moment("--since", since),
+        _moment("--before", before),
+    )
+
+
+def _moment(flag: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    from semsearch.sources.dates import parse_asked
+
+    found = parse_asked(text)
+    if found is None:
+        raise UsageError(f"{flag} {text} is not a date", "write it like 2025-03-01, 2025, 30d or yesterday")
+    return found

@@ -1,0 +1,59 @@
+"""`semsearch why`: explains why a file is, or is not, among the results of a query."""
+
+from typing import Annotated
+
+import typer
+
+from semsearch.cli import render
+from semsearch.cli.filters import Before, PathGlobs, Since, Types, Where, chosen_filters
+
+
+def command(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What was looked for.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="The file that was missed, as results show it or by path.")
+    ],
+    index: Annotated[
+        str | None,
+        typer.Option("--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards."),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", help="How many results the search shows.")] = 10,
+    mode: Annotated[
+        str, typer.Option(metavar="hybrid|dense|lexical", help="Meaning and words, or one of them.")
+    ] = "hybrid",
+    alpha: Annotated[float | None, typer.Option(metavar="X", help="Weight of meaning, 0 to 1.")] = None,
+    fusion: Annotated[str, typer.Option(metavar="convex|rrf", help="How both rankings become one.")] = "convex",
+    group: Annotated[str, typer.Option(metavar="chunk|file", help="Count passages or files.")] = "chunk",
+    path: PathGlobs = None,
+    type_: Types = None,
+    where: Where = None,
+    since: Since = None,
+    before: Before = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.why/1).")] = False,
+) -> int:
+    """Explain what became of FILE in a search for QUERY.
+
+    Ignored by which rule, skipped, failed, not encoded yet, changed since, filtered out, or at which rank and with
+    which scores. Exits with 0 when the search shows it, 1 when it does not, 2 on an error.
+
+    \b
+    Examples:
+      semsearch why "when is it too windy" operations/turbine-maintenance.md
+      semsearch why "battery warranty" drafts/letter.md
+    """
+    from semsearch.retrieval.searcher import Searcher, SearchOptions
+    from semsearch.retrieval.why import why
+
+    options = SearchOptions(
+        k=k,
+        mode=mode,
+        alpha=alpha,
+        fusion=fusion,
+        group=group,
+        filters=chosen_filters(path, type_, where, since, before),
+        explain=True,
+    )
+    with Searcher(index, render.announce) as searcher:
+        answer = why(searcher, query, file, options)
+    render.explanation(answer, as_json=as_json)
+    return 0 if answer.status == "found" else 1

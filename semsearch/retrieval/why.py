@@ -1,0 +1,107 @@
+"""Why a file is, or is not, among the results of a query: every way a file can be missed, told apart."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from semsearch import ledger
+from semsearch.errors import UsageError
+from semsearch.retrieval.hit import Hit
+from semsearch.retrieval.searcher import DEPTH, Searcher, SearchOptions, hit_dict
+from semsearch.storage.catalog import Catalog
+
+SCHEMA = "semsearch.why/1"
+
+
+@dataclass(frozen=True)
+class Why:
+    """What became of the file at `path` in a search for `query`.
+
+    `status`: `found` (it is shown), `ranked` (below the first k), `filtered`, `missing` (no such file), `outside` (of
+    the indexed folders), or one of `ledger.Entry`. `rank` is its best passage's, `file_rank` its own among files, of
+    `candidates` passages that were compared.
+    """
+
+    query: str
+    path: str
+    status: str
+    reason: str
+    rule: str = ""
+    rank: int | None = None
+    file_rank: int | None = None
+    candidates: int | None = None
+    hit: Hit | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The `semsearch.why/1` object."""
+        names = ("query", "path", "status", "reason", "rule", "rank", "file_rank", "candidates")
+        return {
+            "schema": SCHEMA,
+            **{name: getattr(self, name) for name in names},
+            "passage": hit_dict(self.hit) if self.hit else None,
+        }
+
+
+def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Why:
+    """Explains what `options` make of `file` (a path, or as results show it) in a search for `query`."""
+    if not file:
+        raise UsageError("the name of the file is empty", "name it as results show it, or by its path")
+    known = {entry.path: entry for entry in ledger.entries(searcher.index)[1]}
+    shown = _shown_as(searcher.index, file, known)
+    if shown is None and not os.path.lexists(os.path.expanduser(file)):
+        return Why(query, file, "missing", "there is no such file")
+    if shown is None:
+        return Why(query, file, "outside", "it is not below any indexed folder: semsearch index FOLDER takes it in")
+    entry = known.get(shown)
+    if entry is None:
+        parts = shown.split("/")
+        folders = ("/".join(parts[:count]) + "/" for count in range(1, len(parts)))
+        entry = next((known[folder] for folder in folders if folder in known), None)
+    if entry is None:
+        return Why(query, shown, "missing", "there is no such file")
+    if entry.status not in ("indexed", "pending"):
+        return Why(query, shown, entry.status, entry.reason, entry.rule)
+    standing = searcher.standing(query, shown, options)
+    if standing is None:
+        return Why(query, shown, "filtered", "the filters of this search leave it out")
+    shown_rank = standing.file_rank if options.group == "file" else standing.hit.rank
+    notes = [entry.reason] if entry.reason else []
+    if entry.status == "pending":
+        notes.append("not all of it is encoded yet: found by its words only")
+    if standing.mode == "lexical" and not standing.hit.score:
+        return Why(query, shown, "ranked", "; ".join(["no word of the query occurs in it", *notes]))
+    if shown_rank > options.k:
+        notes.insert(0, f"it stands at {shown_rank}, below the first {options.k}: -k {shown_rank} shows it")
+        how = standing.hit.explanation
+        if how and (how.dense_rank or DEPTH + 1) > DEPTH and (how.lexical_rank or DEPTH + 1) > DEPTH:
+            notes.append(f"neither by meaning nor by words is it among the first {DEPTH:,}")
+    status = "found" if shown_rank <= options.k else "ranked"
+    return Why(
+        query,
+        shown,
+        status,
+        "; ".join(notes),
+        "",
+        standing.hit.rank,
+        standing.file_rank,
+        standing.candidates,
+        standing.hit,
+    )
+
+
+def _shown_as(index: str, file: str, known: dict[str, ledger.Entry]) -> str | None:
+    """How results show `file`; None when it lies below no indexed folder."""
+    if file in known:
+        return file
+    path = os.path.abspath(os.path.expanduser(file))
+    roots = Catalog.read(index, lambda catalog: catalog.roots())
+    for _, root, label in roots:
+        if path.startswith(root.rstrip("/") + "/"):
+            relative = os.path.relpath(path, root)
+            return f"{label}/{relative}" if len(roots) > 1 else relative
+    for _, root, label in roots:
+        # As results show it, but unknown: named from inside the folder.
+        relative = file.removeprefix(label + "/") if len(roots) > 1 else file
+        if not os.path.isabs(file) and os.path.lexists(os.path.join(root, relative)):
+            return file
+    return None
