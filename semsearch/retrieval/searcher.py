@@ -130,7 +130,10 @@ class Searcher:
         question = self._question(snapshot, query, options)
         ranges = allowed_ranges(snapshot.catalog, options.filters)
         found = self._candidates(snapshot, question, ranges)
-        hits = _hits(snapshot, found, question, _best_first(found, question.mode).tolist(), options.k, options.group)
+        order = _best_first(found)
+        if question.mode == "lexical":
+            order = order[found.scores[order] > 0]
+        hits = _hits(snapshot, found, question, order.tolist(), options.k, options.group)
         return SearchResult(
             query, question.mode, coverage, time.perf_counter() - clock, hits, tuple(notices), question.languages
         )
@@ -147,23 +150,21 @@ class Searcher:
             None,
         )
         ranges = allowed_ranges(snapshot.catalog, options.filters)
-        if (
-            row is None
-            or not row["chunk_count"]
-            or (ranges is not None and all(row["first_chunk"] != first for first, _ in ranges))
-        ):
+        if row is None or not row["chunk_count"]:
             return None
         chunks = range(row["first_chunk"], row["first_chunk"] + row["chunk_count"])
+        if ranges is not None and (chunks.start, chunks.stop) not in ranges:
+            return None
         question = self._question(snapshot, query, replace(options, explain=True))
         found = self._candidates(snapshot, question, ranges, chunks)
-        order = np.lexsort((found.ids, -np.nan_to_num(found.cosines, nan=-1.0), -found.scores))
+        order = _best_first(found)
         own = np.isin(found.ids[order], np.array(chunks, np.int64))
         best = int(np.flatnonzero(own)[0])
         (hit,) = _hits(snapshot, found, question, [int(order[best])], 1, "chunk")
-        marks = ",".join("?" * min(best, 30_000))
+        # At most the candidates of both legs stand above it, which SQLite takes as parameters of one statement.
         above = snapshot.catalog.connection.execute(
-            f"SELECT COUNT(DISTINCT file_id) FROM chunks WHERE id IN ({marks})",
-            found.ids[order[:best][:30_000]].tolist(),
+            f"SELECT COUNT(DISTINCT file_id) FROM chunks WHERE id IN ({','.join('?' * best)})",
+            found.ids[order[:best]].tolist(),
         ).fetchone()[0]
         return Standing(replace(hit, rank=best + 1), int(above) + 1, len(found.ids), question.mode)
 
@@ -308,11 +309,10 @@ def _coverage(snapshot: Snapshot) -> Coverage:
     )
 
 
-def _best_first(found: _Candidates, mode: str) -> NDArray[np.int64]:
+def _best_first(found: _Candidates) -> NDArray[np.int64]:
     """Positions of the candidates, best first; ties by cosine, then by chunk id: the order never depends on how the
     index is cut into segments."""
-    order = np.lexsort((found.ids, -np.nan_to_num(found.cosines, nan=-1.0), -found.scores))
-    return order[found.scores[order] > 0] if mode == "lexical" else order
+    return np.lexsort((found.ids, -np.nan_to_num(found.cosines, nan=-1.0), -found.scores))
 
 
 def _hits(

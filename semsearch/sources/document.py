@@ -52,10 +52,11 @@ class Document:
             if end - start > size:
                 cut = self.text.rfind("\n", start, start + size)
                 end = cut + 1 if cut > start else start + size
-            yield self._part(start, end)
+            yield self.part(start, end)
             start = end
 
-    def _part(self, start: int, end: int) -> "Document":
+    def part(self, start: int, end: int) -> "Document":
+        """Characters `start` to `end` as a document of their own, with the places they have in this one."""
         sections = tuple(
             replace(section, start=max(section.start, start) - start, end=min(section.end, end) - start)
             for section in self.sections

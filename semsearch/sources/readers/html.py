@@ -17,6 +17,7 @@ _BLOCKS = frozenset(
 _CELLS = frozenset({"td", "th"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _META_NAMES = frozenset({"author", "date", "description", "keywords"})
+_MAIN_CHARACTERS = 200
 _SPACE = re.compile(r"\s+")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 
@@ -28,7 +29,7 @@ def read(data: bytes, type_name: str) -> Document:
     parser.close()
     parser.end_block()
     title = _SPACE.sub(" ", parser.title).strip()
-    return Document(
+    document = Document(
         "".join(parser.parts),
         type_name,
         parser.sections(title),
@@ -36,6 +37,9 @@ def read(data: bytes, type_name: str) -> Document:
         title,
         metadata | parser.metadata,
     )
+    start, end = parser.main
+    # What a page calls its main part is taken for that when it is more than a frame for scripts to fill.
+    return document.part(start, end) if end - start >= max(_MAIN_CHARACTERS, len(document.text) / 10) else document
 
 
 def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
@@ -64,6 +68,9 @@ class _TextParser(HTMLParser):
         self._in_title = False
         self._preformatted = 0
         self._heading_tag = ""
+        # (offset, offset) of the main part of the page
+        self.main = (0, 0)
+        self._main_start: int | None = None
         self._headings: list[tuple[int, int, str]] = []  # (offset, level, name)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -89,6 +96,8 @@ class _TextParser(HTMLParser):
             self._preformatted += tag == "pre"
             if tag in _HEADINGS:
                 self._heading_tag = tag
+            elif tag == "main" and self._main_start is None:
+                self._main_start = self._length
         elif tag in _CELLS and self._block:
             self._block.append(" | ")
 
@@ -102,6 +111,8 @@ class _TextParser(HTMLParser):
         if self._silent or tag not in _BLOCKS:
             return
         self.end_block()
+        if tag == "main" and self._main_start is not None and not self.main[1]:
+            self.main = (self._main_start, self._length)
         if tag == "pre":
             self._preformatted = max(0, self._preformatted - 1)
         if tag == self._heading_tag:
