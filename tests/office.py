@@ -138,7 +138,7 @@ def one_of_each(text: str) -> dict[str, bytes]:
         "a.txt.gz": gzip.compress(text.encode()),
         "a.csv": f"name,text\none,{text}\ntwo,more\n".encode(),
         "a.json": f'{{"text": "{text}"}}'.encode(),
-        "a.ipynb": json.dumps({"cells": [{"cell_type": "markdown", "source": ["# H\n", text]}], "nbformat": 4}).encode(),
+        "a.ipynb": json.dumps({"cells": [{"cell_type": "markdown", "source": ["# H\n", text]}]}).encode(),
         "a.xml": f'<?xml version="1.0"?><r><a>{text}</a></r>'.encode(),
         "a.rss": f"<rss><channel><item><title>T</title><link>u</link><description>{text}</description></item></channel>"
         "</rss>".encode(),

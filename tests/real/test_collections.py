@@ -56,23 +56,6 @@ def test_a_real_folder(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["results"][0]["path"] == "docs/reference/eviction/index.md"
 
 
-def test_every_file_of_a_mixed_folder_is_indexed_or_named(tmp_path: Path) -> None:
-    data = data_folder()
-    assert data is not None
-    folder = data / "folders" / "mixed"
-    done = subprocess.run(
-        [sys.executable, "-m", "semsearch", "index", str(folder), "-i", str(tmp_path / "i"), "--no-embed", "--json"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    report = json.loads(done.stdout)
-    reasons = {entry["path"]: entry["reason"] for entry in report["skipped"] + report["failed"]}
-    total = sum(path.is_file() for path in folder.rglob("*"))
-    assert report["files"]["added"] + len(reasons) == total
-    assert all(reasons.values())
-    encrypted = next(reason for path, reason in reasons.items() if "password" in path and path.endswith(".pdf"))
-    assert encrypted == "encrypted PDF: needs a password"
-
-
 def test_chunks_by_tiktoken(tmp_path: Path) -> None:
     from semsearch.chunking.tokenizers import TiktokenTokenizer
     from semsearch.errors import UsageError
