@@ -47,18 +47,17 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
     if not file:
         raise UsageError("the name of the file is empty", "name it as results show it, or by its path")
     known = {entry.path: entry for entry in ledger.entries(searcher.index)[1]}
-    shown = _shown_as(searcher.index, file, known)
-    if shown is None and not os.path.lexists(os.path.expanduser(file)):
-        return Why(query, file, "missing", "there is no such file")
+    shown, path = _shown_as(searcher.index, file, known)
+    if shown not in known and not os.path.lexists(path):
+        return Why(query, shown or file, "missing", "there is no such file")
     if shown is None:
         return Why(query, file, "outside", "it is not below any indexed folder: semsearch index FOLDER takes it in")
-    entry = known.get(shown)
+    parts = shown.split("/")
+    # Of a folder that is left out as a whole only the folder is an entry.
+    names = [shown, *("/".join(parts[:count]) + "/" for count in range(1, len(parts)))]
+    entry = next((known[name] for name in names if name in known), None)
     if entry is None:
-        parts = shown.split("/")
-        folders = ("/".join(parts[:count]) + "/" for count in range(1, len(parts)))
-        entry = next((known[folder] for folder in folders if folder in known), None)
-    if entry is None:
-        return Why(query, shown, "missing", "there is no such file")
+        return Why(query, shown, "outside", "the index does not look at it")
     if entry.status not in ("indexed", "pending"):
         return Why(query, shown, entry.status, entry.reason, entry.rule)
     standing = searcher.standing(query, shown, options)
@@ -89,19 +88,19 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
     )
 
 
-def _shown_as(index: str, file: str, known: dict[str, ledger.Entry]) -> str | None:
-    """How results show `file`; None when it lies below no indexed folder."""
-    if file in known:
-        return file
+def _shown_as(index: str, file: str, known: dict[str, ledger.Entry]) -> tuple[str | None, str]:
+    """How results show `file` (None: it lies below no indexed folder), and its absolute path."""
     path = os.path.abspath(os.path.expanduser(file))
     roots = Catalog.read(index, lambda catalog: catalog.roots())
+    several = len(roots) > 1
+    if file not in known:
+        for _, root, label in roots:
+            if path.startswith(root.rstrip("/") + "/"):
+                relative = os.path.relpath(path, root)
+                return f"{label}/{relative}" if several else relative, path
     for _, root, label in roots:
-        if path.startswith(root.rstrip("/") + "/"):
-            relative = os.path.relpath(path, root)
-            return f"{label}/{relative}" if len(roots) > 1 else relative
-    for _, root, label in roots:
-        # As results show it, but unknown: named from inside the folder.
-        relative = file.removeprefix(label + "/") if len(roots) > 1 else file
-        if not os.path.isabs(file) and os.path.lexists(os.path.join(root, relative)):
-            return file
-    return None
+        # As results show it, which need not be a path from the working folder.
+        inside = os.path.join(root, file.removeprefix(label + "/") if several else file)
+        if file in known or (not os.path.isabs(file) and os.path.lexists(inside)):
+            return file, inside
+    return None, path
