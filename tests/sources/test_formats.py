@@ -166,6 +166,9 @@ def test_xml_bombs_and_foreign_files_are_not_expanded() -> None:
     document = read("a.xml", f"{laughs}<r>x &b; &c;</r>".encode())
     assert "ha" not in document.text
     assert "root" not in document.text
+    with pytest.raises(ReadError, match="damaged XML file: Excessive depth in document: 256"):
+        read("a.xml", b"<a>" * 100_000 + b"words" + b"</a>" * 100_000)
+    assert read("a.xml", b"<a>words<b></a>").notice.startswith("what follows may be missing: Opening and ending tag")
 
 
 def test_subtitles_man_pages_and_outlines() -> None:

@@ -35,14 +35,18 @@ def read(data: bytes, type_name: str) -> Document:
             _blocks(etree.fromstring(relation.target_part.blob, _parser()), builder, levels)
     for comment in package.comments:
         builder.block(f"Comment by {comment.author}: {comment.text}")
-    metadata = {
+    return builder.document(core_metadata(properties))
+
+
+def core_metadata(properties: Any) -> dict[str, object]:
+    """The core properties that every Office file has (python-docx and python-pptx name them alike)."""
+    return {
         "author": properties.author,
         "subject": properties.subject,
         "keywords": properties.keywords,
         "created": properties.created and properties.created.isoformat(),
         "modified": properties.modified and properties.modified.isoformat(),
     }
-    return builder.document(metadata)
 
 
 def _parser() -> Any:

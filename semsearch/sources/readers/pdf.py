@@ -23,6 +23,8 @@ _PROPERTIES = {
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
 _CUT_WORD = re.compile(r"(\w{2,})[-\u00ad\u2010][ \t]*\n[ \t]*([a-zà-öø-ÿа-я]\w*)")
 _DIGITS = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
+# Ligatures are letters: a search for "filled" must find them. A NUL is what some fonts give for what they lack.
+_REPLACED = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\0": ""})
 # Lines at the top and at the bottom of a page that are looked at, and the fewest pages one must stand on.
 _EDGE_LINES = 2
 _FEWEST_PAGES = 4
@@ -50,7 +52,7 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document
     if count and len(broken) == count:
         raise ReadError(f"damaged PDF: none of its {count} pages can be read")
     # A PDF may hold unpaired surrogates, which no database column takes.
-    pages = [text.encode("utf-8", "replace").decode("utf-8").replace("\0", "") for text in pages]
+    pages = [text.encode("utf-8", "replace").decode("utf-8").translate(_REPLACED) for text in pages]
     empty = [number for number, text in enumerate(pages, 1) if not text.strip() and number not in broken]
     if len(empty) + len(broken) == count:
         raise ReadError(f"no text on any of its {count} pages: needs OCR", skip=True)

@@ -6,14 +6,14 @@ from typing import Any
 
 from semsearch.sources.building import DocumentBuilder
 from semsearch.sources.document import Document
+from semsearch.sources.readers.docx import core_metadata
 
 
 def read(data: bytes, type_name: str) -> Document:
     import pptx
 
     deck = pptx.Presentation(io.BytesIO(data))
-    properties = deck.core_properties
-    builder = DocumentBuilder(type_name, properties.title or "")
+    builder = DocumentBuilder(type_name, deck.core_properties.title or "")
     for number, slide in enumerate(deck.slides, 1):
         builder.page(number)
         title = slide.shapes.title
@@ -26,15 +26,7 @@ def read(data: bytes, type_name: str) -> Document:
         if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
             notes = slide.notes_slide.notes_text_frame.text
             builder.block(f"Notes: {notes}" if notes.strip() else "")
-    metadata = {
-        "author": properties.author,
-        "subject": properties.subject,
-        "keywords": properties.keywords,
-        "created": properties.created and properties.created.isoformat(),
-        "modified": properties.modified and properties.modified.isoformat(),
-        "slides": len(deck.slides),
-    }
-    return builder.document(metadata)
+    return builder.document({**core_metadata(deck.core_properties), "slides": len(deck.slides)})
 
 
 def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:

@@ -5,6 +5,7 @@ Entities are not expanded and nothing is fetched, so that a few hundred bytes ca
 
 from typing import Any
 
+from semsearch.errors import ReadError
 from semsearch.sources.building import DocumentBuilder, plain
 from semsearch.sources.document import Document
 from semsearch.sources.readers import html
@@ -21,6 +22,7 @@ def read(data: bytes, type_name: str) -> Document:
     root = etree.fromstring(data, parser)
     if root is None:
         raise ValueError("no element in it")
+    errors = [f"{error.message.strip()}, line {error.line}" for error in parser.error_log if error.level >= 2]
     name = etree.QName(root).localname
     if name in _HTML_ROOTS:
         return html.read(data, "html")
@@ -29,7 +31,10 @@ def read(data: bytes, type_name: str) -> Document:
         _feed(root, builder)
     else:
         _element(root, builder)
-    return builder.document({"root": name})
+    document = builder.document({"root": name}, f"what follows may be missing: {errors[0]}" if errors else "")
+    if errors and not document.text:
+        raise ReadError(f"damaged XML file: {errors[0]}")
+    return document
 
 
 def _feed(root: Any, builder: DocumentBuilder) -> None:
