@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from semsearch.errors import UsageError
 from semsearch.report import display_path
-from semsearch.sources.registry import type_named, type_names
 from semsearch.storage.catalog import Catalog
 
 
@@ -105,6 +104,8 @@ def _shown(value: object) -> str:
 
 
 def _type(name: str) -> str:
+    from semsearch.sources.registry import type_named, type_names  # 10 ms, for searches that ask for a type
+
     found = type_named(name)
     if found is None:
         raise UsageError(f"no document type called {name}", "known types: " + ", ".join(type_names()))

@@ -5,7 +5,6 @@ Row and bitmap conventions: a chunk id is given once and never again; the chunks
 `dead` of a segment is a bitmap of its rows, least significant bit first (as FAISS reads it), NULL when all are alive.
 """
 
-import contextlib
 import os
 import sqlite3
 
@@ -184,6 +183,8 @@ class Catalog:
 
         A reader that stays longer leaves the log to the next writer.
         """
+        import contextlib  # 1 ms, which the run that finds nothing changed has no use for
+
         with contextlib.suppress(sqlite3.OperationalError):
             self.connection.execute("PRAGMA busy_timeout = 1000")
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
