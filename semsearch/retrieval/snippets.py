@@ -7,6 +7,8 @@ from functools import lru_cache
 from semsearch.lexical.analyzer import analyze_query, matchable
 
 SNIPPET_CHARACTERS = 240
+# Of a Markdown file: found by, but not what a reader wants to see first.
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 
 
@@ -21,7 +23,8 @@ _word_keys = lru_cache(maxsize=50_000)(query_keys)
 
 def snippet(text: str, query: str, languages: frozenset[str]) -> str:
     """At most 240 characters of `text` on one line, around the place where most distinct query words stand."""
-    flat = _SPACE.sub(" ", text).strip()
+    body = _FRONT_MATTER.sub("", text, count=1)
+    flat = _SPACE.sub(" ", body if body.strip() else text).strip()
     if len(flat) <= SNIPPET_CHARACTERS:
         return flat
     spans = list(matches(flat, query_keys(query, languages), languages))

@@ -32,3 +32,9 @@ def test_a_snippet_is_one_line_of_the_text(text: str, query: str) -> None:
     assert len(shown) <= SNIPPET_CHARACTERS + 2
     for start, end in match_spans(shown, query, EN):
         assert 0 <= start < end <= len(shown)
+
+
+def test_front_matter_is_not_shown() -> None:
+    text = "---\ntitle: Tide tables\n---\nThe tide turns at noon.\n"
+    assert snippet(text, "tide tables", frozenset({"en"})) == "The tide turns at noon."
+    assert snippet("---\ntitle: Tide\n---\n", "tide", frozenset({"en"})) == "--- title: Tide ---"

@@ -236,9 +236,9 @@ def test_pdf_pages_without_text_are_told() -> None:
     assert caught.value.skip
 
 
-def encrypted(password: str) -> bytes:
+def encrypted(password: str, algorithm: str = "RC4-128") -> bytes:
     writer = pypdf.PdfWriter(clone_from=io.BytesIO(make_pdf([TEXT])))
-    writer.encrypt(password)
+    writer.encrypt(password, algorithm=algorithm)
     stream = io.BytesIO()
     writer.write(stream)
     return stream.getvalue()
@@ -249,7 +249,9 @@ def test_encrypted_pdf_opens_with_its_password() -> None:
         read("a.pdf", encrypted("tide"))
     with pytest.raises(ReadError, match="none of the given passwords opens it"):
         read("a.pdf", encrypted("tide"), ["ebb"])
-    assert TEXT in read("a.pdf", encrypted("tide"), ["ebb", "tide"]).text
+    for algorithm in ("RC4-128", "AES-128", "AES-256"):
+        assert TEXT in read("a.pdf", encrypted("tide", algorithm), ["ebb", "tide"]).text
+    assert TEXT in read("a.pdf", encrypted("", "AES-256")).text
 
 
 @pytest.mark.parametrize(
