@@ -86,7 +86,12 @@ def index_for_reading(flag: str | None) -> str:
         for candidate in (path, os.path.join(path, INDEX_FOLDER)):
             if os.path.isfile(os.path.join(candidate, CATALOG_FILE)):
                 return candidate
-        raise IndexNotFoundError(f"no index at {path}", f"make one with: semsearch index FOLDER --index {chosen}")
+        raise IndexNotFoundError(
+            f"no index at {path}",
+            f"make one with: semsearch index {chosen}"
+            if os.path.isdir(path)
+            else f"make one with: semsearch index FOLDER --index {chosen}",
+        )
     found = _nearest_index(os.getcwd())
     if found is None:
         raise IndexNotFoundError(

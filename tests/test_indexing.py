@@ -532,3 +532,16 @@ def test_a_catalog_with_nonsense_in_it_is_a_damaged_index(notes: Path, index: Pa
     with Searcher(str(index)) as searcher, pytest.raises(SemsearchError) as caught:
         searcher.search("prune roses")
     assert caught.value.hint
+
+
+def test_a_few_vectors_do_not_push_words_aside(notes: Path, tmp_path: Path) -> None:
+    """While encoding goes on, the dense leg weighs as much as the share of chunks it knows."""
+    index = tmp_path / "index"
+    write(notes, {f"other/{number}.txt": f"Nothing to see in note {number}.\n" for number in range(60)})
+    run(notes, index, embed=False, include=("other/0*",))
+    run(notes, index, include=("other/0*",))
+    run(notes, index, embed=False, include=("*",))
+    with Searcher(str(index)) as searcher:
+        best = searcher.search("how is the sourdough baked", SearchOptions(explain=True)).hits[0]
+    assert best.path == "kitchen/bread.txt"
+    assert best.explanation is not None and (best.explanation.alpha or 0) < 0.05

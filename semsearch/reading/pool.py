@@ -118,9 +118,11 @@ class ReaderPool:
                 self._receive(slots)
 
     def _idle(self) -> "_Worker | None":
-        for worker in self._workers:
-            if worker.slot is None:
+        for worker in [worker for worker in self._workers if worker.slot is None]:
+            if worker.is_alive():
                 return worker
+            self._workers.remove(worker)  # ended from outside while it was idle: no file is to blame
+            worker.kill()
         if len(self._workers) < self._count:
             self._workers.append(_Worker(self._setup))
             return self._workers[-1]
@@ -227,6 +229,9 @@ class _Worker:
             self.slot.parts.append((Prepared("failed", reason), 0))
             self.slot = None
         self.kill()
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def kill(self) -> None:
         self._process.kill()

@@ -187,6 +187,10 @@ class Searcher:
             mode = "lexical"
         embedder = self._open_embedder(snapshot, model) if model is not None and mode != "lexical" else None
         alpha, fertile = _weights(query, mode, options, embedder)
+        if options.alpha is None and mode == "hybrid":
+            # While most chunks have no vector yet, the best of the few that have one is not the best there is.
+            counts = snapshot.catalog.counts()
+            alpha *= 1 - counts["pending"] / max(1, counts["chunks"])
         languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
         return _Question(query, mode, options, embedder, alpha, fertile, languages)
 
