@@ -139,5 +139,7 @@ def _names(source: str, separator: str) -> list[str]:
     else:
         with open(source, "rb") as file:
             data = file.read()
+    if separator == "\n" and b"\0" in data:
+        raise UsageError(f"the names in {source} end with NUL bytes", "add -0")
     names = os.fsdecode(data).split(separator)
     return [name.removesuffix("\r") if separator == "\n" else name for name in names if name.strip()]

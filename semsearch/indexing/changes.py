@@ -89,30 +89,48 @@ def compare_named(
     """
     outside = []
     for path in dict.fromkeys(os.path.abspath(path) for path in paths):
-        root_id = next((number for number, root in roots.items() if path.startswith(root.rstrip("/") + "/")), None)
-        if root_id is None:
+        # One folder may be indexed inside another: the file is in both.
+        below = [number for number, root in roots.items() if path.startswith(root.rstrip("/") + "/")]
+        if not below:
             outside.append(path)
-            continue
-        name = os.path.relpath(path, roots[root_id])
-        old = known[root_id].get(os.fsencode(name))
-        try:
-            found = os.stat(path, follow_symlinks=how.rules.follow)
-        except FileNotFoundError:
-            if old is not None:
-                changes.remove.append(old)
-            else:
-                changes.failed.append((root_id, name, "no such file"))
-            continue
-        except OSError as error:
-            changes.failed.append((root_id, name, f"cannot be read: {error.strerror}"))
-            continue
-        if stat.S_ISDIR(found.st_mode):
-            changes.failed.append((root_id, name, "a folder, not a file"))
-            continue
-        reason = refuse_file(found, how.rules.max_file_size)
-        file = File(name, found.st_size, found.st_mtime_ns, found.st_ino, reason)
-        _sort_in(changes, root_id, file, old, how)
+        for root_id in below:
+            _compare_one(changes, path, root_id, roots[root_id], known[root_id], how)
     return outside
+
+
+def _compare_one(
+    changes: Changes, path: str, root_id: int, root: str, known: dict[bytes, sqlite3.Row], how: Comparison
+) -> None:
+    name = os.path.relpath(path, root)
+    old = known.get(os.fsencode(name))
+    try:
+        found = os.stat(path, follow_symlinks=how.rules.follow)
+    except (FileNotFoundError, NotADirectoryError):
+        if old is not None:
+            changes.remove.append(old)
+        else:
+            changes.failed.append((root_id, name, "no such file"))
+        return
+    except OSError as error:
+        changes.failed.append((root_id, name, f"cannot be read: {error.strerror}"))
+        return
+    if stat.S_ISDIR(found.st_mode):
+        if old is not None:
+            changes.remove.append(old)
+        changes.failed.append((root_id, name, "a folder, not a file"))
+        return
+    reason = _refuse_way(path, root, how.rules.follow) or refuse_file(found, how.rules.max_file_size)
+    file = File(name, found.st_size, found.st_mtime_ns, found.st_ino, reason)
+    _sort_in(changes, root_id, file, old, how)
+
+
+def _refuse_way(path: str, root: str, follow: bool) -> str:
+    """Why `path` is not taken for the symbolic links in it; "" when it is."""
+    real, real_root = os.path.realpath(path), os.path.realpath(root)
+    if follow:
+        return "" if real.startswith(real_root.rstrip("/") + "/") else "symbolic link that leaves the folder"
+    straight = os.path.join(real_root, os.path.relpath(path, root))
+    return "" if real == straight else "symbolic link (--follow takes those that stay inside the folder)"
 
 
 def _sort_in(changes: Changes, root_id: int, file: File, old: sqlite3.Row | None, how: Comparison) -> None:

@@ -107,7 +107,7 @@ class ReaderPool:
             slots.extend(map(_Slot, islice(tasks, _AHEAD - len(slots))))
             if not slots:
                 return
-            while (slot := _next(slots)) is not None and (worker := self._idle()) is not None:
+            while (slot := _next(slots, self._count)) is not None and (worker := self._idle()) is not None:
                 worker.begin(slot, self._seconds)
             while slots and slots[0].parts:
                 part, size = slots[0].parts.popleft()
@@ -134,7 +134,7 @@ class ReaderPool:
         awaited = [
             worker
             for worker in self._workers
-            if worker.slot is not None and (worker.slot is slots[0] or not worker.slot.parts)
+            if worker.slot is not None and (worker.slot is slots[0] or not worker.slot.parts or not slots[0].begun)
         ]
         deadline = min(worker.deadline for worker in awaited)
         ready = wait([worker.connection for worker in awaited], min(0.5, max(0.0, deadline - time.monotonic())))
@@ -157,18 +157,27 @@ class _Slot:
 
     task: Task
     begun: bool = False
+    # Begun before its turn.
+    early: bool = False
+    ended: bool = False
     parts: deque[tuple[Prepared, int]] = field(default_factory=deque)
 
 
-def _next(slots: "deque[_Slot]") -> "_Slot | None":
+def _next(slots: "deque[_Slot]", cores: int) -> "_Slot | None":
     """What is to be read next: a large file before its turn, lest it is left over at the end with one core busy."""
     waiting = [slot for slot in slots if not slot.begun]
     if not waiting or not slots[0].begun:
         return waiting[0] if waiting else None
-    if sum(slot.task.size for slot in slots if slot.begun) > _AHEAD_BYTES:
+    held = sum(slot.task.size + sum(size for _, size in slot.parts) for slot in slots if slot.begun)
+    if held > _AHEAD_BYTES:
         return None
     largest = max(waiting, key=lambda slot: slot.task.size)
-    return largest if largest.task.size > _LARGE_BYTES else waiting[0]
+    # One at a time, lest no process is left for what is due.
+    ahead = any(slot.early and not slot.ended for slot in slots)
+    if largest is not waiting[0] and largest.task.size > _LARGE_BYTES and cores > 1 and not ahead:
+        largest.early = True
+        return largest
+    return waiting[0]
 
 
 class _Worker:
@@ -220,6 +229,7 @@ class _Worker:
         part: Prepared = pickle.loads(message)
         self.slot.parts.append((part, len(message)))
         if part.last:
+            self.slot.ended = True
             self.slot = None
         return True
 
@@ -227,6 +237,7 @@ class _Worker:
         """Ends the process; the file it was at has failed."""
         if self.slot is not None:
             self.slot.parts.append((Prepared("failed", reason), 0))
+            self.slot.ended = True
             self.slot = None
         self.kill()
 

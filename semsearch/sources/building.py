@@ -27,11 +27,11 @@ class DocumentBuilder:
 
     def heading(self, level: int, name: str, *, shown: bool = True) -> None:
         """What follows stands under `name`; higher levels above it, equal and lower ones before it are left."""
-        name = plain(name)[:_HEADING_CHARACTERS]
+        name = plain(name)
         if not name:
             return
         self._end_section()
-        self._path = [*(above for above in self._path if above[0] < level), (level, name)]
+        self._path = [*(above for above in self._path if above[0] < level), (level, name[:_HEADING_CHARACTERS])]
         if shown:
             self.block(name)
 

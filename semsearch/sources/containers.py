@@ -53,7 +53,7 @@ def type_of(head: bytes, file: BinaryIO, suffix: str) -> str | None:
 
     Raises `ReadError` for what holds no text, for archives, and for documents that unpack to too much.
     """
-    if b"%PDF-" in head[:1024]:
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(b"%PDF-") or (suffix == ".pdf" and b"%PDF-" in head[:1024]):
         return "pdf"
     if head.startswith(b"{\\rtf"):
         return "rtf"

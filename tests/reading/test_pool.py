@@ -107,3 +107,12 @@ def test_a_large_file_comes_in_parts(rules: ReadRules, tmp_path: Path) -> None:
     chunks = [chunk for part in parts for chunk in part.chunks]
     for chunk in chunks[:: len(chunks) // 50]:
         assert chunk.text.split("\n")[0] == lines[(chunk.line_start or 0) - 1]
+
+
+def test_large_files_never_keep_the_one_that_is_due_waiting(rules: ReadRules, tmp_path: Path) -> None:
+    large = "some words in a log line\n" * 100_000
+    write(tmp_path, {"a.txt": "a", "b.txt": "b", "y.txt": large, "z.txt": large})
+    names = ["a.txt", "b.txt", "y.txt", "z.txt"]
+    for count in (1, 2):
+        found = results(rules, tasks(tmp_path, names), count)
+        assert list(dict.fromkeys(name for name, _ in found)) == names

@@ -29,8 +29,8 @@ def add_message(builder: DocumentBuilder, message: EmailMessage, line: int | Non
     """Writes `message` under its subject; returns its headers and the names of its attachments."""
     metadata: dict[str, object] = {name: _header(message, name) for name in _HEADERS}
     subject = str(metadata["subject"])
+    builder.heading(1, subject, shown=False)  # ends the section before, which is not of this title
     builder.title = builder.title or subject
-    builder.heading(1, subject, shown=False)
     lines = [f"{name.capitalize()}: {metadata[name]}" for name in ("from", "to", "date", "subject") if metadata[name]]
     builder.block("\n".join(lines), line)
     builder.block(_body(message))
@@ -61,7 +61,10 @@ def _body(message: EmailMessage) -> str:
         if part.get_content_maintype() == "multipart" or part.get_content_type() == "message/rfc822":
             below = list(part.iter_parts()) if part.is_multipart() else []
             if part.get_content_type() == "multipart/alternative":
-                below = [p for p in below if p.get_content_type() == "text/plain"] or below[-1:]
+                plain_parts = [
+                    part for part in below if part.get_content_type() == "text/plain" and _text(part).strip()
+                ]
+                below = plain_parts or below[-1:]
             pending = [*below, *pending]
         elif part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment":
             texts.append(_text(part))
@@ -73,12 +76,15 @@ def _text(part: Any) -> str:
     from semsearch.sources.readers.text import decode
 
     raw = part.get_payload(decode=True) or b""
-    if part.get_content_subtype() == "html":
-        return html.read(raw, "html").text
+    declared = part.get_content_charset()
     try:
-        return str(raw.decode(part.get_content_charset("utf-8")))
-    except (LookupError, UnicodeDecodeError):
+        text = str(raw.decode(declared or "utf-8"))
+    except (LookupError, UnicodeError):
         try:
-            return decode(raw)[0]
+            declared, text = None, decode(raw)[0]
         except ReadError:
-            return str(raw.decode("latin-1"))
+            text = str(raw.decode("latin-1"))
+    if part.get_content_subtype() == "html":
+        # What the header declares comes before what the page itself does.
+        return html.read(b"\xef\xbb\xbf" + text.encode("utf-8", "replace") if declared else raw, "html").text
+    return text

@@ -14,6 +14,7 @@ _BLOCKS = frozenset(
     """address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure form h1 h2 h3
     h4 h5 h6 header hr legend li main ol optgroup option p pre section summary table tbody tfoot thead tr ul""".split()  # noqa: SIM905
 )
+_IN_HEAD = frozenset({"title", "meta", "link", "base", "script", "style", "noscript", "template"})
 _CELLS = frozenset({"td", "th"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _META_NAMES = frozenset({"author", "date", "description", "keywords"})
@@ -46,6 +47,8 @@ def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
     declared = _META_CHARSET.search(data[:4096])
     if declared:
         name = declared.group(1).decode("ascii", "replace").lower()
+        if name in ("iso-8859-1", "latin1", "us-ascii"):
+            name = "cp1252"  # as every browser does (WHATWG Encoding, section 4.2)
         try:
             text = data.decode(name)
         except (LookupError, UnicodeError):
@@ -85,6 +88,8 @@ class _TextParser(HTMLParser):
                 self.metadata[name] = content
         elif tag == "title" and not self.title:
             self._in_title = True
+        if self._silent == ["head"] and tag not in _IN_HEAD:
+            self._silent.clear()  # its end tag may be left out
         if tag in _SILENT:
             self._silent.append(tag)
         elif tag == "body":

@@ -16,7 +16,7 @@ def read(data: bytes, type_name: str) -> Document:
     builder = DocumentBuilder(type_name)
     for line, message in _messages(iter(data.splitlines(keepends=True))):
         add_message(builder, parse(message), line)
-    builder.title = ""
+        builder.title = ""
     return builder.document()
 
 

@@ -139,7 +139,12 @@ def _without_running_lines(pages: list[str]) -> list[str]:
     for lines in split:
         seen.update({_shape(lines[at]) for at in _edges(lines)})
     written = sum(bool(page.strip()) for page in pages)
-    running = {shape for shape, count in seen.items() if shape and count >= max(3, written * 0.5)}
+    running = {
+        shape
+        for shape, count in seen.items()
+        # A row of numbers looks like the next one; only a page number stands alone.
+        if count >= max(3, written * 0.5) and (shape == "#" or any(letter.isalpha() for letter in shape))
+    }
     if not running:
         return pages
     cleaned = []

@@ -7,7 +7,7 @@ from semsearch.sources.document import Document
 from semsearch.sources.readers.text import decode
 
 _TIME = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} +--> +")
-_TAGS = re.compile(r"<[^<>]{0,100}>|\{\\[^{}]{0,100}\}")
+_TAGS = re.compile(r"</?[A-Za-z0-9][^<>]{0,100}>|\{\\[^{}]{0,100}\}")
 _BLOCKS = ("WEBVTT", "NOTE", "STYLE", "REGION")
 
 

@@ -18,7 +18,7 @@ _HTML_ROOTS = frozenset({"html"})
 def read(data: bytes, type_name: str) -> Document:
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, recover=True)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, recover=True)
     root = etree.fromstring(data, parser)
     if root is None:
         raise ValueError("no element in it")
@@ -27,7 +27,7 @@ def read(data: bytes, type_name: str) -> Document:
     if name in _HTML_ROOTS:
         return html.read(data, "html")
     builder = DocumentBuilder(type_name)
-    if name in _FEEDS:
+    if name in _FEEDS and any(etree.QName(element).localname in _ENTRIES for element in root.iter("{*}*")):
         _feed(root, builder)
     else:
         _element(root, builder)
@@ -45,14 +45,19 @@ def _feed(root: Any, builder: DocumentBuilder) -> None:
             continue
         name = etree.QName(element).localname
         if name in _ENTRIES:
-            values = {etree.QName(child).localname: child for child in element if isinstance(child.tag, str)}
-            title = values.get("title")
-            builder.heading(1, _markup(title) if title is not None else "")
-            for key, child in values.items():
-                if key != "title":
-                    builder.block(_markup(child), child.sourceline)
+            children = [child for child in element if isinstance(child.tag, str)]
+            own = etree.QName(element).namespace
+            title = next(
+                (c for c in children if etree.QName(c).localname == "title" and etree.QName(c).namespace == own), None
+            )
+            if title is not None:
+                builder.heading(1, _markup(title), shown=False)
+            for child in children:
+                builder.block(_markup(child), child.sourceline)
         elif name == "title" and not builder.title:
             builder.title = plain(_markup(element))
+        elif name in ("description", "subtitle") and etree.QName(element.getparent()).localname in ("channel", "feed"):
+            builder.block(_markup(element), element.sourceline)
 
 
 def _markup(element: Any) -> str:
