@@ -70,13 +70,9 @@ def prefix_of(heading: tuple[str, ...], text: str) -> str:
     return " > ".join(missing)[:_HEADING_CHARACTERS] + "\n" if missing else ""
 
 
-def split(document: Document, rules: ChunkRules, spans: Spans | None = None) -> list[Chunk]:
-    """The chunks of `document` in order; together they hold every non-blank character of it.
-
-    `spans` are the tokens of its text, where the caller had many documents tokenised at once.
-    """
-    if spans is None:
-        spans = rules.tokenizer.spans(document.text)
+def split(document: Document, rules: ChunkRules) -> list[Chunk]:
+    """The chunks of `document` in order; together they hold every non-blank character of it."""
+    spans = rules.tokenizer.spans(document.text)
     chunks = []
     for sections in _join_small(document, spans, rules):
         heading = _common_heading(sections)

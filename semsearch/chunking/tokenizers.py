@@ -21,10 +21,6 @@ class Tokenizer(Protocol):
         """(n, 2) int64: first and past-last character of each token, special tokens left out."""
         ...
 
-    def spans_of(self, texts: Sequence[str]) -> list[Spans]:
-        """`spans` of each text; on all cores where the library can."""
-        ...
-
 
 class SubwordTokenizer:
     """A `tokenizer.json` of the Hugging Face tokenizers library: the embedder's own ruler."""
@@ -39,12 +35,7 @@ class SubwordTokenizer:
         self._backend.no_truncation()
 
     def spans(self, text: str) -> Spans:
-        return self.spans_of([text])[0]
-
-    def spans_of(self, texts: Sequence[str]) -> list[Spans]:
-        """`spans` of each text. A batch is tokenised on all cores and without the interpreter's lock."""
-        encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
-        return [np.array(encoding.offsets, np.int64).reshape(-1, 2) for encoding in encodings]
+        return np.array(self._backend.encode(text, add_special_tokens=False).offsets, np.int64).reshape(-1, 2)
 
     def special_tokens(self) -> int:
         """How many tokens of a window the model's own marks take, such as [CLS] and [SEP]."""
@@ -90,9 +81,6 @@ class TiktokenTokenizer:
         starts = np.array(self._encoding.decode_with_offsets(tokens)[1], np.int64)
         ends = np.append(starts[1:], len(text)) if len(starts) else starts
         return np.stack([starts, ends], axis=1)
-
-    def spans_of(self, texts: Sequence[str]) -> list[Spans]:
-        return [self.spans(text) for text in texts]
 
 
 @cache

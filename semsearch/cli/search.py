@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.filters import Before, PathGlobs, Since, Types, Where, chosen_filters
+from semsearch.cli.flags import Before, Fusion, IndexPath, Mode, PathGlobs, Since, Types, Where, chosen_filters
 from semsearch.errors import UsageError
 
 _FORMATS = ("text", "json", "jsonl", "trec", "paths")
@@ -16,19 +16,14 @@ _FORMATS = ("text", "json", "jsonl", "trec", "paths")
 
 def command(
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What to look for.")] = None,
-    index: Annotated[
-        str | None,
-        typer.Option("--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards."),
-    ] = None,
+    index: IndexPath = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="How many results.")] = 10,
-    mode: Annotated[
-        str, typer.Option(metavar="hybrid|dense|lexical", help="Meaning and words, or one of them.")
-    ] = "hybrid",
+    mode: Mode = "hybrid",
     alpha: Annotated[
         float | None,
         typer.Option(metavar="X", help="Weight of meaning, 0 to 1. Default: by what the model knows of the language."),
     ] = None,
-    fusion: Annotated[str, typer.Option(metavar="convex|rrf", help="How both rankings become one.")] = "convex",
+    fusion: Fusion = "convex",
     group: Annotated[
         str | None, typer.Option(metavar="chunk|file", help="One result for each passage or for each file.")
     ] = None,

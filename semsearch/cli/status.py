@@ -5,14 +5,12 @@ from typing import Annotated
 import typer
 
 from semsearch.cli import render
+from semsearch.cli.flags import IndexPath
 from semsearch.errors import UsageError
 
 
 def command(
-    index: Annotated[
-        str | None,
-        typer.Option("--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards."),
-    ] = None,
+    index: IndexPath = None,
     files: Annotated[bool, typer.Option("--files", help="List every file, indexed or not, with the reason.")] = False,
     skipped: Annotated[
         bool, typer.Option("--skipped", help="With --files: only what is skipped or ignored, and by which rule.")

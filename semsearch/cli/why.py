@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.filters import Before, PathGlobs, Since, Types, Where, chosen_filters
+from semsearch.cli.flags import Before, Fusion, IndexPath, Mode, PathGlobs, Since, Types, Where, chosen_filters
 
 
 def command(
@@ -13,16 +13,11 @@ def command(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="The file that was missed, as results show it or by path.")
     ],
-    index: Annotated[
-        str | None,
-        typer.Option("--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards."),
-    ] = None,
+    index: IndexPath = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="How many results the search shows.")] = 10,
-    mode: Annotated[
-        str, typer.Option(metavar="hybrid|dense|lexical", help="Meaning and words, or one of them.")
-    ] = "hybrid",
+    mode: Mode = "hybrid",
     alpha: Annotated[float | None, typer.Option(metavar="X", help="Weight of meaning, 0 to 1.")] = None,
-    fusion: Annotated[str, typer.Option(metavar="convex|rrf", help="How both rankings become one.")] = "convex",
+    fusion: Fusion = "convex",
     group: Annotated[str, typer.Option(metavar="chunk|file", help="Count passages or files.")] = "chunk",
     path: PathGlobs = None,
     type_: Types = None,

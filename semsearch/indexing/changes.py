@@ -10,8 +10,9 @@ from typing import Any
 from semsearch.errors import ReadError
 from semsearch.indexing.options import IndexOptions
 from semsearch.sources.opening import digest_of, open_regular
-from semsearch.sources.walk import File, WalkRules, is_unchanged, refuse_file, walk
+from semsearch.sources.walk import LEAVES_FOLDER, NOT_FOLLOWED, File, WalkRules, is_unchanged, refuse_file, walk
 
+OUTSIDE = "outside of the indexed folders"
 # (root id, file, its row in the catalog)
 Found = tuple[int, File, sqlite3.Row | None]
 
@@ -25,6 +26,8 @@ class Changes:
     failed: list[tuple[int, str, str]] = field(default_factory=list)
     rename: list[tuple[int, File, sqlite3.Row]] = field(default_factory=list)
     remove: list[sqlite3.Row] = field(default_factory=list)
+    # Named by --files-from, but below no indexed folder.
+    outside: list[str] = field(default_factory=list)
     unchanged: int = 0
 
 
@@ -60,7 +63,24 @@ def walk_rules(recorded: dict[str, Any], options: IndexOptions) -> WalkRules:
     return WalkRules(**chosen)
 
 
-def compare(changes: Changes, root_id: int, root: str, known: dict[bytes, sqlite3.Row], how: Comparison) -> None:
+def find_changes(
+    roots: dict[int, str],
+    known: dict[int, dict[bytes, sqlite3.Row]],
+    how: Comparison,
+    files_from: Iterable[str] | None,
+) -> Changes:
+    """How the files below `roots` (paths by id), or only those in `files_from`, differ from the catalog's `known`."""
+    changes = Changes()
+    if files_from is not None:
+        _compare_named(changes, files_from, roots, known, how)
+    else:
+        for root_id, root in roots.items():
+            _compare_root(changes, root_id, root, known[root_id], how)
+    _find_renames(changes, roots, how.generation)
+    return changes
+
+
+def _compare_root(changes: Changes, root_id: int, root: str, known: dict[bytes, sqlite3.Row], how: Comparison) -> None:
     """Adds to `changes` how the files below `root` differ from `known`, the catalog's rows by path."""
     unlisted: list[bytes] = []
 
@@ -76,26 +96,24 @@ def compare(changes: Changes, root_id: int, root: str, known: dict[bytes, sqlite
             changes.remove.append(row)
 
 
-def compare_named(
+def _compare_named(
     changes: Changes,
     paths: Iterable[str],
     roots: dict[int, str],
     known: dict[int, dict[bytes, sqlite3.Row]],
     how: Comparison,
-) -> list[str]:
-    """`compare` for the files named by `--files-from`, and no others. Returns those outside of all `roots`.
+) -> None:
+    """`_compare_root` for the files named by `--files-from`, and no others.
 
     A named file is taken whatever the ignore rules say; one that is gone is removed from the index.
     """
-    outside = []
     for path in dict.fromkeys(os.path.abspath(path) for path in paths):
         # One folder may be indexed inside another: the file is in both.
         below = [number for number, root in roots.items() if path.startswith(root.rstrip("/") + "/")]
         if not below:
-            outside.append(path)
+            changes.outside.append(path)
         for root_id in below:
             _compare_one(changes, path, root_id, roots[root_id], known[root_id], how)
-    return outside
 
 
 def _compare_one(
@@ -128,9 +146,9 @@ def _refuse_way(path: str, root: str, follow: bool) -> str:
     """Why `path` is not taken for the symbolic links in it; "" when it is."""
     real, real_root = os.path.realpath(path), os.path.realpath(root)
     if follow:
-        return "" if real.startswith(real_root.rstrip("/") + "/") else "symbolic link that leaves the folder"
+        return "" if real.startswith(real_root.rstrip("/") + "/") else LEAVES_FOLDER
     straight = os.path.join(real_root, os.path.relpath(path, root))
-    return "" if real == straight else "symbolic link (--follow takes those that stay inside the folder)"
+    return "" if real == straight else NOT_FOLLOWED
 
 
 def _sort_in(changes: Changes, root_id: int, file: File, old: sqlite3.Row | None, how: Comparison) -> None:
@@ -142,7 +160,7 @@ def _sort_in(changes: Changes, root_id: int, file: File, old: sqlite3.Row | None
         changes.read.append((root_id, file, old))
 
 
-def find_renames(changes: Changes, roots: dict[int, str], generation: int) -> None:
+def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> None:
     """Turns a removed file and a new one of equal content into a rename, which keeps chunks and vectors.
 
     Not where the file is to be read anew anyway: its row is not of `generation` then.

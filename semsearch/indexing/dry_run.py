@@ -4,7 +4,7 @@ import os
 import time
 
 from semsearch import settings
-from semsearch.indexing.changes import Changes, Comparison, compare, compare_named, find_renames, walk_rules
+from semsearch.indexing.changes import OUTSIDE, Comparison, find_changes, walk_rules
 from semsearch.indexing.options import IndexOptions
 from semsearch.report import IndexReport
 from semsearch.storage.catalog import Catalog
@@ -35,20 +35,14 @@ def _would_do(path: str, folders: list[str], options: IndexOptions, catalog: Cat
         bool(options.passwords),
         catalog is not None and catalog.setting("readers", 0) != settings.READERS_VERSION,
     )
-    changes = Changes()
-    if options.files_from is not None:
-        outside = compare_named(changes, options.files_from, roots, known, how)
-        report.failed += [(name, "outside of the indexed folders") for name in outside]
-    else:
-        for root_id, root in roots.items():
-            compare(changes, root_id, root, known[root_id], how)
-    find_renames(changes, roots, how.generation)
+    changes = find_changes(roots, known, how, options.files_from)
     for _, _, old in changes.read:
         report.files["changed" if old is not None and old["status"] == "indexed" else "added"] += 1
     report.files["renamed"] = len(changes.rename)
     report.files["removed"] = sum(row["status"] == "indexed" for row in changes.remove)
     report.files["unchanged"] = changes.unchanged
     report.skipped = [(file.path, file.skip) for _, file, _ in changes.skip]
+    report.failed = [(name, OUTSIDE) for name in changes.outside]
     report.failed += [(name, reason) for _, name, reason in changes.failed]
     if catalog:
         counts = catalog.counts()

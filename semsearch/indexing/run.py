@@ -22,13 +22,14 @@ from semsearch.embedding import models
 from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
 from semsearch.embedding.models import ModelSource
 from semsearch.errors import SemsearchError, UsageError
-from semsearch.indexing.changes import Changes, Comparison, compare, compare_named, find_renames, walk_rules
+from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, find_changes, walk_rules
 from semsearch.indexing.dry_run import dry_run
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.lexical import postings
 from semsearch.reading.pool import ReaderPool, core_count
-from semsearch.reading.prepare import Prepared, ReadRules, Task, storable
+from semsearch.reading.prepare import Prepared, ReadRules, Task
 from semsearch.report import IndexReport, display_path
+from semsearch.sources.document import storable
 from semsearch.sources.ignore import compile_globs
 from semsearch.sources.walk import File
 from semsearch.storage.segments import DenseSegment
@@ -229,7 +230,7 @@ class _Run:
         self.roots = dict(roots)
         self.labels = {root_id: label for root_id, _, label in self.catalog.roots()}
         self.several = len(self.labels) > 1
-        options, changes = self.options, Changes()
+        options = self.options
         known = {root_id: {row["path"]: row for row in self.catalog.files(root_id)} for root_id in self.roots}
         for path in self.roots.values():
             if not os.path.isdir(path) and not options.prune:
@@ -238,13 +239,8 @@ class _Run:
                     "bring it back, or drop its files with: semsearch index --prune" + _index_flag(self.writer.index),
                     code="root_gone",
                 )
-        if options.files_from is not None:
-            for path in compare_named(changes, options.files_from, self.roots, known, self.how):
-                self.report.failed.append((path, "outside of the indexed folders"))
-        else:
-            for root_id, path in self.roots.items():
-                compare(changes, root_id, path, known[root_id], self.how)
-        find_renames(changes, self.roots, self.generation)
+        changes = find_changes(self.roots, known, self.how, options.files_from)
+        self.report.failed += [(path, OUTSIDE) for path in changes.outside]
         return changes
 
     def guard(self, changes: Changes) -> None:

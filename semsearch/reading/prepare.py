@@ -12,7 +12,7 @@ from semsearch.errors import ReadError
 from semsearch.lexical import analyzer, language
 from semsearch.sources import registry
 from semsearch.sources.dates import document_date
-from semsearch.sources.document import Document
+from semsearch.sources.document import Document, storable
 from semsearch.sources.opening import Stamp, digest_of, open_regular, stamp_of
 
 DEFAULT_OVERLAP = 32
@@ -124,8 +124,3 @@ def _described(document: Document) -> Prepared:
         metadata=storable(json.dumps(metadata, ensure_ascii=True)),
         date=document_date(metadata),
     )
-
-
-def storable(text: str) -> str:
-    """`text` without unpaired surrogates, which SQLite does not store."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -127,7 +127,7 @@ class Searcher:
             notices.append(
                 f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
             )
-        question = self._question(snapshot, query, options)
+        question = self._question(snapshot, query, options, coverage)
         ranges = allowed_ranges(snapshot.catalog, options.filters)
         found = self._candidates(snapshot, question, ranges)
         order = _best_first(found)
@@ -155,7 +155,7 @@ class Searcher:
         chunks = range(row["first_chunk"], row["first_chunk"] + row["chunk_count"])
         if ranges is not None and (chunks.start, chunks.stop) not in ranges:
             return None
-        question = self._question(snapshot, query, replace(options, explain=True))
+        question = self._question(snapshot, query, replace(options, explain=True), _coverage(snapshot))
         found = self._candidates(snapshot, question, ranges, chunks)
         order = _best_first(found)
         own = np.isin(found.ids[order], np.array(chunks, np.int64))
@@ -168,7 +168,7 @@ class Searcher:
         ).fetchone()[0]
         return Standing(replace(hit, rank=best + 1), int(above) + 1, len(found.ids), question.mode)
 
-    def _question(self, snapshot: Snapshot, query: str, options: SearchOptions) -> "_Question":
+    def _question(self, snapshot: Snapshot, query: str, options: SearchOptions, coverage: Coverage) -> "_Question":
         if snapshot.catalog.setting("analysis", settings.ANALYSIS_VERSION) != settings.ANALYSIS_VERSION:
             raise SemsearchError(
                 f"the index {self.index} was made by a semsearch that cuts texts into other words",
@@ -189,8 +189,7 @@ class Searcher:
         alpha, fertile = _weights(query, mode, options, embedder)
         if options.alpha is None and mode == "hybrid":
             # While most chunks have no vector yet, the best of the few that have one is not the best there is.
-            counts = snapshot.catalog.counts()
-            alpha *= 1 - counts["pending"] / max(1, counts["chunks"])
+            alpha *= 1 - coverage.pending / max(1, coverage.chunks)
         languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
         return _Question(query, mode, options, embedder, alpha, fertile, languages)
 

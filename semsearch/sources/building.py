@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from semsearch.errors import ReadError
-from semsearch.sources.document import Document, Section
+from semsearch.sources.document import Document, Section, heading_path
 
 _SPACE = re.compile(r"\s+")
 _HEADING_CHARACTERS = 200
@@ -69,10 +69,8 @@ class DocumentBuilder:
 
     def _end_section(self) -> None:
         if self._length > self._begin:
-            names = [name for _, name in self._path]
-            if self.title and (not names or names[0] != self.title):
-                names.insert(0, self.title)
-            self._sections.append(Section(self._begin, self._length, tuple(names), self._page))
+            heading = heading_path(self.title, [name for _, name in self._path])
+            self._sections.append(Section(self._begin, self._length, heading, self._page))
             self._begin = self._length
 
 
@@ -87,7 +85,7 @@ def reading(kind: str) -> Iterator[None]:
         if error.errno is not None:
             raise  # the disk, not the document
         raise ReadError(f"damaged {kind}: {error}") from None
-    except (Exception, RecursionError) as error:
+    except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ReadError(f"damaged {kind}: {type(error).__name__}" + (f": {reason}" if reason else "")) from None
 

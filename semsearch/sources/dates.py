@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 _DATE_KEYS = ("updated", "modified", "lastmod", "date", "published", "sent", "created")
 _PDF_DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?")
 _YEAR_MONTH = re.compile(r"(\d{4})(?:-(\d\d?))?(?:-(\d\d?))?")
-_AGO = re.compile(r"(\d+)\s*(?:(h|d|w|m|y)|(h|d|w|m|y)(?:ours?|ays?|eeks?|onths?|ears?))", re.IGNORECASE)
+_AGO = re.compile(r"(\d+)\s*(h|d|w|m|y)(?:ours?|ays?|eeks?|onths?|ears?)?", re.IGNORECASE)
 _DAYS = {"h": 1 / 24, "d": 1, "w": 7, "m": 30.44, "y": 365.25}
 
 
@@ -45,7 +45,7 @@ def parse_asked(text: str, now: datetime | None = None) -> float | None:
     now = now or datetime.now().astimezone()
     if ago := _AGO.fullmatch(text.strip()):
         try:
-            return (now - timedelta(days=int(ago.group(1)) * _DAYS[(ago.group(2) or ago.group(3)).lower()])).timestamp()
+            return (now - timedelta(days=int(ago.group(1)) * _DAYS[ago.group(2).lower()])).timestamp()
         except (OverflowError, ValueError):
             return None
     if text in ("today", "yesterday"):

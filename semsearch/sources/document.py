@@ -1,7 +1,7 @@
 """What every reader returns: a Document of Sections. Pure data."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 
@@ -35,11 +35,8 @@ class Document:
 
     def storable(self) -> "Document":
         """This document without unpaired surrogates, which neither tokenizers nor SQLite take."""
-        try:
-            self.text.encode()
-        except UnicodeEncodeError:
-            return replace(self, text=self.text.encode("utf-8", "replace").decode())
-        return self
+        text = storable(self.text)
+        return self if text is self.text else replace(self, text=text)
 
     def pieces(self, size: int) -> "Iterator[Document]":
         """This document, or where it is longer than `size` characters its consecutive parts, cut where lines end."""
@@ -68,6 +65,20 @@ class Document:
             past = bisect_right(lines, (end - 1, 1 << 62))
             lines = tuple((max(0, offset - start), line) for offset, line in lines[first:past])
         return replace(self, text=self.text[start:end], sections=sections, line_starts=lines)
+
+
+def storable(text: str) -> str:
+    """`text` without unpaired surrogates, character for character; `text` itself where it holds none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def heading_path(title: str, names: Sequence[str]) -> tuple[str, ...]:
+    """`names`, headings from the outermost in, under the document's title where they do not begin with it."""
+    return tuple(names) if not title or (names and names[0] == title) else (title, *names)
 
 
 def line_starts_of(text: str, first: int = 1) -> tuple[tuple[int, int], ...]:

@@ -120,15 +120,19 @@ def _read_rules(path: str) -> _RuleFile | None:
         return None
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            found = [(number, line) for number, line in enumerate(file.read().split("\n"), 1) if _is_rule(line)]
+            lines = file.read().split("\n")
     except OSError:
         return None
-    return _RuleFile(path, found, compile_globs(line for _, line in found)) if found else None
+    found = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
+    try:
+        spec = compile_globs(line for _, line in found)
+    except UsageError:
+        found = [(number, line) for number, line in found if _is_pattern(line)]
+        spec = compile_globs(line for _, line in found)
+    return _RuleFile(path, found, spec) if found else None
 
 
-def _is_rule(line: str) -> bool:
-    if not line.strip() or line[0] == "#":
-        return False
+def _is_pattern(line: str) -> bool:
     try:
         compile_globs([line])
     except UsageError:

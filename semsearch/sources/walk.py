@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
+NOT_FOLLOWED = "symbolic link (--follow takes those that stay inside the folder)"
+LEAVES_FOLDER = "symbolic link that leaves the folder"
 _RACY_NS = 2_000_000_000
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".jj"})
 
@@ -156,10 +158,10 @@ def is_unchanged(file: File, old: "sqlite3.Row", generation: int) -> bool:
 
 def _refuse_link(path: str, real_root: str, ancestors: frozenset[str], follow: bool) -> str:
     if not follow:
-        return "symbolic link (--follow takes those that stay inside the folder)"
+        return NOT_FOLLOWED
     target = os.path.realpath(path)
     if not (target == real_root or target.startswith(real_root + "/")):
-        return "symbolic link that leaves the folder"
+        return LEAVES_FOLDER
     if not os.path.exists(target):
         return "symbolic link to nothing"
     if target in ancestors:

@@ -1,5 +1,4 @@
 import re
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -115,9 +114,6 @@ def test_a_larger_size_in_another_tokenizer_still_fits_the_embedder(ruler: Subwo
 
         def spans(self, text: str) -> Spans:
             return np.array([match.span() for match in re.finditer(r"\S+", text)], np.int64).reshape(-1, 2)
-
-        def spans_of(self, texts: Sequence[str]) -> list[Spans]:
-            return [self.spans(text) for text in texts]
 
     chunk_rules = ChunkRules(400, 20, Words(), 254, ruler)
     words = (f"hydroelectrically interconnected turbogenerators {number}." for number in range(400))

@@ -6,7 +6,7 @@ The standard library's parser is used because it tells the source line of every 
 import re
 from html.parser import HTMLParser
 
-from semsearch.sources.document import Document, Section
+from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.readers.text import decode
 
 _SILENT = frozenset({"script", "style", "template", "noscript", "svg", "nav", "footer", "head"})
@@ -163,6 +163,6 @@ class _TextParser(HTMLParser):
             begin = offset
             path = [*(above for above in path if above[0] < level), (level, name)]
             names = [name for _, name in path]
-            heading = tuple(names if not title or names[0] == title else [title, *names])
+            heading = heading_path(title, names)
         found.append(Section(begin, self._length, heading))
         return tuple(found)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.document import Document, Section, heading_path, line_starts_of
 from semsearch.sources.readers.text import decode
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ def read(data: bytes, type_name: str) -> Document:
         path = [*(above for above in path if above[0] < level), (level, name)]
         names = [name for _, name in path]
         title = title or name
-        heading = tuple(names if names[0] == title else [title, *names])
+        heading = heading_path(title, names)
     if len(text) > begin or not sections:
         sections.append(Section(begin, len(text), heading))
     return Document(text, type_name, tuple(sections), starts, title, metadata)

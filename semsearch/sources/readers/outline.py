@@ -3,7 +3,7 @@
 import re
 
 from semsearch.sources.building import plain
-from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.document import Document, Section, heading_path, line_starts_of
 from semsearch.sources.readers.text import decode
 
 _TEX_LEVELS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph")
@@ -40,17 +40,12 @@ def read(data: bytes, type_name: str) -> Document:
         if not name:
             continue
         if match.start() > begin:
-            sections.append(Section(begin, match.start(), _heading(title, path)))
+            sections.append(Section(begin, match.start(), heading_path(title, [name for _, name in path])))
             begin = match.start()
         level = _TEX_LEVELS.index(match.group("level")) if type_name == "tex" else len(match.group("level"))
         path = [*(above for above in path if above[0] < level), (level, name)]
-    sections.append(Section(begin, len(text), _heading(title, path)))
+    sections.append(Section(begin, len(text), heading_path(title, [name for _, name in path])))
     return Document(text, type_name, tuple(sections), line_starts_of(text), title, metadata)
-
-
-def _heading(title: str, path: list[tuple[int, str]]) -> tuple[str, ...]:
-    names = [name for _, name in path]
-    return tuple([title, *names] if title and (not names or names[0] != title) else names)
 
 
 def _name(type_name: str, source: str) -> str:

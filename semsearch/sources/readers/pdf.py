@@ -13,7 +13,7 @@ from typing import Any
 
 from semsearch.errors import ReadError
 from semsearch.sources.building import plain
-from semsearch.sources.document import Document, Section
+from semsearch.sources.document import Document, Section, heading_path
 
 _PROPERTIES = {
     "/Title": "title", "/Author": "author", "/Subject": "subject", "/Keywords": "keywords", "/CreationDate": "created",
@@ -46,13 +46,12 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document
             pages.append(pdf.pages[number].extract_text())
         except MemoryError:
             raise
-        except (Exception, RecursionError):  # pypdf raises whatever its parsing trips over
+        except Exception:  # pypdf raises whatever its parsing trips over
             pages.append("")
             broken.append(number + 1)
     if count and len(broken) == count:
         raise ReadError(f"damaged PDF: none of its {count} pages can be read")
-    # A PDF may hold unpaired surrogates, which no database column takes.
-    pages = [text.encode("utf-8", "replace").decode("utf-8").translate(_REPLACED) for text in pages]
+    pages = [text.translate(_REPLACED) for text in pages]
     empty = [number for number, text in enumerate(pages, 1) if not text.strip() and number not in broken]
     if len(empty) + len(broken) == count:
         raise ReadError(f"no text on any of its {count} pages: needs OCR", skip=True)
@@ -68,9 +67,8 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document
         part = text + "\n\n"
         cuts = _cut_at_headings(part, outline.get(number, ()), path)
         for start, end, under in cuts:
-            names = [name for _, name in under]
-            heading = [title, *names] if title and (not names or names[0] != title) else names
-            sections.append(Section(offset + start, offset + end, tuple(heading), number))
+            heading = heading_path(title, [name for _, name in under])
+            sections.append(Section(offset + start, offset + end, heading, number))
         path = cuts[-1][2]
         parts.append(part)
         offset += len(part)
@@ -83,7 +81,7 @@ def _properties(pdf: Any) -> dict[str, object]:
         found: Mapping[str, object] = pdf.metadata or {}
         named = {name: str(found[key]).replace("\0", "") for key, name in _PROPERTIES.items() if found.get(key)}
         return {key: value for key, value in named.items() if value.strip("() ").lower() not in _PLACEHOLDERS}
-    except (Exception, RecursionError):  # a broken dictionary of properties does not spoil the text
+    except Exception:  # a broken dictionary of properties does not spoil the text
         return {}
 
 
@@ -103,7 +101,7 @@ def _outline(pdf: Any) -> dict[int, list[tuple[int, str]]]:
 
     try:
         collect(pdf.outline, 1)
-    except (Exception, RecursionError):  # as above
+    except Exception:  # as above
         return {}
     return found
 

@@ -7,8 +7,6 @@ from semsearch.sources.building import DocumentBuilder
 from semsearch.sources.document import Document
 from semsearch.sources.tables import TableWriter
 
-_ROWS = 1_048_576  # the most a sheet can have
-
 
 def read(data: bytes, type_name: str) -> Document:
     import python_calamine

@@ -1,4 +1,4 @@
-"""The flags that choose which files are searched, shared by the commands that search."""
+"""Flags that several commands have: which index, how to rank, which files to search."""
 
 from typing import Annotated
 
@@ -10,6 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from semsearch.retrieval.filters import Filters
 
+IndexPath = Annotated[
+    str | None,
+    typer.Option("--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards."),
+]
+Mode = Annotated[str, typer.Option("--mode", metavar="hybrid|dense|lexical", help="Meaning and words, or one of them.")]
+Fusion = Annotated[str, typer.Option("--fusion", metavar="convex|rrf", help="How both rankings become one.")]
 PathGlobs = Annotated[
     list[str] | None, typer.Option("--path", metavar="GLOB", help="Only files whose path matches. Repeatable.")
 ]
