@@ -1,0 +1,37 @@
+"""What `ask` returns."""
+
+from dataclasses import dataclass
+
+from semsearch.retrieval.hit import Hit
+
+SCHEMA = "semsearch.ask/1"
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A place an answer leans on: `[n]` in its text. `quote` is verbatim from the document, at these 1-based lines."""
+
+    n: int
+    path: str
+    page: int | None
+    line_start: int | None
+    line_end: int | None
+    quote: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a question. `contexts[n - 1]` is the passage that `[n]` means to a model.
+
+    `llm`: the model that wrote `text`; None when it is quoted from the documents. `unsupported`: sentences of `text`
+    that no cited passage bears out. `notices`: what went wrong on the way, for people.
+    """
+
+    question: str
+    text: str
+    answered: bool
+    llm: str | None
+    citations: tuple[Citation, ...]
+    contexts: tuple[Hit, ...]
+    unsupported: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()

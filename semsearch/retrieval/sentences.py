@@ -1,0 +1,65 @@
+"""Text -> sentences: the spans that are marked in a hit, quoted in an answer, and checked against a citation."""
+
+import re
+from collections.abc import Iterator
+
+Span = tuple[int, int]
+
+# A line that starts something of its own: a list item, a heading, a table row, a quotation, a fence.
+_OWN_LINE = r"(?:[-*+•]\s|\d{1,3}[.)]\s|#{1,6}\s|[|>]|```|~~~|=+\s*$|-{3,}\s*$)"
+_BREAK = re.compile(
+    r"\n[ \t]*\n\s*"  # a paragraph ends
+    rf"|\n[ \t]*(?={_OWN_LINE})"
+    r"|(?<=[.!?…])[\"'”’)\]»]*\s+(?=[\"'“‘(\[«¿¡]*[^\W_a-z])"  # not before a lower-case letter: "e.g. this"
+    r"|(?<=[。！？])[」』”’)]*\s*",
+    re.MULTILINE,
+)
+_HEADING = re.compile(r"[ \t]*#{1,6}\s[^\n]*(\n|$)")
+# Where a full stop ends no sentence: initials, titles, and what stands before a number or a name.
+_ABBREVIATION = re.compile(
+    r"(?:\b[A-Z]|\b(?:Mr|Mrs|Ms|Dr|Prof|Rev|Gen|Col|Capt|Lt|Sgt|Sr|Jr|St|Mt|No|Nos|Vol|Fig|Figs|Eq|Ch|Sec|pp?|cf|vs|"
+    r"approx|ca|etc|e\.g|i\.e|al|Inc|Ltd|Co|Corp|Nr|Abb|bzw|z\.B|d\.h|usw|Sra|M|Mme|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|"
+    r"Oct|Nov|Dec))\.$"
+)
+# A run of lines without a full stop that is longer is no sentence but code, data or a poem: each line is one.
+_LONGEST = 600
+
+
+def sentence_spans(text: str) -> list[Span]:
+    """(start, end) of each sentence of `text`, in order, without the white space around it; none is empty."""
+    return [span for start, end in _pieces(text) for span in _parts(text, start, end)]
+
+
+def _pieces(text: str) -> Iterator[Span]:
+    start = 0
+    for match in _BREAK.finditer(text):
+        # Closing quotes and brackets belong to the sentence they end.
+        end = match.start() + len(match.group()) - len(match.group().lstrip("\"'”’)]»」』"))
+        if "\n" not in match.group() and _ABBREVIATION.search(text, max(start, end - 12), end):
+            continue
+        yield start, end
+        start = match.end()
+    yield start, len(text)
+
+
+def _parts(text: str, start: int, end: int) -> Iterator[Span]:
+    """The piece itself; a heading apart from what follows it; what is too long for a sentence, line by line."""
+    heading = _HEADING.match(text, start, end)
+    if heading and heading.end() < end:
+        yield from _parts(text, start, heading.end())
+        yield from _parts(text, heading.end(), end)
+        return
+    if end - start > _LONGEST and "\n" in text[start:end]:
+        for line in re.finditer(r"[^\n]+", text[start:end]):
+            yield from _trimmed(text, start + line.start(), start + line.end())
+        return
+    yield from _trimmed(text, start, end)
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if any(character.isalnum() for character in text[start:end]):
+        yield start, end
