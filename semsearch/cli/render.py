@@ -66,11 +66,11 @@ def search_result(result: "SearchResult", style: str, query_id: str | None, grou
     for notice in result.notices:
         announce(notice)
     if style == "json":
-        from semsearch.retrieval.searcher import as_dict
+        from semsearch.retrieval.hit import result_dict
 
-        print_json(as_dict(result))
+        print_json(result_dict(result))
     elif style == "jsonl":
-        from semsearch.retrieval.searcher import hit_dict
+        from semsearch.retrieval.hit import hit_dict
 
         for hit in result.hits:
             print_json(({"query_id": query_id} if query_id is not None else {}) | hit_dict(hit))

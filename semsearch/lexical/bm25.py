@@ -57,12 +57,7 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         scores = [np.zeros(len(part), np.float32) for part in self._segments]
         for word in query:
             found = [[part.find(key) for key in word] for part in self._segments]
-            frequency = sum(
-                len(rows) if keep is None else int(np.count_nonzero(keep[rows]))
-                for of_segment, keep in zip(found, self._alive, strict=True)
-                for rows, _ in of_segment
-            )
-            idf = math.log(1 + (self.corpus_size - frequency + 0.5) / (frequency + 0.5))
+            idf = self._idf(found)
             for of_segment, score, norm in zip(found, scores, self._norms, strict=True):
                 for rows, tfs in of_segment:
                     tf = tfs.astype(np.float32)
@@ -72,3 +67,38 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
             if keep is not None:
                 score[~keep] = 0
         return scores
+
+    def weights(self, query: Sequence[tuple[str, ...]]) -> list[float]:
+        """The idf of each word of `query`; a word that occurs nowhere has the highest."""
+        return [self._idf([[part.find(key) for key in word] for part in self._segments]) for word in query]
+
+    def occurrences(self, query: Sequence[tuple[str, ...]], ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(words, n) bool: which words of `query` the chunks `ids` (n,) hold."""
+        held = np.zeros((len(query), len(ids)), np.bool_)
+        for part in self._segments:
+            wanted, at = places(ids, part.ids)
+            for number, word in enumerate(query):
+                for key in word:
+                    rows = part.find(key)[0]
+                    if len(rows):
+                        near = np.minimum(np.searchsorted(rows, at), len(rows) - 1)
+                        held[number, wanted[rows[near] == at]] = True
+        return held
+
+    def _idf(self, found: list[list[tuple[NDArray[np.int32], NDArray[np.uint16]]]]) -> float:
+        """idf of a word from its postings in each segment, under each of its keys."""
+        frequency = sum(
+            len(rows) if keep is None else int(np.count_nonzero(keep[rows]))
+            for of_segment, keep in zip(found, self._alive, strict=True)
+            for rows, _ in of_segment
+        )
+        return math.log(1 + (self.corpus_size - frequency + 0.5) / (frequency + 0.5))
+
+
+def places(wanted: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions in `wanted` of the chunk ids that a segment with rising `ids` holds, and their rows there."""
+    if not len(ids):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    there = np.flatnonzero(ids[at] == wanted)
+    return there, at[there]

@@ -3,7 +3,7 @@
 import fnmatch
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ class Filters:
 
     `paths`: globs in gitignore syntax on the shown path, one must match; `types`: type names or suffixes, one must be
     the file's; `where`: (key, value or glob) on the metadata, for each key one must match; `since` (inclusive) and
-    `before` (exclusive): seconds since the epoch, compared with the document's own date, else its modification time.
+    `before` (exclusive): seconds since the epoch, compared with the document's own date, else its modification time;
+    `after`: only passages that were indexed after the one with this chunk id.
     """
 
     paths: tuple[str, ...] = ()
@@ -29,13 +30,19 @@ class Filters:
     where: tuple[tuple[str, str], ...] = ()
     since: float | None = None
     before: float | None = None
+    after: int = 0
 
     def __bool__(self) -> bool:
         return self != Filters()
 
 
-def allowed_ranges(catalog: Catalog, filters: Filters) -> list[tuple[int, int]] | None:
-    """(first chunk id, past-last id) of each indexed file the filters let in, rising; None: no filter, all files."""
+def allowed_ranges(
+    catalog: Catalog, filters: Filters, prefix: str, unmatched: Callable[[str], None]
+) -> list[tuple[int, int]] | None:
+    """(first chunk id, past-last id) of each indexed file the filters let in, rising; None: no filter, all files.
+
+    `prefix` stands before the shown paths; `unmatched` is told of each glob that no indexed file matches.
+    """
     if not filters:
         return None
     rows: Sequence[sqlite3.Row] = catalog.connection.execute(
@@ -52,15 +59,33 @@ def allowed_ranges(catalog: Catalog, filters: Filters) -> list[tuple[int, int]] 
     if filters.paths:
         from semsearch.sources.ignore import compile_globs
 
-        globs = compile_globs(filters.paths)
         roots = catalog.roots()
         labels = {root_id: label for root_id, _, label in roots}
-        rows = [
-            row for row in rows if globs.match_file(display_path(labels[row["root_id"]], row["path"], len(roots) > 1))
-        ]
+        shown = [prefix + display_path(labels[row["root_id"]], row["path"], len(roots) > 1) for row in rows]
+        chosen: set[int] = set()
+        for glob in filters.paths:
+            matching = compile_globs([_as_shown(glob, roots, prefix)])
+            found = [number for number, path in enumerate(shown) if matching.match_file(path)]
+            if not found:
+                unmatched(glob)
+            chosen.update(found)
+        rows = [row for number, row in enumerate(rows) if number in chosen]
     if filters.where:
         rows = [row for row in rows if _matches(row, filters.where)]
-    return [(row["first_chunk"], row["first_chunk"] + row["chunk_count"]) for row in rows]
+    ranges = [(row["first_chunk"], row["first_chunk"] + row["chunk_count"]) for row in rows]
+    return [(max(first, filters.after + 1), last) for first, last in ranges if last > filters.after + 1]
+
+
+def _as_shown(glob: str, roots: Sequence[tuple[int, str, str]], prefix: str) -> str:
+    """A glob that names a file as the shell does, `./notes` or absolute, as one on the shown paths."""
+    if glob.startswith("./"):
+        return "/" + glob[2:]
+    for _, root, label in roots:
+        inside = root.rstrip("/") + "/"
+        if glob.startswith(inside) or glob == root:
+            shown = prefix + (f"{label}/" if len(roots) > 1 else "")
+            return f"/{shown}{glob[len(inside) :]}" if glob[len(inside) :] or shown else "*"
+    return glob
 
 
 def allowed_rows(

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+SEARCH_SCHEMA = "semsearch.search/1"
 
 
 @dataclass(frozen=True)
@@ -18,15 +21,38 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a passage stands: the path as results show it, the file itself, page, and 1-based inclusive lines."""
+
+    path: str
+    file: str
+    page: int | None
+    line_start: int | None
+    line_end: int | None
+
+
+@dataclass(frozen=True)
+class ContextLine:
+    """A line around the best sentence of a hit; `number` None where a document has no lines."""
+
+    number: int | None
+    text: str
+    match: bool
+
+
+@dataclass(frozen=True)
 class Hit:
     """One result: a passage, where it stands, and why it came.
 
-    `score` orders the hits of one query: the fused score in [0, 1] for hybrid, the cosine for dense, BM25 for lexical.
-    `dense` is the cosine, `lexical` the BM25 score (None: the leg took no part). Lines are 1-based and inclusive.
+    `score`, in [0, 1], is comparable across queries (`retrieval.confidence`); with a reranker it is the reranker's.
+    `dense` is the cosine, `lexical` the BM25 score, `rerank` the reranker's (None: took no part). Lines are 1-based and
+    inclusive. `path` is relative to the indexed folder, `file` absolute. `sentence`: (start, end) of the best sentence
+    in `text`; `copies`: where near-duplicates of the passage stand; `context`: lines around the sentence, when asked.
     """
 
     rank: int
     path: str
+    file: str
     type: str
     title: str
     heading: tuple[str, ...]
@@ -37,11 +63,22 @@ class Hit:
     score: float
     dense: float | None
     lexical: float | None
+    rerank: float | None
     text: str
     snippet: str
     modified: str
     metadata: Mapping[str, object] = field(default_factory=dict)
     explanation: Explanation | None = None
+    sentence: tuple[int, int] | None = None
+    copies: tuple[Place, ...] = ()
+    context: tuple[ContextLine, ...] = ()
+
+    def sentence_lines(self) -> tuple[int | None, int | None]:
+        """(first, last) line of the best sentence in the document."""
+        if self.line_start is None or self.sentence is None:
+            return self.line_start, self.line_end
+        first = self.line_start + self.text.count("\n", 0, self.sentence[0])
+        return first, first + self.text.count("\n", *self.sentence)
 
 
 @dataclass(frozen=True)
@@ -68,3 +105,62 @@ class SearchResult:
     notices: tuple[str, ...] = ()
     # Languages of the index, by which words of the query are matched.
     languages: frozenset[str] = frozenset()
+
+
+def result_dict(result: SearchResult) -> dict[str, Any]:
+    """The `semsearch.search/1` object of `result`."""
+    return {
+        "schema": SEARCH_SCHEMA,
+        "query": result.query,
+        "mode": result.mode,
+        "index": {
+            "path": result.coverage.path,
+            "files": result.coverage.files,
+            "chunks": result.coverage.chunks,
+            "pending": result.coverage.pending,
+            "skipped": result.coverage.skipped + result.coverage.failed,
+        },
+        "seconds": round(result.seconds, 4),
+        "results": [hit_dict(hit) for hit in result.hits],
+    }
+
+
+def hit_dict(hit: Hit) -> dict[str, Any]:
+    """One entry of `results`."""
+    record: dict[str, Any] = {
+        "rank": hit.rank,
+        "path": hit.path,
+        "file": hit.file,
+        "type": hit.type,
+        "title": hit.title or None,
+        "heading": " > ".join(hit.heading) or None,
+        "page": hit.page,
+        "line_start": hit.line_start,
+        "line_end": hit.line_end,
+        "chunk_id": hit.chunk_id,
+        "score": round(hit.score, 6),
+        "scores": {"dense": _rounded(hit.dense), "lexical": _rounded(hit.lexical), "rerank": _rounded(hit.rerank)},
+        "snippet": hit.snippet,
+        "sentence": _sentence(hit),
+        "text": hit.text,
+        "copies": [vars(place) for place in hit.copies],
+        "modified": hit.modified,
+        "metadata": dict(hit.metadata),
+    }
+    if hit.context:
+        record["context"] = [vars(line) for line in hit.context]
+    if hit.explanation:
+        record["explain"] = {key: value for key, value in vars(hit.explanation).items() if value is not None}
+    return record
+
+
+def _sentence(hit: Hit) -> dict[str, Any] | None:
+    if hit.sentence is None:
+        return None
+    start, end = hit.sentence
+    first, last = hit.sentence_lines()
+    return {"start": start, "end": end, "line_start": first, "line_end": last, "text": hit.text[start:end]}
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 6)

@@ -1,13 +1,15 @@
-"""Runs queries against an index: candidates of both legs under the filters, fused, grouped, made into Hits.
+"""Runs queries against an index: candidates under the filters, reranked, folded, made into Hits.
 
 Opened once, it serves many queries; the model is loaded for the first query that needs it.
 """
 
 import json
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,28 +17,44 @@ from numpy.typing import NDArray
 
 from semsearch import settings
 from semsearch.embedding.calibration import fertility, script_of
-from semsearch.embedding.embedder import Embedder, ModelInfo
+from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
 from semsearch.errors import SemsearchError, UsageError
-from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.report import display_path
-from semsearch.retrieval import fusion
-from semsearch.retrieval.filters import Filters, allowed_ranges, allowed_rows
+from semsearch.retrieval import evidence, fusion
+from semsearch.retrieval.candidates import DEPTH, Candidates, Question, find_candidates
+from semsearch.retrieval.confidence import MIN_SCORE
+from semsearch.retrieval.context import context_lines
+from semsearch.retrieval.filters import Filters, allowed_ranges
 from semsearch.retrieval.hit import Coverage, Explanation, Hit, SearchResult
+from semsearch.retrieval.passages import distinct
 from semsearch.retrieval.snippets import snippet
 from semsearch.storage.snapshot import Reader, Snapshot
 
 MODES = ("hybrid", "dense", "lexical")
 FUSIONS = ("convex", "rrf")
 GROUPS = ("chunk", "file")
-# Candidates of each leg; lists of 100 lose about 0.005 nDCG@10 on Cranfield.
-DEPTH = 1000
 _MOST_RESULTS = 10_000
+# More would change nothing: the model reads 256 tokens, BM25 weighs words. Keeps a query of 100 kB as fast as others.
+_MOST_QUERY_CHARACTERS = 8_000
+# Passages that a reranker reads.
+_RERANKED = 50
+# Sentences whose meaning is looked at, over all hits of a query: 2 ms each.
+_MOST_ENCODED = 12
+_MOST_REMEMBERED = 20_000
+# A sentence with this share of the query's words is found by its words.
+_FOUND_BY_WORDS = 0.5
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How to search. `alpha` None: by what the model knows of the query's language (`fusion.adaptive_alpha`)."""
+    """How to search.
+
+    `alpha` None: by what the model knows of the query's language (`fusion.adaptive_alpha`). `min_score` None: a search
+    whose best hit is below `MIN_SCORE` finds nothing; a number: no hit below it is returned. `feedback`: dense feedback
+    (`candidates.FEEDBACK_WEIGHT`). `fold`: copies folded, neighbours joined (passages only). `snippets`: with snippet
+    and best sentence. `context`: lines around the best sentence. `exclude`: chunk ids. `rerank`: a cross-encoder.
+    """
 
     k: int = 10
     mode: str = "hybrid"
@@ -44,58 +62,52 @@ class SearchOptions:
     fusion: str = "convex"
     group: str = "chunk"
     filters: Filters = field(default_factory=Filters)
+    min_score: float | None = None
+    feedback: bool = True
+    fold: bool = True
     explain: bool = False
-    # Not made where nobody sees them.
     snippets: bool = True
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """Aligned arrays over the union of both legs' candidates: chunk ids, cosines, BM25 scores, fused scores."""
-
-    ids: NDArray[np.int64]
-    cosines: NDArray[np.float32]
-    lexical: NDArray[np.float32]
-    dense_part: NDArray[np.float32]
-    lexical_part: NDArray[np.float32]
-    scores: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Question:
-    """A query and all that was decided about how to answer it from one snapshot.
-
-    `alpha`: weight of the dense leg; `fertility`: subwords per word under the model; `languages`: those of the index.
-    """
-
-    text: str
-    mode: str
-    options: SearchOptions
-    embedder: Embedder | None
-    alpha: float
-    fertility: float | None
-    languages: frozenset[str]
+    context: int = 0
+    unlike: tuple[str, ...] = ()
+    exclude: frozenset[int] = frozenset()
+    rerank: str | None = None
 
 
 @dataclass(frozen=True)
 class Standing:
     """Where a file stands: its best passage with its rank among all passages, its rank among files, out of how many
-    candidates, and the mode that was searched in."""
+    candidates, the mode that was searched in, and the score of the best passage of all."""
 
     hit: Hit
     file_rank: int
     candidates: int
     mode: str
+    best_score: float
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far an index is: `last` chunk that was searched by words and meaning; `generation` counts rebuilds."""
+
+    last: int
+    generation: int
 
 
 class Searcher:
-    """Answers queries about one index folder. `announce` hears when the model must be prepared first."""
+    """Answers queries about one index folder.
 
-    def __init__(self, index: str | None = None, announce: Callable[[str], None] | None = None) -> None:
+    `announce` hears when a model must be prepared first. `prefix` stands before every shown path.
+    """
+
+    def __init__(
+        self, index: str | None = None, announce: Callable[[str], None] | None = None, prefix: str = ""
+    ) -> None:
         self.index = settings.index_for_reading(index)
         self._announce = announce or (lambda message: None)
+        self._prefix = prefix
         self._reader = Reader(self.index)
         self._embedder: Embedder | None = None
+        self._known: dict[str, Vectors] = {}
 
     def __enter__(self) -> "Searcher":
         return self
@@ -106,7 +118,7 @@ class Searcher:
     def search(self, query: str, options: SearchOptions | None = None) -> SearchResult:
         """The best hits for `query` in one committed state of the index. Raises `SemsearchError`."""
         options = options or SearchOptions()
-        query = query.encode("utf-8", "replace").decode()  # an argument that is not UTF-8 holds lone surrogates
+        query = clean_query(query)
         _check(query, options)
         clock = time.perf_counter()
         return self._reader.read(lambda snapshot: self._answer(snapshot, query, options, clock))
@@ -117,8 +129,34 @@ class Searcher:
         None when no indexed file is shown so, or when the filters keep it out.
         """
         options = options or SearchOptions()
+        query = clean_query(query)
         _check(query, options)
         return self._reader.read(lambda snapshot: self._standing(snapshot, query, path, options))
+
+    def passage(self, path: str, line: int | None) -> tuple[str, frozenset[int]]:
+        """(text, chunk ids) of the passage of the file shown as `path` that holds `line` (a page, where a document has
+        no lines; None: the first passage). Raises `UsageError`."""
+        return self._reader.read(lambda snapshot: self._passage(snapshot, path, line))
+
+    def roots(self) -> list[tuple[int, str, str]]:
+        """(id, absolute path, label) of each folder of the index."""
+        return self._reader.read(lambda snapshot: snapshot.catalog.roots())
+
+    def mark(self) -> Mark:
+        """How far the index is now."""
+        return self._reader.read(_mark)
+
+    def evidence_weights(self, words: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
+        """(words,) float32: idf of each of `words` (groups of term keys) in this index."""
+        return self._reader.read(lambda snapshot: _weights(snapshot, words))
+
+    def cosines(self, query: str, sentences: Sequence[str]) -> NDArray[np.float32] | None:
+        """(n,) float32: how near each of `sentences` is in meaning to `query`; None when no model was loaded."""
+        if self._embedder is None:
+            return None
+        vector = self._embedder.encode_query(query)
+        cosines: NDArray[np.float32] = self.sentence_vectors(sentences) @ vector
+        return cosines
 
     def _answer(self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float) -> SearchResult:
         coverage = _coverage(snapshot)
@@ -128,47 +166,105 @@ class Searcher:
                 f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
             )
         question = self._question(snapshot, query, options, coverage)
-        ranges = allowed_ranges(snapshot.catalog, options.filters)
-        found = self._candidates(snapshot, question, ranges)
-        order = _best_first(found)
-        if question.mode == "lexical":
-            order = order[found.scores[order] > 0]
-        hits = _hits(snapshot, found, question, order.tolist(), options.k, options.group)
+        ranges = allowed_ranges(
+            snapshot.catalog,
+            options.filters,
+            self._prefix,
+            lambda glob: notices.append(f"--path {glob} matches no indexed file"),
+        )
+        found = find_candidates(snapshot, question, ranges, _depth(options))
+        keep = found.relative > 0 if question.mode == "lexical" else np.ones(len(found.ids), np.bool_)
+        if options.exclude:
+            keep &= ~np.isin(found.ids, list(options.exclude))
+        found = found.take(np.flatnonzero(keep))
+        if options.min_score is None and question.mode != "lexical" and len(found.ids) and found.scores[0] < MIN_SCORE:
+            notices.append(
+                f"nothing here answers that well: the nearest passage scores {found.scores[0]:.3f}"
+                f" (--min-score 0 shows it)"
+            )
+            found = found.take(np.zeros(0, np.int64))
+        rerank = self._reranked(snapshot, question, found, options) if options.rerank else None
+        if rerank is not None:
+            found, scores = rerank
+        else:
+            scores = found.scores
+        if options.min_score is not None:
+            found = found.take(np.flatnonzero(scores >= options.min_score))
+            scores = scores[scores >= options.min_score]
+        hits = _grouped(self._hits(snapshot, found, scores, question, options, rerank is not None), options)
+        if options.snippets:
+            hits = self._marked(snapshot, hits, question)
+        if options.context:
+            hits = [replace(hit, context=context_lines(snapshot, hit, options.context)) for hit in hits]
+        if options.snippets:
+            hits = [
+                replace(hit, snippet=snippet(hit.text, question.text, question.languages, hit.sentence)) for hit in hits
+            ]
         return SearchResult(
-            query, question.mode, coverage, time.perf_counter() - clock, hits, tuple(notices), question.languages
+            query, question.mode, coverage, time.perf_counter() - clock, tuple(hits), tuple(notices), question.languages
         )
 
     def _standing(self, snapshot: Snapshot, query: str, path: str, options: SearchOptions) -> "Standing | None":
-        roots = snapshot.catalog.roots()
-        labels = {root_id: label for root_id, _, label in roots}
-        row = next(
-            (
-                row
-                for row in snapshot.catalog.connection.execute("SELECT * FROM files WHERE status = 'indexed'")
-                if display_path(labels[row["root_id"]], row["path"], len(roots) > 1) == path
-            ),
-            None,
-        )
-        ranges = allowed_ranges(snapshot.catalog, options.filters)
+        row = self._file(snapshot, path)
+        ranges = allowed_ranges(snapshot.catalog, options.filters, self._prefix, lambda glob: None)
         if row is None or not row["chunk_count"]:
             return None
         chunks = range(row["first_chunk"], row["first_chunk"] + row["chunk_count"])
         if ranges is not None and (chunks.start, chunks.stop) not in ranges:
             return None
-        question = self._question(snapshot, query, replace(options, explain=True), _coverage(snapshot))
-        found = self._candidates(snapshot, question, ranges, chunks)
-        order = _best_first(found)
-        own = np.isin(found.ids[order], np.array(chunks, np.int64))
+        question = self._question(snapshot, query, options, _coverage(snapshot))
+        found = find_candidates(snapshot, question, ranges, _depth(options), chunks)
+        own = np.isin(found.ids, np.array(chunks, np.int64))
         best = int(np.flatnonzero(own)[0])
-        (hit,) = _hits(snapshot, found, question, [int(order[best])], 1, "chunk")
+        explained = replace(options, explain=True)
+        (hit,) = islice(self._hits(snapshot, found, found.scores, question, explained, False, best), 1)
+        hit = replace(hit, snippet=snippet(hit.text, question.text, question.languages))
         # At most the candidates of both legs stand above it, which SQLite takes as parameters of one statement.
         above = snapshot.catalog.connection.execute(
             f"SELECT COUNT(DISTINCT file_id) FROM chunks WHERE id IN ({','.join('?' * best)})",
-            found.ids[order[:best]].tolist(),
+            found.ids[:best].tolist(),
         ).fetchone()[0]
-        return Standing(replace(hit, rank=best + 1), int(above) + 1, len(found.ids), question.mode)
+        return Standing(
+            replace(hit, rank=best + 1), int(above) + 1, len(found.ids), question.mode, float(found.scores[0])
+        )
 
-    def _question(self, snapshot: Snapshot, query: str, options: SearchOptions, coverage: Coverage) -> "_Question":
+    def _file(self, snapshot: Snapshot, path: str) -> Any:
+        """The catalog's row of the indexed file that is shown as `path`; None when there is none."""
+        roots = snapshot.catalog.roots()
+        labels = {root_id: label for root_id, _, label in roots}
+        return next(
+            (
+                row
+                for row in snapshot.catalog.connection.execute("SELECT * FROM files WHERE status = 'indexed'")
+                if self._prefix + display_path(labels[row["root_id"]], row["path"], len(roots) > 1) == path
+            ),
+            None,
+        )
+
+    def _passage(self, snapshot: Snapshot, path: str, line: int | None) -> tuple[str, frozenset[int]]:
+        row = self._file(snapshot, path)
+        if row is None:
+            raise UsageError(
+                f"--like {path}: no indexed file is shown so", "name it as results show it, or index it first"
+            )
+        chunks = snapshot.catalog.connection.execute(
+            "SELECT * FROM chunks WHERE id >= ? AND id < ? ORDER BY id",
+            (row["first_chunk"], row["first_chunk"] + row["chunk_count"]),
+        ).fetchall()
+        if line is None:
+            return chunks[0]["text"], frozenset([chunks[0]["id"]])
+        holding = [
+            chunk
+            for chunk in chunks
+            if (chunk["line_start"] is None and chunk["page"] == line)
+            or (chunk["line_start"] is not None and chunk["line_start"] <= line <= (chunk["line_end"] or 0))
+        ]
+        if not holding:
+            raise UsageError(f"--like {path}:{line}: no passage of the index is there", "leave out the line")
+        # Where passages overlap, all that hold the line are the example itself.
+        return holding[-1]["text"], frozenset(chunk["id"] for chunk in holding)
+
+    def _question(self, snapshot: Snapshot, query: str, options: SearchOptions, coverage: Coverage) -> Question:
         if snapshot.catalog.setting("analysis", settings.ANALYSIS_VERSION) != settings.ANALYSIS_VERSION:
             raise SemsearchError(
                 f"the index {self.index} was made by a semsearch that cuts texts into other words",
@@ -186,12 +282,20 @@ class Searcher:
                 )
             mode = "lexical"
         embedder = self._open_embedder(snapshot, model) if model is not None and mode != "lexical" else None
-        alpha, fertile = _weights(query, mode, options, embedder)
-        if options.alpha is None and mode == "hybrid":
+        alpha, reliability, fertile = (1.0 if mode == "dense" else 0.0), 1.0, None
+        if embedder is not None and mode == "hybrid":
+            fertile = fertility(query, embedder.tokenizer.tokens(query))
+            alpha = fusion.adaptive_alpha(fertile, script_of(query), embedder.info.calibration)
+            reliability = (alpha - fusion.LOWEST_ALPHA) / (fusion.ALPHA - fusion.LOWEST_ALPHA)
             # While most chunks have no vector yet, the best of the few that have one is not the best there is.
             alpha *= 1 - coverage.pending / max(1, coverage.chunks)
+            if options.alpha is not None:
+                alpha = options.alpha
         languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
-        return _Question(query, mode, options, embedder, alpha, fertile, languages)
+        return Question(
+            query, mode, options.fusion, options.feedback, embedder, alpha, fertile, reliability, languages,
+            tuple(clean_query(text) for text in options.unlike),
+        )  # fmt: skip
 
     def _open_embedder(self, snapshot: Snapshot, model: ModelInfo) -> Embedder:
         if self._embedder is None or not self._embedder.info.same_vectors(model):
@@ -204,64 +308,104 @@ class Searcher:
                 opening = pool.submit(open_recorded, model, self._announce)
                 snapshot.dense()
                 self._embedder = opening.result()
+            self._known.clear()
         return self._embedder
 
-    def _candidates(
+    def _reranked(
+        self, snapshot: Snapshot, question: Question, found: Candidates, options: SearchOptions
+    ) -> tuple[Candidates, NDArray[np.float32]]:
+        """The best candidates in the order of the reranker's scores, and these."""
+        raise UsageError("--rerank is not here yet", "leave it out")
+
+    def _hits(
         self,
         snapshot: Snapshot,
-        question: "_Question",
-        ranges: list[tuple[int, int]] | None,
-        also: range = range(0),
-    ) -> _Candidates:
-        """Both legs' best within `ranges`, and the chunks of `also` wherever they stand."""
-        mode, options, embedder = question.mode, question.options, question.embedder
-        depth = max(DEPTH, options.k)
-        lexical: dict[int, float] = {}
-        segments = snapshot.lexical()
-        scored: list[NDArray[np.float32]] = []
-        if mode != "dense":
-            alive = snapshot.alive("lex")
-            scored = PostingsBM25(segments, alive).segment_scores(analyze_query(question.text, question.languages))
-            for part, keep, scores in zip(segments, alive, scored, strict=True):
-                allowed = allowed_rows(part.ids, keep, ranges)
-                if allowed is not None:
-                    scores[~allowed] = 0
-                best = _best(scores, depth)
-                lexical.update(zip(part.ids[best].tolist(), scores[best].tolist(), strict=True))
-            lexical = dict(sorted(lexical.items(), key=lambda item: (-item[1], item[0]))[:depth])
-        dense: dict[int, float] = {}
-        vector = None
-        if embedder is not None:
-            vector = embedder.encode_query(question.text)
-            for dense_part, keep in zip(snapshot.dense(), snapshot.alive("vec"), strict=True):
-                rows, cosines = dense_part.vectors.search(vector, depth, allowed_rows(dense_part.ids, keep, ranges))
-                dense.update(zip(dense_part.ids[rows].tolist(), cosines.tolist(), strict=True))
-            dense = dict(sorted(dense.items(), key=lambda item: (-item[1], item[0]))[:depth])
-        ids = np.array(sorted(dense.keys() | lexical.keys() | set(also)), np.int64)
-        # A candidate of one leg is scored by the other leg too, wherever it stands in that one's list.
-        bm25 = np.zeros(len(ids), np.float32)
-        for part, scores in zip(segments if scored else (), scored, strict=True):
-            wanted, rows = _places(ids, part.ids)
-            bm25[wanted] = scores[rows]
-        cosines = np.array([dense.get(number, np.nan) for number in ids.tolist()], np.float32)
-        if vector is not None:
-            for dense_part in snapshot.dense():
-                wanted, rows = _places(ids, dense_part.ids)
-                missing = np.isnan(cosines[wanted])
-                cosines[wanted[missing]] = dense_part.vectors.vectors(rows[missing]) @ vector
-        # Not encoded yet: nothing is known of its meaning.
-        background = embedder.info.calibration.background if embedder else 0.0
-        normal_dense = fusion.normalise_dense(np.nan_to_num(cosines, nan=background), background)
-        normal_lexical = fusion.normalise_lexical(bm25)
-        if mode == "dense":
-            scores = cosines
-        elif mode == "lexical":
-            scores = bm25
-        elif options.fusion == "rrf":
-            scores = fusion.reciprocal_ranks(normal_dense, normal_lexical)
-        else:
-            scores = fusion.convex(normal_dense, normal_lexical, question.alpha)
-        return _Candidates(ids, cosines, bm25, normal_dense, normal_lexical, scores)
+        found: Candidates,
+        scores: NDArray[np.float32],
+        question: Question,
+        options: SearchOptions,
+        reranked: bool,
+        start: int = 0,
+    ) -> Iterator[Hit]:
+        """The Hit of each candidate from position `start` on, as they are asked for."""
+        roots = snapshot.catalog.roots()
+        labels = {root_id: label for root_id, _, label in roots}
+        folders = {root_id: folder for root_id, folder, _ in roots}
+        for position in range(start, len(found.ids)):
+            row = snapshot.catalog.connection.execute(
+                "SELECT chunks.*, files.path, files.root_id, files.type, files.title, files.mtime_ns, files.metadata"
+                " FROM chunks JOIN files ON files.id = chunks.file_id WHERE chunks.id = ?",
+                (int(found.ids[position]),),
+            ).fetchone()
+            if row is None:
+                continue
+            cosine = float(found.cosines[position])
+            score = float(scores[position])
+            yield Hit(
+                rank=position + 1,
+                path=self._prefix + display_path(labels[row["root_id"]], row["path"], len(roots) > 1),
+                file=os.path.join(folders[row["root_id"]], os.fsdecode(row["path"])),
+                type=row["type"],
+                title=row["title"],
+                heading=tuple(json.loads(row["heading"])),
+                page=row["page"],
+                line_start=row["line_start"],
+                line_end=row["line_end"],
+                chunk_id=row["id"],
+                score=score,
+                dense=None if np.isnan(cosine) else cosine,
+                lexical=None if question.mode == "dense" else float(found.lexical[position]),
+                rerank=score if reranked else None,
+                text=row["text"],
+                snippet="",
+                modified=_iso(row["mtime_ns"]),
+                metadata=json.loads(row["metadata"]),
+                explanation=_explanation(found, position, question) if options.explain else None,
+            )
+
+    def _marked(self, snapshot: Snapshot, hits: list[Hit], question: Question) -> list[Hit]:
+        """`hits` with their best sentences: by words where those tell, else by meaning, the first hits first."""
+        words = question.words
+        weights = _weights(snapshot, words)
+        left = _MOST_ENCODED if question.embedder is not None and question.reliability > 0 else 0
+        found: list[tuple[list[evidence.Sentence], NDArray[np.bool_], list[str]]] = []
+        by_meaning: list[str] = []
+        for hit in hits:
+            sentences = evidence.sentences_of([hit.text])
+            texts = [hit.text[one.start : one.end] for one in sentences]
+            held = evidence.words_held(texts, words, question.languages)
+            told = not len(texts) or (held @ weights).max() >= _FOUND_BY_WORDS * weights.sum() > 0
+            wanted = [] if told or not 1 < len(texts) <= left else texts
+            left -= len(wanted)
+            by_meaning += wanted
+            found.append((sentences, held, wanted))
+        vectors = dict(zip(by_meaning, self.sentence_vectors(by_meaning), strict=True)) if by_meaning else {}
+        query = question.embedder.encode_query(question.text) if by_meaning and question.embedder else None
+        marked = []
+        for hit, (sentences, held, wanted) in zip(hits, found, strict=True):
+            if not sentences:
+                marked.append(hit)
+                continue
+            cosines = np.stack([vectors[text] for text in wanted]) @ query if wanted else None
+            scores = evidence.sentence_scores(question.text, sentences, held, weights, cosines, [hit.text])
+            best = sentences[int(scores.argmax())]
+            marked.append(replace(hit, sentence=(best.start, best.end)))
+        return marked
+
+    def sentence_vectors(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim) float32 unit rows; remembered, for a sentence may stand in the hits of many queries of a batch."""
+        assert self._embedder is not None
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if len(self._known) + len(missing) > _MOST_REMEMBERED:
+            self._known.clear()
+            missing = list(dict.fromkeys(texts))
+        self._known.update(zip(missing, self._embedder.encode(missing), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+
+def clean_query(query: str) -> str:
+    """`query` as it is searched: an argument that is not UTF-8 holds lone surrogates; a long one is cut."""
+    return query[:_MOST_QUERY_CHARACTERS].encode("utf-8", "replace").decode()
 
 
 def _check(query: str, options: SearchOptions) -> None:
@@ -271,6 +415,12 @@ def _check(query: str, options: SearchOptions) -> None:
         raise UsageError(f"-k {options.k} is out of range", f"use 1 to {_MOST_RESULTS}")
     if options.alpha is not None and not 0 <= options.alpha <= 1:
         raise UsageError(f"--alpha {options.alpha} is out of range", "use 0 (words only) to 1 (meaning only)")
+    if options.min_score is not None and not 0 <= options.min_score <= 1:
+        raise UsageError(f"--min-score {options.min_score} is out of range", "use 0 (all) to 1")
+    if options.context < 0:
+        raise UsageError(f"-C {options.context} is negative", "use 0 or more lines")
+    if any(not text.strip() for text in options.unlike):
+        raise UsageError("the text of --unlike is empty", "say what results should not be about")
     for name, value, known in (
         ("--mode", options.mode, MODES),
         ("--fusion", options.fusion, FUSIONS),
@@ -280,29 +430,21 @@ def _check(query: str, options: SearchOptions) -> None:
             raise UsageError(f"{name} {value} is not known", "use one of: " + ", ".join(known))
 
 
-def _weights(query: str, mode: str, options: SearchOptions, embedder: Embedder | None) -> tuple[float, float | None]:
-    """(weight of the dense leg, fertility of the query under the model)."""
-    if embedder is None or mode != "hybrid":
-        return (1.0 if mode == "dense" else 0.0), None
-    fertile = fertility(query, embedder.tokenizer.tokens(query))
-    if options.alpha is not None:
-        return options.alpha, fertile
-    return fusion.adaptive_alpha(fertile, script_of(query), embedder.info.calibration), fertile
+def _depth(options: SearchOptions) -> int:
+    """Candidates of each leg; a file may hold many of them, and copies are folded."""
+    return max(DEPTH, 3 * options.k)
 
 
-def _best(scores: NDArray[np.float32], depth: int) -> NDArray[np.int64]:
-    """Rows with the `depth` highest scores above 0, in no order."""
-    rows = np.flatnonzero(scores > 0)
-    if len(rows) > depth:
-        rows = rows[np.argpartition(-scores[rows], depth)[:depth]]
-    return rows
+def _weights(snapshot: Snapshot, words: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
+    bm25 = PostingsBM25(snapshot.lexical(), snapshot.alive("lex"))
+    return np.array(bm25.weights(words), np.float32)
 
 
-def _places(wanted: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions in `wanted` of the chunk ids that a segment with `ids` holds, and their rows there."""
-    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-    there = np.flatnonzero(ids[at] == wanted)
-    return there, at[there]
+def _mark(snapshot: Snapshot) -> Mark:
+    catalog = snapshot.catalog
+    last = catalog.connection.execute("SELECT COALESCE(MAX(id), 0) FROM chunks").fetchone()[0]
+    embedded = catalog.setting("embedded_to", 0)
+    return Mark(min(last, embedded) if embedded else last, catalog.setting("generation", 1))
 
 
 def _coverage(snapshot: Snapshot) -> Coverage:
@@ -312,72 +454,34 @@ def _coverage(snapshot: Snapshot) -> Coverage:
     )
 
 
-def _best_first(found: _Candidates) -> NDArray[np.int64]:
-    """Positions of the candidates, best first; ties by cosine, then by chunk id: the order never depends on how the
-    index is cut into segments."""
-    return np.lexsort((found.ids, -np.nan_to_num(found.cosines, nan=-1.0), -found.scores))
+def _grouped(hits: Iterator[Hit], options: SearchOptions) -> list[Hit]:
+    """The first k: of each file the best one, or the passages that differ, or just the first."""
+    if options.group == "file":
+        best: dict[str, Hit] = {}
+        for hit in hits:
+            best.setdefault(hit.file, hit)
+            if len(best) == options.k:
+                break
+        return [replace(hit, rank=rank) for rank, hit in enumerate(best.values(), 1)]
+    if options.fold:
+        return distinct(hits, options.k)
+    return [replace(hit, rank=rank) for rank, hit in enumerate(islice(hits, options.k), 1)]
 
 
-def _hits(
-    snapshot: Snapshot, found: _Candidates, question: "_Question", order: Iterable[int], k: int, group: str
-) -> tuple[Hit, ...]:
-    roots = snapshot.catalog.roots()
-    labels = {root_id: label for root_id, _, label in roots}
-    hits: list[Hit] = []
-    seen: set[int] = set()
-    options = question.options
-    for position in order:
-        row = snapshot.catalog.connection.execute(
-            "SELECT chunks.*, files.path, files.root_id, files.type, files.title, files.mtime_ns, files.metadata"
-            " FROM chunks JOIN files ON files.id = chunks.file_id WHERE chunks.id = ?",
-            (int(found.ids[position]),),
-        ).fetchone()
-        if row is None or (group == "file" and row["file_id"] in seen):
-            continue
-        seen.add(row["file_id"])
-        cosine = float(found.cosines[position])
-        hits.append(
-            Hit(
-                rank=len(hits) + 1,
-                path=display_path(labels[row["root_id"]], row["path"], len(roots) > 1),
-                type=row["type"],
-                title=row["title"],
-                heading=tuple(json.loads(row["heading"])),
-                page=row["page"],
-                line_start=row["line_start"],
-                line_end=row["line_end"],
-                chunk_id=row["id"],
-                score=float(found.scores[position]),
-                dense=None if np.isnan(cosine) else cosine,
-                lexical=None if question.mode == "dense" else float(found.lexical[position]),
-                text=row["text"],
-                snippet=snippet(row["text"], question.text, question.languages) if options.snippets else "",
-                modified=_iso(row["mtime_ns"]),
-                metadata=json.loads(row["metadata"]),
-                explanation=_explanation(found, position, question) if options.explain else None,
-            )
-        )
-        if len(hits) == k:
-            break
-    return tuple(hits)
-
-
-def _explanation(found: _Candidates, position: int, question: "_Question") -> Explanation:
-    mode, options = question.mode, question.options
-
+def _explanation(found: Candidates, position: int, question: Question) -> Explanation:
     def rank(scores: NDArray[np.float32]) -> int | None:
         own = scores[position]
         return int((scores > own).sum()) + 1 if own > 0 else None
 
-    hybrid = mode == "hybrid"
+    hybrid = question.mode == "hybrid"
     return Explanation(
-        fusion=options.fusion if hybrid else mode,
-        alpha=question.alpha if hybrid and options.fusion == "convex" else None,
+        fusion=question.fusion if hybrid else question.mode,
+        alpha=question.alpha if hybrid and question.fusion == "convex" else None,
         fertility=question.fertility,
-        dense=None if mode == "lexical" else float(found.dense_part[position]),
-        lexical=None if mode == "dense" else float(found.lexical_part[position]),
-        dense_rank=None if mode == "lexical" else rank(found.dense_part),
-        lexical_rank=None if mode == "dense" else rank(found.lexical_part),
+        dense=None if question.mode == "lexical" else float(found.dense_part[position]),
+        lexical=None if question.mode == "dense" else float(found.lexical_part[position]),
+        dense_rank=None if question.mode == "lexical" else rank(found.dense_part),
+        lexical_rank=None if question.mode == "dense" else rank(found.lexical_part),
     )
 
 
@@ -386,49 +490,3 @@ def _iso(mtime_ns: int) -> str:
         return datetime.fromtimestamp(mtime_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return ""
-
-
-def as_dict(result: SearchResult) -> dict[str, Any]:
-    """The `semsearch.search/1` object of `result`."""
-    return {
-        "schema": "semsearch.search/1",
-        "query": result.query,
-        "mode": result.mode,
-        "index": {
-            "path": result.coverage.path,
-            "files": result.coverage.files,
-            "chunks": result.coverage.chunks,
-            "pending": result.coverage.pending,
-            "skipped": result.coverage.skipped + result.coverage.failed,
-        },
-        "seconds": round(result.seconds, 4),
-        "results": [hit_dict(hit) for hit in result.hits],
-    }
-
-
-def hit_dict(hit: Hit) -> dict[str, Any]:
-    """One entry of `results`."""
-    record: dict[str, Any] = {
-        "rank": hit.rank,
-        "path": hit.path,
-        "type": hit.type,
-        "title": hit.title or None,
-        "heading": " > ".join(hit.heading) or None,
-        "page": hit.page,
-        "line_start": hit.line_start,
-        "line_end": hit.line_end,
-        "chunk_id": hit.chunk_id,
-        "score": round(hit.score, 6),
-        "scores": {
-            "dense": None if hit.dense is None else round(hit.dense, 6),
-            "lexical": None if hit.lexical is None else round(hit.lexical, 6),
-            "rerank": None,
-        },
-        "snippet": hit.snippet,
-        "text": hit.text,
-        "modified": hit.modified,
-        "metadata": dict(hit.metadata),
-    }
-    if hit.explanation:
-        record["explain"] = {key: value for key, value in hit.explanation.__dict__.items() if value is not None}
-    return record

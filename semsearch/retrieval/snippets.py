@@ -21,15 +21,30 @@ def query_keys(query: str, languages: frozenset[str]) -> frozenset[str]:
 _word_keys = lru_cache(maxsize=50_000)(query_keys)
 
 
-def snippet(text: str, query: str, languages: frozenset[str]) -> str:
-    """At most 240 characters of `text` on one line, around the place where most distinct query words stand."""
-    body = _FRONT_MATTER.sub("", text, count=1)
-    flat = _SPACE.sub(" ", body if body.strip() else text).strip()
+def keys_of(text: str, languages: frozenset[str]) -> set[str]:
+    """The term keys of all words of `text`."""
+    return {key for word in set(matchable(text)) for key in _word_keys(word, languages)}
+
+
+def snippet(text: str, query: str, languages: frozenset[str], sentence: tuple[int, int] | None = None) -> str:
+    """At most 240 characters of `text` on one line, from its best `sentence` on.
+
+    Without one: around the place where most distinct words of the query stand.
+    """
+    if sentence is not None:
+        flat, lead = flatten(text), len(flatten(text[: sentence[0]]))
+    else:
+        body = _FRONT_MATTER.sub("", text, count=1)
+        flat = flatten(body if body.strip() else text)
     if len(flat) <= SNIPPET_CHARACTERS:
         return flat
-    spans = list(matches(flat, query_keys(query, languages), languages))
+    spans = [] if sentence is not None else list(matches(flat, query_keys(query, languages), languages))
     begin = 0
-    if spans:
+    if sentence is not None:
+        # The whole sentence, with what stands before it as far as there is room.
+        room = SNIPPET_CHARACTERS - len(flatten(text[sentence[0] : sentence[1]])) - 10
+        begin = max(0, lead - max(0, min(40, room)))
+    elif spans:
         best = -1
         for start, _, _ in spans:
             low = max(0, start - 60)
@@ -45,6 +60,11 @@ def snippet(text: str, query: str, languages: frozenset[str]) -> str:
         space = cut.rfind(" ", len(cut) - 30)
         cut = (cut[:space] if space > 0 else cut) + "…"
     return ("…" if begin else "") + cut
+
+
+def flatten(text: str) -> str:
+    """`text` on one line."""
+    return _SPACE.sub(" ", text).strip()
 
 
 def match_spans(text: str, query: str, languages: frozenset[str]) -> list[tuple[int, int]]:

@@ -6,8 +6,10 @@ from typing import Any
 
 from semsearch import ledger
 from semsearch.errors import UsageError
-from semsearch.retrieval.hit import Hit
-from semsearch.retrieval.searcher import DEPTH, Searcher, SearchOptions, hit_dict
+from semsearch.retrieval.candidates import DEPTH
+from semsearch.retrieval.confidence import MIN_SCORE
+from semsearch.retrieval.hit import Hit, hit_dict
+from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.catalog import Catalog
 
 SCHEMA = "semsearch.why/1"
@@ -74,7 +76,11 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
         how = standing.hit.explanation
         if how and (how.dense_rank or DEPTH + 1) > DEPTH and (how.lexical_rank or DEPTH + 1) > DEPTH:
             notes.append(f"neither by meaning nor by words is it among the first {DEPTH:,}")
-    status = "found" if shown_rank <= options.k else "ranked"
+    lowest = options.min_score if options.min_score is not None else (0.0 if standing.mode == "lexical" else MIN_SCORE)
+    too_low = (standing.best_score if options.min_score is None else standing.hit.score) < lowest
+    if too_low:
+        notes.insert(0, f"the search finds nothing that answers well enough ({standing.best_score:.3f} at best)")
+    status = "found" if shown_rank <= options.k and not too_low else "ranked"
     return Why(
         query,
         shown,

@@ -1,0 +1,36 @@
+"""The lines around the best sentence of a hit, from the index: the document itself need not be there any more."""
+
+from semsearch.retrieval.hit import ContextLine, Hit
+from semsearch.storage.snapshot import Snapshot
+
+# A chunk has about twenty lines; so many chunks on either side hold any context a terminal can show.
+_NEIGHBOURS = 8
+
+
+def context_lines(snapshot: Snapshot, hit: Hit, around: int) -> tuple[ContextLine, ...]:
+    """The lines of the best sentence of `hit` (without one: of the passage) and `around` lines on either side."""
+    first, last = hit.sentence_lines()
+    if first is None or last is None:
+        return _within(hit, around)
+    rows = snapshot.catalog.connection.execute(
+        "SELECT text, line_start FROM chunks WHERE id BETWEEN ? AND ? AND line_start IS NOT NULL"
+        " AND file_id = (SELECT file_id FROM chunks WHERE id = ?) ORDER BY id",
+        (hit.chunk_id - _NEIGHBOURS, hit.chunk_id + _NEIGHBOURS, hit.chunk_id),
+    ).fetchall()
+    lines: dict[int, str] = {}
+    for row in rows:
+        for number, text in enumerate(row["text"].split("\n"), row["line_start"]):
+            # A chunk may begin inside a line, which the chunk before it then holds whole.
+            lines[number] = max(lines.get(number, ""), text, key=len)
+    shown = range(max(1, first - around), last + around + 1)
+    return tuple(ContextLine(number, lines[number], first <= number <= last) for number in shown if number in lines)
+
+
+def _within(hit: Hit, around: int) -> tuple[ContextLine, ...]:
+    """The same for a document without lines, from the passage alone."""
+    start, end = hit.sentence or (0, len(hit.text))
+    first = hit.text.count("\n", 0, start)
+    last = first + hit.text.count("\n", start, end)
+    lines = hit.text.split("\n")
+    shown = range(max(0, first - around), min(len(lines), last + around + 1))
+    return tuple(ContextLine(None, lines[number], first <= number <= last) for number in shown)
