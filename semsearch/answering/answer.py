@@ -1,10 +1,12 @@
 """What `ask` returns."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from semsearch.retrieval.hit import Hit
+from semsearch.retrieval.hit import Hit, hit_dict
 
 SCHEMA = "semsearch.ask/1"
+NOT_FOUND = "not found in these documents"
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,17 @@ class Answer:
     contexts: tuple[Hit, ...]
     unsupported: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+
+
+def answer_dict(answer: Answer) -> dict[str, Any]:
+    """The `semsearch.ask/1` object of `answer`."""
+    return {
+        "schema": SCHEMA,
+        "question": answer.question,
+        "answer": answer.text,
+        "answered": answer.answered,
+        "llm": answer.llm,
+        "citations": [vars(citation) for citation in answer.citations],
+        "unsupported": list(answer.unsupported),
+        "contexts": [hit_dict(hit) for hit in answer.contexts],
+    }

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from semsearch import __version__
-from semsearch.cli import index, search, status, why
+from semsearch.cli import ask, index, search, status, why
+from semsearch.cli.flags import with_rerank_value
 from semsearch.errors import SemsearchError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("index")(index.command)
 app.command("search")(search.command)
+app.command("ask")(ask.command)
 app.command("status")(status.command)
 app.command("why")(why.command)
 
@@ -53,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
         if "_SEMSEARCH_COMPLETE" in os.environ:
             command.main(list(arguments), prog_name="semsearch")
         # Not command.main: it turns interrupts and closed pipes into exit codes of its own.
-        with command.make_context("semsearch", list(arguments) or ["--help"]) as context:
+        with command.make_context("semsearch", with_rerank_value(arguments) or ["--help"]) as context:
             code = command.invoke(context)
         sys.stdout.flush()
         return int(code or 0)

@@ -1,5 +1,7 @@
 """Flags that several commands have: which index, how to rank, which files to search."""
 
+import os
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +15,30 @@ if TYPE_CHECKING:
 IndexPath = Annotated[
     str | None,
     typer.Option("--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards."),
+]
+Indexes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards. Repeatable."
+    ),
+]
+Alpha = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="Weight of meaning, 0 to 1. Default: by what the model knows of the language."),
+]
+MinScore = Annotated[
+    float | None,
+    typer.Option(
+        "--min-score", metavar="X", help="Only results with this score or more. Default: none when all are below 0.1."
+    ),
+]
+Rerank = Annotated[
+    str | None,
+    typer.Option("--rerank", metavar="[MODEL]", help="Read the best 50 again with a cross-encoder and order by that."),
+]
+Queries = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|-", help="Many queries: one a line, or JSON lines with _id and text."),
 ]
 Mode = Annotated[str, typer.Option("--mode", metavar="hybrid|dense|lexical", help="Meaning and words, or one of them.")]
 Fusion = Annotated[str, typer.Option("--fusion", metavar="convex|rrf", help="How both rankings become one.")]
@@ -59,3 +85,25 @@ def _moment(flag: str, text: str | None) -> float | None:
     if found is None:
         raise UsageError(f"{flag} {text} is not a date", "write it like 2025-03-01, 2025, 30d or yesterday")
     return found
+
+
+def with_rerank_value(arguments: Sequence[str]) -> list[str]:
+    """`arguments` with `--rerank` and `--rerank MODEL` as `--rerank=` and `--rerank=MODEL`: its value may be left out.
+
+    What follows is taken for a model when it is a path or a name with an owner, `cross-encoder/...`; else for a query.
+    """
+    done: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        if argument == "--":
+            return [*done, argument, *waiting]
+        if argument == "--rerank":
+            following = waiting[0] if waiting else ""
+            names = not following.startswith("-") and not any(character.isspace() for character in following)
+            if names and following and ("/" in following or os.path.isdir(following)):
+                argument = f"--rerank={waiting.pop(0)}"
+            else:
+                argument = "--rerank="
+        done.append(argument)
+    return done

@@ -1,29 +1,50 @@
 """`semsearch search`: hits for one query or many."""
 
-import json
-import sys
-from collections.abc import Iterable, Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import Before, Fusion, IndexPath, Mode, PathGlobs, Since, Types, Where, chosen_filters
+from semsearch.cli.flags import (
+    Alpha,
+    Before,
+    Fusion,
+    Indexes,
+    MinScore,
+    Mode,
+    PathGlobs,
+    Queries,
+    Rerank,
+    Since,
+    Types,
+    Where,
+    chosen_filters,
+)
+from semsearch.cli.formats import COLORS, FORMATS, Printer
+from semsearch.cli.queries import read_queries
 from semsearch.errors import UsageError
 
-_FORMATS = ("text", "json", "jsonl", "trec", "paths")
+if TYPE_CHECKING:
+    from semsearch.retrieval.hit import SearchResult
+    from semsearch.retrieval.searcher import Searcher, SearchOptions
+    from semsearch.retrieval.several import SeveralSearcher
+
+    Search = Callable[[str, SearchOptions], SearchResult]
 
 
 def command(
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What to look for.")] = None,
-    index: IndexPath = None,
+    index: Indexes = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="How many results.")] = 10,
     mode: Mode = "hybrid",
-    alpha: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Weight of meaning, 0 to 1. Default: by what the model knows of the language."),
-    ] = None,
+    alpha: Alpha = None,
     fusion: Fusion = "convex",
+    feedback: Annotated[
+        bool, typer.Option("--feedback/--no-feedback", help="Search again near the best three by meaning. Default: on.")
+    ] = True,
+    rerank: Rerank = None,
     group: Annotated[
         str | None, typer.Option(metavar="chunk|file", help="One result for each passage or for each file.")
     ] = None,
@@ -32,17 +53,39 @@ def command(
     where: Where = None,
     since: Since = None,
     before: Before = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show how each score came about.")] = False,
-    queries: Annotated[
+    min_score: MinScore = None,
+    like: Annotated[
         str | None,
-        typer.Option(metavar="FILE|-", help="Many queries: one a line, or JSON lines with _id and text."),
+        typer.Option("--like", metavar="FILE[:LINE]", help="Search by example: what is like that passage."),
     ] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option("--unlike", metavar="TEXT", help="Push down what is like TEXT. Repeatable.")
+    ] = None,
+    new_since: Annotated[
+        str | None,
+        typer.Option(
+            "--new-since", metavar="STATE_FILE", help="Only what is new since the last search with this file; for cron."
+        ),
+    ] = None,
+    fold: Annotated[
+        bool | None,
+        typer.Option("--fold/--no-fold", help="Copies as one result, neighbouring passages joined. Default: on."),
+    ] = None,
+    context: Annotated[
+        int, typer.Option("-C", "--context", metavar="N", help="Show N lines around the best sentence.")
+    ] = 0,
+    explain: Annotated[bool, typer.Option("--explain", help="Show how each score came about.")] = False,
+    queries: Queries = None,
     format_: Annotated[
-        str | None, typer.Option("--format", metavar="text|json|jsonl|trec|paths", help="How results are printed.")
+        str | None, typer.Option("--format", metavar="|".join(FORMATS), help="How results are printed.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Same as --format json (semsearch.search/1).")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Same as --format jsonl: one result a line.")] = False,
-    only_paths: Annotated[bool, typer.Option("-l", help="Same as --format paths: each file's path once.")] = False,
+    only_paths: Annotated[
+        bool, typer.Option("-l", help="Same as --format paths: each file once, to be opened.")
+    ] = False,
+    nul: Annotated[bool, typer.Option("-0", "--null", help="Paths end with a NUL byte, for xargs -0.")] = False,
+    color: Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colours and links.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code tells.")] = False,
 ) -> int:
     """Search an index. Exits with 0 when something was found, 1 when nothing was, 2 on an error.
@@ -50,37 +93,105 @@ def command(
     \b
     Examples:
       semsearch search "how do I renew the permit"
-      semsearch search E-417 --mode lexical --path 'logs/**'
+      semsearch search E-417 --mode lexical --path 'logs/**' -C 2
       semsearch search storm --since 2024 --where author='*aldous*'
       semsearch search "battery warranty" --type pdf --json | jq '.results[0].path'
+      semsearch search "pump failure" -l -0 | xargs -0 less
+      semsearch search --like notes/pump.md:12 --unlike "spare parts list"
+      semsearch search "new tenders" --new-since ~/.cache/tenders.json
       semsearch search --queries questions.txt --format trec > run.trec
     """
-    from semsearch.retrieval.searcher import Searcher, SearchOptions
+    from semsearch.retrieval.searcher import SearchOptions
 
     style = _style(format_, as_json, as_jsonl, only_paths)
-    if (query is None) == (queries is None):
-        raise UsageError("give a QUERY or --queries FILE, one of the two", "see: semsearch search --help")
+    if [query, queries, like].count(None) != 2:
+        raise UsageError("give one of QUERY, --queries FILE and --like FILE:LINE", "see: semsearch search --help")
     if queries is not None and style == "json":
         raise UsageError("--queries does not print one JSON object", "use --jsonl")
+    if nul and style != "paths":
+        raise UsageError("-0 ends paths with a NUL byte", "use it with -l")
+    if color not in COLORS:
+        raise UsageError(f"--color {color} is not known", "use one of: " + ", ".join(COLORS))
+    if style == "trec" or like is not None:
+        # A run file is judged as a whole; an example shares few words with what is like it.
+        min_score = min_score or 0.0
     options = SearchOptions(
         k=k,
         mode=mode,
         alpha=alpha,
         fusion=fusion,
+        feedback=feedback,
+        rerank=rerank,
         group=group or ("file" if style == "paths" else "chunk"),
         filters=chosen_filters(path, type_, where, since, before),
+        min_score=min_score,
+        unlike=tuple(unlike or ()),
+        fold=style in ("text", "json", "jsonl") if fold is None else fold,
+        context=context,
         explain=explain,
-        snippets=style in ("text", "json", "jsonl") and not quiet,
+        snippets=style not in ("trec", "paths") and not quiet,
     )
+    printer = Printer(style, group=options.group, nul=nul, color=color, batch=queries is not None)
     found = False
-    asked: Iterable[tuple[str | None, str]] = [(None, query)] if query is not None else _queries(queries or "-")
-    with Searcher(index, render.announce) as searcher:
+    with ExitStack() as stack:
+        search, finish = _opened(stack, index or [], like, new_since)
+        asked: Iterable[tuple[str | None, str]] = [(None, query or "")] if queries is None else read_queries(queries)
         for query_id, text in asked:
-            result = searcher.search(text, options)
+            result = search(text, options)
             found = found or bool(result.hits)
             if not quiet:
-                render.search_result(result, style, query_id, options.group)
+                printer.print(result, query_id)
+        finish()
     return 0 if found else 1
+
+
+def _opened(
+    stack: ExitStack, indexes: list[str], like: str | None, new_since: str | None
+) -> "tuple[Search, Callable[[], None]]":
+    """What answers a query, and what is to be done when all were answered."""
+    from dataclasses import replace
+
+    from semsearch.retrieval.searcher import Searcher
+
+    searcher = opened_searcher(indexes)
+    stack.callback(searcher.close)
+    if not isinstance(searcher, Searcher):
+        if like is not None or new_since is not None:
+            raise UsageError("--like and --new-since look at one index", "name one --index")
+        return searcher.search, lambda: None
+    if like is not None:
+        from semsearch.retrieval.example import passage_named
+
+        example, ids = passage_named(searcher, like)
+        return lambda _, options: searcher.search(example, replace(options, exclude=ids)), lambda: None
+    if new_since is not None:
+        from semsearch.retrieval.news import News
+
+        news = News(new_since)
+        return lambda text, options: news.search(searcher, text, options), lambda: _save(news)
+    return searcher.search, lambda: None
+
+
+def opened_searcher(indexes: list[str]) -> "Searcher | SeveralSearcher":
+    """A searcher over one index, or over several at once."""
+    if len(indexes) > 1:
+        from semsearch.retrieval.several import SeveralSearcher
+
+        return SeveralSearcher(indexes, render.announce)
+    from semsearch.retrieval.searcher import Searcher
+
+    return Searcher(indexes[0] if indexes else None, render.announce)
+
+
+def _save(news: "object") -> None:
+    """Remembers what was shown only when it was: printed, and the pipe still open."""
+    import sys
+
+    from semsearch.retrieval.news import News
+
+    assert isinstance(news, News)
+    sys.stdout.flush()
+    news.save()
 
 
 def _style(format_: str | None, as_json: bool, as_jsonl: bool, only_paths: bool) -> str:
@@ -89,39 +200,6 @@ def _style(format_: str | None, as_json: bool, as_jsonl: bool, only_paths: bool)
     if len(set(asked)) > 1:
         raise UsageError("more than one output format: " + ", ".join(asked), "choose one")
     style = asked[0] if asked else "text"
-    if style not in _FORMATS:
-        raise UsageError(f"--format {style} is not known", "use one of: " + ", ".join(_FORMATS))
+    if style not in FORMATS:
+        raise UsageError(f"--format {style} is not known", "use one of: " + ", ".join(FORMATS))
     return style
-
-
-def _queries(source: str) -> Iterator[tuple[str, str]]:
-    """(id, text) of each query: JSON lines with `_id` and `text`, or plain lines numbered from 1."""
-    if source == "-":
-        yield from _parse_queries(sys.stdin.buffer, "standard input")
-    else:
-        with open(source, "rb") as file:
-            yield from _parse_queries(file, source)
-
-
-def _parse_queries(lines: Iterable[bytes], name: str) -> Iterator[tuple[str, str]]:
-    count = 0
-    for number, raw in enumerate(lines, 1):
-        line = raw.decode("utf-8", "replace").strip()
-        if not line:
-            continue
-        count += 1
-        if line.startswith("{"):
-            try:
-                record = json.loads(line)
-                text = record["text"]
-                if not isinstance(text, str) or not text.strip():
-                    raise ValueError("its text is empty")
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(
-                    f"{name}, line {number}: not a query object: {error}", 'write {"_id": "1", "text": "..."}'
-                ) from None
-            yield str(record.get("_id", count)), text
-        else:
-            yield str(count), line
-    if not count:
-        raise UsageError(f"{name} holds no query", "write one query a line")

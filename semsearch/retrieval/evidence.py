@@ -12,16 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.retrieval.sentences import Span, sentence_spans
+from semsearch.retrieval.sentences import label_spans, sentence_spans
 from semsearch.retrieval.snippets import keys_of
 
 Scores = NDArray[np.float32]
 
-_DENSE_WEIGHT = 0.4
+_DENSE_WEIGHT = 0.35
 # A sentence is read with the one before and the one after it: "He was 36." answers what the last one asked.
 _NEIGHBOUR_COSINE = 0.2
 _NEIGHBOUR_COVERAGE = 0.2
 _NUMBER_BONUS = 0.1
+# Below every sentence: a heading is shown where there is nothing else.
+_LABEL_LOSS = 2.0
 _ASKS_NUMBER = re.compile(
     r"\b(how (many|much|long|old|far|large|big|tall|high|often|deep|heavy)|when|(what|which) (year|date|"
     r"percent\w*|number|time|century|age|day|month)|wann|wie ?(viele?|lange|alt|weit|groß|"
@@ -93,13 +95,9 @@ def sentence_scores(
     if _ASKS_NUMBER.search(question):
         holds = [bool(_NUMBER.search(texts[s.passage], s.start, s.end)) for s in sentences]
         scores = scores + _NUMBER_BONUS * np.array(holds, np.float32)
+    labels = [label_spans(text) for text in texts]
+    for number, sentence in enumerate(sentences):
+        if any(start <= sentence.start and sentence.end <= end for start, end in labels[sentence.passage]):
+            scores[number] -= _LABEL_LOSS
     result: Scores = scores.astype(np.float32)
     return result
-
-
-def span_lines(text: str, line_start: int | None, span: Span) -> tuple[int | None, int | None]:
-    """(first, last) line of `span` in the document, for a passage `text` that begins at line `line_start`."""
-    if line_start is None:
-        return None, None
-    first = line_start + text.count("\n", 0, span[0])
-    return first, first + text.count("\n", *span)

@@ -104,7 +104,7 @@ class Searcher:
     ) -> None:
         self.index = settings.index_for_reading(index)
         self._announce = announce or (lambda message: None)
-        self._prefix = prefix
+        self.prefix = prefix
         self._reader = Reader(self.index)
         self._embedder: Embedder | None = None
         self._known: dict[str, Vectors] = {}
@@ -113,6 +113,9 @@ class Searcher:
         return self
 
     def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._reader.close()
 
     def search(self, query: str, options: SearchOptions | None = None) -> SearchResult:
@@ -146,17 +149,9 @@ class Searcher:
         """How far the index is now."""
         return self._reader.read(_mark)
 
-    def evidence_weights(self, words: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
-        """(words,) float32: idf of each of `words` (groups of term keys) in this index."""
-        return self._reader.read(lambda snapshot: _weights(snapshot, words))
-
-    def cosines(self, query: str, sentences: Sequence[str]) -> NDArray[np.float32] | None:
-        """(n,) float32: how near each of `sentences` is in meaning to `query`; None when no model was loaded."""
-        if self._embedder is None:
-            return None
-        vector = self._embedder.encode_query(query)
-        cosines: NDArray[np.float32] = self.sentence_vectors(sentences) @ vector
-        return cosines
+    def sentences(self, query: str, texts: Sequence[str]) -> list[tuple[evidence.Sentence, float]]:
+        """Every sentence of the passages `texts` with how well it answers `query` (`evidence.sentence_scores`)."""
+        return self._reader.read(lambda snapshot: self._sentences(snapshot, clean_query(query), texts))
 
     def _answer(self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float) -> SearchResult:
         coverage = _coverage(snapshot)
@@ -169,7 +164,7 @@ class Searcher:
         ranges = allowed_ranges(
             snapshot.catalog,
             options.filters,
-            self._prefix,
+            self.prefix,
             lambda glob: notices.append(f"--path {glob} matches no indexed file"),
         )
         found = find_candidates(snapshot, question, ranges, _depth(options))
@@ -206,7 +201,7 @@ class Searcher:
 
     def _standing(self, snapshot: Snapshot, query: str, path: str, options: SearchOptions) -> "Standing | None":
         row = self._file(snapshot, path)
-        ranges = allowed_ranges(snapshot.catalog, options.filters, self._prefix, lambda glob: None)
+        ranges = allowed_ranges(snapshot.catalog, options.filters, self.prefix, lambda glob: None)
         if row is None or not row["chunk_count"]:
             return None
         chunks = range(row["first_chunk"], row["first_chunk"] + row["chunk_count"])
@@ -236,7 +231,7 @@ class Searcher:
             (
                 row
                 for row in snapshot.catalog.connection.execute("SELECT * FROM files WHERE status = 'indexed'")
-                if self._prefix + display_path(labels[row["root_id"]], row["path"], len(roots) > 1) == path
+                if self.prefix + display_path(labels[row["root_id"]], row["path"], len(roots) > 1) == path
             ),
             None,
         )
@@ -343,7 +338,7 @@ class Searcher:
             score = float(scores[position])
             yield Hit(
                 rank=position + 1,
-                path=self._prefix + display_path(labels[row["root_id"]], row["path"], len(roots) > 1),
+                path=self.prefix + display_path(labels[row["root_id"]], row["path"], len(roots) > 1),
                 file=os.path.join(folders[row["root_id"]], os.fsdecode(row["path"])),
                 type=row["type"],
                 title=row["title"],
@@ -391,6 +386,19 @@ class Searcher:
             best = sentences[int(scores.argmax())]
             marked.append(replace(hit, sentence=(best.start, best.end)))
         return marked
+
+    def _sentences(self, snapshot: Snapshot, query: str, texts: Sequence[str]) -> list[tuple[evidence.Sentence, float]]:
+        question = self._question(snapshot, query, SearchOptions(), _coverage(snapshot))
+        sentences = evidence.sentences_of(texts)
+        if not sentences:
+            return []
+        own = [texts[one.passage][one.start : one.end] for one in sentences]
+        held = evidence.words_held(own, question.words, question.languages)
+        cosines = None
+        if question.embedder is not None and question.reliability > 0:
+            cosines = self.sentence_vectors(own) @ question.embedder.encode_query(query)
+        scores = evidence.sentence_scores(query, sentences, held, _weights(snapshot, question.words), cosines, texts)
+        return list(zip(sentences, scores.tolist(), strict=True))
 
     def sentence_vectors(self, texts: Sequence[str]) -> Vectors:
         """(n, dim) float32 unit rows; remembered, for a sentence may stand in the hits of many queries of a batch."""

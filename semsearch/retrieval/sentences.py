@@ -10,10 +10,12 @@ _OWN_LINE = r"(?:[-*+•]\s|\d{1,3}[.)]\s|#{1,6}\s|[|>]|```|~~~|=+\s*$|-{3,}\s*$
 _BREAK = re.compile(
     r"\n[ \t]*\n\s*"  # a paragraph ends
     rf"|\n[ \t]*(?={_OWN_LINE})"
+    r"|\n(?=[\w-]{1,30}:(?:\s|$))"  # "author: Ada"
     r"|(?<=[.!?…])[\"'”’)\]»]*\s+(?=[\"'“‘(\[«¿¡]*[^\W_a-z])"  # not before a lower-case letter: "e.g. this"
     r"|(?<=[。！？])[」』”’)]*\s*",
     re.MULTILINE,
 )
+_HEADING_LINE = re.compile(r"^[ \t]*#{1,6}\s[^\n]*|^[^\n]+\n(?:={3,}|-{3,})[ \t]*$", re.MULTILINE)
 _HEADING = re.compile(r"[ \t]*#{1,6}\s[^\n]*(\n|$)")
 # Where a full stop ends no sentence: initials, titles, and what stands before a number or a name.
 _ABBREVIATION = re.compile(
@@ -23,6 +25,16 @@ _ABBREVIATION = re.compile(
 )
 # A run of lines without a full stop that is longer is no sentence but code, data or a poem: each line is one.
 _LONGEST = 600
+
+
+# Of a Markdown file: found by, but not what a reader wants to see first.
+FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
+
+
+def label_spans(text: str) -> list[Span]:
+    """(start, end) of what names its surroundings and says nothing itself: headings, front matter."""
+    front = FRONT_MATTER.match(text)
+    return [*([front.span()] if front else []), *(match.span() for match in _HEADING_LINE.finditer(text))]
 
 
 def sentence_spans(text: str) -> list[Span]:

@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from semsearch.lexical.analyzer import analyze_query, matchable
+from semsearch.retrieval.sentences import FRONT_MATTER
 
 SNIPPET_CHARACTERS = 240
-# Of a Markdown file: found by, but not what a reader wants to see first.
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 
 
@@ -34,7 +33,7 @@ def snippet(text: str, query: str, languages: frozenset[str], sentence: tuple[in
     if sentence is not None:
         flat, lead = flatten(text), len(flatten(text[: sentence[0]]))
     else:
-        body = _FRONT_MATTER.sub("", text, count=1)
+        body = FRONT_MATTER.sub("", text, count=1)
         flat = flatten(body if body.strip() else text)
     if len(flat) <= SNIPPET_CHARACTERS:
         return flat

@@ -1,0 +1,80 @@
+"""How answers are printed."""
+
+import sys
+from collections.abc import Iterable
+
+from semsearch.answering.answer import Answer, answer_dict
+from semsearch.cli.render import announce, one_line, print_json, write
+
+
+class AnswerPrinter:
+    """Prints one answer after another as `style`, text or json; notices go to stderr, each once."""
+
+    def __init__(self, style: str, *, show_context: bool, batch: bool, quiet: bool) -> None:
+        self._style = style
+        self._show_context = show_context
+        self._batch = batch
+        self._quiet = quiet
+        self._said: set[str] = set()
+        self._streamed = ""
+
+    @property
+    def streams(self) -> bool:
+        """Whether somebody watches the answer being written."""
+        return self._style == "text" and not self._batch and not self._quiet and sys.stdout.isatty()
+
+    def notices(self, notices: Iterable[str]) -> None:
+        for notice in notices:
+            if notice not in self._said and not self._quiet:
+                self._said.add(notice)
+                announce(notice)
+
+    def piece(self, text: str) -> None:
+        """A piece of an answer that is being written."""
+        self._streamed += text
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def print(self, answer: Answer, query_id: str | None) -> None:
+        self.notices(answer.notices)
+        if self._quiet:
+            return
+        if self._style == "json":
+            print_json(({"query_id": query_id} if self._batch else {}) | answer_dict(answer))
+        else:
+            self._text(answer, query_id)
+        sys.stdout.flush()
+
+    def _text(self, answer: Answer, query_id: str | None) -> None:
+        if self._batch:
+            write(f"{query_id}: {one_line(answer.question)}")
+        if self._streamed:
+            write("")
+        else:
+            for line in answer.text.splitlines():
+                write(one_line(line))
+        self._streamed = ""
+        for sentence in answer.unsupported:
+            write(f"[not supported by the documents] {one_line(sentence)}")
+        if answer.citations:
+            write("")
+        for citation in answer.citations:
+            write(f"[{citation.n}] {one_line(_place(citation.path, citation.page, citation.line_start))}")
+            if answer.llm is not None:
+                write(f"    {one_line(citation.quote)}")
+        if self._show_context:
+            for number, hit in enumerate(answer.contexts, 1):
+                write("")
+                heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
+                place = one_line(_place(hit.path, hit.page, hit.line_start))
+                write(f"context {number}  {hit.score:.3f}  {place}{heading}")
+                for line in hit.text.splitlines():
+                    write(f"    {one_line(line)}")
+        if self._batch:
+            write("")
+
+
+def _place(path: str, page: int | None, line: int | None) -> str:
+    if page is not None:
+        return f"{path}:p{page}"
+    return path if line is None else f"{path}:{line}"

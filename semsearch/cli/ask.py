@@ -1,0 +1,104 @@
+"""`semsearch ask`: answers a question from the documents, quoting them, or through a language model."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from semsearch.cli.answers import AnswerPrinter
+from semsearch.cli.flags import (
+    Alpha,
+    Before,
+    Fusion,
+    Indexes,
+    MinScore,
+    Mode,
+    PathGlobs,
+    Queries,
+    Rerank,
+    Since,
+    Types,
+    Where,
+    chosen_filters,
+)
+from semsearch.cli.queries import read_queries
+from semsearch.errors import UsageError
+
+
+def command(
+    question: Annotated[str | None, typer.Argument(metavar="QUESTION", help="What you want to know.")] = None,
+    index: Indexes = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", help="How many passages to read.")] = 6,
+    llm: Annotated[
+        str | None, typer.Option("--llm", metavar="MODEL", help="Let this model write the answer (OPENAI_API_KEY).")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", metavar="URL", help="Any OpenAI-compatible endpoint. Default: OPENAI_BASE_URL."),
+    ] = None,
+    no_llm: Annotated[
+        bool, typer.Option("--no-llm", help="Quote the documents, even if a model is configured.")
+    ] = False,
+    context_window: Annotated[
+        int, typer.Option(metavar="N", help="Tokens the model can read and write. Default: 8192.")
+    ] = 8192,
+    show_context: Annotated[bool, typer.Option("--show-context", help="Show the passages that were read.")] = False,
+    mode: Mode = "hybrid",
+    alpha: Alpha = None,
+    fusion: Fusion = "convex",
+    rerank: Rerank = None,
+    path: PathGlobs = None,
+    type_: Types = None,
+    where: Where = None,
+    since: Since = None,
+    before: Before = None,
+    min_score: MinScore = None,
+    queries: Queries = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.ask/1).")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line, for --queries.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code tells.")] = False,
+) -> int:
+    """Answer a question from the documents, with the place of every statement.
+
+    Without a language model the best sentences are quoted as they stand. With one (--llm, or SEMSEARCH_LLM), it writes
+    the answer and every citation is checked against the text. Exits with 0 when answered, 1 when the documents do not
+    say, 2 on an error.
+
+    \b
+    Examples:
+      semsearch ask "how often is the main bearing greased"
+      semsearch ask "who approves refunds" --path 'policies/' --show-context
+      semsearch ask "what changed in the tariff" --llm qwen3 --base-url http://localhost:11434/v1
+      semsearch ask --queries questions.txt --jsonl > answers.jsonl
+    """
+    from semsearch.answering.extractive import extract_answer
+    from semsearch.cli.search import opened_searcher
+    from semsearch.retrieval.searcher import SearchOptions
+
+    if (question is None) == (queries is None):
+        raise UsageError("give a QUESTION or --queries FILE, one of the two", "see: semsearch ask --help")
+    if queries is not None and as_json:
+        raise UsageError("--queries does not print one JSON object", "use --jsonl")
+    options = SearchOptions(
+        k=k,
+        mode=mode,
+        alpha=alpha,
+        fusion=fusion,
+        rerank=rerank,
+        filters=chosen_filters(path, type_, where, since, before),
+        min_score=min_score,
+        snippets=as_json or as_jsonl or show_context,
+    )
+    printer = AnswerPrinter(
+        "json" if as_json or as_jsonl else "text", show_context=show_context, batch=queries is not None, quiet=quiet
+    )
+    asked: Iterable[tuple[str | None, str]] = [(None, question or "")] if queries is None else read_queries(queries)
+    answered = False
+    with opened_searcher(index or []) as searcher:
+        for query_id, text in asked:
+            result = searcher.search(text, options)
+            printer.notices(result.notices)
+            answer = extract_answer(searcher, text, result.hits)
+            printer.print(answer, query_id)
+            answered = answered or answer.answered
+    return 0 if answered else 1

@@ -1,0 +1,211 @@
+"""How hits are printed: text, JSON, CSV, vimgrep, paths, TREC. Document text never goes through Rich's markup."""
+
+import os
+import sys
+
+from semsearch.cli.render import announce, one_line, print_json, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from semsearch.retrieval.hit import ContextLine, Hit, SearchResult
+
+FORMATS = ("text", "json", "jsonl", "csv", "vimgrep", "paths", "trec")
+COLORS = ("auto", "always", "never")
+_CSV_FIELDS = ("rank", "score", "path", "page", "line_start", "line_end", "type", "title", "heading", "snippet", "file")
+
+
+class Printer:
+    """Prints the hits of one query after another in the format `style`; notices go to stderr, each once.
+
+    `nul`: paths end with a NUL byte. `batch`: there are many queries, and each hit says which one it answers.
+    """
+
+    def __init__(self, style: str, *, group: str, nul: bool = False, color: str = "auto", batch: bool = False) -> None:
+        self._style = style
+        self._group = group
+        self._nul = nul
+        self._color = color
+        self._batch = batch
+        self._said: set[str] = set()
+        self._header = False
+
+    def print(self, result: "SearchResult", query_id: str | None) -> None:
+        for notice in result.notices:
+            if notice not in self._said:
+                self._said.add(notice)
+                announce(notice)
+        getattr(self, f"_{self._style}")(result, query_id)
+        if self._batch:
+            sys.stdout.flush()
+
+    def _json(self, result: "SearchResult", query_id: str | None) -> None:
+        from semsearch.retrieval.hit import result_dict
+
+        print_json(result_dict(result))
+
+    def _jsonl(self, result: "SearchResult", query_id: str | None) -> None:
+        from semsearch.retrieval.hit import hit_dict
+
+        for hit in result.hits:
+            print_json(({"query_id": query_id} if self._batch else {}) | hit_dict(hit))
+
+    def _csv(self, result: "SearchResult", query_id: str | None) -> None:
+        import csv
+
+        from semsearch.retrieval.hit import hit_dict
+
+        rows = csv.writer(sys.stdout, lineterminator="\n")
+        if not self._header:
+            self._header = True
+            rows.writerow((("query_id",) if self._batch else ()) + _CSV_FIELDS)
+        for hit in result.hits:
+            record = hit_dict(hit)
+            rows.writerow([*([query_id] if self._batch else []), *(record[name] for name in _CSV_FIELDS)])
+
+    def _vimgrep(self, result: "SearchResult", query_id: str | None) -> None:
+        """`file:line:column:text` of the best sentence, columns in bytes as Vim counts them."""
+        for hit in result.hits:
+            start, _ = hit.sentence or (0, 0)
+            line_begin = hit.text.rfind("\n", 0, start) + 1
+            line_end = hit.text.find("\n", start)
+            line = hit.text[line_begin : line_end if line_end >= 0 else None]
+            number = hit.sentence_lines()[0]
+            column = len(hit.text[line_begin:start].encode()) + 1 if number is not None else 1
+            page = f"[page {hit.page}] " if hit.page is not None else ""
+            write(f"{openable(hit)}:{number or 1}:{column}:{page}{one_line(line)}")
+
+    def _trec(self, result: "SearchResult", query_id: str | None) -> None:
+        for hit in result.hits:
+            document = hit.path if self._group == "file" else f"{hit.path}#{hit.chunk_id}"
+            # The format is separated by white space.
+            write(f"{_word(query_id or '1')} Q0 {_word(document)} {hit.rank} {hit.score:.9g} semsearch")
+
+    def _paths(self, result: "SearchResult", query_id: str | None) -> None:
+        for path in dict.fromkeys(openable(hit) for hit in result.hits):
+            if self._nul:
+                sys.stdout.write(path + "\0")
+            else:
+                write(one_line(path) if sys.stdout.isatty() else path)
+
+    def _text(self, result: "SearchResult", query_id: str | None) -> None:
+        if self._batch:
+            write(f"{query_id}: {one_line(result.query)}")
+        if self._color == "always" or sys.stdout.isatty():
+            _terminal_hits(result, self._console())
+        else:
+            for hit in result.hits:
+                heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
+                write(f"{hit.rank}  {hit.score:.3f}  {one_line(place(hit))}{heading}{_copies(hit)}")
+                for line in _body(hit):
+                    write(f"    {line}")
+        coverage = result.coverage
+        missing = coverage.skipped + coverage.failed
+        if sys.stderr.isatty():
+            line = f"{len(result.hits)} results in {result.seconds * 1000:.0f} ms; {coverage.files:,} files indexed"
+            announce(line + (f", {missing:,} not (see: semsearch status --files)" if missing else ""))
+
+    def _console(self) -> "Console":
+        from rich.console import Console
+
+        plain = self._color == "never" or (self._color == "auto" and bool(os.environ.get("NO_COLOR")))
+        always = self._color == "always"
+        return Console(highlight=False, no_color=plain or None, force_terminal=True if always else None)
+
+
+def place(hit: "Hit") -> str:
+    """Where a hit stands, for people: path and page, or the line of its best sentence."""
+    if hit.page is not None:
+        return f"{hit.path}:p{hit.page}"
+    line = hit.sentence_lines()[0]
+    return hit.path if line is None else f"{hit.path}:{line}"
+
+
+def openable(hit: "Hit") -> str:
+    """The path of a hit as another command can open it from the working folder: relative below it, else absolute."""
+    file = hit.file
+    try:
+        here = os.getcwd().rstrip("/") + "/"
+    except FileNotFoundError:
+        return file
+    return file[len(here) :] if file.startswith(here) else file
+
+
+def explain(hit: "Hit") -> str:
+    """How the score of a hit came about, in one line."""
+    how = hit.explanation
+    assert how is not None
+    parts = [how.fusion]
+    if how.alpha is not None:
+        parts.append(f"alpha {how.alpha:.2f}")
+    if how.fertility is not None:
+        parts.append(f"fertility {how.fertility:.2f}")
+    if how.dense is not None:
+        raw = "not encoded" if hit.dense is None else f"cosine {hit.dense:.3f}"
+        parts.append(f"dense {how.dense:.3f} ({raw}, rank {how.dense_rank or '-'})")
+    if how.lexical is not None and hit.lexical is not None:
+        parts.append(f"lexical {how.lexical:.3f} (BM25 {hit.lexical:.2f}, rank {how.lexical_rank or '-'})")
+    if hit.rerank is not None:
+        parts.append(f"reranked {hit.rerank:.3f}")
+    return ", ".join(parts)
+
+
+def _copies(hit: "Hit") -> str:
+    count = len(hit.copies)
+    return f"  (+{count} cop{'y' if count == 1 else 'ies'})" if count else ""
+
+
+def _body(hit: "Hit") -> list[str]:
+    shown = [_numbered(line) for line in hit.context] or [one_line(hit.snippet)]
+    return [*shown, *([explain(hit)] if hit.explanation else [])]
+
+
+def _numbered(line: "ContextLine") -> str:
+    text = line.text.expandtabs(4).rstrip()
+    text = " " * (len(text) - len(text.lstrip())) + one_line(text)
+    mark = ":" if line.match else "-"
+    return f"{line.number}{mark}{text}" if line.number is not None else f"{'>' if line.match else ' '} {text}"
+
+
+def _terminal_hits(result: "SearchResult", console: "Console") -> None:
+    from rich.padding import Padding
+    from rich.style import Style
+    from rich.text import Text
+
+    from semsearch.retrieval.snippets import flatten, match_spans
+
+    for hit in result.hits:
+        line = Text(f"{hit.rank:>2}  ", style="dim")
+        line.append(f"{hit.score:.3f}  ", style="cyan")
+        line.append(one_line(place(hit)), style=Style(bold=True, color="magenta", link=_uri(hit.file)))
+        if hit.heading:
+            line.append("  " + one_line(" > ".join(hit.heading)), style="green")
+        line.append(_copies(hit), style="dim")
+        console.print(line, soft_wrap=True)
+        sentence = one_line(flatten(hit.text[slice(*hit.sentence)])) if hit.sentence else ""
+        for number, shown in enumerate(_body(hit)):
+            body = Text(shown)
+            if hit.context and number < len(hit.context):
+                if hit.context[number].match:
+                    body.stylize("bold")
+            elif number == 0:
+                at = shown.find(sentence) if sentence else -1
+                if at >= 0:
+                    body.stylize("bold", at, at + len(sentence))
+            for start, end in match_spans(shown, result.query, result.languages):
+                body.stylize("bold yellow", start, end)
+            if hit.explanation and number == len(hit.context or ("",)):
+                body = Text(shown, style="dim")
+            console.print(Padding(body, (0, 0, 0, 4)))
+
+
+def _uri(file: str) -> str:
+    """The address a terminal opens (OSC 8). Percent-encoded, so that no name can end the sequence."""
+    from urllib.parse import quote
+
+    return "file://" + quote(os.fsencode(file))
+
+
+def _word(text: str) -> str:
+    return "".join(f"%{ord(character):02X}" if character.isspace() else character for character in text)
