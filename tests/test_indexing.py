@@ -31,7 +31,7 @@ def answers(index: Path, queries: list[str] | None = None) -> list[list[tuple[st
     with Searcher(str(index)) as searcher:
         for query in queries or ["prune roses", "sourdough oven temperature", "start the pump", "ferry harbour"]:
             for mode in ("hybrid", "lexical", "dense"):
-                result = searcher.search(query, SearchOptions(mode=mode))
+                result = searcher.search(query, SearchOptions(mode=mode, fold=False, min_score=0))
                 found.append(
                     sorted(
                         (hit.path, hit.line_start, hit.text, round(hit.score, 4), round(hit.dense or 0, 3))

@@ -19,12 +19,15 @@ _CSV_FIELDS = ("rank", "score", "path", "page", "line_start", "line_end", "type"
 class Printer:
     """Prints the hits of one query after another in the format `style`; notices go to stderr, each once.
 
-    `nul`: paths end with a NUL byte. `batch`: there are many queries, and each hit says which one it answers.
+    `nul`: paths end with a NUL byte; `absolute`: they begin at the root. `batch`: there are many queries, and each hit says which one it answers.
     """
 
-    def __init__(self, style: str, *, group: str, nul: bool = False, color: str = "auto", batch: bool = False) -> None:
+    def __init__(
+        self, style: str, *, group: str, nul: bool, absolute: bool, color: str = "auto", batch: bool = False
+    ) -> None:
         self._style = style
         self._group = group
+        self._absolute = absolute
         self._nul = nul
         self._color = color
         self._batch = batch
@@ -83,7 +86,7 @@ class Printer:
             write(f"{_word(query_id or '1')} Q0 {_word(document)} {hit.rank} {hit.score:.9g} semsearch")
 
     def _paths(self, result: "SearchResult", query_id: str | None) -> None:
-        for path in dict.fromkeys(openable(hit) for hit in result.hits):
+        for path in dict.fromkeys(hit.file if self._absolute else hit.path for hit in result.hits):
             if self._nul:
                 sys.stdout.write(path + "\0")
             else:
@@ -123,13 +126,13 @@ def place(hit: "Hit") -> str:
 
 
 def openable(hit: "Hit") -> str:
-    """The path of a hit as another command can open it from the working folder: relative below it, else absolute."""
-    file = hit.file
+    """The path of a hit as an editor can open it: relative inside the indexed folder, else absolute."""
     try:
         here = os.getcwd().rstrip("/") + "/"
     except FileNotFoundError:
-        return file
-    return file[len(here) :] if file.startswith(here) else file
+        return hit.file
+    inside = hit.file.endswith("/" + hit.path) and here.startswith(hit.file[: -len(hit.path)])
+    return hit.file[len(here) :] if inside and hit.file.startswith(here) else hit.file
 
 
 def explain(hit: "Hit") -> str:

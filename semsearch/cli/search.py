@@ -81,10 +81,11 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Same as --format json (semsearch.search/1).")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Same as --format jsonl: one result a line.")] = False,
-    only_paths: Annotated[
-        bool, typer.Option("-l", help="Same as --format paths: each file once, to be opened.")
-    ] = False,
+    only_paths: Annotated[bool, typer.Option("-l", help="Same as --format paths: each file once.")] = False,
     nul: Annotated[bool, typer.Option("-0", "--null", help="Paths end with a NUL byte, for xargs -0.")] = False,
+    absolute: Annotated[
+        bool, typer.Option("--absolute", help="With -l: absolute paths, for commands that run elsewhere.")
+    ] = False,
     color: Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colours and links.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code tells.")] = False,
 ) -> int:
@@ -96,7 +97,7 @@ def command(
       semsearch search E-417 --mode lexical --path 'logs/**' -C 2
       semsearch search storm --since 2024 --where author='*aldous*'
       semsearch search "battery warranty" --type pdf --json | jq '.results[0].path'
-      semsearch search "pump failure" -l -0 | xargs -0 less
+      semsearch search "pump failure" -l -0 --absolute | xargs -0 less
       semsearch search --like notes/pump.md:12 --unlike "spare parts list"
       semsearch search "new tenders" --new-since ~/.cache/tenders.json
       semsearch search --queries questions.txt --format trec > run.trec
@@ -108,8 +109,8 @@ def command(
         raise UsageError("give one of QUERY, --queries FILE and --like FILE:LINE", "see: semsearch search --help")
     if queries is not None and style == "json":
         raise UsageError("--queries does not print one JSON object", "use --jsonl")
-    if nul and style != "paths":
-        raise UsageError("-0 ends paths with a NUL byte", "use it with -l")
+    if (nul or absolute) and style != "paths":
+        raise UsageError("-0 and --absolute are about paths", "use them with -l")
     if color not in COLORS:
         raise UsageError(f"--color {color} is not known", "use one of: " + ", ".join(COLORS))
     if style == "trec" or like is not None:
@@ -131,7 +132,7 @@ def command(
         explain=explain,
         snippets=style not in ("trec", "paths") and not quiet,
     )
-    printer = Printer(style, group=options.group, nul=nul, color=color, batch=queries is not None)
+    printer = Printer(style, group=options.group, nul=nul, absolute=absolute, color=color, batch=queries is not None)
     found = False
     with ExitStack() as stack:
         search, finish = _opened(stack, index or [], like, new_since)

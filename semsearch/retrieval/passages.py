@@ -13,6 +13,7 @@ _RESEMBLANCE = 0.85
 _SHINGLE = 5
 # A joined passage is read as one; what is longer is better opened.
 _MOST_JOINED = 4
+_SHORTEST_OVERLAP = 16
 _WORD = re.compile(r"\w+")
 
 
@@ -66,10 +67,13 @@ def _whole(group: _Group) -> Hit:
 
 
 def overlap(before: str, after: str) -> int:
-    """How many characters `after` begins with that `before` ends with: the chunks of a long section overlap."""
+    """How many characters `after` begins with that `before` ends with: the chunks of a long section overlap.
+
+    0 when it would be fewer than 16: that is chance.
+    """
     start = max(0, len(before) - len(after))
-    while start < len(before):
-        start = before.find(after[:16], start)
+    while start + _SHORTEST_OVERLAP <= min(len(before), start + len(after)):
+        start = before.find(after[:_SHORTEST_OVERLAP], start)
         if start < 0:
             return 0
         if after.startswith(before[start:]):

@@ -34,7 +34,9 @@ FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL
 def label_spans(text: str) -> list[Span]:
     """(start, end) of what names its surroundings and says nothing itself: headings, front matter."""
     front = FRONT_MATTER.match(text)
-    return [*([front.span()] if front else []), *(match.span() for match in _HEADING_LINE.finditer(text))]
+    begin = front.end() if front else 0
+    headings = [match.span() for match in _HEADING_LINE.finditer(text, begin)]
+    return [(0, begin), *headings] if front else headings
 
 
 def sentence_spans(text: str) -> list[Span]:

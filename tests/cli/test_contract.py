@@ -36,11 +36,13 @@ INDEX = record(
     skipped=LISTED,
     failed=LISTED,
 )
+PLACE = record(path=TEXT, file=TEXT, page=OPTIONAL_COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT)
+SENTENCE = record(start=COUNT, end=COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, text=TEXT)
 HIT = record(
-    rank=COUNT, path=TEXT, type=TEXT, title=OPTIONAL_TEXT, heading=OPTIONAL_TEXT, page=OPTIONAL_COUNT,
-    line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, chunk_id=COUNT, score=NUMBER,
-    scores=record(dense=OPTIONAL_NUMBER, lexical=OPTIONAL_NUMBER, rerank={"type": "null"}),
-    snippet=TEXT, text=TEXT, modified=TEXT, metadata={"type": "object"},
+    rank=COUNT, path=TEXT, file=TEXT, type=TEXT, title=OPTIONAL_TEXT, heading=OPTIONAL_TEXT, page=OPTIONAL_COUNT,
+    line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, chunk_id=COUNT, score={"type": "number", "minimum": 0, "maximum": 1},
+    scores=record(dense=OPTIONAL_NUMBER, lexical=OPTIONAL_NUMBER, rerank=OPTIONAL_NUMBER),
+    snippet=TEXT, sentence={"anyOf": [SENTENCE, {"type": "null"}]}, text=TEXT, copies={"type": "array", "items": PLACE}, modified=TEXT, metadata={"type": "object"},
 )  # fmt: skip
 SEARCH = record(
     schema={"const": "semsearch.search/1"},
@@ -109,7 +111,9 @@ def test_modes_fusion_filters_and_groups(semsearch: Command, index: Path) -> Non
     def paths(*flags: str) -> list[str]:
         return [
             hit["path"]
-            for hit in semsearch("search", "morning water bread", "-i", index, "--json", *flags).json["results"]
+            for hit in semsearch(
+                "search", "morning water bread", "-i", index, "--min-score", "0", "--json", *flags
+            ).json["results"]
         ]
 
     assert set(paths("--mode", "lexical")) == {"garden.md"}
@@ -182,7 +186,7 @@ def test_the_nearest_index_upwards_is_searched_and_search_creates_nothing(semsea
         (["search", "x"], "no .semsearch in"),
         (["search", "", "-i", "INDEX"], "the query is empty"),
         (["search", "  \n", "-i", "INDEX"], "the query is empty"),
-        (["search", "-i", "INDEX"], "give a QUERY or --queries FILE"),
+        (["search", "-i", "INDEX"], "give one of QUERY, --queries FILE and --like FILE:LINE"),
         (["search", "x", "-i", "INDEX", "-k", "0"], "-k 0 is out of range"),
         (["search", "x", "-i", "INDEX", "--mode", "psychic"], "--mode psychic is not known"),
         (["search", "x", "-i", "INDEX", "--alpha", "2"], "--alpha 2.0 is out of range"),
