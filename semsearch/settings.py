@@ -11,6 +11,7 @@ CATALOG_FILE = "catalog.db"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 # Raised when the same text gives other chunks or other terms than before; an index of another one needs a rebuild.
 ANALYSIS_VERSION = 1
+DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-12-v2"
 DEFAULT_MAX_FILE_SIZE = 20 * 1024 * 1024
 DEFAULT_READ_SECONDS = 60
 DEFAULT_READ_MEMORY = 2048
@@ -31,6 +32,11 @@ def cache_folder() -> str:
 def default_model() -> str:
     """The model of a new index when no `--model` is given."""
     return str(os.environ.get("SEMSEARCH_MODEL") or _user_config().get("model") or DEFAULT_MODEL)
+
+
+def rerank_model() -> str:
+    """The cross-encoder of `--rerank` when it names none."""
+    return str(os.environ.get("SEMSEARCH_RERANK_MODEL") or _user_config().get("rerank_model") or DEFAULT_RERANKER)
 
 
 def read_seconds() -> float:

@@ -20,6 +20,7 @@ from semsearch.cli.flags import (
     Types,
     Where,
     chosen_filters,
+    chosen_reranker,
 )
 from semsearch.cli.queries import read_queries
 from semsearch.errors import UsageError
@@ -84,7 +85,7 @@ def command(
         mode=mode,
         alpha=alpha,
         fusion=fusion,
-        rerank=rerank,
+        rerank=chosen_reranker(rerank),
         filters=chosen_filters(path, type_, where, since, before),
         min_score=min_score,
         snippets=as_json or as_jsonl or show_context,

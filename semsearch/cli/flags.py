@@ -76,6 +76,15 @@ def chosen_filters(
     )
 
 
+def chosen_reranker(flag: str | None) -> str | None:
+    """The cross-encoder `--rerank` names, or the configured one where it names none; None without the flag."""
+    if flag is None:
+        return None
+    from semsearch.settings import rerank_model
+
+    return flag or rerank_model()
+
+
 def _moment(flag: str, text: str | None) -> float | None:
     if text is None:
         return None

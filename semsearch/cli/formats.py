@@ -19,7 +19,8 @@ _CSV_FIELDS = ("rank", "score", "path", "page", "line_start", "line_end", "type"
 class Printer:
     """Prints the hits of one query after another in the format `style`; notices go to stderr, each once.
 
-    `nul`: paths end with a NUL byte; `absolute`: they begin at the root. `batch`: there are many queries, and each hit says which one it answers.
+    `nul`: paths end with a NUL byte; `absolute`: they begin at the root. `batch`: there are many queries, and each hit
+    says which one it answers.
     """
 
     def __init__(

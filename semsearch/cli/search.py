@@ -21,6 +21,7 @@ from semsearch.cli.flags import (
     Types,
     Where,
     chosen_filters,
+    chosen_reranker,
 )
 from semsearch.cli.formats import COLORS, FORMATS, Printer
 from semsearch.cli.queries import read_queries
@@ -122,7 +123,7 @@ def command(
         alpha=alpha,
         fusion=fusion,
         feedback=feedback,
-        rerank=rerank,
+        rerank=chosen_reranker(rerank),
         group=group or ("file" if style == "paths" else "chunk"),
         filters=chosen_filters(path, type_, where, since, before),
         min_score=min_score,

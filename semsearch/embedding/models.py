@@ -63,16 +63,19 @@ class ModelSource:
 def resolve(name: str) -> ModelSource:
     """The model called `name`. Raises `ModelError` with the places that were searched."""
     static = name == _STATIC
-    folder = _packaged() if static or _is_default(name) else _local(name)
-    return ModelSource(name, folder, _fingerprint(folder), static)
+    folder = (
+        _packaged() if static or _is_default(name) else local_folder(name, "sentence-transformers") or _missing(name)
+    )
+    return ModelSource(name, folder, fingerprint_of(folder), static)
 
 
 def open_model(source: ModelSource, announce: Announce) -> Embedder:
     """The Embedder of `source`; its export is made first when the cache lacks it, which `announce` is told."""
     path = source.cache_path()
-    if _read_info(path) is None:
+    if read_info(path) is None:
         announce(f"preparing {source.name} for this machine, once (cached in {cache_folder()})")
-        _prepare(source, path)
+        kind = _STATIC if source.static else "transformer"
+        prepare(source.name, source.folder, source.fingerprint, kind, path)
     return _load(path, source.name)
 
 
@@ -86,7 +89,7 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
         raise ModelError("the index records no valid model fingerprint", "remove the index and make it anew")
     kind = "static" if info.runtime == "static" else "model"
     path = os.path.join(cache_folder(), f"{kind}-{FORMAT}-{info.fingerprint[:32]}")
-    if _read_info(path) is None:
+    if read_info(path) is None:
         source = resolve(info.name)
         if source.fingerprint != info.fingerprint:
             raise ModelError(
@@ -131,7 +134,11 @@ def _packaged() -> str:
     return folder
 
 
-def _local(name: str) -> str:
+def local_folder(name: str, owner: str) -> str | None:
+    """The folder of the model called `name`: a local one, or one in the Hugging Face cache, there also as `owner/name`.
+
+    None when there is none. Raises `ModelError` when a folder of that name holds no model.
+    """
     path = os.path.abspath(os.path.expanduser(name))
     if os.path.isdir(path):
         if not os.path.isfile(os.path.join(path, "modules.json")) and not os.path.isfile(
@@ -139,17 +146,21 @@ def _local(name: str) -> str:
         ):
             raise ModelError(
                 f"{path} is not a model folder: it has neither modules.json nor config.json",
-                "name a folder that SentenceTransformer(...).save() wrote",
+                "name a folder that sentence-transformers wrote with save()",
             )
         return path
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    for repository in (name, f"sentence-transformers/{name}"):
+    for repository in (name, f"{owner}/{name}"):
         try:
             return str(huggingface_hub.snapshot_download(repository, local_files_only=True))
         except (LocalEntryNotFoundError, HFValidationError):
             continue
+    return None
+
+
+def _missing(name: str) -> str:
     raise ModelError(
         f"no model called {name} on this machine (no such folder, not packaged, not in the Hugging Face cache)",
         f"semsearch downloads nothing: put the model into a folder and name that, or use {DEFAULT_MODEL} or static",
@@ -157,7 +168,7 @@ def _local(name: str) -> str:
     )
 
 
-def _fingerprint(folder: str) -> str:
+def fingerprint_of(folder: str) -> str:
     """64 hex digits over every file of `folder` that shapes its vectors, kept in the cache by size and time."""
     files = []
     for parent, below, names in os.walk(folder):
@@ -204,7 +215,8 @@ def _check_packaged(folder: str, digest: str) -> None:
         )
 
 
-def _read_info(path: str) -> dict[str, Any] | None:
+def read_info(path: str) -> dict[str, Any] | None:
+    """What `prepare` recorded at `path`; None when nothing is there yet."""
     try:
         with open(os.path.join(path, "model.json"), encoding="utf-8") as file:
             record: dict[str, Any] = json.load(file)
@@ -215,8 +227,8 @@ def _read_info(path: str) -> dict[str, Any] | None:
     return record
 
 
-def _prepare(source: ModelSource, path: str) -> None:
-    """Runs `embedding.prepare` in a process of its own.
+def prepare(name: str, folder: str, fingerprint: str, kind: str, path: str) -> None:
+    """Runs `embedding.prepare` in a process of its own, which leaves the prepared model at `path`.
 
     Its torch takes 1 GB that `index` should not hold while it encodes, and torch and faiss in one process are two
     OpenMP runtimes, which crashes on macOS.
@@ -228,7 +240,7 @@ def _prepare(source: ModelSource, path: str) -> None:
             f"cannot write the model cache {cache_folder()}: {error.strerror}",
             "name a writable folder in SEMSEARCH_CACHE",
         ) from None
-    arguments = [source.name, source.folder, path, source.fingerprint, _STATIC if source.static else "transformer"]
+    arguments = [name, folder, path, fingerprint, kind]
     environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     process = child.start(
         "semsearch.embedding.prepare",
@@ -248,13 +260,13 @@ def _prepare(source: ModelSource, path: str) -> None:
         lines = [line for line in errors.strip().splitlines() if line.strip()]
         reason = lines[-1] if lines else f"exit status {process.returncode}"
         raise ModelError(
-            f"the model {source.name} ({source.folder}) cannot be prepared: {reason}",
+            f"the model {name} ({folder}) cannot be prepared: {reason}",
             "check that the folder is a complete sentence-transformers model",
         )
 
 
 def _load(path: str, name: str) -> Embedder:
-    record = _read_info(path)
+    record = read_info(path)
     if record is None:
         raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {path}")
     info = ModelInfo.from_dict({**record["info"], "name": name})

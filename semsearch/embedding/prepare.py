@@ -42,6 +42,8 @@ def main(arguments: Sequence[str]) -> None:
         with contextlib.redirect_stdout(sys.stderr):
             if kind == "static":
                 record = prepare_static(name, folder, fingerprint, working)
+            elif kind == "cross-encoder":
+                record = prepare_cross_encoder(name, folder, working)
             else:
                 record = prepare_transformer(name, folder, fingerprint, working)
         with open(os.path.join(working, "model.json"), "w", encoding="utf-8") as file:
@@ -84,7 +86,7 @@ def prepare_transformer(name: str, folder: str, fingerprint: str, working: str) 
     tried: dict[str, Any] = {}
     embedder: Embedder | None = None
     if base["pooling"] in ("mean", "cls"):
-        for runtime, lowest, make in _exports(model, working):
+        for runtime, lowest, make in _exports(lambda path: _export(model, path), working):
             try:
                 make()
                 info = ModelInfo.from_dict({**base, "runtime": runtime})
@@ -150,6 +152,78 @@ def prepare_static(name: str, folder: str, fingerprint: str, working: str) -> di
     return _record(embedder, {"static": round(cosine, 5)}, len(texts))
 
 
+def prepare_cross_encoder(name: str, folder: str, working: str) -> dict[str, Any]:
+    """Fills `working` from the sentence-transformers CrossEncoder in `folder`; returns the record for `model.json`."""
+    import sentence_transformers
+
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+        kinds = json.load(file).get("architectures") or []
+    if not any("SequenceClassification" in kind for kind in kinds):
+        # CrossEncoder would give such a model a head of random numbers.
+        raise ValueError(f"{', '.join(kinds) or 'it'} is not a cross-encoder: it has no classification head")
+    model = sentence_transformers.CrossEncoder(
+        folder, device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
+    )
+    model.eval()
+    if model.num_labels != 1:
+        raise ValueError(f"it gives {model.num_labels} labels; a reranker gives one score")
+    _save_tokenizer(model, os.path.join(working, "tokenizer.json"))
+    info: dict[str, Any] = {
+        "name": name,
+        "window": int(model.max_length or model.tokenizer.model_max_length),
+        "inputs": [key for key in model.tokenizer.model_input_names if key in _PAIR_INPUTS],
+    }
+    info["window"] = min(info["window"], int(model.config.max_position_embeddings))
+    texts = sample_texts()
+    pairs = [(question, text) for question in texts[:12:2] for text in texts[1:32:2]]
+    reference = np.asarray(model.predict(pairs, activation_fn=_identity, show_progress_bar=False), np.float64).ravel()
+    tried: dict[str, Any] = {}
+    for runtime, lowest, make in _exports(lambda path: _export_pairs(model, info["inputs"], path), working):
+        try:
+            make()
+            from semsearch.embedding.cross_encoder import Reranker
+
+            ours = Reranker({**info, "runtime": runtime}, working).logits(pairs)
+            agreement = _correlation(ours, reference)
+        except Exception as error:  # whatever torch, onnx or onnxruntime cannot do with this architecture
+            tried[runtime] = f"{type(error).__name__}: {str(error)[:200]}"
+            continue
+        tried[runtime] = round(agreement, 5)
+        if agreement >= lowest:
+            for made in ("model.onnx", "model-int8.onnx"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(working, made))
+            return {"info": {**info, "runtime": runtime}, "correlation_with_reference": tried, "pairs": len(pairs)}
+    raise RuntimeError(f"no export agrees with sentence-transformers: {tried}")
+
+
+_PAIR_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def _identity(values: Any) -> Any:
+    return values
+
+
+def _correlation(ours: np.ndarray, reference: np.ndarray) -> float:
+    """Pearson's, less the distance of the means in standard deviations: scores must agree, not only their order."""
+    spread = float(reference.std()) or 1.0
+    return float(np.corrcoef(ours, reference)[0, 1]) - abs(float(ours.mean() - reference.mean())) / spread / 10
+
+
+def _export_pairs(model: Any, inputs: Sequence[str], path: str) -> None:
+    import torch
+
+    transformer = model.model
+
+    class Logits(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, *values: Any) -> Any:
+            return transformer(**dict(zip(inputs, values, strict=True))).logits
+
+    module = Logits().eval()
+    module.transformer = transformer
+    _write_onnx(module, inputs, "logits", path)
+
+
 def _record(embedder: Embedder, tried: dict[str, Any], texts: int) -> dict[str, Any]:
     calibration = calibrate(
         lambda queries: np.stack([embedder.encode_query(query) for query in queries]),
@@ -160,14 +234,17 @@ def _record(embedder: Embedder, tried: dict[str, Any], texts: int) -> dict[str, 
     return {"info": info, "mean_cosine_with_reference": tried, "sample_texts": texts}
 
 
-def _exports(model: Any, working: str) -> list[tuple[str, float, Callable[[], None]]]:
-    """(runtime, lowest cosine, function that writes model.ort) from the fastest to the most faithful."""
+def _exports(export: Callable[[str], None], working: str) -> list[tuple[str, float, Callable[[], None]]]:
+    """(runtime, lowest agreement, function that writes model.ort) from the fastest to the most faithful.
+
+    `export` writes the ONNX file it is given the path of.
+    """
     exported = os.path.join(working, "model.onnx")
     quantised = os.path.join(working, "model-int8.onnx")
     final = os.path.join(working, "model.ort")
 
     def int8() -> None:
-        _export(model, exported)
+        export(exported)
         _quantise(exported, quantised)
         _optimise(quantised, final)
 
@@ -188,15 +265,22 @@ def _export(model: Any, path: str) -> None:
 
     module = HiddenStates().eval()
     module.transformer = transformer
+    _write_onnx(module, ("input_ids", "attention_mask"), "hidden", path)
+
+
+def _write_onnx(module: Any, inputs: Sequence[str], output: str, path: str) -> None:
+    import torch
+
     example = torch.ones(2, 16, dtype=torch.int64)
+    axes = {name: {0: "batch", 1: "tokens"} for name in inputs} | {output: {0: "batch", 1: "tokens"}}
     with torch.no_grad():
         torch.onnx.export(
             module,
-            (example, example),
+            (example,) * len(inputs),
             path,
-            input_names=["input_ids", "attention_mask"],
-            output_names=["hidden"],
-            dynamic_axes={name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask", "hidden")},
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_axes=axes,
             opset_version=17,
             dynamo=False,
         )

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
+from semsearch.chunking.splitter import prefix_of
 from semsearch.embedding.calibration import fertility, script_of
 from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
 from semsearch.errors import SemsearchError, UsageError
@@ -30,6 +31,9 @@ from semsearch.retrieval.hit import Coverage, Explanation, Hit, SearchResult
 from semsearch.retrieval.passages import distinct
 from semsearch.retrieval.snippets import snippet
 from semsearch.storage.snapshot import Reader, Snapshot
+
+if TYPE_CHECKING:
+    from semsearch.embedding.cross_encoder import Reranker
 
 MODES = ("hybrid", "dense", "lexical")
 FUSIONS = ("convex", "rrf")
@@ -108,6 +112,8 @@ class Searcher:
         self._reader = Reader(self.index)
         self._embedder: Embedder | None = None
         self._known: dict[str, Vectors] = {}
+        self._reranker: Reranker | None = None
+        self._reranker_name = ""
 
     def __enter__(self) -> "Searcher":
         return self
@@ -310,7 +316,23 @@ class Searcher:
         self, snapshot: Snapshot, question: Question, found: Candidates, options: SearchOptions
     ) -> tuple[Candidates, NDArray[np.float32]]:
         """The best candidates in the order of the reranker's scores, and these."""
-        raise UsageError("--rerank is not here yet", "leave it out")
+        assert options.rerank is not None
+        if self._reranker is None or self._reranker_name != options.rerank:
+            from semsearch.embedding.cross_encoder import open_reranker
+
+            self._reranker = open_reranker(options.rerank, self._announce)
+            self._reranker_name = options.rerank
+        found = found.take(np.arange(min(len(found.ids), max(_RERANKED, options.k))))
+        texts = []
+        for number in found.ids.tolist():
+            row = snapshot.catalog.connection.execute(
+                "SELECT text, heading FROM chunks WHERE id = ?", (number,)
+            ).fetchone()
+            # As it was encoded: under its headings.
+            texts.append(prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"])
+        scores = self._reranker.score(question.text, texts)
+        order = np.argsort(-scores, kind="stable")
+        return found.take(order), scores[order]
 
     def _hits(
         self,

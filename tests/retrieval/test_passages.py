@@ -8,7 +8,26 @@ from hypothesis import strategies as st
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.passages import distinct, overlap
 
-WORDS = ["the", "pump", "in", "the", "old", "tide", "house", "stops", "when", "the", "valve", "of", "the", "third", "basin", "closes", "at", "night"]
+WORDS = [
+    "the",
+    "pump",
+    "in",
+    "the",
+    "old",
+    "tide",
+    "house",
+    "stops",
+    "when",
+    "the",
+    "valve",
+    "of",
+    "the",
+    "third",
+    "basin",
+    "closes",
+    "at",
+    "night",
+]
 
 
 def hit(number: int, text: str, file: str = "/d/a.md", line: int | None = None, heading: str = "Pumps") -> Hit:

@@ -1,0 +1,114 @@
+"""Reads query and passage together: a sentence-transformers CrossEncoder, run on ONNX Runtime like the embedder.
+
+A name resolves to a local folder or to the Hugging Face cache. With SEMSEARCH_DOWNLOAD=1 it may be downloaded, which is
+announced; otherwise nothing here touches the network.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.embedding import models
+from semsearch.errors import ModelError
+from semsearch.settings import cache_folder
+
+_OWNER = "cross-encoder"
+
+
+def open_reranker(name: str, announce: Callable[[str], None]) -> "Reranker":
+    """The Reranker called `name`, prepared for this machine first when it is not yet. Raises `ModelError`."""
+    folder = models.local_folder(name, _OWNER) or _download(name, announce)
+    fingerprint = models.fingerprint_of(folder)
+    path = os.path.join(cache_folder(), f"cross-encoder-{models.FORMAT}-{fingerprint[:32]}")
+    if models.read_info(path) is None:
+        announce(f"preparing {name} for this machine, once (cached in {cache_folder()})")
+        models.prepare(name, folder, fingerprint, "cross-encoder", path)
+    record = models.read_info(path)
+    if record is None:
+        raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {path}")
+    return Reranker(record["info"], path)
+
+
+class Reranker:
+    """Scores pairs of query and passage with the model at `folder`; a score depends on its own pair alone.
+
+    `info`: `name`; `window`, most tokens of a pair; `inputs`, the names of the model's inputs; `runtime`.
+    """
+
+    def __init__(self, info: dict[str, Any], folder: str) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        self.name: str = info["name"]
+        self.runtime: str = info["runtime"]
+        self._inputs: list[str] = info["inputs"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+            self._session = onnxruntime.InferenceSession(
+                os.path.join(folder, "model.ort"), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the exception classes of both libraries are not public
+            raise ModelError(
+                f"the prepared model in {folder} cannot be loaded: {str(error).splitlines()[0]}",
+                f"remove it and run again: rm -r {folder}",
+            ) from None
+        self._tokenizer.no_padding()
+        # As sentence-transformers cuts pairs: the longer of both texts loses first.
+        self._tokenizer.enable_truncation(info["window"], strategy="longest_first")
+        self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
+        """(n,) float32 in [0, 1]: how well each of `passages` answers `query`, the sigmoid of the model's logit."""
+        logits = self.logits([(query, passage) for passage in passages])
+        scores: NDArray[np.float32] = (1 / (1 + np.exp(-np.clip(logits, -60, 60)))).astype(np.float32)
+        return scores
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """(n,) float64: what the model says of each pair, not bounded."""
+        with ThreadPoolExecutor(self._workers) as pool:
+            return np.fromiter(pool.map(self._logit, pairs), np.float64, len(pairs))
+
+    def _logit(self, pair: tuple[str, str]) -> float:
+        encoding = self._tokenizer.encode(*pair)
+        values = {
+            "input_ids": encoding.ids,
+            "attention_mask": encoding.attention_mask,
+            "token_type_ids": encoding.type_ids,
+        }
+        feed = {name: np.array([values[name]], np.int64) for name in self._inputs}
+        return float(self._session.run(None, feed)[0][0, 0])
+
+
+def _download(name: str, announce: Callable[[str], None]) -> str:
+    """The folder `name` was downloaded to, where the user allowed it; else an error that says how to get it."""
+    hint = (
+        f"allow the download with SEMSEARCH_DOWNLOAD=1, or put its files into a folder and say --rerank FOLDER ({name})"
+    )
+    missing = f"no reranker called {name} on this machine (no such folder, not in the Hugging Face cache)"
+    if os.environ.get("SEMSEARCH_DOWNLOAD") != "1" or os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
+        raise ModelError(missing, hint, code="model_not_found")
+    import huggingface_hub
+
+    repository = name if "/" in name else f"{_OWNER}/{name}"
+    patterns = ["*.json", "*.txt", "*.model", "model.safetensors"]
+    try:
+        files = huggingface_hub.HfApi().model_info(repository, files_metadata=True, timeout=20).siblings or []
+        wanted = [file for file in files if "/" not in file.rfilename and _is_wanted(file.rfilename)]
+        size = sum(file.size or 0 for file in wanted)
+        announce(f"downloading {repository} ({size / 1e6:.0f} MB)")
+        return str(huggingface_hub.snapshot_download(repository, allow_patterns=patterns))
+    except Exception as error:  # errors of the hub's client, of its HTTP library and of the network
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{repository} cannot be downloaded: {reason}", hint, code="model_not_found") from None
+
+
+def _is_wanted(name: str) -> bool:
+    return name.endswith((".json", ".txt", ".model")) or name == "model.safetensors"
