@@ -1,4 +1,4 @@
-"""Whether an answer says that the documents do not hold it: the phrase the prompt asks for, and what models write instead."""
+"""Whether an answer says that the documents do not hold it: in the words the prompt asks for, or in a model's own."""
 
 import re
 
@@ -28,7 +28,8 @@ _NOT_FOUND = re.compile(
             rf"not found in (?:these|the|this|any of the|your)\b.{{0,40}}{_PLACES}",
             rf"{_PLACES}.{{0,60}}?\b(?:do|does|did)(?: not|n['’]t) (?:\w+ly )?{_TELL}\b",
             rf"\bnone of the\b.{{0,40}}{_PLACES}.{{0,60}}?\b{_TELL}s?\b",
-            rf"\b(?:no|not enough|insufficient)\b.{{0,30}}\b(?:information|details?|mention|answer|data)\b.{{0,80}}{_PLACES}",
+            rf"\b(?:no|not enough|insufficient)\b.{{0,30}}\b(?:information|details?|mention|answer|data)\b"
+            rf".{{0,80}}{_PLACES}",
             r"\b(?:there is|there's|i (?:have|found|see)) (?:no|not enough|insufficient)\b.{0,30}"
             r"\b(?:information|mention|answer)\b",
             rf"\b(?:is|are|was|were)(?: not|n['’]t) (?:\w+ly )?{_TOLD}\b.{{0,40}}{_PLACES}",
