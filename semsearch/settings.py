@@ -5,13 +5,14 @@ writes, and it imports nothing heavy: the unchanged-folder path of `index` uses 
 """
 
 import os
+import sys
 
 INDEX_FOLDER = ".semsearch"
 CATALOG_FILE = "catalog.db"
+_CONFIG_NAME = "semsearch/config.toml"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 # Raised when the same text gives other chunks or other terms than before; an index of another one needs a rebuild.
 ANALYSIS_VERSION = 1
-DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-12-v2"
 DEFAULT_MAX_FILE_SIZE = 20 * 1024 * 1024
 DEFAULT_READ_SECONDS = 60
 DEFAULT_READ_MEMORY = 2048
@@ -19,47 +20,97 @@ DEFAULT_READ_MEMORY = 2048
 READERS_VERSION = 1
 
 
-def cache_folder() -> str:
-    """The folder for exported models: `SEMSEARCH_CACHE`, or the platform's cache folder."""
-    chosen = os.environ.get("SEMSEARCH_CACHE") or _user_config().get("cache")
-    if chosen:
-        return os.path.abspath(os.path.expanduser(str(chosen)))
-    import platformdirs
+class Setting:
+    """One setting: its `variable` in the environment, its type, and its default; `name` is its key in the file."""
 
-    return platformdirs.user_cache_dir("semsearch", appauthor=False)
+    def __init__(self, name: str, variable: str, kind: type, default: "str | float | None") -> None:
+        self.name = name
+        self.variable = variable
+        self.kind = kind
+        self.default = default
+
+
+SETTINGS = (
+    Setting("index", "SEMSEARCH_INDEX", str, None),
+    Setting("model", "SEMSEARCH_MODEL", str, DEFAULT_MODEL),
+    Setting("cache", "SEMSEARCH_CACHE", str, None),
+    Setting("rerank_model", "SEMSEARCH_RERANK_MODEL", str, "cross-encoder/ms-marco-MiniLM-L-12-v2"),
+    Setting("llm", "SEMSEARCH_LLM", str, None),
+    Setting("base_url", "OPENAI_BASE_URL", str, None),
+    Setting("read_seconds", "SEMSEARCH_READ_SECONDS", float, DEFAULT_READ_SECONDS),
+    Setting("read_memory", "SEMSEARCH_READ_MEMORY", float, DEFAULT_READ_MEMORY),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def effective(name: str) -> "tuple[str | float | None, str]":
+    """(value, where it came from: `environment`, `config file` or `default`) of a setting. Raises `UsageError`."""
+    setting = _BY_NAME[name]
+    text = os.environ.get(setting.variable)
+    if text:
+        return _checked(setting, text, setting.variable), "environment"
+    value = _user_config().get(name)
+    if value is not None:
+        return _checked(setting, value, f"{config_file()}: {name}"), "config file"
+    if name == "cache":
+        import platformdirs
+
+        return platformdirs.user_cache_dir("semsearch", appauthor=False), "default"
+    return setting.default, "default"
+
+
+def cache_folder() -> str:
+    """The folder for prepared models: `SEMSEARCH_CACHE`, or the platform's cache folder."""
+    return os.path.abspath(os.path.expanduser(str(effective("cache")[0])))
 
 
 def default_model() -> str:
     """The model of a new index when no `--model` is given."""
-    return str(os.environ.get("SEMSEARCH_MODEL") or _user_config().get("model") or DEFAULT_MODEL)
+    return str(effective("model")[0])
 
 
 def rerank_model() -> str:
     """The cross-encoder of `--rerank` when it names none."""
-    return str(os.environ.get("SEMSEARCH_RERANK_MODEL") or _user_config().get("rerank_model") or DEFAULT_RERANKER)
+    return str(effective("rerank_model")[0])
+
+
+def llm_model() -> "str | None":
+    """The model `ask` asks when no `--llm` is given; None: none."""
+    value = effective("llm")[0]
+    return None if value is None else str(value)
+
+
+def base_url() -> "str | None":
+    """The server of the model; None: OpenAI's."""
+    value = effective("base_url")[0]
+    return None if value is None else str(value)
 
 
 def read_seconds() -> float:
     """How long one document may take to be read before it is given up: `SEMSEARCH_READ_SECONDS`."""
-    return float(_positive("SEMSEARCH_READ_SECONDS", DEFAULT_READ_SECONDS))
+    return float(effective("read_seconds")[0] or 0)
 
 
 def read_memory() -> int:
     """Bytes of address space a process that reads documents may have: `SEMSEARCH_READ_MEMORY`, in megabytes."""
-    return int(_positive("SEMSEARCH_READ_MEMORY", DEFAULT_READ_MEMORY)) * 1024 * 1024
+    return int(effective("read_memory")[0] or 0) * 1024 * 1024
 
 
-def _positive(variable: str, default: int) -> float:
+def _checked(setting: Setting, value: object, where: str) -> "str | float":
+    """`value` as its setting's type. Raises `UsageError`."""
     from semsearch.errors import UsageError
 
-    text = os.environ.get(variable) or str(default)
+    if setting.kind is str:
+        if not isinstance(value, str):
+            raise UsageError(f"{where} = {value} is not a text", f'write {setting.name} = "..."')
+        return value
     try:
-        value = float(text)
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
     except ValueError:
-        value = 0
-    if not 0 < value < 1e9:
-        raise UsageError(f"{variable}={text} is not a number above 0", f"leave it out for {default}")
-    return value
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise UsageError(f"{where}={value} is not a number above 0", f"leave it out for {setting.default}")
+    return number
 
 
 def index_for_writing(flag: str | None, roots: list[str]) -> str:
@@ -112,7 +163,10 @@ def _chosen_index(flag: str | None) -> str | None:
         from semsearch.errors import UsageError
 
         raise UsageError("--index is empty", "name a folder, or leave it out")
-    return flag or os.environ.get("SEMSEARCH_INDEX")
+    if flag:
+        return flag
+    value = effective("index")[0]
+    return None if value is None else str(value)
 
 
 def _nearest_index(start: str) -> str | None:
@@ -127,19 +181,42 @@ def _nearest_index(start: str) -> str | None:
         folder = parent
 
 
-def _user_config() -> dict[str, object]:
-    """The table of `config.toml` in the user's configuration folder; empty when there is none."""
-    import tomllib
-
+def config_file() -> str:
+    """The user's configuration file, which need not be there."""
+    # What platformdirs says, without its import where the answer is plain: the quick run of `index` asks, too.
+    if str(sys.platform).startswith("linux"):  # mypy knows on which platform it runs
+        folder = os.environ.get("XDG_CONFIG_HOME", "")
+        return os.path.join(folder if os.path.isabs(folder) else os.path.expanduser("~/.config"), _CONFIG_NAME)
     import platformdirs
+
+    return os.path.join(platformdirs.user_config_dir("semsearch", appauthor=False), "config.toml")
+
+
+def _user_config() -> "dict[str, object]":
+    """The table of the user's configuration file; empty when there is none. Raises `UsageError` for a wrong one."""
+    path = config_file()
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    import tomllib
 
     from semsearch.errors import UsageError
 
-    path = os.path.join(platformdirs.user_config_dir("semsearch", appauthor=False), "config.toml")
     try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except FileNotFoundError:
-        return {}
-    except tomllib.TOMLDecodeError as error:
+        table: dict[str, object] = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}", "correct the file or remove it") from None
+    for key in table:
+        if key in ("api_key", "openai_api_key"):
+            raise UsageError(f"{path}: {key} does not belong into a file", "set OPENAI_API_KEY in the environment")
+        if key not in _BY_NAME:
+            import difflib
+
+            near = difflib.get_close_matches(key, _BY_NAME, 1)
+            known = ", ".join(_BY_NAME)
+            raise UsageError(
+                f"{path}: no setting called {key}", f"did you mean {near[0]}?" if near else f"known: {known}"
+            )
+    return table

@@ -1,10 +1,11 @@
 """How answers are printed."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from semsearch.answering.answer import Answer, answer_dict
 from semsearch.cli.render import announce, one_line, print_json, write
+from semsearch.retrieval.hit import Hit
 
 
 class AnswerPrinter:
@@ -45,6 +46,20 @@ class AnswerPrinter:
             self._text(answer, query_id)
         sys.stdout.flush()
 
+    def found(self, question: str, hits: Sequence[Hit], model: str) -> None:
+        """The passages, when the model that should have read them failed."""
+        if self._streamed:
+            write("")
+            self._streamed = ""
+        if self._quiet:
+            return
+        answer = Answer(question, "", False, model, (), tuple(hits))
+        if self._style == "json":
+            print_json(answer_dict(answer))
+        else:
+            self._contexts(answer)
+        sys.stdout.flush()
+
     def _text(self, answer: Answer, query_id: str | None) -> None:
         if self._batch:
             write(f"{query_id}: {one_line(answer.question)}")
@@ -63,15 +78,18 @@ class AnswerPrinter:
             if answer.llm is not None:
                 write(f"    {one_line(citation.quote)}")
         if self._show_context:
-            for number, hit in enumerate(answer.contexts, 1):
-                write("")
-                heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
-                place = one_line(_place(hit.path, hit.page, hit.line_start))
-                write(f"context {number}  {hit.score:.3f}  {place}{heading}")
-                for line in hit.text.splitlines():
-                    write(f"    {one_line(line)}")
+            write("")
+            self._contexts(answer)
         if self._batch:
             write("")
+
+    def _contexts(self, answer: Answer) -> None:
+        for number, hit in enumerate(answer.contexts, 1):
+            heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
+            place = one_line(_place(hit.path, hit.page, hit.line_start))
+            write(f"passage [{number}]  {hit.score:.3f}  {place}{heading}")
+            for line in hit.text.splitlines():
+                write(f"    {one_line(line)}")
 
 
 def _place(path: str, page: int | None, line: int | None) -> str:

@@ -1,7 +1,7 @@
 """`semsearch ask`: answers a question from the documents, quoting them, or through a language model."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +23,16 @@ from semsearch.cli.flags import (
     chosen_reranker,
 )
 from semsearch.cli.queries import read_queries
-from semsearch.errors import UsageError
+from semsearch.errors import SemsearchError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semsearch.answering.answer import Answer
+    from semsearch.answering.llm import LlmSettings
+    from semsearch.retrieval.hit import Hit
+    from semsearch.retrieval.searcher import Searcher
+    from semsearch.retrieval.several import SeveralSearcher
 
 
 def command(
@@ -43,6 +52,9 @@ def command(
     context_window: Annotated[
         int, typer.Option(metavar="N", help="Tokens the model can read and write. Default: 8192.")
     ] = 8192,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long to wait for a sign of the model. Default: 60.")
+    ] = 60.0,
     show_context: Annotated[bool, typer.Option("--show-context", help="Show the passages that were read.")] = False,
     mode: Mode = "hybrid",
     alpha: Alpha = None,
@@ -72,7 +84,6 @@ def command(
       semsearch ask "what changed in the tariff" --llm qwen3 --base-url http://localhost:11434/v1
       semsearch ask --queries questions.txt --jsonl > answers.jsonl
     """
-    from semsearch.answering.extractive import extract_answer
     from semsearch.cli.search import opened_searcher
     from semsearch.retrieval.searcher import SearchOptions
 
@@ -80,6 +91,7 @@ def command(
         raise UsageError("give a QUESTION or --queries FILE, one of the two", "see: semsearch ask --help")
     if queries is not None and as_json:
         raise UsageError("--queries does not print one JSON object", "use --jsonl")
+    model = None if no_llm else _model(llm, base_url, context_window, timeout)
     options = SearchOptions(
         k=k,
         mode=mode,
@@ -99,7 +111,55 @@ def command(
         for query_id, text in asked:
             result = searcher.search(text, options)
             printer.notices(result.notices)
-            answer = extract_answer(searcher, text, result.hits)
+            answer = _answer(searcher, text, result.hits, model, printer)
             printer.print(answer, query_id)
             answered = answered or answer.answered
     return 0 if answered else 1
+
+
+def _model(llm: str | None, base_url: str | None, context_window: int, timeout: float) -> "LlmSettings | None":
+    """The model to ask, by the flags or as configured; None: no model."""
+    from semsearch import settings
+
+    name = llm or settings.llm_model()
+    if name is None:
+        if base_url is not None:
+            raise UsageError("--base-url names a server but no model", "name the model with --llm")
+        return None
+    if context_window < 1024:
+        raise UsageError(f"--context-window {context_window} is too small", "use 1024 or more")
+    if not 0 < timeout < 1e6:
+        raise UsageError(f"--timeout {timeout:g} is no time to wait", "use a number of seconds")
+    from semsearch.answering.llm import LlmSettings
+
+    model = LlmSettings(name, base_url or settings.base_url(), timeout=timeout, context_window=context_window)
+    model.endpoint()  # refuses what is no address before anything is searched
+    return model
+
+
+def _answer(
+    searcher: "Searcher | SeveralSearcher",
+    question: str,
+    hits: "Sequence[Hit]",
+    model: "LlmSettings | None",
+    printer: AnswerPrinter,
+) -> "Answer":
+    """By the model, or by quoting. When the model fails, what was found is printed before its error is raised."""
+    if model is None or not hits:
+        from semsearch.answering.extractive import extract_answer
+
+        return extract_answer(searcher, question, hits)
+    from semsearch.answering.llm import answer_with_llm
+
+    try:
+        return answer_with_llm(
+            question,
+            hits,
+            model,
+            printer.piece if printer.streams else None,
+            count=searcher.count_tokens,
+            similarity=searcher.similarity,
+        )
+    except SemsearchError:
+        printer.found(question, hits, model.model)
+        raise

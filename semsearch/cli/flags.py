@@ -1,7 +1,7 @@
 """Flags that several commands have: which index, how to rank, which files to search."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -11,6 +11,22 @@ from semsearch.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from semsearch.retrieval.filters import Filters
+
+
+def values(*known: str) -> Callable[[str], list[str]]:
+    """What a shell completes the value of an option to."""
+    return lambda incomplete: [value for value in known if value.startswith(incomplete)]
+
+
+def _types(incomplete: str) -> list[str]:
+    from semsearch.sources.registry import type_names
+
+    return [name for name in type_names() if name.startswith(incomplete)]
+
+
+def known_models(incomplete: str) -> list[str]:
+    return values("all-MiniLM-L6-v2", "static")(incomplete)
+
 
 IndexPath = Annotated[
     str | None,
@@ -40,13 +56,27 @@ Queries = Annotated[
     str | None,
     typer.Option(metavar="FILE|-", help="Many queries: one a line, or JSON lines with _id and text."),
 ]
-Mode = Annotated[str, typer.Option("--mode", metavar="hybrid|dense|lexical", help="Meaning and words, or one of them.")]
-Fusion = Annotated[str, typer.Option("--fusion", metavar="convex|rrf", help="How both rankings become one.")]
+Mode = Annotated[
+    str,
+    typer.Option(
+        "--mode",
+        metavar="hybrid|dense|lexical",
+        help="Meaning and words, or one of them.",
+        autocompletion=values("hybrid", "dense", "lexical"),
+    ),
+]
+Fusion = Annotated[
+    str,
+    typer.Option(
+        "--fusion", metavar="convex|rrf", help="How both rankings become one.", autocompletion=values("convex", "rrf")
+    ),
+]
 PathGlobs = Annotated[
     list[str] | None, typer.Option("--path", metavar="GLOB", help="Only files whose path matches. Repeatable.")
 ]
 Types = Annotated[
-    list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this type: pdf, md, py ... Repeatable.")
+    list[str] | None,
+    typer.Option("--type", metavar="TYPE", help="Only this type: pdf, md, py ... Repeatable.", autocompletion=_types),
 ]
 Where = Annotated[
     list[str] | None,

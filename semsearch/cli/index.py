@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from semsearch.cli import render
+from semsearch.cli.flags import known_models
 from semsearch.errors import UsageError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
@@ -28,6 +29,7 @@ def command(
         typer.Option(
             metavar="NAME",
             help="all-MiniLM-L6-v2 (default), static (far faster), a model folder or a cached name.",
+            autocompletion=known_models,
         ),
     ] = None,
     tokenizer: Annotated[

@@ -22,6 +22,7 @@ from semsearch.cli.flags import (
     Where,
     chosen_filters,
     chosen_reranker,
+    values,
 )
 from semsearch.cli.formats import COLORS, FORMATS, Printer
 from semsearch.cli.queries import read_queries
@@ -47,7 +48,12 @@ def command(
     ] = True,
     rerank: Rerank = None,
     group: Annotated[
-        str | None, typer.Option(metavar="chunk|file", help="One result for each passage or for each file.")
+        str | None,
+        typer.Option(
+            metavar="chunk|file",
+            help="One result for each passage or for each file.",
+            autocompletion=values("chunk", "file"),
+        ),
     ] = None,
     path: PathGlobs = None,
     type_: Types = None,
@@ -78,7 +84,10 @@ def command(
     explain: Annotated[bool, typer.Option("--explain", help="Show how each score came about.")] = False,
     queries: Queries = None,
     format_: Annotated[
-        str | None, typer.Option("--format", metavar="|".join(FORMATS), help="How results are printed.")
+        str | None,
+        typer.Option(
+            "--format", metavar="|".join(FORMATS), help="How results are printed.", autocompletion=values(*FORMATS)
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Same as --format json (semsearch.search/1).")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Same as --format jsonl: one result a line.")] = False,
@@ -87,7 +96,10 @@ def command(
     absolute: Annotated[
         bool, typer.Option("--absolute", help="With -l: absolute paths, for commands that run elsewhere.")
     ] = False,
-    color: Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colours and links.")] = "auto",
+    color: Annotated[
+        str,
+        typer.Option("--color", metavar="auto|always|never", help="Colours and links.", autocompletion=values(*COLORS)),
+    ] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code tells.")] = False,
 ) -> int:
     """Search an index. Exits with 0 when something was found, 1 when nothing was, 2 on an error.

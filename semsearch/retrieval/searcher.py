@@ -155,6 +155,17 @@ class Searcher:
         """How far the index is now."""
         return self._reader.read(_mark)
 
+    def similarity(self, one: str, other: str) -> float:
+        """The cosine of two texts under the index's model; 0 when it was not loaded."""
+        if self._embedder is None:
+            return 0.0
+        vectors = self.sentence_vectors([one, other])
+        return float(vectors[0] @ vectors[1])
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` has for the index's model, or about, when it was not loaded."""
+        return len(text) // 3 if self._embedder is None else len(self._embedder.tokenizer.spans(text))
+
     def sentences(self, query: str, texts: Sequence[str]) -> list[tuple[evidence.Sentence, float]]:
         """Every sentence of the passages `texts` with how well it answers `query` (`evidence.sentence_scores`)."""
         return self._reader.read(lambda snapshot: self._sentences(snapshot, clean_query(query), texts))

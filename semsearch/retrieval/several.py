@@ -65,6 +65,12 @@ class SeveralSearcher:
         """As `Searcher.sentences`, by the words and the model of the first index."""
         return self.searchers[0].sentences(query, texts)
 
+    def similarity(self, one: str, other: str) -> float:
+        return self.searchers[0].similarity(one, other)
+
+    def count_tokens(self, text: str) -> int:
+        return self.searchers[0].count_tokens(text)
+
 
 def _sum(coverages: Sequence[Coverage]) -> Coverage:
     numbers = ("files", "chunks", "pending", "skipped", "failed")

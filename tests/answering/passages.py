@@ -7,4 +7,7 @@ def hit(
     text: str, path: str = "notes.md", line: int | None = 1, page: int | None = None, heading: tuple[str, ...] = ()
 ) -> Hit:
     last = None if line is None else line + text.count("\n")
-    return Hit(1, path, "md", "", heading, page, line, last, 1, 0.5, None, None, text, "", "2026-01-01T00:00:00Z")
+    return Hit(
+        rank=1, path=path, file=f"/d/{path}", type="markdown", title="", heading=heading, page=page, line_start=line,
+        line_end=last, chunk_id=1, score=0.5, dense=None, lexical=None, rerank=None, text=text, snippet="", modified="",
+    )  # fmt: skip

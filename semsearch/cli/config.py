@@ -1,0 +1,62 @@
+"""`semsearch config`: each effective setting and where it came from."""
+
+import os
+import re
+from typing import Annotated, Any
+
+import typer
+
+from semsearch import settings
+from semsearch.cli.render import one_line, print_json, write
+
+# Not settings of semsearch's own, but they change what it does.
+_OTHERS = ("NO_COLOR", "HF_HUB_OFFLINE", "SEMSEARCH_DOWNLOAD", "TIKTOKEN_CACHE_DIR")
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.config/1).")] = False,
+) -> int:
+    """Show each setting, its value, and whether the environment, the configuration file or the default decided.
+
+    Flags come before all of these. The API key is never shown.
+
+    \b
+    Examples:
+      semsearch config
+      semsearch config --json | jq -r '.settings[] | select(.source != "default").name'
+    """
+    rows = _rows()
+    if as_json:
+        print_json({"schema": "semsearch.config/1", "file": settings.config_file(), "settings": rows})
+        return 0
+    there = "" if os.path.isfile(settings.config_file()) else "  (not there)"
+    write(f"{'file':<18}  {one_line(settings.config_file())}{there}")
+    for row in rows:
+        value = "-" if row["value"] is None else one_line(str(row["value"]))
+        variable = row["variable"] if row["source"] == "environment" else ""
+        write(f"{row['name']:<18}  {value}  ({' '.join(filter(None, (row['source'], variable)))})")
+    return 0
+
+
+def _rows() -> list[dict[str, Any]]:
+    rows = []
+    for setting in settings.SETTINGS:
+        value, source = settings.effective(setting.name)
+        if setting.name == "base_url" and value is not None:
+            # User, password and query, where keys are put too.
+            value = re.sub(r"//[^/@]*@", "//", str(value)).partition("?")[0]
+        rows.append({"name": setting.name, "value": value, "source": source, "variable": setting.variable})
+    key = os.environ.get("OPENAI_API_KEY")
+    rows.append(
+        {
+            "name": "api_key",
+            "value": "set" if key else None,
+            "source": "environment" if key else "default",
+            "variable": "OPENAI_API_KEY",
+        }
+    )
+    for variable in _OTHERS:
+        value = os.environ.get(variable) or None
+        source = "environment" if value else "default"
+        rows.append({"name": variable.lower(), "value": value, "source": source, "variable": variable})
+    return rows

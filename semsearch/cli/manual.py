@@ -1,0 +1,117 @@
+"""The manual page, made from the application itself: `python -m semsearch.cli.manual > man/semsearch.1`."""
+
+import re
+import sys
+from typing import Any
+
+from semsearch import __version__
+
+_EXITS = (
+    ("0", "search, ask: found, answered. index: up to date. why: the search shows the file."),
+    ("1", "search, ask: nothing found, not answered. why: the search does not show the file."),
+    ("2", "An error; one line on standard error says what happened and what to do."),
+    ("3", "index --strict: up to date, but files were skipped or failed."),
+    ("75", "index: another run is writing this index."),
+    ("130", "Interrupted; what was committed is kept."),
+    ("141", "The reader of a pipe went away."),
+)
+_VARIABLES = {
+    "SEMSEARCH_INDEX": "The index, where no --index is given.",
+    "SEMSEARCH_MODEL": "The model of new indexes.",
+    "SEMSEARCH_CACHE": "Where prepared models are kept.",
+    "SEMSEARCH_RERANK_MODEL": "The cross-encoder of --rerank.",
+    "SEMSEARCH_LLM": "The language model of ask.",
+    "OPENAI_BASE_URL": "The server of the language model.",
+    "SEMSEARCH_READ_SECONDS": "How long one document may take to be read.",
+    "SEMSEARCH_READ_MEMORY": "Megabytes of address space of a process that reads documents.",
+}
+_OTHER_VARIABLES = {
+    "OPENAI_API_KEY": "The key for the server of the language model. Never printed, never stored.",
+    "SEMSEARCH_DOWNLOAD": "1 allows --rerank to download its model.",
+    "SEMSEARCH_DEBUG": "1 shows where an unexpected error came from.",
+    "TIKTOKEN_CACHE_DIR": "Vocabularies for --tokenizer and for prompts.",
+    "NO_COLOR": "No colours on a terminal.",
+}
+
+
+def manual() -> str:
+    """The page in roff, section 1."""
+    import typer
+
+    from semsearch import settings
+    from semsearch.cli.app import app
+
+    group: Any = typer.main.get_command(app)
+    lines = [
+        f'.TH SEMSEARCH 1 "" "semsearch {__version__}" "User Commands"',
+        ".SH NAME",
+        "semsearch \\- search local documents by word and by meaning",
+        ".SH SYNOPSIS",
+        ".B semsearch",
+        ".I COMMAND",
+        "[\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]...",
+        ".SH DESCRIPTION",
+        _text(group.help),
+        "Everything happens on this machine: no account, no server, no download.",
+    ]
+    for name in sorted(group.commands):
+        lines += _command(name, group.commands[name])
+    lines.append(".SH EXIT STATUS")
+    for code, meaning in _EXITS:
+        lines += [".TP", f".B {code}", _text(meaning)]
+    lines.append(".SH ENVIRONMENT")
+    known = {setting.variable: _VARIABLES[setting.variable] for setting in settings.SETTINGS}
+    for variable, meaning in {**known, **_OTHER_VARIABLES}.items():
+        lines += [".TP", f".B {variable}", _text(meaning)]
+    names = ", ".join(setting.name for setting in settings.SETTINGS)
+    lines += [
+        ".SH FILES",
+        ".TP",
+        ".I .semsearch/",
+        "The index of the folder it stands in.",
+        ".TP",
+        ".I ~/.config/semsearch/config.toml",
+        _text(f"Settings: {names}. Flags and the environment come first; semsearch config shows what holds."),
+        ".SH SEE ALSO",
+        ".BR grep (1),",
+        ".BR rg (1),",
+        ".BR locate (1)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _command(name: str, command: Any) -> list[str]:
+    description, _, examples = (command.help or "").partition("\b\n")
+    arguments = " ".join(f"\\fI{_escape(p.metavar)}\\fR" for p in command.params if p.param_type_name == "argument")
+    lines = [
+        f'.SH "SEMSEARCH {name.upper()}"',
+        ".PP",
+        f"\\fBsemsearch {name}\\fR [\\fIOPTION\\fR]... {arguments}".rstrip(),
+    ]
+    for paragraph in re.split(r"\n\s*\n", description.strip()):
+        lines += [".PP", _text(" ".join(paragraph.split()))]
+    for option in command.params:
+        if option.param_type_name == "option" and not option.hidden:
+            flags = [*option.opts, *option.secondary_opts]
+            value = "" if option.is_flag else f" \\fI{_escape(option.metavar or 'VALUE')}\\fR"
+            lines += [".TP", ", ".join(f"\\fB{_escape(flag)}\\fR" for flag in flags) + value, _text(option.help or "")]
+    shown = [line.strip() for line in examples.splitlines() if line.strip() and line.strip() != "Examples:"]
+    if shown:
+        lines += [".PP", "Examples:", ".PP", ".nf", ".RS 4", *(_text(line) for line in shown), ".RE", ".fi"]
+    return lines
+
+
+def _text(text: str) -> str:
+    """`text` as roff prints it: escaped, and not taken for a request where it begins with a dot or a quote."""
+    escaped = _escape(text)
+    return "\\&" + escaped if escaped[:1] in (".", "'") else escaped
+
+
+def _escape(text: str) -> str:
+    return (
+        text.replace("\\", "\\e").replace("-", "\\-").replace("~", "\\(ti").replace("^", "\\(ha").replace("'", "\\(aq")
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(manual())
