@@ -51,7 +51,7 @@ def effective(name: str) -> "tuple[str | float | None, str]":
         return _checked(setting, text, setting.variable), "environment"
     value = _user_config().get(name)
     if value is not None:
-        return _checked(setting, value, f"{config_file()}: {name}"), "config file"
+        return value, "config file"
     if name == "cache":
         import platformdirs
 
@@ -192,7 +192,7 @@ def config_file() -> str:
     return os.path.join(platformdirs.user_config_dir("semsearch", appauthor=False), "config.toml")
 
 
-def _user_config() -> "dict[str, object]":
+def _user_config() -> "dict[str, str | float]":
     """The table of the user's configuration file; empty when there is none. Raises `UsageError` for a wrong one."""
     path = config_file()
     try:
@@ -208,7 +208,8 @@ def _user_config() -> "dict[str, object]":
         table: dict[str, object] = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}", "correct the file or remove it") from None
-    for key in table:
+    checked: dict[str, str | float] = {}
+    for key, value in table.items():
         if key in ("api_key", "openai_api_key"):
             raise UsageError(f"{path}: {key} does not belong into a file", "set OPENAI_API_KEY in the environment")
         if key not in _BY_NAME:
@@ -219,4 +220,5 @@ def _user_config() -> "dict[str, object]":
             raise UsageError(
                 f"{path}: no setting called {key}", f"did you mean {near[0]}?" if near else f"known: {known}"
             )
-    return table
+        checked[key] = _checked(_BY_NAME[key], value, f"{path}: {key}")
+    return checked

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import PROJECT, Command, write
 
 COMMAND = f"{sys.executable} -m semsearch"
+SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 NUMBER, TEXT, COUNT = {"type": "number"}, {"type": "string"}, {"type": "integer", "minimum": 0}
 OPTIONAL_TEXT, OPTIONAL_NUMBER, OPTIONAL_COUNT = (
     {"type": ["string", "null"]}, {"type": ["number", "null"]}, {"type": ["integer", "null"]},
@@ -40,9 +41,10 @@ PLACE = record(path=TEXT, file=TEXT, page=OPTIONAL_COUNT, line_start=OPTIONAL_CO
 SENTENCE = record(start=COUNT, end=COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, text=TEXT)
 HIT = record(
     rank=COUNT, path=TEXT, file=TEXT, type=TEXT, title=OPTIONAL_TEXT, heading=OPTIONAL_TEXT, page=OPTIONAL_COUNT,
-    line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, chunk_id=COUNT, score={"type": "number", "minimum": 0, "maximum": 1},
+    line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, chunk_id=COUNT, score=SHARE,
     scores=record(dense=OPTIONAL_NUMBER, lexical=OPTIONAL_NUMBER, rerank=OPTIONAL_NUMBER),
-    snippet=TEXT, sentence={"anyOf": [SENTENCE, {"type": "null"}]}, text=TEXT, copies={"type": "array", "items": PLACE}, modified=TEXT, metadata={"type": "object"},
+    snippet=TEXT, sentence={"anyOf": [SENTENCE, {"type": "null"}]}, text=TEXT,
+    copies={"type": "array", "items": PLACE}, modified=TEXT, metadata={"type": "object"},
 )  # fmt: skip
 SEARCH = record(
     schema={"const": "semsearch.search/1"},

@@ -1,0 +1,251 @@
+"""Every flag of `search` beyond the basic ones, through the real command."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_contract import one_line_error
+from tests.conftest import PROJECT, Command, write
+from tests.embedding.tiny import make_cross_encoder
+
+TEXTS = {
+    "pumps.md": "# Pumps\n\nThe station has two pumps.\n\n## Starting\n\nOpen the inlet valve first. Then press the "
+    "green button for three seconds.\nThe motor hums before it turns.\n\n## Stopping\n\nPress the red button. Drain the pipe.\n",
+    "ferry.txt": "The night ferry leaves the harbour at ten.\nDogs stay on a lead.\n",
+    "menu/soup.txt": "Simmer the leek soup for forty minutes and season it with nutmeg.\n",
+    "menu/bread.txt": "The sourdough bread rests twelve hours in the fridge before it is baked.\n",
+}
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    write(tmp_path / "docs", TEXTS)
+    return tmp_path / "docs"
+
+
+@pytest.fixture
+def index(semsearch: Command, docs: Path) -> Path:
+    assert semsearch("index", docs, "-q").code == 0
+    return docs
+
+
+def test_a_query_without_a_good_answer_finds_nothing_and_says_how_to_see_the_nearest(
+    semsearch: Command, index: Path
+) -> None:
+    done = semsearch("search", "who won the chess championship in 1972", "-i", index)
+    assert (done.code, done.out) == (1, "")
+    assert "--min-score 0 shows it" in done.err
+    assert semsearch("search", "who won the chess championship in 1972", "-i", index, "--min-score", "0").code == 0
+    good = semsearch("search", "how do I start the pump", "-i", index, "--json").json["results"]
+    assert good[0]["path"] == "pumps.md" and good[0]["score"] > 0.5
+    few = semsearch("search", "how do I start the pump", "-i", index, "--json", "--min-score", "0.5").json["results"]
+    assert [hit["score"] for hit in few] == [hit["score"] for hit in good if hit["score"] >= 0.5]
+    assert semsearch("search", "qqqq zzzz", "-i", index, "--mode", "dense").code == 1
+    assert "out of range" in one_line_error(semsearch("search", "x", "-i", index, "--min-score", "7").err)
+
+
+def test_the_best_sentence_has_its_span_and_lines(semsearch: Command, index: Path) -> None:
+    query = "what noise does the engine make"
+    hit = semsearch("search", query, "-i", index, "--json", "--min-score", "0").json["results"][0]
+    sentence = hit["sentence"]
+    assert sentence["text"] == hit["text"][sentence["start"] : sentence["end"]] == "The motor hums before it turns."
+    lines = (index / "pumps.md").read_text().splitlines()
+    assert sentence["text"] in lines[sentence["line_start"] - 1]
+    assert sentence["text"] in hit["snippet"]
+
+
+def test_context_lines_come_from_the_index_even_without_the_file(semsearch: Command, index: Path) -> None:
+    (index / "pumps.md").unlink()
+    out = semsearch("search", "red button", "-i", index, "-k1", "-C", "2").out.splitlines()
+    assert [line.strip() for line in out[1:]] == [
+        "10-## Stopping", "11-", "12:Press the red button. Drain the pipe.",
+    ]  # fmt: skip
+    record = semsearch("search", "red button", "-i", index, "-k1", "-C", "1", "--json").json["results"][0]
+    assert {"number": 12, "text": "Press the red button. Drain the pipe.", "match": True} in record["context"]
+    assert "negative" in one_line_error(semsearch("search", "x", "-i", index, "-C", "-1").err)
+
+
+def test_paths_for_other_commands(semsearch: Command, index: Path, tmp_path: Path) -> None:
+    done = semsearch("search", "red button", "-i", index, "-l", "-0", "--absolute", "--mode", "lexical")
+    assert done.out == f"{index / 'pumps.md'}\0"
+    assert semsearch("search", "red button", "-i", index, "-l", "-0", "--mode", "lexical").out == "pumps.md\0"
+    for flags in (["-0"], ["--absolute"], ["-0", "--format", "csv"]):
+        assert "with -l" in one_line_error(semsearch("search", "red", "-i", index, *flags).err)
+
+
+def test_vimgrep_lines_can_be_opened(semsearch: Command, index: Path, tmp_path: Path) -> None:
+    for folder in (index, index / "menu", tmp_path):
+        line = semsearch("search", "red button", "-i", index, "--format", "vimgrep", "-k1", cwd=folder).out
+        file, number, column, text = line.rstrip("\n").split(":", 3)
+        shown = (folder / file).read_text().splitlines()[int(number) - 1]
+        assert (number, column, text) == ("12", "1", shown)
+    assert (
+        semsearch("search", "red button", "-i", index, "--format", "vimgrep", "-k1", cwd=index).out[:9] == "pumps.md:"
+    )
+
+
+def test_csv(semsearch: Command, index: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(semsearch("search", "red button", "-i", index, "--format", "csv").out)))
+    assert rows[0]["path"] == "pumps.md" and rows[0]["rank"] == "1"
+    many = semsearch("search", "--queries", "-", "-i", index, "--format", "csv", stdin="red button\nferry\n").out
+    batch = list(csv.DictReader(io.StringIO(many)))
+    assert {row["query_id"] for row in batch} == {"1", "2"}, "one header, then every query"
+
+
+def test_several_indexes_are_one_ranking(semsearch: Command, index: Path, tmp_path: Path) -> None:
+    write(tmp_path / "more" / "docs", {"notes.txt": "The harbour master logs every ferry that leaves at night.\n"})
+    semsearch("index", tmp_path / "more" / "docs", "-q")
+    done = semsearch("search", "night ferry harbour", "-i", index, "-i", tmp_path / "more" / "docs", "--json")
+    results = done.json["results"]
+    assert {hit["path"] for hit in results[:2]} == {"docs/ferry.txt", "docs-2/notes.txt"}
+    assert [hit["rank"] for hit in results] == list(range(1, len(results) + 1))
+    assert [hit["score"] for hit in results] == sorted((hit["score"] for hit in results), reverse=True)
+    assert done.json["index"]["files"] == 5
+    only = semsearch("search", "night ferry", "-i", index, "-i", tmp_path / "more/docs", "--path", "docs-2/", "-l")
+    assert only.out == "docs-2/notes.txt\n"
+    assert "named twice" in one_line_error(semsearch("search", "x", "-i", index, "-i", index).err)
+    answer = semsearch("ask", "when does the ferry leave", "-i", index, "-i", tmp_path / "more" / "docs", "--json")
+    assert answer.json["citations"][0]["path"] == "docs/ferry.txt"
+
+
+def test_new_since_tells_only_what_is_new_or_changed(semsearch: Command, index: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    ask = ("search", "night ferry harbour", "-i", index, "--new-since", state, "--json")
+    assert semsearch(*ask).json["results"][0]["path"] == "ferry.txt"
+    again = semsearch(*ask)
+    assert (again.code, again.json["results"]) == (1, [])
+    write(index, {"late.txt": "A second night ferry to the harbour starts in May.\n", "cheese.txt": "Cheese ripens.\n"})
+    semsearch("index", index, "-q")
+    assert [hit["path"] for hit in semsearch(*ask).json["results"]] == ["late.txt"], "new, and about it"
+    assert semsearch(*ask).code == 1
+    write(index, {"ferry.txt": "The night ferry leaves the harbour at eleven now.\nDogs stay on a lead.\n"})
+    os.utime(index / "late.txt")
+    semsearch("index", index, "-q")
+    assert [hit["path"] for hit in semsearch(*ask).json["results"]] == ["ferry.txt"], "changed, not merely touched"
+    semsearch("index", index, "-q", "--rebuild")
+    assert semsearch(*ask).code == 1, "a rebuilt index brings nothing up again"
+    other = semsearch("search", "leek soup", "-i", index, "--new-since", state)
+    assert other.code == 0, "each query has its own state"
+    state.write_text("{]")
+    assert "is not a state file" in semsearch(*ask).err
+    assert state.read_text() == "{]", "a file that is not ours is left alone"
+
+
+def test_new_since_remembers_nothing_that_was_not_shown(semsearch: Command, index: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    command = f"{sys.executable} -m semsearch search ferry -i {index} --new-since {state} > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, env={**os.environ, "PYTHONPATH": str(PROJECT)})
+    assert done.returncode == 2
+    assert not state.exists()
+
+
+def test_search_by_example(semsearch: Command, index: Path) -> None:
+    write(index, {"other.txt": "To begin, open the valve at the inlet and push the green button.\n"})
+    semsearch("index", index, "-q")
+    done = semsearch("search", "--like", "pumps.md:7", "-i", index, "--json")
+    assert done.json["results"][0]["path"] == "other.txt"
+    assert all(hit["line_start"] != 1 or hit["path"] != "pumps.md" for hit in done.json["results"])
+    assert semsearch("search", "--like", "./pumps.md", "-i", ".", "-l", cwd=index).code == 0
+    for place, message in (("none.md:3", "no indexed file is shown so"), ("pumps.md:900", "no passage")):
+        assert message in one_line_error(semsearch("search", "--like", place, "-i", index).err)
+    assert "give one of" in one_line_error(semsearch("search", "x", "--like", "pumps.md", "-i", index).err)
+
+
+def test_unlike_pushes_down(semsearch: Command, index: Path) -> None:
+    def paths(*flags: str) -> list[str]:
+        done = semsearch("search", "recipe with bread or soup", "-i", index, "-l", "--min-score", "0", *flags)
+        return done.out.splitlines()
+
+    assert paths("--unlike", "sourdough bread").index("menu/soup.txt") < paths("--unlike", "leek soup").index(
+        "menu/soup.txt"
+    )
+    assert paths("--unlike", "sourdough bread").index("menu/bread.txt") > 0
+    assert "empty" in one_line_error(semsearch("search", "x", "-i", index, "--unlike", " ").err)
+
+
+def test_copies_are_folded(semsearch: Command, index: Path) -> None:
+    write(index, {"copy/ferry.txt": TEXTS["ferry.txt"], "old/ferry.txt": TEXTS["ferry.txt"]})
+    semsearch("index", index, "-q")
+    best = semsearch("search", "night ferry", "-i", index, "--json").json["results"][0]
+    places = {best["path"], *(copy["path"] for copy in best["copies"])}
+    assert places == {"ferry.txt", "copy/ferry.txt", "old/ferry.txt"}
+    assert "(+2 copies)" in semsearch("search", "night ferry", "-i", index, "-k1").out
+    flat = semsearch("search", "night ferry", "-i", index, "--json", "--no-fold").json["results"]
+    assert sum(hit["path"].endswith("ferry.txt") for hit in flat) == 3
+    assert len(semsearch("search", "night ferry", "-i", index, "-l").out.splitlines()) >= 3
+
+
+def test_a_path_filter_as_the_shell_writes_it_and_one_that_matches_nothing(semsearch: Command, index: Path) -> None:
+    for glob in ("menu/", "./menu/", "./menu", str(index / "menu"), "*.txt"):
+        done = semsearch("search", "leek soup", "-i", index, "--path", glob, "-l", cwd=index)
+        assert done.out.splitlines()[0] == "menu/soup.txt", glob
+    missed = semsearch("search", "leek soup", "-i", index, "--path", "manu/")
+    assert missed.code == 1
+    assert "--path manu/ matches no indexed file" in missed.err
+
+
+def test_queries_are_answered_as_they_come(index: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "semsearch", "search", "--queries", "-", "--jsonl", "-k1", "-i", str(index)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    assert process.stdin and process.stdout
+    for query, path in (("red button", "pumps.md"), ("leek soup", "menu/soup.txt")):
+        process.stdin.write(query.encode() + b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["path"] == path
+    process.stdin.close()
+    assert process.wait(30) == 0
+
+
+def test_rerank(semsearch: Command, index: Path, tmp_path: Path) -> None:
+    folder = make_cross_encoder(tmp_path / "made")
+    plain = semsearch("search", "the water tide pump", "-i", index, "--min-score", "0", "--json").json["results"]
+    done = semsearch("search", "the water tide pump", "-i", index, "--rerank", folder, "--min-score", "0", "--json")
+    assert done.code == 0, done.err
+    scores = [hit["scores"]["rerank"] for hit in done.json["results"]]
+    assert scores == sorted(scores, reverse=True)
+    assert scores == [hit["score"] for hit in done.json["results"]]
+    assert {hit["chunk_id"] for hit in done.json["results"]} <= {hit["chunk_id"] for hit in plain} | set(range(99))
+    explained = semsearch("search", "pump", "--rerank", folder, "-i", index, "--explain", "--min-score", "0")
+    assert "reranked 0." in explained.out
+    named = semsearch("search", "pump", "--rerank", "-i", index, env={"SEMSEARCH_RERANK_MODEL": str(folder)})
+    assert named.code == 0, "without a value the configured one is taken"
+    for arguments in (["--rerank", "pump"], ["pump", "--rerank"], ["pump", "--rerank", "cross-encoder/none"]):
+        missing = semsearch("search", "-i", index, *arguments)
+        assert missing.code == 2
+        assert "no reranker called cross-encoder/" in missing.err
+        assert "SEMSEARCH_DOWNLOAD=1" in missing.err
+
+
+def test_hostile_and_odd_queries(semsearch: Command, index: Path) -> None:
+    begun = time.monotonic()
+    for query in ("pump " * 20_000, "\x1b[31m [/red] pump", "-- pump", "[/red]", "%s{0}\\", "🙂", "a" * 100_000):
+        done = semsearch("search", "-i", index, "--", query)
+        assert done.code in (0, 1), (query[:20], done.err)
+        assert "\x1b" not in done.out + done.err
+    assert time.monotonic() - begun < 60
+    assert semsearch("search", "-i", index, "--", "-k").code in (0, 1), "a query may begin with a dash after --"
+    assert semsearch("search", "pump", "-i", index, "--color", "pink").code == 2
+    assert "Possible options: --format" in semsearch("search", "pump", "--fromat", "json").err
+
+
+def test_links_and_colours_on_a_terminal_only(semsearch: Command, index: Path) -> None:
+    always = semsearch("search", "red button", "-i", index, "--color", "always").out
+    assert f"file://{index}/pumps.md" in always and "\x1b[" in always
+    for flags in ([], ["--color", "never"], ["--color", "auto"]):
+        assert "\x1b" not in semsearch("search", "red button", "-i", index, *flags).out
+
+
+def test_a_configured_list_of_settings(semsearch: Command, index: Path) -> None:
+    assert semsearch("why", "red button", "pumps.md", "-i", index).code == 0
+    low = semsearch("why", "who won the chess championship in 1972", "ferry.txt", "-i", index)
+    assert low.code == 1
+    assert "nothing that answers well enough" in low.out
