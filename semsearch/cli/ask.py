@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semsearch.cli.answers import AnswerPrinter
 from semsearch.cli.flags import (
     Alpha,
     Before,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from semsearch.answering.answer import Answer
     from semsearch.answering.llm import LlmSettings
+    from semsearch.cli.answers import AnswerPrinter
     from semsearch.retrieval.hit import Hit
     from semsearch.retrieval.searcher import Searcher
     from semsearch.retrieval.several import SeveralSearcher
@@ -84,6 +84,7 @@ def command(
       semsearch ask "what changed in the tariff" --llm qwen3 --base-url http://localhost:11434/v1
       semsearch ask --queries questions.txt --jsonl > answers.jsonl
     """
+    from semsearch.cli.answers import AnswerPrinter
     from semsearch.cli.search import opened_searcher
     from semsearch.retrieval.searcher import SearchOptions
 
@@ -142,7 +143,7 @@ def _answer(
     question: str,
     hits: "Sequence[Hit]",
     model: "LlmSettings | None",
-    printer: AnswerPrinter,
+    printer: "AnswerPrinter",
 ) -> "Answer":
     """By the model, or by quoting. When the model fails, what was found is printed before its error is raised."""
     if model is None or not hits:

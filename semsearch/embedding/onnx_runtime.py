@@ -23,15 +23,17 @@ class OnnxEmbedder:
         import onnxruntime
 
         self.info = info
-        self.tokenizer = SubwordTokenizer(info.name, os.path.join(folder, "tokenizer.json"))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
+        model = os.path.join(folder, "model.ort")
         try:
-            self._session = onnxruntime.InferenceSession(
-                os.path.join(folder, "model.ort"), options, providers=["CPUExecutionProvider"]
-            )
+            # The session loads without the interpreter's lock, so the tokenizer loads meanwhile: 15 ms of a search.
+            with ThreadPoolExecutor(1) as pool:
+                session = pool.submit(onnxruntime.InferenceSession, model, options, providers=["CPUExecutionProvider"])
+                self.tokenizer = SubwordTokenizer(info.name, os.path.join(folder, "tokenizer.json"))
+                self._session = session.result()
         except Exception as error:  # onnxruntime's exception classes are not public
             raise ModelError(
                 f"the prepared model in {folder} cannot be loaded: {str(error).splitlines()[0]}",

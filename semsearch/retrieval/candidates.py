@@ -29,7 +29,8 @@ class Question:
     """A query and all that was decided about how to answer it from one snapshot.
 
     `mode`: hybrid, dense or lexical; `alpha`: weight of the dense leg; `fertility`: subwords per word under the model;
-    `reliability`: how well the model knows the words, 0 to 1; `languages`: those of the index.
+    `reliability`: how well the model knows the words, 0 to 1; `languages`: those of the index;
+    `vector` (dim,): the query's, where there is a model.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Question:
     fertility: float | None
     reliability: float
     languages: frozenset[str]
+    vector: Vectors | None = None
     unlike: tuple[str, ...] = ()
 
     @property
@@ -111,7 +113,8 @@ def _normalised(
 
 def _likeness(snapshot: Snapshot, question: Question, text: str, ids: NDArray[np.int64]) -> NDArray[np.float32]:
     """How much the chunks `ids` are like `text`, (n,) in [0, 1], by the question's own mode and weights."""
-    other = replace(question, text=text, unlike=(), feedback=False)
+    vector = question.embedder.encode_query(text) if question.embedder else None
+    other = replace(question, text=text, vector=vector, unlike=(), feedback=False)
     cosines = np.full(len(ids), np.nan, np.float32)
     bm25 = np.zeros(len(ids), np.float32)
     if other.mode != "dense":
@@ -175,11 +178,11 @@ class _DenseLeg:
     """Cosines with the query's vector, and with what feedback makes of it."""
 
     def __init__(self, snapshot: Snapshot, question: Question, ranges: list[tuple[int, int]] | None) -> None:
-        assert question.embedder is not None
+        assert question.vector is not None
         self._segments = snapshot.dense()
         self._alive = snapshot.alive("vec")
         self._ranges = ranges
-        self._query = question.embedder.encode_query(question.text)
+        self._query = question.vector
         self._searched = self._fed_back() if question.feedback else self._query
 
     def _fed_back(self) -> Vectors:

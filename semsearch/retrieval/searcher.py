@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
-from semsearch.chunking.splitter import prefix_of
 from semsearch.embedding.calibration import fertility, script_of
 from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
 from semsearch.errors import SemsearchError, UsageError
@@ -306,7 +305,7 @@ class Searcher:
         languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
         return Question(
             query, mode, options.fusion, options.feedback, embedder, alpha, fertile, reliability, languages,
-            tuple(clean_query(text) for text in options.unlike),
+            embedder.encode_query(query) if embedder is not None else None, tuple(clean_query(text) for text in options.unlike),
         )  # fmt: skip
 
     def _open_embedder(self, snapshot: Snapshot, model: ModelInfo) -> Embedder:
@@ -327,6 +326,8 @@ class Searcher:
         self, snapshot: Snapshot, question: Question, found: Candidates, options: SearchOptions
     ) -> tuple[Candidates, NDArray[np.float32]]:
         """The best candidates in the order of the reranker's scores, and these."""
+        from semsearch.chunking.splitter import prefix_of
+
         assert options.rerank is not None
         if self._reranker is None or self._reranker_name != options.rerank:
             from semsearch.embedding.cross_encoder import open_reranker
@@ -396,25 +397,29 @@ class Searcher:
         words = question.words
         weights = _weights(snapshot, words)
         left = _MOST_ENCODED if question.embedder is not None and question.reliability > 0 else 0
-        found: list[tuple[list[evidence.Sentence], NDArray[np.bool_], list[str]]] = []
+        found: list[tuple[list[evidence.Sentence], NDArray[np.bool_], list[int], list[str]]] = []
         by_meaning: list[str] = []
         for hit in hits:
             sentences = evidence.sentences_of([hit.text])
             texts = [hit.text[one.start : one.end] for one in sentences]
             held = evidence.words_held(texts, words, question.languages)
-            told = not len(texts) or (held @ weights).max() >= _FOUND_BY_WORDS * weights.sum() > 0
-            wanted = [] if told or not 1 < len(texts) <= left else texts
-            left -= len(wanted)
-            by_meaning += wanted
-            found.append((sentences, held, wanted))
+            share = held @ weights
+            told = len(texts) < 2 or share.max() >= _FOUND_BY_WORDS * weights.sum() > 0
+            # Of a long passage those with most words of the query, then the first ones.
+            chosen = [] if told else np.argsort(-share, kind="stable")[:left].tolist()
+            left -= len(chosen)
+            by_meaning += [texts[number] for number in chosen]
+            found.append((sentences, held, chosen, texts))
         vectors = dict(zip(by_meaning, self.sentence_vectors(by_meaning), strict=True)) if by_meaning else {}
-        query = question.embedder.encode_query(question.text) if by_meaning and question.embedder else None
         marked = []
-        for hit, (sentences, held, wanted) in zip(hits, found, strict=True):
+        for hit, (sentences, held, chosen, texts) in zip(hits, found, strict=True):
             if not sentences:
                 marked.append(hit)
                 continue
-            cosines = np.stack([vectors[text] for text in wanted]) @ query if wanted else None
+            cosines = None
+            if chosen:
+                cosines = np.zeros(len(texts), np.float32)
+                cosines[chosen] = np.stack([vectors[texts[number]] for number in chosen]) @ question.vector
             scores = evidence.sentence_scores(question.text, sentences, held, weights, cosines, [hit.text])
             best = sentences[int(scores.argmax())]
             marked.append(replace(hit, sentence=(best.start, best.end)))
@@ -429,7 +434,7 @@ class Searcher:
         held = evidence.words_held(own, question.words, question.languages)
         cosines = None
         if question.embedder is not None and question.reliability > 0:
-            cosines = self.sentence_vectors(own) @ question.embedder.encode_query(query)
+            cosines = self.sentence_vectors(own) @ question.vector
         scores = evidence.sentence_scores(query, sentences, held, _weights(snapshot, question.words), cosines, texts)
         return list(zip(sentences, scores.tolist(), strict=True))
 

@@ -17,7 +17,8 @@ from tests.embedding.tiny import make_cross_encoder
 
 TEXTS = {
     "pumps.md": "# Pumps\n\nThe station has two pumps.\n\n## Starting\n\nOpen the inlet valve first. Then press the "
-    "green button for three seconds.\nThe motor hums before it turns.\n\n## Stopping\n\nPress the red button. Drain the pipe.\n",
+    "green button for three seconds.\nThe motor hums before it turns.\n\n## Stopping\n\nPress the red button. "
+    "Drain the pipe.\n",
     "ferry.txt": "The night ferry leaves the harbour at ten.\nDogs stay on a lead.\n",
     "menu/soup.txt": "Simmer the leek soup for forty minutes and season it with nutmeg.\n",
     "menu/bread.txt": "The sourdough bread rests twelve hours in the fridge before it is baked.\n",
