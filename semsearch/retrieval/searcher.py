@@ -305,7 +305,8 @@ class Searcher:
         languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
         return Question(
             query, mode, options.fusion, options.feedback, embedder, alpha, fertile, reliability, languages,
-            embedder.encode_query(query) if embedder is not None else None, tuple(clean_query(text) for text in options.unlike),
+            vector=embedder.encode_query(query) if embedder is not None else None,
+            unlike=tuple(clean_query(text) for text in options.unlike),
         )  # fmt: skip
 
     def _open_embedder(self, snapshot: Snapshot, model: ModelInfo) -> Embedder:
@@ -417,7 +418,7 @@ class Searcher:
                 marked.append(hit)
                 continue
             cosines = None
-            if chosen:
+            if chosen and question.vector is not None:
                 cosines = np.zeros(len(texts), np.float32)
                 cosines[chosen] = np.stack([vectors[texts[number]] for number in chosen]) @ question.vector
             scores = evidence.sentence_scores(question.text, sentences, held, weights, cosines, [hit.text])
@@ -433,7 +434,7 @@ class Searcher:
         own = [texts[one.passage][one.start : one.end] for one in sentences]
         held = evidence.words_held(own, question.words, question.languages)
         cosines = None
-        if question.embedder is not None and question.reliability > 0:
+        if question.vector is not None and question.reliability > 0:
             cosines = self.sentence_vectors(own) @ question.vector
         scores = evidence.sentence_scores(query, sentences, held, _weights(snapshot, question.words), cosines, texts)
         return list(zip(sentences, scores.tolist(), strict=True))

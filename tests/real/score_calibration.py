@@ -38,7 +38,7 @@ inspect keys without blocking the server|sampling keys for eviction|append only 
 
 
 def features(snapshot: Snapshot, question: Question) -> tuple[float, float, float]:
-    """(reliability, cosine on the model's scale, coverage) of the hit among the first 10 with the highest confidence."""
+    """(reliability, cosine on the model's scale, coverage) of the surest hit among the first 10."""
     found = find_candidates(snapshot, question, None)
     found = found.take(np.arange(min(10, len(found.ids))))
     if not len(found.ids) or question.embedder is None:
