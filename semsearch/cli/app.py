@@ -51,6 +51,9 @@ def run(arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What the terminal's encoding lacks is shown as an escape; in UTF-8 that is only a lone surrogate, and JSON's.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if arguments and arguments[0] in ("--show-completion", "--install-completion") and len(arguments) == 2:
+        # Typer guesses the shell, which fails outside of one, or takes its name: with this variable only.
+        os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
     command = typer.main.get_command(app)
     try:
         if "_SEMSEARCH_COMPLETE" in os.environ:
