@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.real import extractive_answers
 from tests.real.collections import data_folder, load
 from tests.real.retrieval_quality import build, measure
 
@@ -69,3 +70,32 @@ def test_chunks_by_tiktoken(tmp_path: Path) -> None:
     assert spans[0, 0] == 0 and spans[-1, 1] == len(text)
     assert (spans[1:, 0] >= spans[:-1, 0]).all()
     assert (spans[:, 1] >= spans[:, 0]).all()
+
+
+def test_quoted_answers_hold_the_gold_answer(tmp_path: Path) -> None:
+    collection = load("xquad-en")
+    index = build(collection, tmp_path)
+    values = extractive_answers.measure(index, collection.write_queries(tmp_path / "queries.jsonl"))
+    print(values)
+    assert values["first quote"] >= 0.795
+    assert values["first three"] >= 0.93
+
+
+def test_questions_of_another_collection_find_nothing(tmp_path: Path) -> None:
+    names = ("cranfield", "xquad-en")
+    collections = {name: load(name) for name in names}
+    indexes = {name: build(collection, tmp_path / name) for name, collection in collections.items()}
+    for index in names:
+        for asked in names:
+            queries = collections[asked].write_queries(tmp_path / "asked.jsonl")
+            done = subprocess.run(
+                [
+                    sys.executable, "-m", "semsearch", "search", "--queries", str(queries), "--jsonl", "-k", "1",
+                    "-i", str(indexes[index]),
+                ],
+                capture_output=True, text=True, encoding="utf-8",
+            )  # fmt: skip
+            found = {json.loads(line)["query_id"] for line in done.stdout.splitlines()}
+            share = 1 - len(found) / len(collections[asked].queries)
+            print(f"{asked} questions to {index}: {share:.1%} find nothing")
+            assert share <= 0.05 if index == asked else share >= 0.8
