@@ -31,6 +31,15 @@ app.command("status")(status.command)
 app.command("why")(why.command)
 
 
+# What people type who know other tools, and what it is called here.
+_WAYS = {
+    "No such option: -n": "the number of results is -k",
+    "No such option: --limit": "the number of results is -k",
+    "No such option: --top": "the number of results is -k",
+    "unexpected extra argument": "a query of several words stands in quotes; the folder or index is named with -i",
+}
+
+
 def _version(asked: bool) -> None:
     if asked:
         print(f"semsearch {__version__}")
@@ -98,7 +107,8 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "semsearch"
         message = error.format_message()
-        return _fail(SemsearchError(message.rstrip("."), f"see: {path} --help", code="usage"), arguments, 2)
+        hint = next((way for words, way in _WAYS.items() if words in message), f"see: {path} --help")
+        return _fail(SemsearchError(message.rstrip("."), hint, code="usage"), arguments, 2)
     if isinstance(error, sqlite3.Error):
         full = "full" in str(error)
         hint = "free some space and run again; nothing that was committed is lost" if full else ""

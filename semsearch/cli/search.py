@@ -44,7 +44,10 @@ def command(
     alpha: Alpha = None,
     fusion: Fusion = "convex",
     feedback: Annotated[
-        bool, typer.Option("--feedback/--no-feedback", help="Search again near the best five by meaning. Default: on.")
+        bool,
+        typer.Option(
+            "--feedback/--no-feedback", help="In hybrid mode, search again near the best five by meaning. Default: on."
+        ),
     ] = True,
     rerank: Rerank = None,
     group: Annotated[

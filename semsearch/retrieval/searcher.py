@@ -55,8 +55,9 @@ class SearchOptions:
 
     `alpha` None: by what the model knows of the query's language (`fusion.adaptive_alpha`). `min_score` None: a search
     whose best hit is below `MIN_SCORE` finds nothing; a number: no hit below it is returned. `feedback`: dense feedback
-    (`candidates.FEEDBACK_WEIGHT`). `fold`: copies folded, neighbours joined (passages only). `snippets`: with snippet
-    and best sentence. `context`: lines around the best sentence. `exclude`: chunk ids. `rerank`: a cross-encoder.
+    (`candidates.FEEDBACK_WEIGHT`) in hybrid searches; the dense ranking alone loses by it in German. `fold`: copies
+    folded, neighbours joined (passages only). `snippets`: with snippet and best sentence. `context`: lines around the
+    best sentence. `exclude`: chunk ids. `rerank`: a cross-encoder.
     """
 
     k: int = 10
@@ -304,7 +305,8 @@ class Searcher:
                 alpha = options.alpha
         languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
         return Question(
-            query, mode, options.fusion, options.feedback, embedder, alpha, fertile, reliability, languages,
+            query, mode, options.fusion, options.feedback and mode == "hybrid", embedder, alpha, fertile, reliability,
+            languages,
             vector=embedder.encode_query(query) if embedder is not None else None,
             unlike=tuple(clean_query(text) for text in options.unlike),
         )  # fmt: skip

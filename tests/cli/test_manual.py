@@ -65,3 +65,20 @@ def test_completion(semsearch: Command, words: str, wanted: str) -> None:
         )  # fmt: skip
         assert wanted in done.out, shell
         assert "_SEMSEARCH_COMPLETE" in semsearch("--show-completion", shell).out
+
+
+def test_every_flag_is_driven_by_some_test() -> None:
+    import typer
+
+    from semsearch.cli.app import app
+
+    tests = "\n".join(path.read_text("utf-8") for path in (PROJECT / "tests").rglob("test_*.py"))
+    group = typer.main.get_command(app)
+    missing = [
+        f"{name} {option.opts[-1]}"
+        for name, command in group.commands.items()  # type: ignore[attr-defined]
+        for option in command.params
+        if option.param_type_name == "option"
+        and not any(f'"{flag}"' in tests for flag in (*option.opts, *option.secondary_opts))
+    ]
+    assert not missing, missing

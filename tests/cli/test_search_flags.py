@@ -250,3 +250,29 @@ def test_a_configured_list_of_settings(semsearch: Command, index: Path) -> None:
     low = semsearch("why", "who won the chess championship in 1972", "ferry.txt", "-i", index)
     assert low.code == 1
     assert "nothing that answers well enough" in low.out
+
+
+def test_index_flags_that_choose_files_and_chunks(semsearch: Command, docs: Path) -> None:
+    write(docs, {".secret.txt": "hidden words\n", "left.log": "ignored words\n", ".gitignore": "*.log\n"})
+    base = ("index", docs, "--model", "static", "--json")
+    assert semsearch(*base, "--overlap", "4", "--chunk-size", "32").json["files"]["added"] == 4
+    assert semsearch(*base, "--hidden").json["files"]["added"] == 2
+    assert semsearch(*base, "--no-ignore").json["files"]["added"] == 1
+    assert semsearch(*base, "--include", "*.md", "--prune").json["files"]["removed"] == 6
+    (docs / "pumps.md").touch()
+    checked = semsearch(*base, "--verify").json["files"]
+    assert (checked["unchanged"], checked["changed"]) == (1, 0), "touched, not changed"
+
+
+def test_ask_and_why_take_the_filters_and_the_ranking_of_search(semsearch: Command, index: Path) -> None:
+    question = "when does the night ferry leave"
+    flags = [
+        "-i", index, "--mode", "hybrid", "--alpha", "0.5", "--fusion", "rrf", "--type", "text", "--since", "2000",
+        "--before", "2999", "--where", "type=text", "--path", "*.txt",
+    ]  # fmt: skip
+    answer = semsearch("ask", question, *flags, "--min-score", "0.1", "--json")
+    assert answer.json["citations"][0]["path"] == "ferry.txt"
+    assert all(hit["type"] == "text" for hit in answer.json["contexts"])
+    assert semsearch("ask", question, *flags, "--before", "2001").code == 1
+    assert semsearch("why", question, "ferry.txt", *flags, "--group", "file", "-k", "3", "--json").code == 0
+    assert semsearch("search", question, *flags, "--no-feedback", "--group", "file", "-l").out[:9] == "ferry.txt"
