@@ -11,6 +11,8 @@ from semsearch.retrieval.hit import Hit, Place
 # passages are copies: one changed word in 200 leaves 0.95.
 _RESEMBLANCE = 0.85
 _SHINGLE = 5
+# Fewer words say too little to be called a copy of anything: a title page, a lone heading.
+_FEWEST_WORDS = 8
 # A joined passage is read as one; what is longer is better opened.
 _MOST_JOINED = 4
 _SHORTEST_OVERLAP = 16
@@ -84,13 +86,15 @@ def overlap(before: str, after: str) -> int:
 
 def _shingles(text: str) -> frozenset[int]:
     words = [word.lower() for word in _WORD.findall(text)]
-    runs = range(max(1, len(words) - _SHINGLE + 1))
+    if len(words) < _FEWEST_WORDS:
+        return frozenset()
+    runs = range(len(words) - _SHINGLE + 1)
     return frozenset(hash(tuple(words[start : start + _SHINGLE])) for start in runs)
 
 
 def _resemble(one: frozenset[int], other: frozenset[int]) -> bool:
     smaller, larger = sorted((len(one), len(other)))
-    if smaller < _RESEMBLANCE * larger:
+    if not smaller or smaller < _RESEMBLANCE * larger:
         return False
     common = len(one & other)
     return common >= _RESEMBLANCE * (len(one) + len(other) - common)

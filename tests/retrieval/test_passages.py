@@ -48,6 +48,10 @@ def test_a_copy_is_folded_into_the_better_hit_and_named() -> None:
     assert [one.rank for one in found] == [1, 2]
 
 
+def test_a_few_words_are_no_copy() -> None:
+    assert len(distinct([hit(1, "Title page"), hit(9, "Title page", "/d/b.md")], 10)) == 2
+
+
 def test_neighbours_under_one_heading_are_one_passage_with_true_lines() -> None:
     lines = [f"line {number} says thing {number * 7}" for number in range(1, 13)]
     parts = [hit(2, "\n".join(lines[3:8]), line=4), hit(1, "\n".join(lines[:5]), line=1), hit(3, lines[11], line=12)]
