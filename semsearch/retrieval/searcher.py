@@ -231,10 +231,9 @@ class Searcher:
         explained = replace(options, explain=True)
         (hit,) = islice(self._hits(snapshot, found, found.scores, question, explained, False, best), 1)
         hit = replace(hit, snippet=snippet(hit.text, question.text, question.languages))
-        # At most the candidates of both legs stand above it, which SQLite takes as parameters of one statement.
         above = snapshot.catalog.connection.execute(
-            f"SELECT COUNT(DISTINCT file_id) FROM chunks WHERE id IN ({','.join('?' * best)})",
-            found.ids[:best].tolist(),
+            "SELECT COUNT(DISTINCT file_id) FROM chunks WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(found.ids[:best].tolist()),),
         ).fetchone()[0]
         return Standing(
             replace(hit, rank=best + 1), int(above) + 1, len(found.ids), question.mode, float(found.scores[0])
