@@ -32,7 +32,6 @@ from semsearch.report import IndexReport, display_path
 from semsearch.sources.document import storable
 from semsearch.sources.ignore import compile_globs
 from semsearch.sources.walk import File
-from semsearch.storage.segments import DenseSegment
 from semsearch.storage.writer import IndexWriter
 
 _COMMIT_CHUNKS = 8192
@@ -172,7 +171,7 @@ class _Run:
         self.rules = walk_rules(catalog.setting("rules", {}), options)
         new_readers = bool(recorded) and catalog.setting("readers") != settings.READERS_VERSION
         self.generation = catalog.setting("generation", 1)
-        fresh_model = options.rebuild and self._model_differs(name)
+        fresh_model = options.rebuild and (self._model_differs(name) or self._vectors_are_lost())
         rules = self.rules.as_dict()
         unchanged = recorded == chunking and catalog.setting("rules") == json.loads(json.dumps(rules))
         if options.rebuild and recorded:
@@ -208,6 +207,11 @@ class _Run:
         if not recorded:
             return False
         return bool(name != recorded["name"]) or self._source(name).fingerprint != recorded["fingerprint"]
+
+    def _vectors_are_lost(self) -> bool:
+        """Whether only coarse or shortened vectors were kept, which a rebuild is to make anew."""
+        recorded = self.catalog.setting("model")
+        return bool(recorded) and not self.writer.form(recorded["dim"]).reversible
 
     def _source(self, name: str) -> ModelSource:
         if self.source is None:
@@ -491,7 +495,8 @@ class _Run:
     def _encode_batch(self, embedder: Embedder, rows: list[sqlite3.Row], done: int) -> int:
         """Vectors of `rows`, reused where an encoded chunk had the same text; returns the last id committed."""
         ids = np.array([row["id"] for row in rows], np.int64)
-        vectors = np.empty((len(rows), embedder.info.dim), np.float32)
+        form = self.writer.form(embedder.info.dim)
+        vectors = np.empty((len(rows), form.store_dim), np.float32)
         known = self._known_vectors([row["hash"] for row in rows], done)
         finished = 0
         try:
@@ -501,7 +506,7 @@ class _Run:
                 texts = [
                     prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"] for row in new.values()
                 ]
-                known.update(zip(new, embedder.encode(texts), strict=True))
+                known.update(zip(new, form.stored(embedder.encode(texts)), strict=True))
                 for number, row in enumerate(step, finished):
                     vectors[number] = known[row["hash"]]
                 finished += len(step)
@@ -511,7 +516,7 @@ class _Run:
         finally:
             # An interrupt keeps what is encoded.
             if finished:
-                name, files = self.writer.write_dense(ids[:finished], vectors[:finished])
+                name, files = self.writer.write_dense(ids[:finished], vectors[:finished], embedder.info.dim)
                 with self.writer.commit():
                     self.writer.add_segment("vec", name, ids[:finished], files)
                     self.catalog.set_setting("embedded_to", int(ids[finished - 1]))
@@ -532,13 +537,13 @@ class _Run:
             )
         if not older:
             return {}
-        dim = self.catalog.setting("model")["dim"]
+        form = self.writer.form(self.catalog.setting("model")["dim"])
         ids = np.array(sorted(older), np.int64)
         known: dict[bytes, Vectors] = {}
         for row in self.catalog.segments("vec"):
             inside = ids[(ids >= row["first_id"]) & (ids <= row["last_id"])]
             if len(inside):
-                segment = DenseSegment(self.writer.index, row["name"], row["rows"], dim, json.loads(row["files"]))
+                segment = self.writer.dense_segment(row, form)
                 at = np.searchsorted(segment.ids, inside)
                 there = (at < len(segment.ids)) & (segment.ids[np.minimum(at, len(segment.ids) - 1)] == inside)
                 found = segment.vectors.vectors(at[there])

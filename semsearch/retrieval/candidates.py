@@ -183,7 +183,8 @@ class _DenseLeg:
         self._segments = snapshot.dense()
         self._alive = snapshot.alive("vec")
         self._ranges = ranges
-        self._query = question.vector
+        # As the index keeps vectors, which may be shorter than the model's.
+        self._query: Vectors = snapshot.form().stored(question.vector[None])[0]
         self._searched = self._fed_back() if question.feedback else self._query
 
     def _fed_back(self) -> Vectors:

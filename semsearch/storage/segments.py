@@ -2,6 +2,8 @@
 
     lex-000001/bm25.pkl  bm25.bin     two pickles (sizes; arrays by name) and the arrays' bytes, mapped
     vec-000002/index.faiss  ids.bin   vectors and their chunk ids, mapped
+               int8.faiss             codes that are scanned first, of the kind in the name (`dense.form`)
+               centroids.bin ...      cells of those codes (`dense.cells`)
 
 A segment is immutable. It keeps the chunk ids of its rows, so that a merge may drop dead rows without renumbering.
 """
@@ -20,12 +22,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.dense.flat import FlatSegment, serialize
+from semsearch.dense import cells
+from semsearch.dense.cells import Cells
+from semsearch.dense.codec import CodedVectors
+from semsearch.dense.form import VectorForm
+from semsearch.dense.vectors import SegmentVectors
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.postings import Postings
 
 SEGMENTS_FOLDER = "segments"
+VECTORS_FILE = "index.faiss"
 _ALIGNMENT = 64
 _OURS = re.compile(r"\.?(lex|vec)-\d+(\.new)?")
 _DTYPES = {
@@ -101,21 +108,59 @@ class _DataUnpickler(pickle.Unpickler):
 class DenseSegment:
     """The vectors of one segment and their chunk ids."""
 
-    def __init__(self, index: str, name: str, rows: int, dim: int, files: Mapping[str, Any]) -> None:
+    def __init__(self, index: str, name: str, rows: int, form: VectorForm, files: Mapping[str, Any]) -> None:
         folder = _checked(index, name, files)
-        self.vectors = FlatSegment(os.path.join(folder, "index.faiss"), rows, dim)
+        store = CodedVectors.open(os.path.join(folder, VECTORS_FILE), form.store_codec(), rows)
+        codec = form.first_stage(rows)
+        codes = found = None
+        # A segment written before the form had codes of this kind has none; its vectors are scanned.
+        if codec is not None and f"{codec.kind}.faiss" in files:
+            codes = CodedVectors.open(os.path.join(folder, f"{codec.kind}.faiss"), codec, rows)
+            if set(files) >= {f"{part}.bin" for part in cells.FILES}:
+                arrays = {
+                    part: np.frombuffer(_map(os.path.join(folder, f"{part}.bin")), dtype)
+                    for part, dtype in cells.FILES.items()
+                }
+                found = Cells.from_arrays(arrays, rows, codec.dim, folder)
+        self.vectors = SegmentVectors(form, store, codes, found)
         self.ids: NDArray[np.int64] = np.frombuffer(_map(os.path.join(folder, "ids.bin")), "<i8")
         if len(self.ids) != rows:
             raise _damaged(folder, "its ids do not fit its vectors")
 
 
-def write_dense(index: str, name: str, ids: NDArray[np.int64], vectors: Vectors) -> FileList:
-    """Writes `vectors` ((n, dim) float32 unit rows, n > 0) of chunks `ids` (rising) as segment `name`."""
-    return _write(
-        index,
-        name,
-        {"index.faiss": serialize(vectors).tobytes(), "ids.bin": ids.astype("<i8").tobytes()},
-    )
+def write_dense(index: str, name: str, ids: NDArray[np.int64], vectors: Vectors, form: VectorForm) -> FileList:
+    """Writes `vectors` ((n, store_dim) float32 unit rows, n > 0) of chunks `ids` (rising) as segment `name`."""
+    contents = {VECTORS_FILE: form.store_codec().serialize(vectors).tobytes(), "ids.bin": ids.astype("<i8").tobytes()}
+    return _write(index, name, {**contents, **_first_stage(vectors, form)})
+
+
+def rewrite_dense(
+    index: str, name: str, old: str, old_files: Mapping[str, Any], vectors: Vectors, form: VectorForm
+) -> FileList:
+    """Writes segment `name`: the stored vectors and ids of segment `old`, with the codes of `form` for them.
+
+    `vectors` are those of `old`, (n, store_dim). Where the file system has hard links, what stays takes no space.
+    """
+    source = _checked(index, old, old_files)
+    kept = {part: (os.path.join(source, part), old_files[part]) for part in (VECTORS_FILE, "ids.bin")}
+    return _write(index, name, _first_stage(vectors, form), kept)
+
+
+def _first_stage(vectors: Vectors, form: VectorForm) -> dict[str, bytes]:
+    """The files of the codes of stored `vectors`, in the order of their cells; none where they are scanned as such."""
+    codec = form.first_stage(len(vectors))
+    if codec is None:
+        return {}
+    coded = form.coded(vectors)
+    contents: dict[str, bytes] = {}
+    if form.has_cells(len(vectors)):
+        found = Cells.train(coded)
+        coded = coded[found.order]
+        contents = {
+            f"{part}.bin": np.ascontiguousarray(getattr(found, part), dtype).tobytes()
+            for part, dtype in cells.FILES.items()
+        }
+    return {f"{codec.kind}.faiss": codec.serialize(coded).tobytes(), **contents}
 
 
 def open_ids(index: str, kind: str, name: str, rows: int, files: Mapping[str, Any]) -> NDArray[np.int64]:
@@ -135,8 +180,13 @@ def remove_unreferenced(index: str, names: set[str]) -> None:
             shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
-def _write(index: str, name: str, contents: Mapping[str, bytes]) -> FileList:
-    """Every byte is on the disk, and the folder under its final name, when this returns."""
+def _write(
+    index: str, name: str, contents: Mapping[str, bytes], kept: Mapping[str, tuple[str, Any]] | None = None
+) -> FileList:
+    """Every byte is on the disk, and the folder under its final name, when this returns.
+
+    `kept`: file name -> (file it is the same as, its entry in that segment's `FileList`).
+    """
     parent = os.path.join(index, SEGMENTS_FOLDER)
     if not os.path.isdir(parent):
         os.mkdir(parent)
@@ -151,6 +201,15 @@ def _write(index: str, name: str, contents: Mapping[str, bytes]) -> FileList:
             file.flush()
             os.fsync(file.fileno())
         files[file_name] = (len(content), blake2b(content, digest_size=16).hexdigest())
+    for file_name, (source, entry) in (kept or {}).items():
+        target = os.path.join(working, file_name)
+        try:
+            os.link(source, target)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(source, target)
+            with open(target, "rb+") as file:
+                os.fsync(file.fileno())
+        files[file_name] = (int(entry[0]), str(entry[1]))
     sync_folder(working)
     final = os.path.join(parent, name)
     shutil.rmtree(final, ignore_errors=True)  # of a run that was killed between rename and commit

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.dense.form import VectorForm
 from semsearch.embedding.embedder import ModelInfo
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.postings import Postings
@@ -27,6 +28,7 @@ class Snapshot:
         self.catalog, self._stamp = Catalog.open_for_reading(index)
         self._lexical: list[Postings] | None = None
         self._dense: list[DenseSegment] | None = None
+        self._form: VectorForm | None = None
 
     def close(self) -> None:
         self.catalog.close()
@@ -54,13 +56,19 @@ class Snapshot:
 
     def dense(self) -> list[DenseSegment]:
         if self._dense is None:
-            model = self.model()
-            dim = model.dim if model else 0
+            form = self.form()
             self._dense = [
-                DenseSegment(self.index, row["name"], row["rows"], dim, json.loads(row["files"]))
+                DenseSegment(self.index, row["name"], row["rows"], form, json.loads(row["files"]))
                 for row in self.catalog.segments("vec")
             ]
         return self._dense
+
+    def form(self) -> VectorForm:
+        """In which form the vectors are kept."""
+        if self._form is None:
+            model = self.model()
+            self._form = VectorForm.from_record(self.catalog.setting("vectors"), model.dim if model else 0)
+        return self._form
 
     def alive(self, kind: str) -> list[NDArray[np.bool_] | None]:
         """For each segment of `kind` which rows are alive, (rows,) bool; None: all."""

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.dense.codec import Codec
+from semsearch.dense.form import VectorForm
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical import postings as postings_module
@@ -27,6 +29,7 @@ from semsearch.storage.segments import (
     open_ids,
     open_lexical,
     remove_unreferenced,
+    rewrite_dense,
     sync_folder,
     write_dense,
     write_lexical,
@@ -52,6 +55,7 @@ class IndexWriter:
 
     def __init__(self, index: str, wait: bool = False) -> None:
         self.index = index
+        self._form: VectorForm | None = None
         _make_folder(index)
         self._lock = WriterLock(os.path.join(index, "lock"), wait)
         try:
@@ -96,9 +100,45 @@ class IndexWriter:
         name = self._new_name("lex")
         return name, write_lexical(self.index, name, postings)
 
-    def write_dense(self, ids: NDArray[np.int64], vectors: Vectors) -> tuple[str, FileList]:
+    def write_dense(self, ids: NDArray[np.int64], vectors: Vectors, full_dim: int) -> tuple[str, FileList]:
+        """Writes `vectors` (n, store_dim of the form) of chunks `ids`; `full_dim`: numbers of the model's vectors."""
         name = self._new_name("vec")
-        return name, write_dense(self.index, name, ids, vectors)
+        form = self.form(full_dim)
+        codec = form.first_stage(len(ids))
+        if codec is not None and not codec.trained:
+            form = self._form = form.with_trained(Codec.train(codec.kind, form.coded(vectors)))
+        return name, write_dense(self.index, name, ids, vectors, form)
+
+    def form(self, full_dim: int) -> VectorForm:
+        """In which form vectors are kept."""
+        if self._form is None:
+            self._form = VectorForm.from_record(self.catalog.setting("vectors"), full_dim)
+        return self._form
+
+    def set_form(self, form: VectorForm | None) -> None:
+        """Inside a commit: how vectors are kept from now on; None: as in a new index."""
+        self._form = form
+        self.catalog.set_setting("vectors", form and form.as_record())
+
+    def dense_segment(self, row: sqlite3.Row, form: VectorForm) -> DenseSegment:
+        """The vectors of a segment's row of the catalog."""
+        return DenseSegment(self.index, row["name"], row["rows"], form, json.loads(row["files"]))
+
+    def reform(self, row: sqlite3.Row, old: VectorForm, new: VectorForm) -> tuple[str, FileList]:
+        """Writes a segment with the vectors of `row`, kept as `old` says, in the form `new`."""
+        name = self._new_name("vec")
+        segment = self.dense_segment(row, old)
+        vectors = segment.vectors.vectors(np.arange(row["rows"], dtype=np.int64))
+        if (new.store, new.store_dim) == (old.store, old.store_dim):
+            return name, rewrite_dense(self.index, name, row["name"], json.loads(row["files"]), vectors, new)
+        vectors = vectors if old.shortened else new.stored(vectors)
+        return name, write_dense(self.index, name, segment.ids, vectors, new)
+
+    def replace_segment(self, row: sqlite3.Row, name: str, files: FileList) -> None:
+        """Inside a commit: another folder holds what the segment of `row` held, row for row."""
+        self.catalog.connection.execute(
+            "UPDATE segments SET name = ?, files = ? WHERE id = ?", (name, json.dumps(files), row["id"])
+        )
 
     def add_segment(self, kind: str, name: str, ids: NDArray[np.int64], files: FileList) -> None:
         """Inside a commit: makes a written segment part of the index."""
@@ -106,6 +146,8 @@ class IndexWriter:
             "INSERT INTO segments (kind, name, first_id, last_id, rows, files) VALUES (?, ?, ?, ?, ?, ?)",
             (kind, name, int(ids[0]), int(ids[-1]), len(ids), json.dumps(files)),
         )
+        if kind == "vec" and self._form is not None and self._form.trained:
+            self.catalog.set_setting("vectors", self._form.as_record())  # what was learnt for this segment
 
     def mark_dead(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Inside a commit: deletes the chunks of `ranges` (first id, count) from every segment's live rows."""
@@ -132,10 +174,11 @@ class IndexWriter:
     def drop_segments(self, kind: str) -> None:
         """Inside a commit: takes all segments of `kind` out of the index; the next writer removes their files."""
         self.catalog.connection.execute("DELETE FROM segments WHERE kind = ?", (kind,))
+        if kind == "vec":
+            self.set_form(None)  # what was learnt of other vectors
 
     def drop_damaged_segments(self) -> None:
         """Inside a commit: takes out what is not byte for byte what was written; a rebuild makes its content anew."""
-        model = self.catalog.setting("model")
         for kind in ("lex", "vec"):
             for row in self.catalog.segments(kind):
                 files = json.loads(row["files"])
@@ -144,7 +187,7 @@ class IndexWriter:
                     if kind == "lex":
                         open_lexical(self.index, row["name"], row["rows"], files)
                     else:
-                        DenseSegment(self.index, row["name"], row["rows"], model["dim"], files)
+                        self.dense_segment(row, self.form(self.catalog.setting("model")["dim"]))
                 except IndexDamagedError:
                     self.catalog.connection.execute("DELETE FROM segments WHERE id = ?", (row["id"],))
 
@@ -171,9 +214,7 @@ class IndexWriter:
             written = self.write_lexical(merged)
         elif kept:
             dim = self.catalog.setting("model")["dim"]
-            segments = [
-                DenseSegment(self.index, row["name"], row["rows"], dim, json.loads(row["files"])) for row in group
-            ]
+            segments = [self.dense_segment(row, self.form(dim)) for row in group]
             rows = [
                 np.arange(len(segment.ids)) if keep is None else np.flatnonzero(keep)
                 for segment, keep in zip(segments, alive, strict=True)
@@ -184,6 +225,7 @@ class IndexWriter:
                 np.concatenate(
                     [segment.vectors.vectors(chosen) for segment, chosen in zip(segments, rows, strict=True)]
                 ),
+                dim,
             )
         with self.commit() as connection:
             connection.executemany("DELETE FROM segments WHERE id = ?", [(row["id"],) for row in group])
