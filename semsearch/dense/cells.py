@@ -18,7 +18,7 @@ FEWEST_ROWS = 10_000
 _TRAINING_PER_CELL = 64
 _ITERATIONS = 8
 # Cells looked into: at 250,000 x 384 one in 8 keeps 0.99 of the ten nearest (`tests/peers/vector_forms.py`).
-_PROBED_SHARE = 8
+PROBED_SHARE = 8
 FILES = {"centroids": "<f4", "offsets": "<i8", "order": "<i4"}
 
 
@@ -67,14 +67,14 @@ class Cells:
     def near(self, query: Vectors, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """(rows,) bool in cell order: what to look at for `query` (dim,). `allowed` is in id order.
 
-        Where a filter lets in less than one row in `_PROBED_SHARE`, all of its rows are looked at.
+        Where a filter lets in less than one row in `PROBED_SHARE`, all of its rows are looked at.
         """
         inside = np.zeros(len(self.order), np.bool_)
         count = len(self.centroids)
-        probed = -(-count // _PROBED_SHARE)
+        probed = -(-count // PROBED_SHARE)
         if allowed is not None:
             let_in = allowed[self.order]
-            if int(allowed.sum()) * _PROBED_SHARE <= len(self.order):
+            if int(allowed.sum()) * PROBED_SHARE <= len(self.order):
                 return let_in
         scores = self.centroids @ query
         for cell in np.argpartition(-scores, min(probed, count - 1))[:probed].tolist():

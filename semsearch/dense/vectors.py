@@ -4,6 +4,8 @@ With codes a search has two stages: more candidates than asked for by the codes,
 vectors. Without, the stored vectors are scanned.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,33 +28,66 @@ class SegmentVectors:
         self, form: VectorForm, store: CodedVectors, codes: CodedVectors | None = None, cells: Cells | None = None
     ) -> None:
         self._form = form
-        self._store = store
+        self.store = store
         self._codes = codes
         self._cells = cells
 
-    def search(
+    def candidates(
         self, query: Vectors, k: int, allowed: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """(rows, cosines) of the k best of the rows that `allowed` ((n,) bool, None: all) lets in, best first.
-
-        `query` (store_dim,), unit length.
-        """
-        if self._codes is None:
-            return self._store.search(query, k, allowed)
-        codec = self._codes.codec
-        each, fewest = _CANDIDATES.get(codec.kind, _SHORTENED)
-        if codec.dim < self._store.codec.dim:
-            each, fewest = max(each, _SHORTENED[0]), max(fewest, _SHORTENED[1])
+        """(rows, estimated scores) of what may be among the k best, by the codes."""
+        assert self._codes is not None
         short = self._form.coded(query[None])[0]
         looked_at = allowed if self._cells is None else self._cells.near(short, allowed)
-        rows = self._codes.search(short, max(each * k, fewest), looked_at)[0]
-        if self._cells is not None:
-            rows = self._cells.places(rows)
-        cosines = self._store.vectors(rows) @ query
-        # Ties by row, as a scan has them.
-        best = np.lexsort((rows, -cosines))[:k]
-        return rows[best], cosines[best]
+        rows, scores = self._codes.search(short, self.depth(k), looked_at)
+        return (rows if self._cells is None else self._cells.places(rows)), scores
+
+    def depth(self, k: int) -> int:
+        """How many candidates of all segments together are compared for k results; 0: the vectors are scanned."""
+        if self._codes is None:
+            return 0
+        codec = self._codes.codec
+        each, fewest = _CANDIDATES.get(codec.kind, _SHORTENED)
+        if codec.dim < self.store.codec.dim:
+            each, fewest = max(each, _SHORTENED[0]), max(fewest, _SHORTENED[1])
+        return max(each * k, fewest)
+
+    def scan(
+        self, query: Vectors, k: int, allowed: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """(rows, cosines) of the k best by the stored vectors."""
+        return self.store.search(query, k, allowed)
 
     def vectors(self, rows: NDArray[np.int64]) -> Vectors:
         """(n, store_dim) float32 vectors of `rows`."""
-        return self._store.vectors(rows)
+        return self.store.vectors(rows)
+
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+def search(
+    segments: Sequence[SegmentVectors], query: Vectors, k: int, allowed: Sequence[NDArray[np.bool_] | None]
+) -> list[Found]:
+    """For each segment (rows, cosines) of those that may be among the k best of all, with no order.
+
+    `query` (store_dim,), unit length; `allowed`: for each segment the rows that may be found, (n,) bool, None: all.
+    """
+    depths = [segment.depth(k) for segment in segments]
+    found = [
+        segment.candidates(query, k, let_in) if depth else segment.scan(query, k, let_in)
+        for segment, depth, let_in in zip(segments, depths, allowed, strict=True)
+    ]
+    # The same codes everywhere: what the estimates of all segments rank too low is not compared in any.
+    estimates = [scores for (_, scores), depth in zip(found, depths, strict=True) if depth]
+    if estimates:
+        every = np.concatenate(estimates)
+        depth = min(max(depths), len(every))
+        least = np.partition(every, len(every) - depth)[len(every) - depth] if depth else np.float32(0)
+    compared = []
+    for segment, (rows, scores), deep in zip(segments, found, depths, strict=True):
+        if deep:
+            rows = rows[scores >= least]
+            scores = segment.vectors(rows) @ query
+        compared.append((rows, scores))
+    return compared

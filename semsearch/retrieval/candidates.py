@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.dense.vectors import search
 from semsearch.embedding.embedder import Embedder, Vectors, unit_rows
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.bm25 import PostingsBM25, places
@@ -209,8 +210,14 @@ class _DenseLeg:
 
     def _search(self, vector: Vectors, depth: int) -> list[int]:
         found: list[tuple[float, int]] = []
-        for part, keep in zip(self._segments, self._alive, strict=True):
-            rows, cosines = part.vectors.search(vector, depth, allowed_rows(part.ids, keep, self._ranges))
+        allowed = [
+            allowed_rows(part.ids, keep, self._ranges) for part, keep in zip(self._segments, self._alive, strict=True)
+        ]
+        by_segment = search([part.vectors for part in self._segments], vector, depth, allowed)
+        for part, (rows, cosines) in zip(self._segments, by_segment, strict=True):
+            if len(rows) > depth:
+                best = np.argpartition(-cosines, depth)[:depth]
+                rows, cosines = rows[best], cosines[best]
             found += zip((-cosines).tolist(), part.ids[rows].tolist(), strict=True)
         return [number for _, number in sorted(found)[:depth]]
 

@@ -129,15 +129,15 @@ def _moved_on(snapshot: Snapshot) -> bool:
         return True
     newer = Snapshot(snapshot.index)
     try:
-        return bool(_state(newer.catalog) != _state(snapshot.catalog))
+        return _state(newer.catalog) != _state(snapshot.catalog)
     except sqlite3.Error:
         return True
     finally:
         newer.close()
 
 
-def _state(catalog: Catalog) -> Any:
-    return catalog.connection.execute("SELECT MAX(id), COUNT(*) FROM segments").fetchone()[:]
+def _state(catalog: Catalog) -> list[Any]:
+    return catalog.connection.execute("SELECT id, name FROM segments ORDER BY id").fetchall()
 
 
 def _as_damage(index: str, error: Exception) -> IndexDamagedError:

@@ -63,8 +63,7 @@ class IndexWriter:
             self.catalog = Catalog.open_for_writing(index) if exists else Catalog.create(index)
             if not exists:
                 sync_folder(index)
-            self._names = {row[0] for row in self.catalog.connection.execute("SELECT name FROM segments")}
-            remove_unreferenced(index, self._names)
+            self._names = self.remove_unreferenced()
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
@@ -92,6 +91,12 @@ class IndexWriter:
             if connection.in_transaction:  # SQLite has rolled back already when the disk is full
                 connection.execute("ROLLBACK")
             raise
+
+    def remove_unreferenced(self) -> set[str]:
+        """Removes the folders of segments that the catalog does not name; returns the names it does."""
+        names = {row[0] for row in self.catalog.connection.execute("SELECT name FROM segments")}
+        remove_unreferenced(self.index, names)
+        return names
 
     # -- segments ------------------------------------------------------------------------------------------------
 

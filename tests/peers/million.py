@@ -62,7 +62,7 @@ def build(bases: list[Path], target: Path, chunks: int) -> None:
             ids = np.arange(first, first + count)
             chosen = rng.integers(0, len(vectors), count)
             noise = rng.normal(size=(count, vectors.shape[1])).astype(np.float32) * _NOISE / vectors.shape[1] ** 0.5
-            name, files = writer.write_dense(ids, unit_rows(vectors[chosen] + noise))
+            name, files = writer.write_dense(ids, unit_rows(vectors[chosen] + noise), vectors.shape[1])
             mixed = [
                 " ".join(chance.choice(sentences[number]) for number in (own, own, chance.randrange(len(sentences))))
                 for own in chosen.tolist()

@@ -1,0 +1,41 @@
+"""Tables of figures: Rich's on a terminal, aligned columns in a pipe."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from semsearch.cli.render import one_line, write
+
+
+@dataclass(frozen=True)
+class Column:
+    """`right`: figures are aligned at their right."""
+
+    name: str
+    right: bool = False
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Prints `rows` under `columns` on stdout; a row has a text for each column."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=Text(title) if title else None, title_justify="left")
+        for column in columns:
+            table.add_column(Text(column.name), justify="right" if column.right else "left")
+        for row in rows:
+            table.add_row(*(Text(one_line(cell)) for cell in row))
+        Console().print(table)
+        return
+    if title:
+        write(title)
+    lines = [[column.name for column in columns], *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
+    for line in lines:
+        cells = [
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        ]
+        write("  ".join(cells).rstrip())

@@ -1,0 +1,1 @@
+"""What an index is worth, measured: questions with known answers, metrics, the tables and plots of `bench`."""
