@@ -34,6 +34,7 @@ def _status(catalog: Catalog, path: str) -> dict[str, Any]:
             "name": catalog.setting("model_name"),
             **{key: model[key] if model else None for key in ("fingerprint", "runtime", "dim", "window")},
         },
+        "vectors": _vectors(catalog.setting("vectors")),
         "chunking": catalog.setting("chunking"),
         "rules": catalog.setting("rules"),
         "segments": {kind: len(catalog.segments(kind)) for kind in ("lex", "vec")},
@@ -42,6 +43,19 @@ def _status(catalog: Catalog, path: str) -> dict[str, Any]:
         and {**json.loads(run["report"]), "time": _iso(run["started"]), "seconds": round(run["seconds"], 3)},
         "last_check": _iso(checked),
         "age_seconds": round(max(0.0, time.time() - checked), 1),
+    }
+
+
+def _vectors(form: dict[str, Any] | None) -> dict[str, Any]:
+    """The form of the vectors, as `quantize` recorded it."""
+    if form is None:
+        return {"kind": "float16", "original": None, "dim": None, "ann": "auto", "loss": 0.0}
+    return {
+        "kind": form["codes"] or form["store"],
+        "original": form["store"] if form["codes"] else None,
+        "dim": form["projection"] and form["projection"]["dim"],
+        "ann": form["ann"],
+        "loss": form["loss"],
     }
 
 

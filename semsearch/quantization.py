@@ -42,8 +42,12 @@ _SPARE_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """`kind` None: the smallest that loses no more than `max_loss` (a share of the ten nearest; None: no limit, or 1 %
-    where no kind is named). `dim` None: as it is. `ann`: `auto`, `exact` or `ivf`; None: as it is."""
+    """How vectors are to be kept.
+
+    `kind` None: the smallest that loses no more than `max_loss`, a share of the ten nearest (None: 1 % where no kind is
+    named or the finer vectors are dropped, else no limit). `dim` None: as it is. `ann`: `auto`, `exact` or `ivf`; None:
+    as it is.
+    """
 
     kind: str | None = None
     dim: int | None = None
@@ -191,7 +195,7 @@ class _Quantization:
                 trained = self._trained(form)
                 table.append(self._measured(trained, self._as_it_would_be(trained), queries, nearest))
         limit = options.max_loss
-        if limit is None and self._chooses():
+        if limit is None and (self._chooses() or not options.keep_original):
             limit = DEFAULT_MAX_LOSS
         chosen = self._chosen(table, before, limit)
         only_asked = options.dry_run and options.kind is None and not self._chooses()
@@ -250,6 +254,8 @@ class _Quantization:
             )
         if old.shortened:
             # What is kept is short already; a kind on top of it is coded as it is.
+            if not alone and options.keep_original and kind != old.store:
+                return None
             if dim is not None and dim < old.store_dim:
                 raise UsageError(
                     f"the vectors were shortened to {old.store_dim} numbers before, the longer ones dropped",

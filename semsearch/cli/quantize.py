@@ -36,7 +36,8 @@ def command(
     max_loss: Annotated[
         str | None,
         typer.Option(
-            metavar="X%", help="Change nothing when more of the ten nearest is lost. Without KIND, 1% by default."
+            metavar="X%",
+            help="Change nothing when more of the ten nearest is lost. 1% without KIND, and with --drop-original.",
         ),
     ] = None,
     ann: Annotated[
@@ -112,7 +113,9 @@ def _print(report: "QuantizeReport", dry_run: bool, keep_original: bool) -> None
     limit = "" if report.max_loss is None else f" (limit {report.max_loss:.2%})"
     if not report.passed:
         best = min((row.loss for row in report.table), default=0)
-        render.announce(f"nothing was changed: at least {best:.2%} of the ten nearest would be lost{limit}")
+        render.announce(
+            f"nothing was changed: at least {best:.2%} of the ten nearest would be lost{limit}; --max-loss allows more"
+        )
     elif report.changed and report.after is not None:
         after = report.after
         lost = "" if keep_original else "; the finer vectors are gone, index --rebuild makes them anew"

@@ -76,12 +76,19 @@ def index_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         ("files", f"{files['indexed']:,} indexed, {files['skipped']:,} skipped, {files['failed']:,} failed"),
         ("chunks", f"{chunks['total']:,}, of which {chunks['pending']:,} not encoded yet"),
         ("model", name),
+        ("vectors", _vectors(status["vectors"])),
         ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
         ("changed", f"{change['time']}, in {change['seconds']:.1f} s" if change else "never"),
         ("checked", status["last_check"]),
     ]
     for label, value in rows:
         write(f"{label:<9} {one_line(value)}")
+
+
+def _vectors(form: "dict[str, Any]") -> str:
+    text = str(form["kind"]) + (f", {form['dim']} numbers" if form["dim"] else "")
+    text += f", {form['original']} kept" if form["original"] else ""
+    return text + (f", {form['loss']:.2%} of the ten nearest lost" if form["loss"] else "")
 
 
 def file_list(index: str, entries: "list[Entry]", *, as_json: bool) -> None:
