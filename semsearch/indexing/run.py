@@ -9,21 +9,19 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from semsearch import settings
-from semsearch.chunking.splitter import prefix_of
 from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.embedding import models
-from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
+from semsearch.embedding.embedder import Embedder, ModelInfo
 from semsearch.embedding.models import ModelSource
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, find_changes, walk_rules
 from semsearch.indexing.dry_run import dry_run
+from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.lexical import postings
 from semsearch.reading.pool import ReaderPool, core_count
@@ -36,8 +34,6 @@ from semsearch.storage.writer import IndexWriter
 
 _COMMIT_CHUNKS = 8192
 _FIRST_COMMIT_SECONDS = 2.0
-_ENCODE_BATCH = 1024
-_ENCODE_STEP = 64
 
 
 def index_folders(
@@ -462,27 +458,10 @@ class _Run:
     # -- the dense leg -------------------------------------------------------------------------------------------
 
     def encode(self) -> None:
-        """Encodes what the dense leg has not gone through yet, in id order, a commit every batch."""
-        catalog = self.catalog
-        done = catalog.setting("embedded_to", 0)
-        pending = catalog.counts()["pending"]
-        if pending:
-            clock = time.perf_counter()
-            embedder = self._embedder()
-            self.progress.encoding(pending)
-            while rows := catalog.connection.execute(
-                "SELECT id, hash, heading, text FROM chunks WHERE id > ? AND file_id IS NOT NULL ORDER BY id LIMIT ?",
-                (done, _ENCODE_BATCH),
-            ).fetchall():
-                done = self._encode_batch(embedder, rows, done)
+        """Encodes what the dense leg has not gone through yet."""
+        clock = time.perf_counter()
+        if encode_pending(self.writer, self._embedder, self.report, self.progress):
             self.report.seconds["encode"] = time.perf_counter() - clock
-        last = catalog.setting("next_chunk", 1) - 1
-        dead = catalog.connection.execute("SELECT EXISTS (SELECT 1 FROM chunks WHERE file_id IS NULL)").fetchone()[0]
-        if dead or done != last:
-            with self.writer.commit() as connection:
-                catalog.set_setting("embedded_to", last)
-                # Kept until now for their vectors, which the new chunks may have reused.
-                connection.execute("DELETE FROM chunks WHERE file_id IS NULL")
 
     def _embedder(self) -> Embedder:
         if self.embedder is None:
@@ -491,64 +470,6 @@ class _Run:
             if recorded:
                 models.check_same(self.embedder, ModelInfo.from_dict(recorded))
         return self.embedder
-
-    def _encode_batch(self, embedder: Embedder, rows: list[sqlite3.Row], done: int) -> int:
-        """Vectors of `rows`, reused where an encoded chunk had the same text; returns the last id committed."""
-        ids = np.array([row["id"] for row in rows], np.int64)
-        form = self.writer.form(embedder.info.dim)
-        vectors = np.empty((len(rows), form.store_dim), np.float32)
-        known = self._known_vectors([row["hash"] for row in rows], done)
-        finished = 0
-        try:
-            while finished < len(rows):
-                step = rows[finished : finished + _ENCODE_STEP]
-                new = {row["hash"]: row for row in step if row["hash"] not in known}
-                texts = [
-                    prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"] for row in new.values()
-                ]
-                known.update(zip(new, form.stored(embedder.encode(texts)), strict=True))
-                for number, row in enumerate(step, finished):
-                    vectors[number] = known[row["hash"]]
-                finished += len(step)
-                self.report.chunks["encoded"] += len(new)
-                self.report.chunks["reused"] += len(step) - len(new)
-                self.progress.encoded(len(step))
-        finally:
-            # An interrupt keeps what is encoded.
-            if finished:
-                name, files = self.writer.write_dense(ids[:finished], vectors[:finished], embedder.info.dim)
-                with self.writer.commit():
-                    self.writer.add_segment("vec", name, ids[:finished], files)
-                    self.catalog.set_setting("embedded_to", int(ids[finished - 1]))
-                    self.catalog.set_setting("model", embedder.info.as_dict())
-        return int(ids[-1])
-
-    def _known_vectors(self, hashes: Iterable[bytes], done: int) -> dict[bytes, Vectors]:
-        """The vectors of already encoded chunks, dead ones included, by the hash of their text."""
-        wanted = list(dict.fromkeys(hashes))
-        older: dict[int, bytes] = {}
-        for start in range(0, len(wanted) if done else 0, 500):
-            part = wanted[start : start + 500]
-            marks = ",".join("?" * len(part))
-            older.update(
-                self.catalog.connection.execute(
-                    f"SELECT MAX(id), hash FROM chunks WHERE hash IN ({marks}) AND id <= ? GROUP BY hash", (*part, done)
-                ).fetchall()
-            )
-        if not older:
-            return {}
-        form = self.writer.form(self.catalog.setting("model")["dim"])
-        ids = np.array(sorted(older), np.int64)
-        known: dict[bytes, Vectors] = {}
-        for row in self.catalog.segments("vec"):
-            inside = ids[(ids >= row["first_id"]) & (ids <= row["last_id"])]
-            if len(inside):
-                segment = self.writer.dense_segment(row, form)
-                at = np.searchsorted(segment.ids, inside)
-                there = (at < len(segment.ids)) & (segment.ids[np.minimum(at, len(segment.ids) - 1)] == inside)
-                found = segment.vectors.vectors(at[there])
-                known.update((older[int(chunk)], vector) for chunk, vector in zip(inside[there], found, strict=True))
-        return known
 
     # -- the report ----------------------------------------------------------------------------------------------
 

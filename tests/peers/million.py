@@ -1,9 +1,9 @@
 """A large index made of a small one's real vectors and texts, to measure what size costs.
 
-    python -m tests.peers.million BASE_INDEX... TARGET [--chunks 1000000]
+    python -m tests.peers.million BASE_INDEX TARGET [--chunks 1000000] [--sentences 8]
 
-Every chunk of TARGET has the vector of a chunk of a BASE_INDEX with noise (cosine 0.86 with the original) and a mix of
-the words of two of them; written through the ordinary writer, 20 chunks a file. The files themselves do not exist.
+Every chunk of TARGET has the vector of a chunk of BASE_INDEX with noise, and sentences of that chunk and of others;
+written through the ordinary writer, 20 chunks a file. The files themselves do not exist.
 """
 
 import argparse
@@ -15,41 +15,35 @@ from pathlib import Path
 
 import numpy as np
 
-from semsearch.embedding.embedder import unit_rows
 from semsearch.lexical import postings
 from semsearch.lexical.analyzer import analyze
 from semsearch.storage.snapshot import Snapshot
 from semsearch.storage.writer import IndexWriter
+from tests.peers.noisy import vectors_of, with_noise
 
 _CHUNKS_A_FILE = 20
 _SEGMENT = 262_144
-# Length of the noise added to a unit vector.
-_NOISE = 0.6
 _SETTINGS = ("generation", "chunking", "analysis", "rules", "model_name", "model", "readers")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bases", nargs="+", type=Path)
+    parser.add_argument("base", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--chunks", type=int, default=1_000_000)
+    parser.add_argument("--sentences", type=int, default=8)
     chosen = parser.parse_args()
     clock = time.perf_counter()
-    build(chosen.bases, chosen.target, chosen.chunks)
+    build(chosen.base, chosen.target, chosen.chunks, chosen.sentences)
     print(f"{chosen.chunks:,} chunks in {time.perf_counter() - clock:.0f} s")
 
 
-def build(bases: list[Path], target: Path, chunks: int) -> None:
+def build(base: Path, target: Path, chunks: int, count_of_sentences: int) -> None:
     """Writes an index of `chunks` chunks at `target`."""
-    texts: list[str] = []
-    parts = []
-    for base in bases:
-        snapshot = Snapshot(str(base))
-        ids = np.concatenate([part.ids for part in snapshot.dense()])
-        parts += [part.vectors.vectors(np.arange(len(part.ids))) for part in snapshot.dense()]
-        known = dict(snapshot.catalog.connection.execute("SELECT id, text FROM chunks").fetchall())
-        texts += [known.get(int(number), "") for number in ids]
-    vectors = np.concatenate(parts)
+    snapshot = Snapshot(str(base))
+    vectors = vectors_of(base)
+    known = dict(snapshot.catalog.connection.execute("SELECT id, text FROM chunks").fetchall())
+    texts = [known.get(int(number), "") for part in snapshot.dense() for number in part.ids]
     sentences = [[part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part.strip()] or ["empty"] for text in texts]
     rng, chance = np.random.default_rng(1), random.Random(1)
     with IndexWriter(str(target)) as writer:
@@ -61,10 +55,12 @@ def build(bases: list[Path], target: Path, chunks: int) -> None:
             count = min(_SEGMENT, chunks + 1 - first)
             ids = np.arange(first, first + count)
             chosen = rng.integers(0, len(vectors), count)
-            noise = rng.normal(size=(count, vectors.shape[1])).astype(np.float32) * _NOISE / vectors.shape[1] ** 0.5
-            name, files = writer.write_dense(ids, unit_rows(vectors[chosen] + noise), vectors.shape[1])
+            name, files = writer.write_dense(ids, with_noise(vectors, chosen, rng), vectors.shape[1])
             mixed = [
-                " ".join(chance.choice(sentences[number]) for number in (own, own, chance.randrange(len(sentences))))
+                " ".join(
+                    chance.choice(sentences[number])
+                    for number in (own, *(chance.randrange(len(sentences)) for _ in range(count_of_sentences - 1)))
+                )
                 for own in chosen.tolist()
             ]
             words = {}

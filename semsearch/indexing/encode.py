@@ -1,0 +1,107 @@
+"""The dense leg: encodes what it has not gone through yet, in id order, a commit every batch."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from semsearch.chunking.splitter import prefix_of
+from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.indexing.options import Progress
+from semsearch.report import IndexReport
+from semsearch.storage.writer import IndexWriter
+
+_ENCODE_BATCH = 1024
+_ENCODE_STEP = 64
+
+
+def encode_pending(
+    writer: IndexWriter, open_embedder: Callable[[], Embedder], report: IndexReport, progress: Progress
+) -> bool:
+    """Encodes the chunks without vectors and counts them in `report`; returns whether there were any."""
+    catalog = writer.catalog
+    done = catalog.setting("embedded_to", 0)
+    pending = catalog.counts()["pending"]
+    if pending:
+        embedder = open_embedder()
+        progress.encoding(pending)
+        while rows := catalog.connection.execute(
+            "SELECT id, hash, heading, text FROM chunks WHERE id > ? AND file_id IS NOT NULL ORDER BY id LIMIT ?",
+            (done, _ENCODE_BATCH),
+        ).fetchall():
+            done = _encode_batch(writer, embedder, rows, done, report, progress)
+    last = catalog.setting("next_chunk", 1) - 1
+    dead = catalog.connection.execute("SELECT EXISTS (SELECT 1 FROM chunks WHERE file_id IS NULL)").fetchone()[0]
+    if dead or done != last:
+        with writer.commit() as connection:
+            catalog.set_setting("embedded_to", last)
+            # Kept until now for their vectors, which the new chunks may have reused.
+            connection.execute("DELETE FROM chunks WHERE file_id IS NULL")
+    return bool(pending)
+
+
+def _encode_batch(
+    writer: IndexWriter,
+    embedder: Embedder,
+    rows: list[sqlite3.Row],
+    done: int,
+    report: IndexReport,
+    progress: Progress,
+) -> int:
+    """Vectors of `rows`, reused where an encoded chunk had the same text; returns the last id committed."""
+    ids = np.array([row["id"] for row in rows], np.int64)
+    form = writer.form(embedder.info.dim)
+    vectors = np.empty((len(rows), form.store_dim), np.float32)
+    known = _known_vectors(writer, [row["hash"] for row in rows], done)
+    finished = 0
+    try:
+        while finished < len(rows):
+            step = rows[finished : finished + _ENCODE_STEP]
+            new = {row["hash"]: row for row in step if row["hash"] not in known}
+            texts = [prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"] for row in new.values()]
+            known.update(zip(new, form.stored(embedder.encode(texts)), strict=True))
+            for number, row in enumerate(step, finished):
+                vectors[number] = known[row["hash"]]
+            finished += len(step)
+            report.chunks["encoded"] += len(new)
+            report.chunks["reused"] += len(step) - len(new)
+            progress.encoded(len(step))
+    finally:
+        # An interrupt keeps what is encoded.
+        if finished:
+            name, files = writer.write_dense(ids[:finished], vectors[:finished], embedder.info.dim)
+            with writer.commit():
+                writer.add_segment("vec", name, ids[:finished], files)
+                writer.catalog.set_setting("embedded_to", int(ids[finished - 1]))
+                writer.catalog.set_setting("model", embedder.info.as_dict())
+    return int(ids[-1])
+
+
+def _known_vectors(writer: IndexWriter, hashes: Iterable[bytes], done: int) -> dict[bytes, Vectors]:
+    """The vectors of already encoded chunks, dead ones included, by the hash of their text."""
+    catalog = writer.catalog
+    wanted = list(dict.fromkeys(hashes))
+    older: dict[int, bytes] = {}
+    for start in range(0, len(wanted) if done else 0, 500):
+        part = wanted[start : start + 500]
+        marks = ",".join("?" * len(part))
+        older.update(
+            catalog.connection.execute(
+                f"SELECT MAX(id), hash FROM chunks WHERE hash IN ({marks}) AND id <= ? GROUP BY hash", (*part, done)
+            ).fetchall()
+        )
+    if not older:
+        return {}
+    form = writer.form(catalog.setting("model")["dim"])
+    ids = np.array(sorted(older), np.int64)
+    known: dict[bytes, Vectors] = {}
+    for row in catalog.segments("vec"):
+        inside = ids[(ids >= row["first_id"]) & (ids <= row["last_id"])]
+        if len(inside):
+            segment = writer.dense_segment(row, form)
+            at = np.searchsorted(segment.ids, inside)
+            there = (at < len(segment.ids)) & (segment.ids[np.minimum(at, len(segment.ids) - 1)] == inside)
+            found = segment.vectors.vectors(at[there])
+            known.update((older[int(chunk)], vector) for chunk, vector in zip(inside[there], found, strict=True))
+    return known
