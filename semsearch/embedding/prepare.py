@@ -17,6 +17,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,30 @@ def prepare_transformer(name: str, folder: str, fingerprint: str, working: str) 
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(working, name))
     return _record(embedder, tried, len(texts))
+
+
+def open_runtime(runtime: str, info: ModelInfo, folder: str, working: str) -> Embedder:
+    """The transformer in `folder` run by `runtime` (`onnx-int8`, `onnx-fp32`, `torch-fp32`), made in `working`.
+
+    Whether it is faithful is not checked: this is for measuring its speed.
+    """
+    import sentence_transformers
+
+    model = sentence_transformers.SentenceTransformer(
+        folder, device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
+    )
+    model.eval()
+    _save_tokenizer(model, os.path.join(working, "tokenizer.json"))
+    info = replace(info, runtime=runtime)
+    if runtime == "torch-fp32":
+        from semsearch.embedding.torch_runtime import TorchEmbedder
+
+        return TorchEmbedder(info, working, folder)
+    for name, _, make in _exports(lambda path: _export(model, path), working):
+        make()
+        if name == runtime:
+            break
+    return _open_onnx(info, working)
 
 
 def prepare_static(name: str, folder: str, fingerprint: str, working: str) -> dict[str, Any]:

@@ -162,6 +162,10 @@ class Searcher:
         vectors = self.sentence_vectors([one, other])
         return float(vectors[0] @ vectors[1])
 
+    def encode_query(self, text: str) -> Vectors:
+        """(dim,) the vector of a query under the index's model; zeros of length 0 when it was not loaded."""
+        return np.zeros(0, np.float32) if self._embedder is None else self._embedder.encode_query(text)
+
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` has for the index's model, or about, when it was not loaded."""
         return len(text) // 3 if self._embedder is None else len(self._embedder.tokenizer.spans(text))

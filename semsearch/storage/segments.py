@@ -202,13 +202,7 @@ def _write(
             os.fsync(file.fileno())
         files[file_name] = (len(content), blake2b(content, digest_size=16).hexdigest())
     for file_name, (source, entry) in (kept or {}).items():
-        target = os.path.join(working, file_name)
-        try:
-            os.link(source, target)
-        except OSError:  # a file system without hard links
-            shutil.copyfile(source, target)
-            with open(target, "rb+") as file:
-                os.fsync(file.fileno())
+        _link(source, os.path.join(working, file_name))
         files[file_name] = (int(entry[0]), str(entry[1]))
     sync_folder(working)
     final = os.path.join(parent, name)
@@ -216,6 +210,24 @@ def _write(
     os.rename(working, final)
     sync_folder(parent)
     return files
+
+
+def link_segment(index: str, target: str, name: str, files: Mapping[str, Any]) -> None:
+    """Makes segment `name` of the index folder `index` one of the index folder `target`, too."""
+    source = _checked(index, name, files)
+    folder = os.path.join(target, SEGMENTS_FOLDER, name)
+    os.makedirs(folder)
+    for file_name in files:
+        _link(os.path.join(source, file_name), os.path.join(folder, file_name))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)
+        with open(target, "rb+") as file:
+            os.fsync(file.fileno())
 
 
 def sync_folder(path: str) -> None:

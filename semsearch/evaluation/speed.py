@@ -1,0 +1,179 @@
+"""`bench speed`: how fast passages are encoded by each runtime, how long a query takes, and where the time goes."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from semsearch import child, settings
+from semsearch.chunking.splitter import prefix_of
+from semsearch.embedding import models
+from semsearch.embedding.embedder import ModelInfo
+from semsearch.errors import ModelError, SemsearchError
+from semsearch.evaluation.questions import held_out_queries
+from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.storage.snapshot import Reader, Snapshot
+
+BATCHES = (1, 8, 32)
+_RUNTIMES = ("onnx-int8", "onnx-fp32", "torch-fp32", "static")
+_IMPORTS = "import numpy, faiss, onnxruntime, tokenizers, typer, rich"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a warm query and its median seconds."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SpeedReport:
+    """`encoding`: runtime -> batch size -> chunks a second; `cold`: what a process is -> median seconds; `warm`: (p50,
+    p95) seconds of a query in an open process; `steps`: where these go."""
+
+    index: str
+    chunks: int
+    tokens: float
+    encoding: dict[str, dict[int, float]]
+    cold: dict[str, float]
+    warm: tuple[float, float]
+    steps: tuple[Step, ...]
+    notices: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "schema": "semsearch.bench/1",
+            "bench": "speed",
+            "index": self.index,
+            "chunks": self.chunks,
+            "tokens_a_chunk": round(self.tokens, 1),
+            "encoding_chunks_a_second": {
+                runtime: {str(size): round(speed, 2) for size, speed in speeds.items()}
+                for runtime, speeds in self.encoding.items()
+            },
+            "cold_ms": {name: round(seconds * 1000, 2) for name, seconds in self.cold.items()},
+            "warm_ms": {"p50": round(self.warm[0] * 1000, 3), "p95": round(self.warm[1] * 1000, 3)},
+            "steps_ms": {step.name: round(step.seconds * 1000, 3) for step in self.steps},
+            "notices": list(self.notices),
+        }
+
+
+def speed(index: str | None, chunks: int, rounds: int, announce: Callable[[str], None]) -> SpeedReport:
+    """Encodes `chunks` passages of the index with each runtime, and times `rounds` cold processes of each kind and
+    queries of its own sentences. Writes nothing but a temporary file."""
+    path = settings.index_for_reading(index)
+    reader = Reader(path)
+    texts, tokens, model, queries = reader.read(lambda snapshot: _read(snapshot, chunks))
+    reader.close()
+    if not texts or not queries:
+        raise SemsearchError(f"the index {path} holds too little text to measure with", "index more first")
+    notices: list[str] = []
+    encoding = _encoding(model, texts, announce, notices) if model is not None else {}
+    announce("timing queries")
+    cold = _cold(path, queries[0], rounds)
+    warm, steps = _warm(path, queries)
+    return SpeedReport(path, len(texts), tokens, encoding, cold, warm, steps, tuple(notices))
+
+
+def _read(snapshot: Snapshot, count: int) -> tuple[list[str], float, ModelInfo | None, list[str]]:
+    rows = snapshot.catalog.connection.execute(
+        "SELECT heading, text, tokens FROM chunks WHERE file_id IS NOT NULL ORDER BY random() LIMIT ?", (count,)
+    ).fetchall()
+    texts = [prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"] for row in rows]
+    tokens = statistics.mean(row["tokens"] for row in rows) if rows else 0.0
+    return texts, tokens, snapshot.model(), held_out_queries(snapshot.catalog, 100)
+
+
+def _encoding(
+    model: ModelInfo, texts: Sequence[str], announce: Callable[[str], None], notices: list[str]
+) -> dict[str, dict[int, float]]:
+    found = {}
+    source = models.resolve(model.name)
+    with tempfile.TemporaryDirectory(prefix="semsearch-bench-") as folder:
+        task = os.path.join(folder, "texts.json")
+        with open(task, "w", encoding="utf-8") as file:
+            json.dump({"info": model.as_dict(), "folder": source.folder, "texts": list(texts)}, file)
+        for runtime in _RUNTIMES:
+            if source.static and runtime != "static":
+                continue
+            announce(f"encoding {len(texts)} chunks with {runtime}")
+            process = child.start(
+                "semsearch.evaluation.runtime_speed",
+                [runtime, task, ",".join(map(str, BATCHES))],
+                {"HF_HUB_OFFLINE": "1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            output, errors = process.communicate()
+            if process.returncode != 0:
+                last = errors.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
+                notices.append(f"{runtime} cannot run {model.name}: {last[0][:200]}")
+                continue
+            found[runtime] = {int(size): float(value) for size, value in json.loads(output).items()}
+    if not found:
+        raise ModelError(f"no runtime could run {model.name}", notices[-1] if notices else "")
+    return found
+
+
+def _cold(index: str, query: str, rounds: int) -> dict[str, float]:
+    """Median seconds of whole processes, in turn, so that a busy machine slows all of them alike."""
+    search = [sys.executable, "-P", "-m", "semsearch", "search", "-i", index, "--", query]
+    commands = {
+        "start of Python": [sys.executable, "-c", "pass"],
+        "imports (numpy, faiss, onnxruntime, tokenizers, typer, rich)": [sys.executable, "-c", _IMPORTS],
+        "search --mode lexical": [*search[:5], "--mode", "lexical", *search[5:]],
+        "search": search,
+    }
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            clock = time.perf_counter()
+            done = subprocess.run(command, capture_output=True, env=environment, check=False)
+            if done.returncode > 1:
+                raise SemsearchError(f"{name} failed: {done.stderr.decode('utf-8', 'replace').strip()[:300]}")
+            if number:  # the first round warms up
+                times[name].append(time.perf_counter() - clock)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _warm(index: str, queries: Sequence[str]) -> tuple[tuple[float, float], tuple[Step, ...]]:
+    """(p50, p95) of whole queries, and medians of their parts, each timed by leaving the others out."""
+    kinds = {
+        "words": SearchOptions(mode="lexical", snippets=False, fold=False, min_score=0),
+        "meaning": SearchOptions(mode="dense", snippets=False, fold=False, min_score=0),
+        "both": SearchOptions(snippets=False, fold=False, min_score=0),
+        "all": SearchOptions(min_score=0),
+    }
+    times: dict[str, list[float]] = {name: [] for name in (*kinds, "encode")}
+    with Searcher(index) as searcher:
+        searcher.search(queries[0], kinds["all"])
+        for query in queries:
+            for name, options in kinds.items():
+                clock = time.perf_counter()
+                searcher.search(query, options)
+                times[name].append(time.perf_counter() - clock)
+            clock = time.perf_counter()
+            searcher.encode_query(query)
+            times["encode"].append(time.perf_counter() - clock)
+    p50, p95 = np.percentile(times["all"], [50, 95])
+    middle = {name: statistics.median(values) for name, values in times.items()}
+    steps = (
+        Step("encode the query", middle["encode"]),
+        Step("search by meaning, read the hits", middle["meaning"] - middle["encode"]),
+        Step("search by words, read the hits", middle["words"]),
+        Step("both legs, fused, with feedback", middle["both"] - middle["encode"]),
+        Step("best sentences, copies, snippets", middle["all"] - middle["both"]),
+    )
+    return (float(p50), float(p95)), tuple(Step(step.name, max(0.0, step.seconds)) for step in steps)
