@@ -194,23 +194,17 @@ def _recipes(held: Vectors, notices: list[str]) -> list[Recipe]:
                 _factory(f"IVF{cells}, {count} probed", "cosine", f"IVF{cells},Flat", dim, {"nprobe": count})
             )
     else:
-        cells = 0
         notices.append(f"IVF is left out: {rows:,} vectors are too few to train cells on")
-    if rows >= _PQ_TRAINING:
-        half = _divisor(dim, dim // 2)
-        if cells:
-            parts = _divisor(dim, dim // 8)
-            count = max(1, cells // 8)
-            recipes.append(
-                _factory(
-                    f"IVF{cells},PQ{parts}, {count} probed", "cosine", f"IVF{cells},PQ{parts}", dim, {"nprobe": count}
-                )
-            )
-        recipes.append(
-            _refined(f"PQ{half // 2}x4fs + refine x 10 (ScaNN)", f"PQ{half // 2}x4fs", dim, 10, "semsearch quantize pq")
-        )
+    if rows >= _FOR_EACH_CENTROID * 256:
+        name, count = f"IVF{cells},PQ{_divisor(dim, dim // 8)}", max(1, cells // 8)
+        recipes.append(_factory(f"{name}, {count} probed", "cosine", name, dim, {"nprobe": count}))
     else:
-        notices.append(f"PQ is left out: {rows:,} vectors are too few to train on (it wants {_PQ_TRAINING:,})")
+        notices.append(f"IVF-PQ is left out: {rows:,} vectors are too few for codebooks of 256")
+    if rows >= _FOR_EACH_CENTROID * 16:
+        name = f"PQ{_divisor(dim, dim // 4)}x4fs"
+        recipes.append(_refined(f"{name} + refine x 10 (ScaNN)", name, dim, 10, "semsearch quantize pq"))
+    else:
+        notices.append(f"PQ is left out: {rows:,} vectors are too few for codebooks of 16")
     scann = _scann(rows)
     if scann is not None:
         recipes.append(scann)
