@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -20,25 +19,9 @@ from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.snapshot import Snapshot
 from semsearch.storage.writer import IndexWriter
 from tests.conftest import Command, write
+from tests.made_texts import texts
 
-# Words that combine into sentences whose meanings differ.
-WHO = ("the gardener", "a sailor", "our neighbour", "my doctor", "the baker", "two judges", "her sister", "a poet")
-DOES = ("repairs", "paints", "forgets", "sells", "carries", "measures", "finds", "burns", "hides", "washes")
-WHAT = ("the boat", "a violin", "old maps", "the roof", "fresh bread", "three horses", "the engine", "a letter")
-WHERE = ("behind the church", "near the harbour", "in winter", "before sunrise", "at the market", "under the oak")
 QUERIES = ["who paints boats near the harbour", "bread at the market", "horses in winter", "the judges hide a letter"]
-
-
-def texts(count: int, seed: int) -> dict[str, str]:
-    chance = random.Random(seed)
-    return {
-        f"{seed}-{number}.txt": " ".join(
-            f"{chance.choice(WHO).capitalize()} {chance.choice(DOES)} {chance.choice(WHAT)} {chance.choice(WHAT)}"
-            f" {chance.choice(WHERE)}."
-            for _ in range(4)
-        )
-        for number in range(count)
-    }
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from semsearch import __version__
 _EXITS = (
     ("0", "search, ask: found, answered. index: up to date. why: the search shows the file."),
     ("1", "search, ask: nothing found, not answered. why: the search does not show the file."),
+    ("1", "quantize: more would be lost than is allowed. bench: a figure is below --fail-under."),
     ("2", "An error; one line on standard error says what happened and what to do."),
     ("3", "index --strict: up to date, but files were skipped or failed."),
-    ("75", "index: another run is writing this index."),
+    ("75", "index, quantize: another run is writing this index."),
     ("130", "Interrupted; what was committed is kept."),
     ("141", "The reader of a pipe went away."),
 )
@@ -54,8 +55,8 @@ def manual() -> str:
         _text(group.help),
         "Everything happens on this machine: no account, no server, no download.",
     ]
-    for name in sorted(group.commands):
-        lines += _command(name, group.commands[name])
+    for name, command in commands_of(group).items():
+        lines += _command(name, command)
     lines.append(".SH EXIT STATUS")
     for code, meaning in _EXITS:
         lines += [".TP", f".B {code}", _text(meaning)]
@@ -78,6 +79,17 @@ def manual() -> str:
         ".BR locate (1)",
     ]
     return "\n".join(lines) + "\n"
+
+
+def commands_of(group: Any) -> dict[str, Any]:
+    """The commands of a Click group by name, sorted; those of groups in it as `bench quality`."""
+    found: dict[str, Any] = {}
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            found |= {f"{name} {inner}": inside for inner, inside in commands_of(command).items()}
+        else:
+            found[name] = command
+    return found
 
 
 def _command(name: str, command: Any) -> list[str]:

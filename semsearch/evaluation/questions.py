@@ -59,8 +59,9 @@ def says_something(text: str) -> bool:
 
 
 def _shuffled(catalog: Catalog, chance: random.Random) -> Iterator[sqlite3.Row]:
-    """The encoded passages of the index in random order, each once; it need not be gone through to its end."""
-    last = catalog.setting("embedded_to", 0)
+    """The encoded passages of the index, all of them where none is, in random order, each once; it need not be gone
+    through to its end."""
+    last = catalog.setting("embedded_to", 0) or catalog.setting("next_chunk", 1) - 1
     seen: set[int] = set()
     misses = 0
     while misses < 200:  # nearly all have been seen

@@ -25,6 +25,8 @@ _GOOD_RECALL = 0.99
 # Vectors that FAISS asks for to train one centroid.
 _FOR_EACH_CENTROID = 39
 _FEWEST_CELLS = 8
+# From here on ScaNN's own rules of thumb (docs/algorithms.md) cut the vectors into leaves.
+_SCANN_TREE = 100_000
 _RESCORED = (10, 30, 100)
 
 Search = Callable[[Vectors, int], NDArray[np.int64]]
@@ -209,7 +211,7 @@ def _recipes(held: Vectors, notices: list[str]) -> list[Recipe]:
     if scann is not None:
         recipes.append(scann)
     else:
-        notices.append("the package scann is not installed: not measured")
+        notices.append("scann is left out: the package is not installed (pip install scann)")
     return recipes
 
 
@@ -290,9 +292,10 @@ def _scann(rows: int) -> Recipe | None:
         return None
 
     def build(held: Vectors) -> Any:
-        leaves = max(1, int(math.sqrt(rows)))
         builder = scann.scann_ops_pybind.builder(held, _TOP, "dot_product")
-        builder = builder.tree(leaves, max(1, leaves // 10), training_sample_size=min(rows, 250_000))
+        if rows >= _SCANN_TREE:
+            leaves = int(math.sqrt(rows))
+            builder = builder.tree(leaves, leaves // 10, training_sample_size=min(rows, 250_000))
         return builder.score_ah(2, anisotropic_quantization_threshold=0.2).reorder(100).build()
 
     def search(index: Any, held: Vectors) -> Search:

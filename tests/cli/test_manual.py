@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from semsearch.cli.manual import manual
+from semsearch.cli.manual import commands_of, manual
 from tests.conftest import PROJECT, Command
 
 
@@ -76,7 +76,7 @@ def test_every_flag_is_driven_by_some_test() -> None:
     group = typer.main.get_command(app)
     missing = [
         f"{name} {option.opts[-1]}"
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
+        for name, command in commands_of(group).items()
         for option in command.params
         if option.param_type_name == "option"
         and not any(f'"{flag}"' in tests for flag in (*option.opts, *option.secondary_opts))
