@@ -96,7 +96,7 @@ def vectors(index: str | None, sample: int, queries: int, announce: Callable[[st
 
     path = settings.index_for_reading(index)
     reader = Reader(path)
-    held, total, model, texts = reader.read(lambda snapshot: _read(snapshot, sample, queries))
+    held, total, model, texts = reader.read(lambda snapshot: read(snapshot, sample, queries))
     reader.close()
     if model is None or not len(held):
         raise SemsearchError(f"the index {path} holds no vectors yet", "encode them with: semsearch index")
@@ -124,7 +124,8 @@ def vectors(index: str | None, sample: int, queries: int, announce: Callable[[st
     )
 
 
-def _read(snapshot: Snapshot, sample: int, queries: int) -> tuple[Vectors, int, ModelInfo | None, list[str]]:
+def read(snapshot: Snapshot, sample: int, queries: int) -> tuple[Vectors, int, ModelInfo | None, list[str]]:
+    """(up to `sample` vectors as float32, how many there are, the model, the texts of up to `queries` queries)."""
     model = snapshot.model()
     if model is None:
         return np.empty((0, 0), np.float32), 0, None, []
