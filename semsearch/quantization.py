@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from semsearch import settings
 from semsearch.dense import cells
 from semsearch.dense.cells import Cells
-from semsearch.dense.codec import KINDS, PQ_TRAINING, Codec, CodedVectors
+from semsearch.dense.codec import FEW, KINDS, PQ_TRAINING, Codec, CodedVectors
 from semsearch.dense.form import ANNS, VectorForm
 from semsearch.dense.projection import Projection, is_matryoshka, principal
 from semsearch.dense.vectors import SegmentVectors, search
@@ -26,16 +26,17 @@ from semsearch.embedding.embedder import ModelInfo, Vectors
 from semsearch.embedding.models import open_recorded
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.questions import held_out_queries
-from semsearch.storage.catalog import Catalog
-from semsearch.storage.segments import DenseSegment
-from semsearch.storage.snapshot import alive_rows
+from semsearch.storage.catalog import NONSENSE, Catalog
+from semsearch.storage.segments import DenseSegment, training_vectors
+from semsearch.storage.snapshot import Reader, alive_rows, as_damage
 from semsearch.storage.writer import IndexWriter
 
 DEFAULT_MAX_LOSS = 0.01
 _TOP = 10
-# Vectors that ranges, means, codebooks and directions are learnt from: 200 MB at 384 dimensions.
-_TRAINING = 131_072
-_SHORTEST = 8
+# The same form is made anew where it loses this much more than what is learnt of the vectors now.
+_WORTH_LEARNING = 0.005
+# Numbers of the shortest vectors that --dim makes.
+SHORTEST = 8
 # Left free on the disk when the new form is written.
 _SPARE_BYTES = 16 * 1024 * 1024
 
@@ -132,13 +133,16 @@ def quantize(
     path = settings.index_for_reading(index)
     _check(options)
     if options.dry_run:
-        catalog, _ = Catalog.open_for_reading(path)
+        reader = Reader(path)
         try:
-            return _Quantization(path, catalog, options, announce).run()
+            return reader.read(lambda snapshot: _Quantization(path, snapshot.catalog, options, announce).run())
         finally:
-            catalog.close()
+            reader.close()
     with IndexWriter(path, options.wait) as writer:
-        quantization = _Quantization(path, writer.catalog, options, announce)
+        try:
+            quantization = _Quantization(path, writer.catalog, options, announce)
+        except NONSENSE as error:
+            raise as_damage(path, error) from None
         report = quantization.run()
         if report.changed and report.after is not None:
             _change(writer, quantization.old, report.after)
@@ -182,13 +186,16 @@ class _Quantization:
         self.count = sum(row["rows"] - row["dead_count"] for row in self.rows)
         self.notices: list[str] = []
         self._sample: Vectors | None = None
+        dim = options.dim
+        if dim is not None and not SHORTEST <= dim <= self.model.dim:
+            raise UsageError(f"--dim {dim} is out of range", f"use {SHORTEST} to {self.model.dim}")
 
     def run(self) -> QuantizeReport:
         options = self.options
         kinds = self._kinds()
         forms = [self._form(kind) for kind in kinds]
         queries, nearest = self._reference()
-        before = self._measured(self.old, self._as_it_is(), queries, nearest)
+        before = self._measured(self.old, [segment.vectors for segment in self.segments], queries, nearest)
         table = []
         for form in forms:
             if form is not None:
@@ -200,7 +207,17 @@ class _Quantization:
         chosen = self._chosen(table, before, limit)
         only_asked = options.dry_run and options.kind is None and not self._chooses()
         passed = chosen is not None or only_asked
-        if chosen is not None and _same(chosen.form, self.old):
+        if not self.old.reversible and self.old.loss:
+            self.notices.append(
+                f"{self.old.loss:.2%} were lost before, with the finer vectors; loss is of what is left"
+            )
+        if chosen is not None and not chosen.form.reversible and chosen.form.trained and self.count < FEW:
+            self.notices.append(
+                f"learnt from {self.count:,} vectors: with the finer ones dropped, later documents may lose more"
+            )
+        if chosen is not None and self.old.ann != chosen.form.ann == "ivf" and not self._has_cells(chosen.form):
+            self.notices.append(f"no segment has {cells.FEWEST_ROWS:,} vectors yet: until then all are scanned")
+        if chosen is not None and _same(chosen.form, self.old) and before.loss <= chosen.loss + _WORTH_LEARNING:
             self.notices.append("the index is in this form already")
             changed = False
         else:
@@ -209,6 +226,9 @@ class _Quantization:
             self.index, len(queries), self.count, before, tuple(table), chosen, limit, changed, passed,
             tuple(self.notices),
         )  # fmt: skip
+
+    def _has_cells(self, form: VectorForm) -> bool:
+        return any(form.has_cells(row["rows"]) for row in self.rows)
 
     def _chooses(self) -> bool:
         """Whether the smallest kind that passes is to be found."""
@@ -225,59 +245,61 @@ class _Quantization:
     def _form(self, kind: str) -> VectorForm | None:
         """The form the options ask for with `kind`; None: the index cannot have it, and nobody asked for it alone."""
         options, old = self.options, self.old
+        refusal = self._refusal(kind)
+        if refusal is not None and options.kind is not None:
+            raise refusal
+        if refusal is not None:
+            if refusal.code == "too_few_vectors":
+                self.notices.append(f"{kind} is left out: {refusal.message}")
+            return None
         ann = options.ann or ("auto" if old.ann == "ivf" and not options.keep_original else old.ann)
-        dim = options.dim
-        if dim is not None and not _SHORTEST <= dim <= self.model.dim:
-            raise UsageError(f"--dim {dim} is out of range", f"use {_SHORTEST} to {self.model.dim}")
-        alone = options.kind is not None
-        finer = KINDS.index(kind) < KINDS.index(old.store)
-        if not old.reversible and (
-            KINDS.index(kind) < KINDS.index(old.store) or (dim or old.store_dim) > old.store_dim
-        ):
-            if not alone:
-                return None
-            raise SemsearchError(
-                f"the index keeps {old.store} vectors of {old.store_dim} numbers only; finer ones were dropped",
-                f"encode them anew with: semsearch index --rebuild --index {self.index}",
-                code="originals_dropped",
-            )
-        if kind == "pq" and self.count < PQ_TRAINING:
-            if not alone:
-                self.notices.append(
-                    f"pq is left out: it needs {PQ_TRAINING} vectors to train on, there are {self.count}"
-                )
-                return None
-            raise SemsearchError(
-                f"pq needs {PQ_TRAINING} vectors to train on, the index has {self.count}",
-                "use int8 or rabitq, which train on any number",
-                code="too_few_vectors",
-            )
+        if old.shortened and kind == old.store:
+            return replace(old, ann=ann)
         if old.shortened:
-            # What is kept is short already; a kind on top of it is coded as it is.
-            if not alone and options.keep_original and kind != old.store:
-                return None
-            if dim is not None and dim < old.store_dim:
-                raise UsageError(
-                    f"the vectors were shortened to {old.store_dim} numbers before, the longer ones dropped",
-                    f"encode them anew with: semsearch index --rebuild --index {self.index}",
-                )
-            if options.keep_original and kind != old.store:
-                raise UsageError(
-                    "shortened vectors whose originals were dropped take no second form beside them",
-                    "add --drop-original, or encode anew with: semsearch index --rebuild",
-                )
-            return replace(old, store=kind, codes=None, ann=ann, trained={}, loss=0.0)
+            # What is kept is short already; a kind in its place is coded as it is.
+            return replace(old, store=kind, ann=ann, trained={}, loss=0.0)
+        dim = options.dim
         projection = self._projection(dim) if dim is not None and dim < self.model.dim else None
         same = kind == old.store and projection is None
-        keeps = options.keep_original and not same and not finer
+        keeps = options.keep_original and not same and KINDS.index(kind) >= KINDS.index(old.store)
         return VectorForm(
             self.model.dim,
             store=old.store if keeps else kind,
             codes=kind if keeps else None,
             ann=ann,
             projection=projection,
-            trained={old.store: dict(old.trained.get(old.store, {}))} if keeps or same else {},
+            trained={"store": dict(old.trained["store"])} if (keeps or same) and "store" in old.trained else {},
+            learnt_from=old.learnt_from,
         )
+
+    def _refusal(self, kind: str) -> SemsearchError | None:
+        """Why the vectors cannot be kept as `kind`."""
+        options, old = self.options, self.old
+        anew = f"encode them anew with: semsearch index --rebuild --index {self.index}"
+        if not old.reversible and (
+            KINDS.index(kind) < KINDS.index(old.store) or (options.dim or old.store_dim) > old.store_dim
+        ):
+            return SemsearchError(
+                f"the index keeps {old.store} vectors of {old.store_dim} numbers only; finer ones were dropped",
+                anew,
+                code="originals_dropped",
+            )
+        if kind == "pq" and self.count < PQ_TRAINING:
+            return SemsearchError(
+                f"pq needs {PQ_TRAINING} vectors to learn from, the index has {self.count}",
+                "use int8 or rabitq, which learn from any number",
+                code="too_few_vectors",
+            )
+        if old.shortened and options.dim is not None and options.dim < old.store_dim:
+            return SemsearchError(
+                f"the vectors were shortened to {old.store_dim} numbers before, the longer ones dropped", anew
+            )
+        if old.shortened and options.keep_original and kind != old.store:
+            return SemsearchError(
+                "shortened vectors whose originals were dropped take no second form beside them",
+                "add --drop-original, or " + anew,
+            )
+        return None
 
     def _projection(self, dim: int) -> Projection:
         if is_matryoshka(self.model.name):
@@ -288,14 +310,9 @@ class _Quantization:
         return principal(self._training(), dim)
 
     def _training(self) -> Vectors:
-        """Up to `_TRAINING` vectors from all over the index, as they are stored."""
+        """Up to `LEARNT_FROM` vectors from all over the index, as they are stored."""
         if self._sample is None:
-            step = max(1, -(-sum(row["rows"] for row in self.rows) // _TRAINING))
-            parts = []
-            for segment, keep in zip(self.segments, self.alive, strict=True):
-                rows = np.arange(len(segment.ids)) if keep is None else np.flatnonzero(keep)
-                parts.append(segment.vectors.vectors(rows[::step]))
-            self._sample = np.concatenate(parts)
+            self._sample = training_vectors(self.segments, self.alive)
         return self._sample
 
     def _trained(self, form: VectorForm) -> VectorForm:
@@ -304,12 +321,12 @@ class _Quantization:
         if not len(sample):
             raise SemsearchError("all vectors of the index are deleted", "index something first", code="no_vectors")
         stored = sample if self.old.shortened else form.stored(sample)
-        if form.store != self.old.store or form.shortened != self.old.shortened:
-            form = form.with_trained(Codec.train(form.store, stored))
+        if not form.same_store(self.old):
+            form = form.with_trained("store", Codec.train(form.store, stored), len(sample))
         stages = {codec.kind: codec for row in self.rows if (codec := form.first_stage(row["rows"])) is not None}
         for kind, codec in stages.items():
             if not codec.trained:
-                form = form.with_trained(Codec.train(kind, form.coded(stored)))
+                form = form.with_trained("codes", Codec.train(kind, form.coded(stored)), len(sample))
         return form
 
     # -- measuring -----------------------------------------------------------------------------------------------
@@ -339,16 +356,13 @@ class _Quantization:
                 ids, scores = np.take_along_axis(ids, best, 1), np.take_along_axis(scores, best, 1)
         return queries, ids
 
-    def _as_it_is(self) -> list[SegmentVectors]:
-        return [segment.vectors for segment in self.segments]
-
     def _as_it_would_be(self, form: VectorForm) -> list[SegmentVectors]:
         """The segments in `form`, in memory."""
         made = []
         for segment in self.segments:
             vectors = segment.vectors.vectors(np.arange(len(segment.ids), dtype=np.int64))
             store = segment.vectors.store
-            if form.store != self.old.store or form.shortened != self.old.shortened:
+            if not form.same_store(self.old):
                 codec = form.store_codec()
                 vectors = vectors if self.old.shortened else form.stored(vectors)
                 store = CodedVectors(codec, codec.build(vectors))
@@ -421,9 +435,10 @@ def _same(form: VectorForm, other: VectorForm) -> bool:
 
 def _change(writer: IndexWriter, old: VectorForm, chosen: Measured) -> None:
     """Writes every segment in the new form and commits that; what an error leaves behind is removed."""
-    form = replace(chosen.form, loss=round(chosen.loss, 6))
+    kept = 1.0 if old.reversible else 1 - old.loss
+    form = replace(chosen.form, loss=round(1 - kept * chosen.recall, 6))
     rows = writer.catalog.segments("vec")
-    keeps = (form.store, form.store_dim) == (old.store, old.store_dim)
+    keeps = form.same_store(old)
     needed = 0
     for row in rows:
         first = form.first_stage(row["rows"])
@@ -437,12 +452,4 @@ def _change(writer: IndexWriter, old: VectorForm, chosen: Measured) -> None:
             "free some space and run again; nothing was changed",
             code="no_space",
         )
-    try:
-        written = [writer.reform(row, old, form) for row in rows]
-        with writer.commit():
-            writer.set_form(form)
-            for row, (name, files) in zip(rows, written, strict=True):
-                writer.replace_segment(row, name, files)
-    finally:
-        # The old form's files, or those of a new one that was not committed; searches that have them open go on.
-        writer.remove_unreferenced()
+    writer.rewrite_vectors(old, form)

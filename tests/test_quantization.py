@@ -1,11 +1,13 @@
 """`quantize`: what it measures is what searches then do, it can be undone, and nothing that stops it halfway shows."""
 
+import dataclasses
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.quantization import QuantizeOptions, QuantizeReport, quantize
 from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.storage.segments import DenseSegment
 from semsearch.storage.snapshot import Snapshot
 from semsearch.storage.writer import IndexWriter
 from tests.conftest import Command, write
@@ -312,3 +315,86 @@ def test_the_command(semsearch: Command, index: Path) -> None:
     assert semsearch("quantize", "int8", "--max-loss", "little", "-i", index).code == 2
     assert semsearch("quantize", "int8", "-i", index.parent / "nowhere").code == 2
     assert os.path.isdir(index)
+
+
+@pytest.mark.parametrize("kind", ["int8", "rabitq", "pq"])
+def test_codes_of_the_kind_that_is_stored_learn_for_themselves(index: Path, kind: str) -> None:
+    """Coarse vectors that were kept alone, and shorter codes of the same kind before them."""
+    change(index, kind, keep_original=False, max_loss=0.99)
+    report = change(index, None, dim=64)
+    assert report.changed and report.after is not None and report.after.form.codes == kind
+    assert all(hits(index))
+
+
+def test_shortened_vectors_keep_what_they_learnt(index: Path) -> None:
+    change(index, "int8", dim=64, keep_original=False, max_loss=0.99)
+    before = hits(index)
+    assert change(index, None, ann="exact").changed
+    assert hits(index) == before
+    report = change(index, "int4", keep_original=False, max_loss=0.99)
+    with Searcher(str(index)) as searcher:
+        assert searcher.search(QUERIES[0], SearchOptions(min_score=0)).hits
+    # What was lost before counts, too.
+    assert any("were lost before" in notice for notice in report.notices)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_form_chosen_for_a_few_files_serves_for_many(tmp_path: Path, keep: bool) -> None:
+    folder = tmp_path / "folder"
+    write(folder, texts(3, 8))  # type: ignore[arg-type]
+    index_folders([str(folder)], None, IndexOptions(model="static"))
+    index = folder / ".semsearch"
+    report = change(index, "int8", keep_original=keep, max_loss=0.99)
+    assert keep or any("learnt from 3 vectors" in notice for notice in report.notices)
+    write(folder, texts(700, 9))  # type: ignore[arg-type]
+    index_folders([str(folder)], None, IndexOptions())
+    few = hits(index)
+    index_folders([], str(index), IndexOptions(rebuild=True))
+    change(index, "float16")
+    paths = sum(len({path for path, _ in a} & {path for path, _ in b}) for a, b in zip(few, hits(index), strict=True))
+    assert paths >= (39 if keep else 32)
+
+
+def test_a_form_that_loses_more_by_now_is_made_anew_when_asked_for_again(index: Path) -> None:
+    change(index, "int8")
+    with IndexWriter(str(index)) as writer:
+        form = writer.form(256)
+        ranges = form.trained["codes"]["ranges"].copy()
+        ranges[256:] /= 4  # learnt of other vectors
+        worse = dataclasses.replace(form, trained={"codes": {"ranges": ranges}}, learnt_from=700)
+        writer.rewrite_vectors(form, worse)
+    report = change(index, "int8")
+    assert report.changed and report.before.loss > 0.02 > report.table[0].loss
+    assert not change(index, "int8").changed
+
+
+@pytest.mark.parametrize("damage", ["[]", "ranges"])
+def test_a_rebuild_heals_a_record_that_cannot_be_read(index: Path, damage: str) -> None:
+    before = hits(index)
+    change(index, "int8")
+    with IndexWriter(str(index)) as writer, writer.commit():
+        record = writer.catalog.setting("vectors")
+        record["trained"]["codes"]["ranges"] = ""
+        writer.catalog.set_setting("vectors", [] if damage == "[]" else record)
+    with pytest.raises(IndexDamagedError):
+        hits(index)
+    index_folders([], str(index), IndexOptions(rebuild=True))
+    assert hits(index) == before
+
+
+def test_a_dry_run_while_another_run_changes_the_form_is_of_one_state(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files that the dry run found are gone when it opens them: it looks again."""
+    opened = []
+    original = DenseSegment.__init__
+
+    def open_after_a_change(*arguments: Any) -> None:
+        if not opened:
+            opened.append(True)
+            change(index, "int8")
+        original(*arguments)
+
+    monkeypatch.setattr(DenseSegment, "__init__", open_after_a_change)
+    report = change(index, "int8", dry_run=True)
+    assert "the index is in this form already" in report.notices

@@ -47,7 +47,12 @@ class Chunk:
 
     def hash(self) -> bytes:
         """16 bytes that are equal exactly when `encoded()` is: the key of vector reuse."""
-        return blake2b(self.encoded().encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return hash_of(self.heading, self.text)
+
+
+def hash_of(heading: tuple[str, ...], text: str) -> bytes:
+    """`Chunk.hash` of a chunk with this heading path and text."""
+    return blake2b((prefix_of(heading, text) + text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ _PQ_PART = 4
 _PQ_CENTROIDS = 16
 # FAISS wants 39 training vectors for each centroid.
 PQ_TRAINING = 39 * _PQ_CENTROIDS
+# What is learnt from fewer vectors says little of others.
+FEW = 1000
 # Bits to which rabitq rounds the query (Gao and Long 2024, 3.3.1): 8 are as good as none and 200 x as fast.
 _RABITQ_QUERY_BITS = 8
 # Offset of the number of vectors in a FAISS file: after a four-letter name, the dimension and, of bits, the code size.
@@ -51,8 +53,12 @@ class Codec:
         """Learns from `vectors` (n, dim), n > 0; pq needs `PQ_TRAINING` rows, which the caller sees to."""
         dim = vectors.shape[1]
         if kind in ("int8", "int4"):
-            low = vectors.min(0)
-            return Codec(kind, dim, {"ranges": np.concatenate([low, vectors.max(0) - low])})
+            low, high = vectors.min(0), vectors.max(0)
+            if len(vectors) < FEW:
+                # Later vectors would leave the ranges of these few: a unit vector's numbers have 1 / sqrt(dim) as
+                # their root mean square, and hardly any is beyond four times that.
+                low, high = np.minimum(low, -4 / np.sqrt(dim)), np.maximum(high, 4 / np.sqrt(dim))
+            return Codec(kind, dim, {"ranges": np.concatenate([low, high - low]).astype(np.float32)})
         if kind in ("rabitq", "binary"):
             return Codec(kind, dim, {"center": rotate(vectors).mean(0, dtype=np.float64).astype(np.float32)})
         if kind == "pq":
@@ -103,6 +109,7 @@ class Codec:
     def _empty(self) -> Any:
         import faiss
 
+        self.check()  # FAISS reads as much as it wants of what it is given
         dim, metric = self.dim, faiss.METRIC_INNER_PRODUCT
         if self.kind == "float32":
             return faiss.IndexFlatIP(dim)

@@ -26,7 +26,8 @@ CROSSOVER = 131_072
 class VectorForm:
     """`full_dim`: numbers of the model's vectors. `store`: the kind kept in `index.faiss`, of `store_dim` numbers.
     `codes`: the kind scanned first, None: what `ann` says; of `codes_dim` numbers, found by `projection`.
-    `trained`: what was learnt for each kind in use. `loss`: of the ten nearest, as measured when the form was chosen.
+    `trained`: what was learnt for the `store` and for the `codes`, of `learnt_from` vectors. `loss`: of the ten
+    nearest, as measured when the form was chosen.
     """
 
     full_dim: int
@@ -36,6 +37,7 @@ class VectorForm:
     projection: Projection | None = None
     trained: Mapping[str, Trained] = field(default_factory=dict)
     loss: float = 0.0
+    learnt_from: int = 0
 
     @property
     def shortened(self) -> bool:
@@ -61,7 +63,7 @@ class VectorForm:
         return self.codes or self.store
 
     def store_codec(self) -> Codec:
-        return Codec(self.store, self.store_dim, dict(self.trained.get(self.store, {})))
+        return Codec(self.store, self.store_dim, dict(self.trained.get("store", {})))
 
     def first_stage(self, rows: int) -> Codec | None:
         """The codes that a segment of `rows` has beside its stored vectors; None: those are scanned."""
@@ -71,7 +73,7 @@ class VectorForm:
                 kind = "binary"
             elif self.ann == "ivf" and rows >= cells.FEWEST_ROWS:
                 kind = "int8"
-        return None if kind is None else Codec(kind, self.codes_dim, dict(self.trained.get(kind, {})))
+        return None if kind is None else Codec(kind, self.codes_dim, dict(self.trained.get("codes", {})))
 
     def has_cells(self, rows: int) -> bool:
         return self.ann == "ivf" and rows >= cells.FEWEST_ROWS and self.first_stage(rows) is not None
@@ -86,8 +88,20 @@ class VectorForm:
             return vectors
         return self.projection(vectors)
 
-    def with_trained(self, codec: Codec) -> "VectorForm":
-        return replace(self, trained={**self.trained, codec.kind: codec.trained})
+    def with_trained(self, role: str, codec: Codec, learnt_from: int) -> "VectorForm":
+        """With what `codec` learnt for the `store` or the `codes`."""
+        return replace(self, trained={**self.trained, role: codec.trained}, learnt_from=learnt_from)
+
+    def same_store(self, other: "VectorForm") -> bool:
+        """Whether stored vectors of one form are those of the other."""
+        return (self.store, self.store_dim) == (other.store, other.store_dim)
+
+    def check(self) -> None:
+        """Raises `IndexDamagedError` when what was learnt does not fit the form."""
+        self.store_codec().check()
+        rows = max(CROSSOVER, cells.FEWEST_ROWS)
+        if "codes" in self.trained and (codec := self.first_stage(rows)) is not None:
+            codec.check()
 
     def as_record(self) -> dict[str, Any]:
         projection = self.projection
@@ -97,13 +111,14 @@ class VectorForm:
             "codes": self.codes,
             "ann": self.ann,
             "loss": self.loss,
+            "learnt_from": self.learnt_from,
             "projection": projection
             and {
                 "dim": projection.dim,
                 "directions": None if projection.directions is None else _packed(projection.directions),
             },
             "trained": {
-                kind: {name: _packed(array) for name, array in learnt.items()} for kind, learnt in self.trained.items()
+                role: {name: _packed(array) for name, array in learnt.items()} for role, learnt in self.trained.items()
             },
         }
 
@@ -124,10 +139,11 @@ class VectorForm:
                 record["ann"],
                 Projection(int(stated["dim"]), directions) if stated else None,
                 {
-                    kind: {name: _unpacked(text) for name, text in learnt.items()}
-                    for kind, learnt in record["trained"].items()
+                    role: {name: _unpacked(text) for name, text in learnt.items()}
+                    for role, learnt in record["trained"].items()
                 },
                 float(record["loss"]),
+                int(record["learnt_from"]),
             )
             fits = (
                 form.full_dim == dim
@@ -136,7 +152,7 @@ class VectorForm:
                 and form.ann in ANNS
                 and (form.projection is None or 0 < form.projection.dim <= dim)
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise IndexDamagedError(f"the catalog's record of the vectors is damaged: {error}") from None
         if not fits:
             raise IndexDamagedError("the catalog's record of the vectors does not fit its model")

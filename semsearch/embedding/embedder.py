@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from semsearch.chunking.tokenizers import SubwordTokenizer
 
 Vectors = NDArray[np.float32]
+_MOST_NUMBERS = 65_536
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ class ModelInfo:
 
     @staticmethod
     def from_dict(record: dict[str, Any]) -> "ModelInfo":
-        return ModelInfo(**{**record, "calibration": Calibration(**record["calibration"])})
+        """Raises `ValueError` and its like for what is no record: an index may come from anywhere."""
+        info = ModelInfo(**{**record, "calibration": Calibration(**record["calibration"])})
+        if not (isinstance(info.dim, int) and 0 < info.dim <= _MOST_NUMBERS):
+            raise ValueError(f"vectors of {info.dim} numbers")
+        return info
 
     def same_vectors(self, other: "ModelInfo") -> bool:
         """Whether vectors of both may stand in one index."""

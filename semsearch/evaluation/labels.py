@@ -4,11 +4,15 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from urllib.parse import quote
 
 from semsearch.errors import UsageError
 
 Qrels = dict[str, dict[str, int]]
+# Characters of a file name, which file systems limit to 255.
+_LONGEST_NAME = 200
+_LARGEST_GAIN = 1000
 
 
 @dataclass(frozen=True)
@@ -51,24 +55,30 @@ class Beir:
 
 def file_name(document: str) -> str:
     """The name of the file that holds the document with this id."""
-    return quote(document, safe=" +,=@") + ".txt"
+    name = quote(document, safe=" +,=@")
+    if len(name) > _LONGEST_NAME:
+        name = name[:_LONGEST_NAME] + blake2b(document.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return ("_" if name.startswith(".") else "") + name + ".txt"
 
 
 def read_qrels(path: str) -> Qrels:
     """query id -> document id -> gain, of a TREC file (query 0 document gain) or BEIR's (query document score)."""
     qrels: Qrels = {}
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(file, 1):
             parts = line.rstrip("\n").split("\t") if "\t" in line else line.split()
             if not line.strip() or (number == 1 and parts[-1:] == ["score"]):
                 continue
             try:
                 query, document, gain = (parts[0], parts[2], parts[3]) if len(parts) == 4 else parts
-                qrels.setdefault(query, {})[document] = int(float(gain))
+                value = float(gain)
+                if not value.is_integer() or abs(value) > _LARGEST_GAIN:
+                    raise ValueError
+                qrels.setdefault(query, {})[document] = int(value)
             except ValueError:
                 raise UsageError(
                     f"{path}, line {number}: not a judgement: {line.strip()[:60]}",
-                    "write QUERY 0 DOCUMENT GAIN (TREC) or QUERY, DOCUMENT, GAIN with tabs (BEIR)",
+                    "write QUERY 0 DOCUMENT GAIN (TREC) or QUERY, DOCUMENT, GAIN with tabs (BEIR); whole GAIN",
                 ) from None
     if not any(gain > 0 for judged in qrels.values() for gain in judged.values()):
         raise UsageError(f"{path} judges no document relevant", "check that it is a qrels file")
@@ -77,7 +87,7 @@ def read_qrels(path: str) -> Qrels:
 
 def _records(path: str) -> Iterator[tuple[str, str, str]]:
     """(id, title, text) of each JSON line."""
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue

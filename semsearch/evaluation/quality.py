@@ -18,6 +18,7 @@ from semsearch.evaluation.questions import Question, made_questions
 from semsearch.evaluation.variants import Announce, with_dim, with_model, without_queries
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.indexing.options import Progress
+from semsearch.quantization import SHORTEST
 from semsearch.report import display_path
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.searcher import Searcher, SearchOptions
@@ -163,7 +164,7 @@ def _labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, noti
     files = {document: document for document in wanted} | {file_name(document): document for document in wanted}
     found: dict[str, str] = {}
 
-    def names(path: str) -> str:
+    def document_of(path: str) -> str:
         name = os.path.basename(path)
         for known in (path, name, os.path.splitext(name)[0]):
             if known in files:
@@ -172,9 +173,14 @@ def _labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, noti
 
     reader = Reader(index)
     for path in reader.read(_shown_paths):
-        found[path] = names(path)
+        found[path] = document_of(path)
     reader.close()
-    missing = len(wanted - set(found.values()))
+    twice = len(names := [document for document in found.values() if document in wanted]) - len(set(names))
+    if twice:
+        notices.append(
+            f"{twice:,} more files have the name of a judged document, too: qrels with paths tell them apart"
+        )
+    missing = len(wanted - set(names))
     if missing == len(wanted):
         raise UsageError(
             f"none of the {len(wanted):,} judged documents is a file of {index}",
@@ -182,7 +188,13 @@ def _labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, noti
         )
     if missing:
         notices.append(f"{missing:,} of {len(wanted):,} judged documents are not in the index: they count as not found")
-    judged = {query: of_query for query, of_query in qrels.items() if query in queries}
+    judged = {
+        query: of_query
+        for query, of_query in qrels.items()
+        if query in queries and any(gain > 0 for gain in of_query.values())
+    }
+    if len(judged) < len(queries):
+        notices.append(f"{len(queries) - len(judged):,} queries have no relevant document: they are left out")
     return QuerySet(name, queries, judged, "file", lambda hit: found.get(hit.path, hit.path))
 
 
@@ -231,26 +243,36 @@ def _systems(index: str, folder: str, options: QualityOptions, announce: Announc
         return System(name, path, SearchOptions(k=_DEPTH, fold=False, snippets=False, min_score=0, **chosen))
 
     reader = Reader(index)
-    encoded = reader.read(lambda snapshot: snapshot.model() is not None)
+    encoded = reader.read(lambda snapshot: snapshot.model())
     reader.close()
     found = [system("lexical", mode="lexical")]
-    if not encoded:
+    if encoded is None:
         notices.append("the index holds no vectors: only words are searched")
         return found
+    for dim in options.dims:
+        if not SHORTEST <= dim <= encoded.dim:
+            raise UsageError(f"--dims {dim} is out of range", f"use {SHORTEST} to {encoded.dim}")
     found += [system("dense", mode="dense"), system(REFERENCE)]
     found.append(system("hybrid, no feedback", feedback=False))
     found += [system(f"hybrid, alpha {alpha:g}", alpha=alpha) for alpha in options.alphas]
     found.append(system("hybrid, rrf", fusion="rrf"))
     if options.rerank is not None:
         found.append(system("hybrid, reranked", rerank=options.rerank))
+    short = [os.path.basename(name.rstrip("/")) for name in options.models]
     for number, name in enumerate(options.models):
         path = os.path.join(folder, f"model-{number}")
         with_model(index, path, name, announce)
-        shown = os.path.basename(name.rstrip("/"))
+        shown = short[number] if short.count(short[number]) == 1 else name
         found += [system(f"{shown}: dense", path, mode="dense"), system(f"{shown}: hybrid", path)]
     for dim in options.dims:
         path = os.path.join(folder, f"dim-{dim}")
-        with_dim(index, path, dim)
+        try:
+            with_dim(index, path, dim)
+        except SemsearchError as error:
+            if error.code != "originals_dropped":
+                raise
+            notices.append(f"{dim} numbers are left out: the index keeps no vectors that could be shortened")
+            continue
         found += [system(f"{dim} numbers: dense", path, mode="dense"), system(f"{dim} numbers: hybrid", path)]
     return found
 

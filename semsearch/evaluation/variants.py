@@ -18,7 +18,7 @@ Announce = Callable[[str], None]
 
 
 def with_model(index: str, target: str, name: str, announce: Announce) -> None:
-    """A copy of `index` at `target` whose passages are encoded by the model `name`."""
+    """A copy of `index` at `target` whose passages are encoded by the model `name`, kept as in a new index."""
     source = models.resolve(name)
     copy_index(index, target)
     with IndexWriter(target) as writer:

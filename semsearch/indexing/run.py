@@ -18,7 +18,7 @@ from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.embedding import models
 from semsearch.embedding.embedder import Embedder, ModelInfo
 from semsearch.embedding.models import ModelSource
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, find_changes, walk_rules
 from semsearch.indexing.dry_run import dry_run
 from semsearch.indexing.encode import encode_pending
@@ -56,7 +56,7 @@ def index_folders(
     _check(options)
     if options.dry_run:
         return dry_run(path, folders, options)
-    with IndexWriter(path, options.wait) as writer:
+    with IndexWriter(path, options.wait, trust=options.rebuild) as writer:
         run = _Run(writer, options, progress)
         with writer.commit():  # what is refused leaves the settings as they were, too
             run.settle()
@@ -68,6 +68,7 @@ def index_folders(
             if options.embed:
                 run.encode()
             writer.merge()
+            writer.learn_codes_again()
         except BaseException:
             with contextlib.suppress(sqlite3.Error, OSError):  # the first error is the one to be told
                 run.finish(changes, started, time.perf_counter() - clock)
@@ -205,9 +206,16 @@ class _Run:
         return bool(name != recorded["name"]) or self._source(name).fingerprint != recorded["fingerprint"]
 
     def _vectors_are_lost(self) -> bool:
-        """Whether only coarse or shortened vectors were kept, which a rebuild is to make anew."""
+        """Whether only coarse or shortened vectors were kept, or nobody knows how: a rebuild makes them anew."""
         recorded = self.catalog.setting("model")
-        return bool(recorded) and not self.writer.form(recorded["dim"]).reversible
+        if not recorded:
+            return False
+        try:
+            form = self.writer.form(recorded["dim"])
+            form.check()
+        except IndexDamagedError:
+            return True
+        return not form.reversible
 
     def _source(self, name: str) -> ModelSource:
         if self.source is None:

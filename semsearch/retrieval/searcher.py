@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
+from semsearch.chunking.splitter import hash_of
 from semsearch.embedding.calibration import fertility, script_of
 from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.report import display_path
 from semsearch.retrieval import evidence, fusion
@@ -372,8 +373,12 @@ class Searcher:
                 " FROM chunks JOIN files ON files.id = chunks.file_id WHERE chunks.id = ?",
                 (int(found.ids[position]),),
             ).fetchone()
-            if row is None:
-                continue
+            heading = tuple(json.loads(row["heading"])) if row is not None else ()
+            if row is None or hash_of(heading, row["text"]) != row["hash"]:
+                raise IndexDamagedError(
+                    f"{snapshot.catalog.path}: chunk {found.ids[position]} is not what was written",
+                    "repair it with: semsearch verify --repair",
+                )
             cosine = float(found.cosines[position])
             score = float(scores[position])
             yield Hit(
@@ -382,7 +387,7 @@ class Searcher:
                 file=os.path.join(folders[row["root_id"]], os.fsdecode(row["path"])),
                 type=row["type"],
                 title=row["title"],
-                heading=tuple(json.loads(row["heading"])),
+                heading=heading,
                 page=row["page"],
                 line_start=row["line_start"],
                 line_end=row["line_end"],

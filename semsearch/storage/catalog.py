@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x73656D73  # "sems"
 _KEPT_RUNS = 100
 # What a reader trips over where a catalog holds values that no writer put there; an index may come from anywhere.
-NONSENSE = (TypeError, KeyError, ValueError, AttributeError, IndexError)
+NONSENSE = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError)
 
 _SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -166,14 +166,20 @@ class Catalog:
     @staticmethod
     def read(folder: str, question: "Callable[[Catalog], Answer]") -> "Answer":
         """The answer of `question` to one committed state, for readers that open no segment."""
+        from semsearch.storage.checksum import check_catalog  # nothing the run that finds nothing changed has use for
+
         while True:
             catalog, stamp = Catalog.open_for_reading(folder)
             try:
+                if stamp is not None:
+                    check_catalog(folder)
                 answer = question(catalog)
                 if catalog.unchanged(stamp):
                     return answer
-            except (sqlite3.DatabaseError, *NONSENSE) as error:
+            except (sqlite3.DatabaseError, IndexDamagedError, *NONSENSE) as error:
                 if catalog.unchanged(stamp):
+                    if isinstance(error, IndexDamagedError):
+                        raise
                     raise _damaged(catalog.path, error) from None
             finally:
                 catalog.close()

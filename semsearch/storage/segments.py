@@ -15,7 +15,8 @@ import os
 import pickle
 import re
 import shutil
-from collections.abc import Mapping
+import stat
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -33,7 +34,11 @@ from semsearch.lexical.postings import Postings
 
 SEGMENTS_FOLDER = "segments"
 VECTORS_FILE = "index.faiss"
+# Vectors that ranges, means, codebooks and directions are learnt from: 200 MB at 384 dimensions.
+LEARNT_FROM = 131_072
 _ALIGNMENT = 64
+_MOST_ROWS = 2**40
+_OF_EVERY = {"lex": {"bm25.pkl", "bm25.bin"}, "vec": {VECTORS_FILE, "ids.bin"}}
 _OURS = re.compile(r"\.?(lex|vec)-\d+(\.new)?")
 _DTYPES = {
     "ids": "<i8", "lengths": "<i4", "term_bytes": "|u1", "term_offsets": "<i8", "indptr": "<i8", "rows": "<i4",
@@ -110,6 +115,8 @@ class DenseSegment:
 
     def __init__(self, index: str, name: str, rows: int, form: VectorForm, files: Mapping[str, Any]) -> None:
         folder = _checked(index, name, files)
+        if not 0 < rows < _MOST_ROWS:
+            raise _damaged(folder, f"the catalog says it has {rows} rows")
         store = CodedVectors.open(os.path.join(folder, VECTORS_FILE), form.store_codec(), rows)
         codec = form.first_stage(rows)
         codes = found = None
@@ -161,6 +168,18 @@ def _first_stage(vectors: Vectors, form: VectorForm) -> dict[str, bytes]:
             for part, dtype in cells.FILES.items()
         }
     return {f"{codec.kind}.faiss": codec.serialize(coded).tobytes(), **contents}
+
+
+def training_vectors(
+    segments: Sequence[DenseSegment], alive: Sequence[NDArray[np.bool_] | None], most: int = LEARNT_FROM
+) -> Vectors:
+    """(n, store_dim): up to `most` vectors from all over `segments`, of the rows that are alive; None: all are."""
+    step = max(1, -(-sum(len(segment.ids) for segment in segments) // most))
+    parts = [
+        segment.vectors.vectors((np.arange(len(segment.ids)) if keep is None else np.flatnonzero(keep))[::step])
+        for segment, keep in zip(segments, alive, strict=True)
+    ]
+    return np.concatenate(parts)
 
 
 def open_ids(index: str, kind: str, name: str, rows: int, files: Mapping[str, Any]) -> NDArray[np.int64]:
@@ -243,16 +262,18 @@ def _checked(index: str, name: str, files: Mapping[str, Any]) -> str:
     if "/" in name or name.startswith("."):
         raise IndexDamagedError(f"{index}: the catalog names a segment {name!r}")
     folder = os.path.join(index, SEGMENTS_FOLDER, name)
+    if os.path.islink(folder) or not _OF_EVERY.get(name[:3], {""}) <= set(files):
+        raise _damaged(folder, "it is not a folder with the files of a segment")
     for file_name, (size, _) in files.items():
         path = os.path.join(folder, file_name)
-        if "/" in file_name or os.path.islink(path) or os.path.islink(folder):
-            raise _damaged(folder, f"{file_name} is a link")
         try:
-            found = os.stat(path).st_size
+            found = os.lstat(path)
         except FileNotFoundError:
             raise _damaged(folder, f"{file_name} is missing") from None
-        if found != size:
-            raise _damaged(folder, f"{file_name} has {found} bytes, not {size}")
+        if "/" in file_name or not stat.S_ISREG(found.st_mode):
+            raise _damaged(folder, f"{file_name} is not a regular file")
+        if found.st_size != size:
+            raise _damaged(folder, f"{file_name} has {found.st_size} bytes, not {size}")
     return folder
 
 

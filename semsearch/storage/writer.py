@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,10 @@ from semsearch.lexical import postings as postings_module
 from semsearch.lexical.postings import Postings
 from semsearch.settings import CATALOG_FILE, INDEX_FOLDER
 from semsearch.storage.catalog import Catalog
+from semsearch.storage.checksum import check_catalog, remove_checksum, write_checksum
 from semsearch.storage.lock import WriterLock
 from semsearch.storage.segments import (
+    LEARNT_FROM,
     DenseSegment,
     FileList,
     check_content,
@@ -31,6 +33,7 @@ from semsearch.storage.segments import (
     remove_unreferenced,
     rewrite_dense,
     sync_folder,
+    training_vectors,
     write_dense,
     write_lexical,
 )
@@ -41,6 +44,9 @@ _MERGE_FACTOR = 8
 _SMALLEST_CLASS = 1024
 # No merge writes more than this many rows (200 MB of vectors at 384 dimensions): scans are linear anyway.
 _LARGEST_MERGE = 262_144
+
+# Codes are learnt again when there are so many times the vectors.
+_LEARN_AGAIN = 4
 
 # file name -> content of the two files every index folder holds for other programs' sake.
 _MARKERS = {
@@ -53,13 +59,17 @@ _MARKERS = {
 class IndexWriter:
     """The writer of one index folder; made with its lock held, creating the folder when there is none."""
 
-    def __init__(self, index: str, wait: bool = False) -> None:
+    def __init__(self, index: str, wait: bool = False, trust: bool = False) -> None:
+        """`trust`: a catalog that is not what was written is opened, too, by one who will mend it."""
         self.index = index
         self._form: VectorForm | None = None
+        self._committed = False
         _make_folder(index)
         self._lock = WriterLock(os.path.join(index, "lock"), wait)
         try:
             exists = os.path.exists(os.path.join(index, CATALOG_FILE))
+            if exists and not trust:
+                check_catalog(index)
             self.catalog = Catalog.open_for_writing(index) if exists else Catalog.create(index)
             if not exists:
                 sync_folder(index)
@@ -71,6 +81,9 @@ class IndexWriter:
     def close(self) -> None:
         self.catalog.fold_log()
         self.catalog.close()
+        if self._committed:
+            with suppress(OSError):  # no space for it: what is there is good, and goes unchecked until the next run
+                write_checksum(self.index)
         self._lock.__exit__(None, None, None)
 
     def __enter__(self) -> "IndexWriter":
@@ -83,6 +96,10 @@ class IndexWriter:
     def commit(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of what is done inside, or nothing."""
         connection = self.catalog.connection
+        if not self._committed:
+            self._committed = True
+            if remove_checksum(self.index):
+                sync_folder(self.index)
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -111,7 +128,8 @@ class IndexWriter:
         form = self.form(full_dim)
         codec = form.first_stage(len(ids))
         if codec is not None and not codec.trained:
-            form = self._form = form.with_trained(Codec.train(codec.kind, form.coded(vectors)))
+            trained = Codec.train(codec.kind, form.coded(vectors))
+            form = self._form = form.with_trained("codes", trained, len(vectors))
         return name, write_dense(self.index, name, ids, vectors, form)
 
     def form(self, full_dim: int) -> VectorForm:
@@ -134,15 +152,55 @@ class IndexWriter:
         name = self._new_name("vec")
         segment = self.dense_segment(row, old)
         vectors = segment.vectors.vectors(np.arange(row["rows"], dtype=np.int64))
-        if (new.store, new.store_dim) == (old.store, old.store_dim):
+        if new.same_store(old):
             return name, rewrite_dense(self.index, name, row["name"], json.loads(row["files"]), vectors, new)
         vectors = vectors if old.shortened else new.stored(vectors)
         return name, write_dense(self.index, name, segment.ids, vectors, new)
 
+    def rewrite_vectors(self, old: VectorForm, new: VectorForm) -> None:
+        """Writes every segment in the form `new` and commits that; what an error leaves behind is removed."""
+        rows = self.catalog.segments("vec")
+        try:
+            written = [self.reform(row, old, new) for row in rows]
+            for row, (name, files) in zip(rows, written, strict=True):
+                DenseSegment(self.index, name, row["rows"], new, files)  # what cannot be opened is not committed
+            with self.commit():
+                self.set_form(new)
+                for row, (name, files) in zip(rows, written, strict=True):
+                    self.replace_segment(row, name, files)
+        finally:
+            # The old form's files, or those of a new one that was not committed; searches that have them open go on.
+            self.remove_unreferenced()
+
+    def learn_codes_again(self) -> None:
+        """Makes the codes of all segments anew where there are four times the vectors that they were learnt from.
+
+        What was learnt from few vectors loses more of later ones; what is compared at last is kept, or it stays so.
+        """
+        model = self.catalog.setting("model")
+        form = self.form(model["dim"]) if model else None
+        rows = self.catalog.segments("vec")
+        count = sum(row["rows"] - row["dead_count"] for row in rows)
+        if form is None or form.codes is None or min(count, LEARNT_FROM) < _LEARN_AGAIN * max(1, form.learnt_from):
+            return
+        segments = [self.dense_segment(row, form) for row in rows]
+        sample = form.coded(training_vectors(segments, [alive_rows(row) for row in rows]))
+        codec = Codec.train(form.codes, sample)
+        self.rewrite_vectors(form, form.with_trained("codes", codec, len(sample)))
+
     def replace_segment(self, row: sqlite3.Row, name: str, files: FileList) -> None:
         """Inside a commit: another folder holds what the segment of `row` held, row for row."""
+        # Not updated: each row has a number of its own, and so no name is ever given again.
+        self.catalog.connection.execute("DELETE FROM segments WHERE id = ?", (row["id"],))
         self.catalog.connection.execute(
-            "UPDATE segments SET name = ?, files = ? WHERE id = ?", (name, json.dumps(files), row["id"])
+            "INSERT INTO segments (kind, name, first_id, last_id, rows, dead, dead_count, files)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                row["kind"],
+                name,
+                *(row[key] for key in ("first_id", "last_id", "rows", "dead", "dead_count")),
+                json.dumps(files),
+            ),
         )
 
     def add_segment(self, kind: str, name: str, ids: NDArray[np.int64], files: FileList) -> None:

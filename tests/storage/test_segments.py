@@ -39,12 +39,12 @@ class _Attack:
 
 @pytest.mark.parametrize("payload", [_Attack(), np.arange(3), {1: os.getcwd}], ids=["system", "numpy", "function"])
 def test_a_pickle_that_names_anything_is_refused(written: tuple[Path, segments.FileList], payload: object) -> None:
-    index, _ = written
+    index, files = written
     path = index / "segments" / "lex-000001" / "bm25.pkl"
     path.write_bytes(pickle.dumps(payload, protocol=5))
     size = path.stat().st_size
     with pytest.raises(IndexDamagedError, match="refused to load"):
-        segments.open_lexical(str(index), "lex-000001", 3, {"bm25.pkl": (size, "")})
+        segments.open_lexical(str(index), "lex-000001", 3, {**files, "bm25.pkl": (size, "")})
     assert not os.path.exists("/tmp/semsearch-was-here")
 
 
@@ -60,8 +60,14 @@ def test_a_segment_that_is_cut_short_or_a_link_is_refused(written: tuple[Path, s
         segments.open_lexical(str(index), "lex-000001", 3, files)
     (index / "elsewhere").write_bytes(data)
     path.symlink_to(index / "elsewhere")
-    with pytest.raises(IndexDamagedError, match="is a link"):
+    with pytest.raises(IndexDamagedError, match="not a regular file"):
         segments.open_lexical(str(index), "lex-000001", 3, files)
+    path.unlink()
+    os.mkfifo(path)  # to open it would wait for ever
+    with pytest.raises(IndexDamagedError, match="not a regular file"):
+        segments.open_lexical(str(index), "lex-000001", 3, {**files, "bm25.bin": (0, "")})
+    with pytest.raises(IndexDamagedError, match="not a folder with the files"):
+        segments.open_lexical(str(index), "lex-000001", 3, {})
     for name in ("../x", "/etc", ".hidden"):
         with pytest.raises(IndexDamagedError, match="the catalog names a segment"):
             segments.open_lexical(str(index), name, 3, files)

@@ -1,0 +1,57 @@
+"""`catalog.crc`: a checksum of a small catalog, there while nobody writes.
+
+SQLite notices where its structure is damaged, not where a byte of its content is another. The writer removes the
+checksum before its first commit and writes it when it ends, so that one that is there belongs to what `catalog.db`
+holds. A catalog above the limit has none: reading all of it would cost more than a search, or than a run with one
+changed file.
+"""
+
+import mmap
+import os
+import zlib
+
+from semsearch.errors import IndexDamagedError
+from semsearch.settings import CATALOG_FILE
+
+CHECKSUM_FILE = "catalog.crc"
+_LARGEST = 16 * 1024 * 1024
+
+
+def remove_checksum(folder: str) -> bool:
+    """Removes the checksum of the index `folder`; returns whether there was one."""
+    try:
+        os.unlink(os.path.join(folder, CHECKSUM_FILE))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def write_checksum(folder: str) -> None:
+    """Records what the catalog of `folder` is now, if it is small. Nobody may be writing it."""
+    catalog, path = os.path.join(folder, CATALOG_FILE), os.path.join(folder, CHECKSUM_FILE)
+    log = catalog + "-wal"
+    if os.path.getsize(catalog) > _LARGEST or (os.path.exists(log) and os.path.getsize(log)):
+        return
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(f"{_checksum(catalog):08x}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".new", path)
+
+
+def check_catalog(folder: str) -> None:
+    """Raises `IndexDamagedError` when the catalog is not what its checksum says; without one nothing is checked."""
+    try:
+        with open(os.path.join(folder, CHECKSUM_FILE), "rb") as file:
+            recorded = file.read(64)
+    except FileNotFoundError:
+        return
+    catalog = os.path.join(folder, CATALOG_FILE)
+    if recorded != f"{_checksum(catalog):08x}\n".encode("ascii"):
+        raise IndexDamagedError(f"{catalog} is not what was written", "repair it with: semsearch verify --repair")
+
+
+def _checksum(path: str) -> int:
+    # CRC-32 misses no change of a single byte.
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return zlib.crc32(data)
