@@ -22,6 +22,8 @@ _TOP = 10
 # Below this nobody notices that every vector is compared.
 _UNNOTICED_SECONDS = 0.005
 _GOOD_RECALL = 0.99
+# Share of the time of an exact scan that is worth another form.
+_WORTH_IT = 0.7
 # Vectors that FAISS asks for to train one centroid.
 _FOR_EACH_CENTROID = 39
 _FEWEST_CELLS = 8
@@ -335,6 +337,11 @@ def advice(rows: Sequence[VectorsRow], scale: float) -> str:
         )
     good = [row for row in rows if row.recall >= _GOOD_RECALL and row.command is not None]
     best = min(good, key=lambda row: row.p50, default=exact)
+    if best.p50 > exact.p50 * _WORTH_IT:
+        return (
+            f"float16, exact: {exact.p50 * 1000:.1f} ms a query; nothing much faster finds {_GOOD_RECALL:.0%} of the"
+            " ten nearest. What an index can have is measured by: semsearch quantize --dry-run"
+        )
     return (
         f"{best.name}: {best.p50 * 1000:.1f} ms a query, {exact.p50 / best.p50:.1f} times as fast as float16,"
         f" with {best.recall:.1%} of the ten nearest: {best.command}"

@@ -88,3 +88,4 @@ def test_the_advice_is_the_fastest_that_finds_nearly_all_where_speed_would_be_no
     assert advice(rows, 1).startswith("quick: 1.0 ms a query, 20.0 times as fast")
     assert advice([row("SQfp16", 0.002, 1), rows[1]], 1).startswith("float16, exact (the default): 2.0 ms")
     assert advice([row("SQfp16", 0.002, 1), rows[1]], 10).startswith("quick")
+    assert advice([rows[0], rows[2]], 1).startswith("float16, exact: 20.0 ms a query; nothing much faster")

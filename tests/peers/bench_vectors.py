@@ -39,6 +39,7 @@ def main() -> None:
         kind, _, probed = kind.partition(", ")
         if kind.startswith("binary"):
             continue
+        kind += ",Flat" if kind.startswith("IVF") and "," not in kind else ""
         index = faiss.index_factory(held.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
         if rest:
             index = faiss.IndexRefineFlat(index)
