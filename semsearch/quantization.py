@@ -28,7 +28,7 @@ from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.questions import held_out_queries
 from semsearch.storage.catalog import NONSENSE, Catalog
 from semsearch.storage.segments import DenseSegment, training_vectors
-from semsearch.storage.snapshot import Reader, alive_rows, as_damage
+from semsearch.storage.snapshot import Reader, Snapshot, alive_rows, as_damage
 from semsearch.storage.writer import IndexWriter
 
 DEFAULT_MAX_LOSS = 0.01
@@ -149,6 +149,22 @@ def quantize(
         return report
 
 
+def present_loss(index: str, announce: Callable[[str], None]) -> tuple[float, float] | None:
+    """(recorded, measured): the loss of an index whose vectors are scanned by coarse codes; None for any other."""
+
+    def measured(snapshot: Snapshot) -> tuple[float, float] | None:
+        if snapshot.model() is None or snapshot.form().codes is None or not snapshot.catalog.segments("vec"):
+            return None
+        quantization = _Quantization(index, snapshot.catalog, QuantizeOptions(), announce)
+        return quantization.old.loss, quantization.as_it_is(*quantization.reference()).loss
+
+    reader = Reader(index)
+    try:
+        return reader.read(measured)
+    finally:
+        reader.close()
+
+
 def _check(options: QuantizeOptions) -> None:
     for flag, value, known in (("KIND", options.kind, KINDS), ("--ann", options.ann, ANNS)):
         if value is not None and value not in known:
@@ -194,8 +210,8 @@ class _Quantization:
         options = self.options
         kinds = self._kinds()
         forms = [self._form(kind) for kind in kinds]
-        queries, nearest = self._reference()
-        before = self._measured(self.old, [segment.vectors for segment in self.segments], queries, nearest)
+        queries, nearest = self.reference()
+        before = self.as_it_is(queries, nearest)
         table = []
         for form in forms:
             if form is not None:
@@ -331,7 +347,7 @@ class _Quantization:
 
     # -- measuring -----------------------------------------------------------------------------------------------
 
-    def _reference(self) -> tuple[Vectors, NDArray[np.int64]]:
+    def reference(self) -> tuple[Vectors, NDArray[np.int64]]:
         """Held-out queries (q, stored dim of the old form) and the chunk ids of their ten nearest, (q, 10), best first.
 
         -1 where there are fewer.
@@ -355,6 +371,9 @@ class _Quantization:
                 best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
                 ids, scores = np.take_along_axis(ids, best, 1), np.take_along_axis(scores, best, 1)
         return queries, ids
+
+    def as_it_is(self, queries: Vectors, nearest: NDArray[np.int64]) -> Measured:
+        return self._measured(self.old, [segment.vectors for segment in self.segments], queries, nearest)
 
     def _as_it_would_be(self, form: VectorForm) -> list[SegmentVectors]:
         """The segments in `form`, in memory."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from semsearch import __version__
-from semsearch.cli import ask, bench, config, index, quantize, search, status, why
+from semsearch.cli import ask, bench, config, index, quantize, search, status, verify, why
 from semsearch.cli.flags import with_rerank_value
 from semsearch.errors import SemsearchError
 
@@ -30,6 +30,7 @@ app.command("config")(config.command)
 app.add_typer(bench.app)
 app.command("quantize")(quantize.command)
 app.command("status")(status.command)
+app.command("verify")(verify.command)
 app.command("why")(why.command)
 
 

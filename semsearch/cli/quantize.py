@@ -7,7 +7,6 @@ import typer
 
 from semsearch.cli import render
 from semsearch.cli.flags import IndexPath, values
-from semsearch.cli.progress import interruptible
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
 
@@ -72,6 +71,7 @@ def command(
       semsearch quantize --max-loss 2%         the smallest that passes
       semsearch quantize float16               back again
     """
+    from semsearch.cli.progress import interruptible
     from semsearch.quantization import QuantizeOptions, quantize
 
     options = QuantizeOptions(

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semsearch.chunking.splitter import prefix_of
 from semsearch.embedding.embedder import Embedder, Vectors
@@ -30,7 +31,8 @@ def encode_pending(
             "SELECT id, hash, heading, text FROM chunks WHERE id > ? AND file_id IS NOT NULL ORDER BY id LIMIT ?",
             (done, _ENCODE_BATCH),
         ).fetchall():
-            done = _encode_batch(writer, embedder, rows, done, report, progress)
+            _encode_batch(writer, embedder, rows, done, report, progress, moves_on=True)
+            done = int(rows[-1]["id"])
     last = catalog.setting("next_chunk", 1) - 1
     dead = catalog.connection.execute("SELECT EXISTS (SELECT 1 FROM chunks WHERE file_id IS NULL)").fetchone()[0]
     if dead or done != last:
@@ -41,6 +43,22 @@ def encode_pending(
     return bool(pending)
 
 
+def encode_lost(
+    writer: IndexWriter, embedder: Embedder, ids: NDArray[np.int64], report: IndexReport, progress: Progress
+) -> None:
+    """Encodes the chunks `ids` (rising) again, which the dense leg has gone through before; a commit every batch."""
+    progress.encoding(len(ids))
+    done = writer.catalog.setting("embedded_to", 0)
+    for start in range(0, len(ids), _ENCODE_BATCH):
+        rows = writer.catalog.connection.execute(
+            "SELECT id, hash, heading, text FROM chunks WHERE file_id IS NOT NULL"
+            " AND id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(ids[start : start + _ENCODE_BATCH].tolist()),),
+        ).fetchall()
+        if rows:
+            _encode_batch(writer, embedder, rows, done, report, progress, moves_on=False)
+
+
 def _encode_batch(
     writer: IndexWriter,
     embedder: Embedder,
@@ -48,8 +66,12 @@ def _encode_batch(
     done: int,
     report: IndexReport,
     progress: Progress,
-) -> int:
-    """Vectors of `rows`, reused where an encoded chunk had the same text; returns the last id committed."""
+    moves_on: bool,
+) -> None:
+    """Commits the vectors of `rows`, reused where an encoded chunk had the same text.
+
+    `moves_on`: the dense leg has then gone through all up to these.
+    """
     ids = np.array([row["id"] for row in rows], np.int64)
     form = writer.form(embedder.info.dim)
     vectors = np.empty((len(rows), form.store_dim), np.float32)
@@ -73,9 +95,9 @@ def _encode_batch(
             name, files = writer.write_dense(ids[:finished], vectors[:finished], embedder.info.dim)
             with writer.commit():
                 writer.add_segment("vec", name, ids[:finished], files)
-                writer.catalog.set_setting("embedded_to", int(ids[finished - 1]))
+                if moves_on:
+                    writer.catalog.set_setting("embedded_to", int(ids[finished - 1]))
                 writer.catalog.set_setting("model", embedder.info.as_dict())
-    return int(ids[-1])
 
 
 def _known_vectors(writer: IndexWriter, hashes: Iterable[bytes], done: int) -> dict[bytes, Vectors]:

@@ -1,8 +1,15 @@
 """Which language a text is in, as an ISO 639-1 code; the stemmer and the function words of each."""
 
+import os
 import re
+import shutil
 from collections.abc import Callable
 from functools import cache
+from typing import Any
+
+import numpy as np
+
+from semsearch.settings import cache_folder
 
 # Snowball algorithms by ISO 639-1 code. A language without one is indexed by its word forms.
 STEMMERS = {
@@ -14,6 +21,7 @@ STEMMERS = {
 }  # fmt: skip
 _OTHERS = ("zh", "ja", "ko", "th", "pl", "cs", "sk", "uk", "bg", "he", "fa", "vi", "hr", "sl", "et", "lv")
 _SAMPLE_CHARACTERS = 1000
+_ARRAYS = ("ptc", "pc", "moves", "rows", "output")
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -32,12 +40,51 @@ def load() -> None:
 
 @cache
 def _classifier() -> Callable[[str], tuple[str, float]]:
+    """py3langid's, restricted to the languages the analyzer treats apart: short technical English is else called Pidgin
+    or Latin."""
     import py3langid
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    # Restricted to languages the analyzer treats apart: short technical English is else called Pidgin or Latin.
-    py3langid.set_languages([*STEMMERS, *_OTHERS])
-    classify: Callable[[str], tuple[str, float]] = py3langid.classify
-    return classify
+    folder = os.path.join(cache_folder(), f"language-{py3langid.__version__}-{len(STEMMERS)}-{len(_OTHERS)}")
+    loaded = _mapped(folder)
+    if loaded is None:
+        # It unpacks 68 MB into a temporary file each time: 0.7 s of a run with one changed file.
+        unpacked = LanguageIdentifier.from_model_file(MODEL_FILE)
+        unpacked.set_languages([*STEMMERS, *_OTHERS])
+        _keep(folder, unpacked)
+        return unpacked.classify  # type: ignore[no-any-return]
+    arrays, classes = loaded
+    moves, rows = (memoryview(arrays[name].data) for name in ("moves", "rows"))
+    identifier = LanguageIdentifier(arrays["ptc"], arrays["pc"], classes, moves, arrays["output"].tolist(), tk_row=rows)
+    return identifier.classify  # type: ignore[no-any-return]
+
+
+def _mapped(folder: str) -> tuple[dict[str, np.ndarray], list[str]] | None:
+    """What `_keep` kept in `folder`; None: it is not there, or not whole."""
+    try:
+        arrays = {name: np.load(os.path.join(folder, f"{name}.npy"), mmap_mode="r") for name in _ARRAYS}
+        with open(os.path.join(folder, "classes"), encoding="ascii") as file:
+            return arrays, file.read().split()
+    except (OSError, ValueError):
+        return None
+
+
+def _keep(folder: str, identifier: Any) -> None:
+    """Writes the arrays of `identifier` to the cache, so that they are mapped from now on."""
+    arrays = {
+        "ptc": identifier.nb_ptc, "pc": identifier.nb_pc, "moves": np.asarray(identifier.tk_nextmove),
+        "rows": np.asarray(identifier.tk_row), "output": np.array(identifier.tk_output, np.int32),
+    }  # fmt: skip
+    working = f"{folder}.{os.getpid()}.new"
+    try:
+        os.makedirs(working, exist_ok=True)
+        for name in _ARRAYS:
+            np.save(os.path.join(working, f"{name}.npy"), arrays[name])
+        with open(os.path.join(working, "classes"), "w", encoding="ascii") as file:
+            file.write(" ".join(identifier.nb_classes))
+        os.rename(working, folder)
+    except OSError:  # the cache cannot be written, or another process was first
+        shutil.rmtree(working, ignore_errors=True)
 
 
 # Closed-class words: articles, pronouns, prepositions, conjunctions, auxiliaries, question words. Left out of

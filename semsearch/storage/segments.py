@@ -170,6 +170,18 @@ def _first_stage(vectors: Vectors, form: VectorForm) -> dict[str, bytes]:
     return {f"{codec.kind}.faiss": codec.serialize(coded).tobytes(), **contents}
 
 
+def stored_vectors(
+    index: str, name: str, rows: int, form: VectorForm, files: Mapping[str, Any]
+) -> tuple[NDArray[np.int64], Vectors]:
+    """(ids, vectors) of a dense segment, when these are what was written whatever became of its codes."""
+    kept = {part: files[part] for part in (VECTORS_FILE, "ids.bin")}
+    check_content(index, name, kept)
+    folder = os.path.join(index, SEGMENTS_FOLDER, name)
+    store = CodedVectors.open(os.path.join(folder, VECTORS_FILE), form.store_codec(), rows)
+    ids: NDArray[np.int64] = np.frombuffer(_map(os.path.join(folder, "ids.bin")), "<i8")
+    return ids, store.vectors(np.arange(rows, dtype=np.int64))
+
+
 def training_vectors(
     segments: Sequence[DenseSegment], alive: Sequence[NDArray[np.bool_] | None], most: int = LEARNT_FROM
 ) -> Vectors:

@@ -129,7 +129,7 @@ class Reader:
                     return answer
             except (OSError, sqlite3.DatabaseError, IndexDamagedError, *NONSENSE) as error:
                 # A writer may have removed a segment, or changed the catalog, after this snapshot began.
-                if last or not _moved_on(snapshot):
+                if last or not moved_on(snapshot):
                     raise as_damage(self.index, error) from None
             finally:
                 if not snapshot.reusable():
@@ -144,7 +144,8 @@ class Reader:
         return self._snapshot
 
 
-def _moved_on(snapshot: Snapshot) -> bool:
+def moved_on(snapshot: Snapshot) -> bool:
+    """Whether a writer has changed the index since `snapshot`: then what it misses proves nothing."""
     if not snapshot.still_true():
         return True
     newer = Snapshot(snapshot.index)

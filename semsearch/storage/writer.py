@@ -217,22 +217,25 @@ class IndexWriter:
         spans = [(first, first + count) for first, count in ranges if count]
         if not spans:
             return
-        connection = self.catalog.connection
-        connection.executemany("UPDATE chunks SET file_id = NULL WHERE id >= ? AND id < ?", spans)
+        self.catalog.connection.executemany("UPDATE chunks SET file_id = NULL WHERE id >= ? AND id < ?", spans)
         for kind in ("lex", "vec"):
-            for row in self.catalog.segments(kind):
-                touched = [(a, b) for a, b in spans if b > row["first_id"] and a <= row["last_id"]]
-                if not touched:
-                    continue
-                ids = open_ids(self.index, kind, row["name"], row["rows"], json.loads(row["files"]))
-                alive = alive_rows(row)
-                dead = np.zeros(row["rows"], np.bool_) if alive is None else ~alive
-                for low, high in np.searchsorted(ids, touched):
-                    dead[low:high] = True
-                connection.execute(
-                    "UPDATE segments SET dead = ?, dead_count = ? WHERE id = ?",
-                    (np.packbits(dead, bitorder="little").tobytes(), int(dead.sum()), row["id"]),
-                )
+            self.mark_rows_dead(kind, spans)
+
+    def mark_rows_dead(self, kind: str, spans: Sequence[tuple[int, int]]) -> None:
+        """Inside a commit: takes chunks of `spans` (first id, id after the last) out of the segments of `kind`."""
+        for row in self.catalog.segments(kind):
+            touched = [(a, b) for a, b in spans if b > row["first_id"] and a <= row["last_id"]]
+            if not touched:
+                continue
+            ids = open_ids(self.index, kind, row["name"], row["rows"], json.loads(row["files"]))
+            alive = alive_rows(row)
+            dead = np.zeros(row["rows"], np.bool_) if alive is None else ~alive
+            for low, high in np.searchsorted(ids, touched):
+                dead[low:high] = True
+            self.catalog.connection.execute(
+                "UPDATE segments SET dead = ?, dead_count = ? WHERE id = ?",
+                (np.packbits(dead, bitorder="little").tobytes(), int(dead.sum()), row["id"]),
+            )
 
     def drop_segments(self, kind: str) -> None:
         """Inside a commit: takes all segments of `kind` out of the index; the next writer removes their files."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semsearch.chunking.splitter import hash_of
 from semsearch.lexical import postings
 from semsearch.lexical.analyzer import analyze
 from semsearch.storage.snapshot import Snapshot
@@ -89,7 +90,7 @@ def build(base: Path, target: Path, chunks: int, count_of_sentences: int) -> Non
                         (
                             number,
                             first + (number - first) // _CHUNKS_A_FILE * _CHUNKS_A_FILE,
-                            number.to_bytes(16),
+                            hash_of((), text),
                             text,
                             json.dumps([]),
                         )
