@@ -363,8 +363,11 @@ def _code_anew(writer: IndexWriter, found: _Found) -> None:
     for row in found.coded_anew:
         form = writer.form(model["dim"])
         ids, vectors = stored_vectors(writer.index, row["name"], row["rows"], form, json.loads(row["files"]))
-        keep = alive_rows(row)
-        chosen = np.arange(len(ids)) if keep is None else np.flatnonzero(keep)
+        alive = writer.catalog.connection.execute(
+            "SELECT id FROM chunks WHERE file_id IS NOT NULL AND id BETWEEN ? AND ?", (int(ids[0]), int(ids[-1]))
+        )
+        # Not by the bitmap, which may be what is damaged.
+        chosen = np.flatnonzero(np.isin(ids, [row[0] for row in alive]))
         if len(chosen):
             name, files = writer.write_dense(ids[chosen], vectors[chosen], model["dim"])
             writer.add_segment("vec", name, ids[chosen], files)

@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.real.collections import data_folder
+
+# The machine may be busy: no example is too slow.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 PROJECT = Path(__file__).resolve().parents[1]
 # Preparing the packaged model and its static distillate takes half a minute: once for many runs.

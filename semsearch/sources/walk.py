@@ -6,6 +6,7 @@ changed, and importing `dataclasses` alone takes as long as walking a few hundre
 
 import os
 import stat
+from operator import attrgetter
 
 from semsearch.settings import CATALOG_FILE, DEFAULT_MAX_FILE_SIZE
 from semsearch.sources import ignore
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 NOT_FOLLOWED = "symbolic link (--follow takes those that stay inside the folder)"
 LEAVES_FOLDER = "symbolic link that leaves the folder"
-_RACY_NS = 2_000_000_000
+RACY_NS = 2_000_000_000
+_name = attrgetter("name")
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".jj"})
 
 
@@ -76,13 +78,14 @@ def walk(
     include = ignore.compile_globs(rules.include) if rules.include else None
     exclude = ignore.compile_globs(rules.exclude) if rules.exclude else None
     real_root = os.path.realpath(root)
+    hidden, most, follow = rules.hidden, rules.max_file_size, rules.follow
     top_levels = [] if rules.no_ignore else ignore.levels_above(root)
     pending = [(root, "", top_levels, frozenset({real_root}))]
     while pending:
         folder, prefix, levels, ancestors = pending.pop()
         try:
             with os.scandir(folder) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name)
+                listed = sorted(entries, key=_name)
         except OSError as error:
             on_error(prefix or ".", error)
             continue
@@ -98,14 +101,14 @@ def walk(
         for entry in listed:
             name = entry.name
             path = prefix + name
-            if (name[0] == "." and not rules.hidden) or name in _VERSION_CONTROL or entry.path == index:
+            if (name[0] == "." and not hidden) or name in _VERSION_CONTROL or entry.path == index:
                 if on_ignored and entry.path != index:
                     reason = "version control" if name in _VERSION_CONTROL else "hidden (--hidden takes it in)"
                     on_ignored(path + "/" if entry.is_dir(follow_symlinks=False) else path, reason, "")
                 continue
             try:
                 is_link = entry.is_symlink()
-                is_dir = entry.is_dir(follow_symlinks=rules.follow)
+                is_dir = entry.is_dir(follow_symlinks=follow)
                 if exclude and exclude.match_file(path + "/" if is_dir else path):
                     if on_ignored:
                         on_ignored(path + "/" if is_dir else path, "matches --exclude", " ".join(rules.exclude))
@@ -129,13 +132,15 @@ def walk(
                     if on_ignored:
                         on_ignored(path, "matches no --include", " ".join(rules.include))
                     continue
-                found = entry.stat(follow_symlinks=rules.follow)
+                found = entry.stat(follow_symlinks=follow)
             except FileNotFoundError:
                 continue  # gone since it was listed
             except OSError as error:
                 on_error(path, error)
                 continue
-            yield File(path, found.st_size, found.st_mtime_ns, found.st_ino, refuse_file(found, rules.max_file_size))
+            plain = found.st_size <= most and stat.S_ISREG(found.st_mode)
+            refusal = "" if plain else refuse_file(found, most)
+            yield File(path, found.st_size, found.st_mtime_ns, found.st_ino, refusal)
         pending += reversed(below)
 
 
@@ -151,7 +156,7 @@ def is_unchanged(file: File, old: "sqlite3.Row", generation: int) -> bool:
         old["size"] == file.size
         and old["mtime_ns"] == file.mtime_ns
         and old["inode"] == file.inode
-        and old["mtime_ns"] < old["scanned_ns"] - _RACY_NS
+        and old["mtime_ns"] < old["scanned_ns"] - RACY_NS
         and old["generation"] == generation
     )
 

@@ -280,11 +280,25 @@ class Catalog:
     def files(self, root_id: int) -> "Iterator[sqlite3.Row]":
         return iter(self.connection.execute("SELECT * FROM files WHERE root_id = ?", (root_id,)))
 
-    def stamps(self, root_id: int) -> "dict[bytes, sqlite3.Row]":
-        """What `sources.walk.is_unchanged` compares, of every file of a root, by path."""
+    def stamps(self, root_id: int, generation: int, racy_ns: int) -> "dict[bytes, tuple[int, int, int]]":
+        """path -> (size, mtime_ns, inode) of the files of a root that are unchanged if these are equal, in the sense of
+        `sources.walk.is_unchanged`."""
+        cursor = self.connection.cursor()
+        cursor.row_factory = None  # a third of the time of 40,000 rows
+        rows = cursor.execute(
+            "SELECT path, size, mtime_ns, inode FROM files"
+            " WHERE root_id = ? AND generation = ? AND mtime_ns < scanned_ns - ?",
+            (root_id, generation, racy_ns),
+        )
+        return {path: (size, mtime_ns, inode) for path, size, mtime_ns, inode in rows}
+
+    def count_files(self, root_id: int) -> int:
+        return int(self.connection.execute("SELECT COUNT(*) FROM files WHERE root_id = ?", (root_id,)).fetchone()[0])
+
+    def left_out(self, root_id: int) -> "dict[bytes, sqlite3.Row]":
+        """The rows of the files of a root that are not indexed, by path."""
         rows = self.connection.execute(
-            "SELECT path, status, reason, size, mtime_ns, inode, scanned_ns, generation FROM files WHERE root_id = ?",
-            (root_id,),
+            "SELECT path, status, reason FROM files WHERE root_id = ? AND status != 'indexed'", (root_id,)
         )
         return {row["path"]: row for row in rows}
 

@@ -68,11 +68,11 @@ class IndexWriter:
         self._lock = WriterLock(os.path.join(index, "lock"), wait)
         try:
             exists = os.path.exists(os.path.join(index, CATALOG_FILE))
-            if exists and not trust:
-                check_catalog(index)
             self.catalog = Catalog.open_for_writing(index) if exists else Catalog.create(index)
             if not exists:
                 sync_folder(index)
+            elif not trust:
+                check_catalog(index)
             self._names = self.remove_unreferenced()
         except BaseException:
             self._lock.__exit__(None, None, None)

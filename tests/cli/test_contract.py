@@ -353,6 +353,7 @@ def test_an_index_of_another_model_names_the_command_to_run(semsearch: Command, 
     connection = sqlite3.connect(index / "catalog.db")
     value = json.loads(connection.execute("SELECT value FROM settings WHERE key = 'model'").fetchone()[0])
     value["fingerprint"] = "0" * 64
+    (index / "catalog.crc").unlink()
     connection.execute("UPDATE settings SET value = ? WHERE key = 'model'", (json.dumps(value),))
     connection.commit()
     connection.close()

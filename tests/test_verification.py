@@ -1,0 +1,158 @@
+"""`verify` finds what is not as it was written, and `--repair` brings back an index that answers as before."""
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from semsearch.errors import IndexDamagedError
+from semsearch.indexing import IndexOptions, index_folders
+from semsearch.quantization import QuantizeOptions, quantize
+from semsearch.storage.checksum import CHECKSUM_FILE
+from semsearch.verification import VerifyReport, verify
+from tests.conftest import Command, write
+from tests.made_texts import texts
+from tests.test_quantization import hits
+
+
+def check(index: Path, repair: bool = False) -> VerifyReport:
+    return verify(str(index), repair, False, lambda message: None)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 120 files, indexed in three runs, with deletions; its vectors are kept as int8 before float16."""
+    base = tmp_path_factory.mktemp("verify")
+    for seed in (1, 2, 3):
+        write(base / "folder", texts(40, seed))  # type: ignore[arg-type]
+        index_folders([str(base / "folder")], None, IndexOptions(model="static" if seed == 1 else None))
+    for number in range(0, 40, 8):
+        (base / "folder" / f"1-{number}.txt").unlink()
+    index_folders([str(base / "folder")], None, IndexOptions())
+    quantize(str(base / "folder" / ".semsearch"), QuantizeOptions("int8", queries=20))
+    return base
+
+
+@pytest.fixture
+def index(original: Path, tmp_path: Path) -> Path:
+    shutil.copytree(original, tmp_path / "copy")
+    return tmp_path / "copy" / "folder" / ".semsearch"
+
+
+def answers(index: Path) -> list[list[tuple[str, float]]]:
+    return [*hits(index, "hybrid"), *hits(index, "lexical"), *hits(index)]
+
+
+def flip(path: Path, place: float = 0.5) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * place)] ^= 0x41
+    path.write_bytes(data)
+
+
+def sql(index: Path, statement: str) -> None:
+    with sqlite3.connect(index / "catalog.db") as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def segment(index: Path, kind: str) -> Path:
+    return sorted((index / "segments").glob(f"{kind}-*"))[0]
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a byte of postings": (lambda index: flip(segment(index, "lex") / "bm25.bin"), "bm25.bin is not what was written"),
+    "a byte of vectors": (lambda index: flip(segment(index, "vec") / "index.faiss"), "index.faiss is not what was"),
+    "a byte of codes": (lambda index: flip(segment(index, "vec") / "int8.faiss"), "int8.faiss is not what was written"),
+    "a byte of ids": (lambda index: flip(segment(index, "vec") / "ids.bin"), "ids.bin is not what was written"),
+    "a cut file": (lambda index: os.truncate(segment(index, "vec") / "int8.faiss", 100), "int8.faiss has 100 bytes"),
+    "a missing file": (lambda index: (segment(index, "lex") / "bm25.pkl").unlink(), "bm25.pkl is missing"),
+    "a missing segment": (lambda index: shutil.rmtree(segment(index, "vec")), "is missing"),
+    "deletions that came back": (
+        lambda index: sql(index, "UPDATE segments SET dead = NULL, dead_count = 0"), "passages that are gone have",
+    ),
+    "deletions too many": (
+        lambda index: sql(index, "UPDATE segments SET dead = zeroblob((rows + 7) / 8), dead_count = 1"), "do not fit",
+    ),
+    "a forgotten segment": (lambda index: sql(index, "DELETE FROM segments WHERE kind = 'vec'"), "have no vectors"),
+    "another form": (lambda index: sql(index, "UPDATE settings SET value = '[]' WHERE key = 'vectors'"), "record"),
+    "another text": (lambda index: sql(index, "UPDATE chunks SET text = text || '!' WHERE id = 60"), "a passage is"),
+    "a lost passage": (lambda index: sql(index, "DELETE FROM chunks WHERE id = 60"), "its passages do not fit it"),
+    "another title": (lambda index: sql(index, "UPDATE files SET title = 'x' WHERE id = 50"), "it is not what was"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_named_and_repaired(index: Path, damage: str) -> None:
+    before = answers(index)
+    assert not check(index).problems
+    harm, says = DAMAGES[damage]
+    harm(index)
+    report = check(index)
+    assert any(says in problem.what for problem in report.problems), report.problems
+    assert check(index).problems == report.problems, "to look is not to touch"
+    repaired = check(index, repair=True)
+    assert not repaired.problems and repaired.repaired
+    index_folders([], str(index), IndexOptions())  # reads again what repair took out
+    assert answers(index) == before
+    assert not check(index).problems
+
+
+def test_only_what_is_lost_is_encoded_again(index: Path, semsearch: Command) -> None:
+    for _ in range(2):
+        flip(segment(index, "vec") / "index.faiss")
+    flip(segment(index, "vec") / "index.faiss", 0.7)
+    done = semsearch("verify", "-i", index)
+    assert done.code == 1 and "passages again)" in done.out and "damaged: " in done.out
+    done = semsearch("verify", "-i", index, "--repair", "--wait", "--json")
+    record = done.json
+    assert done.code == 0 and record["schema"] == "semsearch.verify/1" and record["good"]
+    assert record["repaired"][0]["part"].startswith("segments/vec-")
+    done = semsearch("verify", "-i", index)
+    assert done.code == 0 and done.out.startswith("good: 115 files")
+
+
+def test_a_small_damaged_index_is_refused_by_search_not_misread(index: Path) -> None:
+    for path in (segment(index, "lex") / "bm25.bin", segment(index, "vec") / "int8.faiss", index / "catalog.db"):
+        data = path.read_bytes()
+        flip(path, 0.9)
+        with pytest.raises(IndexDamagedError):
+            answers(index)
+        path.write_bytes(data)
+    assert answers(index)
+
+
+def test_what_a_killed_run_left_is_no_problem(index: Path) -> None:
+    (index / "segments" / ".vec-000099.new").mkdir()
+    report = check(index)
+    assert not report.problems and ".vec-000099.new" in report.notices[0]
+
+
+def test_a_catalog_that_is_no_database_is_a_problem_without_a_repair(index: Path, semsearch: Command) -> None:
+    (index / "catalog.db").write_bytes(b"x" * 5000)
+    for flags in ((), ("--repair",)):
+        done = semsearch("verify", "-i", index, *flags, "--json")
+        assert done.code in (1, 2)
+        text = done.out or done.err
+        assert "catalog" in text and json.loads(text)
+
+
+def test_the_checksum_is_there_while_nobody_writes(index: Path) -> None:
+    assert (index / CHECKSUM_FILE).exists()
+    (index / CHECKSUM_FILE).unlink()  # an index without one is as good, and gets one by the next change
+    assert answers(index) and not check(index).problems
+    write(index.parent, {"added.txt": "The ferry leaves at ten.\n"})
+    index_folders([], str(index), IndexOptions())
+    assert (index / CHECKSUM_FILE).exists()
+    (index / CHECKSUM_FILE).write_text("")
+    with pytest.raises(IndexDamagedError, match="not what was written"):
+        answers(index)
+    assert not check(index, repair=True).problems
+
+
+def test_drift_is_measured(index: Path) -> None:
+    (notice,) = check(index).notices
+    assert notice.startswith("vectors lose 0.") and "when they were quantized" in notice
