@@ -17,6 +17,8 @@ class IndexReport:
         self.seconds = dict.fromkeys(("total", "read", "encode"), 0.0)
         self.skipped: list[tuple[str, str]] = []
         self.failed: list[tuple[str, str]] = []
+        # Files that a run with a time limit did not come to.
+        self.left = 0
         # Indexed files after the run.
         self.indexed = 0
 
@@ -25,6 +27,7 @@ class IndexReport:
             "schema": SCHEMA,
             "index": self.index,
             "files": {**self.files, "skipped": len(self.skipped), "failed": len(self.failed)},
+            "left": self.left,
             "chunks": self.chunks,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
@@ -37,6 +40,8 @@ class IndexReport:
         if self.chunks["encoded"]:
             happened.append(f"{self.chunks['encoded']:,} chunks encoded")
         line = f"{self.indexed:,} files, {self.chunks['total']:,} chunks: " + (", ".join(happened) or "up to date")
+        if self.left:
+            line += f"; {self.left:,} files left to the next run"
         if self.chunks["pending"]:
             line += f"; {self.chunks['pending']:,} chunks not encoded"
         missing = [

@@ -12,6 +12,8 @@ from semsearch.cli.flags import known_models
 from semsearch.errors import UsageError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd]?)", re.IGNORECASE)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -78,6 +80,13 @@ def command(
         bool, typer.Option("--prune", help="Drop what is gone even if that is most files, or a whole folder.")
     ] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Compare files by content, not by size and time.")] = False,
+    newest_first: Annotated[
+        bool, typer.Option("--newest-first", help="Read and encode first what changed last.")
+    ] = False,
+    max_time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="End after TIME, such as 20m; the next run goes on.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and index whatever changes until Ctrl-C.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when a file failed or was skipped.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for another run to finish instead of exiting with 75.")
@@ -93,6 +102,8 @@ def command(
       semsearch index notes                       makes or updates notes/.semsearch
       semsearch index notes mail -i ~/all.index   two folders, one index
       semsearch index -i ~/all.index -q           from cron
+      semsearch index notes --max-time 20m --newest-first
+      semsearch index notes --watch
       git ls-files -z | semsearch index . --files-from - -0
       semsearch index notes --exclude 'drafts/' --exclude '*.log'
     """
@@ -113,6 +124,8 @@ def command(
         passwords=tuple(_names(password_file, "\n")) if password_file is not None else (),
         files_from=tuple(_names(files_from, "\0" if nul else "\n")) if files_from is not None else None,
         retry=retry,
+        newest_first=newest_first,
+        max_seconds=_seconds(max_time) if max_time is not None else None,
         embed=not no_embed,
         rebuild=rebuild,
         prune=prune,
@@ -120,6 +133,14 @@ def command(
         wait=wait,
         dry_run=dry_run,
     )
+    if watch:
+        from semsearch.cli.watch import watch_folders
+
+        if dry_run or files_from is not None:
+            raise UsageError("--watch looks at whole folders", "leave out --dry-run and --files-from")
+        with interruptible():
+            watch_folders(folders or [], index, options, quiet=quiet, as_json=as_json)
+        return 0
     with progress(quiet) as bars, interruptible():
         report = index_folders(folders or [], index, options, bars)
     render.index_report(report, quiet=quiet, as_json=as_json, dry_run=dry_run)
@@ -132,6 +153,15 @@ def _size(text: str) -> int:
     if not match or len(text) > 20:
         raise UsageError(f"--max-file-size {text} is not a size", "write it like 20M or 512k")
     return int(float(match.group(1)) * _UNITS[match.group(2).lower()])
+
+
+def _seconds(text: str) -> float:
+    """Seconds of `90s`, `20m`, `1.5h` or `90`."""
+    match = _TIME.fullmatch(text.strip())
+    seconds = float(match.group(1)) * _SECONDS[match.group(2).lower()] if match else 0.0
+    if not 0 < seconds < 1e9:
+        raise UsageError(f"--max-time {text} is not a time", "write it like 90s, 20m or 2h")
+    return seconds
 
 
 def _names(source: str, separator: str) -> list[str]:

@@ -41,7 +41,7 @@ def _answer(arguments: list[str], started: float) -> bool:
     ):
         return False
     try:
-        lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False
     try:

@@ -18,7 +18,7 @@ from typing import Any
 from semsearch import child
 from semsearch.embedding.embedder import Embedder, ModelInfo
 from semsearch.errors import ModelError
-from semsearch.settings import DEFAULT_MODEL, cache_folder
+from semsearch.settings import DEFAULT_MODEL, cache_folder, default_model
 
 # Raised when a prepared model changes form, so that older ones in a cache are made anew.
 FORMAT = 2
@@ -90,6 +90,7 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
     kind = "static" if info.runtime == "static" else "model"
     path = os.path.join(cache_folder(), f"{kind}-{FORMAT}-{info.fingerprint[:32]}")
     if read_info(path) is None:
+        _refuse_unnamed(info.name)
         source = resolve(info.name)
         if source.fingerprint != info.fingerprint:
             raise ModelError(
@@ -100,6 +101,26 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
             )
         return check_same(open_model(source, announce), info)
     return check_same(_load(path, info.name), info)
+
+
+def open_named(source: ModelSource, by_user: bool, announce: Announce) -> Embedder:
+    """`open_model` of a model that the user named, or that an index names: this one is not prepared if it is a folder.
+
+    Raises `ModelError`.
+    """
+    if not by_user and read_info(source.cache_path()) is None:
+        _refuse_unnamed(source.name)
+    return open_model(source, announce)
+
+
+def _refuse_unnamed(name: str) -> None:
+    """A model folder may hold code, and an index, which may come from anywhere, may name any folder."""
+    if name != _STATIC and not _is_default(name) and name != default_model():
+        raise ModelError(
+            f"the index names the model {name}, which was not prepared on this machine",
+            f"if you trust that model, prepare it with: semsearch index --model {name}",
+            code="model_not_prepared",
+        )
 
 
 def check_same(embedder: Embedder, recorded: ModelInfo) -> Embedder:

@@ -27,12 +27,15 @@ def encode_pending(
     if pending:
         embedder = open_embedder()
         progress.encoding(pending)
-        while rows := catalog.connection.execute(
-            "SELECT id, hash, heading, text FROM chunks WHERE id > ? AND file_id IS NOT NULL ORDER BY id LIMIT ?",
-            (done, _ENCODE_BATCH),
-        ).fetchall():
-            _encode_batch(writer, embedder, rows, done, report, progress, moves_on=True)
-            done = int(rows[-1]["id"])
+        while not progress.stopping() and (
+            rows := catalog.connection.execute(
+                "SELECT id, hash, heading, text FROM chunks WHERE id > ? AND file_id IS NOT NULL ORDER BY id LIMIT ?",
+                (done, _ENCODE_BATCH),
+            ).fetchall()
+        ):
+            done = _encode_batch(writer, embedder, rows, done, report, progress, moves_on=True)
+        if progress.stopping():
+            return True
     last = catalog.setting("next_chunk", 1) - 1
     dead = catalog.connection.execute("SELECT EXISTS (SELECT 1 FROM chunks WHERE file_id IS NULL)").fetchone()[0]
     if dead or done != last:
@@ -55,7 +58,7 @@ def encode_lost(
             " AND id IN (SELECT value FROM json_each(?)) ORDER BY id",
             (json.dumps(ids[start : start + _ENCODE_BATCH].tolist()),),
         ).fetchall()
-        if rows:
+        if rows and not progress.stopping():
             _encode_batch(writer, embedder, rows, done, report, progress, moves_on=False)
 
 
@@ -67,8 +70,8 @@ def _encode_batch(
     report: IndexReport,
     progress: Progress,
     moves_on: bool,
-) -> None:
-    """Commits the vectors of `rows`, reused where an encoded chunk had the same text.
+) -> int:
+    """Commits the vectors of `rows`, reused where an encoded chunk had the same text; returns the last id it came to.
 
     `moves_on`: the dense leg has then gone through all up to these.
     """
@@ -78,7 +81,7 @@ def _encode_batch(
     known = _known_vectors(writer, [row["hash"] for row in rows], done)
     finished = 0
     try:
-        while finished < len(rows):
+        while finished < len(rows) and not (finished and progress.stopping()):
             step = rows[finished : finished + _ENCODE_STEP]
             new = {row["hash"]: row for row in step if row["hash"] not in known}
             texts = [prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"] for row in new.values()]
@@ -98,6 +101,7 @@ def _encode_batch(
                 if moves_on:
                     writer.catalog.set_setting("embedded_to", int(ids[finished - 1]))
                 writer.catalog.set_setting("model", embedder.info.as_dict())
+    return int(ids[finished - 1])
 
 
 def _known_vectors(writer: IndexWriter, hashes: Iterable[bytes], done: int) -> dict[bytes, Vectors]:

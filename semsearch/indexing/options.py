@@ -8,7 +8,9 @@ from dataclasses import dataclass
 class IndexOptions:
     """What the user asked for; None means: as recorded in the index, or the default for a new one.
 
-    `passwords` are tried on encrypted documents and kept nowhere. `retry` reads failed files again.
+    `newest_first`: files that changed last are read, and so encoded, first. `max_seconds`: the run ends after so long,
+    what is done is kept, and the next one goes on. `passwords` are tried on encrypted documents and kept nowhere.
+    `retry` reads failed files again.
     """
 
     model: str | None = None
@@ -28,6 +30,8 @@ class IndexOptions:
     prune: bool = False
     verify: bool = False
     retry: bool = False
+    newest_first: bool = False
+    max_seconds: float | None = None
     wait: bool = False
     dry_run: bool = False
 
@@ -41,3 +45,5 @@ class Progress:
     read: Callable[[int], None] = lambda count: None
     encoding: Callable[[int], None] = lambda total: None
     encoded: Callable[[int], None] = lambda count: None
+    # Asked between files and between batches: whether to end here and leave the rest to the next run.
+    stopping: Callable[[], bool] = lambda: False

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from semsearch import settings
@@ -56,6 +56,9 @@ def index_folders(
     _check(options)
     if options.dry_run:
         return dry_run(path, folders, options)
+    if options.max_seconds is not None:
+        end = clock + options.max_seconds
+        progress = replace(progress, stopping=lambda: time.perf_counter() >= end)
     with IndexWriter(path, options.wait, trust=options.rebuild) as writer:
         run = _Run(writer, options, progress)
         with writer.commit():  # what is refused leaves the settings as they were, too
@@ -194,7 +197,7 @@ class _Run:
         if fresh_model:
             if options.embed:
                 # The old vectors go only when the new model is known to work.
-                self.embedder = models.open_model(self._source(name), self.progress.announce)
+                self.embedder = models.open_named(self._source(name), options.model is not None, self.progress.announce)
             self.writer.drop_segments("vec")
             catalog.set_setting("embedded_to", 0)
             catalog.set_setting("model", None)
@@ -270,12 +273,17 @@ class _Run:
         self._commit_small_changes(changes)
         if not changes.read:
             return
+        if self.options.newest_first:
+            changes.read.sort(key=lambda found: -found[1].mtime_ns)
         self.progress.reading(len(changes.read))
         batch: list[_Item] = []
         chunks, last, patience = 0, time.perf_counter(), _FIRST_COMMIT_SECONDS
         with ReaderPool(self._read_rules(), min(core_count(), len(changes.read))) as readers:
             results = (part for _, part in readers.run(self._task(*found) for found in changes.read))
-            for found in changes.read:
+            for number, found in enumerate(changes.read):
+                if self.progress.stopping():
+                    self.report.left = len(changes.read) - number
+                    break
                 prepared = next(results)
                 if prepared.last:
                     batch.append(_Item(*found, prepared))
@@ -474,7 +482,8 @@ class _Run:
     def _embedder(self) -> Embedder:
         if self.embedder is None:
             recorded = self.catalog.setting("model")
-            self.embedder = models.open_model(self._source(self.model_name), self.progress.announce)
+            source, by_user = self._source(self.model_name), self.options.model is not None
+            self.embedder = models.open_named(source, by_user, self.progress.announce)
             if recorded:
                 models.check_same(self.embedder, ModelInfo.from_dict(recorded))
         return self.embedder

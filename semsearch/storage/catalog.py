@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# Older versions that can be read as they are; a writer brings them up to date by `_MIGRATIONS`.
+_READABLE = (1, SCHEMA_VERSION)
 _APPLICATION_ID = 0x73656D73  # "sems"
 _KEPT_RUNS = 100
 # What a reader trips over where a catalog holds values that no writer put there; an index may come from anywhere.
@@ -49,6 +51,7 @@ CREATE TABLE files (
     UNIQUE (root_id, path)
 );
 CREATE INDEX files_status ON files (status, chunk_count);
+CREATE INDEX files_stamps ON files (root_id, generation, path, size, mtime_ns, inode, scanned_ns);
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY,
     file_id INTEGER,
@@ -76,6 +79,11 @@ CREATE TABLE segments (
 CREATE TABLE runs (id INTEGER PRIMARY KEY, started REAL NOT NULL, seconds REAL NOT NULL, report TEXT NOT NULL);
 """
 
+# version -> what makes a catalog of the next version of it.
+_MIGRATIONS = {
+    1: ("CREATE INDEX files_stamps ON files (root_id, generation, path, size, mtime_ns, inode, scanned_ns)",),
+}
+
 
 class Catalog:
     """One connection to a catalog; `create` and `open_for_writing` for the writer, `open_for_reading` for readers."""
@@ -89,7 +97,11 @@ class Catalog:
         except sqlite3.DatabaseError as error:
             connection.close()
             raise _damaged(path, error) from None
-        if version == SCHEMA_VERSION:
+        self.version = int(version)
+        if version in _READABLE:
+            # What an index brings along, such as triggers and views, may call none of SQLite's functions that do more
+            # than compute (sqlite.org/security.html).
+            connection.execute("PRAGMA trusted_schema = OFF")
             return
         connection.close()
         folder = os.path.dirname(path)
@@ -183,6 +195,14 @@ class Catalog:
                     raise _damaged(catalog.path, error) from None
             finally:
                 catalog.close()
+
+    def migrate(self) -> None:
+        """Inside a commit: brings a catalog of an older version up to date."""
+        for version in range(self.version, SCHEMA_VERSION):
+            for statement in _MIGRATIONS[version]:
+                self.connection.execute(statement)
+            self.connection.execute(f"PRAGMA user_version = {version + 1}")
+        self.version = SCHEMA_VERSION
 
     def fold_log(self) -> None:
         """Brings the write-ahead log into the catalog, which the last connection does not do while a reader is there.

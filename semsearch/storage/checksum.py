@@ -6,6 +6,7 @@ holds. A catalog above the limit has none: reading all of it would cost more tha
 changed file.
 """
 
+import contextlib
 import mmap
 import os
 import zlib
@@ -32,7 +33,9 @@ def write_checksum(folder: str) -> None:
     log = catalog + "-wal"
     if os.path.getsize(catalog) > _LARGEST or (os.path.exists(log) and os.path.getsize(log)):
         return
-    with open(path + ".new", "w", encoding="ascii") as file:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path + ".new")
+    with open(path + ".new", "x", encoding="ascii") as file:  # never through a link somebody put there
         file.write(f"{_checksum(catalog):08x}\n")
         file.flush()
         os.fsync(file.fileno())

@@ -11,7 +11,7 @@ class WriterLock:
     """Held while an index is written; says in the file who holds it. Raises `LockedError` unless `wait`."""
 
     def __init__(self, path: str, wait: bool) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

@@ -20,11 +20,12 @@ from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical import postings as postings_module
 from semsearch.lexical.postings import Postings
 from semsearch.settings import CATALOG_FILE, INDEX_FOLDER
-from semsearch.storage.catalog import Catalog
+from semsearch.storage.catalog import SCHEMA_VERSION, Catalog
 from semsearch.storage.checksum import check_catalog, remove_checksum, write_checksum
 from semsearch.storage.lock import WriterLock
 from semsearch.storage.segments import (
     LEARNT_FROM,
+    SEGMENTS_FOLDER,
     DenseSegment,
     FileList,
     check_content,
@@ -73,6 +74,9 @@ class IndexWriter:
                 sync_folder(index)
             elif not trust:
                 check_catalog(index)
+            if self.catalog.version < SCHEMA_VERSION:
+                with self.commit():
+                    self.catalog.migrate()
             self._names = self.remove_unreferenced()
         except BaseException:
             self._lock.__exit__(None, None, None)
@@ -340,12 +344,16 @@ def _make_folder(index: str) -> None:
             f"name a new one, such as: --index {os.path.join(index, INDEX_FOLDER)}",
             code="not_an_index",
         )
+    linked = [name for name in (SEGMENTS_FOLDER, CATALOG_FILE, "lock") if os.path.islink(os.path.join(index, name))]
+    if linked:
+        # An index may come from anywhere; what is written and removed in it must not lie elsewhere.
+        raise IndexDamagedError(f"{os.path.join(index, linked[0])} is a link", "remove the index and make it anew")
     try:
         os.makedirs(index, exist_ok=True)
         for name, content in _MARKERS.items():
             path = os.path.join(index, name)
-            if not os.path.exists(path):
-                with open(path, "w", encoding="ascii") as file:
+            if not os.path.lexists(path):
+                with open(path, "x", encoding="ascii") as file:
                     file.write(content)
     except OSError as error:
         raise SemsearchError(

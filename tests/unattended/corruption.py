@@ -77,6 +77,8 @@ def judge(index: Path, whole: str, content: bool, repair: bool) -> str:
         return "verify calls good what cannot be searched"
     if repair and done.returncode == 1 and all(problem["repair"] for problem in json.loads(done.stdout)["problems"]):
         mended = command("verify", "-i", str(index), "--repair", "--json")
+        if mended.returncode == 2 and "cannot be repaired" in mended.stderr:
+            return ""  # SQLite cannot read its own pages: it is said, and that the index has to be made anew
         again = command("index", "-i", str(index), "-q")
         if mended.returncode or again.returncode:
             return f"not repaired: {mended.stdout[-400:]} {mended.stderr[-300:]} {again.stderr[-300:]}"

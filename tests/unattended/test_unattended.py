@@ -1,0 +1,265 @@
+"""The short forms of the scripts beside this file, and what lets an index be left to itself."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from semsearch.errors import IndexDamagedError, ModelError, SemsearchError
+from semsearch.indexing import IndexOptions, Progress, index_folders
+from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.storage.catalog import SCHEMA_VERSION, Catalog
+from semsearch.storage.writer import IndexWriter
+from semsearch.verification import verify
+from tests.conftest import PROJECT, Command, write
+from tests.made_texts import texts
+from tests.unattended import corruption, kills, readers
+
+FAST = IndexOptions(model="static")
+
+
+def test_kills_leave_a_committed_state() -> None:
+    outcomes = kills.run(9, 7, kills.SCENARIOS[1:4])
+    assert set(outcomes) == {"good"} and outcomes["good"] == 9
+
+
+def test_a_changed_byte_gives_a_right_answer_or_a_clear_error() -> None:
+    assert set(corruption.run(12, 3)) == {""}
+
+
+def test_readers_beside_a_writer_see_committed_states() -> None:
+    outcomes = readers.run(12, 2)
+    assert not readers.failures(outcomes) and outcomes["search"] > 10 and outcomes["writer: round"] >= 1, outcomes
+
+
+# -- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_ends_early_is_gone_on_with(tmp_path: Path) -> None:
+    write(tmp_path / "folder", texts(60, 1))  # type: ignore[arg-type]
+    names = sorted((tmp_path / "folder").iterdir())
+    for age, path in enumerate(names):
+        os.utime(path, (time.time() - 5000 - age, time.time() - 5000 - age))
+    asked = iter([False] * 20 + [True] * 10_000)
+    report = index_folders(
+        [str(tmp_path / "folder")], None, IndexOptions(model="static", newest_first=True),
+        Progress(stopping=lambda: next(asked)),
+    )  # fmt: skip
+    index = str(tmp_path / "folder" / ".semsearch")
+    assert report.files["added"] == 20 and report.left == 40 and report.chunks["pending"] == 20
+    assert "40 files left to the next run" in report.summary()
+    read = Catalog.read(index, lambda c: {os.fsdecode(r[0]) for r in c.connection.execute("SELECT path FROM files")})
+    assert read == {path.name for path in names[:20]}, "the newest come first"
+    assert not verify(index, False, False, lambda message: None).problems
+    report = index_folders([], index, IndexOptions())
+    assert report.files["added"] == 40 and report.chunks["pending"] == 0 and report.left == 0
+
+
+def test_encoding_that_ends_early_is_gone_on_with(tmp_path: Path) -> None:
+    write(tmp_path / "folder", texts(200, 1))  # type: ignore[arg-type]
+    index_folders([str(tmp_path / "folder")], None, IndexOptions(model="static", embed=False))
+    index = str(tmp_path / "folder" / ".semsearch")
+    asked = iter([False, True, True])
+    report = index_folders([], index, IndexOptions(), Progress(stopping=lambda: next(asked, True)))
+    assert report.chunks["encoded"] == 64 and report.chunks["pending"] == 136
+    report = index_folders([], index, IndexOptions(max_seconds=60))
+    assert report.chunks["encoded"] == 136 and report.chunks["pending"] == 0
+
+
+def test_the_flags_of_limits(semsearch: Command, notes: Path) -> None:
+    done = semsearch("index", notes, "--model", "static", "--max-time", "0.001s", "--newest-first", "--json")
+    assert done.code == 0 and done.json["left"] == 5
+    done = semsearch("index", notes, "--max-time", "2m", "--json")
+    assert done.code == 0 and done.json["left"] == 0 and done.json["files"]["added"] == 5
+    for text in ("soon", "0", "-3m"):
+        assert semsearch("index", notes, f"--max-time={text}").code == 2
+    assert "whole folders" in semsearch("index", notes, "--watch", "--dry-run").err
+
+
+# -- watching --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watching(notes: Path) -> "Iterator[subprocess.Popen[str]]":
+    process = subprocess.Popen(
+        [sys.executable, "-m", "semsearch", "index", str(notes), "--model", "static", "--watch", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_what_changes_is_indexed_while_watched(watching: "subprocess.Popen[str]", notes: Path) -> None:
+    def next_run() -> dict[str, int]:
+        assert watching.stdout is not None
+        line = watching.stdout.readline()
+        assert line, watching.stderr and watching.stderr.read()
+        found: dict[str, int] = json.loads(line)["files"]
+        return found
+
+    assert next_run()["added"] == 5
+    time.sleep(3)  # the second look, which finds nothing
+    (notes / "tides.txt").write_text("The tide table for May.\n")
+    assert next_run()["added"] == 1
+    # What an editor does: a file beside, a rename over, a backup that goes again.
+    (notes / ".tides.txt.swp").write_text("x")
+    (notes / "tides.txt~").write_text("The tide table for June.\n")
+    (notes / "tides.txt~").rename(notes / "tides.txt")
+    (notes / ".tides.txt.swp").unlink()
+    assert next_run()["changed"] == 1
+    for number in range(300):
+        (notes / f"burst{number}.txt").write_text(f"Number {number} of many.\n")
+    added = 0
+    while added < 300:
+        added += next_run()["added"]
+    (notes / "kitchen").rename(notes / "cellar")
+    assert next_run()["renamed"] == 2
+    watching.send_signal(signal.SIGTERM)
+    watching.communicate(timeout=30)
+    assert watching.returncode == 130
+    assert not verify(str(notes / ".semsearch"), False, False, lambda message: None).problems
+
+
+# -- versions --------------------------------------------------------------------------------------------------------
+
+
+def test_an_index_of_the_version_before_is_read_and_brought_up_to_date(notes: Path) -> None:
+    index_folders([str(notes)], None, FAST)
+    index = notes / ".semsearch"
+    connection = sqlite3.connect(index / "catalog.db")
+    connection.execute("DROP INDEX files_stamps")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    (index / "catalog.crc").unlink()
+    with Searcher(str(index)) as searcher:
+        before = [hit.path for hit in searcher.search("roses", SearchOptions(min_score=0)).hits]
+    assert Catalog.read(str(index), lambda catalog: catalog.version) == 1
+    index_folders([], str(index), IndexOptions())
+    assert Catalog.read(str(index), lambda catalog: catalog.version) == SCHEMA_VERSION
+    with Searcher(str(index)) as searcher:
+        assert [hit.path for hit in searcher.search("roses", SearchOptions(min_score=0)).hits] == before
+    assert not verify(str(index), False, False, lambda message: None).problems
+
+
+# -- trouble ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_goes_back_misses_no_change(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index_folders([str(notes)], None, FAST)
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now - 10**15)
+    monkeypatch.setattr(time, "time", lambda: (now - 10**15) / 1e9)
+    (notes / "garden.md").write_text("# Garden notes\n\nNothing is left of it.\n")
+    assert index_folders([], str(notes / ".semsearch"), IndexOptions()).files["changed"] == 1
+    # Its time stamp is later than the clock: nothing is proven by it, the content decides.
+    assert index_folders([], str(notes / ".semsearch"), IndexOptions()).files["changed"] == 0
+
+
+def test_a_full_disk_leaves_the_last_commit(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: what is written beyond fails as on a full one."""
+    write(tmp_path / "folder", texts(200, 1))  # type: ignore[arg-type]
+    index = tmp_path / "index"
+    index_folders([str(tmp_path / "folder")], str(index), FAST)
+    before = kills.answers(index)
+    write(tmp_path / "folder", texts(2000, 2))  # type: ignore[arg-type]
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000));"
+        "from semsearch.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "index", "-i", str(index), "-q"], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert kills.answers(index) == before
+    assert not verify(str(index), False, False, lambda message: None).problems
+    index_folders([], str(index), IndexOptions())
+    new = tmp_path / "new"
+    index_folders([str(tmp_path / "folder")], str(new), FAST)
+    assert kills.answers(index) == kills.answers(new)
+
+
+# -- an index given by somebody else ---------------------------------------------------------------------------------
+
+
+def test_an_index_that_names_a_model_folder_runs_none_of_its_code(notes: Path, tmp_path: Path) -> None:
+    index_folders([str(notes)], None, FAST)
+    index = notes / ".semsearch"
+    evil = tmp_path / "evil"
+    evil.mkdir()
+    (evil / "modules.json").write_text('[{"idx": 0, "name": "0", "path": "", "type": "code.Evil"}]')
+    (evil / "config.json").write_text("{}")
+    (evil / "model.safetensors").write_bytes(b"")
+    (evil / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with IndexWriter(str(index)) as writer, writer.commit():
+        record = writer.catalog.setting("model")
+        writer.catalog.set_setting("model", {**record, "name": str(evil), "fingerprint": "a" * 64})
+        writer.catalog.set_setting("model_name", str(evil))
+    with pytest.raises(ModelError, match="was not prepared on this machine"), Searcher(str(index)) as searcher:
+        searcher.search("roses")
+    (notes / "new.txt").write_text("Something to encode.\n")
+    with pytest.raises(SemsearchError, match="was not prepared on this machine"):
+        index_folders([], str(index), IndexOptions())
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["lock", "segments", "catalog.db", "CACHEDIR.TAG", "catalog.crc.new"])
+def test_links_in_an_index_lead_nowhere(notes: Path, tmp_path: Path, name: str) -> None:
+    index_folders([str(notes)], None, FAST)
+    index = notes / ".semsearch"
+    outside = tmp_path / "outside"
+    if name == "segments":
+        shutil.move(index / name, outside)
+        (outside / "lex-000099").mkdir()
+    else:
+        outside.write_text("precious")
+        (index / name).unlink(missing_ok=True)
+    (index / name).symlink_to(outside)
+    (notes / "new.txt").write_text("Something new.\n")
+    try:
+        index_folders([], str(index), IndexOptions())
+    except (IndexDamagedError, OSError):
+        assert name in ("lock", "segments", "catalog.db")
+    assert (outside / "lex-000099").is_dir() if name == "segments" else outside.read_text() == "precious"
+
+
+def test_triggers_of_an_index_are_no_way_out(notes: Path, tmp_path: Path) -> None:
+    """What SQL an index brings along may damage that index, and nothing else."""
+    index_folders([str(notes)], None, FAST)
+    index = notes / ".semsearch"
+    connection = sqlite3.connect(index / "catalog.db")
+    connection.execute(
+        "CREATE TRIGGER evil AFTER INSERT ON runs BEGIN SELECT load_extension('/tmp/evil'), writefile('x', 'y'); END"
+    )
+    connection.close()
+    (index / "catalog.crc").unlink()
+    (notes / "new.txt").write_text("Something new.\n")
+    with pytest.raises((SemsearchError, sqlite3.Error)):
+        index_folders([], str(index), IndexOptions())
+    assert not (tmp_path / "x").exists() and not Path("x").exists()
+
+
+def test_search_writes_nothing(notes: Path, semsearch: Command) -> None:
+    index_folders([str(notes)], None, FAST)
+    index = notes / ".semsearch"
+    before = {path: path.stat().st_mtime_ns for path in [index, *index.rglob("*")]}
+    for arguments in (
+        ("search", "roses"),
+        ("status",),
+        ("verify",),
+        ("ask", "when are roses pruned"),
+        ("why", "x", "y"),
+    ):
+        semsearch(*arguments, "-i", index)
+    assert {path: path.stat().st_mtime_ns for path in [index, *index.rglob("*")]} == before
