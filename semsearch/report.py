@@ -27,11 +27,11 @@ class IndexReport:
             "schema": SCHEMA,
             "index": self.index,
             "files": {**self.files, "skipped": len(self.skipped), "failed": len(self.failed)},
-            "left": self.left,
             "chunks": self.chunks,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
+            **({"left": self.left} if self.left else {}),
         }
 
     def summary(self) -> str:

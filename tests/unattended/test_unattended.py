@@ -78,7 +78,7 @@ def test_the_flags_of_limits(semsearch: Command, notes: Path) -> None:
     done = semsearch("index", notes, "--model", "static", "--max-time", "0.001s", "--newest-first", "--json")
     assert done.code == 0 and done.json["left"] == 5
     done = semsearch("index", notes, "--max-time", "2m", "--json")
-    assert done.code == 0 and done.json["left"] == 0 and done.json["files"]["added"] == 5
+    assert done.code == 0 and "left" not in done.json and done.json["files"]["added"] == 5
     for text in ("soon", "0", "-3m"):
         assert semsearch("index", notes, f"--max-time={text}").code == 2
     assert "whole folders" in semsearch("index", notes, "--watch", "--dry-run").err
