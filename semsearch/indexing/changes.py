@@ -10,8 +10,20 @@ from typing import Any
 from semsearch.errors import ReadError
 from semsearch.indexing.options import IndexOptions
 from semsearch.sources.opening import digest_of, open_regular
-from semsearch.sources.walk import LEAVES_FOLDER, NOT_FOLLOWED, File, WalkRules, is_unchanged, refuse_file, walk
+from semsearch.sources.walk import (
+    LEAVES_FOLDER,
+    NOT_FOLLOWED,
+    RACY_NS,
+    File,
+    WalkRules,
+    is_unchanged,
+    refuse_file,
+    walk,
+)
+from semsearch.storage.catalog import Catalog
 
+# Rows that are looked up by name before all are read at once.
+_ONE_BY_ONE = 200
 OUTSIDE = "outside of the indexed folders"
 # (root id, file, its row in the catalog)
 Found = tuple[int, File, sqlite3.Row | None]
@@ -55,6 +67,41 @@ class Comparison:
         return bool(file.skip) or not (self.verify or self.tries_again(old))
 
 
+class KnownFiles:
+    """What the catalog knows of the files of one root: stamps at once, whole rows as they are asked for."""
+
+    def __init__(self, catalog: Catalog | None = None, root_id: int = 0, generation: int = 0) -> None:
+        """No catalog: nothing is known."""
+        self._catalog = catalog
+        self._root_id = root_id
+        self._stamps = catalog.stamps(root_id, generation, RACY_NS) if catalog else {}
+        self._left_out = catalog.left_out(root_id) if catalog else {}
+        self._rows: dict[bytes, sqlite3.Row] | None = None
+        self._asked = 0
+
+    def names(self) -> set[bytes]:
+        return self._catalog.file_names(self._root_id) if self._catalog else set()
+
+    def row(self, name: bytes) -> sqlite3.Row | None:
+        """The row of the file `name`."""
+        if self._catalog is None:
+            return None
+        self._asked += 1
+        if self._rows is None and self._asked > _ONE_BY_ONE:
+            self._rows = {row["path"]: row for row in self._catalog.files(self._root_id)}
+        return self._catalog.file(self._root_id, name) if self._rows is None else self._rows.get(name)
+
+    def is_unchanged(self, name: bytes, file: File, how: "Comparison") -> bool:
+        """Whether stamps alone prove that `file` is as it was read: `Comparison.is_unchanged` without its row."""
+        if file.skip or how.verify or self._stamps.get(name) != (file.size, file.mtime_ns, file.inode):
+            return False
+        old = self._left_out.get(name)
+        return old is None or not how.tries_again(old)
+
+    def is_indexed(self, name: bytes) -> bool:
+        return name not in self._left_out
+
+
 def walk_rules(recorded: dict[str, Any], options: IndexOptions) -> WalkRules:
     """The recorded rules with the flags of this run over them."""
     names = set(WalkRules.__slots__)
@@ -65,7 +112,7 @@ def walk_rules(recorded: dict[str, Any], options: IndexOptions) -> WalkRules:
 
 def find_changes(
     roots: dict[int, str],
-    known: dict[int, dict[bytes, sqlite3.Row]],
+    known: dict[int, KnownFiles],
     how: Comparison,
     files_from: Iterable[str] | None,
 ) -> Changes:
@@ -80,8 +127,9 @@ def find_changes(
     return changes
 
 
-def _compare_root(changes: Changes, root_id: int, root: str, known: dict[bytes, sqlite3.Row], how: Comparison) -> None:
-    """Adds to `changes` how the files below `root` differ from `known`, the catalog's rows by path."""
+def _compare_root(changes: Changes, root_id: int, root: str, known: KnownFiles, how: Comparison) -> None:
+    """Adds to `changes` how the files below `root` differ from what is `known`."""
+    unseen = known.names()
     unlisted: list[bytes] = []
 
     def on_error(path: str, error: OSError) -> None:
@@ -89,10 +137,16 @@ def _compare_root(changes: Changes, root_id: int, root: str, known: dict[bytes, 
         unlisted.append(b"" if path == "." else os.fsencode(path.rstrip("/")))
 
     for file in walk(root, how.rules, how.index, on_error) if os.path.isdir(root) else ():
-        _sort_in(changes, root_id, file, known.pop(os.fsencode(file.path), None), how)
-    for path, row in known.items():
+        name = os.fsencode(file.path)
+        unseen.discard(name)
+        if known.is_unchanged(name, file, how):
+            changes.unchanged += known.is_indexed(name)
+        else:
+            _sort_in(changes, root_id, file, known.row(name), how)
+    for path in sorted(unseen):
         # What lies in a folder that could not be listed is not gone.
-        if not any(folder in (b"", path) or path.startswith(folder + b"/") for folder in unlisted):
+        row = known.row(path)
+        if row and not any(folder in (b"", path) or path.startswith(folder + b"/") for folder in unlisted):
             changes.remove.append(row)
 
 
@@ -100,7 +154,7 @@ def _compare_named(
     changes: Changes,
     paths: Iterable[str],
     roots: dict[int, str],
-    known: dict[int, dict[bytes, sqlite3.Row]],
+    known: dict[int, KnownFiles],
     how: Comparison,
 ) -> None:
     """`_compare_root` for the files named by `--files-from`, and no others.
@@ -116,11 +170,9 @@ def _compare_named(
             _compare_one(changes, path, root_id, roots[root_id], known[root_id], how)
 
 
-def _compare_one(
-    changes: Changes, path: str, root_id: int, root: str, known: dict[bytes, sqlite3.Row], how: Comparison
-) -> None:
+def _compare_one(changes: Changes, path: str, root_id: int, root: str, known: KnownFiles, how: Comparison) -> None:
     name = os.path.relpath(path, root)
-    old = known.get(os.fsencode(name))
+    old = known.row(os.fsencode(name))
     try:
         found = os.stat(path, follow_symlinks=how.rules.follow)
     except (FileNotFoundError, NotADirectoryError):

@@ -4,7 +4,7 @@ import os
 import time
 
 from semsearch import settings
-from semsearch.indexing.changes import OUTSIDE, Comparison, find_changes, walk_rules
+from semsearch.indexing.changes import OUTSIDE, Comparison, KnownFiles, find_changes, walk_rules
 from semsearch.indexing.options import IndexOptions
 from semsearch.report import IndexReport
 from semsearch.storage.catalog import Catalog
@@ -25,7 +25,6 @@ def _would_do(path: str, folders: list[str], options: IndexOptions, catalog: Cat
     report = IndexReport(path)
     known_roots = {root: root_id for root_id, root, _ in catalog.roots()} if catalog else {}
     roots = {known_roots.get(root, -number): root for number, root in enumerate(folders or known_roots, 1)}
-    known = {root_id: {row["path"]: row for row in catalog.files(root_id)} if catalog else {} for root_id in roots}
     how = Comparison(
         walk_rules(catalog.setting("rules", {}) if catalog else {}, options),
         path,
@@ -35,6 +34,7 @@ def _would_do(path: str, folders: list[str], options: IndexOptions, catalog: Cat
         bool(options.passwords),
         catalog is not None and catalog.setting("readers", 0) != settings.READERS_VERSION,
     )
+    known = {root_id: KnownFiles(catalog, root_id, how.generation) for root_id in roots}
     changes = find_changes(roots, known, how, options.files_from)
     for _, _, old in changes.read:
         report.files["changed" if old is not None and old["status"] == "indexed" else "added"] += 1

@@ -19,7 +19,7 @@ from semsearch.embedding import models
 from semsearch.embedding.embedder import Embedder, ModelInfo
 from semsearch.embedding.models import ModelSource
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
-from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, find_changes, walk_rules
+from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, walk_rules
 from semsearch.indexing.dry_run import dry_run
 from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.options import IndexOptions, Progress
@@ -242,7 +242,6 @@ class _Run:
         self.labels = {root_id: label for root_id, _, label in self.catalog.roots()}
         self.several = len(self.labels) > 1
         options = self.options
-        known = {root_id: {row["path"]: row for row in self.catalog.files(root_id)} for root_id in self.roots}
         for path in self.roots.values():
             if not os.path.isdir(path) and not options.prune:
                 raise SemsearchError(
@@ -250,6 +249,7 @@ class _Run:
                     "bring it back, or drop its files with: semsearch index --prune" + _index_flag(self.writer.index),
                     code="root_gone",
                 )
+        known = {root_id: KnownFiles(self.catalog, root_id, self.generation) for root_id in self.roots}
         changes = find_changes(self.roots, known, self.how, options.files_from)
         self.report.failed += [(path, OUTSIDE) for path in changes.outside]
         return changes

@@ -312,6 +312,15 @@ class Catalog:
         )
         return {path: (size, mtime_ns, inode) for path, size, mtime_ns, inode in rows}
 
+    def file(self, root_id: int, name: bytes) -> "sqlite3.Row | None":
+        row: sqlite3.Row | None = self.connection.execute(
+            "SELECT * FROM files WHERE root_id = ? AND path = ?", (root_id, name)
+        ).fetchone()
+        return row
+
+    def file_names(self, root_id: int) -> "set[bytes]":
+        return {row[0] for row in self.connection.execute("SELECT path FROM files WHERE root_id = ?", (root_id,))}
+
     def count_files(self, root_id: int) -> int:
         return int(self.connection.execute("SELECT COUNT(*) FROM files WHERE root_id = ?", (root_id,)).fetchone()[0])
 
