@@ -50,7 +50,7 @@ def _answer(arguments: list[str], started: float) -> bool:
         if report is None:
             return False
         os.utime(lock)  # when the last run was, for `status`
-    except (OSError, SemsearchError, sqlite3.Error):
+    except (OSError, SemsearchError, sqlite3.Error, UnicodeDecodeError):
         return False
     finally:
         os.close(lock)

@@ -25,6 +25,8 @@ _APPLICATION_ID = 0x73656D73  # "sems"
 _KEPT_RUNS = 100
 # What a reader trips over where a catalog holds values that no writer put there; an index may come from anywhere.
 NONSENSE = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError)
+# What SQLite raises for a damaged file; it quotes the schema in its message, which may be no UTF-8 any more.
+_BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
 
 _SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -94,7 +96,7 @@ class Catalog:
         connection.row_factory = sqlite3.Row
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-        except sqlite3.DatabaseError as error:
+        except _BROKEN as error:
             connection.close()
             raise _damaged(path, error) from None
         self.version = int(version)
@@ -138,7 +140,7 @@ class Catalog:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-        except sqlite3.DatabaseError as error:
+        except _BROKEN as error:
             connection.close()
             raise _damaged(path, error) from None
         return catalog
@@ -160,12 +162,12 @@ class Catalog:
         if writing:
             try:
                 return Catalog._begin(uri, path), None
-            except sqlite3.DatabaseError as error:
+            except _BROKEN as error:
                 if os.access(folder, os.W_OK) or not isinstance(error, sqlite3.OperationalError):
                     raise _damaged(path, error) from None
         try:
             return Catalog._begin(uri + "&immutable=1", path), stamp
-        except sqlite3.DatabaseError as error:
+        except _BROKEN as error:
             raise _damaged(path, error) from None
 
     @staticmethod
@@ -188,7 +190,7 @@ class Catalog:
                 answer = question(catalog)
                 if catalog.unchanged(stamp):
                     return answer
-            except (sqlite3.DatabaseError, IndexDamagedError, *NONSENSE) as error:
+            except (*_BROKEN, IndexDamagedError, *NONSENSE) as error:
                 if catalog.unchanged(stamp):
                     if isinstance(error, IndexDamagedError):
                         raise

@@ -151,6 +151,8 @@ def moved_on(snapshot: Snapshot) -> bool:
     newer = Snapshot(snapshot.index)
     try:
         return _state(newer.catalog) != _state(snapshot.catalog)
+    except UnicodeDecodeError:  # SQLite quotes what is damaged
+        return False
     except sqlite3.Error:
         return True
     finally:
