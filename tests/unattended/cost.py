@@ -69,20 +69,21 @@ def measure(base: Path, files: int, rounds: int) -> None:
     time.sleep(3)
     bare = [sys.executable, "-c", WALK, str(folder)]
     nothing = [sys.executable, "-m", "semsearch", "index", "-i", str(index)]
-    print(table(alternate({"walk + stat": bare, "index, nothing changed": nothing}, rounds), "walk + stat"), flush=True)
+    times = alternate({"walk + stat": bare, "index, nothing changed": nothing}, rounds)
+    print(table(times, "walk + stat"), flush=True)
     names = sorted(folder.rglob("*.txt"))
     chance = random.Random(time.time_ns())
     print(f"{'changed':<16}{'seconds':>9}{'more than nothing':>19}{'MB written':>12}", flush=True)
     for what, change in CHANGES.items():
-        seconds, written, unchanged = [], [], []
+        seconds, written = [], []
         for _ in range(5 if what == "one file" else 2):
-            unchanged.append(run_index(index)[0])
+            run_index(index)  # looks again at what changed within the last two seconds
             change(folder, names, chance)
             took, megabytes, said = run_index(index)
             seconds.append(took)
             written.append(megabytes)
             names = sorted(folder.rglob("*.txt"))
-        more = statistics.median(seconds) - statistics.median(unchanged)
+        more = statistics.median(seconds) - times["index, nothing changed"]
         print(
             f"{what:<16}{statistics.median(seconds):>9.2f}{more:>17.2f} s{statistics.median(written):>12.2f}  {said}",
             flush=True,
