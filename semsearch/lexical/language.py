@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -45,12 +46,14 @@ def _classifier() -> Callable[[str], tuple[str, float]]:
     import py3langid
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    folder = os.path.join(cache_folder(), f"language-{py3langid.__version__}-{len(STEMMERS)}-{len(_OTHERS)}")
+    languages = [*STEMMERS, *_OTHERS]
+    key = f"{py3langid.__version__}-{zlib.crc32(' '.join(languages).encode('ascii')):08x}"
+    folder = os.path.join(cache_folder(), f"language-{key}")
     loaded = _mapped(folder)
     if loaded is None:
         # It unpacks 68 MB into a temporary file each time: 0.7 s of a run with one changed file.
         unpacked = LanguageIdentifier.from_model_file(MODEL_FILE)
-        unpacked.set_languages([*STEMMERS, *_OTHERS])
+        unpacked.set_languages(languages)
         _keep(folder, unpacked)
         return unpacked.classify  # type: ignore[no-any-return]
     arrays, classes = loaded
