@@ -67,8 +67,9 @@ def _mapped(folder: str) -> tuple[dict[str, np.ndarray], list[str]] | None:
     try:
         arrays = {name: np.load(os.path.join(folder, f"{name}.npy"), mmap_mode="r") for name in _ARRAYS}
         with open(os.path.join(folder, "classes"), encoding="ascii") as file:
-            return arrays, file.read().split()
-    except (OSError, ValueError):
+            classes = file.read().split()
+        return (arrays, classes) if classes and len(classes) == len(arrays["pc"]) else None
+    except (OSError, ValueError, EOFError):
         return None
 
 

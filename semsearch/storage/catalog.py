@@ -121,7 +121,7 @@ class Catalog:
         final = os.path.join(folder, CATALOG_FILE)
         working = final + ".new"
         for suffix in ("", "-wal", "-shm", "-journal"):
-            if os.path.exists(working + suffix):
+            if os.path.lexists(working + suffix):
                 os.unlink(working + suffix)
         connection = sqlite3.connect(working, isolation_level=None)
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
