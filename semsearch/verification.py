@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
-from semsearch.chunking.splitter import hash_of, prefix_of
+from semsearch.chunking.splitter import encoded, hash_of
 from semsearch.dense.form import VectorForm
 from semsearch.embedding.embedder import ModelInfo
 from semsearch.errors import IndexDamagedError, SemsearchError
@@ -332,10 +332,9 @@ def _repair(writer: IndexWriter, found: _Found, announce: Announce) -> None:
             writer.mark_rows_dead(kind, [(int(number), int(number) + 1) for number in ids])
         for number in found.rotten:
             _take_out(writer, number)
-    if found.rotten:
-        found = _examine(writer.index, catalog)
+    found = _examine(writer.index, catalog)
     _index_words(writer, found.missing.get("lex", np.empty(0, np.int64)))
-    lost = _examine(writer.index, catalog).missing.get("vec", np.empty(0, np.int64))
+    lost = found.missing.get("vec", np.empty(0, np.int64))
     if len(lost):
         from semsearch.embedding.models import open_recorded
         from semsearch.indexing.encode import encode_lost
@@ -391,8 +390,7 @@ def _index_words(writer: IndexWriter, missing: NDArray[np.int64]) -> None:
             (json.dumps(missing[start : start + _LEXICAL_BATCH].tolist()),),
         ).fetchall()
         terms = [
-            analyzer.analyze(prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"], row["language"])
-            for row in rows
+            analyzer.analyze(encoded(tuple(json.loads(row["heading"])), row["text"]), row["language"]) for row in rows
         ]
         if rows:
             languages = tuple(sorted({row["language"] for row in rows}))

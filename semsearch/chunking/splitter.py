@@ -43,16 +43,21 @@ class Chunk:
 
     def encoded(self) -> str:
         """What the embedder and the analyzer see: the headings the text does not show itself, then the text."""
-        return prefix_of(self.heading, self.text) + self.text
+        return encoded(self.heading, self.text)
 
     def hash(self) -> bytes:
         """16 bytes that are equal exactly when `encoded()` is: the key of vector reuse."""
         return hash_of(self.heading, self.text)
 
 
+def encoded(heading: tuple[str, ...], text: str) -> str:
+    """`Chunk.encoded` of a chunk with this heading path and text."""
+    return prefix_of(heading, text) + text
+
+
 def hash_of(heading: tuple[str, ...], text: str) -> bytes:
     """`Chunk.hash` of a chunk with this heading path and text."""
-    return blake2b((prefix_of(heading, text) + text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return blake2b(encoded(heading, text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from semsearch import child, settings
-from semsearch.chunking.splitter import prefix_of
+from semsearch.chunking.splitter import encoded
 from semsearch.embedding import models
 from semsearch.embedding.embedder import ModelInfo
 from semsearch.errors import ModelError, SemsearchError
@@ -88,7 +88,7 @@ def _read(snapshot: Snapshot, count: int) -> tuple[list[str], float, ModelInfo |
     rows = snapshot.catalog.connection.execute(
         "SELECT heading, text, tokens FROM chunks WHERE file_id IS NOT NULL ORDER BY random() LIMIT ?", (count,)
     ).fetchall()
-    texts = [prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"] for row in rows]
+    texts = [encoded(tuple(json.loads(row["heading"])), row["text"]) for row in rows]
     tokens = statistics.mean(row["tokens"] for row in rows) if rows else 0.0
     return texts, tokens, snapshot.model(), held_out_queries(snapshot.catalog, 100)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.chunking.splitter import prefix_of
+from semsearch.chunking.splitter import encoded
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.indexing.options import Progress
 from semsearch.report import IndexReport
@@ -84,7 +84,7 @@ def _encode_batch(
         while finished < len(rows) and not (finished and progress.stopping()):
             step = rows[finished : finished + _ENCODE_STEP]
             new = {row["hash"]: row for row in step if row["hash"] not in known}
-            texts = [prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"] for row in new.values()]
+            texts = [encoded(tuple(json.loads(row["heading"])), row["text"]) for row in new.values()]
             known.update(zip(new, form.stored(embedder.encode(texts)), strict=True))
             for number, row in enumerate(step, finished):
                 vectors[number] = known[row["hash"]]

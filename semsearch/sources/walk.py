@@ -138,9 +138,7 @@ def walk(
             except OSError as error:
                 on_error(path, error)
                 continue
-            plain = found.st_size <= most and stat.S_ISREG(found.st_mode)
-            refusal = "" if plain else refuse_file(found, most)
-            yield File(path, found.st_size, found.st_mtime_ns, found.st_ino, refusal)
+            yield File(path, found.st_size, found.st_mtime_ns, found.st_ino, refuse_file(found, most))
         pending += reversed(below)
 
 

@@ -33,6 +33,7 @@ class Snapshot:
         self._lexical: list[Postings] | None = None
         self._dense: list[DenseSegment] | None = None
         self._form: VectorForm | None = None
+        self._checked = False
 
     def close(self) -> None:
         self.catalog.close()
@@ -46,9 +47,10 @@ class Snapshot:
         return self._stamp is not None
 
     def check(self) -> None:
-        """Raises `IndexDamagedError` when the catalog is known not to be what was written."""
-        if self._stamp is not None:
+        """Raises `IndexDamagedError` when the catalog is known not to be what was written; looks once."""
+        if self._stamp is not None and not self._checked:
             check_catalog(self.index)
+            self._checked = True
 
     def model(self) -> ModelInfo | None:
         """The model whose vectors the index holds; None before the first are encoded."""
@@ -119,11 +121,9 @@ class Reader:
         """The answer of `question` to a snapshot; asked again when a writer changed files under it."""
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
-            fresh = self._snapshot is None or not self._snapshot.still_true()
             snapshot = self._open()
             try:
-                if fresh:
-                    snapshot.check()
+                snapshot.check()
                 answer = question(snapshot)
                 if snapshot.still_true() or last:
                     return answer

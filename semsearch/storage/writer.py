@@ -195,17 +195,12 @@ class IndexWriter:
     def replace_segment(self, row: sqlite3.Row, name: str, files: FileList) -> None:
         """Inside a commit: another folder holds what the segment of `row` held, row for row."""
         # Not updated: each row has a number of its own, and so no name is ever given again.
-        self.catalog.connection.execute("DELETE FROM segments WHERE id = ?", (row["id"],))
         self.catalog.connection.execute(
             "INSERT INTO segments (kind, name, first_id, last_id, rows, dead, dead_count, files)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                row["kind"],
-                name,
-                *(row[key] for key in ("first_id", "last_id", "rows", "dead", "dead_count")),
-                json.dumps(files),
-            ),
+            " SELECT kind, ?, first_id, last_id, rows, dead, dead_count, ? FROM segments WHERE id = ?",
+            (name, json.dumps(files), row["id"]),
         )
+        self.catalog.connection.execute("DELETE FROM segments WHERE id = ?", (row["id"],))
 
     def add_segment(self, kind: str, name: str, ids: NDArray[np.int64], files: FileList) -> None:
         """Inside a commit: makes a written segment part of the index."""
