@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from semsearch import settings
 from semsearch.chunking.splitter import encoded, hash_of
 from semsearch.dense.form import VectorForm
-from semsearch.embedding.embedder import ModelInfo
+from semsearch.embedding.embedder import Embedder, ModelInfo
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical import analyzer, postings
 from semsearch.report import IndexReport
@@ -39,6 +39,8 @@ _LEXICAL_BATCH = 65_536
 # The loss of quantized vectors is named when it has grown by this much, of the ten nearest.
 _DRIFT = 0.02
 _SHOWN = 5
+# More than any index has: what is above it was not counted.
+_MOST_CHUNKS = 2**48
 
 Announce = Callable[[str], None]
 
@@ -112,7 +114,8 @@ class _Found:
     `broken`: SQLite itself finds the catalog damaged. `untrue`: the catalog is not what was written, and nobody knows
     where. `damaged`: rows of segments that are to go. `coded_anew`: those of them whose stored vectors are good.
     `missing`: kind -> chunk ids no segment has; `extra`: kind -> chunk ids that are deleted. `rotten`: ids of files
-    whose passages are damaged. `forgotten`: nobody knows how the vectors are kept.
+    whose passages are damaged. `forgotten`: nobody knows how the vectors are kept. `settings`: what settings that
+    cannot be are to be instead.
     """
 
     files: int = 0
@@ -128,6 +131,7 @@ class _Found:
     extra: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     rotten: list[int] = field(default_factory=list)
     forgotten: bool = False
+    settings: dict[str, int] = field(default_factory=dict)
 
 
 def _examined(path: str) -> _Found:
@@ -158,6 +162,7 @@ def _examine(path: str, catalog: Catalog) -> _Found:
                 found.problems.append(Problem(settings.CATALOG_FILE, text, "make its indexes anew, if that is all"))
             return found
         _examine_checksum(found, path)
+        _examine_settings(found, catalog)
         alive = _examine_chunks(found, catalog)
         _examine_segments(found, path, catalog, alive)
     except (sqlite3.DatabaseError, *NONSENSE) as error:
@@ -176,6 +181,36 @@ def _examine_checksum(found: _Found, path: str) -> None:
         )
 
 
+def _examine_settings(found: _Found, catalog: Catalog) -> None:
+    """Whether the numbers that new passages, vectors and files are counted by fit what there is."""
+
+    def most(query: str) -> int:
+        value = catalog.connection.execute(query).fetchone()[0]
+        return value if isinstance(value, int) else 0
+
+    encoded_to = most("SELECT MAX(last_id) FROM segments WHERE kind = 'vec'")
+    given = max(most("SELECT MAX(id) FROM chunks"), most("SELECT MAX(last_id) FROM segments"))
+    next_chunk = catalog.setting("next_chunk", 1)
+    if not _between(next_chunk, given + 1, _MOST_CHUNKS):
+        next_chunk = found.settings["next_chunk"] = given + 1
+        found.problems.append(
+            Problem(settings.CATALOG_FILE, "it does not know the number of the next passage", "count anew")
+        )
+    if not _between(catalog.setting("embedded_to", 0), encoded_to, next_chunk - 1):
+        found.settings["embedded_to"] = encoded_to
+        what = "it does not know up to which passage it has vectors"
+        found.problems.append(Problem(settings.CATALOG_FILE, what, "count anew"))
+    generation = most("SELECT MAX(generation) FROM files")
+    if not _between(catalog.setting("generation", 1), max(1, generation), _MOST_CHUNKS):
+        found.settings["generation"] = max(1, generation) + 1
+        what = "it does not know by which rules files were read"
+        found.problems.append(Problem(settings.CATALOG_FILE, what, "the next index reads every file again"))
+
+
+def _between(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and low <= value <= high
+
+
 def _examine_chunks(found: _Found, catalog: Catalog) -> NDArray[np.int64]:
     """The ids of all chunks that are alive, rising."""
     ids, rotten = [], set()
@@ -188,6 +223,9 @@ def _examine_chunks(found: _Found, catalog: Catalog) -> NDArray[np.int64]:
                 good = False
             if not good:
                 rotten.add(row["file_id"])
+    homeless = {
+        row[0] for row in catalog.connection.execute("SELECT id FROM files WHERE root_id NOT IN (SELECT id FROM roots)")
+    }
     astray = {
         row[0]
         for row in catalog.connection.execute(
@@ -203,20 +241,25 @@ def _examine_chunks(found: _Found, catalog: Catalog) -> NDArray[np.int64]:
         )
     }
     names = dict(catalog.connection.execute("SELECT id, path FROM files"))
-    for files, what in ((rotten, "a passage is not what was written"), (astray - rotten, "its passages do not fit it")):
+    for files, what in (
+        (rotten, "a passage is not what was written"),
+        (astray - rotten, "its passages do not fit it"),
+        (homeless - rotten - astray, "it is in no folder of the index"),
+    ):
         for number in sorted(files):
             shown = os.fsdecode(names.get(number, b"?"))
             found.problems.append(Problem(f"{settings.CATALOG_FILE}: {shown}", what, "the next index reads it again"))
-    found.rotten = sorted(rotten | astray)
+    found.rotten = sorted(rotten | astray | homeless)
     found.files, found.chunks = len(names), len(ids)
     return np.array(ids, np.int64)
 
 
 def _examine_segments(found: _Found, path: str, catalog: Catalog, alive: NDArray[np.int64]) -> None:
     form = _form(found, catalog)
-    encoded = alive[alive <= int(catalog.setting("embedded_to", 0))]
+    embedded_to = found.settings.get("embedded_to", catalog.setting("embedded_to", 0))
+    wanted_vectors = alive[alive <= embedded_to]
     named = set()
-    for kind, wanted in (("lex", alive), ("vec", encoded)):
+    for kind, wanted in (("lex", alive), ("vec", wanted_vectors)):
         held: list[NDArray[np.int64]] = []
         before = len(found.damaged)
         for row in catalog.segments(kind):
@@ -299,6 +342,8 @@ def _add_damaged(
     if kind == "vec":
         assert form is not None
         try:
+            if str(error) == _TWICE:
+                raise error  # its vectors stand in the other segment, too
             stored_vectors(path, row["name"], row["rows"], form, json.loads(row["files"]))
             found.coded_anew.append(row)
             repair = "make its codes anew"
@@ -319,9 +364,16 @@ def _repair(writer: IndexWriter, found: _Found, announce: Announce) -> None:
         found = _examine(writer.index, catalog)
         if found.broken:
             return
+    # What is damaged is still there when no model can be opened that makes it anew.
+    lost = found.missing.get("vec", np.empty(0, np.int64))
+    for row in found.coded_anew:
+        lost = lost[(lost < row["first_id"]) | (lost > row["last_id"])]
+    embedder = _recorded_embedder(catalog, announce) if len(lost) and not found.forgotten else None
     with writer.commit() as connection:
+        for key, value in found.settings.items():
+            catalog.set_setting(key, value)
         if found.untrue:
-            catalog.set_setting("generation", int(catalog.setting("generation", 1)) + 1)
+            catalog.set_setting("generation", catalog.setting("generation", 1) + 1)
         if found.forgotten:
             writer.drop_segments("vec")
             catalog.set_setting("embedded_to", 0)
@@ -332,19 +384,25 @@ def _repair(writer: IndexWriter, found: _Found, announce: Announce) -> None:
             writer.mark_rows_dead(kind, [(int(number), int(number) + 1) for number in ids])
         for number in found.rotten:
             _take_out(writer, number)
+    writer.mended()
     found = _examine(writer.index, catalog)
     _index_words(writer, found.missing.get("lex", np.empty(0, np.int64)))
     lost = found.missing.get("vec", np.empty(0, np.int64))
     if len(lost):
-        from semsearch.embedding.models import open_recorded
         from semsearch.indexing.encode import encode_lost
         from semsearch.indexing.options import Progress
 
         announce(f"encoding {len(lost):,} passages again")
-        embedder = open_recorded(ModelInfo.from_dict(catalog.setting("model")), announce)
+        embedder = embedder or _recorded_embedder(catalog, announce)
         encode_lost(writer, embedder, lost, IndexReport(writer.index), Progress(announce=announce))
     writer.merge()
     writer.remove_unreferenced()
+
+
+def _recorded_embedder(catalog: Catalog, announce: Announce) -> Embedder:
+    from semsearch.embedding.models import open_recorded
+
+    return open_recorded(ModelInfo.from_dict(catalog.setting("model")), announce)
 
 
 def _reindex(catalog: Catalog) -> None:

@@ -7,12 +7,15 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from semsearch.errors import IndexDamagedError
+from semsearch.errors import IndexDamagedError, ModelError, SemsearchError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.quantization import QuantizeOptions, quantize
-from semsearch.storage.checksum import CHECKSUM_FILE
+from semsearch.storage.catalog import Catalog
+from semsearch.storage.checksum import CHECKSUM_FILE, write_checksum
+from semsearch.storage.writer import IndexWriter
 from semsearch.verification import VerifyReport, verify
 from tests.conftest import Command, write
 from tests.made_texts import texts
@@ -59,6 +62,31 @@ def sql(index: Path, statement: str) -> None:
     connection.close()
 
 
+def setting(index: Path, key: str, value: str) -> None:
+    sql(index, f"UPDATE settings SET value = '{value}' WHERE key = '{key}'")
+
+
+def title(index: Path) -> str:
+    found: str = Catalog.read(str(index), lambda c: c.connection.execute("SELECT title FROM files WHERE id = 50"
+                                                                         ).fetchone()[0])  # fmt: skip
+    return found
+
+
+def write_vectors_again(index: Path) -> None:
+    with IndexWriter(str(index)) as writer:
+        row, dim = writer.catalog.segments("vec")[0], writer.catalog.setting("model")["dim"]
+        held = writer.dense_segment(row, writer.form(dim))
+        name, files = writer.write_dense(held.ids, held.vectors.vectors(np.arange(row["rows"])), dim)
+        with writer.commit():
+            writer.add_segment("vec", name, held.ids, files)
+            writer.mark_rows_dead("vec", [(int(held.ids[0]), int(held.ids[0]) + 1)])
+
+
+def replace_checksum(index: Path, make: Callable[[Path], None]) -> None:
+    (index / CHECKSUM_FILE).unlink()
+    make(index / CHECKSUM_FILE)
+
+
 def segment(index: Path, kind: str) -> Path:
     return sorted((index / "segments").glob(f"{kind}-*"))[0]
 
@@ -81,6 +109,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "another form": (lambda index: sql(index, "UPDATE settings SET value = '[]' WHERE key = 'vectors'"), "record"),
     "another text": (lambda index: sql(index, "UPDATE chunks SET text = text || '!' WHERE id = 60"), "a passage is"),
     "a lost passage": (lambda index: sql(index, "DELETE FROM chunks WHERE id = 60"), "its passages do not fit it"),
+    "a passage number given already": (lambda index: setting(index, "next_chunk", "3"), "number of the next passage"),
+    "no passage number": (lambda index: setting(index, "next_chunk", '"x"'), "number of the next passage"),
+    "vectors not counted": (lambda index: setting(index, "embedded_to", "3"), "up to which passage it has vectors"),
+    "vectors counted too many": (lambda index: setting(index, "embedded_to", "99999"), "up to which passage it has"),
+    "no generation": (lambda index: setting(index, "generation", "null"), "by which rules files were read"),
+    "vectors twice": (lambda index: write_vectors_again(index), "passages are in two segments"),
+    "a file of no folder": (lambda index: sql(index, "UPDATE files SET root_id = 9 WHERE id = 50"), "in no folder"),
+    "a checksum that is a folder": (lambda index: replace_checksum(index, os.mkdir), "it is not what was written"),
+    "a checksum that is a pipe": (lambda index: replace_checksum(index, os.mkfifo), "it is not what was written"),
     "another title": (lambda index: sql(index, "UPDATE files SET title = 'x' WHERE id = 50"), "it is not what was"),
 }  # fmt: skip
 
@@ -151,6 +188,47 @@ def test_the_checksum_is_there_while_nobody_writes(index: Path) -> None:
     with pytest.raises(IndexDamagedError, match="not what was written"):
         answers(index)
     assert not check(index, repair=True).problems
+
+
+def test_damage_is_not_forgotten_by_a_run_that_is_refused(index: Path) -> None:
+    sql(index, "UPDATE files SET title = 'x' WHERE id = 50")
+    for path in list(index.parent.glob("*.txt"))[:80]:
+        path.rename(index.parent.parent / path.name)
+    with pytest.raises(SemsearchError, match="are gone or now ignored"):
+        index_folders([], str(index), IndexOptions(rebuild=True))
+    with pytest.raises(IndexDamagedError, match="is not what was written"):
+        answers(index)
+    assert check(index).problems
+    for path in index.parent.parent.glob("*.txt"):
+        path.rename(index.parent / path.name)
+    index_folders([], str(index), IndexOptions(rebuild=True))
+    assert not check(index).problems and answers(index)
+
+
+def test_damage_of_an_older_version_is_not_forgotten(index: Path) -> None:
+    sql(index, "DROP INDEX files_stamps")
+    sql(index, "PRAGMA user_version = 1")
+    write_checksum(str(index))
+    before = title(index)
+    sql(index, "UPDATE files SET title = 'x' WHERE id = 50")
+    with pytest.raises(IndexDamagedError, match="is not what was written"):
+        index_folders([], str(index), IndexOptions())
+    assert not check(index, repair=True).problems
+    index_folders([], str(index), IndexOptions())
+    assert title(index).strip() == before
+
+
+def test_nothing_is_dropped_when_no_model_can_make_it_anew(index: Path) -> None:
+    flip(segment(index, "vec") / "index.faiss")
+    sql(
+        index,
+        "UPDATE settings SET value = json_replace(value, '$.fingerprint', '" + "a" * 64 + "') WHERE key = 'model'",
+    )
+    (index / CHECKSUM_FILE).unlink()
+    before = sorted((index / "segments").iterdir())
+    with pytest.raises(ModelError, match="the index was made with"):
+        check(index, repair=True)
+    assert sorted((index / "segments").iterdir()) == before and check(index).problems
 
 
 def test_drift_is_measured(index: Path) -> None:

@@ -14,12 +14,14 @@ def main() -> "NoReturn":
         if getattr(sys, stream) is None:  # the caller closed it
             setattr(sys, stream, open(os.devnull, "r" if stream == "stdin" else "w"))  # noqa: SIM115
     arguments = sys.argv[1:]
+    seen = None
     if arguments and arguments[0] == "index":
         # Importing Typer alone takes as long as walking thousands of files, so this is asked first.
         from semsearch.cli import unchanged
 
         try:
-            if unchanged.answer(arguments[1:]):
+            answered, seen = unchanged.answer(arguments[1:])
+            if answered:
                 sys.stdout.flush()
                 _leave(0)
         except (Exception, KeyboardInterrupt) as error:
@@ -28,7 +30,7 @@ def main() -> "NoReturn":
             _leave(failed(error, arguments))
     from semsearch.cli.app import run
 
-    _leave(run(arguments))
+    _leave(run(arguments, seen))
 
 
 def _leave(code: int) -> "NoReturn":

@@ -14,6 +14,7 @@ from semsearch import __version__
 from semsearch.cli import ask, bench, config, index, quantize, search, status, verify, why
 from semsearch.cli.flags import with_rerank_value
 from semsearch.errors import SemsearchError
+from semsearch.first_look import FirstLook
 
 app = typer.Typer(
     name="semsearch",
@@ -58,8 +59,11 @@ def _options(
     pass
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns the exit code; prints at most one line for an error, never a traceback."""
+def run(arguments: Sequence[str], seen: FirstLook | None = None) -> int:
+    """Runs one command and returns the exit code; prints at most one line for an error, never a traceback.
+
+    `seen`: what `index` found when it looked whether anything had changed.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What the terminal's encoding lacks is shown as an escape; in UTF-8 that is only a lone surrogate, and JSON's.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -71,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         if "_SEMSEARCH_COMPLETE" in os.environ:
             command.main(list(arguments), prog_name="semsearch")
         # Not command.main: it turns interrupts and closed pipes into exit codes of its own.
-        with command.make_context("semsearch", with_rerank_value(arguments) or ["--help"]) as context:
+        with command.make_context("semsearch", with_rerank_value(arguments) or ["--help"], obj=seen) as context:
             code = command.invoke(context)
         sys.stdout.flush()
         return int(code or 0)

@@ -18,6 +18,7 @@ _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 def command(
+    context: typer.Context,
     folders: Annotated[
         list[str] | None,
         typer.Argument(metavar="[DIR]...", help="Folders to index. None: all folders the index already holds."),
@@ -142,7 +143,7 @@ def command(
             watch_folders(folders or [], index, options, quiet=quiet, as_json=as_json)
         return 0
     with progress(quiet) as bars, interruptible():
-        report = index_folders(folders or [], index, options, bars)
+        report = index_folders(folders or [], index, options, bars, context.obj)
     render.index_report(report, quiet=quiet, as_json=as_json, dry_run=dry_run)
     return 3 if strict and (report.skipped or report.failed) else 0
 

@@ -1,9 +1,11 @@
 """`index --watch`: a run whenever something below the folders changed."""
 
 import os
+import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from semsearch import settings
 from semsearch.cli import render
@@ -33,11 +35,8 @@ def watch_folders(
     # Later ones neither rebuild nor drop anew what the first was told to, and wait for other writers.
     later = replace(options, rebuild=False, prune=False, retry=False, wait=True)
     watched = [root for _, root, _ in Catalog.read(path, lambda catalog: catalog.roots())]
-    inside = path + os.sep
-
-    def matters(change: object, changed: str) -> bool:
-        return not changed.startswith(inside) and changed != path
-
+    matters = _outside_of(path)
+    # What changed between the first run and the first look is found by the second run.
     caught_up, last = False, time.monotonic()
     events = watch(
         *watched, watch_filter=matters, debounce=_LONGEST_WAIT_MS, step=_STEP_MS, rust_timeout=_LISTEN_MS,
@@ -45,19 +44,35 @@ def watch_folders(
     )  # fmt: skip
     for changes in events:
         if changes or not caught_up or time.monotonic() - last > _LOOK_AGAIN_SECONDS:
-            # What changed between the first run and the first look is found by the second run.
-            caught_up, last = True, time.monotonic()
+            last = time.monotonic()
             try:
-                _run(folders, path, later, quiet, as_json, told=False)
+                caught_up = _run(folders, path, later, quiet, as_json, told=False)
             except SemsearchError as error:
-                hint = f" ({error.hint})" if error.hint else ""
-                render.announce(f"{error.message}{hint}")
+                caught_up = True
+                render.announce(error.message + (f" ({error.hint})" if error.hint else ""))
+            except (OSError, sqlite3.Error) as error:  # such as a full disk, which may have room again
+                caught_up = True
+                render.announce(f"{error}; it is tried again after the next change")
 
 
-def _run(folders: Sequence[str], path: str, options: IndexOptions, quiet: bool, as_json: bool, told: bool) -> None:
-    """One run; it is reported when `told`, or when it changed anything."""
+def _outside_of(path: str) -> Callable[[object, str], bool]:
+    """A filter of changes: whether a path, by whatever links it is reached, is outside of the index at `path`."""
+    index = os.path.realpath(path)
+    inside = index + os.sep
+    folders = lru_cache(maxsize=1000)(os.path.realpath)
+
+    def matters(change: object, changed: str) -> bool:
+        real = os.path.join(folders(os.path.dirname(changed)), os.path.basename(changed))
+        return real != index and not real.startswith(inside)
+
+    return matters
+
+
+def _run(folders: Sequence[str], path: str, options: IndexOptions, quiet: bool, as_json: bool, told: bool) -> bool:
+    """One run; it is reported when `told`, or when it changed anything. Returns whether it came to its end."""
     with progress(quiet) as bars:
         report = index_folders(folders, path, options, bars)
     changed = any(count for name, count in report.files.items() if name != "unchanged") or report.chunks["encoded"]
     if told or changed:
         render.index_report(report, quiet=quiet, as_json=as_json)
+    return not report.left and not (options.embed and report.chunks["pending"])

@@ -3,11 +3,12 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from semsearch.errors import ReadError
+from semsearch.first_look import RootLook, compare
 from semsearch.indexing.options import IndexOptions
 from semsearch.sources.opening import digest_of, open_regular
 from semsearch.sources.walk import (
@@ -68,19 +69,26 @@ class Comparison:
 
 
 class KnownFiles:
-    """What the catalog knows of the files of one root: stamps at once, whole rows as they are asked for."""
+    """What the catalog knows of the files of one root; whole rows only as they are asked for."""
 
     def __init__(self, catalog: Catalog | None = None, root_id: int = 0, generation: int = 0) -> None:
         """No catalog: nothing is known."""
         self._catalog = catalog
         self._root_id = root_id
-        self._stamps = catalog.stamps(root_id, generation, RACY_NS) if catalog else {}
-        self._left_out = catalog.left_out(root_id) if catalog else {}
+        self._generation = generation
         self._rows: dict[bytes, sqlite3.Row] | None = None
         self._asked = 0
 
-    def names(self) -> set[bytes]:
-        return self._catalog.file_names(self._root_id) if self._catalog else set()
+    def compare(self, files: Iterable[File], how: "Comparison") -> RootLook:
+        """How the walked `files` differ, by stamps alone; what is to be read again counts as different."""
+        if self._catalog is None:
+            return compare(None, self._root_id, files, {}, {})
+        left_out = self._catalog.left_out(self._root_id)
+        stamps = {} if how.verify else self._catalog.stamps(self._root_id, self._generation, RACY_NS)
+        for name, old in left_out.items():
+            if how.tries_again(old):
+                stamps.pop(name, None)
+        return compare(self._catalog, self._root_id, files, stamps, left_out)
 
     def row(self, name: bytes) -> sqlite3.Row | None:
         """The row of the file `name`."""
@@ -90,16 +98,6 @@ class KnownFiles:
         if self._rows is None and self._asked > _ONE_BY_ONE:
             self._rows = {row["path"]: row for row in self._catalog.files(self._root_id)}
         return self._catalog.file(self._root_id, name) if self._rows is None else self._rows.get(name)
-
-    def is_unchanged(self, name: bytes, file: File, how: "Comparison") -> bool:
-        """Whether stamps alone prove that `file` is as it was read: `Comparison.is_unchanged` without its row."""
-        if file.skip or how.verify or self._stamps.get(name) != (file.size, file.mtime_ns, file.inode):
-            return False
-        old = self._left_out.get(name)
-        return old is None or not how.tries_again(old)
-
-    def is_indexed(self, name: bytes) -> bool:
-        return name not in self._left_out
 
 
 def walk_rules(recorded: dict[str, Any], options: IndexOptions) -> WalkRules:
@@ -115,35 +113,38 @@ def find_changes(
     known: dict[int, KnownFiles],
     how: Comparison,
     files_from: Iterable[str] | None,
+    seen: Mapping[int, RootLook],
 ) -> Changes:
-    """How the files below `roots` (paths by id), or only those in `files_from`, differ from the catalog's `known`."""
+    """How the files below `roots` (paths by id), or only those in `files_from`, differ from the catalog's `known`.
+
+    `seen`: the roots that were looked at already.
+    """
     changes = Changes()
     if files_from is not None:
         _compare_named(changes, files_from, roots, known, how)
     else:
         for root_id, root in roots.items():
-            _compare_root(changes, root_id, root, known[root_id], how)
+            _compare_root(changes, root_id, root, known[root_id], how, seen.get(root_id))
     _find_renames(changes, roots, how.generation)
     return changes
 
 
-def _compare_root(changes: Changes, root_id: int, root: str, known: KnownFiles, how: Comparison) -> None:
+def _compare_root(
+    changes: Changes, root_id: int, root: str, known: KnownFiles, how: Comparison, seen: RootLook | None
+) -> None:
     """Adds to `changes` how the files below `root` differ from what is `known`."""
-    unseen = known.names()
     unlisted: list[bytes] = []
 
     def on_error(path: str, error: OSError) -> None:
         changes.failed.append((root_id, path, f"cannot be read: {error.strerror}"))
         unlisted.append(b"" if path == "." else os.fsencode(path.rstrip("/")))
 
-    for file in walk(root, how.rules, how.index, on_error) if os.path.isdir(root) else ():
-        name = os.fsencode(file.path)
-        unseen.discard(name)
-        if known.is_unchanged(name, file, how):
-            changes.unchanged += known.is_indexed(name)
-        else:
-            _sort_in(changes, root_id, file, known.row(name), how)
-    for path in sorted(unseen):
+    if seen is None:
+        seen = known.compare(walk(root, how.rules, how.index, on_error) if os.path.isdir(root) else (), how)
+    changes.unchanged += seen.unchanged
+    for file in seen.different:
+        _sort_in(changes, root_id, file, known.row(os.fsencode(file.path)), how)
+    for path in sorted(seen.gone):
         # What lies in a folder that could not be listed is not gone.
         row = known.row(path)
         if row and not any(folder in (b"", path) or path.startswith(folder + b"/") for folder in unlisted):

@@ -35,7 +35,7 @@ def _would_do(path: str, folders: list[str], options: IndexOptions, catalog: Cat
         catalog is not None and catalog.setting("readers", 0) != settings.READERS_VERSION,
     )
     known = {root_id: KnownFiles(catalog, root_id, how.generation) for root_id in roots}
-    changes = find_changes(roots, known, how, options.files_from)
+    changes = find_changes(roots, known, how, options.files_from, {})
     for _, _, old in changes.read:
         report.files["changed" if old is not None and old["status"] == "indexed" else "added"] += 1
     report.files["renamed"] = len(changes.rename)

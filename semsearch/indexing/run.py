@@ -19,6 +19,7 @@ from semsearch.embedding import models
 from semsearch.embedding.embedder import Embedder, ModelInfo
 from semsearch.embedding.models import ModelSource
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
+from semsearch.first_look import FirstLook
 from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, walk_rules
 from semsearch.indexing.dry_run import dry_run
 from semsearch.indexing.encode import encode_pending
@@ -41,9 +42,11 @@ def index_folders(
     index: str | None = None,
     options: IndexOptions | None = None,
     progress: Progress | None = None,
+    seen: FirstLook | None = None,
 ) -> IndexReport:
     """Brings the index up to date with `roots` (none: all folders it holds) and returns what was done.
 
+    `seen` is a look at these folders by the recorded rules; it is gone on with unless the index changed meanwhile.
     Raises `SemsearchError`; unreadable files do not raise, they are listed in the report.
     """
     options, progress = options or IndexOptions(), progress or Progress()
@@ -59,13 +62,17 @@ def index_folders(
     if options.max_seconds is not None:
         end = clock + options.max_seconds
         progress = replace(progress, stopping=lambda: time.perf_counter() >= end)
-    with IndexWriter(path, options.wait, trust=options.rebuild) as writer:
-        run = _Run(writer, options, progress)
+    with IndexWriter(path, options.wait, trust=options.rebuild) as writer, ReaderPool(core_count()) as readers:
+        readers.warm_up()
+        run = _Run(writer, options, progress, seen if seen and writer.catalog.unchanged(seen.stamp) else None)
         with writer.commit():  # what is refused leaves the settings as they were, too
             run.settle()
             changes = run.compare(run.add_roots(folders))
             run.guard(changes)
-        run.apply(changes)
+        if options.rebuild:
+            writer.mended()
+        run.apply(changes, readers)
+        readers.close()  # their memory is wanted for encoding
         run.report.seconds["read"] = time.perf_counter() - clock
         try:
             if options.embed:
@@ -130,13 +137,14 @@ class _GivenUpError(Exception):
 class _Run:
     """One run over one index, its lock held."""
 
-    def __init__(self, writer: IndexWriter, options: IndexOptions, progress: Progress) -> None:
+    def __init__(self, writer: IndexWriter, options: IndexOptions, progress: Progress, seen: FirstLook | None) -> None:
         self.writer = writer
         self.catalog = writer.catalog
         self.options = options
         self.progress = progress
         self.report = IndexReport(writer.index)
-        self.scanned_ns = time.time_ns()
+        self.seen = seen.roots if seen else {}
+        self.scanned_ns = seen.scanned_ns if seen else time.time_ns()
         self.source: ModelSource | None = None
         self.embedder: Embedder | None = None
 
@@ -174,7 +182,7 @@ class _Run:
         fresh_model = options.rebuild and (self._model_differs(name) or self._vectors_are_lost())
         rules = self.rules.as_dict()
         unchanged = recorded == chunking and catalog.setting("rules") == json.loads(json.dumps(rules))
-        if options.rebuild and recorded:
+        if options.rebuild:
             self.generation += 1
         self.how = Comparison(
             self.rules,
@@ -250,7 +258,7 @@ class _Run:
                     code="root_gone",
                 )
         known = {root_id: KnownFiles(self.catalog, root_id, self.generation) for root_id in self.roots}
-        changes = find_changes(self.roots, known, self.how, options.files_from)
+        changes = find_changes(self.roots, known, self.how, options.files_from, self.seen)
         self.report.failed += [(path, OUTSIDE) for path in changes.outside]
         return changes
 
@@ -268,7 +276,7 @@ class _Run:
 
     # -- the lexical leg -----------------------------------------------------------------------------------------
 
-    def apply(self, changes: Changes) -> None:
+    def apply(self, changes: Changes, readers: ReaderPool) -> None:
         """Commits removals, renames and skips, then reads what is new or changed and commits it in parts."""
         self._commit_small_changes(changes)
         if not changes.read:
@@ -278,23 +286,23 @@ class _Run:
         self.progress.reading(len(changes.read))
         batch: list[_Item] = []
         chunks, last, patience = 0, time.perf_counter(), _FIRST_COMMIT_SECONDS
-        with ReaderPool(self._read_rules(), min(core_count(), len(changes.read))) as readers:
-            results = (part for _, part in readers.run(self._task(*found) for found in changes.read))
-            for number, found in enumerate(changes.read):
-                if self.progress.stopping():
-                    self.report.left = len(changes.read) - number
-                    break
-                prepared = next(results)
-                if prepared.last:
-                    batch.append(_Item(*found, prepared))
-                    chunks += len(prepared.chunks)
-                if not prepared.last or chunks >= _COMMIT_CHUNKS or time.perf_counter() - last > patience:
-                    # The first part is committed soon, so that the folder can be searched soon; then larger parts.
-                    self._commit_batch(batch)
-                    batch, chunks, last, patience = [], 0, time.perf_counter(), patience * 2
-                if not prepared.last:
-                    self._commit_large(_Item(*found, prepared), results)
-                self.progress.read(1)
+        tasks = (self._task(*found) for found in changes.read)
+        results = (part for _, part in readers.run(tasks, self._read_rules()))
+        for number, found in enumerate(changes.read):
+            if self.progress.stopping():
+                self.report.left = len(changes.read) - number
+                break
+            prepared = next(results)
+            if prepared.last:
+                batch.append(_Item(*found, prepared))
+                chunks += len(prepared.chunks)
+            if not prepared.last or chunks >= _COMMIT_CHUNKS or time.perf_counter() - last > patience:
+                # The first part is committed soon, so that the folder can be searched soon; then larger parts.
+                self._commit_batch(batch)
+                batch, chunks, last, patience = [], 0, time.perf_counter(), patience * 2
+            if not prepared.last:
+                self._commit_large(_Item(*found, prepared), results)
+            self.progress.read(1)
         self._commit_batch(batch)
 
     def _task(self, root_id: int, file: File, old: sqlite3.Row | None) -> Task:
@@ -509,7 +517,7 @@ class _Run:
         record = {key: record[key] for key in ("files", "chunks", "seconds")}
         with self.writer.commit():
             self.catalog.add_run(started, seconds, record)
-            if self.options.files_from is None:
+            if self.options.files_from is None and not self.report.left:
                 self.catalog.set_setting("readers", settings.READERS_VERSION)
 
 

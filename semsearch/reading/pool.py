@@ -40,8 +40,8 @@ def core_count() -> int:
 class ReaderPool:
     """Reader processes, started when they are needed; `with` ends them."""
 
-    def __init__(self, rules: ReadRules, count: int | None = None) -> None:
-        self._setup = pickle.dumps((rules, read_seconds(), read_memory()), protocol=5)
+    def __init__(self, count: int | None = None) -> None:
+        self._setup = b""
         self._count = count or core_count()
         self._seconds = read_seconds()
         self._workers: list[_Worker] = []
@@ -56,6 +56,10 @@ class ReaderPool:
         return self
 
     def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all processes."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -63,12 +67,18 @@ class ReaderPool:
             self._thread.join()
         for worker in self._workers:
             worker.kill()
+        self._workers = []
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Prepared]]:
+    def warm_up(self) -> None:
+        """Starts one process now, so that it is there when it is known what to read: 0.15 s of a run with one file."""
+        self._workers.append(_Worker())
+
+    def run(self, tasks: Iterable[Task], rules: ReadRules) -> Iterator[tuple[Task, Prepared]]:
         """The parts of every task, tasks in order and the parts of each in a row. Called once.
 
         Handing out goes on in a thread of its own, so that the readers work while the caller commits.
         """
+        self._setup = pickle.dumps((rules, read_seconds(), read_memory()), protocol=5)
         self._thread = threading.Thread(target=self._serve, args=(iter(tasks),), daemon=True)
         self._thread.start()
         while True:
@@ -108,7 +118,7 @@ class ReaderPool:
             if not slots:
                 return
             while (slot := _next(slots, self._count)) is not None and (worker := self._idle()) is not None:
-                worker.begin(slot, self._seconds)
+                worker.begin(slot, self._seconds, self._setup)
             while slots and slots[0].parts:
                 part, size = slots[0].parts.popleft()
                 self._put((slots[0].task, part, size))
@@ -124,7 +134,7 @@ class ReaderPool:
             self._workers.remove(worker)  # ended from outside while it was idle: no file is to blame
             worker.kill()
         if len(self._workers) < self._count:
-            self._workers.append(_Worker(self._setup))
+            self._workers.append(_Worker())
             return self._workers[-1]
         return None
 
@@ -183,7 +193,7 @@ def _next(slots: "deque[_Slot]", cores: int) -> "_Slot | None":
 class _Worker:
     """One reader process and what it is at."""
 
-    def __init__(self, setup: bytes) -> None:
+    def __init__(self) -> None:
         self.connection, theirs = Pipe()
         self._process = child.start(
             "semsearch.reading.worker",
@@ -195,18 +205,20 @@ class _Worker:
             stderr=None if os.environ.get("SEMSEARCH_DEBUG") else subprocess.DEVNULL,
         )
         theirs.close()
-        self._ready = False
+        self._set_up = self._ready = False
         self.slot: _Slot | None = None
         self.deadline = 0.0
         self.allowed = 0.0
-        self.connection.send_bytes(setup)
 
-    def begin(self, slot: _Slot, seconds: float) -> None:
+    def begin(self, slot: _Slot, seconds: float, setup: bytes) -> None:
         self.slot = slot
         slot.begun = True
         self.allowed = seconds_for(slot.task, seconds)
         self.deadline = time.monotonic() + self.allowed + (0 if self._ready else _START_SECONDS)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` will find the process gone
+            if not self._set_up:
+                self._set_up = True
+                self.connection.send_bytes(setup)
             self.connection.send_bytes(pickle.dumps(slot.task, protocol=5))
 
     def receive(self) -> bool:

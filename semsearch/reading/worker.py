@@ -24,10 +24,13 @@ _LAST_RESORT_SECONDS = 30
 def main() -> None:
     connection = Connection(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
-    rules, seconds, memory = pickle.loads(connection.recv_bytes())
+    language.load()
+    try:
+        rules, seconds, memory = pickle.loads(connection.recv_bytes())
+    except EOFError:
+        return  # there was nothing to read
     _limit_memory(memory)
     chunk_rules = rules.chunk_rules()
-    language.load()
     connection.send_bytes(READY)
     while True:
         try:

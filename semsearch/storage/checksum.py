@@ -2,13 +2,15 @@
 
 SQLite notices where its structure is damaged, not where a byte of its content is another. The writer removes the
 checksum before its first commit and writes it when it ends, so that one that is there belongs to what `catalog.db`
-holds. A catalog above the limit has none: reading all of it would cost more than a search, or than a run with one
-changed file.
+holds. One that does not match stays until the damage is mended: it is all that tells of it. A catalog above the limit
+has none: reading all of it would cost more than a search, or than a run with one changed file.
 """
 
 import contextlib
 import mmap
 import os
+import shutil
+import stat
 import zlib
 
 from semsearch.errors import IndexDamagedError
@@ -31,7 +33,10 @@ def write_checksum(folder: str) -> None:
     """Records what the catalog of `folder` is now, if it is small. Nobody may be writing it."""
     catalog, path = os.path.join(folder, CATALOG_FILE), os.path.join(folder, CHECKSUM_FILE)
     log = catalog + "-wal"
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)  # nothing of ours
     if os.path.getsize(catalog) > _LARGEST or (os.path.exists(log) and os.path.getsize(log)):
+        remove_checksum(folder)  # of what it was before
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path + ".new")
@@ -44,12 +49,15 @@ def write_checksum(folder: str) -> None:
 
 def check_catalog(folder: str) -> None:
     """Raises `IndexDamagedError` when the catalog is not what its checksum says; without one nothing is checked."""
+    path, catalog = os.path.join(folder, CHECKSUM_FILE), os.path.join(folder, CATALOG_FILE)
     try:
-        with open(os.path.join(folder, CHECKSUM_FILE), "rb") as file:
-            recorded = file.read(64)
+        regular = stat.S_ISREG(os.lstat(path).st_mode)
+        recorded = b""
+        if regular:  # a pipe would keep the reader waiting
+            with open(path, "rb") as file:
+                recorded = file.read(64)
     except FileNotFoundError:
         return
-    catalog = os.path.join(folder, CATALOG_FILE)
     if recorded != f"{_checksum(catalog):08x}\n".encode("ascii"):
         raise IndexDamagedError(f"{catalog} is not what was written", "repair it with: semsearch verify --repair")
 

@@ -65,6 +65,8 @@ class IndexWriter:
         self.index = index
         self._form: VectorForm | None = None
         self._committed = False
+        # The catalog is known not to be what was written, and that must not be forgotten before `mended`.
+        self._untrue = False
         _make_folder(index)
         self._lock = WriterLock(os.path.join(index, "lock"), wait)
         try:
@@ -72,8 +74,13 @@ class IndexWriter:
             self.catalog = Catalog.open_for_writing(index) if exists else Catalog.create(index)
             if not exists:
                 sync_folder(index)
-            elif not trust:
-                check_catalog(index)
+            else:
+                try:
+                    check_catalog(index)
+                except IndexDamagedError:
+                    if not trust:
+                        raise
+                    self._untrue = True
             if self.catalog.version < SCHEMA_VERSION:
                 with self.commit():
                     self.catalog.migrate()
@@ -83,12 +90,20 @@ class IndexWriter:
             raise
 
     def close(self) -> None:
-        self.catalog.fold_log()
-        self.catalog.close()
-        if self._committed:
-            with suppress(OSError):  # no space for it: what is there is good, and goes unchecked until the next run
-                write_checksum(self.index)
-        self._lock.__exit__(None, None, None)
+        try:
+            try:
+                self.catalog.fold_log()
+            finally:
+                self.catalog.close()
+            if self._committed and not self._untrue:
+                with suppress(OSError):  # no space for it: what is there is good, and goes unchecked until the next run
+                    write_checksum(self.index)
+        finally:
+            self._lock.__exit__(None, None, None)
+
+    def mended(self) -> None:
+        """After the commit that makes every file be read again: damage that a checksum told of is dealt with."""
+        self._untrue = False
 
     def __enter__(self) -> "IndexWriter":
         return self
@@ -102,7 +117,7 @@ class IndexWriter:
         connection = self.catalog.connection
         if not self._committed:
             self._committed = True
-            if remove_checksum(self.index):
+            if not self._untrue and remove_checksum(self.index):
                 sync_folder(self.index)
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -31,8 +31,8 @@ def pool_seconds(rules: ReadRules, work: list[Task], count: int) -> tuple[float,
     """(seconds with the start of the processes, seconds from the first result on)."""
     clock = time.perf_counter()
     first = 0.0
-    with ReaderPool(rules, count) as pool:
-        for _ in pool.run(iter(work)):
+    with ReaderPool(count) as pool:
+        for _ in pool.run(iter(work), rules):
             first = first or time.perf_counter()
     return time.perf_counter() - clock, time.perf_counter() - first
 

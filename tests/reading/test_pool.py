@@ -30,8 +30,8 @@ def tasks(folder: Path, names: list[str]) -> list[Task]:
 
 
 def results(rules: ReadRules, work: list[Task], count: int = 2) -> list[tuple[str, Prepared]]:
-    with ReaderPool(rules, count) as pool:
-        return [(os.path.basename(task.path), part) for task, part in pool.run(iter(work))]
+    with ReaderPool(count) as pool:
+        return [(os.path.basename(task.path), part) for task, part in pool.run(iter(work), rules)]
 
 
 def slow_pdf() -> bytes:
@@ -77,8 +77,10 @@ def test_a_file_that_needs_too_much_memory_fails_alone(
 
 def test_a_reader_that_crashes_takes_only_its_file_with_it(rules: ReadRules, tmp_path: Path) -> None:
     write(tmp_path, {"slow.pdf": slow_pdf(), "a.txt": "a", "b.txt": "b"})
-    with ReaderPool(rules, 1) as pool:
-        running: Iterator[tuple[Task, Prepared]] = pool.run(iter(tasks(tmp_path, ["a.txt", "slow.pdf", "b.txt"])))
+    with ReaderPool(1) as pool:
+        running: Iterator[tuple[Task, Prepared]] = pool.run(
+            iter(tasks(tmp_path, ["a.txt", "slow.pdf", "b.txt"])), rules
+        )
         assert next(running)[1].status == "indexed"
         (reader,) = psutil.Process().children()
         reader.send_signal(signal.SIGSEGV)
@@ -90,8 +92,8 @@ def test_a_reader_that_crashes_takes_only_its_file_with_it(rules: ReadRules, tmp
 
 def test_a_caller_that_stops_leaves_no_process(rules: ReadRules, tmp_path: Path) -> None:
     write(tmp_path, {"slow.pdf": slow_pdf(), "a.txt": "a"})
-    with ReaderPool(rules, 2) as pool:
-        next(pool.run(iter(tasks(tmp_path, ["a.txt", "slow.pdf", "slow.pdf"]))))
+    with ReaderPool(2) as pool:
+        next(pool.run(iter(tasks(tmp_path, ["a.txt", "slow.pdf", "slow.pdf"])), rules))
         readers = psutil.Process().children()
     assert readers
     assert not any(reader.is_running() and reader.status() != psutil.STATUS_ZOMBIE for reader in readers)

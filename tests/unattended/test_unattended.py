@@ -129,6 +129,32 @@ def test_what_changes_is_indexed_while_watched(watching: "subprocess.Popen[str]"
     assert not verify(str(notes / ".semsearch"), False, False, lambda message: None).problems
 
 
+@pytest.mark.parametrize("flags", [("--max-time", "2s"), ("-q",)])
+def test_a_watch_goes_on_by_itself_and_then_rests(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """What a time limit left needs no event; and its own writes, by whatever path, are none."""
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    write(folder, texts(2000, 1))  # type: ignore[arg-type]
+    link.symlink_to(folder)
+    index = folder / ".semsearch"
+    command = [sys.executable, "-m", "semsearch", "index", str(folder), "-i", str(link / ".semsearch"), "--watch"]
+    with subprocess.Popen([*command, "--model", "static", *flags], stdout=subprocess.DEVNULL) as process:
+        try:
+            end = time.monotonic() + 120
+            while time.monotonic() < end:
+                time.sleep(0.5)
+                if (index / "catalog.db").exists():
+                    counts = Catalog.read(str(index), lambda catalog: catalog.counts())
+                    if counts["indexed"] == 2000 and not counts["pending"]:
+                        break
+            time.sleep(5)  # the last look
+            last = (index / "lock").stat().st_mtime_ns
+            time.sleep(3)
+            assert counts["indexed"] == 2000 and not counts["pending"]
+            assert (index / "lock").stat().st_mtime_ns == last
+        finally:
+            process.terminate()
+
+
 # -- versions --------------------------------------------------------------------------------------------------------
 
 
