@@ -216,6 +216,35 @@ def test_a_full_disk_leaves_the_last_commit(tmp_path: Path) -> None:
     assert kills.answers(index) == kills.answers(new)
 
 
+# A disk that cannot read one file back, in every process of a run.
+_BAD_SECTOR = """
+import errno, hashlib, os
+digest = hashlib.file_digest
+def file_digest(file, *arguments):
+    if os.readlink(f"/proc/self/fd/{file.fileno()}").endswith("/bad.txt"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return digest(file, *arguments)
+hashlib.file_digest = file_digest
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="tells a file by its descriptor")
+def test_a_file_the_disk_cannot_read_back_stays_as_it_was_indexed(
+    semsearch: Command, notes: Path, tmp_path: Path
+) -> None:
+    write(notes, {"bad.txt": "The lighthouse keeper sleeps by day.\n"})
+    semsearch("index", notes, "--model", "static")
+    (notes / "bad.txt").write_text("The lighthouse keeper sleeps at night.\n")
+    (notes / "good.txt").write_text("The lighthouse was painted.\n")
+    (tmp_path / "sitecustomize.py").write_text(_BAD_SECTOR)
+    done = semsearch("index", notes, env={"PYTHONPATH": f"{tmp_path}:{PROJECT}"})
+    assert done.code == 0 and "1 added" in done.out
+    assert "bad.txt: cannot be read: Input/output error; what was indexed of it is kept" in done.err
+    found = semsearch("search", "lighthouse", "-i", notes, "--mode", "lexical", "--json").json["results"]
+    assert {hit["path"] for hit in found} == {"bad.txt", "good.txt"} and any("by day" in hit["text"] for hit in found)
+    assert semsearch("index", notes, "--json").json["files"]["changed"] == 1
+
+
 # -- an index given by somebody else ---------------------------------------------------------------------------------
 
 
