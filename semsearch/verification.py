@@ -4,6 +4,7 @@ What can be made again is: postings from the passages in the catalog, vectors by
 Passages that are damaged themselves are taken out, and their files read again by the next `index`.
 """
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -39,6 +40,7 @@ _LEXICAL_BATCH = 65_536
 # The loss of quantized vectors is named when it has grown by this much, of the ten nearest.
 _DRIFT = 0.02
 _SHOWN = 5
+_ANEW = "make it anew from what can be read of it"
 # More than any index has: what is above it was not counted.
 _MOST_CHUNKS = 2**48
 
@@ -159,15 +161,21 @@ def _examine(path: str, catalog: Catalog) -> _Found:
         if said != ["ok"]:
             found.broken = True
             for text in said[:_SHOWN]:
-                found.problems.append(Problem(settings.CATALOG_FILE, text, "make its indexes anew, if that is all"))
+                found.problems.append(Problem(settings.CATALOG_FILE, text, _ANEW))
             return found
         _examine_checksum(found, path)
         _examine_settings(found, catalog)
         alive = _examine_chunks(found, catalog)
         _examine_segments(found, path, catalog, alive)
+        if not catalog.roots():
+            found.notices.append(f"it knows no folder: name them anew with: semsearch index FOLDER --index {path}")
     except (sqlite3.DatabaseError, *NONSENSE) as error:
         found.broken = True
-        found.problems.append(Problem(settings.CATALOG_FILE, f"{type(error).__name__}: {error}", ""))
+        found.problems.append(
+            Problem(
+                settings.CATALOG_FILE, f"{type(error).__name__}: {error}", "make it anew from what can be read of it"
+            )
+        )
     return found
 
 
@@ -360,10 +368,15 @@ def _repair(writer: IndexWriter, found: _Found, announce: Announce) -> None:
     """Mends what `found` in the state of `writer`. Each commit leaves an index that answers."""
     catalog = writer.catalog
     if found.broken:
-        _reindex(catalog)
+        with contextlib.suppress(sqlite3.DatabaseError):  # often only the indexes of tables are damaged
+            catalog.connection.execute("REINDEX")
         found = _examine(writer.index, catalog)
         if found.broken:
-            return
+            announce("the catalog cannot be read whole: making it anew from what can be read")
+            writer.salvage_catalog()
+            catalog = writer.catalog
+            found = _examine(writer.index, catalog)
+            found.untrue = True
     # What is damaged is still there when no model can be opened that makes it anew.
     lost = found.missing.get("vec", np.empty(0, np.int64))
     for row in found.coded_anew:
@@ -403,15 +416,6 @@ def _recorded_embedder(catalog: Catalog, announce: Announce) -> Embedder:
     from semsearch.embedding.models import open_recorded
 
     return open_recorded(ModelInfo.from_dict(catalog.setting("model")), announce)
-
-
-def _reindex(catalog: Catalog) -> None:
-    try:
-        catalog.connection.execute("REINDEX")
-    except sqlite3.DatabaseError as error:
-        raise IndexDamagedError(
-            f"{catalog.path} cannot be repaired: {error}", f"remove {os.path.dirname(catalog.path)} and index again"
-        ) from None
 
 
 def _code_anew(writer: IndexWriter, found: _Found) -> None:

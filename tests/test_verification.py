@@ -168,6 +168,28 @@ def test_what_a_killed_run_left_is_no_problem(index: Path) -> None:
     assert not report.problems and ".vec-000099.new" in report.notices[0]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_pages_of_the_catalog_that_cannot_be_read_cost_only_what_was_on_them(index: Path, seed: int) -> None:
+    before = answers(index)
+    path = index / "catalog.db"
+    data = bytearray(path.read_bytes())
+    with sqlite3.connect(path) as connection:
+        tables = "SELECT rootpage FROM sqlite_master WHERE name IN ('chunks', 'files')"
+        roots = [row[0] for row in connection.execute(tables)]
+    connection.close()
+    # Inside of the tables: pointers to the pages below become nonsense, and so do some pages' contents.
+    for page in (*roots[:1], 3 + seed, 12 + 4 * seed, 20 + seed):
+        start = (page - 1) * 4096
+        data[start + 8 + seed : start + 60] = bytes(52 - seed)
+    path.write_bytes(data)
+    assert check(index).problems
+    repaired = check(index, repair=True)
+    assert not repaired.problems, repaired.problems
+    index_folders([str(index.parent)], str(index), IndexOptions(prune=True))
+    assert answers(index) == before
+    assert not check(index).problems
+
+
 def test_a_catalog_that_is_no_database_is_a_problem_without_a_repair(index: Path, semsearch: Command) -> None:
     (index / "catalog.db").write_bytes(b"x" * 5000)
     for flags in ((), ("--repair",)):

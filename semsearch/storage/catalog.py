@@ -118,8 +118,15 @@ class Catalog:
     @staticmethod
     def create(folder: str) -> "Catalog":
         """Makes the catalog of a new index in `folder`, under another name first, so that none is ever half made."""
+        Catalog.create_beside(folder).close()  # the last connection folds the log into the file
         final = os.path.join(folder, CATALOG_FILE)
-        working = final + ".new"
+        os.rename(final + ".new", final)
+        return Catalog.open_for_writing(folder)
+
+    @staticmethod
+    def create_beside(folder: str) -> sqlite3.Connection:
+        """An empty catalog, `catalog.db.new`, that is to be closed and renamed."""
+        working = os.path.join(folder, CATALOG_FILE) + ".new"
         for suffix in ("", "-wal", "-shm", "-journal"):
             if os.path.lexists(working + suffix):
                 os.unlink(working + suffix)
@@ -127,9 +134,7 @@ class Catalog:
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.executescript("PRAGMA journal_mode = WAL; BEGIN; " + _SCHEMA + "COMMIT;")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.close()  # the last connection folds the log into the file
-        os.rename(working, final)
-        return Catalog.open_for_writing(folder)
+        return connection
 
     @staticmethod
     def open_for_writing(folder: str) -> "Catalog":

@@ -23,6 +23,7 @@ from semsearch.settings import CATALOG_FILE, INDEX_FOLDER
 from semsearch.storage.catalog import SCHEMA_VERSION, Catalog
 from semsearch.storage.checksum import check_catalog, remove_checksum, write_checksum
 from semsearch.storage.lock import WriterLock
+from semsearch.storage.salvage import salvage
 from semsearch.storage.segments import (
     LEARNT_FROM,
     SEGMENTS_FOLDER,
@@ -104,6 +105,20 @@ class IndexWriter:
     def mended(self) -> None:
         """After the commit that makes every file be read again: damage that a checksum told of is dealt with."""
         self._untrue = False
+
+    def salvage_catalog(self) -> None:
+        """Goes on with a new catalog that holds what can be read of a damaged one. Raises `IndexDamagedError`."""
+        self.catalog.close()
+        try:
+            salvage(self.index)
+            sync_folder(self.index)
+        except sqlite3.DatabaseError as error:
+            raise IndexDamagedError(
+                f"{self.catalog.path} cannot be repaired: {error}", f"remove {self.index} and index again"
+            ) from None
+        finally:
+            self.catalog = Catalog.open_for_writing(self.index)
+        self._committed = self._untrue = True
 
     def __enter__(self) -> "IndexWriter":
         return self
