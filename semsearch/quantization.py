@@ -20,10 +20,11 @@ from semsearch.dense import cells
 from semsearch.dense.cells import Cells
 from semsearch.dense.codec import FEW, KINDS, PQ_TRAINING, Codec, CodedVectors
 from semsearch.dense.form import ANNS, VectorForm
-from semsearch.dense.projection import Projection, is_matryoshka, principal
+from semsearch.dense.projection import Projection, principal
 from semsearch.dense.vectors import SegmentVectors, search
 from semsearch.embedding.embedder import ModelInfo, Vectors
 from semsearch.embedding.models import open_recorded
+from semsearch.embedding.registry import is_matryoshka
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.questions import held_out_queries
 from semsearch.storage.catalog import NONSENSE, Catalog

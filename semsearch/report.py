@@ -7,6 +7,23 @@ if TYPE_CHECKING:
 SCHEMA = "semsearch.index/1"
 
 
+class Estimate:
+    """What a run would have to encode: passages and their tokens; `usd`: what a provider takes, None: nothing."""
+
+    def __init__(self, model: str, chunks: int, tokens: int, usd: "float | None") -> None:
+        self.model = model
+        self.chunks = chunks
+        self.tokens = tokens
+        self.usd = usd
+
+    def as_dict(self) -> "dict[str, Any]":
+        return {"model": self.model, "chunks": self.chunks, "tokens": self.tokens, "usd": self.usd}
+
+    def summary(self) -> str:
+        price = "" if self.usd is None else f", about ${self.usd:,.4f}"
+        return f"{self.chunks:,} chunks of {self.tokens:,} tokens to encode with {self.model}{price}"
+
+
 class IndexReport:
     """Counts of one run; `skipped` and `failed` list (path, reason) of every file that is not in the index."""
 
@@ -21,6 +38,8 @@ class IndexReport:
         self.left = 0
         # Indexed files after the run.
         self.indexed = 0
+        # Of a dry run.
+        self.estimate: Estimate | None = None
 
     def as_dict(self) -> "dict[str, Any]":
         return {
@@ -32,6 +51,7 @@ class IndexReport:
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
             **({"left": self.left} if self.left else {}),
+            **({"estimate": self.estimate.as_dict()} if self.estimate else {}),
         }
 
     def summary(self) -> str:
@@ -49,6 +69,8 @@ class IndexReport:
         ]
         if missing:
             line += "; " + ", ".join(missing)
+        if self.estimate:
+            line += f"; {self.estimate.summary()}"
         return f"{line} ({self.seconds['total']:.1f} s)"
 
 

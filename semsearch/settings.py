@@ -15,6 +15,9 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 ANALYSIS_VERSION = 1
 DEFAULT_MAX_FILE_SIZE = 20 * 1024 * 1024
 DEFAULT_READ_SECONDS = 60
+# Vectors that are remembered: 40 MB of queries and sentences, 1 GB of passages at 384 dimensions.
+DEFAULT_QUERY_CACHE = 20_000
+DEFAULT_PASSAGE_CACHE = 1_000_000
 DEFAULT_READ_MEMORY = 2048
 # Raised when readers learn to read what they could not; files that were skipped or failed are then tried again.
 READERS_VERSION = 1
@@ -34,6 +37,9 @@ SETTINGS = (
     Setting("index", "SEMSEARCH_INDEX", str, None),
     Setting("model", "SEMSEARCH_MODEL", str, DEFAULT_MODEL),
     Setting("cache", "SEMSEARCH_CACHE", str, None),
+    Setting("device", "SEMSEARCH_DEVICE", str, "auto"),
+    Setting("query_cache", "SEMSEARCH_QUERY_CACHE", int, DEFAULT_QUERY_CACHE),
+    Setting("passage_cache", "SEMSEARCH_PASSAGE_CACHE", int, DEFAULT_PASSAGE_CACHE),
     Setting("rerank_model", "SEMSEARCH_RERANK_MODEL", str, "cross-encoder/ms-marco-MiniLM-L-12-v2"),
     Setting("llm", "SEMSEARCH_LLM", str, None),
     Setting("base_url", "OPENAI_BASE_URL", str, None),
@@ -96,6 +102,16 @@ def read_memory() -> int:
     return int(effective("read_memory")[0] or 0) * 1024 * 1024
 
 
+def query_cache() -> int:
+    """Vectors of queries and sentences that are remembered; 0: none."""
+    return int(effective("query_cache")[0] or 0)
+
+
+def passage_cache() -> int:
+    """Vectors of passages that are remembered over all indexes; 0: none."""
+    return int(effective("passage_cache")[0] or 0)
+
+
 def _checked(setting: Setting, value: object, where: str) -> "str | float":
     """`value` as its setting's type. Raises `UsageError`."""
     from semsearch.errors import UsageError
@@ -108,8 +124,11 @@ def _checked(setting: Setting, value: object, where: str) -> "str | float":
         number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
     except ValueError:
         number = 0.0
+    if setting.kind is int and number == 0 and str(value).strip() == "0":
+        return 0.0
     if not 0 < number < 1e9:
-        raise UsageError(f"{where}={value} is not a number above 0", f"leave it out for {setting.default}")
+        least = "from 0 up" if setting.kind is int else "above 0"
+        raise UsageError(f"{where}={value} is not a number {least}", f"leave it out for {setting.default}")
     return number
 
 

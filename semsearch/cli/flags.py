@@ -25,7 +25,9 @@ def _types(incomplete: str) -> list[str]:
 
 
 def known_models(incomplete: str) -> list[str]:
-    return values("all-MiniLM-L6-v2", "static")(incomplete)
+    from semsearch.embedding.registry import cards
+
+    return values(*(card.name for card in cards()))(incomplete)
 
 
 IndexPath = Annotated[

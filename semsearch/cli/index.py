@@ -31,10 +31,20 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="all-MiniLM-L6-v2 (default), static (far faster), a model folder or a cached name.",
+            help="all-MiniLM-L6-v2 (default), static (far faster), a model folder, any name in: semsearch models.",
             autocompletion=known_models,
         ),
     ] = None,
+    dim: Annotated[
+        int | None, typer.Option(metavar="N", help="Cut the vectors of a Matryoshka model to their first N numbers.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="auto|cpu|cuda|mps", help="Where models run that ONNX Runtime cannot run. Default: auto."),
+    ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the code that the folder of --model brings along.")
+    ] = False,
     tokenizer: Annotated[
         str | None, typer.Option(metavar="NAME", help="Measure chunks with a tiktoken encoding, such as cl100k_base.")
     ] = None,
@@ -111,8 +121,14 @@ def command(
     from semsearch.cli.progress import interruptible, progress
     from semsearch.indexing import IndexOptions, index_folders
 
+    if device is not None:
+        os.environ["SEMSEARCH_DEVICE"] = device  # for the process that prepares the model, too
+    if trust_remote_code and model is None:
+        raise UsageError("--trust-remote-code trusts a model by name", "say which: --model NAME")
     options = IndexOptions(
         model=model,
+        dim=dim,
+        trust=trust_remote_code,
         tokenizer=tokenizer,
         chunk_size=chunk_size,
         overlap=overlap,

@@ -17,6 +17,9 @@ _EXITS = (
     ("141", "The reader of a pipe went away."),
 )
 _VARIABLES = {
+    "SEMSEARCH_DEVICE": "Where models run that ONNX Runtime cannot run: auto, cpu, cuda or mps.",
+    "SEMSEARCH_QUERY_CACHE": "How many vectors of queries and sentences are remembered (20000); 0: none.",
+    "SEMSEARCH_PASSAGE_CACHE": "How many vectors of passages are remembered over all indexes (1000000); 0: none.",
     "SEMSEARCH_INDEX": "The index, where no --index is given.",
     "SEMSEARCH_MODEL": "The model of new indexes.",
     "SEMSEARCH_CACHE": "Where prepared models are kept.",
@@ -28,6 +31,7 @@ _VARIABLES = {
 }
 _OTHER_VARIABLES = {
     "OPENAI_API_KEY": "The key for the server of the language model. Never printed, never stored.",
+    "JINA_API_KEY, CO_API_KEY, VOYAGE_API_KEY": "The keys for the models of these providers. Never stored.",
     "SEMSEARCH_DOWNLOAD": "1 allows --rerank to download its model.",
     "SEMSEARCH_DEBUG": "1 shows where an unexpected error came from.",
     "TIKTOKEN_CACHE_DIR": "Vocabularies for --tokenizer and for prompts.",

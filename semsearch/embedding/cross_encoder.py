@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding import models
+from semsearch.embedding.downloads import download
+from semsearch.embedding.fingerprint import fingerprint_of
 from semsearch.errors import ModelError
 from semsearch.settings import cache_folder
 
@@ -22,7 +24,7 @@ _OWNER = "cross-encoder"
 def open_reranker(name: str, announce: Callable[[str], None]) -> "Reranker":
     """The Reranker called `name`, prepared for this machine first when it is not yet. Raises `ModelError`."""
     folder = models.local_folder(name, _OWNER) or _download(name, announce)
-    fingerprint = models.fingerprint_of(folder)
+    fingerprint = fingerprint_of(folder)
     path = os.path.join(cache_folder(), f"cross-encoder-{models.FORMAT}-{fingerprint[:32]}")
     if models.read_info(path) is None:
         announce(f"preparing {name} for this machine, once (cached in {cache_folder()})")
@@ -95,20 +97,4 @@ def _download(name: str, announce: Callable[[str], None]) -> str:
     missing = f"no reranker called {name} on this machine (no such folder, not in the Hugging Face cache)"
     if os.environ.get("SEMSEARCH_DOWNLOAD") != "1" or os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         raise ModelError(missing, hint, code="model_not_found")
-    import huggingface_hub
-
-    repository = name if "/" in name else f"{_OWNER}/{name}"
-    patterns = ["*.json", "*.txt", "*.model", "model.safetensors"]
-    try:
-        files = huggingface_hub.HfApi().model_info(repository, files_metadata=True, timeout=20).siblings or []
-        wanted = [file for file in files if "/" not in file.rfilename and _is_wanted(file.rfilename)]
-        size = sum(file.size or 0 for file in wanted)
-        announce(f"downloading {repository} ({size / 1e6:.0f} MB)")
-        return str(huggingface_hub.snapshot_download(repository, allow_patterns=patterns))
-    except Exception as error:  # errors of the hub's client, of its HTTP library and of the network
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{repository} cannot be downloaded: {reason}", hint, code="model_not_found") from None
-
-
-def _is_wanted(name: str) -> bool:
-    return name.endswith((".json", ".txt", ".model")) or name == "model.safetensors"
+    return download(name if "/" in name else f"{_OWNER}/{name}", announce, hint)

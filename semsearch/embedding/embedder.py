@@ -31,8 +31,9 @@ class Calibration:
 class ModelInfo:
     """Identity and shape of a prepared model. Two indexes can share vectors exactly when these are equal.
 
-    `fingerprint`: 64 hex digits over weights, configuration and tokenizer. `runtime`: `onnx-int8`, `onnx-fp32`,
-    `torch-fp32` or `static`. `window`: most tokens of a text, special tokens included.
+    `fingerprint`: 64 hex digits over weights, configuration, tokenizer and prefixes; over the name of a model behind an
+    API, of which no more is known. `runtime`: `onnx-int8`, `onnx-fp32`, `torch-fp32`, `static`, or that of a provider,
+    such as `api-openai`. `window`: most tokens of a text, special tokens included.
     """
 
     name: str
@@ -44,6 +45,10 @@ class ModelInfo:
     query_prefix: str
     passage_prefix: str
     calibration: Calibration
+
+    @property
+    def is_api(self) -> bool:
+        return self.runtime.startswith("api-")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -66,8 +71,11 @@ class ModelInfo:
 class Embedder(Protocol):
     """Turns texts into unit vectors. A vector depends on its own text alone, not on its neighbours in a batch."""
 
-    info: ModelInfo
-    tokenizer: SubwordTokenizer
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer: ...
 
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
         """(n, dim) float32 unit rows of passages; `done(count)` is told of each finished part."""

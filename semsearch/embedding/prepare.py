@@ -25,6 +25,7 @@ import numpy as np
 from semsearch.embedding.calibration import calibrate, sample_texts
 from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors, unit_rows
 from semsearch.embedding.models import FORMAT
+from semsearch.embedding.registry import card_of
 
 _QUERY_PROMPTS = ("query",)
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")
@@ -34,7 +35,7 @@ FP32_COSINE = 0.9999
 
 
 def main(arguments: Sequence[str]) -> None:
-    name, folder, target, fingerprint, kind = arguments
+    name, folder, target, fingerprint, kind, *trusted = arguments
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -46,9 +47,10 @@ def main(arguments: Sequence[str]) -> None:
             elif kind == "cross-encoder":
                 record = prepare_cross_encoder(name, folder, working)
             else:
-                record = prepare_transformer(name, folder, fingerprint, working)
+                record = prepare_transformer(name, folder, fingerprint, working, bool(trusted))
         with open(os.path.join(working, "model.json"), "w", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, "folder": os.path.abspath(folder), **record}, file, indent=1)
+            about = {"format": FORMAT, "folder": os.path.abspath(folder), "trusted": bool(trusted)}
+            json.dump({**about, **record}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         try:
@@ -61,24 +63,29 @@ def main(arguments: Sequence[str]) -> None:
         shutil.rmtree(working, ignore_errors=True)
 
 
-def prepare_transformer(name: str, folder: str, fingerprint: str, working: str) -> dict[str, Any]:
-    """Fills `working` from the sentence-transformers model in `folder`; returns the record for `model.json`."""
-    import sentence_transformers
+def prepare_transformer(name: str, folder: str, fingerprint: str, working: str, trust: bool) -> dict[str, Any]:
+    """Fills `working` from the sentence-transformers model in `folder`; returns the record for `model.json`.
 
-    model = sentence_transformers.SentenceTransformer(
-        folder, device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
-    )
+    Prefixes and window are those of the table of models, where it has this one. `trust`: its own code may be run.
+    """
+    from semsearch.embedding.torch_runtime import TorchEmbedder, load_transformer
+
+    card = card_of(name)
+    model = load_transformer(folder, trust, card, "cpu", attn_implementation="eager")
     model.eval()
+    window = int(model.max_seq_length or 512)
+    if card is not None:
+        window = model.max_seq_length = min(window, card.window)
     _save_tokenizer(model, os.path.join(working, "tokenizer.json"))
     prompts: dict[str, str] = dict(model.prompts or {})
     base: dict[str, Any] = {
         "name": name,
         "fingerprint": fingerprint,
         "dim": int(model.encode("x", show_progress_bar=False).shape[0]),
-        "window": int(model.max_seq_length or 512),
+        "window": window,
         "pooling": _pooling(model),
-        "query_prefix": next((prompts[key] for key in _QUERY_PROMPTS if prompts.get(key)), ""),
-        "passage_prefix": next((prompts[key] for key in _PASSAGE_PROMPTS if prompts.get(key)), ""),
+        "query_prefix": (card.query_prefix if card else "") or _prompt(prompts, _QUERY_PROMPTS),
+        "passage_prefix": (card.passage_prefix if card else "") or _prompt(prompts, _PASSAGE_PROMPTS),
         "calibration": {"background": 0.0, "fertility": {}},
     }
     texts = sample_texts()
@@ -104,13 +111,17 @@ def prepare_transformer(name: str, folder: str, fingerprint: str, working: str) 
     if embedder is None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(working, "model.ort"))
-        from semsearch.embedding.torch_runtime import TorchEmbedder
-
-        embedder = TorchEmbedder(ModelInfo.from_dict({**base, "runtime": "torch-fp32"}), working, folder)
+        del model  # it is loaded anew, and may be large
+        info = ModelInfo.from_dict({**base, "runtime": "torch-fp32"})
+        embedder = TorchEmbedder(info, working, folder, trust, card)
     for name in ("model.onnx", "model-int8.onnx"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(working, name))
     return _record(embedder, tried, len(texts))
+
+
+def _prompt(prompts: dict[str, str], names: Sequence[str]) -> str:
+    return next((prompts[name] for name in names if prompts.get(name)), "")
 
 
 def open_runtime(runtime: str, info: ModelInfo, folder: str, working: str) -> Embedder:
@@ -129,7 +140,7 @@ def open_runtime(runtime: str, info: ModelInfo, folder: str, working: str) -> Em
     if runtime == "torch-fp32":
         from semsearch.embedding.torch_runtime import TorchEmbedder
 
-        return TorchEmbedder(info, working, folder)
+        return TorchEmbedder(info, working, folder, False, None)
     for name, _, make in _exports(lambda path: _export(model, path), working):
         make()
         if name == runtime:

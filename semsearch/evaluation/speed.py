@@ -103,7 +103,7 @@ def _encoding(
         with open(task, "w", encoding="utf-8") as file:
             json.dump({"info": model.as_dict(), "folder": source.folder, "texts": list(texts)}, file)
         for runtime in _RUNTIMES:
-            if source.static and runtime != "static":
+            if source.kind == "static" and runtime != "static":
                 continue
             announce(f"encoding {len(texts)} chunks with {runtime}")
             process = child.start(

@@ -1,12 +1,16 @@
-"""`index --dry-run`: what a run would do, by size, time and content; writes nothing, not even an index folder."""
+"""`index --dry-run`: what a run would do and would have to encode; writes nothing, not even an index folder."""
 
 import os
 import time
 
 from semsearch import settings
-from semsearch.indexing.changes import OUTSIDE, Comparison, KnownFiles, find_changes, walk_rules
+from semsearch.embedding import models
+from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, walk_rules
+from semsearch.indexing.chunking_rules import chunking_of_new
 from semsearch.indexing.options import IndexOptions
-from semsearch.report import IndexReport
+from semsearch.reading.pool import ReaderPool, core_count
+from semsearch.reading.prepare import ReadRules, Task
+from semsearch.report import Estimate, IndexReport
 from semsearch.storage.catalog import Catalog
 
 
@@ -44,8 +48,47 @@ def _would_do(path: str, folders: list[str], options: IndexOptions, catalog: Cat
     report.skipped = [(file.path, file.skip) for _, file, _ in changes.skip]
     report.failed = [(name, OUTSIDE) for name in changes.outside]
     report.failed += [(name, reason) for _, name, reason in changes.failed]
+    if changes.read:
+        report.estimate = _estimate(roots, changes, catalog, options)
     if catalog:
         counts = catalog.counts()
         report.indexed = counts["indexed"]
         report.chunks["total"], report.chunks["pending"] = counts["chunks"], counts["pending"]
     return report
+
+
+def _estimate(
+    roots: dict[int, str], changes: Changes, catalog: Catalog | None, options: IndexOptions
+) -> Estimate | None:
+    """What there would be to encode: the files are read and cut as a run would; None where only a run can tell."""
+    recorded = catalog.setting("model_name") if catalog else None
+    name = options.model or recorded or settings.default_model()
+    source = models.resolve(name, options.dim, options.trust)
+    path, window = source.tokenizer_path(), source.window()
+    if path is None or window is None:
+        return None
+    chunking = (catalog.setting("chunking") if catalog else None) or chunking_of_new(options, source)
+    flags = {"size": options.chunk_size, "overlap": options.overlap, "tokenizer": options.tokenizer}
+    chunking = {**chunking, **{key: value for key, value in flags.items() if value is not None}}
+    rules = ReadRules(name, path, window, chunking, options.passwords)
+    keeps_vectors = catalog is not None and not options.rebuild and name == recorded
+    seen: set[bytes] = set()
+    chunks = tokens = 0
+    with ReaderPool(core_count()) as readers:
+        tasks = (
+            Task(
+                os.path.join(roots[root_id], file.path), file.size, old["hash"] if old and not options.rebuild else None
+            )
+            for root_id, file, old in changes.read
+        )
+        for _, part in readers.run(tasks, rules):
+            for chunk in part.chunks:
+                known = chunk.hash() in seen or (
+                    keeps_vectors and catalog is not None and catalog.has_text(chunk.hash())
+                )
+                seen.add(chunk.hash())
+                chunks += not known
+                tokens += 0 if known else chunk.tokens
+    card = source.card
+    price = card.price_usd * tokens / 1e6 if card is not None and card.price_usd is not None else None
+    return Estimate(source.name, chunks, tokens, price)

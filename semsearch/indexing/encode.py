@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from semsearch.chunking.splitter import encoded
 from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.embedding.registry import price_of
 from semsearch.indexing.options import Progress
 from semsearch.report import IndexReport
 from semsearch.storage.writer import IndexWriter
 
 _ENCODE_BATCH = 1024
+# Texts between two looks at whether to go on; of an API several requests at once.
 _ENCODE_STEP = 64
+_ENCODE_STEP_API = 512
 
 
 def encode_pending(
@@ -26,6 +29,12 @@ def encode_pending(
     pending = catalog.counts()["pending"]
     if pending:
         embedder = open_embedder()
+        if embedder.info.is_api:
+            tokens = catalog.connection.execute(
+                "SELECT SUM(tokens) FROM chunks WHERE id > ? AND file_id IS NOT NULL", (done,)
+            ).fetchone()[0]
+            cost = price_of(embedder.info.name, tokens)
+            progress.announce(f"sending {pending:,} passages to be encoded: about {tokens:,} tokens{cost}")
         progress.encoding(pending)
         while not progress.stopping() and (
             rows := catalog.connection.execute(
@@ -82,7 +91,7 @@ def _encode_batch(
     finished = 0
     try:
         while finished < len(rows) and not (finished and progress.stopping()):
-            step = rows[finished : finished + _ENCODE_STEP]
+            step = rows[finished : finished + (_ENCODE_STEP_API if embedder.info.is_api else _ENCODE_STEP)]
             new = {row["hash"]: row for row in step if row["hash"] not in known}
             texts = [encoded(tuple(json.loads(row["heading"])), row["text"]) for row in new.values()]
             known.update(zip(new, form.stored(embedder.encode(texts)), strict=True))

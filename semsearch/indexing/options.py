@@ -10,10 +10,13 @@ class IndexOptions:
 
     `newest_first`: files that changed last are read, and so encoded, first. `max_seconds`: the run ends after so long,
     what is done is kept, and the next one goes on. `passwords` are tried on encrypted documents and kept nowhere.
-    `retry` reads failed files again.
+    `retry` reads failed files again. `dim`: the length the vectors of a Matryoshka model are cut to. `trust`: code in
+    the folder of the model may be run.
     """
 
     model: str | None = None
+    dim: int | None = None
+    trust: bool = False
     tokenizer: str | None = None
     chunk_size: int | None = None
     overlap: int | None = None

@@ -21,6 +21,7 @@ from semsearch.embedding.models import ModelSource
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.first_look import FirstLook
 from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, walk_rules
+from semsearch.indexing.chunking_rules import chunking_of_new
 from semsearch.indexing.dry_run import dry_run
 from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.options import IndexOptions, Progress
@@ -96,7 +97,7 @@ def _check(options: IndexOptions) -> None:
     for globs in (options.include, options.exclude):
         compile_globs(globs or ())
     if options.model is not None:
-        models.resolve(options.model)
+        models.resolve(options.model, options.dim, options.trust)
     if options.tokenizer is not None:
         tiktoken_named(options.tokenizer)
 
@@ -156,26 +157,27 @@ class _Run:
         options, catalog = self.options, self.catalog
         recorded = catalog.setting("chunking")
         name = options.model or catalog.setting("model_name") or settings.default_model()
-        chunking = {
-            "size": options.chunk_size,
-            "overlap": options.overlap,
-            "tokenizer": options.tokenizer,
-            "analysis": settings.ANALYSIS_VERSION,
-        }
+        same_model = name == catalog.setting("model_name")
+        self.dim = options.dim or (catalog.setting("dim") if same_model else None)
+        self.model_name = name
         if recorded:
-            wanted = {key: recorded[key] if value is None else value for key, value in chunking.items()}
+            asked = {"size": options.chunk_size, "overlap": options.overlap, "tokenizer": options.tokenizer}
+            wanted = {**recorded, **{key: value for key, value in asked.items() if value is not None}}
+            wanted["analysis"] = settings.ANALYSIS_VERSION
             different = [key for key in wanted if wanted[key] != recorded[key]]
-            if name != catalog.setting("model_name"):
+            if not same_model:
                 different.insert(0, "model")
+            elif self.dim != catalog.setting("dim"):
+                different.insert(0, "length of vectors")
             if different and not options.rebuild:
                 raise SemsearchError(
                     f"the index {self.writer.index} was made with another {' and '.join(different)}",
                     "make it anew with: semsearch index --rebuild" + _flags(options, self.writer.index),
                     code="settings_mismatch",
                 )
-            chunking = wanted
-        self.chunking = chunking
-        self.model_name = name
+            self.chunking = chunking = wanted
+        else:
+            self.chunking = chunking = chunking_of_new(options, self._source(name))
         self.rules = walk_rules(catalog.setting("rules", {}), options)
         new_readers = bool(recorded) and catalog.setting("readers") != settings.READERS_VERSION
         self.generation = catalog.setting("generation", 1)
@@ -202,10 +204,11 @@ class _Run:
         catalog.set_setting("analysis", settings.ANALYSIS_VERSION)
         catalog.set_setting("rules", rules)
         catalog.set_setting("model_name", name)
+        catalog.set_setting("dim", self.dim)
         if fresh_model:
             if options.embed:
                 # The old vectors go only when the new model is known to work.
-                self.embedder = models.open_named(self._source(name), options.model is not None, self.progress.announce)
+                self.embedder = self._remembering(None)
             self.writer.drop_segments("vec")
             catalog.set_setting("embedded_to", 0)
             catalog.set_setting("model", None)
@@ -214,7 +217,8 @@ class _Run:
         recorded = self.catalog.setting("model")
         if not recorded:
             return False
-        return bool(name != recorded["name"]) or self._source(name).fingerprint != recorded["fingerprint"]
+        same = name == recorded["name"] and self.dim == self.catalog.setting("dim")
+        return not same or self._source(name).fingerprint != recorded["fingerprint"]
 
     def _vectors_are_lost(self) -> bool:
         """Whether only coarse or shortened vectors were kept, or nobody knows how: a rebuild makes them anew."""
@@ -230,7 +234,7 @@ class _Run:
 
     def _source(self, name: str) -> ModelSource:
         if self.source is None:
-            self.source = models.resolve(name)
+            self.source = models.resolve(name, self.dim, self.options.trust)
         return self.source
 
     # -- comparing -----------------------------------------------------------------------------------------------
@@ -489,12 +493,24 @@ class _Run:
 
     def _embedder(self) -> Embedder:
         if self.embedder is None:
-            recorded = self.catalog.setting("model")
-            source, by_user = self._source(self.model_name), self.options.model is not None
-            self.embedder = models.open_named(source, by_user, self.progress.announce)
-            if recorded:
-                models.check_same(self.embedder, ModelInfo.from_dict(recorded))
+            record = self.catalog.setting("model")
+            self.embedder = self._remembering(ModelInfo.from_dict(record) if record else None)
         return self.embedder
+
+    def _remembering(self, recorded: ModelInfo | None) -> Embedder:
+        """The model, with the cache of passages before it; opened when it must say what it is, or encode."""
+        source, by_user = self._source(self.model_name), self.options.model is not None
+
+        def opened() -> Embedder:
+            embedder = models.open_named(source, by_user, self.progress.announce, recorded)
+            return models.check_same(embedder, recorded) if recorded else embedder
+
+        if source.kind == "static":
+            return opened()  # encodes faster than it is looked up
+        if recorded is not None and recorded.fingerprint == source.fingerprint:
+            return models.remembering(recorded, opened, "passages")
+        embedder = opened()
+        return models.remembering(embedder.info, lambda: embedder, "passages")
 
     # -- the report ----------------------------------------------------------------------------------------------
 
@@ -528,7 +544,7 @@ def _index_flag(index: str) -> str:
 def _flags(options: IndexOptions, index: str) -> str:
     flags = [
         f" --{name.replace('_', '-')} {value}"
-        for name in ("model", "tokenizer", "chunk_size", "overlap")
+        for name in ("model", "dim", "tokenizer", "chunk_size", "overlap")
         if (value := getattr(options, name)) is not None
     ]
     return "".join(flags) + _index_flag(index)

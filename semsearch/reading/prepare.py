@@ -16,6 +16,8 @@ from semsearch.sources.document import Document, storable
 from semsearch.sources.opening import Stamp, digest_of, open_regular, stamp_of
 
 DEFAULT_OVERLAP = 32
+# Where nobody asks for longer ones: a passage of a long window would say too much to be found, and to be shown.
+_LONGEST_CHUNK = 512
 # Tokenised, cut and sent as one; a million characters take about 100 MB while they are tokenised.
 _PIECE_CHARACTERS = 2_000_000
 
@@ -38,7 +40,7 @@ class ReadRules:
         room = self.window - embedder.special_tokens()
         named = self.chunking["tokenizer"]
         ruler: Tokenizer = tiktoken_named(named) if named else embedder
-        size = self.chunking["size"] or room
+        size = self.chunking["size"] or min(room, _LONGEST_CHUNK)
         overlap = self.chunking["overlap"]
         return ChunkRules(
             min(size, room) if ruler is embedder else size,

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from semsearch import settings
 from semsearch.chunking.splitter import hash_of
-from semsearch.embedding.calibration import fertility, script_of
-from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
+from semsearch.embedding.calibration import script_of
+from semsearch.embedding.embedder import ModelInfo, Vectors
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.report import display_path
@@ -34,6 +34,7 @@ from semsearch.storage.snapshot import Reader, Snapshot
 
 if TYPE_CHECKING:
     from semsearch.embedding.cross_encoder import Reranker
+    from semsearch.embedding.remembering import RememberingEmbedder
 
 MODES = ("hybrid", "dense", "lexical")
 FUSIONS = ("convex", "rrf")
@@ -111,7 +112,7 @@ class Searcher:
         self._announce = announce or (lambda message: None)
         self.prefix = prefix
         self._reader = Reader(self.index)
-        self._embedder: Embedder | None = None
+        self._embedder: RememberingEmbedder | None = None
         self._known: dict[str, Vectors] = {}
         self._reranker: Reranker | None = None
         self._reranker_name = ""
@@ -124,6 +125,8 @@ class Searcher:
 
     def close(self) -> None:
         self._reader.close()
+        if self._embedder is not None:
+            self._embedder.close()
 
     def search(self, query: str, options: SearchOptions | None = None) -> SearchResult:
         """The best hits for `query` in one committed state of the index. Raises `SemsearchError`."""
@@ -297,10 +300,10 @@ class Searcher:
                     code="no_vectors",
                 )
             mode = "lexical"
-        embedder = self._open_embedder(snapshot, model) if model is not None and mode != "lexical" else None
+        embedder = self._open_embedder(snapshot, model, query) if model is not None and mode != "lexical" else None
         alpha, reliability, fertile = (1.0 if mode == "dense" else 0.0), 1.0, None
         if embedder is not None and mode == "hybrid":
-            fertile = fertility(query, embedder.tokenizer.tokens(query))
+            fertile = embedder.fertility(query)
             alpha = fusion.adaptive_alpha(fertile, script_of(query), embedder.info.calibration)
             reliability = (alpha - fusion.LOWEST_ALPHA) / (fusion.ALPHA - fusion.LOWEST_ALPHA)
             # While most chunks have no vector yet, the best of the few that have one is not the best there is.
@@ -315,18 +318,20 @@ class Searcher:
             unlike=tuple(clean_query(text) for text in options.unlike),
         )  # fmt: skip
 
-    def _open_embedder(self, snapshot: Snapshot, model: ModelInfo) -> Embedder:
+    def _open_embedder(self, snapshot: Snapshot, model: ModelInfo, query: str) -> "RememberingEmbedder":
         if self._embedder is None or not self._embedder.info.same_vectors(model):
-            from concurrent.futures import ThreadPoolExecutor
+            from semsearch.embedding.models import open_recorded, remembering
 
-            from semsearch.embedding.models import open_recorded
-
-            # Loading the model and loading faiss with the segments take about as long: both at once.
-            with ThreadPoolExecutor(1) as pool:
-                opening = pool.submit(open_recorded, model, self._announce)
-                snapshot.dense()
-                self._embedder = opening.result()
             self._known.clear()
+            self._embedder = remembering(model, lambda: open_recorded(model, self._announce), "queries")
+            if not self._embedder.remembers_query(query):
+                from concurrent.futures import ThreadPoolExecutor
+
+                # Loading the model and loading faiss with the segments take about as long: both at once.
+                with ThreadPoolExecutor(1) as pool:
+                    opening = pool.submit(self._embedder.open)
+                    snapshot.dense()
+                    opening.result()
         return self._embedder
 
     def _reranked(

@@ -325,6 +325,10 @@ class Catalog:
         ).fetchone()
         return row
 
+    def has_text(self, digest: bytes) -> bool:
+        """Whether a passage of this hash is there, and so its vector, unless it is pending."""
+        return self.connection.execute("SELECT 1 FROM chunks WHERE hash = ? LIMIT 1", (digest,)).fetchone() is not None
+
     def file_names(self, root_id: int) -> "set[bytes]":
         return {row[0] for row in self.connection.execute("SELECT path FROM files WHERE root_id = ?", (root_id,))}
 

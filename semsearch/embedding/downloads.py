@@ -1,0 +1,54 @@
+"""Downloads from the Hugging Face hub: only what a command asks for or the user allowed, announced with its size."""
+
+import os
+from collections.abc import Callable
+
+from semsearch.embedding.registry import required
+from semsearch.errors import ModelError
+
+_PATTERNS = (".json", ".txt", ".model")
+
+
+def pull_model(name: str, announce: Callable[[str], None]) -> str:
+    """Downloads the model `name` of the table into the Hugging Face cache; returns its folder. Raises `ModelError`."""
+    card = required(name)
+    if not card.repository:
+        where = (
+            "comes with the package" if card.kind == "packaged" else "is behind an API: there is nothing to download"
+        )
+        raise ModelError(f"{card.name} {where}", f"use it with: semsearch index FOLDER --model {card.name}")
+    if card.kind == "local" and card.name == "all-MiniLM-L6-v2":
+        raise ModelError(f"{card.name} comes with the package", "it needs no download")
+    announce(f"licence of {card.repository}: {card.licence}")
+    if card.remote_code:
+        announce("it brings code of its own, which runs only with --trust-remote-code")
+    hint = "download it elsewhere, copy its folder here, and say --model FOLDER"
+    return download(card.repository, announce, hint, code=card.remote_code)
+
+
+def download(repository: str, announce: Callable[[str], None], hint: str, code: bool = False) -> str:
+    """The folder in the cache that the files of `repository` were downloaded to; `code`: with its Python files.
+
+    Raises `ModelError` with `hint` when there is no network, or it is forbidden.
+    """
+    if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
+        raise ModelError(f"{repository} cannot be downloaded: HF_HUB_OFFLINE is set", hint, code="model_not_found")
+    import huggingface_hub
+
+    def wanted(path: str) -> bool:
+        return path.endswith((*_PATTERNS, *((".py",) if code else ()))) or (
+            "/" not in path and path.endswith(".safetensors")
+        )
+
+    try:
+        files = huggingface_hub.HfApi().model_info(repository, files_metadata=True, timeout=20).siblings or []
+        chosen = [
+            file for file in files if wanted(file.rfilename) and not file.rfilename.startswith(("onnx/", "openvino/"))
+        ]
+        if not any(file.rfilename.endswith(".safetensors") for file in chosen):
+            chosen += [file for file in files if file.rfilename == "pytorch_model.bin"]
+        announce(f"downloading {repository} ({sum(file.size or 0 for file in chosen) / 1e6:,.0f} MB)")
+        return str(huggingface_hub.snapshot_download(repository, allow_patterns=[file.rfilename for file in chosen]))
+    except Exception as error:  # errors of the hub's client, of its HTTP library and of the network
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{repository} cannot be downloaded: {reason}", hint, code="model_not_found") from None

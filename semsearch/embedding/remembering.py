@@ -1,0 +1,77 @@
+"""An Embedder that asks its model only for what is not in a cache, and opens it only then."""
+
+import json
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+
+import numpy as np
+
+from semsearch.chunking.tokenizers import SubwordTokenizer
+from semsearch.embedding.calibration import fertility
+from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
+from semsearch.embedding.vector_cache import VectorCache
+
+
+class RememberingEmbedder:
+    """The embedder that `open_model` opens, with `cache` before it. `info` is what it is known to be."""
+
+    def __init__(self, info: ModelInfo, open_model: Callable[[], Embedder], cache: VectorCache) -> None:
+        self.info = info
+        self._open_model = open_model
+        self._opened: Embedder | None = None
+        self._cache = cache
+        identity = {key: value for key, value in info.as_dict().items() if key not in ("name", "calibration")}
+        self._identity = json.dumps(identity, sort_keys=True).encode()
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer:
+        return self.open().tokenizer
+
+    def open(self) -> Embedder:
+        """The model itself."""
+        if self._opened is None:
+            self._opened = self._open_model()
+        return self._opened
+
+    def close(self) -> None:
+        self._cache.close()
+
+    def remembers_query(self, text: str) -> bool:
+        """Whether `encode_query` and `fertility` of `text` need no model."""
+        return bool(self._cache.find([self._key("query", text)], self.info.dim + 1))
+
+    def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
+        """(n, dim) float32 unit rows of passages."""
+        keys = [self._key("passage", text) for text in texts]
+        known = self._cache.find(keys, self.info.dim)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if done and len(texts) > len(missing):
+            done(len(texts) - len(missing))
+        if missing:
+            fresh = dict(zip(missing, self.open().encode(list(missing.values()), done), strict=True))
+            self._cache.keep(fresh)
+            known.update(fresh)
+        return np.stack([known[key] for key in keys]) if keys else np.empty((0, self.info.dim), np.float32)
+
+    def encode_query(self, text: str) -> Vectors:
+        """(dim,) float32, unit length."""
+        return self._query(text)[:-1]
+
+    def fertility(self, text: str) -> float:
+        """Subword tokens per word of a query (`calibration.fertility`)."""
+        return float(self._query(text)[-1])
+
+    def _query(self, text: str) -> Vectors:
+        """(dim + 1,): the vector of a query, and behind it its fertility."""
+        key = self._key("query", text)
+        known = self._cache.find([key], self.info.dim + 1)
+        if key not in known:
+            model = self.open()
+            fertile = fertility(text, model.tokenizer.tokens(text))
+            known[key] = np.append(model.encode_query(text), np.float32(fertile))
+            self._cache.keep(known)
+        return known[key]
+
+    def _key(self, role: str, text: str) -> bytes:
+        content = b"\0".join((self._identity, role.encode(), text.encode("utf-8", "surrogatepass")))
+        return blake2b(content, digest_size=16).digest()

@@ -1,0 +1,99 @@
+"""Vectors that were computed before, on disk, the least recently used forgotten first; shared by all indexes.
+
+Only ever a shortcut: where the file cannot be read or written, nothing is known and nothing is kept. Texts are not
+stored, only a hash of them with the identity of their model.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from semsearch.embedding.embedder import Vectors
+
+# A use is noted at most once in so many seconds: noting it is a write, which a search should not wait for.
+_NOTED_SECONDS = 86_400
+# More are forgotten at once than there are too many, so that it happens seldom.
+_FORGOTTEN = 0.1
+_BUSY_SECONDS = 1.0
+
+
+class VectorCache:
+    """The cache in the SQLite file at `path`: up to `most` vectors of any models, kept as `dtype`."""
+
+    def __init__(self, path: str, most: int, dtype: DTypeLike) -> None:
+        self._most = most
+        self._dtype = np.dtype(dtype)
+        self._connection: sqlite3.Connection | None = None
+        if most <= 0:
+            return
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False
+            )
+            # What a crash loses is computed again.
+            self._connection.execute("PRAGMA synchronous = OFF")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL)"
+            )
+            self._connection.execute("CREATE INDEX IF NOT EXISTS vectors_used ON vectors (used)")
+        except (OSError, sqlite3.Error):
+            self.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def find(self, keys: Sequence[bytes], length: int) -> dict[bytes, Vectors]:
+        """key -> (length,) float32, of those of `keys` that are known."""
+        if self._connection is None:
+            return {}
+        known: dict[bytes, Vectors] = {}
+        stale = []
+        now = int(time.time())
+        try:
+            for start in range(0, len(keys), 500):
+                part = keys[start : start + 500]
+                query = f"SELECT key, vector, used FROM vectors WHERE key IN ({','.join('?' * len(part))})"
+                for key, data, used in self._connection.execute(query, part):
+                    vector = np.frombuffer(data, self._dtype)
+                    if len(vector) == length and np.isfinite(vector).all():
+                        known[key] = vector.astype(np.float32)
+                        if now - used > _NOTED_SECONDS:
+                            stale.append((now, key))
+            if stale:
+                self._change("UPDATE vectors SET used = ? WHERE key = ?", stale)
+        except (sqlite3.Error, ValueError):
+            return known
+        return known
+
+    def keep(self, vectors: Mapping[bytes, Vectors]) -> None:
+        """Keeps `vectors`, and forgets the least recently used where there are too many."""
+        if self._connection is None or not vectors:
+            return
+        now = int(time.time())
+        rows = [(key, vector.astype(self._dtype).tobytes(), now) for key, vector in vectors.items()]
+        with contextlib.suppress(sqlite3.Error):
+            self._change("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            count = self._connection.execute("SELECT COUNT(*) FROM vectors").fetchone()[0]
+            if count > self._most:
+                gone = count - self._most + int(self._most * _FORGOTTEN)
+                query = "DELETE FROM vectors WHERE key IN (SELECT key FROM vectors ORDER BY used, rowid LIMIT ?)"
+                self._change(query, [(gone,)])
+
+    def _change(self, query: str, rows: Sequence[tuple[object, ...]]) -> None:
+        assert self._connection is not None
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(query, rows)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise

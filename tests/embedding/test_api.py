@@ -1,0 +1,207 @@
+"""Models behind providers' APIs: the official clients against local servers that speak the protocols, and misbehave."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semsearch.embedding import api_runtime, models
+from semsearch.embedding.embedder import Embedder, unit_rows
+from semsearch.errors import ModelError
+from tests.conftest import Command, write
+from tests.embedding.providers import KEY, MODELS, Server, provider, vector
+from tests.made_texts import texts
+
+KINDS = sorted(MODELS)
+DIM = {"openai": 1536, "cohere": 1024, "voyage": 1024, "jina": 1024}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def server(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    monkeypatch.setattr(api_runtime, "_FIRST_WAIT", 0.01)
+    with provider(kind, DIM[kind]) as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("SEMSEARCH_CACHE", str(tmp_path / "cache"))
+        yield running
+
+
+def opened(kind: str, dim: int | None = None) -> Embedder:
+    return models.open_model(models.resolve(MODELS[kind], dim), lambda message: None)
+
+
+def test_texts_are_encoded_in_batches_as_passages_and_queries(kind: str, server: Server) -> None:
+    embedder = opened(kind)
+    assert embedder.info.runtime == f"api-{kind}" and 0 < embedder.info.calibration.background < 1
+    before = len(server.asked)
+    passages = [f"passage number {number} of the harbour" for number in range(300)]
+    done: list[int] = []
+    vectors = embedder.encode(passages, done.append)
+    assert sum(done) == 300 and vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, unit_rows(np.array([vector(t, DIM[kind]) for t in passages])), atol=1e-6)
+    query = embedder.encode_query("the harbour")
+    np.testing.assert_allclose(query, unit_rows(np.array([vector("the harbour", DIM[kind])]))[0], atol=1e-6)
+    asked = server.asked[before:]
+    assert max(len(one.texts) for one in asked) <= (96 if kind == "cohere" else 128)
+    roles = ("", "") if kind == "openai" else ("document", "query")
+    assert {one.role for one in asked[:-1]} == {"passage" if kind == "jina" else roles[0]}
+    assert asked[-1].role == roles[1]
+    count = len(server.asked)
+    assert opened(kind).info == embedder.info and len(server.asked) == count, "measured once"
+
+
+def test_vectors_of_the_length_that_is_asked_for(kind: str, server: Server) -> None:
+    if kind in ("cohere", "voyage"):
+        with pytest.raises(Exception, match="was not trained for vectors that can be cut"):
+            opened(kind, 256)
+        return
+    embedder = opened(kind, 256)
+    assert embedder.info.dim == 256 and embedder.encode(["a"]).shape == (1, 256)
+    assert {one.dim for one in server.asked} == {256}
+
+
+TWISTS = {
+    "too few": (lambda rows: rows[1:], r"sent \d+ vectors of .* for \d+ texts"),
+    "too many": (lambda rows: [*rows, rows[0]], r"sent \d+ vectors of .* for \d+ texts"),
+    "none": (lambda rows: [], "sent 0 vectors|another form|refuses"),
+    "another length": (lambda rows: [row[:100] for row in rows], "sent vectors of 100 numbers"),
+    "different lengths": (lambda rows: [row[: 100 + n] for n, row in enumerate(rows)], "something else|lengths"),
+    "zeros": (lambda rows: [[0.0] * len(row) for row in rows], "no directions"),
+    "not numbers": (lambda rows: [[math.nan] * len(row) for row in rows], "no directions|something else"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TWISTS)
+def test_an_answer_that_cannot_be_the_vectors_is_an_error(kind: str, server: Server, name: str) -> None:
+    embedder = opened(kind)
+    twist, says = TWISTS[name]
+    server.twist = lambda number, rows: twist(rows)
+    with pytest.raises(ModelError, match=says):
+        embedder.encode(["one text", "another text", "a third"])
+
+
+def test_a_busy_server_is_asked_again(kind: str, server: Server) -> None:
+    embedder = opened(kind)
+    first = len(server.asked) + 1
+    answers = {first: (429, {"message": "slow down"}, {"retry-after": "0"}), first + 1: (503, {"message": "busy"}, {})}
+    server.refuse = lambda number: answers.get(number)
+    assert embedder.encode(["one text"]).shape[0] == 1
+    assert len(server.asked) == first + 2
+
+
+REFUSALS = {
+    "a wrong key": (401, {"error": {"message": f"wrong key {KEY}"}, "message": f"wrong key {KEY}", "detail": "wrong"},
+                    "provider_key", 1),
+    "no such model": (404, {"error": {"message": "no such model"}, "message": "no such model", "detail": "no model"},
+                      "provider_refused", 1),
+    "always busy": (500, {"error": {"message": "down"}, "message": "down"}, "provider_busy", 6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals_say_what_to_do_and_never_the_key(kind: str, server: Server, name: str) -> None:
+    embedder = opened(kind)
+    status, body, code, attempts = REFUSALS[name]
+    before = len(server.asked)
+    server.refuse = lambda number: (status, body, {"retry-after": "0"})
+    with pytest.raises(ModelError) as caught:
+        embedder.encode_query("anything")
+    assert caught.value.code == code and caught.value.hint
+    assert KEY not in caught.value.message + caught.value.hint
+    assert len(server.asked) - before == attempts
+
+
+def test_a_quota_that_is_used_up_is_not_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with provider("openai", 1536) as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("SEMSEARCH_CACHE", str(tmp_path))
+        body = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
+        server.refuse = lambda number: (429, body, {})
+        with pytest.raises(ModelError, match="gives no more") as caught:
+            opened("openai")
+        assert caught.value.code == "provider_quota" and len(server.asked) == 1
+
+
+def test_no_key_and_no_network(kind: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = opened(kind)
+    for name in ("OPENAI_BASE_URL", "JINA_BASE_URL", "CO_API_URL", "VOYAGE_BASE_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/v1")
+    monkeypatch.setattr(api_runtime, "_ATTEMPTS", 2)
+    with pytest.raises(ModelError, match="does not answer"):
+        opened(kind).encode_query("anything")
+    for name in ("OPENAI_API_KEY", "JINA_API_KEY", "CO_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ModelError, match="no key for") as caught:
+        opened(kind)
+    assert caught.value.hint.startswith("set ") and embedder.info.dim == DIM[kind]
+
+
+def test_a_server_of_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Any server that speaks OpenAI's protocol, by a name that is in no table, without a key."""
+    with provider("openai", 48) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/v1")
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        monkeypatch.setenv("SEMSEARCH_CACHE", str(tmp_path))
+        embedder = models.open_model(models.resolve("openai:nomic-embed-text"), lambda message: None)
+        assert embedder.info.dim == 48 and server.asked[0].body["model"] == "nomic-embed-text"
+        assert models.open_recorded(embedder.info, lambda message: None).info == embedder.info
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_index_is_made_searched_resumed_and_paid_once(
+    kind: str, semsearch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    write(folder, texts(700, 1))  # type: ignore[arg-type]
+    with provider(kind, DIM[kind]) as server:
+        environment = {**server.environment(), "SEMSEARCH_CACHE": str(tmp_path / "cache")}
+        flags = ("--model", MODELS[kind], "--json")
+        dry = semsearch("index", folder, *flags, "--dry-run", env=environment)
+        estimate = dry.json["estimate"]
+        assert not server.asked and estimate["chunks"] == 700 and estimate["tokens"] > 7000 and estimate["usd"] > 0
+        done = semsearch("index", folder, *flags, "--no-embed", env=environment)
+        assert done.code == 0 and not server.asked
+        # The provider gives up in the middle; what came is kept.
+        server.refuse = lambda number: (
+            (401, {"message": "key expired"}, {}) if number > 16 + (6 if kind == "cohere" else 4) else None
+        )
+        done = semsearch("index", folder, "--json", "--model", MODELS[kind], env=environment)
+        assert done.code == 2 and "provider_key" in done.err, done.err
+        pending = semsearch("status", "-i", folder, "--json").json["chunks"]["pending"]
+        assert 0 < pending < 700
+        server.refuse = lambda number: None
+        sent = len(server.asked)
+        done = semsearch("index", "-i", folder, "--json", env=environment)
+        assert done.code == 0 and done.json["chunks"]["pending"] == 0, done.err
+        assert done.json["chunks"]["encoded"] == pending
+        assert sum(len(one.texts) for one in server.asked[sent:]) == pending
+        name, text = next(iter(texts(700, 1).items()))
+        sent = len(server.asked)
+        for count in (1, 1):  # the second time from the cache
+            found = semsearch("search", text[:80], "-i", folder, "--json", "-k", "1", env=environment)
+            assert found.json["results"][0]["path"] == name and len(server.asked) == sent + count
+        # A rebuild pays nothing: the vectors are remembered, and kept.
+        assert semsearch("index", "-i", folder, "--rebuild", env=environment).code == 0
+        other = semsearch("index", folder, "-i", tmp_path / "other", "--model", MODELS[kind], "--json", env=environment)
+        assert other.json["chunks"]["total"] == 700 and len(server.asked) == sent + 1
+
+
+def test_an_index_that_names_a_provider_sends_nothing_unasked(semsearch: Command, notes: Path, tmp_path: Path) -> None:
+    with provider("openai", 1536) as server:
+        first = {**server.environment(), "SEMSEARCH_CACHE": str(tmp_path / "cache")}
+        assert semsearch("index", notes, "--model", MODELS["openai"], env=first).code == 0
+        sent = len(server.asked)
+        second = {**first, "SEMSEARCH_CACHE": str(tmp_path / "elsewhere")}
+        write(notes, {"new.txt": "Something private.\n"})
+        for arguments in (("search", "roses", "-i", notes), ("index", "-i", notes)):
+            done = semsearch(*arguments, env=second)
+            assert done.code == 2 and "was not prepared on this machine" in done.err, done.err
+        assert len(server.asked) == sent
