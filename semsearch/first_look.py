@@ -12,6 +12,7 @@ from semsearch import settings
 from semsearch.report import IndexReport, display_path
 from semsearch.sources.walk import RACY_NS, WalkRules, walk
 from semsearch.storage.catalog import Catalog
+from semsearch.storage.checksum import check_catalog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def look(path: str, folders: list[str]) -> FirstLook | None:
 
     The caller holds the writer's lock.
     """
+    check_catalog(path)
     catalog, stamp = Catalog.open_for_reading(path)
     try:
         versions = (catalog.setting("analysis"), catalog.setting("readers"))

@@ -40,6 +40,10 @@ class IndexReport:
         self.indexed = 0
         # Of a dry run.
         self.estimate: Estimate | None = None
+        # Of a dry run: why a run would change nothing.
+        self.refused = ""
+        # The time limit ended the run.
+        self.stopped = False
 
     def as_dict(self) -> "dict[str, Any]":
         return {
@@ -51,6 +55,8 @@ class IndexReport:
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
             **({"left": self.left} if self.left else {}),
+            **({"stopped": True} if self.stopped else {}),
+            **({"refused": self.refused} if self.refused else {}),
             **({"estimate": self.estimate.as_dict()} if self.estimate else {}),
         }
 
@@ -69,6 +75,10 @@ class IndexReport:
         ]
         if missing:
             line += "; " + ", ".join(missing)
+        if self.stopped:
+            line += "; ended by --max-time, the next run goes on"
+        if self.refused:
+            line += f"; refused without --prune: {self.refused}"
         if self.estimate:
             line += f"; {self.estimate.summary()}"
         return f"{line} ({self.seconds['total']:.1f} s)"

@@ -162,6 +162,10 @@ def index_for_reading(flag: str | None) -> str:
         for candidate in (path, os.path.join(path, INDEX_FOLDER)):
             if os.path.isfile(os.path.join(candidate, CATALOG_FILE)):
                 return candidate
+        if os.path.isdir(os.path.join(path, "segments")):
+            raise IndexNotFoundError(
+                f"{path} is an index without its {CATALOG_FILE}", f"remove it and index again: rm -r {path}"
+            )
         raise IndexNotFoundError(
             f"no index at {path}",
             f"make one with: semsearch index {chosen}"

@@ -23,6 +23,8 @@ from semsearch.embedding.embedder import Embedder, ModelInfo
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical import analyzer, postings
 from semsearch.report import IndexReport
+from semsearch.sources.ignore import compile_globs
+from semsearch.sources.walk import WalkRules
 from semsearch.storage.catalog import NONSENSE, Catalog
 from semsearch.storage.checksum import check_catalog
 from semsearch.storage.segments import (
@@ -95,7 +97,7 @@ def verify(index: str | None, repair: bool, wait: bool, announce: Announce) -> V
     repaired: list[Problem] = []
     if repair and found.problems:
         with IndexWriter(path, wait, trust=True) as writer:
-            found = _examine(path, writer.catalog)
+            found = _examine(path, writer.catalog, writer.untrue)
             repaired = list(found.problems)
             _repair(writer, found, announce)
         found = _examined(path)
@@ -116,8 +118,8 @@ class _Found:
     `broken`: SQLite itself finds the catalog damaged. `untrue`: the catalog is not what was written, and nobody knows
     where. `damaged`: rows of segments that are to go. `coded_anew`: those of them whose stored vectors are good.
     `missing`: kind -> chunk ids no segment has; `extra`: kind -> chunk ids that are deleted. `rotten`: ids of files
-    whose passages are damaged. `forgotten`: nobody knows how the vectors are kept. `settings`: what settings that
-    cannot be are to be instead.
+    whose passages are damaged. `forgotten`: nobody knows how the vectors are kept. `settings`: what numbers that
+    cannot be are to be instead; `forget`: other settings that cannot be.
     """
 
     files: int = 0
@@ -134,6 +136,7 @@ class _Found:
     rotten: list[int] = field(default_factory=list)
     forgotten: bool = False
     settings: dict[str, int] = field(default_factory=dict)
+    forget: list[str] = field(default_factory=list)
 
 
 def _examined(path: str) -> _Found:
@@ -154,8 +157,14 @@ def _examined(path: str) -> _Found:
     raise AssertionError("unreachable")
 
 
-def _examine(path: str, catalog: Catalog) -> _Found:
+def _examine(path: str, catalog: Catalog, untrue: bool | None = None) -> _Found:
+    """What is found; `untrue`: whether the catalog is what was written, None: its checksum is asked.
+
+    Who has the catalog open for writing must not ask: closing the file would drop SQLite's locks.
+    """
     found = _Found()
+    # A changed byte may leave text that is no UTF-8: it is then another text, not an error of the whole table.
+    catalog.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
         said = [str(row[0]) for row in catalog.connection.execute("PRAGMA integrity_check(20)")]
         if said != ["ok"]:
@@ -163,7 +172,7 @@ def _examine(path: str, catalog: Catalog) -> _Found:
             for text in said[:_SHOWN]:
                 found.problems.append(Problem(settings.CATALOG_FILE, text, _ANEW))
             return found
-        _examine_checksum(found, path)
+        _examine_checksum(found, path, untrue)
         _examine_settings(found, catalog)
         alive = _examine_chunks(found, catalog)
         _examine_segments(found, path, catalog, alive)
@@ -179,37 +188,101 @@ def _examine(path: str, catalog: Catalog) -> _Found:
     return found
 
 
-def _examine_checksum(found: _Found, path: str) -> None:
-    try:
-        check_catalog(path)
-    except IndexDamagedError:
+def _examine_checksum(found: _Found, path: str, untrue: bool | None) -> None:
+    if untrue is None:
+        try:
+            check_catalog(path)
+            untrue = False
+        except IndexDamagedError:
+            untrue = True
+    if untrue:
         found.untrue = True
         found.problems.append(
             Problem(settings.CATALOG_FILE, "it is not what was written", "the next index reads every file again")
         )
 
 
+def _setting(catalog: Catalog, key: str, default: Any = None) -> Any:
+    """A setting; one that cannot be read is a `_Nonsense`."""
+    try:
+        return catalog.setting(key, default)
+    except (sqlite3.DatabaseError, *NONSENSE):
+        return _NONSENSE
+
+
+_NONSENSE, _ABSENT = object(), object()
+
+
+def _is_rules(value: Any) -> bool:
+    try:
+        rules = WalkRules(**value)
+        compile_globs([*rules.include, *rules.exclude])
+    except (SemsearchError, *NONSENSE):
+        return False
+    return isinstance(rules.max_file_size, int) and all(
+        isinstance(getattr(rules, name), bool) for name in ("hidden", "no_ignore", "follow")
+    )
+
+
+def _is_chunking(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"size", "overlap", "tokenizer", "analysis"}:
+        return False
+    numbers = all(value[key] is None or isinstance(value[key], int) for key in ("size", "overlap", "analysis"))
+    return numbers and (value["tokenizer"] is None or isinstance(value["tokenizer"], str))
+
+
+def _is_model(value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        ModelInfo.from_dict(value)
+    except NONSENSE:
+        return False
+    return all(isinstance(value[key], str) for key in ("name", "fingerprint", "runtime"))
+
+
+# Settings that an index goes on without, by its defaults: key -> whether a value can be one.
+_SETTINGS: dict[str, Callable[[Any], bool]] = {
+    "rules": _is_rules,
+    "chunking": _is_chunking,
+    "model_name": lambda value: isinstance(value, str),
+    "model": _is_model,
+    "dim": lambda value: value is None or isinstance(value, int),
+    "readers": lambda value: isinstance(value, int),
+    "analysis": lambda value: isinstance(value, int),
+}
+
+
 def _examine_settings(found: _Found, catalog: Catalog) -> None:
     """Whether the numbers that new passages, vectors and files are counted by fit what there is."""
 
-    def most(query: str) -> int:
-        value = catalog.connection.execute(query).fetchone()[0]
-        return value if isinstance(value, int) else 0
+    for key, can_be in _SETTINGS.items():
+        value = _setting(catalog, key, _ABSENT)
+        if value is not _ABSENT and not can_be(value):
+            found.forget.append(key)
+            what = f"what it records as {key} is damaged"
+            again = "forget it: the next index goes by its flags and defaults, and reads every file again"
+            found.problems.append(Problem(settings.CATALOG_FILE, what, again))
 
-    encoded_to = most("SELECT MAX(last_id) FROM segments WHERE kind = 'vec'")
-    given = max(most("SELECT MAX(id) FROM chunks"), most("SELECT MAX(last_id) FROM segments"))
-    next_chunk = catalog.setting("next_chunk", 1)
+    def most(column: str, table: str) -> int:
+        query = f"SELECT MAX({column}) FROM {table} AND typeof({column}) = 'integer' AND {column} < {_MOST_CHUNKS}"
+        value = catalog.connection.execute(query).fetchone()[0]
+        return value or 0
+
+    encoded_to = most("last_id", "segments WHERE kind = 'vec'")
+    given = max(most("id", "chunks WHERE id > 0"), most("last_id", "segments WHERE kind IN ('lex', 'vec')"))
+    next_chunk = _setting(catalog, "next_chunk", 1)
     if not _between(next_chunk, given + 1, _MOST_CHUNKS):
         next_chunk = found.settings["next_chunk"] = given + 1
         found.problems.append(
             Problem(settings.CATALOG_FILE, "it does not know the number of the next passage", "count anew")
         )
-    if not _between(catalog.setting("embedded_to", 0), encoded_to, next_chunk - 1):
+    if not _between(_setting(catalog, "embedded_to", 0), encoded_to, next_chunk - 1):
         found.settings["embedded_to"] = encoded_to
         what = "it does not know up to which passage it has vectors"
         found.problems.append(Problem(settings.CATALOG_FILE, what, "count anew"))
-    generation = most("SELECT MAX(generation) FROM files")
-    if not _between(catalog.setting("generation", 1), max(1, generation), _MOST_CHUNKS):
+    generation = most("generation", "files WHERE id > 0")
+    if not _between(_setting(catalog, "generation", 1), max(1, generation), _MOST_CHUNKS):
         found.settings["generation"] = max(1, generation) + 1
         what = "it does not know by which rules files were read"
         found.problems.append(Problem(settings.CATALOG_FILE, what, "the next index reads every file again"))
@@ -232,7 +305,13 @@ def _examine_chunks(found: _Found, catalog: Catalog) -> NDArray[np.int64]:
             if not good:
                 rotten.add(row["file_id"])
     homeless = {
-        row[0] for row in catalog.connection.execute("SELECT id FROM files WHERE root_id NOT IN (SELECT id FROM roots)")
+        row[0]
+        for row in catalog.connection.execute(
+            "SELECT id FROM files WHERE root_id NOT IN (SELECT id FROM roots WHERE typeof(path) = 'blob' AND"
+            " typeof(label) = 'text') OR status NOT IN ('indexed', 'skipped', 'failed') OR typeof(path) != 'blob'"
+            f" OR typeof(generation) != 'integer' OR generation > {_MOST_CHUNKS}"
+            f" OR id IN (SELECT file_id FROM chunks WHERE id > {_MOST_CHUNKS})"
+        )
     }
     astray = {
         row[0]
@@ -252,10 +331,11 @@ def _examine_chunks(found: _Found, catalog: Catalog) -> NDArray[np.int64]:
     for files, what in (
         (rotten, "a passage is not what was written"),
         (astray - rotten, "its passages do not fit it"),
-        (homeless - rotten - astray, "it is in no folder of the index"),
+        (homeless - rotten - astray, "it is in no folder of the index, or its row is damaged"),
     ):
         for number in sorted(files):
-            shown = os.fsdecode(names.get(number, b"?"))
+            name = names.get(number)
+            shown = os.fsdecode(name) if isinstance(name, bytes) else "?"
             found.problems.append(Problem(f"{settings.CATALOG_FILE}: {shown}", what, "the next index reads it again"))
     found.rotten = sorted(rotten | astray | homeless)
     found.files, found.chunks = len(names), len(ids)
@@ -264,7 +344,7 @@ def _examine_chunks(found: _Found, catalog: Catalog) -> NDArray[np.int64]:
 
 def _examine_segments(found: _Found, path: str, catalog: Catalog, alive: NDArray[np.int64]) -> None:
     form = _form(found, catalog)
-    embedded_to = found.settings.get("embedded_to", catalog.setting("embedded_to", 0))
+    embedded_to = found.settings.get("embedded_to", _setting(catalog, "embedded_to", 0))
     wanted_vectors = alive[alive <= embedded_to]
     named = set()
     for kind, wanted in (("lex", alive), ("vec", wanted_vectors)):
@@ -311,21 +391,24 @@ def _check_new(held: list[NDArray[np.int64]]) -> None:
 
 def _form(found: _Found, catalog: Catalog) -> VectorForm | None:
     """How vectors are kept; None: there are none, or nobody knows."""
-    record = catalog.setting("model")
-    if not record:
+    record = _setting(catalog, "model")
+    if not record and not catalog.segments("vec"):
         return None
     try:
-        form = VectorForm.from_record(catalog.setting("vectors"), ModelInfo.from_dict(record).dim)
+        form = VectorForm.from_record(_setting(catalog, "vectors"), ModelInfo.from_dict(record).dim)
         form.check()
     except (IndexDamagedError, *NONSENSE) as error:
         found.forgotten = True
-        found.problems.append(Problem(settings.CATALOG_FILE, str(error), "drop all vectors; index encodes anew"))
+        what = str(error) if record else "nobody knows the model of its vectors"
+        found.problems.append(Problem(settings.CATALOG_FILE, what, "drop all vectors; index encodes anew"))
         return None
     return form
 
 
 def _alive_ids(path: str, kind: str, row: sqlite3.Row, form: VectorForm | None) -> NDArray[np.int64]:
     """The ids a segment holds and the bitmap leaves alive. Raises `IndexDamagedError`."""
+    if not _counted(row):
+        raise IndexDamagedError("its row in the catalog is damaged")
     files = json.loads(row["files"])
     check_content(path, row["name"], files)
     if kind == "lex":
@@ -342,6 +425,10 @@ def _alive_ids(path: str, kind: str, row: sqlite3.Row, form: VectorForm | None) 
     return ids if keep is None else ids[keep]
 
 
+def _counted(row: sqlite3.Row) -> bool:
+    return all(_between(row[key], 0, _MOST_CHUNKS) for key in ("first_id", "last_id", "rows", "dead_count"))
+
+
 def _add_damaged(
     found: _Found, path: str, kind: str, row: sqlite3.Row, form: VectorForm | None, error: Exception
 ) -> None:
@@ -350,13 +437,15 @@ def _add_damaged(
     if kind == "vec":
         assert form is not None
         try:
-            if str(error) == _TWICE:
-                raise error  # its vectors stand in the other segment, too
+            if str(error) == _TWICE or not _counted(row):
+                raise IndexDamagedError(str(error))  # its vectors stand in the other segment, too; or nobody knows
             stored_vectors(path, row["name"], row["rows"], form, json.loads(row["files"]))
             found.coded_anew.append(row)
             repair = "make its codes anew"
         except (IndexDamagedError, OSError, *NONSENSE):
-            repair = f"encode its {row['rows'] - row['dead_count']:,} passages again"
+            repair = (
+                f"encode its {row['rows'] - row['dead_count']:,} passages again" if _counted(row) else "encode anew"
+            )
     what = error.message if isinstance(error, SemsearchError) else f"{type(error).__name__}: {error}"
     found.problems.append(Problem(f"{SEGMENTS_FOLDER}/{row['name']}", what.split(" is damaged: ")[-1], repair))
 
@@ -370,23 +459,25 @@ def _repair(writer: IndexWriter, found: _Found, announce: Announce) -> None:
     if found.broken:
         with contextlib.suppress(sqlite3.DatabaseError):  # often only the indexes of tables are damaged
             catalog.connection.execute("REINDEX")
-        found = _examine(writer.index, catalog)
+        found = _examine(writer.index, catalog, writer.untrue)
         if found.broken:
             announce("the catalog cannot be read whole: making it anew from what can be read")
             writer.salvage_catalog()
             catalog = writer.catalog
-            found = _examine(writer.index, catalog)
-            found.untrue = True
+            found = _examine(writer.index, catalog, True)
     # What is damaged is still there when no model can be opened that makes it anew.
     lost = found.missing.get("vec", np.empty(0, np.int64))
     for row in found.coded_anew:
         lost = lost[(lost < row["first_id"]) | (lost > row["last_id"])]
     embedder = _recorded_embedder(catalog, announce) if len(lost) and not found.forgotten else None
+    # From here on passages may lack words or vectors: until all is there again, whatever becomes of this process, the
+    # index counts as damaged.
+    reread = found.untrue or bool(found.forget)
+    writer.distrust()
     with writer.commit() as connection:
-        for key, value in found.settings.items():
-            catalog.set_setting(key, value)
-        if found.untrue:
-            catalog.set_setting("generation", catalog.setting("generation", 1) + 1)
+        connection.executemany("DELETE FROM settings WHERE key = ?", [(key,) for key in found.forget])
+        if "model_name" in found.forget and "model" not in found.forget and (model := catalog.setting("model")):
+            catalog.set_setting("model_name", model["name"])
         if found.forgotten:
             writer.drop_segments("vec")
             catalog.set_setting("embedded_to", 0)
@@ -397,8 +488,14 @@ def _repair(writer: IndexWriter, found: _Found, announce: Announce) -> None:
             writer.mark_rows_dead(kind, [(int(number), int(number) + 1) for number in ids])
         for number in found.rotten:
             _take_out(writer, number)
-    writer.mended()
-    found = _examine(writer.index, catalog)
+        connection.execute("DELETE FROM roots WHERE typeof(path) != 'blob' OR typeof(label) != 'text'")
+    # Counted anew only now, without the numbers of what was damaged.
+    found = _examine(writer.index, catalog, False)
+    with writer.commit():
+        for key, value in found.settings.items():
+            catalog.set_setting(key, value)
+        if reread and "generation" not in found.settings:
+            catalog.set_setting("generation", catalog.setting("generation", 1) + 1)
     _index_words(writer, found.missing.get("lex", np.empty(0, np.int64)))
     lost = found.missing.get("vec", np.empty(0, np.int64))
     if len(lost):
@@ -408,6 +505,7 @@ def _repair(writer: IndexWriter, found: _Found, announce: Announce) -> None:
         announce(f"encoding {len(lost):,} passages again")
         embedder = embedder or _recorded_embedder(catalog, announce)
         encode_lost(writer, embedder, lost, IndexReport(writer.index), Progress(announce=announce))
+    writer.mended()
     writer.merge()
     writer.remove_unreferenced()
 

@@ -1,12 +1,18 @@
 """The look by stamps alone finds what the full comparison finds, and is gone on with only while it holds."""
 
+import os
 import shutil
+import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
 from semsearch.first_look import FirstLook, look
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.settings import READERS_VERSION
+from semsearch.storage.catalog import Catalog
+from semsearch.storage.writer import IndexWriter
 from tests.conftest import Command, write
 
 FAST = IndexOptions(model="static")
@@ -67,5 +73,68 @@ def test_flags_that_change_nothing_are_answered_without_the_full_command(semsear
     env = {"PYTHONPATH": f"{broken.parent}:{Path(__file__).parents[1]}"}
     for flags in ((), ("-q", "--max-time", "8m"), ("--max-time", "90", "--newest-first", "--wait", "--json")):
         assert semsearch("index", "-i", index, *flags, env=env).code == 0, flags
-    for flags in (("--max-time", "0"), ("--max-time", "soon"), ("--max-time",), ("--verify",)):
+    for flags in (("--max-time", "5ms"), ("--max-time", "0"), ("--max-time", "soon"), ("--max-time",), ("--verify",)):
         assert semsearch("index", "-i", index, *flags, env=env).code == 9, flags
+
+
+def test_what_was_seen_is_not_used_where_other_rules_hold(notes: Path, index: Path) -> None:
+    found = seen(index)
+    report = index_folders([], str(index), IndexOptions(exclude=("*.txt",), prune=True), seen=found)
+    assert report.files["removed"] == 2
+
+
+def test_a_damaged_index_is_not_up_to_date(semsearch: Command, notes: Path, index: Path) -> None:
+    connection = sqlite3.connect(index / "catalog.db")
+    connection.execute("UPDATE files SET title = 'x'")
+    connection.commit()
+    connection.close()
+    done = semsearch("index", notes)
+    assert done.code == 2 and "is not what was written" in done.err
+    (index / "catalog.crc").unlink()
+    connection = sqlite3.connect(index / "catalog.db")
+    connection.execute("UPDATE settings SET value = 'null' WHERE key = 'rules'")
+    connection.commit()
+    connection.close()
+    done = semsearch("index", notes)
+    assert done.code == 2 and "verify --repair" in done.err and "defect" not in done.err
+
+
+def test_an_empty_mount_point_is_not_an_empty_folder(notes: Path, tmp_path: Path, semsearch: Command) -> None:
+    write(tmp_path / "large", {f"{number}.txt": f"Note {number}.\n" for number in range(20)})
+    index = tmp_path / "all.index"
+    index_folders([str(tmp_path / "large"), str(notes)], str(index), FAST)
+    notes.rename(tmp_path / "unmounted")
+    notes.mkdir()
+    done = semsearch("index", "-i", index)
+    assert done.code == 2 and f"all 5 indexed files of {notes} are gone" in done.err and "--prune" in done.err
+    assert "refused without --prune" in semsearch("index", "-i", index, "--dry-run").out
+    stamp = semsearch("status", "-i", index, "--json").json["last_check"]
+    time.sleep(1.1)
+    assert semsearch("index", "-i", index).code == 2
+    assert semsearch("status", "-i", index, "--json").json["last_check"] == stamp, "a refused run checked nothing"
+    notes.rmdir()
+    (tmp_path / "unmounted").rename(notes)
+    assert semsearch("index", "-i", index, "--json").json["chunks"]["encoded"] == 0
+    assert semsearch("status", "-i", index, "--json").json["last_check"] > stamp
+
+
+def test_files_that_readers_learn_to_read_are_tried_in_every_folder(notes: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write(other, {"x.bin": b"\0\1", "y.txt": "The tide.\n"})
+    index = tmp_path / "all.index"
+    index_folders([str(notes), str(other)], str(index), FAST)
+    with IndexWriter(str(index)) as writer, writer.commit():
+        writer.catalog.set_setting("readers", 0)
+    index_folders([str(notes)], str(index), IndexOptions())
+    assert Catalog.read(str(index), lambda catalog: catalog.setting("readers")) == 0
+    index_folders([], str(index), IndexOptions())
+    assert Catalog.read(str(index), lambda catalog: catalog.setting("readers")) == READERS_VERSION
+
+
+def test_a_pipe_for_a_catalog_keeps_nobody_waiting(semsearch: Command, notes: Path, index: Path) -> None:
+    (index / "catalog.db").unlink()
+    os.mkfifo(index / "catalog.db")
+    for flags in ((), ("--dry-run",)):
+        done = semsearch("index", notes, *flags)
+        assert done.code == (0 if flags else 2)
+    assert "is not what it should be" in semsearch("index", notes).err

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semsearch import verification
 from semsearch.errors import IndexDamagedError, ModelError, SemsearchError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.quantization import QuantizeOptions, quantize
@@ -118,6 +119,25 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "a file of no folder": (lambda index: sql(index, "UPDATE files SET root_id = 9 WHERE id = 50"), "in no folder"),
     "a checksum that is a folder": (lambda index: replace_checksum(index, os.mkdir), "it is not what was written"),
     "a checksum that is a pipe": (lambda index: replace_checksum(index, os.mkfifo), "it is not what was written"),
+    "a byte that is no UTF-8": (
+        lambda index: sql(index, "UPDATE chunks SET text = CAST(X'80' AS TEXT) || text WHERE id = 60"), "a passage is not",
+    ),
+    "rules that are none": (lambda index: setting(index, "rules", "null"), "what it records as rules"),
+    "settings that are no JSON": (lambda index: setting(index, "chunking", "{"), "what it records as chunking"),
+    "a model name that is none": (lambda index: setting(index, "model_name", "7"), "what it records as model_name"),
+    "a model nobody knows": (lambda index: setting(index, "model", "null"), "nobody knows the model of its vectors"),
+    "a segment's number far off": (
+        lambda index: sql(index, "UPDATE segments SET last_id = 1 << 60 WHERE kind = 'vec'"), "its row in the catalog is",
+    ),
+    "a segment's number that is none": (
+        lambda index: sql(index, "UPDATE segments SET first_id = 'x' WHERE kind = 'lex'"), "its row in the catalog is",
+    ),
+    "a generation far off": (
+        lambda index: sql(index, "UPDATE files SET generation = 1 << 62 WHERE id = 50"), "or its row is damaged",
+    ),
+    "a folder in the way of the checksum": (
+        lambda index: ((index / "catalog.crc.new").mkdir(), flip(index / "catalog.db", 0.97))[1], "",
+    ),
     "another title": (lambda index: sql(index, "UPDATE files SET title = 'x' WHERE id = 50"), "it is not what was"),
 }  # fmt: skip
 
@@ -238,6 +258,76 @@ def test_damage_of_an_older_version_is_not_forgotten(index: Path) -> None:
     assert not check(index, repair=True).problems
     index_folders([], str(index), IndexOptions())
     assert title(index).strip() == before
+
+
+def test_what_a_repair_made_merges_with_its_neighbours(index: Path) -> None:
+    """What lay in several segments comes back in one that spans those between."""
+    for kind in ("lex", "vec"):
+        names = sorted((index / "segments").glob(f"{kind}-*"))
+        for name in names[::2]:
+            shutil.rmtree(name)
+    before = check(index)
+    assert len(before.problems) >= 2
+    assert not check(index, repair=True).problems
+    expected = answers(index)
+    for number in range(9):
+        write(index.parent, {f"9-{number}.txt": f"Extra {number} of the lighthouse.\n"})
+        index_folders([], str(index), IndexOptions())
+    assert not check(index).problems
+    for number in range(9):
+        (index.parent / f"9-{number}.txt").unlink()
+    index_folders([], str(index), IndexOptions())
+    assert not check(index).problems and answers(index) == expected
+
+
+@pytest.mark.parametrize("step", ["_index_words", "_recorded_embedder", "_examine"])
+def test_a_repair_that_is_cut_off_leaves_no_silent_gap(index: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = answers(index)
+    shutil.rmtree(segment(index, "lex"))
+    flip(segment(index, "vec") / "index.faiss")
+    (index / CHECKSUM_FILE).unlink()
+    original, calls = getattr(verification, step), 0
+
+    def cut_off(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > (2 if step == "_examine" else 0):
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(verification, step, cut_off)
+        check(index, repair=True)
+    with pytest.raises(IndexDamagedError):
+        answers(index)
+    assert check(index).problems
+    assert not check(index, repair=True).problems
+    index_folders([], str(index), IndexOptions())
+    assert answers(index) == before
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="shows who holds which lock")
+def test_the_writer_keeps_its_locks_on_the_catalog(index: Path) -> None:
+    with IndexWriter(str(index)) as writer:
+        with writer.commit():
+            writer.catalog.set_setting("x", 1)
+        inode = str((index / "catalog.db").stat().st_ino)
+        locks = Path("/proc/locks").read_text().splitlines()
+        assert any(f":{inode} " in line and f" {os.getpid()} " in line for line in locks)
+
+
+@pytest.mark.parametrize("name", ["segments/lex-000099", "segments/.lex-000099.new", "segments/vec-000001"])
+def test_files_where_folders_should_be_are_cleared_away(index: Path, name: str) -> None:
+    before = answers(index)
+    if (index / name).is_dir():
+        shutil.rmtree(index / name)
+    next_name = name.replace("99", f"{Catalog.read(str(index), lambda c: c.segments('lex'))[-1]['id'] + 1:02}")
+    (index / next_name).write_text("x")
+    write(index.parent, {"added.txt": "The ferry leaves at ten.\n"})
+    index_folders([], str(index), IndexOptions(rebuild=name.endswith("01"), prune=True))
+    (index.parent / "added.txt").unlink()
+    index_folders([], str(index), IndexOptions())
+    assert not check(index).problems and answers(index) == before
 
 
 def test_nothing_is_dropped_when_no_model_can_make_it_anew(index: Path) -> None:

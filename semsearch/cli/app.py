@@ -1,6 +1,7 @@
 """The Typer application and the one place where errors become messages and exit codes."""
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -42,6 +43,14 @@ _WAYS = {
     "No such option: --limit": "the number of results is -k",
     "No such option: --top": "the number of results is -k",
     "unexpected extra argument": "a query of several words stands in quotes; the folder or index is named with -i",
+}
+
+
+_HINTS = {
+    errno.ENOSPC: "free some space and run again; nothing that was committed is lost",
+    errno.EDQUOT: "free some space and run again; nothing that was committed is lost",
+    errno.EFBIG: "a limit on the size of files stands in the way (ulimit -f); nothing that was committed is lost",
+    errno.EROFS: "the file system is read-only: put the index somewhere else with --index PATH",
 }
 
 
@@ -102,7 +111,7 @@ def failed(error: BaseException, arguments: Sequence[str]) -> int:
         return _fail(error, arguments, error.exit_code)
     if isinstance(error, OSError):
         name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        hint = "free some space and run again; nothing that was committed is lost" if error.errno == 28 else ""
+        hint = _HINTS.get(error.errno or 0, "")
         return _fail(SemsearchError(f"{name}{error.strerror or error}", hint, code="os"), arguments, 2)
     return _unexpected(error, arguments)
 
@@ -119,8 +128,8 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
         return _fail(SemsearchError(message.rstrip("."), hint, code="usage"), arguments, 2)
     if isinstance(error, sqlite3.Error):
         full = "full" in str(error)
-        hint = "free some space and run again; nothing that was committed is lost" if full else ""
-        return _fail(SemsearchError(f"catalog: {error}", hint, code="catalog"), arguments, 2)
+        hint = _HINTS[errno.ENOSPC] if full else "check the disk and its limits, then: semsearch verify"
+        return _fail(SemsearchError(f"the catalog of the index: {error}", hint, code="catalog"), arguments, 2)
     if os.environ.get("SEMSEARCH_DEBUG"):
         raise error
     return _fail(

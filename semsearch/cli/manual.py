@@ -12,7 +12,8 @@ _EXITS = (
     ("1", "quantize: more would be lost than is allowed. bench: a figure is below --fail-under."),
     ("2", "An error; one line on standard error says what happened and what to do."),
     ("3", "index --strict: up to date, but files were skipped or failed."),
-    ("75", "index, quantize: another run is writing this index."),
+    ("1", "verify: something is not as it was written."),
+    ("75", "index, quantize, verify --repair: another run is writing this index."),
     ("130", "Interrupted; what was committed is kept."),
     ("141", "The reader of a pipe went away."),
 )

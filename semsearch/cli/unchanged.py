@@ -41,6 +41,7 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, FirstLook | No
     ):
         return False, None
     from semsearch.first_look import look
+    from semsearch.storage.catalog import NONSENSE
 
     try:
         lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -52,7 +53,7 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, FirstLook | No
         if seen is None or not seen.nothing_changed():
             return False, seen
         os.utime(lock)  # when the last run was, for `status`
-    except (OSError, SemsearchError, sqlite3.Error, UnicodeDecodeError):
+    except (OSError, SemsearchError, sqlite3.Error, *NONSENSE):
         return False, None
     finally:
         os.close(lock)
@@ -80,10 +81,11 @@ def _parse(arguments: list[str]) -> tuple[list[str], str | None, bool, bool] | N
             pass
         elif argument == "--max-time":
             # What is certainly a time; whether anything else is one is for the full command to say.
-            number = next(waiting, "").removesuffix("s").removesuffix("m")
+            number = next(waiting, "")
+            number = number[:-1] if number.endswith(("s", "m", "h")) else number
             if not (number.isascii() and number.isdecimal() and number[0] != "0" and len(number) < 6):
                 return None
-        elif argument.startswith("-") or not argument:
+        elif argument.startswith(("-", "~")) or not argument:
             return None
         else:
             roots.append(argument)

@@ -34,7 +34,7 @@ def watch_folders(
     _run(folders, path, options, quiet, as_json, told=True)
     # Later ones neither rebuild nor drop anew what the first was told to, and wait for other writers.
     later = replace(options, rebuild=False, prune=False, retry=False, wait=True)
-    watched = [root for _, root, _ in Catalog.read(path, lambda catalog: catalog.roots())]
+    watched = roots or [root for _, root, _ in Catalog.read(path, lambda catalog: catalog.roots())]
     matters = _outside_of(path)
     # What changed between the first run and the first look is found by the second run.
     caught_up, last = False, time.monotonic()

@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 from semsearch import settings
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation import metrics
-from semsearch.evaluation.labels import Beir, Qrels, file_name
+from semsearch.evaluation.labels import Beir, Qrels
 from semsearch.evaluation.metrics import METRICS, Estimate, Run
-from semsearch.evaluation.questions import Question, made_questions
-from semsearch.evaluation.variants import Announce, with_dim, with_model, without_queries
-from semsearch.indexing import IndexOptions, index_folders
-from semsearch.indexing.options import Progress
+from semsearch.evaluation.query_sets import QuerySet, index_of, labelled, made
+from semsearch.evaluation.variants import Announce, with_dim, with_model
 from semsearch.quantization import SHORTEST
-from semsearch.report import display_path
-from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.storage.snapshot import Reader, Snapshot
+from semsearch.storage.snapshot import Reader
 
 # Deep enough for recall@100.
 _DEPTH = 100
@@ -58,17 +54,6 @@ class System:
     name: str
     index: str
     options: SearchOptions
-
-
-@dataclass(frozen=True)
-class QuerySet:
-    """Queries and what answers them. `document`: the id in `qrels` of what a hit stands for."""
-
-    name: str
-    queries: dict[str, str]
-    qrels: Qrels
-    group: str
-    document: Callable[[Hit], str]
 
 
 @dataclass(frozen=True)
@@ -134,108 +119,18 @@ def quality(
     with tempfile.TemporaryDirectory(prefix="semsearch-bench-") as folder:
         if options.beir is not None:
             beir = Beir.open(options.beir)
-            path = _index_of(beir, folder, announce) if index is None else settings.index_for_reading(index)
-            sets = [_labelled(path, os.path.basename(beir.folder.rstrip("/")), beir.queries, beir.qrels, notices)]
+            path = index_of(beir, folder, announce) if index is None else settings.index_for_reading(index)
+            sets = [labelled(path, os.path.basename(beir.folder.rstrip("/")), beir.queries, beir.qrels, notices)]
         elif options.qrels:
             path = settings.index_for_reading(index)
             queries = {number: text for number, text in options.queries.items() if number in options.qrels}
-            sets = [_labelled(path, "labelled", queries, options.qrels, notices)]
+            sets = [labelled(path, "labelled", queries, options.qrels, notices)]
         else:
-            path, sets = _made(settings.index_for_reading(index), folder, options.questions, announce, notices)
+            path, sets = made(settings.index_for_reading(index), folder, options.questions, announce, notices)
         systems = _systems(path, folder, options, announce, notices)
         tables = tuple(_table(queries, systems, options, advance) for queries in sets)
     shown = options.beir if options.beir is not None and index is None else settings.index_for_reading(index)
     return QualityReport(shown, tables, tuple(_failed(tables, options.gates)), tuple(notices))
-
-
-def _index_of(beir: Beir, folder: str, announce: Announce) -> str:
-    """An index of the collection's own documents."""
-    documents, index = os.path.join(folder, "documents"), os.path.join(folder, "index")
-    announce(f"indexing {beir.write_documents(documents):,} documents of {beir.folder}")
-    index_folders([documents], index, IndexOptions(), Progress(announce=announce))
-    return index
-
-
-def _labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, notices: list[str]) -> QuerySet:
-    """Files are documents: named by their shown path, their file name, or that without its suffix."""
-    if not queries:
-        raise UsageError("no query has a judgement", "the ids of the queries file and of the qrels must be the same")
-    wanted = {document for of_query in qrels.values() for document in of_query}
-    files = {document: document for document in wanted} | {file_name(document): document for document in wanted}
-    found: dict[str, str] = {}
-
-    def document_of(path: str) -> str:
-        name = os.path.basename(path)
-        for known in (path, name, os.path.splitext(name)[0]):
-            if known in files:
-                return files[known]
-        return path
-
-    reader = Reader(index)
-    for path in reader.read(_shown_paths):
-        found[path] = document_of(path)
-    reader.close()
-    twice = len(names := [document for document in found.values() if document in wanted]) - len(set(names))
-    if twice:
-        notices.append(
-            f"{twice:,} more files have the name of a judged document, too: qrels with paths tell them apart"
-        )
-    missing = len(wanted - set(names))
-    if missing == len(wanted):
-        raise UsageError(
-            f"none of the {len(wanted):,} judged documents is a file of {index}",
-            "name documents in the qrels by path, file name, or file name without suffix",
-        )
-    if missing:
-        notices.append(f"{missing:,} of {len(wanted):,} judged documents are not in the index: they count as not found")
-    judged = {
-        query: of_query
-        for query, of_query in qrels.items()
-        if query in queries and any(gain > 0 for gain in of_query.values())
-    }
-    if len(judged) < len(queries):
-        notices.append(f"{len(queries) - len(judged):,} queries have no relevant document: they are left out")
-    return QuerySet(name, queries, judged, "file", lambda hit: found.get(hit.path, hit.path))
-
-
-def _shown_paths(snapshot: Snapshot) -> list[str]:
-    labels = {root_id: label for root_id, _, label in snapshot.catalog.roots()}
-    return [
-        display_path(labels[row["root_id"]], row["path"], len(labels) > 1)
-        for row in snapshot.catalog.connection.execute("SELECT root_id, path FROM files WHERE status = 'indexed'")
-    ]
-
-
-def _made(index: str, folder: str, count: int, announce: Announce, notices: list[str]) -> tuple[str, list[QuerySet]]:
-    """Questions made from the index, and the copy of it that they are asked of."""
-    reader = Reader(index)
-    known, paraphrases = reader.read(lambda snapshot: made_questions(snapshot, count))
-    reader.close()
-    if not known and not paraphrases:
-        raise SemsearchError(
-            f"the passages of {index} are too short to make questions from",
-            "bring queries and qrels of your own: --queries FILE --qrels FILE",
-            code="no_queries",
-        )
-    announce(f"made {len(known)} known-item and {len(paraphrases)} paraphrase-like questions")
-    copy = os.path.join(folder, "questions")
-    asked = without_queries(index, copy, paraphrases, announce)
-    sets = [_of_passages("known-item", known), _of_passages("paraphrase-like", asked)]
-    for queries in sets:
-        if 0 < len(queries.queries) < count:
-            notices.append(f"only {len(queries.queries)} {queries.name} questions could be made")
-    notices.append("questions made from the documents themselves: they compare settings, they do not grade the index")
-    return copy, [queries for queries in sets if queries.queries]
-
-
-def _of_passages(name: str, questions: Sequence[Question]) -> QuerySet:
-    return QuerySet(
-        name,
-        {str(number): question.text for number, question in enumerate(questions, 1)},
-        {str(number): {str(question.chunk): 1} for number, question in enumerate(questions, 1)},
-        "chunk",
-        lambda hit: str(hit.chunk_id),
-    )
 
 
 def _systems(index: str, folder: str, options: QualityOptions, announce: Announce, notices: list[str]) -> list[System]:

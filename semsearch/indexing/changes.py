@@ -213,6 +213,21 @@ def _sort_in(changes: Changes, root_id: int, file: File, old: sqlite3.Row | None
         changes.read.append((root_id, file, old))
 
 
+def refused(catalog: Catalog, changes: Changes) -> str:
+    """Why a run must not drop what `changes` would: more than half of all files, or all of one folder, which is what an
+    unmounted disk looks like; "" when it may."""
+    skipped = [old for _, _, old in changes.skip if old is not None]
+    gone = [row for row in (*changes.remove, *skipped) if row["status"] == "indexed"]
+    before = catalog.counts()["indexed"]
+    if len(gone) * 2 > before:
+        return f"{len(gone)} of {before} indexed files are gone or now ignored"
+    for root_id, path, _ in catalog.roots():
+        of_root = sum(row["root_id"] == root_id for row in gone)
+        if of_root and of_root == catalog.count_indexed(root_id):
+            return f"all {of_root} indexed files of {path} are gone or now ignored"
+    return ""
+
+
 def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> None:
     """Turns a removed file and a new one of equal content into a rename, which keeps chunks and vectors.
 

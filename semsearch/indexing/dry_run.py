@@ -5,7 +5,7 @@ import time
 
 from semsearch import settings
 from semsearch.embedding import models
-from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, walk_rules
+from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, refused, walk_rules
 from semsearch.indexing.chunking_rules import chunking_of_new
 from semsearch.indexing.options import IndexOptions
 from semsearch.reading.pool import ReaderPool, core_count
@@ -17,7 +17,7 @@ from semsearch.storage.catalog import Catalog
 def dry_run(path: str, folders: list[str], options: IndexOptions) -> IndexReport:
     """The report of a run of `options` over `folders` into the index at `path`, had it been made."""
     clock = time.perf_counter()
-    if os.path.exists(os.path.join(path, settings.CATALOG_FILE)):
+    if os.path.isfile(os.path.join(path, settings.CATALOG_FILE)):
         report = Catalog.read(path, lambda catalog: _would_do(path, folders, options, catalog))
     else:
         report = _would_do(path, folders, options, None)
@@ -51,6 +51,9 @@ def _would_do(path: str, folders: list[str], options: IndexOptions, catalog: Cat
     if changes.read:
         report.estimate = _estimate(roots, changes, catalog, options)
     if catalog:
+        gone = [root for root in roots.values() if not os.path.isdir(root)]
+        why = f"the indexed folder {gone[0]} is gone" if gone else refused(catalog, changes)
+        report.refused = "" if options.prune else why
         counts = catalog.counts()
         report.indexed = counts["indexed"]
         report.chunks["total"], report.chunks["pending"] = counts["chunks"], counts["pending"]

@@ -36,13 +36,16 @@ def encode_pending(
             cost = price_of(embedder.info.name, tokens)
             progress.announce(f"sending {pending:,} passages to be encoded: about {tokens:,} tokens{cost}")
         progress.encoding(pending)
-        while not progress.stopping() and (
+        # A run that has read nothing encodes something, lest a short limit never gets anywhere.
+        begun = bool(report.files["added"] or report.files["changed"])
+        while not (begun and progress.stopping()) and (
             rows := catalog.connection.execute(
                 "SELECT id, hash, heading, text FROM chunks WHERE id > ? AND file_id IS NOT NULL ORDER BY id LIMIT ?",
                 (done, _ENCODE_BATCH),
             ).fetchall()
         ):
             done = _encode_batch(writer, embedder, rows, done, report, progress, moves_on=True)
+            begun = True
         if progress.stopping():
             return True
     last = catalog.setting("next_chunk", 1) - 1

@@ -20,7 +20,7 @@ from semsearch.embedding.embedder import Embedder, ModelInfo
 from semsearch.embedding.models import ModelSource
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.first_look import FirstLook
-from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, walk_rules
+from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, refused, walk_rules
 from semsearch.indexing.chunking_rules import chunking_of_new
 from semsearch.indexing.dry_run import dry_run
 from semsearch.indexing.encode import encode_pending
@@ -32,6 +32,8 @@ from semsearch.report import IndexReport, display_path
 from semsearch.sources.document import storable
 from semsearch.sources.ignore import compile_globs
 from semsearch.sources.walk import File
+from semsearch.storage.catalog import NONSENSE
+from semsearch.storage.snapshot import as_damage
 from semsearch.storage.writer import IndexWriter
 
 _COMMIT_CHUNKS = 8192
@@ -65,10 +67,16 @@ def index_folders(
         progress = replace(progress, stopping=lambda: time.perf_counter() >= end)
     with IndexWriter(path, options.wait, trust=options.rebuild) as writer, ReaderPool(core_count()) as readers:
         readers.warm_up()
-        run = _Run(writer, options, progress, seen if seen and writer.catalog.unchanged(seen.stamp) else None)
+        # What was seen holds for the recorded rules and for this state of the catalog.
+        plain = replace(options, newest_first=False, max_seconds=None, wait=False) == IndexOptions()
+        holds = seen is not None and plain and writer.catalog.unchanged(seen.stamp)
+        run = _Run(writer, options, progress, seen if holds else None)
         with writer.commit():  # what is refused leaves the settings as they were, too
-            run.settle()
-            changes = run.compare(run.add_roots(folders))
+            try:
+                run.settle()
+                changes = run.compare(run.add_roots(folders))
+            except NONSENSE as error:  # what is recorded there can be anything; the index may come from anywhere
+                raise as_damage(path, error) from None
             run.guard(changes)
         if options.rebuild:
             writer.mended()
@@ -85,6 +93,7 @@ def index_folders(
                 run.finish(changes, started, time.perf_counter() - clock)
             raise
         run.finish(changes, started, time.perf_counter() - clock)
+        writer.checked()
         return run.report
 
 
@@ -254,11 +263,13 @@ class _Run:
         self.labels = {root_id: label for root_id, _, label in self.catalog.roots()}
         self.several = len(self.labels) > 1
         options = self.options
-        for path in self.roots.values():
-            if not os.path.isdir(path) and not options.prune:
+        self.lost = [root_id for root_id, path in self.roots.items() if not os.path.isdir(path)]
+        for path in (self.roots[root_id] for root_id in self.lost):
+            if not options.prune:
                 raise SemsearchError(
                     f"the indexed folder {path} is gone; nothing was changed",
-                    "bring it back, or drop its files with: semsearch index --prune" + _index_flag(self.writer.index),
+                    "bring it back; index another folder by its name: semsearch index FOLDER"
+                    f"{_index_flag(self.writer.index)}; or drop it from the index with --prune",
                     code="root_gone",
                 )
         known = {root_id: KnownFiles(self.catalog, root_id, self.generation) for root_id in self.roots}
@@ -267,13 +278,11 @@ class _Run:
         return changes
 
     def guard(self, changes: Changes) -> None:
-        """Refuses a run that would drop more than half of the indexed files: an unmounted disk looks like that."""
-        before = self.catalog.counts()["indexed"]
-        skipped = [old for _, _, old in changes.skip if old is not None]
-        dropped = sum(row["status"] == "indexed" for row in [*changes.remove, *skipped])
-        if dropped * 2 > before and not self.options.prune:
+        """Refuses a run that would drop what an unmounted disk would."""
+        refusal = refused(self.catalog, changes)
+        if refusal and not self.options.prune:
             raise SemsearchError(
-                f"{dropped} of {before} indexed files are gone or now ignored; nothing was changed",
+                f"{refusal}; nothing was changed",
                 "if that is meant, drop them with: semsearch index --prune" + _index_flag(self.writer.index),
                 code="would_drop",
             )
@@ -293,7 +302,7 @@ class _Run:
         tasks = (self._task(*found) for found in changes.read)
         results = (part for _, part in readers.run(tasks, self._read_rules()))
         for number, found in enumerate(changes.read):
-            if self.progress.stopping():
+            if number and self.progress.stopping():  # one at least, lest a short limit never gets anywhere
                 self.report.left = len(changes.read) - number
                 break
             prepared = next(results)
@@ -315,7 +324,7 @@ class _Run:
         return Task(os.path.join(self.roots[root_id], file.path), file.size, known)
 
     def _commit_small_changes(self, changes: Changes) -> None:
-        lost = [root_id for root_id, path in self.roots.items() if not os.path.isdir(path)]
+        lost = self.lost
         if not (changes.remove or changes.rename or changes.skip or lost):
             return
         with self.writer.commit() as connection:
@@ -521,6 +530,8 @@ class _Run:
         report.indexed = counts["indexed"]
         report.chunks["total"] = counts["chunks"]
         report.chunks["pending"] = counts["pending"]
+        unfinished = report.left or (self.options.embed and counts["pending"])
+        report.stopped = bool(unfinished and self.options.max_seconds is not None and self.progress.stopping())
         report.seconds["total"] = seconds
         for row in self.catalog.connection.execute(
             "SELECT root_id, path, status, reason FROM files WHERE status != 'indexed' ORDER BY root_id, path"
@@ -531,9 +542,12 @@ class _Run:
             report.failed.append((display_path(self.labels[root_id], os.fsencode(path), self.several), reason))
         record = report.as_dict()
         record = {key: record[key] for key in ("files", "chunks", "seconds")}
+        changed = any(report.files[name] for name in ("added", "changed", "renamed", "removed"))
         with self.writer.commit():
-            self.catalog.add_run(started, seconds, record)
-            if self.options.files_from is None and not self.report.left:
+            if changed or report.chunks["encoded"] or report.chunks["reused"] or self.catalog.last_run() is None:
+                self.catalog.add_run(started, seconds, record)
+            whole = len(self.roots) == len(self.catalog.roots()) and not changes.failed
+            if whole and self.options.files_from is None and not self.report.left:
                 self.catalog.set_setting("readers", settings.READERS_VERSION)
 
 

@@ -81,7 +81,7 @@ def build(ids: Sequence[int], texts: Iterable[list[str]], languages: tuple[str, 
 
 
 def merge(parts: Sequence[Postings], alive: Sequence[NDArray[np.bool_] | None], languages: tuple[str, ...]) -> Postings:
-    """One Postings of all rows of `parts` (in id order) that `alive` keeps; None keeps all rows."""
+    """One Postings, by rising ids, of all rows of `parts` that `alive` keeps; None keeps all rows."""
     all_terms = sorted({part.term(number) for part in parts for number in range(len(part.indptr) - 1)})
     position = {term: number for number, term in enumerate(all_terms)}
     ids, lengths, terms, rows, tfs = [], [], [], [], []
@@ -99,12 +99,16 @@ def merge(parts: Sequence[Postings], alive: Sequence[NDArray[np.bool_] | None], 
         tfs.append(part.tfs[chosen])
         base += int(kept.sum())
     used, term = np.unique(np.concatenate(terms), return_inverse=True)
+    merged = np.concatenate(ids)
+    order = np.argsort(merged)  # what a repair made again lies between others
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
     return _assemble(
-        np.concatenate(ids),
-        np.concatenate(lengths),
+        merged[order],
+        np.concatenate(lengths)[order],
         [all_terms[number] for number in used],
         term,
-        np.concatenate(rows),
+        place[np.concatenate(rows)],
         np.concatenate(tfs),
         languages,
     )

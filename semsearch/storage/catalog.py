@@ -139,7 +139,10 @@ class Catalog:
     @staticmethod
     def open_for_writing(folder: str) -> "Catalog":
         path = os.path.join(folder, CATALOG_FILE)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+        except sqlite3.OperationalError as error:
+            raise _damaged(path, error) from None
         catalog = Catalog(connection, path)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -190,8 +193,7 @@ class Catalog:
         while True:
             catalog, stamp = Catalog.open_for_reading(folder)
             try:
-                if stamp is not None:
-                    check_catalog(folder)
+                check_catalog(folder, writing=stamp is None)
                 answer = question(catalog)
                 if catalog.unchanged(stamp):
                     return answer
@@ -334,6 +336,10 @@ class Catalog:
 
     def count_files(self, root_id: int) -> int:
         return int(self.connection.execute("SELECT COUNT(*) FROM files WHERE root_id = ?", (root_id,)).fetchone()[0])
+
+    def count_indexed(self, root_id: int) -> int:
+        query = "SELECT COUNT(*) FROM files WHERE root_id = ? AND status = 'indexed'"
+        return int(self.connection.execute(query, (root_id,)).fetchone()[0])
 
     def left_out(self, root_id: int) -> "dict[bytes, sqlite3.Row]":
         """The rows of the files of a root that are not indexed, by path."""

@@ -6,7 +6,6 @@ holds. One that does not match stays until the damage is mended: it is all that 
 has none: reading all of it would cost more than a search, or than a run with one changed file.
 """
 
-import contextlib
 import mmap
 import os
 import shutil
@@ -18,37 +17,34 @@ from semsearch.settings import CATALOG_FILE
 
 CHECKSUM_FILE = "catalog.crc"
 _LARGEST = 16 * 1024 * 1024
+_DAMAGED = "damaged\n"
 
 
 def remove_checksum(folder: str) -> bool:
-    """Removes the checksum of the index `folder`; returns whether there was one."""
-    try:
-        os.unlink(os.path.join(folder, CHECKSUM_FILE))
-    except FileNotFoundError:
-        return False
-    return True
+    """Removes the checksum of the index `folder`, or what stands in its place; returns whether there was any."""
+    return _remove(os.path.join(folder, CHECKSUM_FILE))
 
 
 def write_checksum(folder: str) -> None:
     """Records what the catalog of `folder` is now, if it is small. Nobody may be writing it."""
-    catalog, path = os.path.join(folder, CATALOG_FILE), os.path.join(folder, CHECKSUM_FILE)
+    catalog = os.path.join(folder, CATALOG_FILE)
     log = catalog + "-wal"
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)  # nothing of ours
     if os.path.getsize(catalog) > _LARGEST or (os.path.exists(log) and os.path.getsize(log)):
         remove_checksum(folder)  # of what it was before
         return
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + ".new")
-    with open(path + ".new", "x", encoding="ascii") as file:  # never through a link somebody put there
-        file.write(f"{_checksum(catalog):08x}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(path + ".new", path)
+    _write(folder, f"{_checksum(catalog):08x}\n")
 
 
-def check_catalog(folder: str) -> None:
-    """Raises `IndexDamagedError` when the catalog is not what its checksum says; without one nothing is checked."""
+def mark_damaged(folder: str) -> None:
+    """Makes `check_catalog` raise until the checksum is removed or written."""
+    _write(folder, _DAMAGED)
+
+
+def check_catalog(folder: str, writing: bool = False) -> None:
+    """Raises `IndexDamagedError` when the catalog is not what its checksum says, or is marked as damaged.
+
+    `writing`: somebody may be, so that only the mark counts. Without a checksum nothing is checked.
+    """
     path, catalog = os.path.join(folder, CHECKSUM_FILE), os.path.join(folder, CATALOG_FILE)
     try:
         regular = stat.S_ISREG(os.lstat(path).st_mode)
@@ -58,11 +54,39 @@ def check_catalog(folder: str) -> None:
                 recorded = file.read(64)
     except FileNotFoundError:
         return
+    if writing and recorded != _DAMAGED.encode("ascii"):
+        return
     if recorded != f"{_checksum(catalog):08x}\n".encode("ascii"):
-        raise IndexDamagedError(f"{catalog} is not what was written", "repair it with: semsearch verify --repair")
+        hint = f"repair it with: semsearch verify --repair --index {folder}"
+        raise IndexDamagedError(f"{catalog} is not what was written", hint)
+
+
+def _write(folder: str, text: str) -> None:
+    path = os.path.join(folder, CHECKSUM_FILE)
+    if os.path.isdir(path):
+        _remove(path)
+    _remove(path + ".new")
+    with open(path + ".new", "x", encoding="ascii") as file:  # never through a link somebody put there
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".new", path)
+
+
+def _remove(path: str) -> bool:
+    try:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)  # nothing of ours
+        else:
+            os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _checksum(path: str) -> int:
     # CRC-32 misses no change of a single byte.
+    if not os.path.getsize(path):
+        return 0
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return zlib.crc32(data)

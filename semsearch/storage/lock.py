@@ -15,7 +15,7 @@ class WriterLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            holder = os.pread(self._descriptor, 100, 0).decode("ascii", "replace").strip()
+            holder = _living(os.pread(self._descriptor, 100, 0))
             os.close(self._descriptor)
             raise LockedError(
                 f"another run is writing {os.path.dirname(path)}" + (f" (process {holder})" if holder else ""),
@@ -24,8 +24,16 @@ class WriterLock:
         except BaseException:
             os.close(self._descriptor)
             raise
+        before = os.fstat(self._descriptor)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        # Its time tells when folders were last compared (`stamp`), not when somebody tried.
+        if before.st_size:
+            os.utime(self._descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def stamp(self) -> None:
+        """Notes that all is up to date now, for `status`."""
+        os.utime(self._descriptor)
 
     def __enter__(self) -> "WriterLock":
         return self
@@ -34,3 +42,14 @@ class WriterLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._descriptor)  # the file stays: removing it would let two writers lock two files
+
+
+def _living(content: bytes) -> str:
+    """The process id in the file, if there is such a process; a quick look at the folders does not write its own."""
+    try:
+        os.kill(int(content), 0)
+    except PermissionError:
+        pass
+    except (ValueError, OverflowError, OSError):
+        return ""
+    return str(int(content))

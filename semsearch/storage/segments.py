@@ -208,7 +208,7 @@ def remove_unreferenced(index: str, names: set[str]) -> None:
         return
     for name in os.listdir(folder):
         if name not in names and _OURS.fullmatch(name):
-            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+            _remove(os.path.join(folder, name))
 
 
 def _write(
@@ -223,7 +223,7 @@ def _write(
         os.mkdir(parent)
         sync_folder(index)
     working = os.path.join(parent, f".{name}.new")
-    shutil.rmtree(working, ignore_errors=True)
+    _remove(working)
     os.mkdir(working)
     files: FileList = {}
     for file_name, content in contents.items():
@@ -237,10 +237,18 @@ def _write(
         files[file_name] = (int(entry[0]), str(entry[1]))
     sync_folder(working)
     final = os.path.join(parent, name)
-    shutil.rmtree(final, ignore_errors=True)  # of a run that was killed between rename and commit
+    _remove(final)  # of a run that was killed between rename and commit
     os.rename(working, final)
     sync_folder(parent)
     return files
+
+
+def _remove(path: str) -> None:
+    """Removes the folder `path`, or what stands in its place."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 def link_segment(index: str, target: str, name: str, files: Mapping[str, Any]) -> None:
@@ -280,7 +288,7 @@ def _checked(index: str, name: str, files: Mapping[str, Any]) -> str:
         path = os.path.join(folder, file_name)
         try:
             found = os.lstat(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise _damaged(folder, f"{file_name} is missing") from None
         if "/" in file_name or not stat.S_ISREG(found.st_mode):
             raise _damaged(folder, f"{file_name} is not a regular file")
@@ -304,4 +312,7 @@ def _map(path: str) -> memoryview:
 
 
 def _damaged(folder: str, what: str) -> IndexDamagedError:
-    return IndexDamagedError(f"{folder} is damaged: {what}", "rebuild it with: semsearch index --rebuild")
+    index = os.path.dirname(os.path.dirname(folder))
+    return IndexDamagedError(
+        f"{folder} is damaged: {what}", f"repair it with: semsearch verify --repair --index {index}"
+    )

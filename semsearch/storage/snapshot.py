@@ -48,8 +48,8 @@ class Snapshot:
 
     def check(self) -> None:
         """Raises `IndexDamagedError` when the catalog is known not to be what was written; looks once."""
-        if self._stamp is not None and not self._checked:
-            check_catalog(self.index)
+        if not self._checked:
+            check_catalog(self.index, writing=self._stamp is None)
             self._checked = True
 
     def model(self) -> ModelInfo | None:
@@ -165,8 +165,10 @@ def _state(catalog: Catalog) -> list[Any]:
 
 def as_damage(index: str, error: Exception) -> IndexDamagedError:
     """What is raised where reading the index at `index` led to `error`."""
-    hint = "rebuild it with: semsearch index --rebuild"
+    hint = f"repair it with: semsearch verify --repair --index {index}"
     if isinstance(error, IndexDamagedError):
         return IndexDamagedError(error.message, error.hint or hint)
+    if isinstance(error, OSError) and error.filename:
+        return IndexDamagedError(f"{error.filename}: {error.strerror}", hint)
     what = f"{type(error).__name__}: {error}" if isinstance(error, NONSENSE) else str(error)
     return IndexDamagedError(f"{os.path.join(index, 'catalog.db')} is damaged: {what}", hint)

@@ -20,8 +20,8 @@ from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical import postings as postings_module
 from semsearch.lexical.postings import Postings
 from semsearch.settings import CATALOG_FILE, INDEX_FOLDER
-from semsearch.storage.catalog import SCHEMA_VERSION, Catalog
-from semsearch.storage.checksum import check_catalog, remove_checksum, write_checksum
+from semsearch.storage.catalog import NONSENSE, SCHEMA_VERSION, Catalog
+from semsearch.storage.checksum import check_catalog, mark_damaged, remove_checksum, write_checksum
 from semsearch.storage.lock import WriterLock
 from semsearch.storage.salvage import salvage
 from semsearch.storage.segments import (
@@ -72,16 +72,18 @@ class IndexWriter:
         self._lock = WriterLock(os.path.join(index, "lock"), wait)
         try:
             exists = os.path.exists(os.path.join(index, CATALOG_FILE))
+            try:
+                # Before SQLite opens it: closing any descriptor of a file drops all locks this process has on it
+                # (sqlite.org/howtocorrupt.html, section 2.2).
+                check_catalog(index)
+            except IndexDamagedError:
+                if not trust:
+                    Catalog.open_for_writing(index).close()  # one of a newer version says so
+                    raise
+                self._untrue = True
             self.catalog = Catalog.open_for_writing(index) if exists else Catalog.create(index)
             if not exists:
                 sync_folder(index)
-            else:
-                try:
-                    check_catalog(index)
-                except IndexDamagedError:
-                    if not trust:
-                        raise
-                    self._untrue = True
             if self.catalog.version < SCHEMA_VERSION:
                 with self.commit():
                     self.catalog.migrate()
@@ -102,9 +104,26 @@ class IndexWriter:
         finally:
             self._lock.__exit__(None, None, None)
 
+    def checked(self) -> None:
+        """Notes that the folders were compared with the index now."""
+        self._lock.stamp()
+
+    @property
+    def untrue(self) -> bool:
+        """Whether the catalog is known not to be what was written."""
+        return self._untrue
+
+    def distrust(self) -> None:
+        """Until `mended` is called the index counts as damaged, whatever becomes of this process."""
+        mark_damaged(self.index)
+        self._untrue = True
+
     def mended(self) -> None:
-        """After the commit that makes every file be read again: damage that a checksum told of is dealt with."""
+        """After the commits that make good, or every file be read again: what was known to be damaged is dealt with."""
         self._untrue = False
+        self._committed = True
+        remove_checksum(self.index)
+        sync_folder(self.index)
 
     def salvage_catalog(self) -> None:
         """Goes on with a new catalog that holds what can be read of a damaged one. Raises `IndexDamagedError`."""
@@ -283,7 +302,7 @@ class IndexWriter:
                         open_lexical(self.index, row["name"], row["rows"], files)
                     else:
                         self.dense_segment(row, self.form(self.catalog.setting("model")["dim"]))
-                except IndexDamagedError:
+                except (IndexDamagedError, OSError, *NONSENSE):
                     self.catalog.connection.execute("DELETE FROM segments WHERE id = ?", (row["id"],))
 
     def merge(self) -> None:
@@ -315,13 +334,12 @@ class IndexWriter:
                 for segment, keep in zip(segments, alive, strict=True)
             ]
             ids = np.concatenate([segment.ids[chosen] for segment, chosen in zip(segments, rows, strict=True)])
-            written = self.write_dense(
-                ids,
-                np.concatenate(
-                    [segment.vectors.vectors(chosen) for segment, chosen in zip(segments, rows, strict=True)]
-                ),
-                dim,
+            vectors = np.concatenate(
+                [segment.vectors.vectors(chosen) for segment, chosen in zip(segments, rows, strict=True)]
             )
+            order = np.argsort(ids)
+            ids = ids[order]
+            written = self.write_dense(ids, vectors[order], dim)
         with self.commit() as connection:
             connection.executemany("DELETE FROM segments WHERE id = ?", [(row["id"],) for row in group])
             if written:
@@ -369,10 +387,14 @@ def _make_folder(index: str) -> None:
             f"name a new one, such as: --index {os.path.join(index, INDEX_FOLDER)}",
             code="not_an_index",
         )
-    linked = [name for name in (SEGMENTS_FOLDER, CATALOG_FILE, "lock") if os.path.islink(os.path.join(index, name))]
-    if linked:
+    for name in (CATALOG_FILE, CATALOG_FILE + "-wal", CATALOG_FILE + "-shm", CATALOG_FILE + "-journal", "lock",
+                 SEGMENTS_FOLDER):  # fmt: skip
         # An index may come from anywhere; what is written and removed in it must not lie elsewhere.
-        raise IndexDamagedError(f"{os.path.join(index, linked[0])} is a link", "remove the index and make it anew")
+        path = os.path.join(index, name)
+        right = os.path.isdir(path) if name == SEGMENTS_FOLDER else os.path.isfile(path)
+        if os.path.lexists(path) and (os.path.islink(path) or not right):
+            what = "a link" if os.path.islink(path) else "not what it should be"
+            raise IndexDamagedError(f"{path} is {what}", f"remove the index and make it anew: {index}")
     try:
         os.makedirs(index, exist_ok=True)
         for name, content in _MARKERS.items():

@@ -324,7 +324,7 @@ def test_damaged_and_foreign_indexes(semsearch: Command, index: Path, notes: Pat
     segment.write_bytes(data[: len(data) // 2])
     done = semsearch("search", "roses", "-i", index)
     assert done.code == 2
-    assert "is damaged" in one_line_error(done.err) and "semsearch index --rebuild" in done.err
+    assert "is damaged" in one_line_error(done.err) and "semsearch verify --repair" in done.err
     assert semsearch("search", "roses", "-i", index, "--mode", "lexical").code == 0
     segment.unlink()
     assert "missing" in one_line_error(semsearch("search", "roses", "-i", index).err)
