@@ -120,17 +120,17 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "a checksum that is a folder": (lambda index: replace_checksum(index, os.mkdir), "it is not what was written"),
     "a checksum that is a pipe": (lambda index: replace_checksum(index, os.mkfifo), "it is not what was written"),
     "a byte that is no UTF-8": (
-        lambda index: sql(index, "UPDATE chunks SET text = CAST(X'80' AS TEXT) || text WHERE id = 60"), "a passage is not",
+        lambda index: sql(index, "UPDATE chunks SET text = CAST(X'80' AS TEXT) || text WHERE id = 60"), "a passage",
     ),
     "rules that are none": (lambda index: setting(index, "rules", "null"), "what it records as rules"),
     "settings that are no JSON": (lambda index: setting(index, "chunking", "{"), "what it records as chunking"),
     "a model name that is none": (lambda index: setting(index, "model_name", "7"), "what it records as model_name"),
     "a model nobody knows": (lambda index: setting(index, "model", "null"), "nobody knows the model of its vectors"),
     "a segment's number far off": (
-        lambda index: sql(index, "UPDATE segments SET last_id = 1 << 60 WHERE kind = 'vec'"), "its row in the catalog is",
+        lambda index: sql(index, "UPDATE segments SET last_id = 1 << 60 WHERE kind = 'vec'"), "its row in the catalog",
     ),
     "a segment's number that is none": (
-        lambda index: sql(index, "UPDATE segments SET first_id = 'x' WHERE kind = 'lex'"), "its row in the catalog is",
+        lambda index: sql(index, "UPDATE segments SET first_id = 'x' WHERE kind = 'lex'"), "its row in the",
     ),
     "a generation far off": (
         lambda index: sql(index, "UPDATE files SET generation = 1 << 62 WHERE id = 50"), "or its row is damaged",

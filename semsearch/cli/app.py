@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from semsearch import __version__
-from semsearch.cli import ask, bench, config, index, models, quantize, search, status, verify, why
+from semsearch.cli import ask, bench, config, index, models, quantize, search, status, tune, verify, why
 from semsearch.cli.flags import with_rerank_value
 from semsearch.errors import SemsearchError
 from semsearch.first_look import FirstLook
@@ -32,6 +32,7 @@ app.command("config")(config.command)
 app.add_typer(bench.app)
 app.add_typer(models.app)
 app.command("quantize")(quantize.command)
+app.command("tune")(tune.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)
 app.command("why")(why.command)

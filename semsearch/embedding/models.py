@@ -393,9 +393,9 @@ def _connect(card: ModelCard) -> Callable[[ModelCard, int | None], Any]:
 
 
 def remembering(info: ModelInfo, open_embedder: Callable[[], Embedder], what: str) -> RememberingEmbedder:
-    """An Embedder before which the cache of `what` stands: `queries` or `passages`."""
-
-    queries = what == "queries"
-    most = settings.query_cache() if queries else settings.passage_cache()
+    """An Embedder before which the cache of `what` stands: `queries` or `passages`; "": none."""
+    most = {"queries": settings.query_cache, "passages": settings.passage_cache}.get(what, lambda: 0)()
     path = os.path.join(cache_folder(), f"{what}.db")
-    return RememberingEmbedder(info, open_embedder, VectorCache(path, most, np.float32 if queries else np.float16))
+    # Queries as they are, so that a repeated one finds the same; passages as an index keeps them.
+    dtype = np.float16 if what == "passages" else np.float32
+    return RememberingEmbedder(info, open_embedder, VectorCache(path, most, dtype))

@@ -200,13 +200,13 @@ def _table(
 def _run(queries: QuerySet, system: System, advance: Callable[[str, int, int], None] | None) -> Run:
     run: Run = {}
     chosen = SearchOptions(**{**vars(system.options), "group": queries.group})
-    with Searcher(system.index) as searcher:
+    with Searcher(system.index, remember=False) as searcher:
         for done, (number, text) in enumerate(queries.queries.items(), 1):
             if number not in queries.qrels:
                 continue
             best: dict[str, float] = {}
             for hit in searcher.search(text, chosen).hits:
-                best.setdefault(queries.document(hit), hit.score)
+                best.setdefault(queries.document(hit.path, hit.chunk_id), hit.score)
             run[number] = list(best.items())
             if advance is not None:
                 advance(f"{queries.name}: {system.name}", done, len(queries.queries))

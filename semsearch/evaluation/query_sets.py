@@ -11,19 +11,18 @@ from semsearch.evaluation.variants import Announce, without_queries
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.indexing.options import Progress
 from semsearch.report import display_path
-from semsearch.retrieval.hit import Hit
 from semsearch.storage.snapshot import Reader, Snapshot
 
 
 @dataclass(frozen=True)
 class QuerySet:
-    """Queries and what answers them. `document`: the id in `qrels` of what a hit stands for."""
+    """Queries and what answers them. `document`: path and chunk id -> the id in `qrels` of what they stand for."""
 
     name: str
     queries: dict[str, str]
     qrels: Qrels
     group: str
-    document: Callable[[Hit], str]
+    document: Callable[[str, int], str]
 
 
 def index_of(beir: Beir, folder: str, announce: Announce) -> str:
@@ -73,7 +72,7 @@ def labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, notic
     }
     if len(judged) < len(queries):
         notices.append(f"{len(queries) - len(judged):,} queries have no relevant document: they are left out")
-    return QuerySet(name, queries, judged, "file", lambda hit: found.get(hit.path, hit.path))
+    return QuerySet(name, queries, judged, "file", lambda path, chunk: found.get(path, path))
 
 
 def _shown_paths(snapshot: Snapshot) -> list[str]:
@@ -112,5 +111,5 @@ def _of_passages(name: str, questions: Sequence[Question]) -> QuerySet:
         {str(number): question.text for number, question in enumerate(questions, 1)},
         {str(number): {str(question.chunk): 1} for number, question in enumerate(questions, 1)},
         "chunk",
-        lambda hit: str(hit.chunk_id),
+        lambda path, chunk: str(chunk),
     )

@@ -102,15 +102,22 @@ class Mark:
 class Searcher:
     """Answers queries about one index folder.
 
-    `announce` hears when a model must be prepared first. `prefix` stands before every shown path.
+    `announce` hears when a model must be prepared first. `prefix` stands before every shown path. `remember`: vectors
+    of queries are looked up in the cache, and kept there.
     """
 
     def __init__(
-        self, index: str | None = None, announce: Callable[[str], None] | None = None, prefix: str = ""
+        self,
+        index: str | None = None,
+        announce: Callable[[str], None] | None = None,
+        prefix: str = "",
+        remember: bool = True,
     ) -> None:
         self.index = settings.index_for_reading(index)
         self._announce = announce or (lambda message: None)
         self.prefix = prefix
+        self._cache = "queries" if remember else ""
+        self._other_adapter: Callable[[Vectors], Vectors] | None = None
         self._reader = Reader(self.index)
         self._embedder: RememberingEmbedder | None = None
         self._known: dict[str, Vectors] = {}
@@ -314,16 +321,23 @@ class Searcher:
         return Question(
             query, mode, options.fusion, options.feedback and mode == "hybrid", embedder, alpha, fertile, reliability,
             languages,
-            vector=embedder.encode_query(query) if embedder is not None else None,
+            vector=self._adapted(snapshot, embedder.encode_query(query)) if embedder is not None else None,
             unlike=tuple(clean_query(text) for text in options.unlike),
         )  # fmt: skip
+
+    def use_adapter(self, adapter: Callable[[Vectors], Vectors]) -> None:
+        """Searches with `adapter` of query vectors from now on, whatever the index has: to measure it."""
+        self._other_adapter = adapter
+
+    def _adapted(self, snapshot: Snapshot, vector: Vectors) -> Vectors:
+        return snapshot.adapted(vector) if self._other_adapter is None else self._other_adapter(vector)
 
     def _open_embedder(self, snapshot: Snapshot, model: ModelInfo, query: str) -> "RememberingEmbedder":
         if self._embedder is None or not self._embedder.info.same_vectors(model):
             from semsearch.embedding.models import open_recorded, remembering
 
             self._known.clear()
-            self._embedder = remembering(model, lambda: open_recorded(model, self._announce), "queries")
+            self._embedder = remembering(model, lambda: open_recorded(model, self._announce), self._cache)
             if not self._embedder.remembers_query(query):
                 from concurrent.futures import ThreadPoolExecutor
 

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.dense.adapter import Adapter
 from semsearch.dense.form import VectorForm
-from semsearch.embedding.embedder import ModelInfo
+from semsearch.embedding.embedder import ModelInfo, Vectors
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.postings import Postings
 from semsearch.storage.catalog import NONSENSE, Catalog
@@ -34,6 +35,8 @@ class Snapshot:
         self._dense: list[DenseSegment] | None = None
         self._form: VectorForm | None = None
         self._checked = False
+        self._adapter: Adapter | None = None
+        self._adapter_known = False
 
     def close(self) -> None:
         self.catalog.close()
@@ -88,6 +91,14 @@ class Snapshot:
             model = self.model()
             self._form = VectorForm.from_record(self.catalog.setting("vectors"), model.dim if model else 0)
         return self._form
+
+    def adapted(self, vector: Vectors) -> Vectors:
+        """A query's `vector` (dim,) as it is compared: moved by the adapter, where one was learnt for this index."""
+        if not self._adapter_known:
+            record = self.catalog.setting("adapter")
+            self._adapter = Adapter.from_record(record, len(vector)) if record else None
+            self._adapter_known = True
+        return vector if self._adapter is None else self._adapter(vector)
 
     def alive(self, kind: str) -> list[NDArray[np.bool_] | None]:
         """For each segment of `kind` which rows are alive, (rows,) bool; None: all."""

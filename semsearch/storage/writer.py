@@ -290,6 +290,7 @@ class IndexWriter:
         self.catalog.connection.execute("DELETE FROM segments WHERE kind = ?", (kind,))
         if kind == "vec":
             self.set_form(None)  # what was learnt of other vectors
+            self.catalog.set_setting("adapter", None)
 
     def drop_damaged_segments(self) -> None:
         """Inside a commit: takes out what is not byte for byte what was written; a rebuild makes its content anew."""

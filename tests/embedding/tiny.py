@@ -100,3 +100,28 @@ def _base(folder: Path) -> "tuple[Path, BertTokenizerFast]":
     assert tokenizer.tokenize("pump") == ["pump"]
     tokenizer.save_pretrained(base)
     return base, tokenizer
+
+
+def make_family(folder: Path, family: str, pooling: str = "mean") -> Path:
+    """A sentence-transformers folder with a random two-layer model of one of transformers' families."""
+    import torch
+    from sentence_transformers import SentenceTransformer, models
+    from transformers import AutoConfig, AutoModel
+
+    torch.manual_seed(7)
+    base, tokenizer = _base(folder)
+    sizes: dict[str, int] = {"vocab_size": len(tokenizer), "max_position_embeddings": 70}
+    if family == "distilbert":
+        sizes |= {"dim": 48, "n_layers": 2, "n_heads": 4, "hidden_dim": 96}
+    else:
+        sizes |= {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
+    if family in ("mistral", "qwen2"):
+        sizes |= {"num_key_value_heads": 2}
+    if family == "xlm-roberta":
+        sizes |= {"pad_token_id": 0}
+    AutoModel.from_config(AutoConfig.for_model(family, **sizes)).eval().save_pretrained(base)
+    transformer = models.Transformer(str(base), max_seq_length=64)
+    model = SentenceTransformer(modules=[transformer, models.Pooling(48, pooling_mode=pooling)], device="cpu")
+    final = folder / "model"
+    model.save(str(final))
+    return final

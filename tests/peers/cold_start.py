@@ -62,6 +62,7 @@ def main() -> None:
         search = {
             "imports": [sys.executable, "-c", IMPORTS],
             "search (hybrid)": [command, "search", QUERY, *flags],
+            "search (hybrid), asked before": ["env", "SEMSEARCH_QUERY_CACHE=1000", command, "search", QUERY, *flags],
             "search --mode lexical": [command, "search", QUERY, "--mode", "lexical", *flags],
             "status": [command, "status", *flags],
         }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real import extractive_answers
+from tests.real import adapter, extractive_answers
 from tests.real.collections import data_folder, load
 from tests.real.retrieval_quality import build, measure
 
@@ -79,6 +79,14 @@ def test_quoted_answers_hold_the_gold_answer(tmp_path: Path) -> None:
     print(values)
     assert values["first quote"] >= 0.795
     assert values["first three"] >= 0.93
+
+
+def test_what_is_learnt_of_some_questions_helps_others(tmp_path: Path) -> None:
+    report = adapter.tuned(build(load("cranfield"), tmp_path), "cranfield")
+    print(report.as_dict())
+    dense, hybrid = report.rows
+    assert dense.difference.mean >= 0.01 and dense.difference.low > 0
+    assert hybrid.difference.mean >= 0 and report.better
 
 
 def test_questions_of_another_collection_find_nothing(tmp_path: Path) -> None:
