@@ -359,7 +359,7 @@ def _examine_segments(found: _Found, path: str, catalog: Catalog, alive: NDArray
                 held.append(_alive_ids(path, kind, row, form))
                 _check_new(held)
             except (IndexDamagedError, OSError, *NONSENSE) as error:
-                held = held[:-1] if str(error) == _TWICE else held
+                held = held[:-1] if isinstance(error, _InTwoSegmentsError) else held
                 _add_damaged(found, path, kind, row, form, error)
         covered = np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
         found.missing[kind] = np.setdiff1d(wanted, covered)
@@ -381,12 +381,13 @@ def _examine_segments(found: _Found, path: str, catalog: Catalog, alive: NDArray
         found.notices.append(f"no part of the index: {SEGMENTS_FOLDER}/{shown} (the next index removes what it left)")
 
 
-_TWICE = "passages are in two segments"
+class _InTwoSegmentsError(IndexDamagedError):
+    """A segment is whole, and holds passages that another one holds, too."""
 
 
 def _check_new(held: list[NDArray[np.int64]]) -> None:
     if any(len(np.intersect1d(other, held[-1], assume_unique=True)) for other in held[:-1]):
-        raise IndexDamagedError(_TWICE)
+        raise _InTwoSegmentsError("passages are in two segments")
 
 
 def _form(found: _Found, catalog: Catalog) -> VectorForm | None:
@@ -437,8 +438,8 @@ def _add_damaged(
     if kind == "vec":
         assert form is not None
         try:
-            if str(error) == _TWICE or not _counted(row):
-                raise IndexDamagedError(str(error))  # its vectors stand in the other segment, too; or nobody knows
+            if isinstance(error, _InTwoSegmentsError) or not _counted(row):
+                raise error  # its vectors stand in the other segment, too; or nobody knows which they are
             stored_vectors(path, row["name"], row["rows"], form, json.loads(row["files"]))
             found.coded_anew.append(row)
             repair = "make its codes anew"
@@ -462,9 +463,12 @@ def _repair(writer: IndexWriter, found: _Found, announce: Announce) -> None:
         found = _examine(writer.index, catalog, writer.untrue)
         if found.broken:
             announce("the catalog cannot be read whole: making it anew from what can be read")
+            writer.distrust()
             writer.salvage_catalog()
             catalog = writer.catalog
             found = _examine(writer.index, catalog, True)
+            if found.broken:
+                return
     # What is damaged is still there when no model can be opened that makes it anew.
     lost = found.missing.get("vec", np.empty(0, np.int64))
     for row in found.coded_anew:
@@ -535,10 +539,10 @@ def _code_anew(writer: IndexWriter, found: _Found) -> None:
 def _take_out(writer: IndexWriter, number: int) -> None:
     """Inside a commit: deletes a file whose passages are damaged; the next `index` finds it new."""
     connection = writer.catalog.connection
-    spans = [(row[0], row[0] + 1) for row in connection.execute("SELECT id FROM chunks WHERE file_id = ?", (number,))]
-    writer.mark_dead([(first, 1) for first, _ in spans])
+    chunks = [row[0] for row in connection.execute("SELECT id FROM chunks WHERE file_id = ?", (number,))]
+    writer.mark_dead([(chunk, 1) for chunk in chunks])
     # Not kept for their vectors: their texts are not what was encoded.
-    connection.executemany("DELETE FROM chunks WHERE id = ?", [(first,) for first, _ in spans])
+    connection.executemany("DELETE FROM chunks WHERE id = ?", [(chunk,) for chunk in chunks])
     connection.execute("DELETE FROM files WHERE id = ?", (number,))
 
 
