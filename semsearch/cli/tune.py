@@ -26,6 +26,9 @@ def command(
     qrels: Annotated[
         str | None, typer.Option(metavar="FILE", help="Which documents answer: TREC's or BEIR's form.")
     ] = None,
+    pairs: Annotated[
+        str | None, typer.Option(metavar="FILE", help="JSON lines with query and positive: a text that answers it.")
+    ] = None,
     questions: Annotated[
         int, typer.Option(metavar="N", help="Without labels: make N questions of each kind from the documents.")
     ] = 200,
@@ -42,12 +45,13 @@ def command(
     \b
     Examples:
       semsearch tune --queries questions.jsonl --qrels judged.tsv
+      semsearch tune --pairs pairs.jsonl
       semsearch tune --questions 300 --dry-run
       semsearch tune --drop
     """
     from semsearch.cli.progress import interruptible
     from semsearch.evaluation.labels import read_qrels
-    from semsearch.tuning.tune import TuneOptions, drop_adapter, tune_adapter
+    from semsearch.tuning.tune import TuneOptions, drop_adapter, read_pairs, tune_adapter
 
     if drop:
         there = drop_adapter(index, wait)
@@ -57,8 +61,11 @@ def command(
         raise UsageError("--queries and --qrels belong together", "name both")
     if beir is not None and queries is not None:
         raise UsageError("--beir brings its own queries", "leave out --queries and --qrels")
+    if pairs is not None and (beir is not None or queries is not None):
+        raise UsageError("--pairs brings its own questions", "leave out --beir, --queries and --qrels")
     options = TuneOptions(
         beir=beir,
+        pairs=read_pairs(pairs) if pairs is not None else (),
         queries=dict(read_queries(queries)) if queries is not None else {},
         qrels=read_qrels(qrels) if qrels is not None else {},
         questions=questions,

@@ -1,7 +1,8 @@
 """`tune`: learns an adapter of queries for an index, judges it on questions it did not see, keeps it if better."""
 
+import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from semsearch import settings
 from semsearch.dense.adapter import Adapter
-from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.models import open_recorded
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation import metrics
@@ -31,13 +32,17 @@ _DEPTH = 50
 # Passages beside which the right ones must stand out: more make learning slower, not better.
 _MOST_PASSAGES = 20_000
 _METRIC = "ndcg@10"
+# A text this near to a passage is that passage, or most of it.
+_SAME_TEXT = 0.7
 
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What to learn from: a `beir` folder, `queries` with `qrels`, or `questions` of each kind made from the index."""
+    """What to learn from: a `beir` folder, `queries` with `qrels`, `pairs` of a question and a text that answers it, or
+    `questions` of each kind made from the index."""
 
     beir: str | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
     queries: dict[str, str] = field(default_factory=dict)
     qrels: Qrels = field(default_factory=dict)
     questions: int = 200
@@ -101,6 +106,8 @@ def tune_adapter(
         elif options.qrels:
             queries = {number: text for number, text in options.queries.items() if number in options.qrels}
             asked, sets = path, [labelled(path, "labelled", queries, options.qrels, notices)]
+        elif options.pairs:
+            asked, sets = path, [_paired(path, options.pairs, announce, notices)]
         else:
             # Questions made from passages are asked of a copy of the index in which these lack them.
             asked, sets = made(path, folder, options.questions, announce, notices)
@@ -129,6 +136,69 @@ def drop_adapter(index: str | None, wait: bool) -> bool:
     return True
 
 
+def read_pairs(path: str) -> tuple[tuple[str, str], ...]:
+    """The pairs in a file of JSON lines with `query` and `positive`. Raises `UsageError` for a line that is none."""
+    pairs = []
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+                query, positive = record["query"], record["positive"]
+                if not (isinstance(query, str) and isinstance(positive, str) and query.strip() and positive.strip()):
+                    raise ValueError("empty, or no text")
+            except (ValueError, KeyError, TypeError) as error:
+                raise UsageError(
+                    f"{path}, line {number}: not a pair: {error}", 'write {"query": "...", "positive": "..."} a line'
+                ) from None
+            pairs.append((query, positive))
+    return tuple(pairs)
+
+
+def _paired(index: str, pairs: Sequence[tuple[str, str]], announce: Announce, notices: list[str]) -> QuerySet:
+    """The questions of `pairs`, each answered by the passage of the index that is nearest to its text."""
+    reader = Reader(index)
+    try:
+        nearest = reader.read(lambda snapshot: _nearest(snapshot, [positive for _, positive in pairs], announce))
+    finally:
+        reader.close()
+    known = [(query, chunk) for (query, _), (chunk, cosine) in zip(pairs, nearest, strict=True) if cosine >= _SAME_TEXT]
+    if len(known) < len(pairs):
+        notices.append(f"{len(pairs) - len(known):,} of {len(pairs):,} texts are no passage of the index: left out")
+    queries: dict[str, str] = {}
+    qrels: Qrels = {}
+    names: dict[str, str] = {}
+    for query, chunk in known:  # a question may have several answers
+        name = names.setdefault(query, str(len(names) + 1))
+        queries[name] = query
+        qrels.setdefault(name, {})[str(chunk)] = 1
+    return QuerySet("pairs", queries, qrels, "chunk", lambda path, chunk: str(chunk))
+
+
+def _nearest(snapshot: Snapshot, texts: list[str], announce: Announce) -> list[tuple[int, float]]:
+    """(chunk id, cosine) of the passage nearest to each of `texts`."""
+    embedder = _embedder(snapshot, announce)
+    ids, passages = _vectors(snapshot)
+    cosines = embedder.encode(texts) @ passages.T
+    best = cosines.argmax(axis=1)
+    return [(int(ids[row]), float(cosines[number, row])) for number, row in enumerate(best)]
+
+
+def _embedder(snapshot: Snapshot, announce: Announce) -> Embedder:
+    """The model of the index. Raises `SemsearchError` where its vectors cannot be learnt from."""
+    model = snapshot.model()
+    if model is None or not snapshot.catalog.segments("vec"):
+        raise SemsearchError("the index holds no vectors yet", "encode them with: semsearch index", code="no_vectors")
+    if snapshot.form().shortened:
+        raise SemsearchError(
+            "the vectors of this index were shortened and their originals dropped",
+            "make them anew with: semsearch index --rebuild",
+            code="originals_dropped",
+        )
+    return open_recorded(model, announce)
+
+
 @dataclass(frozen=True)
 class _Lesson:
     """Questions (n, dim), passages (m, dim), which passage answers which question (n, m); `names`: (set, query id)."""
@@ -149,16 +219,7 @@ def _lesson(index: str, sets: list[QuerySet], announce: Announce) -> _Lesson:
 
 
 def _lesson_of(snapshot: Snapshot, sets: list[QuerySet], announce: Announce) -> _Lesson:
-    model = snapshot.model()
-    if model is None or not snapshot.catalog.segments("vec"):
-        raise SemsearchError("the index holds no vectors yet", "encode them with: semsearch index", code="no_vectors")
-    if snapshot.form().shortened:
-        raise SemsearchError(
-            "the vectors of this index were shortened and their originals dropped",
-            "make them anew with: semsearch index --rebuild",
-            code="originals_dropped",
-        )
-    embedder = open_recorded(model, announce)
+    embedder = _embedder(snapshot, announce)
     names = [(number, query) for number, one in enumerate(sets) for query in one.qrels]
     if len(names) < FEWEST_QUESTIONS:
         raise UsageError(

@@ -129,6 +129,15 @@ def test_the_command(semsearch: Command, index: Path, tmp_path: Path) -> None:
     done = semsearch("tune", *flags, "--wait")
     assert done.code == 0 and "64 questions" in done.out and "better" in done.out
     assert semsearch("tune", "--drop", "-i", index).code == 0
+    contents = {name: str(text) for name, text in documents().items()}
+    lines = [{"query": queries[name], "positive": contents[file]} for name, of in qrels.items() for file in of]
+    lines.append({"query": "which moon", "positive": "Nothing of the kind is written anywhere, not even in Latin."})
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = semsearch("tune", "--pairs", tmp_path / "pairs.jsonl", "-i", index)
+    assert done.code == 0 and "64 questions" in done.out and "1 of 257 texts are no passage" in done.err, done.err
+    (tmp_path / "pairs.jsonl").write_text('{"query": "x"}\n')
+    assert "line 1: not a pair" in semsearch("tune", "--pairs", tmp_path / "pairs.jsonl", "-i", index).err
+    assert semsearch("tune", "--drop", "-i", index).code == 0
     assert semsearch("tune", "--queries", "x", "-i", index).code == 2
     assert semsearch("tune", "--beir", tmp_path, "-i", index).code == 2
     done = semsearch("tune", "--questions", "30", "--dry-run", "-i", index)
