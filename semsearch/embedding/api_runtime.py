@@ -8,7 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ _LONGEST_WAIT = 60.0
 # Characters a token has at least, on the average of a batch: for limits in tokens, which no batch should exceed.
 _CHARACTERS_A_TOKEN = 2
 _SHORTEST_NORM = 1e-6
+_KEYS = ("OPENAI_API_KEY", "JINA_API_KEY", "CO_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY")
 
 
 class BusyError(Exception):
@@ -55,21 +56,31 @@ class ApiEmbedder:
         self.info = info
         self.tokenizer = tokenizer
         self._provider = provider
+        # Hears of each answer, also of those beside one that failed.
+        self.on_answer: Callable[[list[str], Vectors], None] | None = None
 
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
         """(n, dim) float32 unit rows of passages. Raises `ModelError`."""
         parts = list(self._batches(texts))
         found: list[Vectors] = []
+        failure: Exception | None = None
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             pending = [pool.submit(self._ask, part, False) for part in parts]
-            try:
-                for part, answer in zip(parts, pending, strict=True):
+            for part, answer in zip(parts, pending, strict=True):
+                try:
                     found.append(answer.result())
-                    if done:
-                        done(len(part))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+                except CancelledError:
+                    continue
+                except Exception as error:  # what the others bring was paid for, and is kept
+                    failure = failure or error
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    continue
+                if self.on_answer:
+                    self.on_answer(part, found[-1])
+                if done:
+                    done(len(part))
+        if failure is not None:
+            raise failure
         return np.concatenate(found) if found else np.empty((0, self.info.dim), np.float32)
 
     def encode_query(self, text: str) -> Vectors:
@@ -104,7 +115,7 @@ class ApiEmbedder:
             except BusyError as error:
                 if attempt == _ATTEMPTS or (error.after or 0) > _LONGEST_WAIT:
                     raise ModelError(
-                        f"{self._provider.name} does not answer: {error}",
+                        f"{self._provider.name} does not answer: {_without_keys(str(error))}",
                         "what was encoded is kept; run again later to go on",
                         code="provider_busy",
                     ) from None
@@ -136,16 +147,21 @@ def _unusable(what: str) -> ModelError:
 
 def refused(provider: str, variable: str, status: int | None, message: str) -> ModelError:
     """The error for an answer that will not change by asking again."""
-    said = " ".join(message.split())
-    if key := os.environ.get(variable, "").strip():
-        said = said.replace(key, "...")
-    said = said[:300]
+    said = _without_keys(message)
     if status in (401, 403):
         return ModelError(f"{provider} refuses the key: {said}", f"set {variable} to a valid key", code="provider_key")
     if status == 402 or "quota" in said.lower() or "billing" in said.lower():
         hint = "what was encoded is kept; check your plan and billing, then run again to go on"
         return ModelError(f"{provider} gives no more: {said}", hint, code="provider_quota")
     return ModelError(f"{provider} refuses the request: {said}", "check the model's name", code="provider_refused")
+
+
+def _without_keys(text: str) -> str:
+    """One line of what a server said, without the keys that some repeat."""
+    for variable in _KEYS:
+        if key := os.environ.get(variable, "").strip():
+            text = text.replace(key, "...")
+    return " ".join(text.split())[:300]
 
 
 def retry_after(value: str | None) -> float | None:

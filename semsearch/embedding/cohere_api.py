@@ -30,7 +30,7 @@ def connect(card: ModelCard, dim: int | None) -> Provider:
         more: dict[str, Any] = {"output_dimension": dim} if dim else {}
         try:
             answer = client.embed(
-                model=card.name,
+                model=card.model_id,
                 texts=list(texts),
                 input_type="search_query" if query else "search_document",
                 embedding_types=["float"],

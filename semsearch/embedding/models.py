@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -100,17 +101,32 @@ def resolve(name: str, dim: int | None = None, trust: bool = False) -> ModelSour
 
 
 def _api_source(name: str, card: ModelCard | None) -> ModelSource:
-    if card is None:
+    if card is None or not card.is_api:
         provider, _, model = name.partition(":")
-        if not model:
-            raise ModelError(f"{name} names no model", f"write it like {provider}:NAME", code="model_not_found")
+        if provider not in PROVIDERS or not model:
+            raise ModelError(
+                f"{name} names no model of a provider", "write it like openai:NAME", code="model_not_found"
+            )
         # A model the table does not know: its vectors are as long as the first answer says.
         card = ModelCard(name, provider, 0, 512, "many", "API", "protocol")
-    return ModelSource(card.name, packaged(), sha256(f"{card.kind}:{card.name}".encode()).hexdigest(), "api", card)
+    # Of its weights nothing is known; another server may have others under the same name, and is trusted apart.
+    identity = ":".join(filter(None, [card.kind, card.model_id, _own_server(card.kind)]))
+    return ModelSource(card.name, packaged(), sha256(identity.encode()).hexdigest(), "api", card)
+
+
+def _own_server(kind: str) -> str:
+    """The address that stands in the place of the provider's own; "" when none does."""
+    variable = {"cohere": "CO_API_URL", "voyage": "VOYAGE_BASE_URL", "jina": "JINA_BASE_URL"}.get(kind)
+    url = os.environ.get(variable, "") if variable else settings.base_url() or ""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return "" if host == "api.openai.com" else f"{host}{parts.path}".rstrip("/")
 
 
 def _checked_dim(name: str, card: ModelCard | None, dim: int) -> int:
-    if dim < _SHORTEST or (card is not None and card.dim and dim > card.dim):
+    if card is not None and card.is_api and card.kind != "openai" and card.matryoshka and dim not in card.matryoshka:
+        raise UsageError(f"--dim {dim} is no length of {name}", f"use one of: {', '.join(map(str, card.matryoshka))}")
+    if dim < _SHORTEST or (card is not None and card.dim and dim > max(card.dim, *card.matryoshka, 0)):
         most = f" to {card.dim}" if card is not None and card.dim else " or more"
         raise UsageError(f"--dim {dim} is out of range", f"use {_SHORTEST}{most}")
     if card is not None and not is_matryoshka(name):
@@ -146,11 +162,18 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
         raise ModelError("the index records no valid model fingerprint", "remove the index and make it anew")
     if info.is_api:
         source = _api_source(info.name, card_of(info.name))
+        assert source.card is not None
+        if (info.runtime, info.fingerprint) != (f"api-{source.card.kind}", source.fingerprint):
+            raise ModelError(
+                f"the index was made with {info.name} of another server, or names it wrongly",
+                f"re-encode it with: semsearch index --rebuild --model {source.name}",
+                code="model_mismatch",
+            )
         known = read_info(source.cache_path())
         if known is None or known["info"]["dim"] != info.dim:
             source = replace(source, dim=info.dim)
         if read_info(source.cache_path()) is None:
-            _refuse_unnamed(info.name)
+            _refuse_unnamed(source.name)
         return check_same(_open_api(source, source.cache_path(), announce), info)
     path = _cache_path("static" if info.runtime == "static" else "model", info.fingerprint, None)
     if read_info(path) is None:
@@ -339,7 +362,9 @@ def _load(path: str, name: str) -> Embedder:
     if info.runtime == "torch-fp32":
         from semsearch.embedding.torch_runtime import TorchEmbedder
 
-        return TorchEmbedder(info, path, record["folder"], bool(record.get("trusted")), card_of(name))
+        # Of the same content; the folder it was prepared from may have moved.
+        folder = record["folder"] if os.path.isdir(record["folder"]) else resolve(name).folder
+        return TorchEmbedder(info, path, folder, bool(record.get("trusted")), card_of(name))
     from semsearch.embedding.onnx_runtime import OnnxEmbedder
 
     return OnnxEmbedder(info, path)

@@ -33,7 +33,6 @@ def connect(card: ModelCard, dim: int | None) -> Provider:
         # A local server asks for none; the client wants some.
         key = os.environ.get(variable, "").strip() or "none" if base_url() else required_key(shown, variable)
     client = openai.OpenAI(api_key=key, base_url=url, timeout=_SECONDS, max_retries=0)
-    model = card.name.partition(":")[2] or card.name
 
     def send(texts: Sequence[str], query: bool) -> Sequence[Sequence[float]]:
         more: dict[str, Any] = {"dimensions": dim} if dim else {}
@@ -42,7 +41,7 @@ def connect(card: ModelCard, dim: int | None) -> Provider:
             more["extra_body"] = {"task": task}
         try:
             # Floats: some servers do not know the client's default, base64.
-            answer = client.embeddings.create(model=model, input=list(texts), encoding_format="float", **more)
+            answer = client.embeddings.create(model=card.model_id, input=list(texts), encoding_format="float", **more)
         except openai.APIConnectionError as error:  # and timeouts
             raise BusyError(f"no connection to {client.base_url.host}: {error.__cause__ or error}") from None
         except openai.APIStatusError as error:

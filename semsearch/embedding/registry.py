@@ -49,6 +49,11 @@ class ModelCard:
         return self.kind in PROVIDERS
 
     @property
+    def model_id(self) -> str:
+        """The name the provider knows it by."""
+        return self.name.removeprefix(f"{self.kind}:")
+
+    @property
     def multilingual(self) -> bool:
         return self.languages != "English"
 

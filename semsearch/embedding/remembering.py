@@ -7,6 +7,7 @@ from hashlib import blake2b
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
+from semsearch.embedding.api_runtime import ApiEmbedder
 from semsearch.embedding.calibration import fertility
 from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
 from semsearch.embedding.vector_cache import VectorCache
@@ -31,7 +32,12 @@ class RememberingEmbedder:
         """The model itself."""
         if self._opened is None:
             self._opened = self._open_model()
+            if isinstance(self._opened, ApiEmbedder):
+                self._opened.on_answer = self._keep
         return self._opened
+
+    def _keep(self, texts: Sequence[str], vectors: Vectors) -> None:
+        self._cache.keep({self._key("passage", text): vector for text, vector in zip(texts, vectors, strict=True)})
 
     def close(self) -> None:
         self._cache.close()
@@ -48,9 +54,10 @@ class RememberingEmbedder:
         if done and len(texts) > len(missing):
             done(len(texts) - len(missing))
         if missing:
-            fresh = dict(zip(missing, self.open().encode(list(missing.values()), done), strict=True))
-            self._cache.keep(fresh)
-            known.update(fresh)
+            texts = list(missing.values())
+            vectors = self.open().encode(texts, done)
+            self._keep(texts, vectors)
+            known.update(zip(missing, vectors, strict=True))
         return np.stack([known[key] for key in keys]) if keys else np.empty((0, self.info.dim), np.float32)
 
     def encode_query(self, text: str) -> Vectors:

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -20,6 +21,7 @@ _NOTED_SECONDS = 86_400
 # More are forgotten at once than there are too many, so that it happens seldom.
 _FORGOTTEN = 0.1
 _BUSY_SECONDS = 1.0
+_HASH_BYTES = 8
 
 
 class VectorCache:
@@ -33,17 +35,25 @@ class VectorCache:
             return
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False
-            )
-            # What a crash loses is computed again.
-            self._connection.execute("PRAGMA synchronous = OFF")
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL)"
-            )
-            self._connection.execute("CREATE INDEX IF NOT EXISTS vectors_used ON vectors (used)")
-        except (OSError, sqlite3.Error):
+            self._open(path)
+        except sqlite3.OperationalError:
             self.close()
+        except (sqlite3.DatabaseError, UnicodeDecodeError):  # it is no database: made anew
+            self.close()
+            with contextlib.suppress(OSError, sqlite3.Error):
+                os.unlink(path)
+                self._open(path)
+        except OSError:
+            self.close()
+
+    def _open(self, path: str) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
+        # What a crash loses is computed again; what it leaves half written is told by its hash.
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL)"
+        )
+        self._connection.execute("CREATE INDEX IF NOT EXISTS vectors_used ON vectors (used)")
 
     def close(self) -> None:
         if self._connection is not None:
@@ -63,14 +73,14 @@ class VectorCache:
                 part = keys[start : start + 500]
                 query = f"SELECT key, vector, used FROM vectors WHERE key IN ({','.join('?' * len(part))})"
                 for key, data, used in self._connection.execute(query, part):
-                    vector = np.frombuffer(data, self._dtype)
-                    if len(vector) == length and np.isfinite(vector).all():
+                    vector = np.frombuffer(data[_HASH_BYTES:], self._dtype)
+                    if len(vector) == length and data[:_HASH_BYTES] == _hash(key, data[_HASH_BYTES:]):
                         known[key] = vector.astype(np.float32)
                         if now - used > _NOTED_SECONDS:
                             stale.append((now, key))
             if stale:
                 self._change("UPDATE vectors SET used = ? WHERE key = ?", stale)
-        except (sqlite3.Error, ValueError):
+        except (sqlite3.Error, ValueError, TypeError):  # whatever the file holds instead
             return known
         return known
 
@@ -79,8 +89,9 @@ class VectorCache:
         if self._connection is None or not vectors:
             return
         now = int(time.time())
-        rows = [(key, vector.astype(self._dtype).tobytes(), now) for key, vector in vectors.items()]
-        with contextlib.suppress(sqlite3.Error):
+        contents = ((key, vector.astype(self._dtype).tobytes()) for key, vector in vectors.items())
+        rows = [(key, _hash(key, content) + content, now) for key, content in contents]
+        with contextlib.suppress(sqlite3.Error, ValueError):
             self._change("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
             count = self._connection.execute("SELECT COUNT(*) FROM vectors").fetchone()[0]
             if count > self._most:
@@ -97,3 +108,7 @@ class VectorCache:
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
+
+
+def _hash(key: bytes, content: bytes) -> bytes:
+    return blake2b(key + content, digest_size=_HASH_BYTES).digest()

@@ -26,7 +26,7 @@ def connect(card: ModelCard, dim: int | None) -> Provider:
     def send(texts: Sequence[str], query: bool) -> Sequence[Sequence[float]]:
         try:
             answer = client.embed(
-                list(texts), model=card.name, input_type="query" if query else "document", output_dimension=dim
+                list(texts), model=card.model_id, input_type="query" if query else "document", output_dimension=dim
             )
         except errors.VoyageError as error:
             status = error.http_status

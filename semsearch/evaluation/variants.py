@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from semsearch.chunking.splitter import Chunk
 from semsearch.embedding import models
+from semsearch.embedding.embedder import ModelInfo
 from semsearch.evaluation.questions import Question
 from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.options import Progress
@@ -51,7 +52,6 @@ def without_queries(index: str, target: str, questions: Sequence[Question], anno
         return renumbered
     with IndexWriter(target) as writer:
         catalog = writer.catalog
-        model_name = str(catalog.setting("model_name"))
         first = catalog.setting("next_chunk", 1)
         terms, rows, languages = [], [], set()
         for number, question in enumerate(changed, first):
@@ -73,9 +73,11 @@ def without_queries(index: str, target: str, questions: Sequence[Question], anno
             connection.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             catalog.set_setting("next_chunk", first + len(changed))
             writer.add_segment("lex", name, built.ids, files)
-        if catalog.setting("model"):
-            source = models.resolve(model_name)
+        if record := catalog.setting("model"):
             encode_pending(
-                writer, lambda: models.open_model(source, announce), IndexReport(target), Progress(announce=announce)
+                writer,
+                lambda: models.open_recorded(ModelInfo.from_dict(record), announce),
+                IndexReport(target),
+                Progress(announce=announce),
             )
     return renumbered

@@ -48,7 +48,7 @@ def _would_do(path: str, folders: list[str], options: IndexOptions, catalog: Cat
     report.skipped = [(file.path, file.skip) for _, file, _ in changes.skip]
     report.failed = [(name, OUTSIDE) for name in changes.outside]
     report.failed += [(name, reason) for _, name, reason in changes.failed]
-    if changes.read:
+    if changes.read or (catalog is not None and catalog.counts()["pending"]):
         report.estimate = _estimate(roots, changes, catalog, options)
     if catalog:
         gone = [root for root in roots.values() if not os.path.isdir(root)]
@@ -74,9 +74,9 @@ def _estimate(
     flags = {"size": options.chunk_size, "overlap": options.overlap, "tokenizer": options.tokenizer}
     chunking = {**chunking, **{key: value for key, value in flags.items() if value is not None}}
     rules = ReadRules(name, path, window, chunking, options.passwords)
-    keeps_vectors = catalog is not None and not options.rebuild and name == recorded
+    keeps_vectors = catalog is not None and name == recorded and options.dim in (None, catalog.setting("dim"))
     seen: set[bytes] = set()
-    chunks = tokens = 0
+    chunks, tokens = (0, 0) if catalog is None or options.rebuild else catalog.pending_tokens()
     with ReaderPool(core_count()) as readers:
         tasks = (
             Task(

@@ -30,9 +30,7 @@ def encode_pending(
     if pending:
         embedder = open_embedder()
         if embedder.info.is_api:
-            tokens = catalog.connection.execute(
-                "SELECT SUM(tokens) FROM chunks WHERE id > ? AND file_id IS NOT NULL", (done,)
-            ).fetchone()[0]
+            _, tokens = catalog.pending_tokens()
             cost = price_of(embedder.info.name, tokens)
             progress.announce(f"sending {pending:,} passages to be encoded: about {tokens:,} tokens{cost}")
         progress.encoding(pending)

@@ -167,8 +167,10 @@ class _Run:
         recorded = catalog.setting("chunking")
         name = options.model or catalog.setting("model_name") or settings.default_model()
         same_model = name == catalog.setting("model_name")
-        self.dim = options.dim or (catalog.setting("dim") if same_model else None)
+        self.dim = options.dim if options.dim is not None else catalog.setting("dim") if same_model else None
         self.model_name = name
+        if options.dim is not None:
+            self._source(name)  # refused before anything is written
         if recorded:
             asked = {"size": options.chunk_size, "overlap": options.overlap, "tokenizer": options.tokenizer}
             wanted = {**recorded, **{key: value for key, value in asked.items() if value is not None}}
@@ -226,8 +228,9 @@ class _Run:
         recorded = self.catalog.setting("model")
         if not recorded:
             return False
-        same = name == recorded["name"] and self.dim == self.catalog.setting("dim")
-        return not same or self._source(name).fingerprint != recorded["fingerprint"]
+        source = self._source(name)
+        same = recorded["name"] in (name, source.name) and self.dim == self.catalog.setting("dim")
+        return not same or source.fingerprint != recorded["fingerprint"]
 
     def _vectors_are_lost(self) -> bool:
         """Whether only coarse or shortened vectors were kept, or nobody knows how: a rebuild makes them anew."""

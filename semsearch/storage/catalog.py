@@ -328,8 +328,15 @@ class Catalog:
         return row
 
     def has_text(self, digest: bytes) -> bool:
-        """Whether a passage of this hash is there, and so its vector, unless it is pending."""
-        return self.connection.execute("SELECT 1 FROM chunks WHERE hash = ? LIMIT 1", (digest,)).fetchone() is not None
+        """Whether a passage of this hash is there and the dense leg has gone through it."""
+        query = "SELECT 1 FROM chunks WHERE hash = ? AND id <= ? LIMIT 1"
+        return self.connection.execute(query, (digest, self.setting("embedded_to", 0))).fetchone() is not None
+
+    def pending_tokens(self) -> "tuple[int, int]":
+        """(passages, tokens) the dense leg has yet to go through."""
+        query = "SELECT COUNT(*), COALESCE(SUM(tokens), 0) FROM chunks WHERE id > ? AND file_id IS NOT NULL"
+        chunks, tokens = self.connection.execute(query, (self.setting("embedded_to", 0),)).fetchone()
+        return chunks, tokens
 
     def file_names(self, root_id: int) -> "set[bytes]":
         return {row[0] for row in self.connection.execute("SELECT path FROM files WHERE root_id = ?", (root_id,))}

@@ -290,7 +290,8 @@ def _searched(
     for mode in ("dense", "hybrid"):
         values = []
         for adapted in (False, True):
-            with Searcher(index, remember=False) as searcher:
+            # Asked of a provider, each question is to be paid once; else thousands of them would only fill the cache.
+            with Searcher(index, remember=lesson.model["runtime"].startswith("api-")) as searcher:
                 runs: list[Run] = [{} for _ in sets]
                 for place, (number, query) in enumerate(lesson.names):
                     searcher.use_adapter(adapters[place] if adapted else _unadapted)

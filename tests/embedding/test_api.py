@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,10 +189,75 @@ def test_an_index_is_made_searched_resumed_and_paid_once(
         for count in (1, 1):  # the second time from the cache
             found = semsearch("search", text[:80], "-i", folder, "--json", "-k", "1", env=environment)
             assert found.json["results"][0]["path"] == name and len(server.asked) == sent + count
+        # Nothing was sent twice but for what stood beside the request that was refused.
+        passages = [text for one in server.asked[16:] if one.role != "query" for text in one.texts]
+        assert len(set(passages)) >= 700 - 1
         # A rebuild pays nothing: the vectors are remembered, and kept.
         assert semsearch("index", "-i", folder, "--rebuild", env=environment).code == 0
         other = semsearch("index", folder, "-i", tmp_path / "other", "--model", MODELS[kind], "--json", env=environment)
         assert other.json["chunks"]["total"] == 700 and len(server.asked) == sent + 1
+
+
+def test_answers_beside_one_that_failed_are_kept(server: Server, kind: str) -> None:
+    model = opened(kind)
+    first = len(server.asked) + 1
+    server.refuse = lambda number: (400, {"message": "no", "detail": "no"}, {}) if number == first + 1 else None
+    remembering = models.remembering(model.info, lambda: model, "passages")
+    passages = [f"passage number {number}" for number in range(500)]
+    with pytest.raises(ModelError, match="refuses the request"):
+        remembering.encode(passages)
+    server.refuse = lambda number: None
+    sent = len(server.asked)
+    remembering.encode(passages)
+    answered = sum(len(one.texts) for one in server.asked[first - 1 : sent]) - len(server.asked[first].texts)
+    assert sum(len(one.texts) for one in server.asked[sent:]) == 500 - answered
+
+
+def test_names_go_out_as_the_provider_knows_them(server: Server, kind: str) -> None:
+    models.open_model(models.resolve(f"{kind}:other-model"), lambda message: None)
+    assert {one.body["model"] for one in server.asked} == {"other-model"}
+
+
+def test_another_server_is_another_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEMSEARCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with provider("openai", 48) as one, provider("openai", 48) as other:
+        monkeypatch.setenv("OPENAI_BASE_URL", one.url + "/v1")
+        info = models.open_model(models.resolve("openai:mine"), lambda message: None).info
+        monkeypatch.setenv("OPENAI_BASE_URL", other.url + "/v1")
+        with pytest.raises(ModelError, match="of another server"):
+            models.open_recorded(info, lambda message: None)
+        assert not other.asked
+
+
+@pytest.mark.parametrize(
+    ("name", "runtime"), [("all-MiniLM-L6-v2", "api-local"), ("static", "api-packaged"), ("x", "api-openai")]
+)
+def test_an_index_that_calls_a_local_model_a_providers_sends_nothing(
+    name: str, runtime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with provider("openai", 384) as server:
+        for variable, value in server.environment().items():
+            monkeypatch.setenv(variable, value)
+        info = models.open_model(models.resolve("static"), lambda message: None).info
+        with pytest.raises(ModelError):
+            models.open_recorded(replace(info, name=name, runtime=runtime), lambda message: None)
+        assert not server.asked
+
+
+def test_keys_that_servers_repeat_are_not_printed(kind: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CO_API_KEY")
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    embedder = opened(kind)
+    for status in (401, 500):
+        server.refuse = lambda number, status=status: (
+            status,
+            {"message": f"key {KEY}", "detail": KEY},
+            {"retry-after": "0"},
+        )
+        with pytest.raises(ModelError) as caught:
+            embedder.encode_query("anything")
+        assert KEY not in caught.value.message
 
 
 def test_an_index_that_names_a_provider_sends_nothing_unasked(semsearch: Command, notes: Path, tmp_path: Path) -> None:

@@ -189,11 +189,13 @@ def test_the_commands(semsearch: Command) -> None:
 
 def test_a_device_that_is_not_there(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     folder = make_model(tmp_path, pooling="max")
-    done = semsearch(
-        "index", notes, "--model", folder, "--device", "cuda:7", env={"SEMSEARCH_CACHE": str(tmp_path / "c")}
-    )
+    environment = {"SEMSEARCH_CACHE": str(tmp_path / "c")}
+    done = semsearch("index", notes, "--model", folder, "--device", "cuda:7", env=environment)
     assert done.code == 2 and "no device cuda:7 here" in done.err, done.err
-    assert semsearch("index", notes, "--model", folder, "--device", "cpu").code == 0
+    assert semsearch("index", notes, "--model", folder, "--device", "cpu", env=environment).code == 0
+    folder.rename(tmp_path / "moved")
+    done = semsearch("index", notes, "--rebuild", "--model", tmp_path / "moved", env=environment)
+    assert done.code == 0, done.err
 
 
 def test_the_table_is_read_without_torch() -> None:
