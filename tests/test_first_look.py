@@ -138,3 +138,17 @@ def test_a_pipe_for_a_catalog_keeps_nobody_waiting(semsearch: Command, notes: Pa
         done = semsearch("index", notes, *flags)
         assert done.code == (0 if flags else 2)
     assert "is not what it should be" in semsearch("index", notes).err
+
+
+def test_the_only_file_of_a_folder_may_be_renamed_and_changed(notes: Path, tmp_path: Path) -> None:
+    write(tmp_path / "small", {"one.txt": "The tide.\n"})
+    index = tmp_path / "all.index"
+    index_folders([str(notes), str(tmp_path / "small")], str(index), FAST)
+    (tmp_path / "small" / "one.txt").unlink()
+    write(tmp_path / "small", {"two.txt": "The ebb.\n"})
+    assert index_folders([], str(index), IndexOptions()).files["removed"] == 1
+
+
+def test_a_checksum_without_a_catalog_is_of_no_index(notes: Path, index: Path) -> None:
+    (index / "catalog.db").unlink()
+    assert index_folders([str(notes)], str(index), FAST).files["added"] == 5

@@ -16,6 +16,7 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.quantization import QuantizeOptions, quantize
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.checksum import CHECKSUM_FILE, write_checksum
+from semsearch.storage.salvage import salvage
 from semsearch.storage.writer import IndexWriter
 from semsearch.verification import VerifyReport, verify
 from tests.conftest import Command, write
@@ -304,6 +305,46 @@ def test_a_repair_that_is_cut_off_leaves_no_silent_gap(index: Path, step: str, m
     assert not check(index, repair=True).problems
     index_folders([], str(index), IndexOptions())
     assert answers(index) == before
+
+
+def test_a_rebuild_that_is_cut_off_leaves_no_silent_gap(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = answers(index)
+    flip(segment(index, "lex") / "bm25.bin")
+
+    def cut_off(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("semsearch.indexing.run._Run.apply", cut_off)
+        index_folders([], str(index), IndexOptions(rebuild=True))
+    with pytest.raises(IndexDamagedError):
+        answers(index)
+    index_folders([], str(index), IndexOptions(rebuild=True))
+    assert answers(index) == before and not check(index).problems
+
+
+def test_a_salvage_loses_only_rows_that_cannot_be_read(tmp_path: Path) -> None:
+    write(tmp_path / "folder", texts(400, 1))  # type: ignore[arg-type]
+    index_folders([str(tmp_path / "folder")], str(tmp_path / "index"), IndexOptions(model="static"))
+    path = tmp_path / "index" / "catalog.db"
+    connection = sqlite3.connect(path)
+    query = "SELECT pageno FROM dbstat WHERE name = 'chunks' AND pagetype = 'leaf' ORDER BY pageno"
+    try:
+        leaves = [row[0] for row in connection.execute(query)]
+    except sqlite3.OperationalError:
+        pytest.skip("this SQLite has no dbstat")
+    finally:
+        connection.close()
+    data = bytearray(path.read_bytes())
+    for page in leaves[3::5]:
+        data[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    path.write_bytes(data)
+    salvage(str(tmp_path / "index"))
+    connection = sqlite3.connect(path)
+    kept = connection.execute("SELECT COUNT(*) FROM chunks").fetchone()[0]
+    connection.close()
+    share = len(leaves[3::5]) / len(leaves)
+    assert kept >= 400 * (1 - share) - 400 / len(leaves)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="shows who holds which lock")

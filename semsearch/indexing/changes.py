@@ -221,8 +221,9 @@ def refused(catalog: Catalog, changes: Changes) -> str:
     before = catalog.counts()["indexed"]
     if len(gone) * 2 > before:
         return f"{len(gone)} of {before} indexed files are gone or now ignored"
+    seen = {root_id for root_id, *_ in (*changes.read, *changes.rename)}  # new files: it is mounted
     for root_id, path, _ in catalog.roots():
-        of_root = sum(row["root_id"] == root_id for row in gone)
+        of_root = 0 if root_id in seen else sum(row["root_id"] == root_id for row in gone)
         if of_root and of_root == catalog.count_indexed(root_id):
             return f"all {of_root} indexed files of {path} are gone or now ignored"
     return ""

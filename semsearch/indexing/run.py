@@ -78,9 +78,9 @@ def index_folders(
             except NONSENSE as error:  # what is recorded there can be anything; the index may come from anywhere
                 raise as_damage(path, error) from None
             run.guard(changes)
-        if options.rebuild:
-            writer.mended()
         run.apply(changes, readers)
+        if options.rebuild and not run.report.left:
+            writer.mended()  # every file was read again; what has no vector is known to have none
         readers.close()  # their memory is wanted for encoding
         run.report.seconds["read"] = time.perf_counter() - clock
         try:

@@ -8,7 +8,6 @@ has none: reading all of it would cost more than a search, or than a run with on
 
 import mmap
 import os
-import shutil
 import stat
 import zlib
 
@@ -76,6 +75,8 @@ def _write(folder: str, text: str) -> None:
 def _remove(path: str) -> bool:
     try:
         if os.path.isdir(path) and not os.path.islink(path):
+            import shutil  # 6 ms, which the run that finds nothing changed has no use for
+
             shutil.rmtree(path)  # nothing of ours
         else:
             os.unlink(path)

@@ -1,5 +1,6 @@
 """What can still be read of a catalog whose pages are damaged, as a new one: a repair's last resort."""
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,8 @@ from semsearch.storage.catalog import Catalog
 
 # In the order in which rows refer to one another; `settings` has no row numbers and is read whole.
 _NUMBERED = ("roots", "files", "chunks", "segments", "runs")
-_MOST_ROWS = 2**40
+# Numbers without a row that can be read, one after the other, after which there are none left.
+_LONGEST_GAP = 200_000
 
 Rows = Iterable[tuple[object, ...]]
 
@@ -22,6 +24,7 @@ def salvage(folder: str) -> None:
     """
     path = os.path.join(folder, CATALOG_FILE)
     damaged = sqlite3.connect(path, isolation_level=None)
+    damaged.text_factory = lambda data: data.decode("utf-8", "replace")
     try:
         fresh = Catalog.create_beside(folder)
         try:
@@ -51,35 +54,25 @@ def _insert(fresh: sqlite3.Connection, table: str, rows: Rows) -> None:
 
 def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[object, ...]]:
     """The rows of `query`, whose first column is the row number, but for those on pages that cannot be read."""
-    query += " WHERE id > ? ORDER BY id"
-    last: int | None = 0
-    while last is not None:
+    first: int | None = 0
+    while first is not None:
         try:
-            for row in damaged.execute(query, (last,)):
-                last = row[0]
+            for row in damaged.execute(query + " WHERE id >= ? ORDER BY id", (first,)):
+                first = row[0] + 1
                 yield row
             return
         except sqlite3.DatabaseError:
-            last = _next_readable(damaged, query, last)
+            found = _next(damaged, query, first)
+            first = None if found is None else int(str(found[0])) + 1
+            if found is not None:
+                yield found
 
 
-def _next_readable(damaged: sqlite3.Connection, query: str, last: int) -> int | None:
-    """The lowest number behind which rows can be read again, above `last`, where they cannot; None: there is none."""
-
-    def reads(number: int) -> bool:
-        try:
-            damaged.execute(query + " LIMIT 1", (number,)).fetchone()
-        except sqlite3.DatabaseError:
-            return False
-        return True
-
-    step = 1
-    while not reads(last + step):
-        step *= 2
-        if step > _MOST_ROWS:
-            return None
-    low, high = last + step // 2, last + step
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reads(middle) else (middle, high)
-    return high
+def _next(damaged: sqlite3.Connection, query: str, first: int) -> tuple[object, ...] | None:
+    """The next row from number `first` on that can be read, looked up one by one; None: there is none near."""
+    for number in range(first, first + _LONGEST_GAP):
+        with contextlib.suppress(sqlite3.DatabaseError):
+            row: tuple[object, ...] | None = damaged.execute(query + " WHERE id = ?", (number,)).fetchone()
+            if row is not None:
+                return row
+    return None

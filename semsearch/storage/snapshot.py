@@ -137,6 +137,8 @@ class Reader:
                 snapshot.check()
                 answer = question(snapshot)
                 if snapshot.still_true() or last:
+                    if not snapshot.reusable():
+                        check_catalog(self.index, writing=True)  # a repair may have begun, and been cut off, meanwhile
                     return answer
             except (OSError, sqlite3.DatabaseError, IndexDamagedError, *NONSENSE) as error:
                 # A writer may have removed a segment, or changed the catalog, after this snapshot began.

@@ -72,6 +72,8 @@ class IndexWriter:
         self._lock = WriterLock(os.path.join(index, "lock"), wait)
         try:
             exists = os.path.exists(os.path.join(index, CATALOG_FILE))
+            if not exists:
+                remove_checksum(index)  # of one that is gone
             try:
                 # Before SQLite opens it: closing any descriptor of a file drops all locks this process has on it
                 # (sqlite.org/howtocorrupt.html, section 2.2).
@@ -84,10 +86,15 @@ class IndexWriter:
             self.catalog = Catalog.open_for_writing(index) if exists else Catalog.create(index)
             if not exists:
                 sync_folder(index)
-            if self.catalog.version < SCHEMA_VERSION:
-                with self.commit():
-                    self.catalog.migrate()
-            self._names = self.remove_unreferenced()
+            try:
+                if self.catalog.version < SCHEMA_VERSION:
+                    with self.commit():
+                        self.catalog.migrate()
+                self._names = self.remove_unreferenced()
+            except sqlite3.DatabaseError:
+                if not trust:
+                    raise
+                self._untrue, self._names = True, set()
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
@@ -116,6 +123,7 @@ class IndexWriter:
     def distrust(self) -> None:
         """Until `mended` is called the index counts as damaged, whatever becomes of this process."""
         mark_damaged(self.index)
+        sync_folder(self.index)
         self._untrue = True
 
     def mended(self) -> None:
@@ -132,12 +140,15 @@ class IndexWriter:
             salvage(self.index)
             sync_folder(self.index)
         except sqlite3.DatabaseError as error:
+            if "full" in str(error):  # there is no room for the new one
+                raise
             raise IndexDamagedError(
                 f"{self.catalog.path} cannot be repaired: {error}", f"remove {self.index} and index again"
             ) from None
         finally:
             self.catalog = Catalog.open_for_writing(self.index)
         self._committed = self._untrue = True
+        self._names = self.remove_unreferenced()
 
     def __enter__(self) -> "IndexWriter":
         return self
@@ -304,6 +315,7 @@ class IndexWriter:
                     else:
                         self.dense_segment(row, self.form(self.catalog.setting("model")["dim"]))
                 except (IndexDamagedError, OSError, *NONSENSE):
+                    self.distrust()  # until the rebuild has come to its end
                     self.catalog.connection.execute("DELETE FROM segments WHERE id = ?", (row["id"],))
 
     def merge(self) -> None:
