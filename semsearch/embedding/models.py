@@ -74,12 +74,6 @@ class ModelSource:
             return None
         return min(window, self.card.window) if self.card else window
 
-    def query_prefix(self) -> str:
-        return self.card.query_prefix if self.card else ""
-
-    def passage_prefix(self) -> str:
-        return self.card.passage_prefix if self.card else ""
-
 
 def resolve(name: str, dim: int | None = None, trust: bool = False) -> ModelSource:
     """The model called `name`. Raises `ModelError` with the places that were searched, `UsageError` for a bad `dim`."""

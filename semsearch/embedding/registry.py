@@ -130,9 +130,6 @@ def _others() -> frozenset[str]:
     return frozenset(json.loads(text)["matryoshka_others"])
 
 
-def price_of(name: str, tokens: int) -> str:
-    """What `tokens` cost with the model `name`, as `, about $0.12`; "" where nobody said."""
-    card = card_of(name)
-    if card is None or card.price_usd is None:
-        return ""
-    return f", about ${card.price_usd * tokens / 1e6:,.4f}"
+def price_of(card: ModelCard | None, tokens: int) -> float | None:
+    """US dollars that `tokens` cost with the model of `card`; None where they cost nothing, or nobody said."""
+    return None if card is None or card.price_usd is None else card.price_usd * tokens / 1e6

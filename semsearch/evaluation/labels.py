@@ -85,14 +85,17 @@ def read_qrels(path: str) -> Qrels:
     return qrels
 
 
+def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
+    """(number, line) of each line of the file at `path` that is not blank."""
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
+
+
 def _records(path: str) -> Iterator[tuple[str, str, str]]:
     """(id, title, text) of each JSON line."""
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-                yield str(record["_id"]), str(record.get("title") or ""), str(record["text"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(f"{path}, line {number}: not a record: {error}", "BEIR has _id and text") from None
+    for number, line in numbered_lines(path):
+        try:
+            record = json.loads(line)
+            yield str(record["_id"]), str(record.get("title") or ""), str(record["text"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path}, line {number}: not a record: {error}", "BEIR has _id and text") from None

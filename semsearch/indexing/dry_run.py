@@ -5,6 +5,7 @@ import time
 
 from semsearch import settings
 from semsearch.embedding import models
+from semsearch.embedding.registry import price_of
 from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, refused, walk_rules
 from semsearch.indexing.chunking_rules import chunking_of_new
 from semsearch.indexing.options import IndexOptions
@@ -92,6 +93,4 @@ def _estimate(
                 seen.add(chunk.hash())
                 chunks += not known
                 tokens += 0 if known else chunk.tokens
-    card = source.card
-    price = card.price_usd * tokens / 1e6 if card is not None and card.price_usd is not None else None
-    return Estimate(source.name, chunks, tokens, price)
+    return Estimate(source.name, chunks, tokens, price_of(source.card, tokens))

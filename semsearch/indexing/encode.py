@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semsearch.chunking.splitter import encoded
 from semsearch.embedding.embedder import Embedder, Vectors
-from semsearch.embedding.registry import price_of
+from semsearch.embedding.registry import card_of, price_of
 from semsearch.indexing.options import Progress
 from semsearch.report import IndexReport
 from semsearch.storage.writer import IndexWriter
@@ -31,7 +31,8 @@ def encode_pending(
         embedder = open_embedder()
         if embedder.info.is_api:
             _, tokens = catalog.pending_tokens()
-            cost = price_of(embedder.info.name, tokens)
+            usd = price_of(card_of(embedder.info.name), tokens)
+            cost = "" if usd is None else f", about ${usd:,.4f}"
             progress.announce(f"sending {pending:,} passages to be encoded: about {tokens:,} tokens{cost}")
         progress.encoding(pending)
         # A run that has read nothing encodes something, lest a short limit never gets anywhere.

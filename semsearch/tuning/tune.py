@@ -15,7 +15,7 @@ from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.models import open_recorded
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation import metrics
-from semsearch.evaluation.labels import Beir, Qrels
+from semsearch.evaluation.labels import Beir, Qrels, numbered_lines
 from semsearch.evaluation.metrics import Estimate, Run
 from semsearch.evaluation.query_sets import QuerySet, labelled, made
 from semsearch.evaluation.variants import Announce
@@ -139,20 +139,17 @@ def drop_adapter(index: str | None, wait: bool) -> bool:
 def read_pairs(path: str) -> tuple[tuple[str, str], ...]:
     """The pairs in a file of JSON lines with `query` and `positive`. Raises `UsageError` for a line that is none."""
     pairs = []
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-                query, positive = record["query"], record["positive"]
-                if not (isinstance(query, str) and isinstance(positive, str) and query.strip() and positive.strip()):
-                    raise ValueError("empty, or no text")
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(
-                    f"{path}, line {number}: not a pair: {error}", 'write {"query": "...", "positive": "..."} a line'
-                ) from None
-            pairs.append((query, positive))
+    for number, line in numbered_lines(path):
+        try:
+            record = json.loads(line)
+            query, positive = record["query"], record["positive"]
+            if not (isinstance(query, str) and isinstance(positive, str) and query.strip() and positive.strip()):
+                raise ValueError("empty, or no text")
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{path}, line {number}: not a pair: {error}", 'write {"query": "...", "positive": "..."} a line'
+            ) from None
+        pairs.append((query, positive))
     return tuple(pairs)
 
 
