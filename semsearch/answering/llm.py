@@ -145,6 +145,23 @@ def answer_with_llm(
 Reply = tuple[str, tuple[str, ...]]  # the text, and notices
 
 
+def chat(model: LlmSettings) -> Callable[[Sequence[dict[str, str]]], str]:
+    """A function that sends messages to `model` and returns its reply; it may be called from several threads.
+
+    Raises LlmError, also when called.
+    """
+    server = _Server(model)
+
+    def ask(messages: Sequence[dict[str, str]]) -> str:
+        try:
+            return server.ask(Prompt(tuple(messages), (), 0), None)[0]
+        except _Overflow as overflow:
+            failure = overflow.error
+        raise failure
+
+    return ask
+
+
 class _Overflow(Exception):
     """The server says that the prompt is too long for the model. Never leaves this module."""
 

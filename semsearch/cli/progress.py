@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from semsearch.cli.render import announce, one_line
@@ -51,6 +51,35 @@ def progress(quiet: bool) -> Iterator[Progress]:
             encoding=lambda total: begin("encoding chunks", total),
             encoded=lambda count: advance("encoding chunks", count),
         )
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A function that is told (what is done, how much of it, of how much), with a bar for each on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda name, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    shown = Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def advance(name: str, done: int, total: int) -> None:
+        if name not in tasks:
+            tasks[name] = shown.add_task(name, total=total)
+        shown.update(tasks[name], completed=done, visible=done < total)
+
+    with shown:
+        yield advance
 
 
 @contextmanager

@@ -5,20 +5,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import IndexPath
+from semsearch.cli.flags import IndexPath, values
 from semsearch.cli.queries import read_queries
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from semsearch.tuning.tune import Comparison, TuneReport
+    from semsearch.answering.llm import LlmSettings
+    from semsearch.tuning.judging import Comparison, TuneReport
 
 
 def command(
     index: IndexPath = None,
     adapter: Annotated[
         bool, typer.Option("--adapter", help="Learn a map of query vectors; passages stay as they are. The default.")
-    ] = True,
+    ] = False,
+    output: Annotated[
+        str | None, typer.Option("--output", metavar="FOLDER", help="Train the model itself, and write it there.")
+    ] = None,
     beir: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Questions and judgements of a BEIR folder.")
     ] = None,
@@ -29,29 +33,54 @@ def command(
     pairs: Annotated[
         str | None, typer.Option(metavar="FILE", help="JSON lines with query and positive: a text that answers it.")
     ] = None,
+    llm: Annotated[
+        str | None, typer.Option("--llm", metavar="MODEL", help="Let this model write N questions (OPENAI_API_KEY).")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", metavar="URL", help="Any OpenAI-compatible endpoint. Default: OPENAI_BASE_URL."),
+    ] = None,
     questions: Annotated[
         int, typer.Option(metavar="N", help="Without labels: make N questions of each kind from the documents.")
     ] = 200,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOSS",
+            help="With --output: multiple-negatives (the default), triplet, distillation.",
+            autocompletion=values("multiple-negatives", "triplet", "distillation"),
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="With --output: learn the scores of this cross-encoder.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(metavar="N", help="With --output: go through all pairs N times.")] = 1,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="With --output: learn from N pairs at once.")] = 32,
+    learning_rate: Annotated[float, typer.Option(metavar="X", help="With --output: how large each step is.")] = 2e-5,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be gained; change nothing.")] = False,
-    drop: Annotated[bool, typer.Option("--drop", help="Search without what was learnt again.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Search without the learnt map again.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that is writing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.tune/1).")] = False,
 ) -> int:
-    """Learn how your questions are meant, in seconds, and search by that where it surely finds more.
+    """Learn from questions with known answers, and keep what surely finds more.
 
-    Each question is judged by what was learnt from others. The index changes only when the 95 % interval of the gain of
-    searches by meaning is above 0 and hybrid search loses nothing. Exit code 1: it was not better, nothing was changed.
+    By default, in seconds: how your questions are meant (a map of their vectors). The index changes only when the 95 %
+    interval of the gain of searches by meaning is above 0 and hybrid search loses nothing. With --output, in minutes:
+    the model itself, trained on half of the questions and judged by the other half; the index stays as it is. Exit code
+    1: it is not surely better.
 
     \b
     Examples:
       semsearch tune --queries questions.jsonl --qrels judged.tsv
-      semsearch tune --pairs pairs.jsonl
-      semsearch tune --questions 300 --dry-run
+      semsearch tune --pairs pairs.jsonl --output ./our-model
+      semsearch index --rebuild --model ./our-model
+      semsearch tune --llm qwen3 --base-url http://localhost:11434/v1 --questions 500 --output ./our-model
       semsearch tune --drop
     """
-    from semsearch.cli.progress import interruptible
+    from semsearch.cli.progress import bars, interruptible
     from semsearch.evaluation.labels import read_qrels
-    from semsearch.tuning.tune import TuneOptions, drop_adapter, read_pairs, tune_adapter
+    from semsearch.tuning.questions import QuestionSource, read_pairs
+    from semsearch.tuning.tune_adapter import drop_adapter, tune_adapter
 
     if drop:
         there = drop_adapter(index, wait)
@@ -59,26 +88,47 @@ def command(
         return 0
     if (queries is None) != (qrels is None):
         raise UsageError("--queries and --qrels belong together", "name both")
-    if beir is not None and queries is not None:
-        raise UsageError("--beir brings its own queries", "leave out --queries and --qrels")
-    if pairs is not None and (beir is not None or queries is not None):
-        raise UsageError("--pairs brings its own questions", "leave out --beir, --queries and --qrels")
-    options = TuneOptions(
+    sources = {"--beir": beir, "--queries": queries, "--pairs": pairs, "--llm": llm}
+    brought = [name for name, value in sources.items() if value is not None]
+    if len(brought) > 1:
+        raise UsageError(f"{' and '.join(brought)} both bring questions", "name one of them")
+    if output is not None and (adapter or dry_run):
+        raise UsageError(f"--output and {'--adapter' if adapter else '--dry-run'} exclude each other", "leave out one")
+    source = QuestionSource(
         beir=beir,
         pairs=read_pairs(pairs) if pairs is not None else (),
         queries=dict(read_queries(queries)) if queries is not None else {},
         qrels=read_qrels(qrels) if qrels is not None else {},
+        llm=_llm(llm, base_url),
         questions=questions,
-        dry_run=dry_run,
-        wait=wait,
     )
-    with interruptible():
-        report = tune_adapter(index, options, (lambda message: None) if as_json else render.announce)
+    announce = (lambda message: None) if as_json else render.announce
+    with interruptible(), bars() as advance:
+        if output is None:
+            report = tune_adapter(index, source, announce, advance, dry_run=dry_run, wait=wait)
+        else:
+            from semsearch.tuning.tune_model import TrainOptions, tune_model
+
+            options = TrainOptions(output, loss, teacher, epochs, batch_size, learning_rate)
+            report = tune_model(index, source, options, announce, advance)
     if as_json:
         render.print_json(report.as_dict())
     else:
         _print(report)
     return 0 if report.better else 1
+
+
+def _llm(name: str | None, base_url: str | None) -> "LlmSettings | None":
+    if name is None:
+        if base_url is not None:
+            raise UsageError("--base-url names a server but no model", "name the model with --llm")
+        return None
+    from semsearch import settings
+    from semsearch.answering.llm import LlmSettings
+
+    model = LlmSettings(name, base_url or settings.base_url())
+    model.endpoint()  # refuses what is no address before anything is read
+    return model
 
 
 def _print(report: "TuneReport") -> None:
@@ -88,9 +138,14 @@ def _print(report: "TuneReport") -> None:
         Column("search"), Column("nDCG@10 before", True), Column("after", True), Column("gain", True), Column("95 %"),
         Column("p", True),
     ]  # fmt: skip
-    print_table(columns, [_row(row) for row in report.rows], f"{report.questions:,} questions, each held out once")
+    held_out = "each held out once" if report.output is None else "not trained on"
+    print_table(columns, [_row(row) for row in report.rows], f"{report.questions:,} questions, {held_out}")
     if report.changed:
         render.write("better: this index is searched by what was learnt from now on (undo: semsearch tune --drop)")
+    elif report.output is not None and report.better:
+        render.write(f"better: use it with: semsearch index --rebuild --model {report.output}")
+    elif report.output is not None:
+        render.announce(f"not surely better: keep the model you have (the trained one is in {report.output})")
     elif report.better:
         render.write("would be better")
     else:

@@ -30,7 +30,7 @@ def held_out_queries(catalog: Catalog, count: int, seed: int = 1) -> list[str]:
     """
     chance = random.Random(seed)
     queries = []
-    for chunk in _shuffled(catalog, chance):
+    for chunk in shuffled_passages(catalog, chance):
         found = sentences(chunk["text"])
         if found:
             queries.append(chance.choice(found))
@@ -58,7 +58,7 @@ def says_something(text: str) -> bool:
     return words >= _FEWEST_WORDS and letters * 2 > len(text) and len(text) <= _LONGEST
 
 
-def _shuffled(catalog: Catalog, chance: random.Random) -> Iterator[sqlite3.Row]:
+def shuffled_passages(catalog: Catalog, chance: random.Random) -> Iterator[sqlite3.Row]:
     """The encoded passages of the index, all of them where none is, in random order, each once; it need not be gone
     through to its end."""
     last = catalog.setting("embedded_to", 0) or catalog.setting("next_chunk", 1) - 1
@@ -99,7 +99,7 @@ def made_questions(snapshot: Snapshot, count: int, seed: int = 1) -> tuple[list[
     chance = random.Random(seed)
     known: list[Question] = []
     paraphrases: list[Question] = []
-    for row in _shuffled(snapshot.catalog, chance):
+    for row in shuffled_passages(snapshot.catalog, chance):
         if len(paraphrases) < count and (asked := _paraphrase(snapshot.catalog, row, chance)):
             paraphrases.append(asked)
         elif len(known) < count and (asked := _known_item(snapshot, row, chance)):

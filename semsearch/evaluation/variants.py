@@ -18,9 +18,12 @@ from semsearch.storage.writer import IndexWriter
 Announce = Callable[[str], None]
 
 
-def with_model(index: str, target: str, name: str, announce: Announce) -> None:
-    """A copy of `index` at `target` whose passages are encoded by the model `name`, kept as in a new index."""
-    source = models.resolve(name)
+def with_model(index: str, target: str, name: str, announce: Announce, dim: int | None = None) -> None:
+    """A copy of `index` at `target` whose passages are encoded by the model `name`, kept as in a new index.
+
+    `dim`: its vectors are cut to so many numbers.
+    """
+    source = models.resolve(name, dim)
     copy_index(index, target)
     with IndexWriter(target) as writer:
         embedder = models.open_model(source, announce)

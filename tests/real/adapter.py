@@ -18,7 +18,12 @@ import numpy as np
 from semsearch.evaluation import metrics
 from semsearch.evaluation.labels import Beir
 from semsearch.evaluation.query_sets import labelled
-from semsearch.tuning import adapter, tune
+from semsearch.storage.snapshot import Reader
+from semsearch.tuning import adapter
+from semsearch.tuning.judging import TuneReport
+from semsearch.tuning.lesson import lesson_of
+from semsearch.tuning.questions import QuestionSource
+from semsearch.tuning.tune_adapter import relevance, tune_adapter
 from tests.real.collections import NAMES, data_folder, load
 from tests.real.retrieval_quality import build
 
@@ -29,15 +34,17 @@ def by_penalty(index: Path, name: str) -> Iterator[tuple[float, metrics.Estimate
     """(penalty, gain of dense nDCG@10 over the passages) of each."""
     beir = Beir.open(str(Path(str(data_folder())) / "data" / name))
     one = labelled(str(index), name, beir.queries, beir.qrels, [])
-    lesson = tune._lesson(str(index), [one], lambda message: None)
-    gains = np.where(lesson.relevant > 0, lesson.relevant, 0)
-    before = _ndcg(lesson.queries @ lesson.passages.T, gains)
+    reader = Reader(str(index))
+    lesson = reader.read(lambda snapshot: lesson_of(snapshot, [one], print))
+    reader.close()
+    passages, gains = relevance(lesson)
+    before = _ndcg(lesson.queries @ passages.T, gains)
     for penalty in PENALTIES:
         after = np.zeros_like(before)
         for held_out, rest in adapter.folds(len(lesson.queries), 5):
-            matrix = adapter._descend(lesson.queries[rest], lesson.passages, lesson.relevant[rest], penalty)
+            matrix = adapter._descend(lesson.queries[rest], passages, gains[rest], penalty)
             adapted = adapter.Adapter(matrix)(lesson.queries[held_out])
-            after[held_out] = _ndcg(adapted @ lesson.passages.T, gains[held_out])
+            after[held_out] = _ndcg(adapted @ passages.T, gains[held_out])
         yield penalty, metrics.estimate(after - before)
 
 
@@ -49,10 +56,10 @@ def _ndcg(scores: np.ndarray, gains: np.ndarray) -> np.ndarray:
     return np.divide(found, ideal, out=np.zeros_like(found), where=ideal > 0)
 
 
-def tuned(index: Path, name: str) -> tune.TuneReport:
+def tuned(index: Path, name: str) -> TuneReport:
     """What `tune` finds on the labels of the collection; the index is left as it is."""
     beir = str(Path(str(data_folder())) / "data" / name)
-    return tune.tune_adapter(str(index), tune.TuneOptions(beir=beir, dry_run=True), lambda message: None)
+    return tune_adapter(str(index), QuestionSource(beir=beir), print, lambda name, done, total: None, dry_run=True)
 
 
 def main() -> None:

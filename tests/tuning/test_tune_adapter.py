@@ -15,7 +15,9 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.catalog import Catalog
 from semsearch.tuning.adapter import folds, learn
-from semsearch.tuning.tune import TuneOptions, drop_adapter, tune_adapter
+from semsearch.tuning.judging import TuneReport
+from semsearch.tuning.questions import QuestionSource
+from semsearch.tuning.tune_adapter import drop_adapter, tune_adapter
 from semsearch.verification import verify
 from tests.conftest import Command, write
 
@@ -63,9 +65,13 @@ def index(original: Path, tmp_path: Path) -> Path:
     return tmp_path / "index"
 
 
-def tune(index: Path, **more: object) -> object:
+def silent(*told: object) -> None:
+    pass
+
+
+def tune(index: Path, dry_run: bool = False) -> TuneReport:
     queries, qrels = questions()
-    return tune_adapter(str(index), TuneOptions(queries=queries, qrels=qrels, **more), lambda message: None)  # type: ignore[arg-type]
+    return tune_adapter(str(index), QuestionSource(queries=queries, qrels=qrels), silent, silent, dry_run=dry_run)
 
 
 def first(index: Path, query: str) -> str:
@@ -78,10 +84,10 @@ def test_what_words_mean_here_is_learnt_and_can_be_dropped(index: Path) -> None:
     before = first(index, query)
     assert not before.startswith("battery-4")
     dry = tune(index, dry_run=True)
-    assert dry.better and not dry.changed and first(index, query) == before  # type: ignore[attr-defined]
+    assert dry.better and not dry.changed and first(index, query) == before
     report = tune(index)
-    assert report.changed and report.questions == 64  # type: ignore[attr-defined]
-    dense, hybrid = report.rows  # type: ignore[attr-defined]
+    assert report.changed and report.questions == 64
+    dense, hybrid = report.rows
     assert dense.difference.low > 0.05 and hybrid.difference.mean >= 0 and dense.p < 0.01
     assert first(index, query).startswith("battery-4")
     assert not verify(str(index), False, False, lambda message: None).problems
@@ -94,7 +100,7 @@ def test_nothing_is_kept_where_there_is_nothing_to_learn(index: Path) -> None:
     queries, qrels = questions()
     files, chance = sorted(documents()), random.Random(3)
     lots = {name: {chance.choice(files): 1} for name in qrels}
-    report = tune_adapter(str(index), TuneOptions(queries=queries, qrels=lots), lambda message: None)
+    report = tune_adapter(str(index), QuestionSource(queries=queries, qrels=lots), silent, silent)
     assert not report.better and not report.changed
     assert Catalog.read(str(index), lambda catalog: catalog.setting("adapter")) is None
 
@@ -110,10 +116,10 @@ def test_too_little_or_nothing_to_learn_from(index: Path, notes: Path, tmp_path:
     queries, qrels = questions()
     few = dict(list(qrels.items())[:10])
     with pytest.raises(UsageError, match="10 questions are too few"):
-        tune_adapter(str(index), TuneOptions(queries=queries, qrels=few), lambda message: None)
+        tune_adapter(str(index), QuestionSource(queries=queries, qrels=few), silent, silent)
     index_folders([str(notes)], str(tmp_path / "words"), IndexOptions(embed=False))
     with pytest.raises(SemsearchError):
-        tune_adapter(str(tmp_path / "words"), TuneOptions(queries=queries, qrels=qrels), lambda message: None)
+        tune_adapter(str(tmp_path / "words"), QuestionSource(queries=queries, qrels=qrels), silent, silent)
 
 
 def test_the_command(semsearch: Command, index: Path, tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""Pairs of a question and the passage that answers it, to train a model with: from known questions, and made ones."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from semsearch.chunking.splitter import encoded
+from semsearch.evaluation.questions import sentences, shuffled_passages
+from semsearch.retrieval.sentences import label_spans
+from semsearch.storage.catalog import Catalog
+from semsearch.storage.snapshot import Snapshot
+from semsearch.tuning.lesson import Lesson
+
+_FEWEST_WORDS = 2
+# What must be left of a passage without the words that ask for it.
+_SHORTEST_ANSWER = 80
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`positive`: the text that answers `query`, as the index encodes it, from the chunk `chunk`.
+
+    `answering`: chunks that answer it, too, or may: none of them is a negative.
+    """
+
+    query: str
+    positive: str
+    chunk: int
+    answering: frozenset[int]
+
+
+def known_pairs(snapshot: Snapshot, lesson: Lesson, queries: Sequence[str], numbers: Sequence[int]) -> list[Pair]:
+    """The pairs of the questions `numbers` of `lesson`, one for each document that answers; `queries`: their texts."""
+    text_of = texts(snapshot.catalog, {int(lesson.ids[row]) for number in numbers for row, _ in lesson.right[number]})
+    return [
+        Pair(queries[number], text_of[chunk], chunk, lesson.answering[number])
+        for number in numbers
+        for row, _ in lesson.right[number]
+        if (chunk := int(lesson.ids[row])) in text_of
+    ]
+
+
+def made_pairs(snapshot: Snapshot, count: int, without: frozenset[int], seed: int = 2) -> list[Pair]:
+    """Up to `count` pairs made from passages other than `without`: a heading and its section, a title and the body, the
+    first sentence and the rest (the inverse cloze task, Lee et al. 2019, "Latent retrieval", section 4)."""
+    found: list[Pair] = []
+    asked: set[str] = set()
+    for row in shuffled_passages(snapshot.catalog, random.Random(seed)):
+        if len(found) == count:
+            break
+        if row["id"] in without:
+            continue
+        heading = tuple(json.loads(row["heading"]))
+        pair = next((one for way in (_by_heading, _by_first_sentence) if (one := way(heading, row["text"]))), None)
+        if pair is None or pair[0].casefold() in asked:
+            continue
+        asked.add(pair[0].casefold())
+        found.append(Pair(*pair, row["id"], _family(snapshot.catalog, row["id"], row["file_id"], heading)))
+    return found
+
+
+def _by_heading(heading: tuple[str, ...], text: str) -> tuple[str, str] | None:
+    """The heading asks for its section, which is then read without it; the title alone for the body."""
+    if not heading:
+        return None
+    asked = heading[-1] if len(heading[-1].split()) >= _FEWEST_WORDS else " ".join(heading[-2:])
+    for start, end in reversed(label_spans(text)):
+        text = text[:start] + text[end:]
+    above = heading[:-1] if asked == heading[-1] else heading[:-2]
+    return _checked(asked, encoded(above, text.strip()), text)
+
+
+def _by_first_sentence(heading: tuple[str, ...], text: str) -> tuple[str, str] | None:
+    found = sentences(text)
+    if not found:
+        return None
+    rest = text.replace(found[0], " ")
+    return _checked(" ".join(found[0].split()), encoded(heading, rest.strip()), rest)
+
+
+def _checked(asked: str, positive: str, rest: str) -> tuple[str, str] | None:
+    asked = asked.strip()
+    says = len(asked.split()) >= _FEWEST_WORDS or (len(asked) >= 4 and not asked.isascii())
+    return (asked, positive) if says and len(rest.strip()) >= _SHORTEST_ANSWER else None
+
+
+def _family(catalog: Catalog, chunk: int, file_id: int, heading: tuple[str, ...]) -> frozenset[int]:
+    """The passage, its neighbours, and those of the same section."""
+    rows = catalog.connection.execute("SELECT id, heading FROM chunks WHERE file_id = ?", (file_id,))
+    return frozenset(
+        row["id"]
+        for row in rows
+        if abs(row["id"] - chunk) <= 1 or (heading and tuple(json.loads(row["heading"]))[: len(heading)] == heading)
+    )
+
+
+def texts(catalog: Catalog, ids: set[int]) -> dict[int, str]:
+    """The texts of the chunks `ids`, as the index encodes them."""
+    rows = catalog.connection.execute(
+        "SELECT id, heading, text FROM chunks WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(sorted(ids)),)
+    )
+    return {row["id"]: encoded(tuple(json.loads(row["heading"])), row["text"]) for row in rows}

@@ -1,0 +1,112 @@
+"""Questions with known answers to learn from and to judge by: labels, pairs, an LLM's questions, or made ones."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from semsearch.answering.llm import LlmSettings
+from semsearch.errors import UsageError
+from semsearch.evaluation.labels import Beir, Qrels, numbered_lines
+from semsearch.evaluation.query_sets import QuerySet, labelled, made
+from semsearch.evaluation.variants import Announce
+from semsearch.storage.snapshot import Reader, Snapshot
+from semsearch.tuning.lesson import all_vectors, embedder_of
+from semsearch.tuning.written import written
+
+# A text this near to a passage is that passage, or most of it.
+_SAME_TEXT = 0.7
+
+
+@dataclass(frozen=True)
+class QuestionSource:
+    """Where questions come from, the first of these that is there.
+
+    A `beir` folder, `queries` with `qrels`, `pairs` of a question and a text that answers it, the model `llm` that
+    writes `questions` of them, or `questions` of each kind made from the index.
+    """
+
+    beir: str | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
+    queries: dict[str, str] = field(default_factory=dict)
+    qrels: Qrels = field(default_factory=dict)
+    llm: LlmSettings | None = None
+    questions: int = 200
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the documents are all there is."""
+        return self.beir is None and not self.qrels and not self.pairs and self.llm is None
+
+
+def collect(
+    index: str, source: QuestionSource, folder: str, announce: Announce, notices: list[str]
+) -> tuple[str, list[QuerySet]]:
+    """The questions, and the index to ask them of: `index`, or a copy in `folder` where they were made from it.
+
+    In `folder` an LLM's questions are kept, too, for a run that goes on with one that was cut off.
+    """
+    if source.beir is not None:
+        beir = Beir.open(source.beir)
+        return index, [labelled(index, "labelled", beir.queries, beir.qrels, notices)]
+    if source.qrels:
+        queries = {number: text for number, text in source.queries.items() if number in source.qrels}
+        return index, [labelled(index, "labelled", queries, source.qrels, notices)]
+    if source.pairs:
+        return index, [_paired(index, source.pairs, announce, notices)]
+    if source.llm is not None:
+        pairs = written(index, source.llm, source.questions, folder, announce, notices)
+        return index, [_of_chunks(source.llm.model, pairs)]
+    # Questions made from passages are asked of a copy of the index in which these lack them.
+    return made(index, folder, source.questions, announce, notices)
+
+
+def read_pairs(path: str) -> tuple[tuple[str, str], ...]:
+    """The pairs in a file of JSON lines with `query` and `positive`. Raises `UsageError` for a line that is none."""
+    pairs = []
+    for number, line in numbered_lines(path):
+        try:
+            record = json.loads(line)
+            query, positive = record["query"], record["positive"]
+            if not (isinstance(query, str) and isinstance(positive, str) and query.strip() and positive.strip()):
+                raise ValueError("empty, or no text")
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{path}, line {number}: not a pair: {error}", 'write {"query": "...", "positive": "..."} a line'
+            ) from None
+        pairs.append((query, positive))
+    if not pairs:
+        raise UsageError(f"{path} holds no pairs", 'write {"query": "...", "positive": "..."} a line')
+    return tuple(pairs)
+
+
+def _paired(index: str, pairs: Sequence[tuple[str, str]], announce: Announce, notices: list[str]) -> QuerySet:
+    """The questions of `pairs`, each answered by the passage of the index that is nearest to its text."""
+    reader = Reader(index)
+    try:
+        nearest = reader.read(lambda snapshot: _nearest(snapshot, [positive for _, positive in pairs], announce))
+    finally:
+        reader.close()
+    known = [(query, chunk) for (query, _), (chunk, cosine) in zip(pairs, nearest, strict=True) if cosine >= _SAME_TEXT]
+    if len(known) < len(pairs):
+        notices.append(f"{len(pairs) - len(known):,} of {len(pairs):,} texts are no passage of the index: left out")
+    return _of_chunks("pairs", known)
+
+
+def _of_chunks(name: str, pairs: Sequence[tuple[str, int]]) -> QuerySet:
+    queries: dict[str, str] = {}
+    qrels: Qrels = {}
+    numbers: dict[str, str] = {}
+    for query, chunk in pairs:  # a question may have several answers
+        number = numbers.setdefault(query, str(len(numbers) + 1))
+        queries[number] = query
+        qrels.setdefault(number, {})[str(chunk)] = 1
+    return QuerySet(name, queries, qrels, "chunk", lambda path, chunk: str(chunk))
+
+
+def _nearest(snapshot: Snapshot, texts: list[str], announce: Announce) -> list[tuple[int, float]]:
+    """(chunk id, cosine) of the passage nearest to each of `texts`."""
+    embedder = embedder_of(snapshot, announce)
+    ids, passages = all_vectors(snapshot)
+    cosines = embedder.encode(texts) @ passages.T
+    best = cosines.argmax(axis=1)
+    return [(int(ids[row]), float(cosines[number, row])) for number, row in enumerate(best)]

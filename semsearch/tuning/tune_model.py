@@ -1,0 +1,347 @@
+"""`tune --output`: trains the model of an index on questions with known answers, and judges it by others.
+
+Half of the questions, at most `_MOST_HELD_OUT`, are held out: nothing is learnt from them, and the trained model is
+judged by them, in a copy of the index that it encoded. What is needed to go on after an interruption lies in
+`OUTPUT.unfinished`.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import threading
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from semsearch import child, settings
+from semsearch.embedding import models
+from semsearch.embedding.cross_encoder import open_reranker
+from semsearch.embedding.embedder import ModelInfo
+from semsearch.embedding.models import ModelSource
+from semsearch.errors import ModelError, SemsearchError, UsageError
+from semsearch.evaluation.query_sets import QuerySet
+from semsearch.evaluation.variants import Announce, with_model
+from semsearch.storage.lock import WriterLock
+from semsearch.storage.snapshot import Reader, Snapshot
+from semsearch.tuning.judging import MODES, Advance, TuneReport, compared, unadapted, values
+from semsearch.tuning.lesson import FEWEST_QUESTIONS, embedder_of, lesson_of
+from semsearch.tuning.negatives import mine
+from semsearch.tuning.pairs import known_pairs, made_pairs, texts
+from semsearch.tuning.questions import QuestionSource, collect
+from semsearch.tuning.train import Job
+
+_MOST_HELD_OUT = 500
+_MADE_PAIRS = 2000
+# Texts that are no answer beside each one that is. Cranfield's labels, dense nDCG@10 on held-out questions: without
+# +0.009, with one +0.013 (`python -m tests.real.fine_tuning`).
+_NEGATIVES = {"multiple-negatives": 1, "triplet": 1, "distillation": 4}
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """`output`: the folder of the trained model. `epochs`: how often each pair is learnt from.
+
+    `loss`: one of `train.LOSSES`; None: distillation with a `teacher`, the name of a cross-encoder, else
+    multiple-negatives.
+    """
+
+    output: str
+    loss: str | None = None
+    teacher: str | None = None
+    epochs: int = 1
+    batch_size: int = 32
+    learning_rate: float = 2e-5
+
+    def chosen_loss(self) -> str:
+        """Raises `UsageError` where loss and teacher do not fit."""
+        loss = self.loss or ("distillation" if self.teacher else "multiple-negatives")
+        if (loss == "distillation") != (self.teacher is not None):
+            raise UsageError(
+                "--loss distillation and --teacher belong together",
+                "name a cross-encoder: --teacher MODEL",
+            )
+        return loss
+
+
+def tune_model(
+    index: str | None, source: QuestionSource, options: TrainOptions, announce: Announce, advance: Advance
+) -> TuneReport:
+    """Trains the model of the index and judges it. Raises `SemsearchError`.
+
+    The trained model goes to `options.output` whether it is better or not; the index stays as it is.
+    """
+    path = settings.index_for_reading(index)
+    loss = options.chosen_loss()
+    _check(options)
+    output = os.path.abspath(os.path.expanduser(options.output))
+    model = _model_of(path)
+    folder = output + ".unfinished"
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {folder}: {error.strerror}", "name a folder that can be made") from None
+    with WriterLock(os.path.join(folder, "lock"), wait=False):
+        notices: list[str] = []
+        asked, sets = collect(path, source, folder, announce, notices)
+        held_out, learnt_from = _halves(sets)
+        reader = Reader(asked)
+        try:
+            rows = reader.read(
+                lambda snapshot: _rows(snapshot, learnt_from, held_out, source, loss, options, announce, advance)
+            )
+        finally:
+            reader.close()
+        trained = _trained(folder, model, rows, loss, options, announce, advance)
+        report = _judged(path, asked, held_out, folder, trained, model, announce, advance)
+        report = replace(report, output=output, pairs=len(rows), notices=tuple(notices))
+        _write_card(trained, model, report, loss, options)
+        os.rename(trained, output)
+    shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+def _check(options: TrainOptions) -> None:
+    missing = [name for name in ("accelerate", "datasets") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise SemsearchError(
+            f"training a model needs {' and '.join(missing)}",
+            "install what is missing with: pip install 'semsearch[tune]'",
+            code="tune_missing",
+        )
+    for name, value, least in (("--epochs", options.epochs, 1), ("--batch-size", options.batch_size, 2)):
+        if value < least:
+            raise UsageError(f"{name} {value} is too small", f"use {least} or more")
+    if not 0 < options.learning_rate < 1:
+        raise UsageError(f"--learning-rate {options.learning_rate:g} is out of range", "use a number like 2e-5")
+    if os.path.lexists(options.output):
+        raise UsageError(f"{options.output} is already there", "name a new folder for --output, or remove that one")
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The model of the index on this machine; `dims`: lengths its vectors may be cut to; `dim`: to which they are."""
+
+    source: ModelSource
+    info: ModelInfo
+    dims: tuple[int, ...]
+    dim: int | None
+
+
+def _model_of(index: str) -> _Model:
+    """The model that is to be trained. Raises `ModelError` where it cannot be."""
+    reader = Reader(index)
+    try:
+        info = reader.read(lambda snapshot: (embedder_of(snapshot, lambda message: None), snapshot.model())[1])
+    finally:
+        reader.close()
+    assert info is not None
+    if info.is_api or info.runtime == "static":
+        raise ModelError(
+            f"{info.name} cannot be trained here",
+            "learn a map of its query vectors with: semsearch tune --adapter",
+            code="model_not_trainable",
+        )
+    source = models.resolve(info.name)
+    if source.fingerprint != info.fingerprint:
+        raise ModelError(
+            f"the index was made with another {info.name} than the one on this machine",
+            f"re-encode it with: semsearch index --rebuild --model {info.name}",
+            code="model_mismatch",
+        )
+    if source.card is not None and source.card.remote_code:
+        raise ModelError(
+            f"{info.name} runs code of its own, and cannot be trained here",
+            "learn a map of its query vectors with: semsearch tune --adapter",
+            code="model_not_trainable",
+        )
+    record = models.read_info(source.cache_path())
+    full = record["info"]["dim"] if record is not None else info.dim
+    dim = info.dim if info.dim < full else None
+    known = source.card.matryoshka if source.card is not None else ()
+    return _Model(source, info, tuple({*(length for length in known if length < full), *([dim] if dim else [])}), dim)
+
+
+def _halves(sets: list[QuerySet]) -> tuple[list[QuerySet], list[QuerySet]]:
+    """(held out, learnt from): half of the questions of each set, drawn by lot, but so many at most."""
+    held_out: list[QuerySet] = []
+    rest: list[QuerySet] = []
+    for one in sets:
+        names = list(one.qrels)
+        order = np.random.default_rng(1).permutation(len(names))
+        most = min(len(names) // 2, _MOST_HELD_OUT)
+        for part, numbers in ((held_out, order[:most]), (rest, order[most:])):
+            qrels = {names[number]: one.qrels[names[number]] for number in sorted(numbers)}
+            part.append(replace(one, queries={name: one.queries[name] for name in qrels}, qrels=qrels))
+    count = sum(len(one.qrels) for one in held_out)
+    if count < FEWEST_QUESTIONS:
+        raise UsageError(
+            f"{sum(len(one.qrels) for one in sets)} questions are too few: half are held out to judge by",
+            f"bring {2 * FEWEST_QUESTIONS} or more: --queries FILE --qrels FILE, or --questions N",
+        )
+    return held_out, rest
+
+
+def _rows(
+    snapshot: Snapshot,
+    learnt_from: list[QuerySet],
+    held_out: list[QuerySet],
+    source: QuestionSource,
+    loss: str,
+    options: TrainOptions,
+    announce: Announce,
+    advance: Advance,
+) -> list[dict[str, Any]]:
+    """What is learnt from: query, positive and negatives; with a teacher their scores, too."""
+    lesson = lesson_of(snapshot, learnt_from, announce)
+    queries = [learnt_from[number].queries[query] for number, query in lesson.names]
+    pairs = known_pairs(snapshot, lesson, queries, range(len(queries)))
+    if source.is_made:
+        # There is nothing but the documents to learn from: from what they say of themselves, as much as there is.
+        answers = {int(chunk) for one in held_out for judged in one.qrels.values() for chunk in judged}
+        near = frozenset(chunk + step for chunk in answers for step in (-1, 0, 1))
+        pairs += made_pairs(snapshot, _MADE_PAIRS, near)
+    count = _NEGATIVES[loss]
+    announce(f"looking for passages that only seem to answer {len(pairs):,} pairs")
+    embedder = embedder_of(snapshot, announce)
+    hear = partial(advance, "looking for negatives")
+    mined = mine(snapshot, embedder, lesson.ids, lesson.passages, pairs, count, hear, guard=loss != "distillation")
+    text_of = texts(snapshot.catalog, {chunk for chunks in mined for chunk in chunks})
+    rows: list[dict[str, Any]] = [
+        {"query": pair.query, "positive": pair.positive, "negatives": [text_of[chunk] for chunk in chunks]}
+        for pair, chunks in zip(pairs, mined, strict=True)
+    ]
+    if options.teacher is not None:
+        reranker = open_reranker(options.teacher, announce)
+        announce(f"{options.teacher} scores {len(rows):,} questions with {count + 1} passages each")
+        for number, row in enumerate(rows, 1):
+            passages = [row["positive"], *row["negatives"]]
+            row["scores"] = reranker.logits([(row["query"], text) for text in passages]).tolist()
+            advance("scoring", number, len(rows))
+    return rows
+
+
+def _trained(
+    folder: str,
+    model: _Model,
+    rows: list[dict[str, Any]],
+    loss: str,
+    options: TrainOptions,
+    announce: Announce,
+    advance: Advance,
+) -> str:
+    """The folder of the trained model: of an earlier run with the same rows and options, or trained now."""
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    target, checkpoints = os.path.join(folder, "trained"), os.path.join(folder, "checkpoints")
+    job = Job(
+        folder=model.source.folder,
+        window=model.info.window,
+        query_prefix=model.info.query_prefix,
+        passage_prefix=model.info.passage_prefix,
+        rows=os.path.join(folder, "rows.jsonl"),
+        target=target,
+        checkpoints=checkpoints,
+        loss=loss,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        dims=model.dims,
+    )
+    key = sha256(json.dumps([asdict(job), model.info.fingerprint, lines]).encode()).hexdigest()
+    if _read(os.path.join(folder, "key")) != key:
+        for stale in (target, checkpoints):
+            shutil.rmtree(stale, ignore_errors=True)
+        for name, content in (("rows.jsonl", lines), ("job.json", json.dumps(asdict(job), indent=1)), ("key", key)):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(content)
+    if os.path.isdir(target):
+        announce("the model was trained before; judging it")
+        return target
+    announce(f"training {model.info.name} on {len(rows):,} pairs (Ctrl-C: the same command goes on later)")
+    _run_trainer(os.path.join(folder, "job.json"), model.info.name, advance)
+    return target
+
+
+def _run_trainer(job: str, name: str, advance: Advance) -> None:
+    process = child.start(
+        "semsearch.tuning.train",
+        [job],
+        {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    errors: list[str] = []
+    # Read beside stdout, lest either pipe runs full.
+    listener = threading.Thread(target=lambda: errors.extend(process.stderr or ()), daemon=True)
+    listener.start()
+    try:
+        for line in process.stdout:
+            record = json.loads(line)
+            advance("training", record["step"], record["steps"])
+        process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    listener.join()
+    if process.returncode != 0:
+        last = next((line.strip() for line in reversed(errors) if line.strip()), f"exit status {process.returncode}")
+        raise ModelError(f"{name} cannot be trained: {last}", "see: semsearch tune --help", code="training_failed")
+
+
+def _judged(
+    path: str,
+    asked: str,
+    held_out: list[QuerySet],
+    folder: str,
+    trained: str,
+    model: _Model,
+    announce: Announce,
+    advance: Advance,
+) -> TuneReport:
+    """Searches for the held-out questions with the model as it was and as it is trained."""
+    copy = os.path.join(folder, "index")
+    with_model(asked, copy, trained, announce, model.dim)
+    rows = []
+    for mode in MODES:
+        before, after = (
+            values(place, held_out, mode, lambda number, query: unadapted, False, partial(advance, f"{mode}, {when}"))
+            for place, when in ((asked, "before"), (copy, "after"))
+        )
+        rows.append(compared(mode, before, after))
+    count = sum(len(one.qrels) for one in held_out)
+    return TuneReport(path, count, "not trained on", tuple(rows), ())
+
+
+def _write_card(trained: str, model: _Model, report: TuneReport, loss: str, options: TrainOptions) -> None:
+    """README.md of the trained model: what it was made from, and what it is worth."""
+    lines = [
+        f"# {model.info.name}, trained on one's own documents",
+        "",
+        f"{report.pairs:,} pairs, loss {loss}, {options.epochs} x, batches of {options.batch_size}, learning rate "
+        f"{options.learning_rate:g}. nDCG@10 on {report.questions:,} questions it was not trained on:",
+        "",
+        "| search | before | after | gain (95 %) |",
+        "|---|---|---|---|",
+        *(
+            f"| {row.search} | {row.before.mean:.4f} | {row.after.mean:.4f} | {row.difference.mean:+.4f} "
+            f"({row.difference.low:+.4f} to {row.difference.high:+.4f}) |"
+            for row in report.rows
+        ),
+    ]
+    with open(os.path.join(trained, "README.md"), "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
