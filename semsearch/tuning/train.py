@@ -86,7 +86,7 @@ def train(job: Job) -> None:
     )
     # Its model card would be written at every checkpoint, with examples from the documents.
     trainer.create_model_card = lambda *arguments, **options: None
-    trainer.train(resume_from_checkpoint=_last_whole(job.checkpoints))
+    trainer.train(resume_from_checkpoint=last_whole(job.checkpoints))
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
         raise ValueError("training diverged: use a smaller --learning-rate")
     prompts = {"query": job.query_prefix, "document": job.passage_prefix}
@@ -153,7 +153,7 @@ def _texts_at_once(model: Any, job: Job, where: str) -> int:
     """
     config = model[0].auto_model.config
     layers, hidden = int(config.num_hidden_layers), int(config.hidden_size)
-    return max(1, int(_memory(where) / 4 / (2 * 34 * job.window * hidden * layers)))
+    return max(1, int(_room(where) / (2 * 34 * job.window * hidden * layers)))
 
 
 def _check_memory(parameters: int, device: str) -> None:
@@ -175,6 +175,11 @@ def _fewest_parameters(folder: str) -> int:
         if name.endswith((".safetensors", ".bin"))
     ]
     return max(weights, default=0) // 4
+
+
+def _room(device: str) -> float:
+    """Bytes for what a batch needs until its gradients are there."""
+    return _memory(device) / 4
 
 
 def _memory(device: str) -> int:
@@ -207,7 +212,7 @@ def _progress() -> Any:
     return Progress()
 
 
-def _last_whole(folder: str) -> str | None:
+def last_whole(folder: str) -> str | None:
     """The last checkpoint that was written to its end."""
     whole = [
         (int(name.removeprefix("checkpoint-")), os.path.join(folder, name))

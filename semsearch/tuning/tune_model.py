@@ -20,7 +20,7 @@ import numpy as np
 
 from semsearch import child, settings
 from semsearch.embedding import models
-from semsearch.embedding.cross_encoder import open_reranker
+from semsearch.embedding.cross_encoder import Reranker, open_reranker
 from semsearch.embedding.embedder import ModelInfo
 from semsearch.embedding.models import ModelSource
 from semsearch.errors import ModelError, SemsearchError, UsageError
@@ -33,13 +33,13 @@ from semsearch.tuning.lesson import FEWEST_QUESTIONS, embedder_of, lesson_of
 from semsearch.tuning.negatives import mine
 from semsearch.tuning.pairs import known_pairs, made_pairs, texts
 from semsearch.tuning.questions import QuestionSource, collect
-from semsearch.tuning.train import Job
+from semsearch.tuning.train import LOSSES, Job, last_whole
 
 _MOST_HELD_OUT = 500
 _MADE_PAIRS = 2000
-# Texts that are no answer beside each one that is. Cranfield's labels, dense nDCG@10 on held-out questions: without
-# +0.009, with one +0.013 (`python -m tests.real.fine_tuning`).
-_NEGATIVES = {"multiple-negatives": 1, "triplet": 1, "distillation": 4}
+# Texts that are no answer beside each one that is. Half of Cranfield's labels, dense nDCG@10 on the other half: without
+# +0.009, one +0.013, three +0.019.
+_NEGATIVES = {"multiple-negatives": 3, "triplet": 1, "distillation": 4}
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,10 @@ class TrainOptions:
     learning_rate: float = 2e-5
 
     def chosen_loss(self) -> str:
-        """Raises `UsageError` where loss and teacher do not fit."""
+        """Raises `UsageError` for one there is not, and where loss and teacher do not fit."""
         loss = self.loss or ("distillation" if self.teacher else "multiple-negatives")
+        if loss not in LOSSES:
+            raise UsageError(f"there is no loss {loss}", f"use one of: {', '.join(LOSSES)}")
         if (loss == "distillation") != (self.teacher is not None):
             raise UsageError(
                 "--loss distillation and --teacher belong together",
@@ -80,6 +82,7 @@ def tune_model(
     _check(options)
     output = os.path.abspath(os.path.expanduser(options.output))
     model = _model_of(path)
+    teacher = None if options.teacher is None else open_reranker(options.teacher, announce)
     folder = output + ".unfinished"
     try:
         os.makedirs(folder, exist_ok=True)
@@ -92,7 +95,7 @@ def tune_model(
         reader = Reader(asked)
         try:
             rows = reader.read(
-                lambda snapshot: _rows(snapshot, learnt_from, held_out, source, loss, options, announce, advance)
+                lambda snapshot: _rows(snapshot, learnt_from, held_out, source, loss, teacher, announce, advance)
             )
         finally:
             reader.close()
@@ -192,7 +195,7 @@ def _rows(
     held_out: list[QuerySet],
     source: QuestionSource,
     loss: str,
-    options: TrainOptions,
+    teacher: Reranker | None,
     announce: Announce,
     advance: Advance,
 ) -> list[dict[str, Any]]:
@@ -215,12 +218,11 @@ def _rows(
         {"query": pair.query, "positive": pair.positive, "negatives": [text_of[chunk] for chunk in chunks]}
         for pair, chunks in zip(pairs, mined, strict=True)
     ]
-    if options.teacher is not None:
-        reranker = open_reranker(options.teacher, announce)
-        announce(f"{options.teacher} scores {len(rows):,} questions with {count + 1} passages each")
+    if teacher is not None:
+        announce(f"{teacher.name} scores {len(rows):,} questions with {count + 1} passages each")
         for number, row in enumerate(rows, 1):
             passages = [row["positive"], *row["negatives"]]
-            row["scores"] = reranker.logits([(row["query"], text) for text in passages]).tolist()
+            row["scores"] = teacher.logits([(row["query"], text) for text in passages]).tolist()
             advance("scoring", number, len(rows))
     return rows
 
@@ -261,6 +263,8 @@ def _trained(
     if os.path.isdir(target):
         announce("the model was trained before; judging it")
         return target
+    if last_whole(checkpoints) is not None:
+        announce("going on where training was cut off")
     announce(f"training {model.info.name} on {len(rows):,} pairs (Ctrl-C: the same command goes on later)")
     _run_trainer(os.path.join(folder, "job.json"), model.info.name, advance)
     return target

@@ -5,10 +5,11 @@ import os
 import random
 import re
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from semsearch.answering.llm import LlmError, LlmSettings, chat
+from semsearch.answering.llm import LlmSettings, chat
 from semsearch.evaluation.labels import numbered_lines
 from semsearch.evaluation.questions import sentences, shuffled_passages
 from semsearch.evaluation.variants import Announce
@@ -51,28 +52,23 @@ def written(
     if missing:
         announce(f"{model.model} writes questions to {len(missing):,} passages")
     ask = chat(model)
-    failure: LlmError | None = None
+    lock = threading.Lock()
     with open(path, "a", encoding="utf-8") as file, ThreadPoolExecutor(_WORKERS) as pool:
         file.write("\n")  # ends a line that was cut off
-        asked = {pool.submit(_question, ask, text): key for key, text in missing.items()}
+
+        def write(key: str, text: str) -> None:
+            question = _question(ask, text)
+            with lock:
+                known[key] = question
+                file.write(json.dumps({"model": model.model, "passage": key, "question": question}) + "\n")
+                file.flush()
+
+        asked = [pool.submit(write, key, text) for key, text in missing.items()]
         try:
             for done in as_completed(asked):
-                if done.cancelled():
-                    continue
-                try:
-                    question = done.result()
-                except LlmError as error:
-                    failure = failure or error
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    continue
-                known[asked[done]] = question
-                record = {"model": model.model, "passage": asked[done], "question": question}
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-                file.flush()
+                done.result()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    if failure is not None:
-        raise failure
+            pool.shutdown(cancel_futures=True)
     found = [(question, chunk) for chunk, key, _ in passages if (question := known[key])]
     if len(found) < len(passages):
         notices.append(

@@ -1,0 +1,88 @@
+"""Pairs that documents make of themselves, and passages that only seem to answer them."""
+
+import numpy as np
+import pytest
+
+from semsearch.indexing import IndexOptions, index_folders
+from semsearch.storage.snapshot import Reader
+from semsearch.tuning.lesson import all_vectors, embedder_of
+from semsearch.tuning.negatives import mine
+from semsearch.tuning.pairs import Pair, made_pairs, texts
+from tests.conftest import write
+from tests.tuning.jargon import silent
+
+LONG = (
+    "The mill grinds {grain} from dawn to dusk and its stones are dressed every spring by hand. "
+    "Nobody remembers who cut them, but the {grain} they give is fine and white."
+)
+MAIZE = LONG.format(grain="maize")
+GRAINS = ("barley", "wheat", "oats", "rye", "spelt", "millet")
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> str:
+    base = tmp_path_factory.mktemp("pairs")
+    write(
+        base / "folder",
+        {f"{grain}.md": f"# How {grain} is ground\n\n{LONG.format(grain=grain)}\n" for grain in GRAINS}
+        | {
+            "plain.txt": LONG.format(grain="maize"),
+            "copy.txt": LONG.format(grain="maize") + " Indeed.",
+            "short.md": "# A\n\nB.\n",
+        },
+    )
+    index_folders([str(base / "folder")], str(base / "index"), IndexOptions())
+    return str(base / "index")
+
+
+def test_headings_and_first_sentences_ask_for_what_no_longer_holds_them(index: str) -> None:
+    reader = Reader(index)
+    pairs = reader.read(lambda snapshot: made_pairs(snapshot, 100, frozenset()))
+    asked = {pair.query for pair in pairs}
+    assert {f"How {grain} is ground" for grain in GRAINS} < asked
+    assert sum(query.startswith("The mill grinds maize") for query in asked) == 1  # said twice, asked once
+    for pair in pairs:
+        assert pair.query not in pair.positive and len(pair.positive) >= 80
+        assert pair.chunk in pair.answering
+    assert reader.read(lambda snapshot: made_pairs(snapshot, 100, frozenset())) == pairs
+    assert len(reader.read(lambda snapshot: made_pairs(snapshot, 3, frozenset()))) == 3
+    without = frozenset(pair.chunk for pair in pairs[:4])
+    left = reader.read(lambda snapshot: made_pairs(snapshot, 100, without))
+    assert not {pair.chunk for pair in left} & without
+    reader.close()
+
+
+def test_negatives_are_near_but_no_answers(index: str) -> None:
+    reader = Reader(index)
+
+    def mined(guard: bool) -> list[tuple[Pair, list[int]]]:
+        def on(snapshot):  # type: ignore[no-untyped-def]
+            pairs = made_pairs(snapshot, 100, frozenset())
+            embedder = embedder_of(snapshot, silent)
+            ids, passages = all_vectors(snapshot)
+            found = mine(snapshot, embedder, ids, passages, pairs, 2, silent, guard=guard)
+            for pair, chunks in zip(pairs, found, strict=True):
+                vector = embedder.encode_query(pair.query)
+                row = {int(chunk): number for number, chunk in enumerate(ids)}
+                for chunk in chunks if guard else ():
+                    assert passages[row[chunk]] @ passages[row[pair.chunk]] < 0.95
+                    assert passages[row[chunk]] @ vector < passages[row[pair.chunk]] @ vector
+            return list(zip(pairs, found, strict=True)), texts(snapshot.catalog, {int(chunk) for chunk in ids})
+
+        found, text_of = reader.read(on)
+        maize = next(chunks for pair, chunks in found if "maize" in pair.query)
+        assert not any("maize" in text_of[chunk] for chunk in maize)  # the copy says the same
+        return found
+
+    for guard in (True, False):
+        for pair, chunks in mined(guard):
+            assert len(chunks) == len(set(chunks)) == 2
+            assert not set(chunks) & pair.answering
+    reader.close()
+
+
+def test_ids_of_vectors_rise(index: str) -> None:
+    reader = Reader(index)
+    ids, vectors = reader.read(all_vectors)
+    reader.close()
+    assert (np.diff(ids) > 0).all() and vectors.shape == (len(ids), 384)
