@@ -34,6 +34,7 @@ from semsearch.tuning.negatives import mine
 from semsearch.tuning.pairs import known_pairs, made_pairs, texts
 from semsearch.tuning.questions import QuestionSource, collect
 from semsearch.tuning.train import LOSSES, Job, last_whole
+from semsearch.tuning.written import QUESTIONS_FILE
 
 _MOST_HELD_OUT = 500
 _MADE_PAIRS = 2000
@@ -90,8 +91,14 @@ def tune_model(
         raise UsageError(f"cannot write {folder}: {error.strerror}", "name a folder that can be made") from None
     with WriterLock(os.path.join(folder, "lock"), wait=False):
         notices: list[str] = []
-        asked, sets = collect(path, source, folder, announce, notices)
-        held_out, learnt_from = _halves(sets)
+        try:
+            asked, sets = collect(path, source, folder, announce, notices)
+            held_out, learnt_from = _halves(sets)
+        except SemsearchError:
+            # Nothing to go on with, unless a model has been paid to write questions.
+            if not {"key", QUESTIONS_FILE} & set(os.listdir(folder)):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         reader = Reader(asked)
         try:
             rows = reader.read(
