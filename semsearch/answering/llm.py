@@ -46,6 +46,10 @@ class LlmError(SemsearchError):
     code = "llm"
 
 
+class NoReplyError(LlmError):
+    """The server works, but the model says nothing to this: it refused, or the text is too long for it."""
+
+
 @dataclass(frozen=True)
 class LlmSettings:
     """Which model to ask and where. `base_url` None: OPENAI_BASE_URL, else OpenAI; `api_key` None: OPENAI_API_KEY.
@@ -148,7 +152,7 @@ Reply = tuple[str, tuple[str, ...]]  # the text, and notices
 def chat(model: LlmSettings) -> Callable[[Sequence[dict[str, str]]], str]:
     """A function that sends messages to `model` and returns its reply; it may be called from several threads.
 
-    Raises LlmError, also when called.
+    Raises LlmError, also when called: `NoReplyError` where the model has nothing to say.
     """
     server = _Server(model)
 
@@ -156,7 +160,7 @@ def chat(model: LlmSettings) -> Callable[[Sequence[dict[str, str]]], str]:
         try:
             return server.ask(Prompt(tuple(messages), (), 0), None)[0]
         except _Overflow as overflow:
-            failure = overflow.error
+            failure = NoReplyError(overflow.error.message, overflow.error.hint)
         raise failure
 
     return ask
@@ -312,17 +316,17 @@ class _Server:
             raise self._empty(finish, refused if isinstance(refused, str) else "", cleaner.thinking)
         return text, _finish_notices(finish)
 
-    def _empty(self, finish: str | None, refused: str, thinking: bool) -> LlmError:
+    def _empty(self, finish: str | None, refused: str, thinking: bool) -> NoReplyError:
         if refused:
-            return self._error(f"{self.model.model} refused to answer: {self._said(refused)}", "ask in other words")
+            return self._silence(f"{self.model.model} refused to answer: {self._said(refused)}", "ask in other words")
         if finish == "length" or thinking:
-            return self._error(
+            return self._silence(
                 f"{self.model.model} used up its {self.model.answer_tokens} tokens before it said anything",
                 "allow it a longer answer, or ask a model that thinks less",
             )
         if finish == "content_filter":
-            return self._error(f"a content filter of {self.shown} held the answer back", "ask in other words")
-        return self._error(f"{self.shown} sent an answer without text", "ask again, or try another model")
+            return self._silence(f"a content filter of {self.shown} held the answer back", "ask in other words")
+        return self._silence(f"{self.shown} sent an answer without text", "ask again, or try another model")
 
     def _no_completion(self, body: str) -> LlmError:
         what = "a web page" if _MARKUP.match(body) else "something that is no chat completion"
@@ -426,6 +430,9 @@ class _Server:
 
     def _error(self, message: str, hint: str) -> LlmError:
         return LlmError(self._clean(message), self._clean(hint))
+
+    def _silence(self, message: str, hint: str) -> NoReplyError:
+        return NoReplyError(self._clean(message), self._clean(hint))
 
     def _said(self, body: object) -> str:
         """What an error body says, on one line and short, without the key."""

@@ -1,6 +1,7 @@
 """`semsearch tune`: learns from questions with known answers how to search one index better."""
 
-from typing import TYPE_CHECKING, Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,9 +55,15 @@ def command(
     teacher: Annotated[
         str | None, typer.Option(metavar="MODEL", help="With --output: learn the scores of this cross-encoder.")
     ] = None,
-    epochs: Annotated[int, typer.Option(metavar="N", help="With --output: go through all pairs N times.")] = 1,
-    batch_size: Annotated[int, typer.Option(metavar="N", help="With --output: learn from N pairs at once.")] = 32,
-    learning_rate: Annotated[float, typer.Option(metavar="X", help="With --output: how large each step is.")] = 2e-5,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="With --output: go through all pairs N times. Default: 1.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="With --output: learn from N pairs at once. Default: 32.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="X", help="With --output: how large each step is. Default: 2e-5.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be gained; change nothing.")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Search without the learnt map again.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that is writing.")] = False,
@@ -94,6 +101,13 @@ def command(
         raise UsageError(f"{' and '.join(brought)} both bring questions", "name one of them")
     if output is not None and (adapter or dry_run):
         raise UsageError(f"--output and {'--adapter' if adapter else '--dry-run'} exclude each other", "leave out one")
+    training = {
+        "loss": loss, "teacher": teacher, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+    }  # fmt: skip
+    chosen: dict[str, Any] = {name: value for name, value in training.items() if value is not None}
+    if chosen and output is None:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in chosen)
+        raise UsageError(f"{flags}: only a model is trained by that", "say where it goes: --output FOLDER")
     source = QuestionSource(
         beir=beir,
         pairs=read_pairs(pairs) if pairs is not None else (),
@@ -109,8 +123,7 @@ def command(
         else:
             from semsearch.tuning.tune_model import TrainOptions, tune_model
 
-            options = TrainOptions(output, loss, teacher, epochs, batch_size, learning_rate)
-            report = tune_model(index, source, options, announce, advance)
+            report = tune_model(index, source, TrainOptions(output, **chosen), announce, advance, wait=wait)
     if as_json:
         render.print_json(report.as_dict())
     else:
@@ -143,7 +156,9 @@ def _print(report: "TuneReport") -> None:
     if report.changed:
         render.write("better: this index is searched by what was learnt from now on (undo: semsearch tune --drop)")
     elif report.output is not None and report.better:
-        render.write(f"better: use it with: semsearch index --rebuild --model {report.output}")
+        command = ["semsearch", "index", "--rebuild", "-i", report.index, "--model", report.output]
+        command += ["--dim", str(report.dim)] if report.dim is not None else []
+        render.write(f"better: use it with: {shlex.join(command)}")
     elif report.output is not None:
         render.announce(f"not surely better: keep the model you have (the trained one is in {report.output})")
     elif report.better:

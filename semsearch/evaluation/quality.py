@@ -16,6 +16,7 @@ from semsearch.evaluation.labels import Beir, Qrels
 from semsearch.evaluation.metrics import METRICS, Estimate, Run
 from semsearch.evaluation.query_sets import QuerySet, index_of, labelled, made
 from semsearch.evaluation.variants import Announce, with_dim, with_model
+from semsearch.indexing.options import Progress
 from semsearch.quantization import SHORTEST
 from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.snapshot import Reader
@@ -156,7 +157,7 @@ def _systems(index: str, folder: str, options: QualityOptions, announce: Announc
     short = [os.path.basename(name.rstrip("/")) for name in options.models]
     for number, name in enumerate(options.models):
         path = os.path.join(folder, f"model-{number}")
-        with_model(index, path, name, announce)
+        with_model(index, path, name, Progress(announce=announce))
         shown = short[number] if short.count(short[number]) == 1 else name
         found += [system(f"{shown}: dense", path, mode="dense"), system(f"{shown}: hybrid", path)]
     for dim in options.dims:

@@ -60,7 +60,7 @@ def labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, notic
     missing = len(wanted - set(names))
     if missing == len(wanted):
         raise UsageError(
-            f"none of the {len(wanted):,} judged documents is a file of {index}",
+            f"none of the {len(wanted):,} judged documents is in the index",
             "name documents in the qrels by path, file name, or file name without suffix",
         )
     if missing:

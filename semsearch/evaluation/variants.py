@@ -18,22 +18,26 @@ from semsearch.storage.writer import IndexWriter
 Announce = Callable[[str], None]
 
 
-def with_model(index: str, target: str, name: str, announce: Announce, dim: int | None = None) -> None:
+def with_model(index: str, target: str, name: str, progress: Progress, dim: int | None = None) -> None:
     """A copy of `index` at `target` whose passages are encoded by the model `name`, kept as in a new index.
 
-    `dim`: its vectors are cut to so many numbers.
+    `dim`: its vectors are cut to so many numbers. Vectors go through the cache: what was encoded before a run was cut
+    off, or by another index, is not encoded again.
     """
     source = models.resolve(name, dim)
     copy_index(index, target)
     with IndexWriter(target) as writer:
-        embedder = models.open_model(source, announce)
+        embedder = models.open_model(source, progress.announce)
         with writer.commit():
             writer.drop_segments("vec")
             writer.catalog.set_setting("embedded_to", 0)
             writer.catalog.set_setting("model", None)
             writer.catalog.set_setting("model_name", name)
-        announce(f"encoding {writer.catalog.counts()['chunks']:,} chunks with {name}")
-        encode_pending(writer, lambda: embedder, IndexReport(target), Progress(announce=announce))
+        remembering = models.remembering(embedder.info, lambda: embedder, "passages")
+        try:
+            encode_pending(writer, lambda: remembering, IndexReport(target), progress)
+        finally:
+            remembering.close()
         writer.merge()
 
 

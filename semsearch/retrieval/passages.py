@@ -39,8 +39,8 @@ def distinct(hits: Iterable[Hit], k: int) -> list[Hit]:
     """The first `k` passages of `hits` (best first) that differ, ranked from 1; looks no further than it must."""
     groups: list[_Group] = []
     for hit in hits:
-        mark = _shingles(hit.text)
-        original = next((group for group in groups if _resemble(mark, group.mark)), None)
+        mark = shingles(hit.text)
+        original = next((group for group in groups if resemble(mark, group.mark)), None)
         if original is not None:
             original.copies.append(hit)
             continue
@@ -84,7 +84,7 @@ def overlap(before: str, after: str) -> int:
     return 0
 
 
-def _shingles(text: str) -> frozenset[int]:
+def shingles(text: str) -> frozenset[int]:
     words = [word.lower() for word in _WORD.findall(text)]
     if len(words) < _FEWEST_WORDS:
         return frozenset()
@@ -92,7 +92,7 @@ def _shingles(text: str) -> frozenset[int]:
     return frozenset(hash(tuple(words[start : start + _SHINGLE])) for start in runs)
 
 
-def _resemble(one: frozenset[int], other: frozenset[int]) -> bool:
+def resemble(one: frozenset[int], other: frozenset[int]) -> bool:
     smaller, larger = sorted((len(one), len(other)))
     if not smaller or smaller < _RESEMBLANCE * larger:
         return False

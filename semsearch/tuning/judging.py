@@ -40,7 +40,7 @@ class TuneReport:
     """`questions`: how many it was judged by, `held_out`: how these were kept from what was learnt.
 
     `better`: dense search surely improved and hybrid search did not lose; `changed`: the index uses it now, `output`:
-    the folder of the trained model, learnt from `pairs`.
+    the folder of the trained model, learnt from `pairs`, `dim`: the length its vectors were cut to.
     """
 
     index: str
@@ -51,6 +51,7 @@ class TuneReport:
     changed: bool = False
     output: str | None = None
     pairs: int | None = None
+    dim: int | None = None
 
     @property
     def better(self) -> bool:

@@ -53,15 +53,16 @@ def lesson_of(snapshot: Snapshot, sets: list[QuerySet], announce: Announce) -> L
     answering: list[frozenset[int]] = []
     for (number, query), vector in zip(names, queries, strict=True):
         found: list[tuple[int, int]] = []
-        whole: set[int] = set()
+        whole: list[frozenset[int]] = []
         for document, gain in sets[number].qrels[query].items():
-            of_document = chunks[number].get(document, ()) if gain > 0 else ()
-            whole.update(of_document)
+            of_document = chunks[number].get(document, frozenset()) if gain > 0 else frozenset()
+            whole.append(of_document)
             rows = [row_of[chunk] for chunk in of_document if chunk in row_of]
             if rows:
                 found.append((rows[int((passages[rows] @ vector).argmax())], gain))
         right.append(found)
-        answering.append(frozenset(whole))
+        # Most questions have one document: its set is then theirs, however large.
+        answering.append(whole[0] if len(whole) == 1 else frozenset().union(*whole))
     return Lesson(names, queries, ids, passages, right, answering, snapshot.catalog.setting("model"))
 
 
@@ -91,7 +92,7 @@ def all_vectors(snapshot: Snapshot) -> tuple[NDArray[np.int64], Vectors]:
     return joined[order], np.concatenate(vectors)[order]
 
 
-def _chunks_of_documents(snapshot: Snapshot, queries: QuerySet) -> dict[str, list[int]]:
+def _chunks_of_documents(snapshot: Snapshot, queries: QuerySet) -> dict[str, frozenset[int]]:
     labels = {root_id: label for root_id, _, label in snapshot.catalog.roots()}
     found: dict[str, list[int]] = {}
     for row in snapshot.catalog.connection.execute(
@@ -99,4 +100,4 @@ def _chunks_of_documents(snapshot: Snapshot, queries: QuerySet) -> dict[str, lis
     ):
         path = display_path(labels[row["root_id"]], row["path"], len(labels) > 1)
         found.setdefault(queries.document(path, row["id"]), []).append(row["id"])
-    return found
+    return {document: frozenset(chunks) for document, chunks in found.items()}

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.bm25 import PostingsBM25
+from semsearch.retrieval.passages import resemble, shingles
+from semsearch.storage.catalog import Catalog
 from semsearch.storage.snapshot import Snapshot
 from semsearch.tuning.pairs import Pair
 
@@ -18,8 +20,6 @@ _DEPTH = 50
 # A passage that scores more than this share of what the right one scores may be an answer that nobody marked
 # (Moreira et al. 2024, "NV-Retriever", TopK-PercPos, section 4.1: 95 %).
 _MOST_OF_POSITIVE = 0.95
-# A passage this near to the right one says the same.
-_COPY = 0.95
 
 
 def mine(
@@ -28,6 +28,7 @@ def mine(
     ids: NDArray[np.int64],
     passages: Vectors,
     pairs: Sequence[Pair],
+    positives: Vectors,
     count: int,
     done: Callable[[int, int], None],
     guard: bool = True,
@@ -35,37 +36,56 @@ def mine(
 ) -> list[list[int]]:
     """For each of `pairs` `count` chunk ids, in turn from the dense and the BM25 ranking, the best first.
 
-    `ids` (m,), rising, of the `passages` (m, dim). Kept out: what answers, what says the same as the right passage,
-    and, with `guard`, what the model scores nearly as high as it. Where that leaves too few, passages are drawn by lot.
+    `ids` (m,), rising, of the `passages` (m, dim); `positives` (n, dim): of the texts that are learnt. Kept out: what
+    answers, what says the same as the right passage, and, with `guard`, what the model scores nearly as high as the
+    text that is learnt. Where that leaves too few, passages are drawn by lot, and there may be fewer.
     """
     chance = random.Random(seed)
     languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
     bm25 = PostingsBM25(snapshot.lexical(), snapshot.alive("lex"))
     lexical_ids = np.concatenate([part.ids for part in snapshot.lexical()])
+    marks = _Marks(snapshot.catalog)
     found = []
     for number, pair in enumerate(pairs):
-        cosines = passages @ embedder.encode_query(pair.query)
-        right = int(np.searchsorted(ids, pair.chunk))
-        limit = _MOST_OF_POSITIVE * float(cosines[right]) if guard else np.inf
+        vector = embedder.encode_query(pair.query)
+        cosines = passages @ vector
+        wanted = float(positives[number] @ vector)
+        limit = wanted - (1 - _MOST_OF_POSITIVE) * abs(wanted) if guard else np.inf
         scores = np.concatenate(bm25.segment_scores(analyze_query(pair.query, languages)))
         by_words = lexical_ids[[row for row in _best(scores) if scores[row] > 0]]
+        own = marks.of(pair.chunk)
         chosen: list[int] = []
         for chunk in _in_turn(ids[_best(cosines)].tolist(), by_words.tolist()):
             if len(chosen) == count:
                 break
             row = int(np.searchsorted(ids, chunk))
-            known = row < len(ids) and ids[row] == chunk
-            if (
-                known
-                and chunk not in pair.answering
-                and chunk not in chosen
-                and cosines[row] < limit
-                and float(passages[row] @ passages[right]) < _COPY
-            ):
+            if row == len(ids) or ids[row] != chunk or chunk in pair.answering or chunk in chosen:
+                continue
+            if cosines[row] < limit and not resemble(marks.of(chunk), own):
                 chosen.append(chunk)
-        found.append(chosen + _by_lot(chance, ids, pair, count - len(chosen)))
+        for _ in range(20 * (count - len(chosen))):
+            chunk = int(ids[chance.randrange(len(ids))])
+            if len(chosen) == count or chunk in pair.answering or chunk in chosen:
+                continue
+            if not resemble(marks.of(chunk), own):
+                chosen.append(chunk)
+        found.append(chosen)
         done(number + 1, len(pairs))
     return found
+
+
+class _Marks:
+    """By what copies of a passage are known, of each chunk that is asked for."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._known: dict[int, frozenset[int]] = {}
+
+    def of(self, chunk: int) -> frozenset[int]:
+        if chunk not in self._known:
+            row = self._catalog.connection.execute("SELECT text FROM chunks WHERE id = ?", (chunk,)).fetchone()
+            self._known[chunk] = shingles(row["text"])
+        return self._known[chunk]
 
 
 def _best(scores: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -77,12 +97,3 @@ def _best(scores: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def _in_turn(first: list[int], second: list[int]) -> list[int]:
     return [chunk for chunk in chain.from_iterable(zip_longest(first, second)) if chunk is not None]
-
-
-def _by_lot(chance: random.Random, ids: NDArray[np.int64], pair: Pair, count: int) -> list[int]:
-    drawn: list[int] = []
-    for _ in range(20 * count):
-        chunk = int(ids[chance.randrange(len(ids))])
-        if len(drawn) < count and chunk not in pair.answering and chunk not in drawn:
-            drawn.append(chunk)
-    return drawn

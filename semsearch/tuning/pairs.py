@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from semsearch.chunking.splitter import encoded
@@ -41,11 +41,17 @@ def known_pairs(snapshot: Snapshot, lesson: Lesson, queries: Sequence[str], numb
     ]
 
 
-def made_pairs(snapshot: Snapshot, count: int, without: frozenset[int], seed: int = 2) -> list[Pair]:
-    """Up to `count` pairs made from passages other than `without`: a heading and its section, a title and the body, the
-    first sentence and the rest (the inverse cloze task, Lee et al. 2019, "Latent retrieval", section 4)."""
+def made_pairs(
+    snapshot: Snapshot, count: int, without: frozenset[int], queries: Iterable[str], seed: int = 2
+) -> list[Pair]:
+    """Up to `count` pairs made from passages other than `without`, with other questions than `queries`.
+
+    A heading and its section, a title and the body, the first sentence and the rest (the inverse cloze task, Lee et al.
+    2019, "Latent retrieval", section 4).
+    """
     found: list[Pair] = []
-    asked: set[str] = set()
+    asked = {folded(query) for query in queries}
+    families = _Families(snapshot.catalog)
     for row in shuffled_passages(snapshot.catalog, random.Random(seed)):
         if len(found) == count:
             break
@@ -53,11 +59,16 @@ def made_pairs(snapshot: Snapshot, count: int, without: frozenset[int], seed: in
             continue
         heading = tuple(json.loads(row["heading"]))
         pair = next((one for way in (_by_heading, _by_first_sentence) if (one := way(heading, row["text"]))), None)
-        if pair is None or pair[0].casefold() in asked:
+        if pair is None or folded(pair[0]) in asked:
             continue
-        asked.add(pair[0].casefold())
-        found.append(Pair(*pair, row["id"], _family(snapshot.catalog, row["id"], row["file_id"], heading)))
+        asked.add(folded(pair[0]))
+        found.append(Pair(*pair, row["id"], families.of(row["id"], row["file_id"], heading)))
     return found
+
+
+def folded(query: str) -> str:
+    """What is the same for questions that differ in case and spaces only."""
+    return " ".join(query.casefold().split())
 
 
 def _by_heading(heading: tuple[str, ...], text: str) -> tuple[str, str] | None:
@@ -85,14 +96,32 @@ def _checked(asked: str, positive: str, rest: str) -> tuple[str, str] | None:
     return (asked, positive) if says and len(rest.strip()) >= _SHORTEST_ANSWER else None
 
 
-def _family(catalog: Catalog, chunk: int, file_id: int, heading: tuple[str, ...]) -> frozenset[int]:
-    """The passage, its neighbours, and those of the same section."""
-    rows = catalog.connection.execute("SELECT id, heading FROM chunks WHERE file_id = ?", (file_id,))
-    return frozenset(
-        row["id"]
-        for row in rows
-        if abs(row["id"] - chunk) <= 1 or (heading and tuple(json.loads(row["heading"]))[: len(heading)] == heading)
+class _Families:
+    """Which passages may answer what a passage answers: its neighbours, and those of the same section."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._sections: dict[int, dict[tuple[str, ...], set[int]]] = {}
+
+    def of(self, chunk: int, file_id: int, heading: tuple[str, ...]) -> frozenset[int]:
+        if file_id not in self._sections:
+            sections = self._sections[file_id] = {}
+            for row in self._catalog.connection.execute("SELECT id, heading FROM chunks WHERE file_id = ?", (file_id,)):
+                path = tuple(json.loads(row["heading"]))
+                for depth in range(1, len(path) + 1):
+                    sections.setdefault(path[:depth], set()).add(row["id"])
+        return frozenset({chunk - 1, chunk, chunk + 1} | self._sections[file_id].get(heading, set()))
+
+
+def overlapping(snapshot: Snapshot, chunks: Iterable[int]) -> frozenset[int]:
+    """The passages that hold lines of `chunks`; where lines are unknown, all of the file."""
+    rows = snapshot.catalog.connection.execute(
+        "SELECT other.id FROM chunks AS one JOIN chunks AS other ON other.file_id = one.file_id"
+        " WHERE one.id IN (SELECT value FROM json_each(?)) AND (one.line_start IS NULL OR other.line_start IS NULL"
+        " OR (other.line_start <= one.line_end AND one.line_start <= other.line_end))",
+        (json.dumps(sorted(chunks)),),
     )
+    return frozenset(row["id"] for row in rows)
 
 
 def texts(catalog: Catalog, ids: set[int]) -> dict[int, str]:

@@ -15,6 +15,8 @@ from semsearch.tuning.written import written
 
 # A text this near to a passage is that passage, or most of it.
 _SAME_TEXT = 0.7
+# Texts compared with all passages at once.
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def read_pairs(path: str) -> tuple[tuple[str, str], ...]:
             query, positive = record["query"], record["positive"]
             if not (isinstance(query, str) and isinstance(positive, str) and query.strip() and positive.strip()):
                 raise ValueError("empty, or no text")
+            (query + positive).encode()  # raises for half a character, which no model reads
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 f"{path}, line {number}: not a pair: {error}", 'write {"query": "...", "positive": "..."} a line'
@@ -107,6 +110,9 @@ def _nearest(snapshot: Snapshot, texts: list[str], announce: Announce) -> list[t
     """(chunk id, cosine) of the passage nearest to each of `texts`."""
     embedder = embedder_of(snapshot, announce)
     ids, passages = all_vectors(snapshot)
-    cosines = embedder.encode(texts) @ passages.T
-    best = cosines.argmax(axis=1)
-    return [(int(ids[row]), float(cosines[number, row])) for number, row in enumerate(best)]
+    found: list[tuple[int, float]] = []
+    for start in range(0, len(texts), _BLOCK):
+        cosines = embedder.encode(texts[start : start + _BLOCK]) @ passages.T
+        best = cosines.argmax(axis=1)
+        found += [(int(ids[row]), float(cosines[number, row])) for number, row in enumerate(best)]
+    return found

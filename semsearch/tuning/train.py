@@ -8,12 +8,17 @@ on stderr. Every minute it leaves a checkpoint, and goes on from the last one th
 import json
 import logging
 import os
+import random
 import shutil
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from semsearch.errors import SemsearchError
+from semsearch.storage.lock import WriterLock
 
 LOSSES = ("multiple-negatives", "triplet", "distillation")
 # Steepness of the softmax over cosines: 20, as sentence-transformers' and most embedding models' own training.
@@ -52,26 +57,32 @@ class Job:
 
 
 def train(job: Job) -> None:
-    import torch
+    """Writes the trained model to `job.target`. Raises `ValueError` where it cannot be trained here."""
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-    from sentence_transformers.training_args import BatchSamplers
 
     from semsearch.embedding.torch_runtime import device, load_transformer
 
     where = device()
     _check_memory(_fewest_parameters(job.folder), where)
-    model = load_transformer(job.folder, False, None, where)
+    # In half precision most steps are too small to change a weight.
+    model = load_transformer(job.folder, False, None, where).float()
     _check_memory(sum(parameter.numel() for parameter in model.parameters()), where)
     model.max_seq_length = job.window
-    rows, columns = _dataset(job)
+    rows = _rows(job)
+    columns = _columns(job, rows)
+    texts = 2 + len(rows[0]["negatives"])
+    fits = _texts_at_once(model, max(map(len, _tokens(model, columns))), where)
+    batches = _batches(rows, job.batch_size) if job.loss == "multiple-negatives" else None
+    # The other losses look at each row alone: the gradients of a big batch are those of its parts, added up.
+    parts = 1 if batches is not None else -(-job.batch_size // max(1, min(job.batch_size, fits // texts)))
+    steps = job.epochs * (len(batches) if batches is not None else -(-len(rows) // job.batch_size))
     arguments = SentenceTransformerTrainingArguments(
         job.checkpoints,
         num_train_epochs=job.epochs,
-        per_device_train_batch_size=job.batch_size,
+        per_device_train_batch_size=-(-job.batch_size // parts),
+        gradient_accumulation_steps=parts,
         learning_rate=job.learning_rate,
-        warmup_steps=_WARMUP,
-        # The same text twice in a batch would be its own negative.
-        batch_sampler=BatchSamplers.NO_DUPLICATES,
+        warmup_steps=int(_WARMUP * steps),
         save_strategy="no",  # by time: _Progress
         save_total_limit=2,
         logging_strategy="no",
@@ -81,13 +92,25 @@ def train(job: Job) -> None:
         dataloader_pin_memory=False,
         seed=_SEED,
     )
-    trainer = SentenceTransformerTrainer(
-        model=model, args=arguments, train_dataset=rows, loss=_loss(model, job, columns, where), callbacks=[_progress()]
-    )
+
+    class Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
+        def get_batch_sampler(self, dataset: Any, batch_size: int, *others: Any, **more: Any) -> Any:
+            if batches is None:
+                return super().get_batch_sampler(dataset, batch_size, *others, **more)
+            return _Batches(batches)
+
     # It would be written at every checkpoint, with examples from the documents.
-    trainer.create_model_card = lambda *arguments, **options: None
+    model._create_model_card = lambda *arguments, **options: None
+    _drop_unfinished(job.checkpoints)
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=_dataset(columns),
+        loss=_loss(model, job, fits // texts),
+        callbacks=[_progress()],
+    )
     trainer.train(resume_from_checkpoint=last_whole(job.checkpoints))
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
         raise ValueError("training diverged: use a smaller --learning-rate")
     prompts = {"query": job.query_prefix, "document": job.passage_prefix}
     model.prompts = {**(model.prompts or {}), **{name: text for name, text in prompts.items() if text}}
@@ -97,35 +120,97 @@ def train(job: Job) -> None:
     os.rename(working, job.target)
 
 
-def _dataset(job: Job) -> tuple[Any, int]:
-    """(rows, texts of each row), query first, prefixes added."""
+def _rows(job: Job) -> list[dict[str, Any]]:
+    with open(job.rows, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _columns(job: Job, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Name -> values of the rows, query first, prefixes added."""
+    columns: dict[str, list[Any]] = {"anchor": [job.query_prefix + row["query"] for row in rows]}
+    columns["positive"] = [job.passage_prefix + row["positive"] for row in rows]
+    for number in range(len(rows[0]["negatives"])):
+        columns[f"negative_{number + 1}"] = [job.passage_prefix + row["negatives"][number] for row in rows]
+    if job.loss == "distillation":
+        columns["label"] = [row["scores"] for row in rows]
+    return columns
+
+
+def _dataset(columns: dict[str, list[Any]]) -> Any:
     from datasets import Dataset
 
-    with open(job.rows, encoding="utf-8") as file:
-        records = [json.loads(line) for line in file]
-    negatives = min(len(record["negatives"]) for record in records)
-    columns: dict[str, list[Any]] = {"anchor": [job.query_prefix + record["query"] for record in records]}
-    columns["positive"] = [job.passage_prefix + record["positive"] for record in records]
-    for number in range(negatives):
-        columns[f"negative_{number + 1}"] = [job.passage_prefix + record["negatives"][number] for record in records]
-    if job.loss == "distillation":
-        columns["label"] = [record["scores"][: negatives + 1] for record in records]
-    return Dataset.from_dict(columns), 2 + negatives
+    return Dataset.from_dict(columns)
 
 
-def _loss(model: Any, job: Job, columns: int, where: str) -> Any:
-    """The loss over rows of `columns` texts; with lengths to cut to, it is the sum over all of them (Kusupati et al.
-    2022, "Matryoshka representation learning", equation 1)."""
+def _tokens(model: Any, columns: dict[str, list[Any]]) -> list[list[int]]:
+    """The tokens of each text, cut to the window."""
+    texts = list({text for name, column in columns.items() if name != "label" for text in column})
+    found: list[list[int]] = model.tokenizer(texts, truncation=True, max_length=model.max_seq_length)["input_ids"]
+    return found
+
+
+def _batches(rows: list[dict[str, Any]], size: int) -> list[list[int]]:
+    """Numbers of rows, `size` at once, so that no row's answer stands as a negative of a row with the same question, or
+    beside itself: in such a batch the right answer would be held to be wrong."""
+    batches: list[list[int]] = []
+    held: list[tuple[set[str], set[str], set[str]]] = []  # questions, answers and negatives of the batches with room
+    room: list[int] = []
+    for number in random.Random(_SEED).sample(range(len(rows)), len(rows)):
+        query, positive, negatives = rows[number]["query"], rows[number]["positive"], set(rows[number]["negatives"])
+        for place in room:
+            queries, positives, others = held[place]
+            if query in queries or positive in positives or positive in others or negatives & positives:
+                continue
+            break
+        else:
+            place = len(batches)
+            room.append(place)
+            batches.append([])
+            held.append((set(), set(), set()))
+            queries, positives, others = held[place]
+        batches[place].append(number)
+        queries.add(query)
+        positives.add(positive)
+        others |= negatives
+        if len(batches[place]) == size:
+            room.remove(place)
+    return batches
+
+
+class _Batches:
+    """The batches in another order each epoch, for the Trainer."""
+
+    def __init__(self, batches: list[list[int]]) -> None:
+        self._batches = batches
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = random.Random(_SEED + self._epoch).sample(range(len(self._batches)), len(self._batches))
+        return (self._batches[number] for number in order)
+
+
+def _loss(model: Any, job: Job, fits: int) -> Any:
+    """The loss, of which `fits` rows fit into memory at once.
+
+    With lengths to cut to it is the sum over all of them (Kusupati et al. 2022, "Matryoshka representation learning",
+    equation 1).
+    """
     from sentence_transformers import losses
 
-    loss = _whole_loss(model, job, columns, where)
+    loss = _whole_loss(model, job, fits)
     if not job.dims:
         return loss
     full = model.get_embedding_dimension()
     return losses.MatryoshkaLoss(model, loss, sorted({full, *job.dims}, reverse=True))
 
 
-def _whole_loss(model: Any, job: Job, columns: int, where: str) -> Any:
+def _whole_loss(model: Any, job: Job, fits: int) -> Any:
     from sentence_transformers import losses, util
 
     if job.loss == "triplet":
@@ -137,23 +222,22 @@ def _whole_loss(model: Any, job: Job, columns: int, where: str) -> Any:
             return _SCALE * util.pairwise_cos_sim(queries, passages)
 
         return losses.DistillKLDivLoss(model, similarity_fct=similarity)
-    fits = _texts_at_once(model, job, where)
-    if job.batch_size * columns <= fits:
+    if job.batch_size <= fits:
         return losses.MultipleNegativesRankingLoss(model, scale=_SCALE)
     # Gradients of a big batch in small ones (Gao et al. 2021, GradCache).
-    return losses.CachedMultipleNegativesRankingLoss(model, scale=_SCALE, mini_batch_size=max(1, fits // columns))
+    return losses.CachedMultipleNegativesRankingLoss(model, scale=_SCALE, mini_batch_size=max(1, fits))
 
 
-def _texts_at_once(model: Any, job: Job, where: str) -> int:
-    """How many texts of the full window `_room` holds with what their gradients need.
+def _texts_at_once(model: Any, tokens: int, where: str) -> int:
+    """How many texts of `tokens` tokens `_room` holds with what their gradients need.
 
-    34 s h bytes a layer for a text of s tokens in half precision (Korthikanti et al. 2022, "Reducing activation
-    recomputation in large transformer models", equation 1, without the matrix that fused attention does not keep);
-    twice that in single precision.
+    s h (34 + 5 a s / h) bytes a layer in half precision, for s tokens, h numbers each, and a heads (Korthikanti et al.
+    2022, "Reducing activation recomputation in large transformer models", equation 1); twice that in single precision.
     """
     config = getattr(getattr(model[0], "auto_model", None), "config", None)
     layers, hidden = getattr(config, "num_hidden_layers", 12), getattr(config, "hidden_size", 768)
-    return max(1, int(_room(where) / (2 * 34 * job.window * hidden * layers)))
+    heads = getattr(config, "num_attention_heads", 12)
+    return max(1, int(_room(where) / (2 * layers * tokens * (34 * hidden + 5 * heads * tokens))))
 
 
 def _check_memory(parameters: int, device: str) -> None:
@@ -198,14 +282,19 @@ def _progress() -> Any:
         """Tells of each step, and asks for a checkpoint every minute."""
 
         saved = time.monotonic()
+        took = 0.0
 
         def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
             print(json.dumps({"step": state.global_step, "steps": state.max_steps}), file=_STDOUT, flush=True)
-            if time.monotonic() - self.saved > _SECONDS_A_CHECKPOINT and state.global_step < state.max_steps:
+            # Large models take long to write.
+            due = time.monotonic() - self.saved > max(_SECONDS_A_CHECKPOINT, 20 * self.took)
+            if due and state.global_step < state.max_steps:
                 control.should_save = True
+                self.asked = time.monotonic()
 
         def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
             self.saved = time.monotonic()
+            self.took = self.saved - self.asked
             with open(os.path.join(args.output_dir, f"checkpoint-{state.global_step}", _WHOLE), "x"):
                 pass
 
@@ -222,17 +311,32 @@ def last_whole(folder: str) -> str | None:
     return max(whole)[1] if whole else None
 
 
+def _drop_unfinished(folder: str) -> None:
+    """Removes checkpoints that were being written when a run was cut off: the Trainer counts them, too."""
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if not os.path.isfile(os.path.join(folder, name, _WHOLE)):
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+
+
 _STDOUT = sys.stdout
 
 
 def main(path: str) -> None:
-    # Progress alone goes to stdout; what libraries print does not.
-    sys.stdout = sys.stderr
+    global _STDOUT
+    # Progress alone goes to stdout; what libraries print, in whatever language, does not.
+    _STDOUT = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     with open(path, encoding="utf-8") as file:
         job = json.load(file)
-    train(Job(**{**job, "dims": tuple(job["dims"])}))
+    # A run that was killed may have left its trainer, which ends with its next step.
+    with WriterLock(path + ".lock", wait=True):
+        shutil.rmtree(job["target"], ignore_errors=True)
+        try:
+            train(Job(**{**job, "dims": tuple(job["dims"])}))
+        except (ValueError, SemsearchError) as error:
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":

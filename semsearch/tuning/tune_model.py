@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import threading
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -26,18 +27,23 @@ from semsearch.embedding.models import ModelSource
 from semsearch.errors import ModelError, SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
 from semsearch.evaluation.variants import Announce, with_model
+from semsearch.indexing.options import Progress
+from semsearch.storage.catalog import Catalog
+from semsearch.storage.copy import copy_index
 from semsearch.storage.lock import WriterLock
 from semsearch.storage.snapshot import Reader, Snapshot
 from semsearch.tuning.judging import MODES, Advance, TuneReport, compared, unadapted, values
 from semsearch.tuning.lesson import FEWEST_QUESTIONS, embedder_of, lesson_of
 from semsearch.tuning.negatives import mine
-from semsearch.tuning.pairs import known_pairs, made_pairs, texts
+from semsearch.tuning.pairs import folded, known_pairs, made_pairs, overlapping, texts
 from semsearch.tuning.questions import QuestionSource, collect
 from semsearch.tuning.train import LOSSES, Job, last_whole
 from semsearch.tuning.written import QUESTIONS_FILE
 
 _MOST_HELD_OUT = 500
 _MADE_PAIRS = 2000
+# Files of the working folder: its lock, and what was asked for.
+_LOCK, _KEY = "lock", "key"
 # Texts that are no answer beside each one that is. Half of Cranfield's labels, dense nDCG@10 on the other half: without
 # +0.009, one +0.013, three +0.019.
 _NEGATIVES = {"multiple-negatives": 3, "triplet": 1, "distillation": 4}
@@ -72,7 +78,13 @@ class TrainOptions:
 
 
 def tune_model(
-    index: str | None, source: QuestionSource, options: TrainOptions, announce: Announce, advance: Advance
+    index: str | None,
+    source: QuestionSource,
+    options: TrainOptions,
+    announce: Announce,
+    advance: Advance,
+    *,
+    wait: bool = False,
 ) -> TuneReport:
     """Trains the model of the index and judges it. Raises `SemsearchError`.
 
@@ -80,42 +92,49 @@ def tune_model(
     """
     path = settings.index_for_reading(index)
     loss = options.chosen_loss()
-    _check(options)
     output = os.path.abspath(os.path.expanduser(options.output))
+    _check(options, output)
     model = _model_of(path)
     teacher = None if options.teacher is None else open_reranker(options.teacher, announce)
-    folder = output + ".unfinished"
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write {folder}: {error.strerror}", "name a folder that can be made") from None
-    with WriterLock(os.path.join(folder, "lock"), wait=False):
+    folder = _working_folder(output)
+    with WriterLock(os.path.join(folder, _LOCK), wait):
+        _check(options, output)  # another run may have ended while this one waited
         notices: list[str] = []
         try:
-            asked, sets = collect(path, source, folder, announce, notices)
+            # Of its own, so that nothing changes while it is learnt from and judged by.
+            copy_index(path, os.path.join(folder, "index"))
+            asked, sets = collect(os.path.join(folder, "index"), source, folder, announce, notices)
             held_out, learnt_from = _halves(sets)
         except SemsearchError:
-            # Nothing to go on with, unless a model has been paid to write questions.
-            if not {"key", QUESTIONS_FILE} & set(os.listdir(folder)):
+            # Nothing to go on with, unless a model has been asked to write questions.
+            if not {_KEY, QUESTIONS_FILE} & set(os.listdir(folder)):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        reader = Reader(asked)
-        try:
-            rows = reader.read(
-                lambda snapshot: _rows(snapshot, learnt_from, held_out, source, loss, teacher, announce, advance)
-            )
-        finally:
-            reader.close()
+        rows = _rows(asked, learnt_from, held_out, source, loss, teacher, announce, advance, notices)
         trained = _trained(folder, model, rows, loss, options, announce, advance)
-        report = _judged(path, asked, held_out, folder, trained, model, announce, advance)
-        report = replace(report, output=output, pairs=len(rows), notices=tuple(notices))
+        report = _judged(path, asked, held_out, folder, trained, model, announce, advance, notices)
+        report = replace(report, output=output, pairs=len(rows), dim=model.dim)
         _write_card(trained, model, report, loss, options)
+        _check(options, output)
         os.rename(trained, output)
-    shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return report
 
 
-def _check(options: TrainOptions) -> None:
+def _working_folder(output: str) -> str:
+    """The folder of what is not finished, made if it is not there. Raises `UsageError` for one that is another's."""
+    folder = output + ".unfinished"
+    try:
+        os.makedirs(folder, exist_ok=True)
+        there = os.listdir(folder)
+    except OSError as error:
+        raise UsageError(f"cannot write {folder}: {error.strerror}", "name a folder that can be made") from None
+    if there and _LOCK not in there:
+        raise UsageError(f"{folder} is already there, and not by tune", "name another folder for --output")
+    return folder
+
+
+def _check(options: TrainOptions, output: str) -> None:
     missing = [name for name in ("accelerate", "datasets") if importlib.util.find_spec(name) is None]
     if missing:
         raise SemsearchError(
@@ -128,8 +147,8 @@ def _check(options: TrainOptions) -> None:
             raise UsageError(f"{name} {value} is too small", f"use {least} or more")
     if not 0 < options.learning_rate < 1:
         raise UsageError(f"--learning-rate {options.learning_rate:g} is out of range", "use a number like 2e-5")
-    if os.path.lexists(options.output):
-        raise UsageError(f"{options.output} is already there", "name a new folder for --output, or remove that one")
+    if os.path.lexists(output):
+        raise UsageError(f"{output} is already there", "name a new folder for --output, or remove that one")
 
 
 @dataclass(frozen=True)
@@ -178,14 +197,16 @@ def _model_of(index: str) -> _Model:
 
 def _halves(sets: list[QuerySet]) -> tuple[list[QuerySet], list[QuerySet]]:
     """(held out, learnt from): half of the questions of each set, drawn by lot, but so many at most."""
+    # The same question may stand in several sets, and under several ids.
+    texts_of = [{name: folded(one.queries[name]) for name in one.qrels} for one in sets]
+    questions = sorted({text for of_set in texts_of for text in of_set.values()})
+    order = np.random.default_rng(1).permutation(len(questions))
+    chosen = {questions[number] for number in order[: min(len(questions) // 2, _MOST_HELD_OUT)]}
     held_out: list[QuerySet] = []
     rest: list[QuerySet] = []
-    for one in sets:
-        names = list(one.qrels)
-        order = np.random.default_rng(1).permutation(len(names))
-        most = min(len(names) // 2, _MOST_HELD_OUT)
-        for part, numbers in ((held_out, order[:most]), (rest, order[most:])):
-            qrels = {names[number]: one.qrels[names[number]] for number in sorted(numbers)}
+    for one, texts_of_set in zip(sets, texts_of, strict=True):
+        for part, held in ((held_out, True), (rest, False)):
+            qrels = {name: judged for name, judged in one.qrels.items() if (texts_of_set[name] in chosen) == held}
             part.append(replace(one, queries={name: one.queries[name] for name in qrels}, qrels=qrels))
     count = sum(len(one.qrels) for one in held_out)
     if count < FEWEST_QUESTIONS:
@@ -197,7 +218,7 @@ def _halves(sets: list[QuerySet]) -> tuple[list[QuerySet], list[QuerySet]]:
 
 
 def _rows(
-    snapshot: Snapshot,
+    asked: str,
     learnt_from: list[QuerySet],
     held_out: list[QuerySet],
     source: QuestionSource,
@@ -205,26 +226,43 @@ def _rows(
     teacher: Reranker | None,
     announce: Announce,
     advance: Advance,
+    notices: list[str],
 ) -> list[dict[str, Any]]:
     """What is learnt from: query, positive and negatives; with a teacher their scores, too."""
-    lesson = lesson_of(snapshot, learnt_from, announce)
-    queries = [learnt_from[number].queries[query] for number, query in lesson.names]
-    pairs = known_pairs(snapshot, lesson, queries, range(len(queries)))
-    if source.is_made:
-        # There is nothing but the documents to learn from: from what they say of themselves, as much as there is.
-        answers = {int(chunk) for one in held_out for judged in one.qrels.values() for chunk in judged}
-        near = frozenset(chunk + step for chunk in answers for step in (-1, 0, 1))
-        pairs += made_pairs(snapshot, _MADE_PAIRS, near)
-    count = _NEGATIVES[loss]
-    announce(f"looking for passages that only seem to answer {len(pairs):,} pairs")
-    embedder = embedder_of(snapshot, announce)
-    hear = partial(advance, "looking for negatives")
-    mined = mine(snapshot, embedder, lesson.ids, lesson.passages, pairs, count, hear, guard=loss != "distillation")
-    text_of = texts(snapshot.catalog, {chunk for chunks in mined for chunk in chunks})
+    # Nobody writes to this copy, and what fails while much is computed is no damage of an index: no `Reader`.
+    with closing(Snapshot(asked)) as snapshot:
+        lesson = lesson_of(snapshot, learnt_from, announce)
+        embedder = embedder_of(snapshot, announce)
+        queries = [learnt_from[number].queries[query] for number, query in lesson.names]
+        pairs = known_pairs(snapshot, lesson, queries, range(len(queries)))
+        positives = lesson.passages[np.searchsorted(lesson.ids, [pair.chunk for pair in pairs])]
+        if source.is_made:
+            # There are only the documents to learn from: from what they say of themselves, as much as there is.
+            answers = overlapping(
+                snapshot, {int(chunk) for one in held_out for of in one.qrels.values() for chunk in of}
+            )
+            texts_held = [text for one in held_out for text in one.queries.values()]
+            more = made_pairs(snapshot, _MADE_PAIRS, answers, [*texts_held, *queries])
+            if more:
+                positives = np.concatenate([positives, embedder.encode([pair.positive for pair in more])])
+            pairs += more
+        count = _NEGATIVES[loss]
+        announce(f"looking for passages that only seem to answer {len(pairs):,} pairs")
+        hear = partial(advance, "looking for negatives")
+        guard = loss != "distillation"  # a teacher says itself what answers
+        mined = mine(snapshot, embedder, lesson.ids, lesson.passages, pairs, positives, count, hear, guard)
+        text_of = texts(snapshot.catalog, {chunk for chunks in mined for chunk in chunks})
     rows: list[dict[str, Any]] = [
         {"query": pair.query, "positive": pair.positive, "negatives": [text_of[chunk] for chunk in chunks]}
         for pair, chunks in zip(pairs, mined, strict=True)
+        if len(chunks) == count
     ]
+    if len(rows) < FEWEST_QUESTIONS:
+        raise UsageError(
+            f"{len(rows)} pairs of a question and its answer are too few to learn from", "index more documents"
+        )
+    if len(rows) < len(pairs):
+        notices.append(f"{len(pairs) - len(rows):,} of {len(pairs):,} pairs left out: all else may answer them, too")
     if teacher is not None:
         announce(f"{teacher.name} scores {len(rows):,} questions with {count + 1} passages each")
         for number, row in enumerate(rows, 1):
@@ -261,10 +299,13 @@ def _trained(
         dims=model.dims,
     )
     key = sha256(json.dumps([asdict(job), model.info.fingerprint, lines]).encode()).hexdigest()
-    if _read(os.path.join(folder, "key")) != key:
+    if _read(os.path.join(folder, _KEY)) != key:
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, _KEY))
         for stale in (target, checkpoints):
             shutil.rmtree(stale, ignore_errors=True)
-        for name, content in (("rows.jsonl", lines), ("job.json", json.dumps(asdict(job), indent=1)), ("key", key)):
+        # The key last: it says that the others are whole.
+        for name, content in (("rows.jsonl", lines), ("job.json", json.dumps(asdict(job), indent=1)), (_KEY, key)):
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(content)
     if os.path.isdir(target):
@@ -281,10 +322,11 @@ def _run_trainer(job: str, name: str, advance: Advance) -> None:
     process = child.start(
         "semsearch.tuning.train",
         [job],
-        {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
     assert process.stdout is not None and process.stderr is not None
     errors: list[str] = []
@@ -301,9 +343,16 @@ def _run_trainer(job: str, name: str, advance: Advance) -> None:
         process.wait()
         raise
     listener.join()
+    if process.returncode < 0:
+        raise ModelError(
+            f"{name} cannot be trained: signal {-process.returncode} ended the training, "
+            "as it does when memory runs out",
+            "use a smaller --batch-size, or a smaller model",
+            code="training_failed",
+        )
     if process.returncode != 0:
         last = next((line.strip() for line in reversed(errors) if line.strip()), f"exit status {process.returncode}")
-        raise ModelError(f"{name} cannot be trained: {last}", "see: semsearch tune --help", code="training_failed")
+        raise ModelError(f"{name} cannot be trained: {last}", "", code="training_failed")
 
 
 def _judged(
@@ -315,19 +364,44 @@ def _judged(
     model: _Model,
     announce: Announce,
     advance: Advance,
+    notices: list[str],
 ) -> TuneReport:
     """Searches for the held-out questions with the model as it was and as it is trained."""
-    copy = os.path.join(folder, "index")
-    with_model(asked, copy, trained, announce, model.dim)
+    if Catalog.read(asked, lambda catalog: catalog.setting("adapter")):
+        notices.append("compared with searches without the map that tune learnt before, which a new model drops")
+    before = asked
+    if Catalog.read(asked, lambda catalog: catalog.setting("vectors")):
+        # What was lost by quantizing is nothing that training gains.
+        before = os.path.join(folder, "before")
+        with_model(asked, before, model.info.name, _encoding(announce, advance, "as before"), model.dim)
+    after = os.path.join(folder, "after")
+    announce(f"encoding the passages with the trained model, for {sum(len(one.qrels) for one in held_out):,} questions")
+    with_model(asked, after, trained, _encoding(announce, advance, "trained"), model.dim)
     rows = []
     for mode in MODES:
-        before, after = (
+        found = [
             values(place, held_out, mode, lambda number, query: unadapted, False, partial(advance, f"{mode}, {when}"))
-            for place, when in ((asked, "before"), (copy, "after"))
-        )
-        rows.append(compared(mode, before, after))
+            for place, when in ((before, "before"), (after, "after"))
+        ]
+        rows.append(compared(mode, *found))
     count = sum(len(one.qrels) for one in held_out)
-    return TuneReport(path, count, "not trained on", tuple(rows), ())
+    return TuneReport(path, count, "not trained on", tuple(rows), tuple(notices))
+
+
+def _encoding(announce: Announce, advance: Advance, name: str) -> Progress:
+    """Tells `advance` how far the encoding of passages is."""
+    done, total = 0, 0
+
+    def begin(count: int) -> None:
+        nonlocal total
+        total = count
+
+    def step(count: int) -> None:
+        nonlocal done
+        done += count
+        advance(f"encoding, {name}", done, total)
+
+    return Progress(announce=announce, encoding=begin, encoded=step)
 
 
 def _write_card(trained: str, model: _Model, report: TuneReport, loss: str, options: TrainOptions) -> None:
@@ -346,7 +420,7 @@ def _write_card(trained: str, model: _Model, report: TuneReport, loss: str, opti
             for row in report.rows
         ),
     ]
-    with open(os.path.join(trained, "README.md"), "w", encoding="utf-8") as file:
+    with open(os.path.join(trained, "README.md"), "w", encoding="utf-8", errors="replace") as file:
         file.write("\n".join(lines) + "\n")
 
 

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from semsearch.answering.llm import LlmSettings, chat
+from semsearch.answering.llm import LlmSettings, NoReplyError, chat
 from semsearch.evaluation.labels import numbered_lines
 from semsearch.evaluation.questions import sentences, shuffled_passages
 from semsearch.evaluation.variants import Announce
 from semsearch.storage.snapshot import Reader, Snapshot
+from semsearch.tuning.pairs import folded
 
 QUESTIONS_FILE = "questions.jsonl"
 # Asked at once.
@@ -23,6 +24,8 @@ _FEWEST_SENTENCES = 2
 _LONGEST_PASSAGE = 4000
 _LONGEST_QUESTION = 300
 _NO_QUESTION = "NONE"
+# Passages that one question may be written to.
+_MOST_PASSAGES = 2
 _LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)]|(?:question|q)\s*:)\s*", re.IGNORECASE)
 _SYSTEM = f"""\
 You write what people type into a search box. You get a passage of a document; it stands between two lines that hold \
@@ -53,11 +56,16 @@ def written(
         announce(f"{model.model} writes questions to {len(missing):,} passages")
     ask = chat(model)
     lock = threading.Lock()
+    silences: list[NoReplyError] = []
     with open(path, "a", encoding="utf-8") as file, ThreadPoolExecutor(_WORKERS) as pool:
         file.write("\n")  # ends a line that was cut off
 
         def write(key: str, text: str) -> None:
-            question = _question(ask, text)
+            question = ""
+            try:
+                question = _question(ask, text)
+            except NoReplyError as silence:
+                silences.append(silence)
             with lock:
                 known[key] = question
                 file.write(json.dumps({"model": model.model, "passage": key, "question": question}) + "\n")
@@ -69,7 +77,18 @@ def written(
                 done.result()
         finally:
             pool.shutdown(cancel_futures=True)
-    found = [(question, chunk) for chunk, key, _ in passages if (question := known[key])]
+    if missing and len(silences) == len(missing):
+        os.unlink(path)
+        raise silences[0]
+    passages_of: dict[str, set[str]] = {}
+    for _, key, _ in passages:
+        passages_of.setdefault(folded(known[key]), set()).add(key)
+    # What is asked about many passages asks about none of them.
+    found = [
+        (question, chunk)
+        for chunk, key, _ in passages
+        if (question := known[key]) and len(passages_of[folded(question)]) <= _MOST_PASSAGES
+    ]
     if len(found) < len(passages):
         notices.append(
             f"{model.model} wrote no question to {len(passages) - len(found):,} of {len(passages):,} passages"
@@ -97,10 +116,12 @@ def _question(ask: Callable[[Sequence[dict[str, str]]], str], passage: str) -> s
     nonce = secrets.token_hex(8)
     user = f"=== passage {nonce} ===\n{passage}\n=== end of passage {nonce} ==="
     reply = ask([{"role": "system", "content": _SYSTEM.format(nonce=nonce)}, {"role": "user", "content": user}])
-    lines = [line.strip() for line in reply.splitlines() if line.strip()]
-    question = _LIST_MARK.sub("", lines[0]).strip().strip("\"'“”„«»*`").strip() if lines else ""
-    usable = _NO_QUESTION not in question and len(question) <= _LONGEST_QUESTION and any(map(str.isalpha, question))
-    return question if usable else ""
+    lines = [_LIST_MARK.sub("", line).strip().strip("\"'“”„«»*`").strip() for line in reply.splitlines()]
+    lines = [line for line in lines if any(map(str.isalpha, line)) and not line.endswith((":", "："))]
+    # Chatty models say what they are going to do first.
+    question = next((line for line in lines if line.endswith(("?", "？", "؟"))), lines[0] if lines else "")
+    none = question.strip(" .").casefold() == _NO_QUESTION.casefold()
+    return "" if none or len(question) > _LONGEST_QUESTION else question
 
 
 def _kept(path: str, model: str) -> Iterator[tuple[str, str]]:

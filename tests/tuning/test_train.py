@@ -1,6 +1,7 @@
 """Training in its own process: a big batch in small ones, and a run that was cut off."""
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from semsearch.tuning import train
 from tests.conftest import PROJECT
 from tests.embedding.tiny import make_model
 from tests.tuning.jargon import documents
@@ -24,7 +26,12 @@ def start(folder: Path, model: Path, setup: str = "", **more: object) -> "subpro
     folder.mkdir(exist_ok=True)
     corpus = sorted(str(text) for text in documents().values())
     records = [
-        {"query": f"which {text.split()[1]} {number}", "positive": text, "negatives": [corpus[100 + number]]}
+        {
+            "query": f"which {text.split()[1]} {number}",
+            "positive": text,
+            "negatives": [corpus[100 + number]],
+            "scores": [3.0, -2.0],
+        }
         for number, text in enumerate(corpus[:64])
     ]
     (folder / "rows.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
@@ -50,7 +57,7 @@ def test_a_big_batch_is_learnt_from_in_small_ones(model: Path, tmp_path: Path) -
     """Where memory is short the cached loss is taken, whose gradients are those of the whole batch."""
     # Without dropout, which is drawn anew for each small batch.
     still = "import torch\ntorch.nn.Dropout.forward = lambda self, values: values"
-    short = still + "\ntrain._room = lambda device: 4 * 2 * 34 * 64 * 48 * 2"
+    short = still + "\ntrain._texts_at_once = lambda model, tokens, where: 12"
     for name, setup in (("whole", still), ("small", short)):
         assert start(tmp_path / name, model, setup).wait() == 0
     whole, small = weights(tmp_path / "whole"), weights(tmp_path / "small")
@@ -87,3 +94,58 @@ def test_weights_that_are_no_numbers_are_not_written(model: Path, tmp_path: Path
         "torch.optim.AdamW.step = step"
     ))  # fmt: skip
     assert process.wait() == 1 and not (tmp_path / "run" / "out").exists()
+
+
+def test_answers_are_never_negatives_in_a_batch_and_every_row_is_learnt_from() -> None:
+    chance = random.Random(5)
+    rows = [
+        {
+            "query": f"q{chance.randrange(30)}",
+            "positive": f"p{chance.randrange(40)}",
+            "negatives": [f"p{chance.randrange(40)}", "p0"],
+        }
+        for _ in range(300)
+    ]
+    batches = train._batches(rows, 16)
+    assert sorted(number for batch in batches for number in batch) == list(range(300))
+    assert max(map(len, batches)) == 16
+    for batch in batches:
+        queries = [rows[number]["query"] for number in batch]
+        positives = [rows[number]["positive"] for number in batch]
+        assert len(set(queries)) == len(set(positives)) == len(batch)
+        for number in batch:
+            others = {rows[other]["positive"] for other in batch if other != number}
+            assert not others & set(rows[number]["negatives"])
+    first, second = list(train._Batches(batches)), train._Batches(batches)
+    second.set_epoch(1)
+    assert len(second) == len(batches) and sorted(second) == sorted(first) and list(second) != first
+
+
+def test_few_pairs_are_learnt_from(model: Path, tmp_path: Path) -> None:
+    """One step is no warm-up."""
+    assert start(tmp_path / "run", model, batch_size=64).wait() == 0
+    before = load_file(model / "model.safetensors")
+    assert any(np.abs(value - before[name]).max() > 0 for name, value in weights(tmp_path / "run").items())
+
+
+@pytest.mark.parametrize("loss", ["triplet", "distillation"])
+def test_what_does_not_fit_into_memory_is_added_up(model: Path, tmp_path: Path, loss: str) -> None:
+    setup = "import torch\ntorch.nn.Dropout.forward = lambda self, values: values\n"
+    short = setup + "train._texts_at_once = lambda model, tokens, where: 12"
+    for name, before in (("whole", setup), ("parts", short)):
+        assert start(tmp_path / name, model, before, loss=loss).wait() == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    start_weights = load_file(model / "model.safetensors")
+    moved = np.mean([float(np.abs(whole[name] - start_weights[name]).mean()) for name in whole])
+    apart = np.mean([float(np.abs(whole[name] - parts[name]).mean()) for name in whole])
+    assert moved > 1e-4 and apart < 0.1 * moved
+
+
+def test_half_precision_is_trained_in_single(model: Path, tmp_path: Path) -> None:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    half = SentenceTransformer(str(model), device="cpu").to(torch.bfloat16)
+    half.save(str(tmp_path / "half"))
+    assert start(tmp_path / "run", tmp_path / "half", learning_rate=1e-6).wait() == 0
+    assert all(value.dtype == np.float32 for value in weights(tmp_path / "run").values() if value.dtype.kind == "f")

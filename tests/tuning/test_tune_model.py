@@ -133,12 +133,12 @@ def test_documents_alone(tiny: Path, tmp_path: Path) -> None:
                 f"Nobody knows how {word} {number} and its pump were made in the house.\n\n"
                 for word in ("pump", "valve", "tide")
             )
-            for number in range(20)
+            for number in range(40)
         },
     )
     index = str(tmp_path / "index")
     index_folders([str(folder)], index, IndexOptions(model=str(tiny / "model")))
-    report = tune_model(index, QuestionSource(questions=40), TrainOptions(str(tmp_path / "ours")), silent, silent)
+    report = tune_model(index, QuestionSource(questions=60), TrainOptions(str(tmp_path / "ours")), silent, silent)
     assert report.questions >= 20 and report.pairs is not None and report.pairs > report.questions
     assert any("made from the documents" in notice for notice in report.notices)
 
@@ -185,6 +185,10 @@ def test_what_cannot_be_trained(tiny: Path, notes: Path, tmp_path: Path, semsear
     few = QuestionSource(queries=queries, qrels=dict(list(qrels.items())[:30]))
     with pytest.raises(UsageError, match="30 questions are too few"):
         tune_model(str(tiny / "index"), few, TrainOptions(str(tmp_path / "ours")), silent, silent)
+    assert "only a model" in semsearch("tune", "-i", tiny / "index", "--epochs", "3", "--dry-run").err
+    (tmp_path / "mine.unfinished" / "letters").mkdir(parents=True)
+    with pytest.raises(UsageError, match="not by tune"):
+        tune_model(str(tiny / "index"), few, TrainOptions(str(tmp_path / "mine")), silent, silent)
     for wrong in ({"epochs": 0}, {"batch_size": 1}, {"learning_rate": 2.0}):
         with pytest.raises(UsageError):
             tune_model(str(tiny / "index"), few, TrainOptions(str(tmp_path / "ours"), **wrong), silent, silent)  # type: ignore[arg-type]
@@ -226,7 +230,12 @@ def test_halves_share_no_question(tiny: Path) -> None:
     from semsearch.evaluation.query_sets import labelled
 
     one = labelled(str(tiny / "index"), "labelled", source.queries, source.qrels, [])
+    for name in list(one.qrels)[:9]:  # the same question under another id, written otherwise
+        one.queries[name + "b"] = one.queries[name].upper() + " "
+        one.qrels[name + "b"] = one.qrels[name]
     held_out, rest = module._halves([one])
+    asked = [{" ".join(text.lower().split()) for text in part[0].queries.values()} for part in (held_out, rest)]
+    assert not asked[0] & asked[1]
     assert not set(held_out[0].qrels) & set(rest[0].qrels)
     assert set(held_out[0].qrels) | set(rest[0].qrels) == set(one.qrels)
     assert module._halves([one]) == (held_out, rest)

@@ -41,9 +41,15 @@ def test_each_passage_is_asked_about_once(index: str, tmp_path: Path) -> None:
         number = number_of(body)
         handler.say(
             body,
-            {"7": "NONE", "8": "x" * 400, "9": '1. "When does gate 9 open?"\nBecause.'}.get(
-                number, f"When does gate {number} open?"
-            ),
+            {
+                "7": "None.",
+                "8": "x" * 400,
+                "9": 'Sure! Here it is:\n\n1. "When does gate 9 open?"\nBecause.',
+                "12": "",
+                "13": "What is this about?",
+                "14": "What is this about?",
+                "15": "what is this  about?",
+            }.get(number, f"When does gate {number} open?"),
         )
 
     notices: list[str] = []
@@ -56,12 +62,12 @@ def test_each_passage_is_asked_about_once(index: str, tmp_path: Path) -> None:
         nonces = {request["messages"][-1]["content"].split()[2] for request in server.requests}
         assert len(nonces) == 60
     questions = dict(pairs)
-    assert len(questions) == 58 and "When does gate 9 open?" in questions and "When does gate 11 open?" in questions
-    assert notices == ["writer wrote no question to 2 of 60 passages"]
+    assert len(questions) == 54 and "When does gate 9 open?" in questions and "When does gate 11 open?" in questions
+    assert notices == ["writer wrote no question to 6 of 60 passages"]
     _, sets = collect(
         index, QuestionSource(llm=LlmSettings("writer", server.url), questions=60), str(tmp_path), silent, []
     )
-    assert len(sets[0].qrels) == 58 and sets[0].group == "chunk"
+    assert len(sets[0].qrels) == 54 and sets[0].group == "chunk"
 
 
 def test_what_was_written_before_a_failure_is_kept(index: str, tmp_path: Path) -> None:
