@@ -38,8 +38,8 @@ class Job:
 
     `folder`: the model, `window`: most tokens of a text, `query_prefix` and `passage_prefix`: before each text;
     `rows`: a file of JSON lines with `query`, `positive`, `negatives` and, for distillation, `scores` of positive and
-    negatives; `target`: where the trained model goes; `checkpoints`: a folder for them. `dims`: lengths its vectors may
-    be cut to, besides their own.
+    negatives; `target`: where the trained model goes; `checkpoints`: a folder for them. `dims`: the lengths its vectors
+    may have, where they may be cut. `batches`: numbers of the rows that stand together; None: any may.
     """
 
     folder: str
@@ -54,6 +54,7 @@ class Job:
     batch_size: int
     learning_rate: float
     dims: tuple[int, ...]
+    batches: list[list[int]] | None
 
 
 def train(job: Job) -> None:
@@ -72,10 +73,9 @@ def train(job: Job) -> None:
     columns = _columns(job, rows)
     texts = 2 + len(rows[0]["negatives"])
     fits = _texts_at_once(model, max(map(len, _tokens(model, columns))), where)
-    batches = _batches(rows, job.batch_size) if job.loss == "multiple-negatives" else None
     # The other losses look at each row alone: the gradients of a big batch are those of its parts, added up.
-    parts = 1 if batches is not None else -(-job.batch_size // max(1, min(job.batch_size, fits // texts)))
-    steps = job.epochs * (len(batches) if batches is not None else -(-len(rows) // job.batch_size))
+    parts = 1 if job.batches is not None else -(-job.batch_size // max(1, min(job.batch_size, fits // texts)))
+    steps = job.epochs * (len(job.batches) if job.batches is not None else -(-len(rows) // job.batch_size))
     arguments = SentenceTransformerTrainingArguments(
         job.checkpoints,
         num_train_epochs=job.epochs,
@@ -95,9 +95,9 @@ def train(job: Job) -> None:
 
     class Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
         def get_batch_sampler(self, dataset: Any, batch_size: int, *others: Any, **more: Any) -> Any:
-            if batches is None:
+            if job.batches is None:
                 return super().get_batch_sampler(dataset, batch_size, *others, **more)
-            return _Batches(batches)
+            return _Batches(job.batches)
 
     # It would be written at every checkpoint, with examples from the documents.
     model._create_model_card = lambda *arguments, **options: None
@@ -149,34 +149,6 @@ def _tokens(model: Any, columns: dict[str, list[Any]]) -> list[list[int]]:
     return found
 
 
-def _batches(rows: list[dict[str, Any]], size: int) -> list[list[int]]:
-    """Numbers of rows, `size` at once, so that no row's answer stands as a negative of a row with the same question, or
-    beside itself: in such a batch the right answer would be held to be wrong."""
-    batches: list[list[int]] = []
-    held: list[tuple[set[str], set[str], set[str]]] = []  # questions, answers and negatives of the batches with room
-    room: list[int] = []
-    for number in random.Random(_SEED).sample(range(len(rows)), len(rows)):
-        query, positive, negatives = rows[number]["query"], rows[number]["positive"], set(rows[number]["negatives"])
-        for place in room:
-            queries, positives, others = held[place]
-            if query in queries or positive in positives or positive in others or negatives & positives:
-                continue
-            break
-        else:
-            place = len(batches)
-            room.append(place)
-            batches.append([])
-            held.append((set(), set(), set()))
-            queries, positives, others = held[place]
-        batches[place].append(number)
-        queries.add(query)
-        positives.add(positive)
-        others |= negatives
-        if len(batches[place]) == size:
-            room.remove(place)
-    return batches
-
-
 class _Batches:
     """The batches in another order each epoch, for the Trainer."""
 
@@ -206,8 +178,7 @@ def _loss(model: Any, job: Job, fits: int) -> Any:
     loss = _whole_loss(model, job, fits)
     if not job.dims:
         return loss
-    full = model.get_embedding_dimension()
-    return losses.MatryoshkaLoss(model, loss, sorted({full, *job.dims}, reverse=True))
+    return losses.MatryoshkaLoss(model, loss, list(job.dims))
 
 
 def _whole_loss(model: Any, job: Job, fits: int) -> Any:

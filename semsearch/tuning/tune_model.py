@@ -32,6 +32,7 @@ from semsearch.storage.catalog import Catalog
 from semsearch.storage.copy import copy_index
 from semsearch.storage.lock import WriterLock
 from semsearch.storage.snapshot import Reader, Snapshot
+from semsearch.tuning.batches import batches
 from semsearch.tuning.judging import MODES, Advance, TuneReport, compared, unadapted, values
 from semsearch.tuning.lesson import FEWEST_QUESTIONS, embedder_of, lesson_of
 from semsearch.tuning.negatives import mine
@@ -111,9 +112,14 @@ def tune_model(
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         rows = _rows(asked, learnt_from, held_out, source, loss, teacher, announce, advance, notices)
-        trained = _trained(folder, model, rows, loss, options, announce, advance)
+        # The other losses look at each row alone.
+        grouped = batches(rows, options.batch_size) if loss == "multiple-negatives" else None
+        learnt = len(rows) if grouped is None else sum(map(len, grouped))
+        if learnt < len(rows):
+            notices.append(f"{len(rows) - learnt:,} of {len(rows):,} pairs left out: their questions have many answers")
+        trained = _trained(folder, model, rows, grouped, loss, options, announce, advance)
         report = _judged(path, asked, held_out, folder, trained, model, announce, advance, notices)
-        report = replace(report, output=output, pairs=len(rows), dim=model.dim)
+        report = replace(report, output=output, pairs=learnt, dim=model.dim)
         _write_card(trained, model, report, loss, options)
         _check(options, output)
         os.rename(trained, output)
@@ -153,7 +159,10 @@ def _check(options: TrainOptions, output: str) -> None:
 
 @dataclass(frozen=True)
 class _Model:
-    """The model of the index on this machine; `dims`: lengths its vectors may be cut to; `dim`: to which they are."""
+    """The model of the index on this machine.
+
+    `dims`: the lengths its vectors may have, where they may be cut; `dim`: to which they are cut in the index.
+    """
 
     source: ModelSource
     info: ModelInfo
@@ -192,7 +201,8 @@ def _model_of(index: str) -> _Model:
     full = record["info"]["dim"] if record is not None else info.dim
     dim = info.dim if info.dim < full else None
     known = source.card.matryoshka if source.card is not None else ()
-    return _Model(source, info, tuple({*(length for length in known if length < full), *([dim] if dim else [])}), dim)
+    shorter = {length for length in known if length < full} | ({dim} if dim else set())
+    return _Model(source, info, tuple(sorted({full, *shorter}, reverse=True)) if shorter else (), dim)
 
 
 def _halves(sets: list[QuerySet]) -> tuple[list[QuerySet], list[QuerySet]]:
@@ -276,6 +286,7 @@ def _trained(
     folder: str,
     model: _Model,
     rows: list[dict[str, Any]],
+    grouped: list[list[int]] | None,
     loss: str,
     options: TrainOptions,
     announce: Announce,
@@ -297,6 +308,7 @@ def _trained(
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         dims=model.dims,
+        batches=grouped,
     )
     key = sha256(json.dumps([asdict(job), model.info.fingerprint, lines]).encode()).hexdigest()
     if _read(os.path.join(folder, _KEY)) != key:

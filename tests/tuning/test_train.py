@@ -1,7 +1,6 @@
 """Training in its own process: a big batch in small ones, and a run that was cut off."""
 
 import json
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from semsearch.tuning import train
+from semsearch.tuning.batches import batches
 from tests.conftest import PROJECT
 from tests.embedding.tiny import make_model
 from tests.tuning.jargon import documents
@@ -38,8 +37,11 @@ def start(folder: Path, model: Path, setup: str = "", **more: object) -> "subpro
     job = {
         "folder": str(model), "window": 64, "query_prefix": "", "passage_prefix": "",
         "rows": str(folder / "rows.jsonl"), "target": str(folder / "out"), "checkpoints": str(folder / "checkpoints"),
-        "loss": "multiple-negatives", "epochs": 1, "batch_size": 32, "learning_rate": 1e-3, "dims": [], **more,
+        "loss": "multiple-negatives", "epochs": 1, "batch_size": 32, "learning_rate": 1e-3,
+        "dims": [], "batches": None, **more,
     }  # fmt: skip
+    if job["loss"] == "multiple-negatives":
+        job["batches"] = batches(records, int(str(job["batch_size"])))
     (folder / "job.json").write_text(json.dumps(job))
     code = f"import sys\nfrom semsearch.tuning import train\n{setup}\ntrain.main(sys.argv[1])"
     return subprocess.Popen(
@@ -94,31 +96,6 @@ def test_weights_that_are_no_numbers_are_not_written(model: Path, tmp_path: Path
         "torch.optim.AdamW.step = step"
     ))  # fmt: skip
     assert process.wait() == 1 and not (tmp_path / "run" / "out").exists()
-
-
-def test_answers_are_never_negatives_in_a_batch_and_every_row_is_learnt_from() -> None:
-    chance = random.Random(5)
-    rows = [
-        {
-            "query": f"q{chance.randrange(30)}",
-            "positive": f"p{chance.randrange(40)}",
-            "negatives": [f"p{chance.randrange(40)}", "p0"],
-        }
-        for _ in range(300)
-    ]
-    batches = train._batches(rows, 16)
-    assert sorted(number for batch in batches for number in batch) == list(range(300))
-    assert max(map(len, batches)) == 16
-    for batch in batches:
-        queries = [rows[number]["query"] for number in batch]
-        positives = [rows[number]["positive"] for number in batch]
-        assert len(set(queries)) == len(set(positives)) == len(batch)
-        for number in batch:
-            others = {rows[other]["positive"] for other in batch if other != number}
-            assert not others & set(rows[number]["negatives"])
-    first, second = list(train._Batches(batches)), train._Batches(batches)
-    second.set_epoch(1)
-    assert len(second) == len(batches) and sorted(second) == sorted(first) and list(second) != first
 
 
 def test_few_pairs_are_learnt_from(model: Path, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_vectors_that_were_cut_stay_so(tiny: Path, tmp_path: Path) -> None:
     """An index of shortened vectors is judged by vectors as short, and the model is trained for both lengths."""
     index_folders([str(tiny / "folder")], str(tmp_path / "index"), IndexOptions(model=str(tiny / "model"), dim=16))
     model = module._model_of(str(tmp_path / "index"))
-    assert (model.dim, model.dims) == (16, (16,))
+    assert (model.dim, model.dims) == (16, (48, 16))
     options = TrainOptions(str(tmp_path / "ours"), loss="triplet", learning_rate=1e-3)
     report = tune_model(str(tmp_path / "index"), judged(), options, silent, silent)
     assert report.questions == 32
