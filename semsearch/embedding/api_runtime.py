@@ -6,6 +6,7 @@ comes back is checked here, for a server may leave out vectors, ignore the lengt
 
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -24,6 +25,8 @@ _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 60.0
 # Characters a token has at least, on the average of a batch: for limits in tokens, which no batch should exceed.
 _CHARACTERS_A_TOKEN = 2
+# An encoded picture, say: by no means words.
+_ENDLESS_WORD = re.compile(r"[!-~]{1000}")
 _SHORTEST_NORM = 1e-6
 _KEYS = ("OPENAI_API_KEY", "JINA_API_KEY", "CO_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY")
 
@@ -105,13 +108,17 @@ class ApiEmbedder:
         if batch:
             yield batch
 
+    def _sent(self, text: str) -> str:
+        """`text` as it is sent: some refuse what is only white space, and what is longer than the window."""
+        if len(text) > self.info.window and _ENDLESS_WORD.search(text):
+            # A ruler that is not the model's own may count such a word as one token.
+            return text[: self.info.window]
+        return text if text.strip() else "-"
+
     def _ask(self, texts: Sequence[str], query: bool) -> Vectors:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                # A text of nothing but white space is refused by some.
-                return self._checked(
-                    self._provider.send([text if text.strip() else "-" for text in texts], query), texts
-                )
+                return self._checked(self._provider.send([self._sent(text) for text in texts], query), texts)
             except BusyError as error:
                 if attempt == _ATTEMPTS or (error.after or 0) > _LONGEST_WAIT:
                     raise ModelError(

@@ -271,3 +271,13 @@ def test_an_index_that_names_a_provider_sends_nothing_unasked(semsearch: Command
             done = semsearch(*arguments, env=second)
             assert done.code == 2 and "was not prepared on this machine" in done.err, done.err
         assert len(server.asked) == sent
+
+
+def test_a_word_without_end_is_cut_to_the_window(kind: str, server: Server) -> None:
+    """Whatever a token is, it is one character or more: so much the provider takes."""
+    embedder = opened(kind)
+    before = len(server.asked)
+    words, chinese = "tide gate " * 2000, "潮汐水闸" * 300
+    embedder.encode(["data:" + "A" * 50_000, words, chinese])
+    sent = [text for one in server.asked[before:] for text in one.texts]
+    assert len(sent[0]) == embedder.info.window and sent[1:] == [words, chinese]
