@@ -7,6 +7,7 @@ import typer
 
 from semsearch.cli.flags import (
     Alpha,
+    BaseUrl,
     Before,
     Fusion,
     Indexes,
@@ -42,10 +43,7 @@ def command(
     llm: Annotated[
         str | None, typer.Option("--llm", metavar="MODEL", help="Let this model write the answer (OPENAI_API_KEY).")
     ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", metavar="URL", help="Any OpenAI-compatible endpoint. Default: OPENAI_BASE_URL."),
-    ] = None,
+    base_url: BaseUrl = None,
     no_llm: Annotated[
         bool, typer.Option("--no-llm", help="Quote the documents, even if a model is configured.")
     ] = False,

@@ -79,6 +79,7 @@ def quality(
       semsearch bench quality --queries q.jsonl --qrels judged.tsv --fail-under ndcg@10=0.80
       semsearch bench quality --model static --dims 64,128
     """
+    from semsearch.cli.progress import bars
     from semsearch.evaluation import plots
     from semsearch.evaluation.labels import read_qrels
     from semsearch.evaluation.metrics import METRICS, parse_gates
@@ -107,7 +108,8 @@ def quality(
         gates=parse_gates(fail_under or ()),
         **({"alphas": tuple(alpha)} if alpha else {}),
     )
-    report = measure(index, options, _announce(as_json))
+    with bars() as advance:
+        report = measure(index, options, _announce(as_json), advance)
     if plot is not None:
         plots.quality(report, plot)
     if as_json:

@@ -54,6 +54,10 @@ Rerank = Annotated[
     str | None,
     typer.Option("--rerank", metavar="[MODEL]", help="Read the best 50 again with a cross-encoder and order by that."),
 ]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="Any OpenAI-compatible endpoint. Default: OPENAI_BASE_URL."),
+]
 Queries = Annotated[
     str | None,
     typer.Option(metavar="FILE|-", help="Many queries: one a line, or JSON lines with _id and text."),

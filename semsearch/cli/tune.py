@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import IndexPath, values
+from semsearch.cli.flags import BaseUrl, IndexPath, values
 from semsearch.cli.queries import read_queries
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
@@ -37,10 +37,7 @@ def command(
     llm: Annotated[
         str | None, typer.Option("--llm", metavar="MODEL", help="Let this model write N questions (OPENAI_API_KEY).")
     ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", metavar="URL", help="Any OpenAI-compatible endpoint. Default: OPENAI_BASE_URL."),
-    ] = None,
+    base_url: BaseUrl = None,
     questions: Annotated[
         int, typer.Option(metavar="N", help="Without labels: make N questions of each kind from the documents.")
     ] = 200,
@@ -101,6 +98,8 @@ def command(
         raise UsageError(f"{' and '.join(brought)} both bring questions", "name one of them")
     if output is not None and (adapter or dry_run):
         raise UsageError(f"--output and {'--adapter' if adapter else '--dry-run'} exclude each other", "leave out one")
+    if questions < 1:
+        raise UsageError(f"--questions {questions} is too few", "use 40 or more")
     training = {
         "loss": loss, "teacher": teacher, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
     }  # fmt: skip
