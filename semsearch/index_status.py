@@ -35,6 +35,7 @@ def _status(catalog: Catalog, path: str) -> dict[str, Any]:
             **{key: model[key] if model else None for key in ("fingerprint", "runtime", "dim", "window")},
         },
         "vectors": _vectors(catalog.setting("vectors")),
+        "tuned": (catalog.setting("adapter") or {}).get("questions"),
         "chunking": catalog.setting("chunking"),
         "rules": catalog.setting("rules"),
         "segments": {kind: len(catalog.segments(kind)) for kind in ("lex", "vec")},

@@ -72,7 +72,14 @@ def cache_folder() -> str:
 
 def default_model() -> str:
     """The model of a new index when no `--model` is given."""
-    return str(effective("model")[0])
+    return model_name(str(effective("model")[0]))
+
+
+def model_name(name: str) -> str:
+    """`name`, or the full path where it is a folder: an index is used from other folders, too, from cron say."""
+    folder = os.path.expanduser(name)
+    known = name == "static" or name.removeprefix("sentence-transformers/") == DEFAULT_MODEL
+    return os.path.abspath(folder) if not known and os.path.isdir(folder) else name
 
 
 def rerank_model() -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from semsearch import settings
 from semsearch.cli import render
 from semsearch.cli.flags import known_models
 from semsearch.errors import UsageError
@@ -126,7 +127,7 @@ def command(
     if trust_remote_code and model is None:
         raise UsageError("--trust-remote-code trusts a model by name", "say which: --model NAME")
     options = IndexOptions(
-        model=model,
+        model=None if model is None else settings.model_name(model),
         dim=dim,
         trust=trust_remote_code,
         tokenizer=tokenizer,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="models",
-    help="The embedding models semsearch knows: list, recommend, pull, path, verify.",
+    help="The embedding models semsearch knows; alone: the table of them.",
     rich_markup_mode=None,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -21,12 +21,14 @@ def read_queries(source: str) -> Iterator[tuple[str, str]]:
 
 def _parse(lines: Iterable[bytes], name: str) -> Iterator[tuple[str, str]]:
     count = 0
+    objects = False
     for number, raw in enumerate(lines, 1):
         line = raw.decode("utf-8", "replace").strip()
         if not line:
             continue
         count += 1
-        if line.startswith("{"):
+        objects = objects or (count == 1 and line.startswith("{"))
+        if objects or line.startswith("{"):
             try:
                 record = json.loads(line)
                 text = record["text"]

@@ -77,6 +77,7 @@ def index_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         ("chunks", f"{chunks['total']:,}, of which {chunks['pending']:,} not encoded yet"),
         ("model", name),
         ("vectors", _vectors(status["vectors"])),
+        *([("queries", f"tuned on {status['tuned']:,} questions")] if status["tuned"] else []),
         ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
         ("changed", f"{change['time']}, in {change['seconds']:.1f} s" if change else "never"),
         ("checked", status["last_check"]),

@@ -83,23 +83,27 @@ def command(
     """
     from semsearch.cli.progress import bars, interruptible
     from semsearch.evaluation.labels import read_qrels
+    from semsearch.tuning.lesson import FEWEST_QUESTIONS
     from semsearch.tuning.questions import QuestionSource, read_pairs
     from semsearch.tuning.tune_adapter import drop_adapter, tune_adapter
 
+    sources = {"--beir": beir, "--queries": queries, "--pairs": pairs, "--llm": llm}
+    brought = [name for name, value in sources.items() if value is not None]
     if drop:
+        if brought or dry_run or output is not None or adapter:
+            raise UsageError("--drop learns nothing", "leave out the other flags")
         there = drop_adapter(index, wait)
         render.announce("what was learnt is dropped" if there else "nothing was learnt for this index")
         return 0
     if (queries is None) != (qrels is None):
         raise UsageError("--queries and --qrels belong together", "name both")
-    sources = {"--beir": beir, "--queries": queries, "--pairs": pairs, "--llm": llm}
-    brought = [name for name, value in sources.items() if value is not None]
     if len(brought) > 1:
         raise UsageError(f"{' and '.join(brought)} both bring questions", "name one of them")
     if output is not None and (adapter or dry_run):
         raise UsageError(f"--output and {'--adapter' if adapter else '--dry-run'} exclude each other", "leave out one")
-    if questions < 1:
-        raise UsageError(f"--questions {questions} is too few", "use 40 or more")
+    fewest = FEWEST_QUESTIONS * (1 if output is None else 2)
+    if questions < fewest:
+        raise UsageError(f"--questions {questions} is too few", f"use {fewest} or more")
     training = {
         "loss": loss, "teacher": teacher, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
     }  # fmt: skip
@@ -157,7 +161,7 @@ def _print(report: "TuneReport") -> None:
     elif report.output is not None and report.better:
         command = ["semsearch", "index", "--rebuild", "-i", report.index, "--model", report.output]
         command += ["--dim", str(report.dim)] if report.dim is not None else []
-        render.write(f"better: use it with: {shlex.join(command)}")
+        render.write(f"better: use it with: {shlex.join(command)} (then run tune without --output on top of it)")
     elif report.output is not None:
         render.announce(f"not surely better: keep the model you have (the trained one is in {report.output})")
     elif report.better:

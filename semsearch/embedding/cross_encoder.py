@@ -91,9 +91,7 @@ class Reranker:
 
 def _download(name: str, announce: Callable[[str], None]) -> str:
     """The folder `name` was downloaded to, where the user allowed it; else an error that says how to get it."""
-    hint = (
-        f"allow the download with SEMSEARCH_DOWNLOAD=1, or put its files into a folder and say --rerank FOLDER ({name})"
-    )
+    hint = f"allow the download with SEMSEARCH_DOWNLOAD=1, or put its files into a folder and name that ({name})"
     missing = f"no reranker called {name} on this machine (no such folder, not in the Hugging Face cache)"
     if os.environ.get("SEMSEARCH_DOWNLOAD") != "1" or os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         raise ModelError(missing, hint, code="model_not_found")

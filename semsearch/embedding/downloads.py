@@ -3,8 +3,10 @@
 import os
 from collections.abc import Callable
 
+from semsearch.embedding.models import packaged
 from semsearch.embedding.registry import required
 from semsearch.errors import ModelError
+from semsearch.settings import DEFAULT_MODEL
 
 _PATTERNS = (".json", ".txt", ".model")
 
@@ -12,14 +14,15 @@ _PATTERNS = (".json", ".txt", ".model")
 def pull_model(name: str, announce: Callable[[str], None]) -> str:
     """Downloads the model `name` of the table into the Hugging Face cache; returns its folder. Raises `ModelError`."""
     card = required(name)
-    if not card.repository:
-        where = (
-            "comes with the package" if card.kind == "packaged" else "is behind an API: there is nothing to download"
-        )
-        raise ModelError(f"{card.name} {where}", f"use it with: semsearch index FOLDER --model {card.name}")
-    if card.kind == "local" and card.name == "all-MiniLM-L6-v2":
-        raise ModelError(f"{card.name} comes with the package", "it needs no download")
-    announce(f"licence of {card.repository}: {card.licence}")
+    if not card.repository or card.name == DEFAULT_MODEL:
+        if card.is_api:
+            raise ModelError(
+                f"{card.name} is behind an API: there is nothing to download",
+                f"use it with: semsearch index FOLDER --model {card.name}",
+            )
+        announce(f"{card.name} comes with the package")
+        return packaged()
+    announce(f"{card.repository}: {card.size_mb:,} MB, licence {card.licence}")
     if card.remote_code:
         announce("it brings code of its own, which runs only with --trust-remote-code; where that lies in another"
                  " repository, open the model once with sentence-transformers while there is a network")  # fmt: skip

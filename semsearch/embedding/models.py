@@ -131,6 +131,12 @@ def _checked_dim(name: str, card: ModelCard | None, dim: int) -> int:
     return dim
 
 
+def check_reachable(source: ModelSource) -> None:
+    """Raises `ModelError` when the client or the key of a provider's model is missing; sends nothing."""
+    if source.kind == "api" and source.card is not None:
+        _connect(source.card)(source.card, source.dim)
+
+
 def open_model(source: ModelSource, announce: Announce, recorded: Calibration | None = None) -> Embedder:
     """The Embedder of `source`; its export is made first when the cache lacks it, which `announce` is told.
 
@@ -199,7 +205,8 @@ def _refuse_unnamed(name: str) -> None:
     if name != _STATIC and not _is_default(name) and name != default_model():
         raise ModelError(
             f"the index names the model {name}, which was not prepared on this machine",
-            f"if you trust that model, prepare it with: semsearch index --model {name}",
+            f"if you trust it: semsearch index FOLDER --model {name}; for another one: "
+            f"semsearch index FOLDER --rebuild --model {DEFAULT_MODEL}",
             code="model_not_prepared",
         )
 

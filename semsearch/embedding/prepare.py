@@ -76,7 +76,7 @@ def prepare_transformer(name: str, folder: str, fingerprint: str, working: str, 
     window = int(model.max_seq_length or 512)
     if card is not None:
         window = model.max_seq_length = min(window, card.window)
-    _save_tokenizer(model, os.path.join(working, "tokenizer.json"))
+    _save_tokenizer(model, _rows(getattr(model[0], "auto_model", None)), os.path.join(working, "tokenizer.json"))
     prompts: dict[str, str] = dict(model.prompts or {})
     base: dict[str, Any] = {
         "name": name,
@@ -135,7 +135,7 @@ def open_runtime(runtime: str, info: ModelInfo, folder: str, working: str) -> Em
         folder, device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
     )
     model.eval()
-    _save_tokenizer(model, os.path.join(working, "tokenizer.json"))
+    _save_tokenizer(model, _rows(getattr(model[0], "auto_model", None)), os.path.join(working, "tokenizer.json"))
     info = replace(info, runtime=runtime)
     if runtime == "torch-fp32":
         from semsearch.embedding.torch_runtime import TorchEmbedder
@@ -203,7 +203,7 @@ def prepare_cross_encoder(name: str, folder: str, working: str) -> dict[str, Any
     model.eval()
     if model.num_labels != 1:
         raise ValueError(f"it gives {model.num_labels} labels; a reranker gives one score")
-    _save_tokenizer(model, os.path.join(working, "tokenizer.json"))
+    _save_tokenizer(model, _rows(model), os.path.join(working, "tokenizer.json"))
     info: dict[str, Any] = {
         "name": name,
         "window": int(model.max_length or model.tokenizer.model_max_length),
@@ -379,10 +379,20 @@ def _pooling(model: Any) -> str:
     return mode if mode in ("mean", "cls") else "other"
 
 
-def _save_tokenizer(model: Any, path: str) -> None:
+def _rows(model: Any) -> int:
+    """How many tokens the transformer has vectors of; 0: it does not say."""
+    return int(getattr(getattr(model, "config", None), "vocab_size", 0) or 0)
+
+
+def _save_tokenizer(model: Any, rows: int, path: str) -> None:
+    """Writes the tokenizer of `model`, which knows `rows` tokens."""
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise RuntimeError("the model has no fast tokenizer (tokenizer.json)")
+    words = backend.get_vocab_size()
+    if 2 * words < rows:
+        # transformers makes an empty one where the files are missing.
+        raise RuntimeError(f"the files of its tokenizer are missing: {words:,} words for a model of {rows:,}")
     backend.save(path)
 
 

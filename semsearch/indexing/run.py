@@ -188,6 +188,8 @@ class _Run:
                 )
             self.chunking = chunking = wanted
         else:
+            if options.embed:
+                models.check_reachable(self._source(name))
             self.chunking = chunking = chunking_of_new(options, self._source(name))
         self.rules = walk_rules(catalog.setting("rules", {}), options)
         new_readers = bool(recorded) and catalog.setting("readers") != settings.READERS_VERSION
@@ -217,6 +219,8 @@ class _Run:
         catalog.set_setting("model_name", name)
         catalog.set_setting("dim", self.dim)
         if fresh_model:
+            if catalog.setting("adapter"):
+                self.progress.announce("what tune learnt goes with the vectors it was learnt for: run tune again")
             if options.embed:
                 # The old vectors go only when the new model is known to work.
                 self.embedder = self._remembering(None)

@@ -68,13 +68,14 @@ def read_pairs(path: str) -> tuple[tuple[str, str], ...]:
     for number, line in numbered_lines(path):
         try:
             record = json.loads(line)
-            query, positive = record["query"], record["positive"]
+            query, positive = record.get("query"), record.get("positive")
             if not (isinstance(query, str) and isinstance(positive, str) and query.strip() and positive.strip()):
-                raise ValueError("empty, or no text")
+                raise ValueError("query or positive is missing, empty or no text")
             (query + positive).encode()  # raises for half a character, which no model reads
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, AttributeError) as error:
+            what = error.msg if isinstance(error, json.JSONDecodeError) else error
             raise UsageError(
-                f"{path}, line {number}: not a pair: {error}", 'write {"query": "...", "positive": "..."} a line'
+                f"{path}, line {number}: not a pair: {what}", 'write {"query": "...", "positive": "..."} a line'
             ) from None
         pairs.append((query, positive))
     if not pairs:

@@ -28,6 +28,8 @@ _MARGIN = 0.1
 # Devlin et al. 2019, BERT, appendix A.2; the share of steps as in SBERT (Reimers & Gurevych 2019, section 3.1).
 _WARMUP = 0.1
 _SECONDS_A_CHECKPOINT = 60
+# So many times as long as it takes to write one passes, too, before the next.
+_SAVES_A_CHECKPOINT = 20
 _WHOLE = "whole"
 _SEED = 1
 
@@ -257,8 +259,7 @@ def _progress() -> Any:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
             print(json.dumps({"step": state.global_step, "steps": state.max_steps}), file=_STDOUT, flush=True)
-            # Large models take long to write.
-            due = time.monotonic() - self.saved > max(_SECONDS_A_CHECKPOINT, 20 * self.took)
+            due = time.monotonic() - self.saved > max(_SECONDS_A_CHECKPOINT, _SAVES_A_CHECKPOINT * self.took)
             if due and state.global_step < state.max_steps:
                 control.should_save = True
                 self.asked = time.monotonic()

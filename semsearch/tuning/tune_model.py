@@ -116,7 +116,7 @@ def tune_model(
         grouped = batches(rows, options.batch_size) if loss == "multiple-negatives" else None
         learnt = len(rows) if grouped is None else sum(map(len, grouped))
         if learnt < len(rows):
-            notices.append(f"{len(rows) - learnt:,} of {len(rows):,} pairs left out: their questions have many answers")
+            announce(f"{len(rows) - learnt:,} of {len(rows):,} pairs left out: too many answers beside their questions")
         trained = _trained(folder, model, rows, grouped, loss, options, announce, advance)
         report = _judged(path, asked, held_out, folder, trained, model, announce, advance, notices)
         report = replace(report, output=output, pairs=learnt, dim=model.dim)
@@ -153,7 +153,7 @@ def _check(options: TrainOptions, output: str) -> None:
             raise UsageError(f"{name} {value} is too small", f"use {least} or more")
     if not 0 < options.learning_rate < 1:
         raise UsageError(f"--learning-rate {options.learning_rate:g} is out of range", "use a number like 2e-5")
-    if os.path.lexists(output):
+    if os.path.lexists(output) and not (os.path.isdir(output) and not os.listdir(output)):
         raise UsageError(f"{output} is already there", "name a new folder for --output, or remove that one")
 
 

@@ -178,13 +178,33 @@ def test_the_commands(semsearch: Command) -> None:
     assert semsearch("models", "recommend", "--low-latency", "--memory", "0.01").code == 1
     assert semsearch("models", "path", "all-MiniLM-L6-v2").out.strip().endswith("model")
     done = semsearch("models", "pull", "bge-m3")
-    assert done.code == 2 and "HF_HUB_OFFLINE is set" in done.err and "licence of BAAI/bge-m3: MIT" in done.err
+    assert done.code == 2 and "HF_HUB_OFFLINE is set" in done.err and "BAAI/bge-m3: 2,270 MB, licence MIT" in done.err
     assert "did you mean voyage-3" in semsearch("models", "pull", "voyage-33").err
     assert semsearch("models", "pull", "voyage-3").code == 2
+    assert semsearch("models", "pull", "static").code == 0
     done = semsearch("models", "verify", "static", "--json")
     assert done.json["verified"]["agreement"]["static"] > 0.999
     done = semsearch("models", "verify", "no-such-model", "--trust-remote-code")
     assert done.code == 2
+
+
+def test_a_model_folder_is_known_from_everywhere(semsearch: Command, notes: Path, tmp_path: Path) -> None:
+    """By whatever path it was named: cron works in another folder."""
+    folder = make_model(tmp_path)
+    assert semsearch("index", notes, "-i", tmp_path / "index", "--model", "model", cwd=folder.parent).code == 0
+    for name, place in (("./model", folder.parent), (str(folder), notes), ("../model", notes)):
+        done = semsearch("index", notes, "-i", tmp_path / "index", "--model", name, cwd=place)
+        assert done.code == 0 and "up to date" in done.out, done.err
+    assert semsearch("status", "-i", tmp_path / "index", "--json").json["model"]["name"] == str(folder)
+
+
+def test_a_model_without_its_tokenizer_is_refused(semsearch: Command, notes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(models.packaged(), folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+    done = semsearch("index", notes, "-i", tmp_path / "index", "--model", folder)
+    assert done.code == 2 and "the files of its tokenizer are missing" in done.err
 
 
 def test_a_device_that_is_not_there(semsearch: Command, notes: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_batch_that_does_not_fit_is_learnt_from_in_parts(model: Path, tmp_path
 
 
 def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(model: Path, tmp_path: Path) -> None:
-    often = "train._SECONDS_A_CHECKPOINT = 0"
+    often = "train._SECONDS_A_CHECKPOINT = train._SAVES_A_CHECKPOINT = 0"
     assert start(tmp_path / "whole", model, epochs=30).wait() == 0
     process = start(tmp_path / "cut", model, often, epochs=30)
     assert process.stdout is not None

@@ -12,6 +12,7 @@ from semsearch.dense.adapter import Adapter
 from semsearch.embedding.embedder import unit_rows
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.indexing.options import Progress
 from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.catalog import Catalog
 from semsearch.tuning.adapter import folds, learn
@@ -78,7 +79,10 @@ def test_nothing_is_kept_where_there_is_nothing_to_learn(index: Path) -> None:
 def test_another_model_drops_what_was_learnt(index: Path) -> None:
     tune(index)
     assert Catalog.read(str(index), lambda catalog: catalog.setting("adapter"))
-    index_folders([], str(index), IndexOptions(model="all-MiniLM-L6-v2", rebuild=True))
+    told: list[str] = []
+    options = IndexOptions(model="all-MiniLM-L6-v2", rebuild=True)
+    index_folders([], str(index), options, Progress(announce=told.append))
+    assert any("tune again" in message for message in told)
     assert Catalog.read(str(index), lambda catalog: catalog.setting("adapter")) is None
 
 
@@ -104,7 +108,14 @@ def test_the_command(semsearch: Command, index: Path, tmp_path: Path) -> None:
     assert [row["search"] for row in done.json["rows"]] == ["dense", "hybrid"]
     done = semsearch("tune", *flags, "--wait")
     assert done.code == 0 and "64 questions" in done.out and "better" in done.out
+    assert semsearch("status", "-i", index, "--json").json["tuned"] == 64
+    assert "tuned on 64 questions" in semsearch("status", "-i", index).out
+    assert semsearch("tune", "--drop", "--dry-run", "-i", index).code == 2
     assert semsearch("tune", "--drop", "-i", index).code == 0
+    assert semsearch("status", "-i", index, "--json").json["tuned"] is None
+    (tmp_path / "broken.jsonl").write_text((tmp_path / "q.jsonl").read_text() + "not json\n")
+    done = semsearch("tune", "--queries", tmp_path / "broken.jsonl", *flags[2:])
+    assert done.code == 2 and "line 65" in done.err
     contents = {name: str(text) for name, text in documents().items()}
     lines = [{"query": queries[name], "positive": contents[file]} for name, of in qrels.items() for file in of]
     lines.append({"query": "which moon", "positive": "Nothing of the kind is written anywhere, not even in Latin."})
