@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
+
+
+def last_words(errors: "Iterable[str]", status: int) -> str:
+    """What a child that failed with the exit `status` said at last, of the lines it wrote on stderr."""
+    lines = [line.strip() for line in errors if line.strip()]
+    return lines[-1] if lines else f"exit status {status}"
 
 
 def start(

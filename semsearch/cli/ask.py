@@ -20,6 +20,7 @@ from semsearch.cli.flags import (
     Types,
     Where,
     chosen_filters,
+    chosen_llm,
     chosen_reranker,
 )
 from semsearch.cli.queries import read_queries
@@ -121,19 +122,11 @@ def _model(llm: str | None, base_url: str | None, context_window: int, timeout: 
     from semsearch import settings
 
     name = llm or settings.llm_model()
-    if name is None:
-        if base_url is not None:
-            raise UsageError("--base-url names a server but no model", "name the model with --llm")
-        return None
-    if context_window < 1024:
+    if name is not None and context_window < 1024:
         raise UsageError(f"--context-window {context_window} is too small", "use 1024 or more")
-    if not 0 < timeout < 1e6:
+    if name is not None and not 0 < timeout < 1e6:
         raise UsageError(f"--timeout {timeout:g} is no time to wait", "use a number of seconds")
-    from semsearch.answering.llm import LlmSettings
-
-    model = LlmSettings(name, base_url or settings.base_url(), timeout=timeout, context_window=context_window)
-    model.endpoint()  # refuses what is no address before anything is searched
-    return model
+    return chosen_llm(name, base_url, timeout=timeout, context_window=context_window)
 
 
 def _answer(

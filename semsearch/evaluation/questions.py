@@ -141,15 +141,24 @@ def _paraphrase(catalog: Catalog, row: sqlite3.Row, chance: random.Random) -> Qu
     return next((found for way in ways if (found := way(catalog, row)) is not None), None)
 
 
+def heading_query(heading: tuple[str, ...]) -> str:
+    """What the heading path asks for: its last heading, with the one above where it is a single word."""
+    return heading[-1] if len(heading[-1].split()) >= _FEWEST_HEADING_WORDS else " ".join(heading[-2:])
+
+
+def without_labels(text: str) -> str:
+    """`text` without what names its surroundings: headings, front matter."""
+    for start, end in reversed(label_spans(text)):
+        text = text[:start] + text[end:]
+    return text.strip()
+
+
 def _by_heading(catalog: Catalog, row: sqlite3.Row) -> Question | None:
     """The heading asks for its section."""
     heading = tuple(json.loads(row["heading"]))
     if not heading:
         return None
-    asked = heading[-1] if len(heading[-1].split()) >= _FEWEST_HEADING_WORDS else " ".join(heading[-2:])
-    text = row["text"]
-    for start, end in reversed(label_spans(text)):
-        text = text[:start] + text[end:]
+    asked, text = heading_query(heading), without_labels(row["text"])
     if len(asked.split()) < _FEWEST_HEADING_WORDS or len(sentences(text)) < _FEWEST_SENTENCES:
         return None
     # A section cut in several passages, or one with subsections, is named by more than one passage.
@@ -158,7 +167,7 @@ def _by_heading(catalog: Catalog, row: sqlite3.Row) -> Question | None:
     ):
         if tuple(json.loads(other["heading"]))[: len(heading)] == heading:
             return None
-    return Question(asked, row["id"], ((), text.strip()))
+    return Question(asked, row["id"], ((), text))
 
 
 def _by_first_sentence(catalog: Catalog, row: sqlite3.Row) -> Question | None:

@@ -1,6 +1,6 @@
 """Whether what was learnt is better: dense and hybrid searches for questions it did not see, before and after."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,8 @@ class TuneReport:
 
     @property
     def better(self) -> bool:
-        return is_better(self.rows)
+        dense, hybrid = self.rows
+        return dense.difference.low > 0 and hybrid.difference.mean >= 0
 
     def as_dict(self) -> dict[str, Any]:
         trained = {} if self.output is None else {"output": self.output, "pairs": self.pairs}
@@ -71,12 +72,6 @@ class TuneReport:
             **trained,
             "notices": list(self.notices),
         }
-
-
-def is_better(rows: Sequence[Comparison]) -> bool:
-    """Whether dense search surely improved and hybrid search did not lose."""
-    dense, hybrid = rows
-    return dense.difference.low > 0 and hybrid.difference.mean >= 0
 
 
 def values(

@@ -23,7 +23,8 @@ class Lesson:
 
     `names`: (number of the set, query id) of each question; `queries` (n, dim); `ids` (m,), rising, of the `passages`
     (m, dim); `right`: of each question (row of `passages`, gain), the nearest passage of each document that answers it;
-    `answering`: of each question all chunks of these documents; `model`: the record of the one that made the vectors.
+    `answering`: of each question all chunks of these documents; `embedder`: the model that made the vectors, `model`:
+    its record.
     """
 
     names: list[tuple[int, str]]
@@ -32,6 +33,7 @@ class Lesson:
     passages: Vectors
     right: list[list[tuple[int, int]]]
     answering: list[frozenset[int]]
+    embedder: Embedder
     model: dict[str, Any]
 
 
@@ -63,7 +65,7 @@ def lesson_of(snapshot: Snapshot, sets: list[QuerySet], announce: Announce) -> L
         right.append(found)
         # Most questions have one document: its set is then theirs, however large.
         answering.append(whole[0] if len(whole) == 1 else frozenset().union(*whole))
-    return Lesson(names, queries, ids, passages, right, answering, snapshot.catalog.setting("model"))
+    return Lesson(names, queries, ids, passages, right, answering, embedder, snapshot.catalog.setting("model"))
 
 
 def embedder_of(snapshot: Snapshot, announce: Announce) -> Embedder:

@@ -2,17 +2,19 @@
 
 import random
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import chain, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.embedding.embedder import Vectors
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.retrieval.passages import resemble, shingles
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.snapshot import Snapshot
+from semsearch.tuning.lesson import Lesson
 from semsearch.tuning.pairs import Pair
 
 # How deep each ranking is searched for them.
@@ -24,9 +26,7 @@ _MOST_OF_POSITIVE = 0.95
 
 def mine(
     snapshot: Snapshot,
-    embedder: Embedder,
-    ids: NDArray[np.int64],
-    passages: Vectors,
+    lesson: Lesson,
     pairs: Sequence[Pair],
     positives: Vectors,
     count: int,
@@ -36,26 +36,34 @@ def mine(
 ) -> list[list[int]]:
     """For each of `pairs` `count` chunk ids, in turn from the dense and the BM25 ranking, the best first.
 
-    `ids` (m,), rising, of the `passages` (m, dim); `positives` (n, dim): of the texts that are learnt. Kept out: what
-    answers, what says the same as the right passage, and, with `guard`, what the model scores nearly as high as the
-    text that is learnt. Where that leaves too few, passages are drawn by lot, and there may be fewer.
+    `positives` (n, dim): of the texts that are learnt. Kept out: what answers, what says the same as the right passage,
+    and, with `guard`, what the model scores nearly as high as the text that is learnt. Where that leaves too few,
+    passages are drawn by lot, and there may be fewer.
     """
     chance = random.Random(seed)
+    ids = lesson.ids
     languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
     bm25 = PostingsBM25(snapshot.lexical(), snapshot.alive("lex"))
     lexical_ids = np.concatenate([part.ids for part in snapshot.lexical()])
     marks = _Marks(snapshot.catalog)
+
+    @lru_cache(maxsize=1)  # pairs of one question follow one another
+    def ranked(query: str) -> tuple[Vectors, Vectors, list[int]]:
+        """The query's vector, its cosines with the passages, and the best chunks of both rankings in turn."""
+        vector = lesson.embedder.encode_query(query)
+        cosines = lesson.passages @ vector
+        scores = np.concatenate(bm25.segment_scores(analyze_query(query, languages)))
+        by_words = lexical_ids[[row for row in _best(scores) if scores[row] > 0]]
+        return vector, cosines, _in_turn(ids[_best(cosines)].tolist(), by_words.tolist())
+
     found = []
     for number, pair in enumerate(pairs):
-        vector = embedder.encode_query(pair.query)
-        cosines = passages @ vector
+        vector, cosines, candidates = ranked(pair.query)
         wanted = float(positives[number] @ vector)
         limit = wanted - (1 - _MOST_OF_POSITIVE) * abs(wanted) if guard else np.inf
-        scores = np.concatenate(bm25.segment_scores(analyze_query(pair.query, languages)))
-        by_words = lexical_ids[[row for row in _best(scores) if scores[row] > 0]]
         own = marks.of(pair.chunk)
         chosen: list[int] = []
-        for chunk in _in_turn(ids[_best(cosines)].tolist(), by_words.tolist()):
+        for chunk in candidates:
             if len(chosen) == count:
                 break
             row = int(np.searchsorted(ids, chunk))

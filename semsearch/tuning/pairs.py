@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from semsearch.chunking.splitter import encoded
-from semsearch.evaluation.questions import sentences, shuffled_passages
-from semsearch.retrieval.sentences import label_spans
+from semsearch.evaluation.questions import heading_query, sentences, shuffled_passages, without_labels
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.snapshot import Snapshot
 from semsearch.tuning.lesson import Lesson
@@ -30,13 +29,13 @@ class Pair:
     answering: frozenset[int]
 
 
-def known_pairs(snapshot: Snapshot, lesson: Lesson, queries: Sequence[str], numbers: Sequence[int]) -> list[Pair]:
-    """The pairs of the questions `numbers` of `lesson`, one for each document that answers; `queries`: their texts."""
-    text_of = texts(snapshot.catalog, {int(lesson.ids[row]) for number in numbers for row, _ in lesson.right[number]})
+def known_pairs(snapshot: Snapshot, lesson: Lesson, queries: Sequence[str]) -> list[Pair]:
+    """The pairs of the questions of `lesson`, whose texts are `queries`, one for each document that answers."""
+    text_of = texts(snapshot.catalog, {int(lesson.ids[row]) for found in lesson.right for row, _ in found})
     return [
-        Pair(queries[number], text_of[chunk], chunk, lesson.answering[number])
-        for number in numbers
-        for row, _ in lesson.right[number]
+        Pair(query, text_of[chunk], chunk, answering)
+        for query, found, answering in zip(queries, lesson.right, lesson.answering, strict=True)
+        for row, _ in found
         if (chunk := int(lesson.ids[row])) in text_of
     ]
 
@@ -75,11 +74,9 @@ def _by_heading(heading: tuple[str, ...], text: str) -> tuple[str, str] | None:
     """The heading asks for its section, which is then read without it; the title alone for the body."""
     if not heading:
         return None
-    asked = heading[-1] if len(heading[-1].split()) >= _FEWEST_WORDS else " ".join(heading[-2:])
-    for start, end in reversed(label_spans(text)):
-        text = text[:start] + text[end:]
+    asked, text = heading_query(heading), without_labels(text)
     above = heading[:-1] if asked == heading[-1] else heading[:-2]
-    return _checked(asked, encoded(above, text.strip()), text)
+    return _checked(asked, encoded(above, text), text)
 
 
 def _by_first_sentence(heading: tuple[str, ...], text: str) -> tuple[str, str] | None:

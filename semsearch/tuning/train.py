@@ -15,8 +15,9 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
+from semsearch.embedding.fingerprint import WEIGHTS
 from semsearch.errors import SemsearchError
 from semsearch.storage.lock import WriterLock
 
@@ -59,8 +60,11 @@ class Job:
     batches: list[list[int]] | None
 
 
-def train(job: Job) -> None:
-    """Writes the trained model to `job.target`. Raises `ValueError` where it cannot be trained here."""
+def train(job: Job, steps_to: TextIO) -> None:
+    """Writes the trained model to `job.target`, and each step to `steps_to`.
+
+    Raises `ValueError` where it cannot be trained here.
+    """
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 
     from semsearch.embedding.torch_runtime import device, load_transformer
@@ -109,7 +113,7 @@ def train(job: Job) -> None:
         args=arguments,
         train_dataset=_dataset(columns),
         loss=_loss(model, job, fits // texts),
-        callbacks=[_progress()],
+        callbacks=[_progress(steps_to)],
     )
     trainer.train(resume_from_checkpoint=last_whole(job.checkpoints))
     if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
@@ -229,7 +233,7 @@ def _fewest_parameters(folder: str) -> int:
         os.path.getsize(os.path.join(parent, name))
         for parent, _, names in os.walk(folder)
         for name in names
-        if name.endswith((".safetensors", ".bin"))
+        if name.endswith(WEIGHTS)
     ]
     return max(weights, default=0) // 4
 
@@ -248,7 +252,7 @@ def _memory(device: str) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _progress() -> Any:
+def _progress(steps_to: TextIO) -> Any:
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):  # type: ignore[misc]
@@ -258,7 +262,7 @@ def _progress() -> Any:
         took = 0.0
 
         def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-            print(json.dumps({"step": state.global_step, "steps": state.max_steps}), file=_STDOUT, flush=True)
+            print(json.dumps({"step": state.global_step, "steps": state.max_steps}), file=steps_to, flush=True)
             due = time.monotonic() - self.saved > max(_SECONDS_A_CHECKPOINT, _SAVES_A_CHECKPOINT * self.took)
             if due and state.global_step < state.max_steps:
                 control.should_save = True
@@ -290,13 +294,9 @@ def _drop_unfinished(folder: str) -> None:
             shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
-_STDOUT = sys.stdout
-
-
 def main(path: str) -> None:
-    global _STDOUT
     # Progress alone goes to stdout; what libraries print, in whatever language, does not.
-    _STDOUT = os.fdopen(os.dup(1), "w", encoding="ascii")
+    steps_to = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
@@ -306,7 +306,7 @@ def main(path: str) -> None:
     with WriterLock(path + ".lock", wait=True):
         shutil.rmtree(job["target"], ignore_errors=True)
         try:
-            train(Job(**{**job, "dims": tuple(job["dims"])}))
+            train(Job(**{**job, "dims": tuple(job["dims"])}), steps_to)
         except (ValueError, SemsearchError) as error:
             sys.exit(str(error))
 

@@ -1,6 +1,7 @@
 """`tune --adapter`: learns an adapter of queries, judges it on questions it did not see, keeps it if it is better."""
 
 import tempfile
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -63,7 +64,7 @@ def tune_adapter(
         if writer.catalog.setting("model") != lesson.model:
             raise SemsearchError("the index changed its model meanwhile; nothing was changed", "run tune again")
         writer.catalog.set_setting("adapter", {**adapter.as_record(), "questions": len(lesson.queries)})
-    return TuneReport(path, len(lesson.names), f"{_FOLDS} folds", tuple(rows), tuple(notices), changed=True)
+    return replace(report, changed=True)
 
 
 def drop_adapter(index: str | None, wait: bool) -> bool:

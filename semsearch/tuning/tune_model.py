@@ -94,12 +94,13 @@ def tune_model(
     path = settings.index_for_reading(index)
     loss = options.chosen_loss()
     output = os.path.abspath(os.path.expanduser(options.output))
-    _check(options, output)
+    _check(options)
+    _check_free(output)
     model = _model_of(path)
     teacher = None if options.teacher is None else open_reranker(options.teacher, announce)
     folder = _working_folder(output)
     with WriterLock(os.path.join(folder, _LOCK), wait):
-        _check(options, output)  # another run may have ended while this one waited
+        _check_free(output)  # another run may have ended while this one waited
         notices: list[str] = []
         try:
             # Of its own, so that nothing changes while it is learnt from and judged by.
@@ -121,7 +122,7 @@ def tune_model(
         report = _judged(path, asked, held_out, folder, trained, model, announce, advance, notices)
         report = replace(report, output=output, pairs=learnt, dim=model.dim)
         _write_card(trained, model, report, loss, options)
-        _check(options, output)
+        _check_free(output)
         os.rename(trained, output)
         shutil.rmtree(folder, ignore_errors=True)
     return report
@@ -140,7 +141,7 @@ def _working_folder(output: str) -> str:
     return folder
 
 
-def _check(options: TrainOptions, output: str) -> None:
+def _check(options: TrainOptions) -> None:
     missing = [name for name in ("accelerate", "datasets") if importlib.util.find_spec(name) is None]
     if missing:
         raise SemsearchError(
@@ -153,6 +154,9 @@ def _check(options: TrainOptions, output: str) -> None:
             raise UsageError(f"{name} {value} is too small", f"use {least} or more")
     if not 0 < options.learning_rate < 1:
         raise UsageError(f"--learning-rate {options.learning_rate:g} is out of range", "use a number like 2e-5")
+
+
+def _check_free(output: str) -> None:
     if os.path.lexists(output) and not (os.path.isdir(output) and not os.listdir(output)):
         raise UsageError(f"{output} is already there", "name a new folder for --output, or remove that one")
 
@@ -218,13 +222,16 @@ def _halves(sets: list[QuerySet]) -> tuple[list[QuerySet], list[QuerySet]]:
         for part, held in ((held_out, True), (rest, False)):
             qrels = {name: judged for name, judged in one.qrels.items() if (texts_of_set[name] in chosen) == held}
             part.append(replace(one, queries={name: one.queries[name] for name in qrels}, qrels=qrels))
-    count = sum(len(one.qrels) for one in held_out)
-    if count < FEWEST_QUESTIONS:
+    if _count(held_out) < FEWEST_QUESTIONS:
         raise UsageError(
-            f"{sum(len(one.qrels) for one in sets)} questions are too few: half are held out to judge by",
+            f"{_count(sets)} questions are too few: half are held out to judge by",
             f"bring {2 * FEWEST_QUESTIONS} or more: --queries FILE --qrels FILE, or --questions N",
         )
     return held_out, rest
+
+
+def _count(sets: list[QuerySet]) -> int:
+    return sum(len(one.qrels) for one in sets)
 
 
 def _rows(
@@ -242,9 +249,8 @@ def _rows(
     # Nobody writes to this copy, and what fails while much is computed is no damage of an index: no `Reader`.
     with closing(Snapshot(asked)) as snapshot:
         lesson = lesson_of(snapshot, learnt_from, announce)
-        embedder = embedder_of(snapshot, announce)
         queries = [learnt_from[number].queries[query] for number, query in lesson.names]
-        pairs = known_pairs(snapshot, lesson, queries, range(len(queries)))
+        pairs = known_pairs(snapshot, lesson, queries)
         positives = lesson.passages[np.searchsorted(lesson.ids, [pair.chunk for pair in pairs])]
         if source.is_made:
             # There are only the documents to learn from: from what they say of themselves, as much as there is.
@@ -254,13 +260,13 @@ def _rows(
             texts_held = [text for one in held_out for text in one.queries.values()]
             more = made_pairs(snapshot, _MADE_PAIRS, answers, [*texts_held, *queries])
             if more:
-                positives = np.concatenate([positives, embedder.encode([pair.positive for pair in more])])
+                positives = np.concatenate([positives, lesson.embedder.encode([pair.positive for pair in more])])
             pairs += more
         count = _NEGATIVES[loss]
         announce(f"looking for passages that only seem to answer {len(pairs):,} pairs")
         hear = partial(advance, "looking for negatives")
         guard = loss != "distillation"  # a teacher says itself what answers
-        mined = mine(snapshot, embedder, lesson.ids, lesson.passages, pairs, positives, count, hear, guard)
+        mined = mine(snapshot, lesson, pairs, positives, count, hear, guard)
         text_of = texts(snapshot.catalog, {chunk for chunks in mined for chunk in chunks})
     rows: list[dict[str, Any]] = [
         {"query": pair.query, "positive": pair.positive, "negatives": [text_of[chunk] for chunk in chunks]}
@@ -363,8 +369,9 @@ def _run_trainer(job: str, name: str, advance: Advance) -> None:
             code="training_failed",
         )
     if process.returncode != 0:
-        last = next((line.strip() for line in reversed(errors) if line.strip()), f"exit status {process.returncode}")
-        raise ModelError(f"{name} cannot be trained: {last}", "", code="training_failed")
+        raise ModelError(
+            f"{name} cannot be trained: {child.last_words(errors, process.returncode)}", "", code="training_failed"
+        )
 
 
 def _judged(
@@ -387,7 +394,7 @@ def _judged(
         before = os.path.join(folder, "before")
         with_model(asked, before, model.info.name, _encoding(announce, advance, "as before"), model.dim)
     after = os.path.join(folder, "after")
-    announce(f"encoding the passages with the trained model, for {sum(len(one.qrels) for one in held_out):,} questions")
+    announce(f"encoding the passages with the trained model, for {_count(held_out):,} questions")
     with_model(asked, after, trained, _encoding(announce, advance, "trained"), model.dim)
     rows = []
     for mode in MODES:
@@ -396,8 +403,7 @@ def _judged(
             for place, when in ((before, "before"), (after, "after"))
         ]
         rows.append(compared(mode, *found))
-    count = sum(len(one.qrels) for one in held_out)
-    return TuneReport(path, count, "not trained on", tuple(rows), tuple(notices))
+    return TuneReport(path, _count(held_out), "not trained on", tuple(rows), tuple(notices))
 
 
 def _encoding(announce: Announce, advance: Advance, name: str) -> Progress:

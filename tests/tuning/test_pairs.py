@@ -5,7 +5,7 @@ import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.storage.snapshot import Reader
-from semsearch.tuning.lesson import all_vectors, embedder_of
+from semsearch.tuning.lesson import Lesson, all_vectors, embedder_of
 from semsearch.tuning.negatives import mine
 from semsearch.tuning.pairs import Pair, made_pairs, texts
 from tests.conftest import write
@@ -61,7 +61,9 @@ def test_negatives_are_near_but_no_answers(index: str) -> None:
             embedder = embedder_of(snapshot, silent)
             ids, passages = all_vectors(snapshot)
             positives = embedder.encode([pair.positive for pair in pairs])
-            found = mine(snapshot, embedder, ids, passages, pairs, positives, 2, silent, guard=guard)
+            nothing = np.empty((0, passages.shape[1]), np.float32)
+            lesson = Lesson([], nothing, ids, passages, [], [], embedder, {})
+            found = mine(snapshot, lesson, pairs, positives, 2, silent, guard=guard)
             return list(zip(pairs, found, strict=True)), texts(snapshot.catalog, {int(chunk) for chunk in ids})
 
         found, text_of = reader.read(on)
