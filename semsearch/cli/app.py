@@ -15,7 +15,7 @@ from semsearch import __version__
 from semsearch.cli import ask, bench, config, index, models, quantize, search, status, tune, verify, why
 from semsearch.cli.flags import with_rerank_value
 from semsearch.errors import SemsearchError
-from semsearch.first_look import FirstLook
+from semsearch.sources.differences import StatCheck
 
 app = typer.Typer(
     name="semsearch",
@@ -70,7 +70,7 @@ def _options(
     pass
 
 
-def run(arguments: Sequence[str], seen: FirstLook | None = None) -> int:
+def run(arguments: Sequence[str], seen: StatCheck | None = None) -> int:
     """Runs one command and returns the exit code; prints at most one line for an error, never a traceback.
 
     `seen`: what `index` found when it looked whether anything had changed.

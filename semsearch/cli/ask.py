@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from semsearch.cli.answers import AnswerPrinter
     from semsearch.retrieval.hit import Hit
     from semsearch.retrieval.searcher import Searcher
-    from semsearch.retrieval.several import SeveralSearcher
+    from semsearch.retrieval.multi_searcher import MultiSearcher
 
 
 def command(
@@ -85,7 +85,7 @@ def command(
     """
     from semsearch.cli.answers import AnswerPrinter
     from semsearch.cli.search import opened_searcher
-    from semsearch.retrieval.searcher import SearchOptions
+    from semsearch.retrieval.options import SearchOptions
 
     if (question is None) == (queries is None):
         raise UsageError("give a QUESTION or --queries FILE, one of the two", "see: semsearch ask --help")
@@ -130,7 +130,7 @@ def _model(llm: str | None, base_url: str | None, context_window: int, timeout: 
 
 
 def _answer(
-    searcher: "Searcher | SeveralSearcher",
+    searcher: "Searcher | MultiSearcher",
     question: str,
     hits: "Sequence[Hit]",
     model: "LlmSettings | None",

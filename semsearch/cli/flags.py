@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from semsearch.answering.llm import LlmSettings
-    from semsearch.retrieval.filters import Filters
+    from semsearch.store.records import Filters
 
 
 def values(*known: str) -> Callable[[str], list[str]]:
@@ -104,7 +104,8 @@ def chosen_filters(
     path: list[str] | None, type_: list[str] | None, where: list[str] | None, since: str | None, before: str | None
 ) -> "Filters":
     """The Filters these flags ask for. Raises `UsageError`."""
-    from semsearch.retrieval.filters import Filters, parse_where
+    from semsearch.retrieval.options import parse_where
+    from semsearch.store.records import Filters
 
     return Filters(
         tuple(path or ()),

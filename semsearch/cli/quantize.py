@@ -11,7 +11,7 @@ from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from semsearch.quantization import Measured, QuantizeReport
+    from semsearch.maintenance.quantization import MeasuredFormat, QuantizeReport
 
 _KINDS = ("float32", "float16", "int8", "int4", "rabitq", "binary", "pq")
 
@@ -72,7 +72,7 @@ def command(
       semsearch quantize float16               back again
     """
     from semsearch.cli.progress import interruptible
-    from semsearch.quantization import QuantizeOptions, quantize
+    from semsearch.maintenance.quantization import QuantizeOptions, quantize
 
     options = QuantizeOptions(
         kind=kind.lower() if kind else None,
@@ -129,7 +129,7 @@ def _print(report: "QuantizeReport", dry_run: bool, keep_original: bool) -> None
     sys.stdout.flush()
 
 
-def _row(note: str, row: "Measured") -> list[str]:
+def _row(note: str, row: "MeasuredFormat") -> list[str]:
     return [
         f"{_name(row)} ({note})" if note else _name(row),
         _size(row.searched),
@@ -141,11 +141,11 @@ def _row(note: str, row: "Measured") -> list[str]:
     ]
 
 
-def _name(row: "Measured") -> str:
-    form = row.form
-    name = form.kind + (f" x {form.codes_dim}" if form.projection is not None else "")
-    name += "" if form.ann == "auto" else f", {form.ann}"
-    return name + (f" + {form.store}" if form.codes else "")
+def _name(row: "MeasuredFormat") -> str:
+    chosen = row.format
+    name: str = chosen.kind + (f" x {chosen.codes_dim}" if chosen.projection is not None else "")
+    name += "" if chosen.ann == "auto" else f", {chosen.ann}"
+    return name + (f" + {chosen.store}" if chosen.codes else "")
 
 
 def _size(count: int) -> str:

@@ -6,9 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from semsearch.ledger import Entry
-    from semsearch.report import IndexReport
-    from semsearch.retrieval.why import Why
+    from semsearch.index_report import IndexReport
+    from semsearch.maintenance.file_status import FileStatus
+    from semsearch.maintenance.why import Why
 
 # C0 and C1 control characters but tab and newline: a document must not drive the terminal it is shown on.
 _CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
@@ -92,10 +92,10 @@ def _vectors(form: "dict[str, Any]") -> str:
     return text + (f", {form['loss']:.2%} of the ten nearest lost" if form["loss"] else "")
 
 
-def file_list(index: str, entries: "list[Entry]", *, as_json: bool) -> None:
+def file_list(index: str, entries: "list[FileStatus]", *, as_json: bool) -> None:
     """The result of `status --files`: JSON, or a line for each file."""
     if as_json:
-        from semsearch.ledger import as_dict
+        from semsearch.maintenance.file_status import as_dict
 
         print_json(as_dict(index, entries))
         return

@@ -30,8 +30,10 @@ from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from semsearch.retrieval.hit import SearchResult
-    from semsearch.retrieval.searcher import Searcher, SearchOptions
-    from semsearch.retrieval.several import SeveralSearcher
+    from semsearch.retrieval.multi_searcher import MultiSearcher
+    from semsearch.retrieval.options import SearchOptions
+    from semsearch.retrieval.saved_search import SavedSearches
+    from semsearch.retrieval.searcher import Searcher
 
     Search = Callable[[str, SearchOptions], SearchResult]
 
@@ -118,7 +120,7 @@ def command(
       semsearch search "new tenders" --new-since ~/.cache/tenders.json
       semsearch search --queries questions.txt --format trec > run.trec
     """
-    from semsearch.retrieval.searcher import SearchOptions
+    from semsearch.retrieval.options import SearchOptions
 
     style = _style(format_, as_json, as_jsonl, only_paths)
     if [query, queries, like].count(None) != 2:
@@ -177,38 +179,35 @@ def _opened(
             raise UsageError("--like and --new-since look at one index", "name one --index")
         return searcher.search, lambda: None
     if like is not None:
-        from semsearch.retrieval.example import passage_named
+        from semsearch.retrieval.more_like_this import passage_named
 
         example, ids = passage_named(searcher, like)
         return lambda _, options: searcher.search(example, replace(options, exclude=ids)), lambda: None
     if new_since is not None:
-        from semsearch.retrieval.news import News
+        from semsearch.retrieval.saved_search import SavedSearches
 
-        news = News(new_since)
-        return lambda text, options: news.search(searcher, text, options), lambda: _save(news)
+        saved = SavedSearches(new_since)
+        return lambda text, options: saved.search(searcher, text, options), lambda: _save(saved)
     return searcher.search, lambda: None
 
 
-def opened_searcher(indexes: list[str]) -> "Searcher | SeveralSearcher":
+def opened_searcher(indexes: list[str]) -> "Searcher | MultiSearcher":
     """A searcher over one index, or over several at once."""
     if len(indexes) > 1:
-        from semsearch.retrieval.several import SeveralSearcher
+        from semsearch.retrieval.multi_searcher import MultiSearcher
 
-        return SeveralSearcher(indexes, render.announce)
+        return MultiSearcher(indexes, render.announce)
     from semsearch.retrieval.searcher import Searcher
 
     return Searcher(indexes[0] if indexes else None, render.announce)
 
 
-def _save(news: "object") -> None:
+def _save(saved: "SavedSearches") -> None:
     """Remembers what was shown only when it was: printed, and the pipe still open."""
     import sys
 
-    from semsearch.retrieval.news import News
-
-    assert isinstance(news, News)
     sys.stdout.flush()
-    news.save()
+    saved.save()
 
 
 def _style(format_: str | None, as_json: bool, as_jsonl: bool, only_paths: bool) -> str:

@@ -36,12 +36,12 @@ def command(
     if wanted and not files:
         raise UsageError("--skipped, --failed and --pending choose among files", "add --files")
     if files:
-        from semsearch import ledger
+        from semsearch.maintenance import file_status
 
-        path, found = ledger.entries(index, lambda status: not wanted or status in wanted)
+        path, found = file_status.file_statuses(index, lambda status: not wanted or status in wanted)
         render.file_list(path, found, as_json=as_json)
         return 0
-    from semsearch.index_status import index_status
+    from semsearch.maintenance.index_status import index_status
 
     render.index_status(index_status(index), as_json=as_json)
     return 0

@@ -8,7 +8,6 @@ was seen.
 import fcntl
 import gc
 import os
-import sqlite3
 import time
 
 from semsearch import settings
@@ -16,10 +15,10 @@ from semsearch.errors import SemsearchError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from semsearch.first_look import FirstLook
+    from semsearch.sources.differences import StatCheck
 
 
-def answer(arguments: list[str]) -> "tuple[bool, FirstLook | None]":
+def answer(arguments: list[str]) -> "tuple[bool, StatCheck | None]":
     """Prints what `index` prints when all is up to date: (True, ...); else (False, what was seen), nothing printed."""
     started = time.perf_counter()
     gc.disable()  # tens of thousands of tuples, and none of them garbage: a tenth of the time
@@ -29,7 +28,7 @@ def answer(arguments: list[str]) -> "tuple[bool, FirstLook | None]":
         gc.enable()
 
 
-def _answer(arguments: list[str], started: float) -> "tuple[bool, FirstLook | None]":
+def _answer(arguments: list[str], started: float) -> "tuple[bool, StatCheck | None]":
     parsed = _parse(arguments)
     if parsed is None:
         return False, None
@@ -40,8 +39,7 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, FirstLook | No
         os.path.join(path, settings.CATALOG_FILE + "-wal")
     ):
         return False, None
-    from semsearch.first_look import look
-    from semsearch.storage.catalog import NONSENSE
+    from semsearch.store.local.stat_check import stat_check
 
     try:
         lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -49,11 +47,11 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, FirstLook | No
         return False, None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        seen = look(path, roots)
+        seen = stat_check(path, roots)
         if seen is None or not seen.nothing_changed():
             return False, seen
         os.utime(lock)  # when the last run was, for `status`
-    except (OSError, SemsearchError, sqlite3.Error, *NONSENSE):
+    except (OSError, SemsearchError):
         return False, None
     finally:
         os.close(lock)

@@ -8,7 +8,7 @@ from semsearch.cli import render
 from semsearch.cli.flags import IndexPath
 
 if TYPE_CHECKING:
-    from semsearch.verification import VerifyReport
+    from semsearch.maintenance.verification import VerifyReport
 
 _SHOWN = 20
 
@@ -29,7 +29,7 @@ def command(
       semsearch verify --json | jq '.problems'
     """
     from semsearch.cli.progress import interruptible
-    from semsearch.verification import verify
+    from semsearch.maintenance.verification import verify
 
     with interruptible():
         report = verify(index, repair, wait, (lambda message: None) if as_json else render.announce)

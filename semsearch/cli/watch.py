@@ -12,7 +12,7 @@ from semsearch.cli import render
 from semsearch.cli.progress import progress
 from semsearch.errors import SemsearchError
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.storage.catalog import Catalog
+from semsearch.store.opening import open_store
 
 # A burst of changes is one run: it begins when nothing happened for the step, or this long after the first change.
 _STEP_MS = 200
@@ -34,7 +34,7 @@ def watch_folders(
     _run(folders, path, options, quiet, as_json, told=True)
     # Later ones neither rebuild nor drop anew what the first was told to, and wait for other writers.
     later = replace(options, rebuild=False, prune=False, retry=False, wait=True)
-    watched = roots or [root for _, root, _ in Catalog.read(path, lambda catalog: catalog.roots())]
+    watched = roots or _indexed_folders(path)
     matters = _outside_of(path)
     # What changed between the first run and the first look is found by the second run.
     caught_up, last = False, time.monotonic()
@@ -53,6 +53,14 @@ def watch_folders(
             except (OSError, sqlite3.Error) as error:  # such as a full disk, which may have room again
                 caught_up = True
                 render.announce(f"{error}; it is tried again after the next change")
+
+
+def _indexed_folders(path: str) -> list[str]:
+    store = open_store(path)
+    try:
+        return [root.path for root in store.read(lambda snapshot: snapshot.info().roots)]
+    finally:
+        store.close()
 
 
 def _outside_of(path: str) -> Callable[[object, str], bool]:

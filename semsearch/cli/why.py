@@ -36,8 +36,9 @@ def command(
       semsearch why "when is it too windy" operations/turbine-maintenance.md
       semsearch why "battery warranty" drafts/letter.md
     """
-    from semsearch.retrieval.searcher import Searcher, SearchOptions
-    from semsearch.retrieval.why import why
+    from semsearch.maintenance.why import why
+    from semsearch.retrieval.options import SearchOptions
+    from semsearch.retrieval.searcher import Searcher
 
     options = SearchOptions(
         k=k,

@@ -4,6 +4,7 @@ Learnt by `tuning`; passages are not encoded again.
 """
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ class Adapter:
         return {"dim": int(self.matrix.shape[0]), "matrix": base64.b64encode(data).decode()}
 
     @staticmethod
-    def from_record(record: dict[str, Any], dim: int) -> "Adapter":
+    def from_record(record: Mapping[str, Any], dim: int) -> "Adapter":
         """Raises `IndexDamagedError` for what is no adapter of vectors of `dim` numbers."""
         try:
             matrix = np.frombuffer(base64.b64decode(record["matrix"], validate=True), "<f2").reshape(dim, dim)

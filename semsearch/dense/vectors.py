@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semsearch.dense.cells import Cells
 from semsearch.dense.codec import CodedVectors
-from semsearch.dense.form import VectorForm
+from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
 
 # Kind -> (candidates for each result, fewest): so that nine in ten nearest are found where vectors are alike, and 0.99
@@ -28,7 +28,7 @@ class SegmentVectors:
     """`store` and `codes` hold the same vectors, the latter in the order of `cells` where there are any."""
 
     def __init__(
-        self, form: VectorForm, store: CodedVectors, codes: CodedVectors | None = None, cells: Cells | None = None
+        self, form: VectorFormat, store: CodedVectors, codes: CodedVectors | None = None, cells: Cells | None = None
     ) -> None:
         self._form = form
         self.store = store

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.errors import IndexDamagedError
+
 _LARGEST_TF = 65535
 
 
@@ -38,7 +40,10 @@ class Postings:
         return self.term_bytes[self.term_offsets[position] : self.term_offsets[position + 1]].tobytes()
 
     def find(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
-        """(rows, tfs) of `term`; empty arrays when it does not occur."""
+        """(rows, tfs) of `term`; empty arrays when it does not occur.
+
+        Raises `IndexDamagedError` for rows that the segment does not have: it may come from anywhere.
+        """
         wanted = term.encode("utf-8", "surrogatepass")
         low, high = 0, len(self.term_offsets) - 1
         while low < high:
@@ -49,8 +54,11 @@ class Postings:
                 high = middle
         if low == len(self.term_offsets) - 1 or self.term(low) != wanted:
             return self.rows[:0], self.tfs[:0]
-        found = slice(int(self.indptr[low]), int(self.indptr[low + 1]))
-        return self.rows[found], self.tfs[found]
+        span = slice(int(self.indptr[low]), int(self.indptr[low + 1]))
+        rows, tfs = self.rows[span], self.tfs[span]
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self.ids):
+            raise IndexDamagedError("the postings of a segment name rows that it does not have")
+        return rows, tfs
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "languages"}

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from semsearch.chunking import splitter
 from semsearch.chunking.splitter import Chunk, ChunkRules
@@ -14,6 +13,7 @@ from semsearch.sources import registry
 from semsearch.sources.dates import document_date
 from semsearch.sources.document import Document, storable
 from semsearch.sources.opening import Stamp, digest_of, open_regular, stamp_of
+from semsearch.store.records import Chunking
 
 DEFAULT_OVERLAP = 32
 # Where nobody asks for longer ones: a passage of a long window would say too much to be found, and to be shown.
@@ -26,22 +26,22 @@ _PIECE_CHARACTERS = 2_000_000
 class ReadRules:
     """What every reader process must know: how to chunk, and the passwords to try on encrypted documents.
 
-    `tokenizer_file` and `window` are the embedder's; `chunking` is what the catalog records.
+    `tokenizer_file` and `window` are the embedder's; `chunking` is what the index records.
     """
 
     model: str
     tokenizer_file: str
     window: int
-    chunking: dict[str, Any]
+    chunking: Chunking
     passwords: tuple[str, ...] = ()
 
     def chunk_rules(self) -> ChunkRules:
         embedder = SubwordTokenizer(self.model, self.tokenizer_file)
         room = self.window - embedder.special_tokens()
-        named = self.chunking["tokenizer"]
+        named = self.chunking.tokenizer
         ruler: Tokenizer = tiktoken_named(named) if named else embedder
-        size = self.chunking["size"] or min(room, _LONGEST_CHUNK)
-        overlap = self.chunking["overlap"]
+        size = self.chunking.size or min(room, _LONGEST_CHUNK)
+        overlap = self.chunking.overlap
         return ChunkRules(
             min(size, room) if ruler is embedder else size,
             DEFAULT_OVERLAP if overlap is None else overlap,  # the splitter takes at most a quarter of a chunk

@@ -1,7 +1,7 @@
 """The lines around the best sentence of a hit, from the index: the document itself need not be there any more."""
 
 from semsearch.retrieval.hit import ContextLine, Hit
-from semsearch.storage.snapshot import Snapshot
+from semsearch.store.protocol import Snapshot
 
 # A chunk has about twenty lines; so many chunks on either side hold any context a terminal can show.
 _NEIGHBOURS = 8
@@ -12,14 +12,11 @@ def context_lines(snapshot: Snapshot, hit: Hit, around: int) -> tuple[ContextLin
     first, last = hit.sentence_lines()
     if first is None or last is None:
         return _within(hit, around)
-    rows = snapshot.catalog.connection.execute(
-        "SELECT text, line_start FROM chunks WHERE id BETWEEN ? AND ? AND line_start IS NOT NULL"
-        " AND file_id = (SELECT file_id FROM chunks WHERE id = ?) ORDER BY id",
-        (hit.chunk_id - _NEIGHBOURS, hit.chunk_id + _NEIGHBOURS, hit.chunk_id),
-    ).fetchall()
     lines: dict[int, str] = {}
-    for row in rows:
-        for number, text in enumerate(row["text"].split("\n"), row["line_start"]):
+    for passage in snapshot.neighbours(hit.chunk_id, _NEIGHBOURS):
+        if passage.line_start is None:
+            continue
+        for number, text in enumerate(passage.text.split("\n"), passage.line_start):
             # A chunk may begin inside a line, which the chunk before it then holds whole.
             lines[number] = max(lines.get(number, ""), text, key=len)
     shown = range(max(1, first - around), last + around + 1)

@@ -82,7 +82,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class IndexCoverage:
     """What the searched index holds and what it does not."""
 
     path: str
@@ -99,7 +99,7 @@ class SearchResult:
 
     query: str
     mode: str
-    coverage: Coverage
+    coverage: IndexCoverage
     seconds: float
     hits: tuple[Hit, ...]
     notices: tuple[str, ...] = ()

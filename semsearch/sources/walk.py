@@ -13,8 +13,27 @@ from semsearch.sources import ignore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterator
+    from typing import Any, Protocol
+
+    class KnownFile(Protocol):
+        """What an index knows of a file (`store.records.FileRecord`)."""
+
+        @property
+        def status(self) -> str: ...
+        @property
+        def reason(self) -> str: ...
+        @property
+        def size(self) -> int: ...
+        @property
+        def mtime_ns(self) -> int: ...
+        @property
+        def inode(self) -> int: ...
+        @property
+        def scanned_ns(self) -> int: ...
+        @property
+        def generation(self) -> int: ...
+
 
 NOT_FOLLOWED = "symbolic link (--follow takes those that stay inside the folder)"
 LEAVES_FOLDER = "symbolic link that leaves the folder"
@@ -46,6 +65,24 @@ class WalkRules:
 
     def as_dict(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__}
+
+    @staticmethod
+    def from_record(record: "dict[str, Any]") -> "WalkRules":
+        """The rules that `as_dict` told of, which may come from anywhere. Raises `ValueError`."""
+        try:
+            rules = WalkRules(**record)
+        except TypeError as error:
+            raise ValueError(f"no rules of a walk: {error}") from None
+        globs = all(type(glob) is str for glob in (*rules.include, *rules.exclude))
+        switches = all(type(value) is bool for value in (rules.hidden, rules.no_ignore, rules.follow))
+        if not (globs and switches and type(rules.max_file_size) is int):
+            raise ValueError("rules of a walk with values of other types")
+        return rules
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WalkRules) and self.as_dict() == other.as_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # its fields can be changed
 
 
 class File:
@@ -142,20 +179,20 @@ def walk(
         pending += reversed(below)
 
 
-def is_unchanged(file: File, old: "sqlite3.Row", generation: int) -> bool:
-    """Whether catalog row `old` still tells what `file` is, without opening the file.
+def is_unchanged(file: File, old: "KnownFile", generation: int) -> bool:
+    """Whether the record `old` still tells what `file` is, without opening the file.
 
     A stamp younger than the scan that saw it, less two seconds, proves nothing: the file may have changed again within
     the resolution of its time stamp (git's "racily clean" entries).
     """
     if file.skip:
-        return bool(old["status"] == "skipped" and old["reason"] == file.skip)
-    return bool(
-        old["size"] == file.size
-        and old["mtime_ns"] == file.mtime_ns
-        and old["inode"] == file.inode
-        and old["mtime_ns"] < old["scanned_ns"] - RACY_NS
-        and old["generation"] == generation
+        return old.status == "skipped" and old.reason == file.skip
+    return (
+        old.size == file.size
+        and old.mtime_ns == file.mtime_ns
+        and old.inode == file.inode
+        and old.mtime_ns < old.scanned_ns - RACY_NS
+        and old.generation == generation
     )
 
 

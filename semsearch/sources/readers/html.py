@@ -12,7 +12,8 @@ from semsearch.sources.readers.text import decode
 _SILENT = frozenset({"script", "style", "template", "noscript", "svg", "nav", "footer", "head"})
 _BLOCKS = frozenset(
     """address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure form h1 h2 h3
-    h4 h5 h6 header hr legend li main ol optgroup option p pre section summary table tbody tfoot thead tr ul""".split()  # noqa: SIM905
+    h4 h5 h6 header hr legend li main ol optgroup option p pre section summary table tbody tfoot thead tr
+    ul""".split()  # noqa: SIM905
 )
 _IN_HEAD = frozenset({"title", "meta", "link", "base", "script", "style", "noscript", "template"})
 _CELLS = frozenset({"td", "th"})

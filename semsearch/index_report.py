@@ -1,0 +1,84 @@
+"""What a run of `index` did: the numbers of its JSON object and of its summary line. Light, like `sources.walk`."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SCHEMA = "semsearch.index/1"
+
+
+class Estimate:
+    """What a run would have to encode: passages and their tokens; `usd`: what a provider takes, None: nothing."""
+
+    def __init__(self, model: str, chunks: int, tokens: int, usd: "float | None") -> None:
+        self.model = model
+        self.chunks = chunks
+        self.tokens = tokens
+        self.usd = usd
+
+    def as_dict(self) -> "dict[str, Any]":
+        return {"model": self.model, "chunks": self.chunks, "tokens": self.tokens, "usd": self.usd}
+
+    def summary(self) -> str:
+        price = "" if self.usd is None else f", about ${self.usd:,.4f}"
+        return f"{self.chunks:,} chunks of {self.tokens:,} tokens to encode with {self.model}{price}"
+
+
+class IndexReport:
+    """Counts of one run; `skipped` and `failed` list (path, reason) of every file that is not in the index."""
+
+    def __init__(self, index: str) -> None:
+        self.index = index
+        self.files = dict.fromkeys(("added", "changed", "renamed", "removed", "unchanged"), 0)
+        self.chunks = dict.fromkeys(("total", "added", "removed", "encoded", "reused", "pending"), 0)
+        self.seconds = dict.fromkeys(("total", "read", "encode"), 0.0)
+        self.skipped: list[tuple[str, str]] = []
+        self.failed: list[tuple[str, str]] = []
+        # Files that a run with a time limit did not come to.
+        self.left = 0
+        # Indexed files after the run.
+        self.indexed = 0
+        # Of a dry run.
+        self.estimate: Estimate | None = None
+        # Of a dry run: why a run would change nothing.
+        self.refused = ""
+        # The time limit ended the run.
+        self.stopped = False
+
+    def as_dict(self) -> "dict[str, Any]":
+        return {
+            "schema": SCHEMA,
+            "index": self.index,
+            "files": {**self.files, "skipped": len(self.skipped), "failed": len(self.failed)},
+            "chunks": self.chunks,
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
+            **({"left": self.left} if self.left else {}),
+            **({"stopped": True} if self.stopped else {}),
+            **({"refused": self.refused} if self.refused else {}),
+            **({"estimate": self.estimate.as_dict()} if self.estimate else {}),
+        }
+
+    def summary(self) -> str:
+        """One line for people: `478 files, 3,334 chunks: 478 added, 3,334 encoded (52.1 s)`."""
+        happened = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
+        if self.chunks["encoded"]:
+            happened.append(f"{self.chunks['encoded']:,} chunks encoded")
+        line = f"{self.indexed:,} files, {self.chunks['total']:,} chunks: " + (", ".join(happened) or "up to date")
+        if self.left:
+            line += f"; {self.left:,} files left to the next run"
+        if self.chunks["pending"]:
+            line += f"; {self.chunks['pending']:,} chunks not encoded"
+        missing = [
+            f"{len(listed):,} {name}" for name, listed in (("skipped", self.skipped), ("failed", self.failed)) if listed
+        ]
+        if missing:
+            line += "; " + ", ".join(missing)
+        if self.stopped:
+            line += "; ended by --max-time, the next run goes on"
+        if self.refused:
+            line += f"; refused without --prune: {self.refused}"
+        if self.estimate:
+            line += f"; {self.estimate.summary()}"
+        return f"{line} ({self.seconds['total']:.1f} s)"

@@ -1,0 +1,151 @@
+"""Commits what a run found: deletions and renames at once, files that were read in batches, a large file in one
+piece.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from semsearch.index_report import IndexReport
+from semsearch.indexing.changes import Changes
+from semsearch.reading.prepare import Prepared
+from semsearch.sources.walk import File
+from semsearch.store.protocol import Stamp, Transaction, Writer
+from semsearch.store.records import FileRecord, IndexInfo, Root
+
+# No run has this generation, so that the next one reads such a file again.
+_READ_AGAIN = -1
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """One file that was read, ready to be committed. `old`: what the index holds of it."""
+
+    root_id: int
+    file: File
+    old: FileRecord | None
+    prepared: Prepared
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the file cannot be opened now and what is indexed of it stays: the trouble may pass."""
+        return self.prepared.status == "unreadable" and self.old is not None and self.old.status == "indexed"
+
+    @property
+    def replaced(self) -> FileRecord | None:
+        """What the index holds and is to hold no longer."""
+        return None if self.prepared.status == "unchanged" or self.is_kept else self.old
+
+    def stamp(self) -> Stamp:
+        """(size, mtime_ns, inode) when it was opened, or else when the walk saw it."""
+        return self.prepared.stamp or (self.file.size, self.file.mtime_ns, self.file.inode)
+
+
+class _GivenUpError(Exception):
+    """A large file could not be read to its end; `args[0]` is what its reader said last."""
+
+
+class Committer:
+    """Writes the changes of one run through `writer`, and counts them in `report`.
+
+    `info`: what the index records in this run; `scanned_ns`: when its walk began.
+    """
+
+    def __init__(self, writer: Writer, info: IndexInfo, scanned_ns: int, report: IndexReport) -> None:
+        self._writer = writer
+        self._info = info
+        self._scanned_ns = scanned_ns
+        self._report = report
+
+    def small_changes(self, changes: Changes, lost: Sequence[Root]) -> None:
+        """Commits deletions, renames, files that are left out, and the roots that are gone; reads no file."""
+        if not (changes.remove or changes.rename or changes.skip or lost):
+            return
+        gone = [*changes.remove, *(old for _, _, old in changes.skip if old is not None)]
+        with self._writer.transaction() as transaction:
+            self._report.chunks["removed"] += transaction.delete_files([old.id for old in gone])
+            for root_id, file, old in changes.rename:
+                stamp = (file.size, file.mtime_ns, file.inode)
+                transaction.rename(old.id, root_id, os.fsencode(file.path), stamp, self._scanned_ns)
+            for root_id, file, _ in changes.skip:
+                left_out = ReadFile(root_id, file, None, Prepared("skipped", file.skip))
+                transaction.put_file(replace(self._record(left_out), generation=_READ_AGAIN), ())
+            if lost:
+                left = tuple(root for root in self._info.roots if root not in lost)
+                transaction.update(replace(self._info, roots=left))
+        self._report.files["removed"] = sum(old.status == "indexed" for old in gone)
+        self._report.files["renamed"] = len(changes.rename)
+
+    def batch(self, files: Sequence[ReadFile]) -> None:
+        """One commit: `files`, their chunks and terms; what was held of them is deleted."""
+        if not files:
+            return
+        with self._writer.transaction() as transaction:
+            self._delete_replaced(transaction, files)
+            for item in files:
+                self._count(item)
+                if item.prepared.status == "unchanged" and item.old is not None:
+                    old = item.old
+                    transaction.rename(old.id, old.root_id, old.path, item.stamp(), self._scanned_ns)
+                elif not item.is_kept:
+                    self._report.chunks["added"] += transaction.put_file(self._record(item), [item.prepared])
+
+    def large(self, item: ReadFile, following: Iterator[Prepared]) -> None:
+        """One commit for a file whose parts, the first in `item`, come one after the other."""
+        try:
+            with self._writer.transaction() as transaction:
+                self._delete_replaced(transaction, [item])
+                count = transaction.put_file(self._record(item), _parts(item.prepared, following))
+        except _GivenUpError as error:
+            self.batch([replace(item, prepared=error.args[0])])
+            return
+        self._count(item)
+        self._report.chunks["added"] += count
+
+    def _delete_replaced(self, transaction: Transaction, files: Sequence[ReadFile]) -> None:
+        replaced = [item.replaced.id for item in files if item.replaced is not None]
+        self._report.chunks["removed"] += transaction.delete_files(replaced)
+
+    def _record(self, item: ReadFile) -> FileRecord:
+        prepared = item.prepared
+        size, mtime_ns, inode = item.stamp()
+        unreadable = prepared.status == "unreadable"
+        return FileRecord(
+            root_id=item.root_id,
+            path=os.fsencode(item.file.path),
+            status="failed" if unreadable else prepared.status,
+            reason=prepared.reason,
+            size=size,
+            mtime_ns=mtime_ns,
+            inode=inode,
+            scanned_ns=self._scanned_ns,
+            generation=_READ_AGAIN if unreadable else self._info.generation,
+            content_hash=prepared.digest,
+            type=prepared.type,
+            title=prepared.title,
+            language=prepared.language,
+            metadata=json.loads(prepared.metadata),
+            date=prepared.date,
+        )
+
+    def _count(self, item: ReadFile) -> None:
+        files, status = self._report.files, item.prepared.status
+        if status == "unchanged":
+            files["unchanged"] += item.old is not None and item.old.status == "indexed"
+        elif item.is_kept:
+            shown = self._info.shown_path(item.root_id, os.fsencode(item.file.path))
+            self._report.failed.append((shown, item.prepared.reason + "; what was indexed of it is kept"))
+        elif status == "indexed":
+            files["changed" if item.old is not None and item.old.status == "indexed" else "added"] += 1
+
+
+def _parts(first: Prepared, following: Iterator[Prepared]) -> Iterator[Prepared]:
+    """The parts of a large file. Raises `_GivenUpError` where its reader gives up."""
+    yield first
+    part = first
+    while not part.last:
+        part = next(following)
+        if part.status != "indexed":
+            raise _GivenUpError(part)
+        yield part

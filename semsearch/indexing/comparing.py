@@ -1,0 +1,87 @@
+"""Compares the folders of an index with what it holds, and refuses what looks like an unmounted disk. Writes nothing;
+`index --dry-run` asks the same.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from semsearch.errors import SemsearchError
+from semsearch.indexing.changes import Changes, Comparison, KnownFiles, find_changes, mass_delete
+from semsearch.indexing.options import IndexOptions
+from semsearch.indexing.resolved_settings import ResolvedSettings
+from semsearch.sources.differences import RootDifference
+from semsearch.store.protocol import Snapshot
+from semsearch.store.records import Root
+
+
+@dataclass(frozen=True)
+class ComparedFolders:
+    """`roots`: the folders that were compared; `lost`: those of them that are not there; `changes`: what differs."""
+
+    roots: tuple[Root, ...]
+    lost: tuple[Root, ...]
+    changes: Changes
+    comparison: Comparison
+
+
+def comparison_of(settings: ResolvedSettings, options: IndexOptions, location: str) -> Comparison:
+    """How a run of `options` compares files."""
+    rules = settings.info.rules
+    assert rules is not None
+    return Comparison(
+        rules,
+        location,
+        settings.info.generation,
+        options.verify,
+        options.retry,
+        bool(options.passwords),
+        settings.new_readers,
+    )
+
+
+def compare_folders(
+    snapshot: Snapshot | None,
+    roots: tuple[Root, ...],
+    comparison: Comparison,
+    options: IndexOptions,
+    seen: Mapping[int, RootDifference],
+) -> ComparedFolders:
+    """How `roots` differ from the index `snapshot` (None: there is none); `seen`: roots that were compared already."""
+    known_ids = set() if snapshot is None else {root.id for root in snapshot.info().roots}
+    known = {root.id: KnownFiles(snapshot if root.id in known_ids else None, root.id) for root in roots}
+    paths = {root.id: root.path for root in roots}
+    changes = find_changes(paths, known, comparison, options.files_from, seen)
+    lost = tuple(root for root in roots if not os.path.isdir(root.path))
+    return ComparedFolders(roots, lost, changes, comparison)
+
+
+def refuse_lost_roots(roots: tuple[Root, ...], location: str) -> None:
+    """Raises `SemsearchError` for an indexed folder that is not there."""
+    for root in roots:
+        if not os.path.isdir(root.path):
+            raise SemsearchError(
+                f"the indexed folder {root.path} is gone; nothing was changed",
+                "bring it back; index another folder by its name: semsearch index FOLDER"
+                f" --index {location}; or drop it from the index with --prune",
+                code="root_gone",
+            )
+
+
+def refuse_mass_delete(snapshot: Snapshot, compared: ComparedFolders, location: str) -> None:
+    """Raises `SemsearchError` for a run that would drop what an unmounted disk would."""
+    refusal = why_refused(snapshot, compared)
+    if refusal:
+        raise SemsearchError(
+            f"{refusal}; nothing was changed",
+            f"if that is meant, drop them with: semsearch index --prune --index {location}",
+            code="would_drop",
+        )
+
+
+def why_refused(snapshot: Snapshot, compared: ComparedFolders) -> str:
+    """Why the run would be refused without `--prune`; "": it would not."""
+    changes = compared.changes
+    losing = {old.root_id for old in changes.remove} | {old.root_id for _, _, old in changes.skip if old is not None}
+    indexed = {number: len(snapshot.paths(number)) - len(snapshot.left_out(number)) for number in losing}
+    return mass_delete(snapshot.counts(), snapshot.info().roots, indexed, changes)

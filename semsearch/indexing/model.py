@@ -1,0 +1,64 @@
+"""The model of one run: found when it is first needed, opened when it must encode."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from semsearch.embedding import models
+from semsearch.embedding.embedder import Embedder, ModelInfo
+from semsearch.embedding.models import ModelSource
+
+
+class RunModel:
+    """The model called `name`, its vectors cut to `dim` numbers (None: not cut).
+
+    `named_by_user`: not only by the index, which may come from anywhere. `trust`: code in its folder may be run.
+    `announce` hears when it must be prepared first. Every method raises `ModelError`.
+    """
+
+    def __init__(
+        self, name: str, dim: int | None, trust: bool, named_by_user: bool, announce: Callable[[str], None]
+    ) -> None:
+        self.name = name
+        self.dim = dim
+        self._trust = trust
+        self._named_by_user = named_by_user
+        self._announce = announce
+        self._embedder: Embedder | None = None
+
+    @cached_property
+    def source(self) -> ModelSource:
+        """Where the model is."""
+        return models.resolve(self.name, self.dim, self._trust)
+
+    def differs(self, recorded: ModelInfo, recorded_dim: int | None) -> bool:
+        """Whether vectors of this model cannot stand beside those of the `recorded` one, cut to `recorded_dim`."""
+        same = recorded.name in (self.name, self.source.name) and self.dim == recorded_dim
+        return not same or self.source.fingerprint != recorded.fingerprint
+
+    def embedder(self, recorded: ModelInfo | None) -> Embedder:
+        """The model with the cache of passages before it; `recorded`: what the index knows of it, None: nothing."""
+        if self._embedder is None:
+            self._embedder = self._opened(recorded)
+        return self._embedder
+
+    def _opened(self, recorded: ModelInfo | None) -> Embedder:
+        source = self.source
+
+        def opened() -> Embedder:
+            embedder = models.open_named(source, self._named_by_user, self._announce, recorded)
+            return models.check_same(embedder, recorded) if recorded else embedder
+
+        if source.kind == "static":
+            return opened()  # encodes faster than it is looked up
+        if recorded is not None and recorded.fingerprint == source.fingerprint:
+            return models.remembering(recorded, opened, "passages")
+        embedder = opened()
+        return models.remembering(embedder.info, lambda: embedder, "passages")
+
+    def tokenizer(self, recorded: Callable[[], ModelInfo | None]) -> tuple[str, int]:
+        """(tokenizer file, most tokens of a text); opens the model only where its folder does not say."""
+        path, window = self.source.tokenizer_path(), self.source.window()
+        if path is None or window is None:
+            embedder = self.embedder(recorded())
+            path, window = embedder.tokenizer.path, embedder.info.window
+        return path, window

@@ -1,0 +1,277 @@
+"""One run of `index`, its lock held: walk, compare, read, commit the lexical leg; encode, commit the dense leg; merge.
+
+Every commit leaves an index that answers. What a kill loses is what was not committed: at most some seconds of reading
+or one batch of encoding, and the next run goes on from there.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from semsearch import settings
+from semsearch.chunking.tokenizers import tiktoken_named
+from semsearch.embedding import models
+from semsearch.errors import SemsearchError, UsageError
+from semsearch.index_report import IndexReport
+from semsearch.indexing.changes import OUTSIDE, Changes
+from semsearch.indexing.commit import Committer, ReadFile
+from semsearch.indexing.comparing import (
+    ComparedFolders,
+    compare_folders,
+    comparison_of,
+    refuse_lost_roots,
+    refuse_mass_delete,
+)
+from semsearch.indexing.dry_run import dry_run
+from semsearch.indexing.encode import encode_pending
+from semsearch.indexing.model import RunModel
+from semsearch.indexing.options import IndexOptions, Progress
+from semsearch.indexing.resolved_settings import ResolvedSettings, resolve_settings, run_model, with_roots
+from semsearch.reading.pool import ReaderPool, core_count
+from semsearch.reading.prepare import ReadRules, Task
+from semsearch.sources.differences import StatCheck
+from semsearch.sources.ignore import compile_globs
+from semsearch.store.opening import open_store
+from semsearch.store.protocol import Store, Writer
+from semsearch.store.records import IndexInfo, RunRecord
+
+# The first commit comes soon, so that the folder can be searched soon; later ones are larger.
+_COMMIT_CHUNKS = 8192
+_FIRST_COMMIT_SECONDS = 2.0
+
+
+def index_folders(
+    roots: Sequence[str],
+    index: str | None = None,
+    options: IndexOptions | None = None,
+    progress: Progress | None = None,
+    seen: StatCheck | None = None,
+) -> IndexReport:
+    """Brings the index up to date with `roots` (none: all folders it holds) and returns what was done.
+
+    `index` None: `.semsearch` in the first root. `seen`: a stat check of these folders by the recorded rules, which is
+    gone on with unless the index changed meanwhile. Raises `SemsearchError`; unreadable files do not raise, they are
+    listed in the report.
+    """
+    options, progress = options or IndexOptions(), progress or Progress()
+    clock = time.perf_counter()
+    folders = [_existing_folder(root) for root in roots]
+    location = settings.index_for_writing(index, folders)
+    store = open_store(location)
+    if not folders and not store.exists():
+        raise UsageError(
+            f"no index at {location} and no folder named", "name the folder to index: semsearch index FOLDER"
+        )
+    _check(options)
+    if options.dry_run:
+        return dry_run(store, folders, options)
+    if options.max_seconds is not None:
+        end = clock + options.max_seconds
+        progress = replace(progress, stopping=lambda: time.perf_counter() >= end)
+    return _run(store, folders, options, progress, seen)
+
+
+def _run(
+    store: Store, folders: list[str], options: IndexOptions, progress: Progress, seen: StatCheck | None
+) -> IndexReport:
+    started, clock = time.time(), time.perf_counter()
+    with store.write(options.wait, options.rebuild) as writer, ReaderPool(core_count()) as readers:
+        readers.warm_up()
+        # What was seen holds for the recorded rules and for this state of the index.
+        plain = replace(options, newest_first=False, max_seconds=None, wait=False) == IndexOptions()
+        holds = seen is not None and plain and writer.is_current(seen.stamp)
+        run = _begin(writer, store.location, folders, options, progress, seen if holds else None)
+        run.read(readers)
+        if options.rebuild and not run.report.left:
+            writer.rebuilt()  # every file was read again; what has no vector is known to have none
+        readers.close()  # their memory is wanted for encoding
+        run.report.seconds["read"] = time.perf_counter() - clock
+        try:
+            if options.embed:
+                run.encode()
+            writer.maintain()
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error, OSError):  # the first error is the one to be told
+                run.finish(started, time.perf_counter() - clock)
+            raise
+        run.finish(started, time.perf_counter() - clock)
+        writer.compared()
+        return run.report
+
+
+def _check(options: IndexOptions) -> None:
+    """Refuses, before anything is written, what the run would trip over."""
+    if options.chunk_size is not None and options.chunk_size < 16:
+        raise UsageError(f"--chunk-size {options.chunk_size} is too small", "use 16 tokens or more")
+    if options.overlap is not None and options.overlap < 0:
+        raise UsageError(f"--overlap {options.overlap} is negative", "use 0 or more")
+    for globs in (options.include, options.exclude):
+        compile_globs(globs or ())
+    if options.model is not None:
+        models.resolve(options.model, options.dim, options.trust)
+    if options.tokenizer is not None:
+        tiktoken_named(options.tokenizer)
+
+
+def _existing_folder(root: str) -> str:
+    if not root:
+        raise UsageError("the name of a folder is empty", "say . for the folder you are in")
+    path = os.path.abspath(os.path.expanduser(root))
+    if not os.path.exists(path):
+        raise UsageError(f"no such folder: {root}", "check the path")
+    if not os.path.isdir(path):
+        raise UsageError(f"not a folder: {root}", "name the folder that holds it, and --include for the file")
+    try:
+        os.scandir(path).close()
+    except OSError as error:
+        raise SemsearchError(f"cannot read the folder {root}: {error.strerror}", "check its permissions") from None
+    return path
+
+
+def _begin(
+    writer: Writer,
+    location: str,
+    folders: list[str],
+    options: IndexOptions,
+    progress: Progress,
+    seen: StatCheck | None,
+) -> "_ComparedRun":
+    """The run, its settings recorded and its folders compared; what is refused leaves the index as it was."""
+    scanned_ns = seen.scanned_ns if seen else time.time_ns()
+    snapshot = writer.snapshot()
+    model = run_model(snapshot.info(), options, progress)
+    resolved = resolve_settings(snapshot, options, model, location)
+    info = with_roots(resolved.info, folders)
+    # A rebuild is of the whole index: what it drops may be of any folder.
+    everything = not folders or options.rebuild
+    roots = tuple(root for root in info.roots if everything or root.path in folders)
+    if not options.prune:
+        refuse_lost_roots(roots, location)
+    comparison = comparison_of(resolved, options, location)
+    compared = compare_folders(snapshot, roots, comparison, options, seen.roots if seen else {})
+    if not options.prune:
+        refuse_mass_delete(snapshot, compared, location)
+    _record_settings(writer, resolved, info, model, options, progress)
+    report = IndexReport(location)
+    report.failed += [(path, OUTSIDE) for path in compared.changes.outside]
+    return _ComparedRun(writer, options, progress, model, info, compared, scanned_ns, report)
+
+
+def _record_settings(
+    writer: Writer,
+    resolved: ResolvedSettings,
+    info: IndexInfo,
+    model: RunModel,
+    options: IndexOptions,
+    progress: Progress,
+) -> None:
+    if resolved.drop_vectors:
+        if resolved.recorded.adapter is not None:
+            progress.announce("what tune learnt goes with the vectors it was learnt for: run tune again")
+        if options.embed:
+            model.embedder(None)  # the old vectors go only when the new model is known to work
+    rebuilds = options.rebuild and resolved.recorded.chunking is not None
+    if info == resolved.recorded and not rebuilds:
+        return
+    with writer.transaction() as transaction:
+        if rebuilds:
+            transaction.drop_damaged()
+        if resolved.drop_vectors:
+            transaction.drop_vectors()
+        transaction.update(info)
+
+
+@dataclass
+class _ComparedRun:
+    """A run whose folders were compared: what is left is to read, to encode and to report."""
+
+    writer: Writer
+    options: IndexOptions
+    progress: Progress
+    model: RunModel
+    info: IndexInfo
+    compared: ComparedFolders
+    scanned_ns: int
+    report: IndexReport
+
+    def read(self, readers: ReaderPool) -> None:
+        """Commits removals, renames and skips, then reads what is new or changed and commits it in parts."""
+        changes = self.compared.changes
+        committer = Committer(self.writer, self.info, self.scanned_ns, self.report)
+        committer.small_changes(changes, self.compared.lost)
+        if not changes.read:
+            return
+        if self.options.newest_first:
+            changes.read.sort(key=lambda found: -found[1].mtime_ns)
+        self.progress.reading(len(changes.read))
+        batch: list[ReadFile] = []
+        chunks, last, patience = 0, time.perf_counter(), _FIRST_COMMIT_SECONDS
+        results = (part for _, part in readers.run(self._tasks(changes), self._read_rules()))
+        for number, found in enumerate(changes.read):
+            if number and self.progress.stopping():  # one at least, lest a short limit never gets anywhere
+                self.report.left = len(changes.read) - number
+                break
+            item = ReadFile(*found, next(results))
+            if item.prepared.last:
+                batch.append(item)
+                chunks += len(item.prepared.chunks)
+            if not item.prepared.last or chunks >= _COMMIT_CHUNKS or time.perf_counter() - last > patience:
+                committer.batch(batch)
+                batch, chunks, last, patience = [], 0, time.perf_counter(), patience * 2
+            if not item.prepared.last:
+                committer.large(item, results)
+            self.progress.read(1)
+        committer.batch(batch)
+
+    def _tasks(self, changes: Changes) -> Iterator[Task]:
+        comparison = self.compared.comparison
+        paths = {root.id: root.path for root in self.compared.roots}
+        for root_id, file, old in changes.read:
+            reusable = (
+                old is not None
+                and old.generation == comparison.generation
+                and not comparison.tries_again(old.status, old.reason)
+            )
+            known = old.content_hash if old is not None and reusable else None
+            yield Task(os.path.join(paths[root_id], file.path), file.size, known)
+
+    def _read_rules(self) -> ReadRules:
+        path, window = self.model.tokenizer(lambda: self.info.model)
+        assert self.info.chunking is not None
+        return ReadRules(self.model.name, path, window, self.info.chunking, self.options.passwords)
+
+    def encode(self) -> None:
+        """Encodes the chunks that have no vector yet."""
+        clock = time.perf_counter()
+        if encode_pending(self.writer, lambda: self.model.embedder(self.info.model), self.report, self.progress):
+            self.report.seconds["encode"] = time.perf_counter() - clock
+
+    def finish(self, started: float, seconds: float) -> None:
+        """Completes the report; records the run when it changed anything."""
+        report, changes, snapshot = self.report, self.compared.changes, self.writer.snapshot()
+        counts, info = snapshot.counts(), snapshot.info()
+        report.files["unchanged"] += changes.unchanged
+        report.indexed = counts.indexed
+        report.chunks["total"] = counts.chunks
+        report.chunks["pending"] = counts.pending
+        unfinished = report.left or (self.options.embed and counts.pending)
+        report.stopped = bool(unfinished and self.options.max_seconds is not None and self.progress.stopping())
+        report.seconds["total"] = seconds
+        for root in info.roots:
+            for path, (status, reason) in sorted(snapshot.left_out(root.id).items()):
+                listed = report.skipped if status == "skipped" else report.failed
+                listed.append((self.info.shown_path(root.id, path), reason))
+        for root_id, name, reason in changes.failed:
+            report.failed.append((self.info.shown_path(root_id, os.fsencode(name)), reason))
+        record = report.as_dict()
+        run = RunRecord(started, seconds, {key: record[key] for key in ("files", "chunks", "seconds")})
+        changed = any(report.files[name] for name in ("added", "changed", "renamed", "removed"))
+        with self.writer.transaction() as transaction:
+            if changed or report.chunks["encoded"] or report.chunks["reused"] or snapshot.last_run() is None:
+                transaction.record_run(run)
+            whole = len(self.compared.roots) == len(info.roots) and not changes.failed
+            if whole and self.options.files_from is None and not self.report.left:
+                transaction.update(replace(info, readers=settings.READERS_VERSION))

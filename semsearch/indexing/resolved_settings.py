@@ -1,0 +1,160 @@
+"""What an index is to record: the flags of a run over what it records already. Decided here, written by nobody here."""
+
+import os
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from semsearch import settings
+from semsearch.chunking.tokenizers import tiktoken_named
+from semsearch.embedding import models
+from semsearch.embedding.models import ModelSource
+from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
+from semsearch.indexing.model import RunModel
+from semsearch.indexing.options import IndexOptions, Progress
+from semsearch.sources.walk import WalkRules
+from semsearch.store.protocol import Snapshot
+from semsearch.store.records import Chunking, IndexInfo, Root
+
+_API_RULER = "cl100k_base"
+
+
+@dataclass(frozen=True)
+class ResolvedSettings:
+    """`recorded`: what the index says of itself; `info`: what it is to say after the run; `drop_vectors`: those it has
+    are of another model, or cannot be made into others; `new_readers`: files are tried again that could not be read."""
+
+    recorded: IndexInfo
+    info: IndexInfo
+    drop_vectors: bool
+    new_readers: bool
+
+    @property
+    def chunking(self) -> Chunking:
+        assert self.info.chunking is not None
+        return self.info.chunking
+
+
+def run_model(info: IndexInfo, options: IndexOptions, progress: Progress) -> RunModel:
+    """The model of a run of `options` over an index that records `info`."""
+    name = options.model or info.model_name or settings.default_model()
+    dim = options.dim if options.dim is not None else info.dim if name == info.model_name else None
+    return RunModel(name, dim, options.trust, options.model is not None, progress.announce)
+
+
+def resolve_settings(snapshot: Snapshot, options: IndexOptions, model: RunModel, location: str) -> ResolvedSettings:
+    """The settings of a run of `options` over the index `snapshot`, kept at `location`.
+
+    Raises `SemsearchError` for what needs a rebuild, and for a model that cannot be had.
+    """
+    info = snapshot.info()
+    if options.dim is not None:
+        _ = model.source  # refused before anything is written
+    if info.chunking is not None:
+        chunking = replace(info.chunking, **_asked(options), analysis=settings.ANALYSIS_VERSION)
+        _refuse_other_settings(info, chunking, options, model, location)
+    else:
+        if options.embed:
+            models.check_reachable(model.source)
+        chunking = chunking_of_new(options, model.source)
+    drop_vectors = (
+        options.rebuild
+        and info.model is not None
+        and (model.differs(info.model, info.dim) or _vectors_are_lost(snapshot))
+    )
+    resolved = replace(
+        info,
+        generation=info.generation + options.rebuild,
+        model_name=model.name,
+        dim=model.dim,
+        model=None if drop_vectors else info.model,
+        adapter=None if drop_vectors else info.adapter,
+        chunking=chunking,
+        analysis=settings.ANALYSIS_VERSION,
+        rules=walk_rules(info.rules, options),
+    )
+    new_readers = info.chunking is not None and info.readers != settings.READERS_VERSION
+    return ResolvedSettings(info, resolved, drop_vectors, new_readers)
+
+
+def chunking_of_new(options: IndexOptions, source: ModelSource) -> Chunking:
+    """The chunking that a new index of the model `source` records."""
+    tokenizer = options.tokenizer or _ruler(source)
+    return Chunking(options.chunk_size, options.overlap, tokenizer, settings.ANALYSIS_VERSION)
+
+
+def asked_chunking(recorded: Chunking | None, options: IndexOptions, source: ModelSource) -> Chunking:
+    """The chunking that a run of `options` would cut by, whether it is refused or not."""
+    return replace(recorded or chunking_of_new(options, source), **_asked(options))
+
+
+def walk_rules(recorded: WalkRules | None, options: IndexOptions) -> WalkRules:
+    """The recorded rules with the flags of this run over them."""
+    names = set(WalkRules.__slots__)
+    flags = {item.name: getattr(options, item.name) for item in fields(options) if item.name in names}
+    known = {} if recorded is None else recorded.as_dict()
+    return WalkRules.from_record({**known, **{name: value for name, value in flags.items() if value is not None}})
+
+
+def with_roots(info: IndexInfo, folders: list[str]) -> IndexInfo:
+    """`info` with the `folders` (absolute paths) that are no roots of it yet, each with a label of its own."""
+    roots = list(info.roots)
+    for folder in folders:
+        if all(root.path != folder for root in roots):
+            number = max((root.id for root in roots), default=0) + 1
+            roots.append(Root(number, folder, _label(folder, {root.label for root in roots})))
+    return replace(info, roots=tuple(roots))
+
+
+def _label(folder: str, taken: set[str]) -> str:
+    name = os.fsencode(os.path.basename(folder.rstrip("/")) or "root").decode("utf-8", "replace")
+    label, number = name, 2
+    while label in taken:
+        label, number = f"{name}-{number}", number + 1
+    return label
+
+
+def _asked(options: IndexOptions) -> dict[str, Any]:
+    asked = {"size": options.chunk_size, "overlap": options.overlap, "tokenizer": options.tokenizer}
+    return {key: value for key, value in asked.items() if value is not None}
+
+
+def _refuse_other_settings(
+    info: IndexInfo, chunking: Chunking, options: IndexOptions, model: RunModel, location: str
+) -> None:
+    assert info.chunking is not None
+    recorded = asdict(info.chunking)
+    different = [key for key, value in asdict(chunking).items() if value != recorded[key]]
+    if model.name != info.model_name:
+        different.insert(0, "model")
+    elif model.dim != info.dim:
+        different.insert(0, "length of vectors")
+    if different and not options.rebuild:
+        flags = [
+            f" --{name.replace('_', '-')} {value}"
+            for name in ("model", "dim", "tokenizer", "chunk_size", "overlap")
+            if (value := getattr(options, name)) is not None
+        ]
+        raise SemsearchError(
+            f"the index {location} was made with another {' and '.join(different)}",
+            f"make it anew with: semsearch index --rebuild{''.join(flags)} --index {location}",
+            code="settings_mismatch",
+        )
+
+
+def _vectors_are_lost(snapshot: Snapshot) -> bool:
+    """Whether only coarse or shortened vectors were kept, or nobody knows how: a rebuild makes them anew."""
+    try:
+        return not snapshot.keeps_model_vectors()
+    except IndexDamagedError:
+        return True
+
+
+def _ruler(source: ModelSource) -> str | None:
+    """tiktoken's for a model behind an API, whose own is not here; None: the model's own, or the packaged one's."""
+    if source.kind != "api":
+        return None
+    try:
+        tiktoken_named(_API_RULER)
+    except UsageError:  # its vocabulary is not on this machine
+        return None
+    return _API_RULER

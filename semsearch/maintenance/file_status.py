@@ -1,0 +1,103 @@
+"""Accounts for every file below the indexed folders: what is in the index, and what is not, why, and by which rule.
+
+What was read is in the index; what the rules leave out is found by walking, so that nothing has to be kept of it.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from semsearch import settings
+from semsearch.sources.walk import File, WalkRules, is_unchanged, walk
+from semsearch.store.opening import open_store
+from semsearch.store.protocol import Snapshot
+from semsearch.store.records import FileRecord, IndexInfo, Root
+
+SCHEMA = "semsearch.files/1"
+NOT_INDEXED_YET = "not indexed yet: run semsearch index"
+CHANGED = "changed since it was indexed"
+GONE = "no longer there, or left out by the rules: semsearch index removes it"
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """One file, or one ignored folder (its path ends with `/`).
+
+    `status`: `indexed`; `pending` (indexed, not all of it encoded); `new` (not indexed yet); `skipped`, `failed` (see
+    `reason`); `ignored` (by `rule`: ignore file, line and pattern, or the globs of a flag). `encoding` is what was
+    assumed where it is not UTF-8.
+    """
+
+    path: str
+    status: str
+    reason: str = ""
+    rule: str = ""
+    type: str = ""
+    language: str = ""
+    encoding: str = ""
+    chunks: int = 0
+    size: int | None = None
+
+
+def file_statuses(
+    index: str | None, wanted: Callable[[str], bool] = lambda status: True
+) -> tuple[str, list[FileStatus]]:
+    """(index folder, the status of every file whose status is `wanted`, by path). Raises `SemsearchError`."""
+    path = settings.index_for_reading(index)
+    store = open_store(path)
+    try:
+        info, records = store.read(_recorded)
+    finally:
+        store.close()
+    statuses = [one for root in info.roots for one in _of_root(info, root, records[root.id], path)]
+    return path, sorted((one for one in statuses if wanted(one.status)), key=lambda one: one.path)
+
+
+def _of_root(info: IndexInfo, root: Root, records: dict[bytes, FileRecord], location: str) -> list[FileStatus]:
+    statuses: list[FileStatus] = []
+    left = dict(records)
+
+    def ignored(name: str, reason: str, rule: str) -> None:
+        statuses.append(FileStatus(info.shown_path(root.id, os.fsencode(name)), "ignored", reason, rule))
+
+    rules = info.rules or WalkRules()
+    there = os.path.isdir(root.path)
+    for file in walk(root.path, rules, location, lambda name, error: None, ignored) if there else ():
+        name = os.fsencode(file.path)
+        shown = info.shown_path(root.id, name)
+        record = left.pop(name, None)
+        statuses.append(_of_new(shown, file) if record is None else _of_known(shown, record, file))
+    return statuses + [_of_known(info.shown_path(root.id, name), record, None) for name, record in left.items()]
+
+
+def as_dict(index: str, statuses: list[FileStatus]) -> dict[str, Any]:
+    """The `semsearch.files/1` object."""
+    return {"schema": SCHEMA, "index": index, "files": [asdict(one) for one in statuses]}
+
+
+def _recorded(snapshot: Snapshot) -> tuple[IndexInfo, dict[int, dict[bytes, FileRecord]]]:
+    info = snapshot.info()
+    return info, {root.id: {file.path: file for file in snapshot.files(root.id)} for root in info.roots}
+
+
+def _of_new(shown: str, file: File) -> FileStatus:
+    if file.skip:
+        return FileStatus(shown, "skipped", file.skip, size=file.size)
+    return FileStatus(shown, "new", NOT_INDEXED_YET, size=file.size)
+
+
+def _of_known(shown: str, record: FileRecord, file: File | None) -> FileStatus:
+    status, reason = record.status, record.reason
+    if status == "indexed" and record.pending:
+        status = "pending"
+    if file is None:
+        reason = reason or GONE
+    elif record.status == "indexed" and not is_unchanged(file, record, record.generation):
+        stamp = (record.size, record.mtime_ns, record.inode)
+        # The same stamp, but too young to be sure.
+        reason = reason or ("" if stamp == (file.size, file.mtime_ns, file.inode) else CHANGED)
+    encoding = str(record.metadata.get("encoding", ""))
+    return FileStatus(
+        shown, status, reason, "", record.type, record.language, encoding, record.chunk_count, record.size
+    )

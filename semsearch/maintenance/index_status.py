@@ -1,0 +1,59 @@
+"""What `status` tells of an index."""
+
+import os
+import time
+from dataclasses import asdict
+from typing import Any
+
+from semsearch import settings
+from semsearch.store.opening import open_store
+from semsearch.store.protocol import Snapshot
+from semsearch.store.records import RunRecord
+
+
+def index_status(index: str | None) -> dict[str, Any]:
+    """The `semsearch.status/1` object. Raises `SemsearchError` when there is no index or it cannot be read."""
+    path = settings.index_for_reading(index)
+    store = open_store(path)
+    try:
+        return store.read(lambda snapshot: _status(snapshot, path))
+    finally:
+        store.close()
+
+
+def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:
+    info, counts, storage = snapshot.info(), snapshot.counts(), snapshot.storage()
+    run = snapshot.last_run()
+    model = None if info.model is None else info.model.as_dict()
+    return {
+        "schema": "semsearch.status/1",
+        "index": path,
+        "roots": [{"path": root.path, "exists": os.path.isdir(root.path)} for root in info.roots],
+        "files": {"indexed": counts.indexed, "skipped": counts.skipped, "failed": counts.failed},
+        "chunks": {
+            "total": counts.chunks,
+            "embedded": counts.chunks - counts.pending,
+            "pending": counts.pending,
+        },
+        "model": {
+            "name": info.model_name,
+            **{key: model[key] if model else None for key in ("fingerprint", "runtime", "dim", "window")},
+        },
+        "vectors": dict(storage.vectors),
+        "tuned": (info.adapter or {}).get("questions"),
+        "chunking": None if info.chunking is None else asdict(info.chunking),
+        "rules": None if info.rules is None else info.rules.as_dict(),
+        "segments": dict(storage.segments),
+        "bytes": storage.size,
+        "last_change": None if run is None else _last_change(run),
+        "last_check": _iso(storage.checked),
+        "age_seconds": round(max(0.0, time.time() - storage.checked), 1),
+    }
+
+
+def _last_change(run: RunRecord) -> dict[str, Any]:
+    return {**run.report, "time": _iso(run.started), "seconds": round(run.seconds, 3)}
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -1,0 +1,168 @@
+"""How much a format of the vectors loses on an index: the ten nearest of held-out queries, against an exact scan of the
+finest vectors there are.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.dense import cells
+from semsearch.dense.cells import Cells
+from semsearch.dense.codec import CodedVectors
+from semsearch.dense.vector_format import VectorFormat
+from semsearch.dense.vectors import SegmentVectors, search
+from semsearch.embedding.embedder import ModelInfo, Vectors
+from semsearch.embedding.models import open_recorded
+from semsearch.errors import SemsearchError
+from semsearch.maintenance.quantization.records import MeasuredFormat
+from semsearch.retrieval.query_sentences import held_out_queries
+from semsearch.store.local import rows
+from semsearch.store.local.dense_segment import DenseSegment, open_dense
+from semsearch.store.local.rows import Segment
+from semsearch.store.local.snapshot import LocalSnapshot
+
+_TOP = 10
+# Rows whose products with the queries are held at once.
+_BLOCK = 65_536
+
+
+@dataclass(frozen=True)
+class IndexVectors:
+    """The vectors of an index as they are: its `segments` as the catalog records them and `opened`, which rows of each
+    are `alive` (None: all), how many vectors there are, and how they are kept (`format`)."""
+
+    index: str
+    model: ModelInfo
+    format: VectorFormat
+    segments: Sequence[Segment]
+    opened: Sequence[DenseSegment]
+    alive: Sequence[NDArray[np.bool_] | None]
+    count: int
+
+    @staticmethod
+    def of(snapshot: LocalSnapshot) -> "IndexVectors":
+        """The vectors of `snapshot`. Raises `SemsearchError` where there are none."""
+        model, segments = snapshot.info().model, rows.segments(snapshot.catalog, "vec")
+        if model is None or not segments:
+            raise SemsearchError(
+                f"the index {snapshot.folder} holds no vectors yet",
+                "encode them with: semsearch index",
+                code="no_vectors",
+            )
+        vector_format = snapshot.vector_format()
+        return IndexVectors(
+            snapshot.folder,
+            model,
+            vector_format,
+            segments,
+            [open_dense(snapshot.folder, one.name, one.rows, one.files, vector_format) for one in segments],
+            [one.alive() for one in segments],
+            sum(one.alive_count for one in segments),
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Held-out `queries` (q, stored dim) and the chunk ids of their ten nearest (q, 10), best first, -1 where there are
+    fewer; `scores` (q, 10): the cosines of these."""
+
+    queries: Vectors
+    nearest: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+def reference(snapshot: LocalSnapshot, vectors: IndexVectors, count: int, announce: Callable[[str], None]) -> Reference:
+    """The exact answers to up to `count` sentences of the index. Raises `SemsearchError` where it holds no sentence."""
+    texts = held_out_queries(snapshot, count)
+    if not texts:
+        raise SemsearchError(
+            f"the index {vectors.index} holds no sentence to measure with", "index more text first", code="no_queries"
+        )
+    announce(f"measuring with {len(texts)} sentences of the index as queries")
+    embedder = open_recorded(vectors.model, announce)
+    queries = vectors.format.stored(np.stack([embedder.encode_query(text) for text in texts]))
+    ids = np.full((len(queries), 0), -1, np.int64)
+    scores = np.empty((len(queries), 0), np.float32)
+    for segment, keep in zip(vectors.opened, vectors.alive, strict=True):
+        kept = np.arange(len(segment.ids)) if keep is None else np.flatnonzero(keep)
+        for start in range(0, len(kept), _BLOCK):
+            part = kept[start : start + _BLOCK]
+            scores = np.concatenate([scores, queries @ segment.vectors.vectors(part).T], axis=1)
+            ids = np.concatenate([ids, np.broadcast_to(segment.ids[part], (len(queries), len(part)))], axis=1)
+            best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
+            ids, scores = np.take_along_axis(ids, best, 1), np.take_along_axis(scores, best, 1)
+    return Reference(queries, ids, scores)
+
+
+def measured_as_it_is(vectors: IndexVectors, against: Reference) -> MeasuredFormat:
+    """The format that the index has."""
+    return _measured(vectors, vectors.format, [segment.vectors for segment in vectors.opened], against)
+
+
+def measured_in(vectors: IndexVectors, vector_format: VectorFormat, against: Reference) -> MeasuredFormat:
+    """`vector_format`, which the index could have: its segments are made in memory."""
+    return _measured(vectors, vector_format, _made(vectors, vector_format), against)
+
+
+def _made(vectors: IndexVectors, vector_format: VectorFormat) -> list[SegmentVectors]:
+    made = []
+    for segment in vectors.opened:
+        own = segment.vectors.vectors(np.arange(len(segment.ids), dtype=np.int64))
+        store = segment.vectors.store
+        if not vector_format.same_store(vectors.format):
+            codec = vector_format.store_codec()
+            own = own if vectors.format.shortened else vector_format.stored(own)
+            store = CodedVectors(codec, codec.build(own))
+        first, inside = vector_format.first_stage(len(own)), None
+        codes = None
+        if first is not None:
+            coded = vector_format.coded(own)
+            if vector_format.has_cells(len(own)):
+                inside = Cells.train(coded)
+                coded = coded[inside.order]
+            codes = CodedVectors(first, first.build(coded))
+        made.append(SegmentVectors(vector_format, store, codes, inside))
+    return made
+
+
+def _measured(
+    vectors: IndexVectors, vector_format: VectorFormat, segments: Sequence[SegmentVectors], against: Reference
+) -> MeasuredFormat:
+    queries, nearest = against.queries, against.nearest
+    asked = queries if vectors.format.shortened else vector_format.stored(queries)
+    seconds, found, first = [], 0, 0
+    for query, best in zip(asked, nearest, strict=True):
+        clock = time.perf_counter()
+        results = search(segments, query, _TOP, vectors.alive)
+        seconds.append(time.perf_counter() - clock)
+        every = [
+            (-float(score), int(segment.ids[row]))
+            for segment, (places, scores) in zip(vectors.opened, results, strict=True)
+            for row, score in zip(places, scores, strict=True)
+        ]
+        top = [number for _, number in sorted(every)[:_TOP]]
+        found += len(set(top) & set(best.tolist()))
+        first += bool(top) and top[0] == best[0]
+    searched, disk = _bytes(vectors.segments, vector_format)
+    recall = found / nearest.size if nearest.size else 1.0
+    return MeasuredFormat(vector_format, searched, disk, recall, first / len(queries), float(np.median(seconds)))
+
+
+def _bytes(segments: Sequence[Segment], vector_format: VectorFormat) -> tuple[int, int]:
+    """(bytes that a query goes through, bytes of all vectors)."""
+    searched = disk = 0
+    for segment in segments:
+        own = int(segment.rows * vector_format.store_codec().row_bytes)
+        first = vector_format.first_stage(segment.rows)
+        coded = int(segment.rows * first.row_bytes) if first else 0
+        if first and vector_format.has_cells(segment.rows):
+            probed = coded // cells.PROBED_SHARE
+            coded += 4 * segment.rows
+            searched += probed
+        else:
+            searched += coded or own
+        disk += own + coded + 8 * segment.rows
+    return searched, disk

@@ -1,0 +1,112 @@
+"""Why a file is, or is not, among the results of a query: every way a file can be missed, told apart."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from semsearch.errors import UsageError
+from semsearch.maintenance.file_status import FileStatus, file_statuses
+from semsearch.retrieval.candidates import DEPTH
+from semsearch.retrieval.confidence import MIN_SCORE
+from semsearch.retrieval.hit import Hit, hit_dict
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
+
+SCHEMA = "semsearch.why/1"
+
+
+@dataclass(frozen=True)
+class Why:
+    """What became of the file at `path` in a search for `query`.
+
+    `status`: `found` (it is shown), `ranked` (below the first k), `filtered`, `missing` (no such file), `outside` (of
+    the indexed folders), or one of `FileStatus`. `rank` is its best passage's, `file_rank` its own among files, of
+    `candidates` passages that were compared.
+    """
+
+    query: str
+    path: str
+    status: str
+    reason: str
+    rule: str = ""
+    rank: int | None = None
+    file_rank: int | None = None
+    candidates: int | None = None
+    hit: Hit | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The `semsearch.why/1` object."""
+        names = ("query", "path", "status", "reason", "rule", "rank", "file_rank", "candidates")
+        return {
+            "schema": SCHEMA,
+            **{name: getattr(self, name) for name in names},
+            "passage": hit_dict(self.hit) if self.hit else None,
+        }
+
+
+def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Why:
+    """Explains what `options` make of `file` (a path, or as results show it) in a search for `query`."""
+    if not file:
+        raise UsageError("the name of the file is empty", "name it as results show it, or by its path")
+    known = {entry.path: entry for entry in file_statuses(searcher.index)[1]}
+    shown, path = _shown_as(searcher, file, known)
+    if shown not in known and not os.path.lexists(path):
+        return Why(query, shown or file, "missing", "there is no such file")
+    if shown is None:
+        return Why(query, file, "outside", "it is not below any indexed folder: semsearch index FOLDER takes it in")
+    parts = shown.split("/")
+    # Of a folder that is left out as a whole only the folder is an entry.
+    names = [shown, *("/".join(parts[:count]) + "/" for count in range(1, len(parts)))]
+    entry = next((known[name] for name in names if name in known), None)
+    if entry is None:
+        return Why(query, shown, "outside", "the index does not look at it")
+    if entry.status not in ("indexed", "pending"):
+        return Why(query, shown, entry.status, entry.reason, entry.rule)
+    standing = searcher.standing(query, shown, options)
+    if standing is None:
+        return Why(query, shown, "filtered", "the filters of this search leave it out")
+    shown_rank = standing.file_rank if options.group == "file" else standing.hit.rank
+    notes = [entry.reason] if entry.reason else []
+    if entry.status == "pending":
+        notes.append("not all of it is encoded yet: found by its words only")
+    if standing.mode == "lexical" and not standing.hit.score:
+        return Why(query, shown, "ranked", "; ".join(["no word of the query occurs in it", *notes]))
+    if shown_rank > options.k:
+        notes.insert(0, f"it stands at {shown_rank}, below the first {options.k}: -k {shown_rank} shows it")
+        how = standing.hit.explanation
+        if how and (how.dense_rank or DEPTH + 1) > DEPTH and (how.lexical_rank or DEPTH + 1) > DEPTH:
+            notes.append(f"neither by meaning nor by words is it among the first {DEPTH:,}")
+    lowest = options.min_score if options.min_score is not None else (0.0 if standing.mode == "lexical" else MIN_SCORE)
+    too_low = (standing.best_score if options.min_score is None else standing.hit.score) < lowest
+    if too_low:
+        notes.insert(0, f"the search finds nothing that answers well enough ({standing.best_score:.3f} at best)")
+    status = "found" if shown_rank <= options.k and not too_low else "ranked"
+    return Why(
+        query,
+        shown,
+        status,
+        "; ".join(notes),
+        "",
+        standing.hit.rank,
+        standing.file_rank,
+        standing.candidates,
+        standing.hit,
+    )
+
+
+def _shown_as(searcher: Searcher, file: str, known: dict[str, FileStatus]) -> tuple[str | None, str]:
+    """How results show `file` (None: it lies below no indexed folder), and its absolute path."""
+    path = os.path.abspath(os.path.expanduser(file))
+    roots = [(root.path, root.label) for root in searcher.roots()]
+    several = len(roots) > 1
+    if file not in known:
+        for root, label in roots:
+            if path.startswith(root.rstrip("/") + "/"):
+                relative = os.path.relpath(path, root)
+                return f"{label}/{relative}" if several else relative, path
+    for root, label in roots:
+        # As results show it, which need not be a path from the working folder.
+        inside = os.path.join(root, file.removeprefix(label + "/") if several else file)
+        if file in known or (not os.path.isabs(file) and os.path.lexists(inside)):
+            return file, inside
+    return None, path

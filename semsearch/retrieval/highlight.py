@@ -1,0 +1,100 @@
+"""What of a hit is shown: its best sentence, the lines around it, a snippet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.retrieval import sentence_scoring
+from semsearch.retrieval.context import context_lines
+from semsearch.retrieval.hit import Hit
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.plan import QueryPlan
+from semsearch.retrieval.query_encoder import QueryEncoder
+from semsearch.retrieval.sentence_scoring import SentenceSpan
+from semsearch.retrieval.snippets import snippet
+from semsearch.store.protocol import Snapshot
+
+# Sentences whose meaning is looked at, over all hits of a query: 2 ms each.
+_MOST_ENCODED = 12
+# A sentence with this share of the query's words is found by its words.
+_FOUND_BY_WORDS = 0.5
+
+
+def highlighted(
+    snapshot: Snapshot, hits: list[Hit], plan: QueryPlan, options: SearchOptions, encoder: QueryEncoder
+) -> list[Hit]:
+    """`hits` with what `options` ask for: best sentence and snippet, and lines around the sentence."""
+    if options.snippets:
+        hits = _with_sentences(snapshot, hits, plan, encoder)
+    if options.context:
+        hits = [replace(hit, context=context_lines(snapshot, hit, options.context)) for hit in hits]
+    if options.snippets:
+        hits = [replace(hit, snippet=snippet(hit.text, plan.text, plan.languages, hit.sentence)) for hit in hits]
+    return hits
+
+
+@dataclass(frozen=True)
+class _Sentences:
+    """The sentences of one hit: their spans and texts, which words of the query each holds (n, words), and `chosen`:
+    the numbers of those whose meaning is looked at."""
+
+    spans: list[SentenceSpan]
+    texts: list[str]
+    held: NDArray[np.bool_]
+    chosen: list[int]
+
+
+def _with_sentences(snapshot: Snapshot, hits: list[Hit], plan: QueryPlan, encoder: QueryEncoder) -> list[Hit]:
+    """`hits` with their best sentences: by words where those tell, else by meaning, the first hits first."""
+    weights = snapshot.idf(plan.words)
+    left = _MOST_ENCODED if plan.vector is not None and plan.reliability > 0 else 0
+    of_hits: list[_Sentences] = []
+    for hit in hits:
+        spans = sentence_scoring.sentences_of([hit.text])
+        texts = [hit.text[one.start : one.end] for one in spans]
+        held = sentence_scoring.words_held(texts, plan.words, plan.languages)
+        share = held @ weights
+        told = len(texts) < 2 or share.max() >= _FOUND_BY_WORDS * weights.sum() > 0
+        # Of a long passage those with most words of the query, then the first ones.
+        chosen = [] if told else np.argsort(-share, kind="stable")[:left].tolist()
+        left -= len(chosen)
+        of_hits.append(_Sentences(spans, texts, held, chosen))
+    by_meaning = [one.texts[number] for one in of_hits for number in one.chosen]
+    vectors = dict(zip(by_meaning, encoder.sentence_vectors(by_meaning), strict=True)) if by_meaning else {}
+    marked = []
+    for hit, own in zip(hits, of_hits, strict=True):
+        cosines = None
+        if own.chosen and plan.vector is not None:
+            cosines = np.zeros(len(own.texts), np.float32)
+            cosines[own.chosen] = np.stack([vectors[own.texts[number]] for number in own.chosen]) @ plan.vector
+        marked.append(_with_best(hit, own, plan, weights, cosines))
+    return marked
+
+
+def _with_best(
+    hit: Hit, own: _Sentences, plan: QueryPlan, weights: NDArray[np.float32], cosines: NDArray[np.float32] | None
+) -> Hit:
+    if not own.spans:
+        return hit
+    scores = sentence_scoring.sentence_scores(plan.text, own.spans, own.held, weights, cosines, [hit.text])
+    best = own.spans[int(scores.argmax())]
+    return replace(hit, sentence=(best.start, best.end))
+
+
+def scored_sentences(
+    snapshot: Snapshot, texts: Sequence[str], plan: QueryPlan, encoder: QueryEncoder
+) -> list[tuple[SentenceSpan, float]]:
+    """Every sentence of the passages `texts` with how well it answers the query (`sentence_scoring`)."""
+    spans = sentence_scoring.sentences_of(texts)
+    if not spans:
+        return []
+    own = [texts[one.passage][one.start : one.end] for one in spans]
+    held = sentence_scoring.words_held(own, plan.words, plan.languages)
+    cosines = None
+    if plan.vector is not None and plan.reliability > 0:
+        cosines = encoder.sentence_vectors(own) @ plan.vector
+    weights = snapshot.idf(plan.words)
+    scores = sentence_scoring.sentence_scores(plan.text, spans, held, weights, cosines, texts)
+    return list(zip(spans, scores.tolist(), strict=True))

@@ -1,0 +1,126 @@
+"""Candidates -> hits: the chunks are read in batches, and only as many as the results need."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.retrieval.candidates import Candidates
+from semsearch.retrieval.deduplication import deduplicated
+from semsearch.retrieval.hit import Explanation, Hit
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.plan import QueryPlan
+from semsearch.store.protocol import Snapshot
+from semsearch.store.records import IndexInfo, Passage
+
+# Copies and neighbours make one result of several chunks.
+_SPARE = 6
+
+
+@dataclass(frozen=True)
+class ScoredCandidates:
+    """`candidates` (n) with the `scores` (n,) their hits get; `reranked`: these are a cross-encoder's."""
+
+    candidates: Candidates
+    scores: NDArray[np.float32]
+    reranked: bool = False
+
+
+def first_hits(
+    snapshot: Snapshot, scored: ScoredCandidates, plan: QueryPlan, options: SearchOptions, prefix: str
+) -> list[Hit]:
+    """The first `options.k` hits: of each file the best one, or the passages that differ, or just the first."""
+    hits = hits_from(snapshot, scored, plan, options, prefix)
+    if options.group == "file":
+        best: dict[str, Hit] = {}
+        for hit in hits:
+            best.setdefault(hit.file, hit)
+            if len(best) == options.k:
+                break
+        return [replace(hit, rank=rank) for rank, hit in enumerate(best.values(), 1)]
+    if options.fold:
+        return deduplicated(hits, options.k)
+    return [replace(hit, rank=rank) for rank, hit in enumerate(islice(hits, options.k), 1)]
+
+
+def hits_from(
+    snapshot: Snapshot,
+    scored: ScoredCandidates,
+    plan: QueryPlan,
+    options: SearchOptions,
+    prefix: str,
+    start: int = 0,
+) -> Iterator[Hit]:
+    """The hit of each candidate from position `start` on, as they are asked for; `prefix` stands before shown paths."""
+    info = snapshot.info()
+    ids = scored.candidates.ids
+    size = options.k + _SPARE
+    while start < len(ids):
+        passages = snapshot.passages(ids[start : start + size].tolist())
+        for position, passage in enumerate(passages, start):
+            yield _hit(info, passage, scored, position, plan, options, prefix)
+        start += size
+        size *= 2
+
+
+def _hit(
+    info: IndexInfo,
+    passage: Passage,
+    scored: ScoredCandidates,
+    position: int,
+    plan: QueryPlan,
+    options: SearchOptions,
+    prefix: str,
+) -> Hit:
+    file, candidates = passage.file, scored.candidates
+    cosine, score = float(candidates.cosines[position]), float(scored.scores[position])
+    return Hit(
+        rank=position + 1,
+        path=prefix + info.shown_path(file.root_id, file.path),
+        file=os.path.join(info.root(file.root_id).path, os.fsdecode(file.path)),
+        type=file.type,
+        title=file.title,
+        heading=passage.heading,
+        page=passage.page,
+        line_start=passage.line_start,
+        line_end=passage.line_end,
+        chunk_id=passage.id,
+        score=score,
+        dense=None if np.isnan(cosine) else cosine,
+        lexical=float(candidates.bm25[position]) if plan.by_words else None,
+        rerank=score if scored.reranked else None,
+        text=passage.text,
+        snippet="",
+        modified=_iso(file.mtime_ns),
+        metadata=file.metadata,
+        explanation=_explanation(candidates, position, plan) if options.explain else None,
+    )
+
+
+def _explanation(candidates: Candidates, position: int, plan: QueryPlan) -> Explanation:
+    def rank(scores: NDArray[np.float32]) -> int | None:
+        own = scores[position]
+        return int((scores > own).sum()) + 1 if own > 0 else None
+
+    hybrid = plan.mode == "hybrid"
+    by_meaning = plan.mode != "lexical"
+    return Explanation(
+        fusion=plan.fusion if hybrid else plan.mode,
+        alpha=plan.alpha if hybrid and plan.fusion == "convex" else None,
+        fertility=plan.fertility,
+        dense=float(candidates.dense_part[position]) if by_meaning else None,
+        lexical=float(candidates.lexical_part[position]) if plan.by_words else None,
+        dense_rank=rank(candidates.dense_part) if by_meaning else None,
+        lexical_rank=rank(candidates.lexical_part) if plan.by_words else None,
+    )
+
+
+def _iso(mtime_ns: int) -> str:
+    try:
+        return datetime.fromtimestamp(mtime_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return ""

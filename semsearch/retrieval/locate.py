@@ -1,0 +1,88 @@
+"""Finds a file by the path results show, the passage at one of its lines, and where it stands in a ranking."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from semsearch.errors import UsageError
+from semsearch.retrieval.candidates import find_candidates
+from semsearch.retrieval.hit import Hit
+from semsearch.retrieval.hydrate import ScoredCandidates, hits_from
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.plan import QueryPlan
+from semsearch.retrieval.snippets import snippet
+from semsearch.store.protocol import Snapshot
+from semsearch.store.records import FileRecord
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a file stands: its best passage with its rank among all passages, its rank among files, out of how many
+    candidates, the mode that was searched in, and the score of the best passage of all."""
+
+    hit: Hit
+    file_rank: int
+    candidates: int
+    mode: str
+    best_score: float
+
+
+def standing(
+    snapshot: Snapshot,
+    path: str,
+    options: SearchOptions,
+    prefix: str,
+    depth: int,
+    plan_of: Callable[[], QueryPlan],
+) -> Standing | None:
+    """Where the best passage of the file shown as `path` stands, however deep; None when there is no such file, or the
+    filters keep it out. `plan_of` plans the query, which a file that is not there has no use for."""
+    file = indexed_file(snapshot, path, prefix)
+    selection = snapshot.select(options.filters, prefix)
+    if file is None or not file.chunk_count or (selection is not None and not selection.includes(file)):
+        return None
+    plan = plan_of()
+    own = [passage.id for passage in snapshot.passages_of(file.id)]
+    candidates = find_candidates(snapshot, plan, selection, depth, own)
+    best = int(np.flatnonzero(np.isin(candidates.ids, own))[0])
+    scored = ScoredCandidates(candidates, candidates.scores)
+    explained = replace(options, explain=True)
+    hit = next(hits_from(snapshot, scored, plan, explained, prefix, best))
+    hit = replace(hit, rank=best + 1, snippet=snippet(hit.text, plan.text, plan.languages))
+    above = len(np.unique(snapshot.file_ids(candidates.ids[:best])))
+    return Standing(hit, above + 1, len(candidates), plan.mode, float(candidates.scores[0]))
+
+
+def indexed_file(snapshot: Snapshot, path: str, prefix: str) -> FileRecord | None:
+    """The indexed file that is shown as `path`; None when there is none."""
+    info = snapshot.info()
+    return next(
+        (
+            file
+            for file in snapshot.files()
+            if file.status == "indexed" and prefix + info.shown_path(file.root_id, file.path) == path
+        ),
+        None,
+    )
+
+
+def passage_at(snapshot: Snapshot, path: str, line: int | None, prefix: str) -> tuple[str, frozenset[int]]:
+    """(text, chunk ids) of the passage of the file shown as `path` that holds `line` (a page, where a document has no
+    lines; None: the first passage). Raises `UsageError`."""
+    file = indexed_file(snapshot, path, prefix)
+    if file is None:
+        raise UsageError(f"--like {path}: no indexed file is shown so", "name it as results show it, or index it first")
+    passages = snapshot.passages_of(file.id)
+    if line is None:
+        return passages[0].text, frozenset([passages[0].id])
+    holding = [
+        one
+        for one in passages
+        if (one.line_start is None and one.page == line)
+        or (one.line_start is not None and one.line_start <= line <= (one.line_end or 0))
+    ]
+    if not holding:
+        raise UsageError(f"--like {path}:{line}: no passage of the index is there", "leave out the line")
+    # Where passages overlap, all that hold the line are the example itself.
+    return holding[-1].text, frozenset(one.id for one in holding)

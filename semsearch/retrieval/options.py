@@ -1,0 +1,84 @@
+"""How to search: what a caller may choose, checked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from semsearch.errors import UsageError
+from semsearch.store.records import Filters
+
+MODES = ("hybrid", "dense", "lexical")
+FUSIONS = ("convex", "rrf")
+GROUPS = ("chunk", "file")
+_MOST_RESULTS = 10_000
+# More would change nothing: the model reads 256 tokens, BM25 weighs words. Keeps a query of 100 kB as fast as others.
+_MOST_QUERY_CHARACTERS = 8_000
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search.
+
+    `k`: results, 1 to 10,000. `mode`: `hybrid`, `dense` or `lexical`. `alpha`: weight of the dense leg in [0, 1];
+    None: by what the model knows of the query's language (`fusion.adaptive_alpha`). `fusion`: `convex` or `rrf`.
+    `group`: `chunk`, or `file` for the best passage of each file. `min_score` None: a search whose best hit is below
+    `confidence.MIN_SCORE` finds nothing; a number in [0, 1]: no hit below it is returned. `feedback`: dense feedback
+    (`candidates.FEEDBACK_WEIGHT`) in hybrid searches; the dense ranking alone loses by it in German. `fold`: copies
+    are folded and neighbours joined (passages only). `explain`: hits carry an `Explanation`. `snippets`: hits carry a
+    snippet and their best sentence. `context`: lines around the best sentence. `unlike`: texts that results should
+    not be about. `exclude`: chunk ids that are left out. `rerank`: the name of a cross-encoder.
+    """
+
+    k: int = 10
+    mode: str = "hybrid"
+    alpha: float | None = None
+    fusion: str = "convex"
+    group: str = "chunk"
+    filters: Filters = field(default_factory=Filters)
+    min_score: float | None = None
+    feedback: bool = True
+    fold: bool = True
+    explain: bool = False
+    snippets: bool = True
+    context: int = 0
+    unlike: tuple[str, ...] = ()
+    exclude: frozenset[int] = frozenset()
+    rerank: str | None = None
+
+
+def clean_query(query: str) -> str:
+    """`query` as it is searched: an argument that is not UTF-8 holds lone surrogates; a long one is cut."""
+    return query[:_MOST_QUERY_CHARACTERS].encode("utf-8", "replace").decode()
+
+
+def check_options(query: str, options: SearchOptions) -> None:
+    """Raises `UsageError` for an empty query and for options out of range."""
+    if not query.strip():
+        raise UsageError("the query is empty", 'say what to look for: semsearch search "WORDS"')
+    if not 1 <= options.k <= _MOST_RESULTS:
+        raise UsageError(f"-k {options.k} is out of range", f"use 1 to {_MOST_RESULTS}")
+    if options.alpha is not None and not 0 <= options.alpha <= 1:
+        raise UsageError(f"--alpha {options.alpha} is out of range", "use 0 (words only) to 1 (meaning only)")
+    if options.min_score is not None and not 0 <= options.min_score <= 1:
+        raise UsageError(f"--min-score {options.min_score} is out of range", "use 0 (all) to 1")
+    if options.context < 0:
+        raise UsageError(f"-C {options.context} is negative", "use 0 or more lines")
+    if any(not text.strip() for text in options.unlike):
+        raise UsageError("the text of --unlike is empty", "say what results should not be about")
+    for name, value, known in (
+        ("--mode", options.mode, MODES),
+        ("--fusion", options.fusion, FUSIONS),
+        ("--group", options.group, GROUPS),
+    ):
+        if value not in known:
+            raise UsageError(f"{name} {value} is not known", "use one of: " + ", ".join(known))
+
+
+def parse_where(conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(key, value) of each `KEY=VALUE`, in lower case. Raises `UsageError`."""
+    parsed = []
+    for condition in conditions:
+        key, equals, value = condition.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--where {condition} is not KEY=VALUE", "write it like: --where author='*Aldous*'")
+        parsed.append((key.strip().lower(), value.strip().lower()))
+    return tuple(parsed)

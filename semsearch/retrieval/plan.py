@@ -1,0 +1,111 @@
+"""A query -> what to ask the store: its words, its vector, and how much each leg counts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from semsearch import settings
+from semsearch.embedding.calibration import script_of
+from semsearch.embedding.embedder import Calibration, Embedder, Vectors
+from semsearch.errors import SemsearchError
+from semsearch.lexical.analyzer import analyze_query
+from semsearch.retrieval import fusion
+from semsearch.retrieval.options import SearchOptions, clean_query
+from semsearch.retrieval.query_encoder import QueryEncoder
+from semsearch.store.protocol import Snapshot
+from semsearch.store.records import Word
+
+
+@dataclass(frozen=True)
+class Unwanted:
+    """A text that results should not be about: its words, and its vector (d,) as the index keeps vectors."""
+
+    words: tuple[Word, ...]
+    vector: Vectors | None
+
+
+@dataclass(frozen=True)
+class QueryPlan:
+    """A query and all that was decided about how to answer it from one snapshot.
+
+    `mode`: hybrid, dense or lexical; `alpha`: weight of the dense leg; `fertility`: subwords per word under the
+    model; `reliability`: how well the model knows the words, 0 to 1; `languages`: those of the index; `words`: of the
+    query, by the rules of these languages. `vector` (dim,): the query's, adapted, None without a model;
+    `stored_vector` (d,): the same as the index keeps vectors. `calibration`: the model's.
+    """
+
+    text: str
+    mode: str
+    fusion: str
+    feedback: bool
+    alpha: float
+    fertility: float | None
+    reliability: float
+    languages: frozenset[str]
+    words: tuple[Word, ...]
+    vector: Vectors | None = None
+    stored_vector: Vectors | None = None
+    calibration: Calibration | None = None
+    unwanted: tuple[Unwanted, ...] = ()
+
+    @property
+    def by_words(self) -> bool:
+        return self.mode != "dense"
+
+
+def plan_query(
+    snapshot: Snapshot,
+    query: str,
+    options: SearchOptions,
+    encoder: QueryEncoder,
+    location: str,
+    adapt: Callable[[Vectors], Vectors] | None = None,
+) -> QueryPlan:
+    """How `options` answer `query` from `snapshot`, the index at `location`; `adapt`: moves the query's vector in the
+    place of the index's own adapter. Raises `SemsearchError`."""
+    info = snapshot.info()
+    if info.analysis != settings.ANALYSIS_VERSION:
+        raise SemsearchError(
+            f"the index {location} was made by a semsearch that cuts texts into other words",
+            f"make it anew with: semsearch index --rebuild --index {location}",
+            code="settings_mismatch",
+        )
+    mode = options.mode
+    if info.model is None and mode != "lexical":
+        if mode == "dense":
+            raise SemsearchError(
+                f"the index {location} holds no vectors yet", "encode them with: semsearch index", code="no_vectors"
+            )
+        mode = "lexical"
+    embedder = encoder.open(snapshot, info.model, query) if info.model is not None and mode != "lexical" else None
+    alpha, reliability, fertile = (1.0 if mode == "dense" else 0.0), 1.0, None
+    if embedder is not None and mode == "hybrid":
+        fertile = embedder.fertility(query)
+        alpha = fusion.adaptive_alpha(fertile, script_of(query), embedder.info.calibration)
+        reliability = (alpha - fusion.LOWEST_ALPHA) / (fusion.ALPHA - fusion.LOWEST_ALPHA)
+        # While most chunks have no vector yet, the best of the few that have one is not the best there is.
+        counts = snapshot.counts()
+        alpha *= 1 - counts.pending / max(1, counts.chunks)
+        if options.alpha is not None:
+            alpha = options.alpha
+    languages = snapshot.languages()
+    vector = None if embedder is None else (adapt or snapshot.adapted)(embedder.encode_query(query))
+    return QueryPlan(
+        query,
+        mode,
+        options.fusion,
+        options.feedback and mode == "hybrid",
+        alpha,
+        fertile,
+        reliability,
+        languages,
+        tuple(analyze_query(query, languages)),
+        vector,
+        None if vector is None else snapshot.as_stored(vector[None])[0],
+        None if embedder is None else embedder.info.calibration,
+        tuple(_unwanted(snapshot, clean_query(text), languages, embedder) for text in options.unlike),
+    )
+
+
+def _unwanted(snapshot: Snapshot, text: str, languages: frozenset[str], embedder: Embedder | None) -> Unwanted:
+    vector = None if embedder is None else snapshot.as_stored(embedder.encode_query(text)[None])[0]
+    return Unwanted(tuple(analyze_query(text, languages)), vector)

@@ -1,0 +1,83 @@
+"""The models of a searcher: the one that made the index's vectors, opened for the first query that needs it, and a
+cross-encoder.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from semsearch.embedding.embedder import ModelInfo, Vectors
+from semsearch.store.protocol import Snapshot
+
+if TYPE_CHECKING:
+    from semsearch.embedding.cross_encoder import Reranker
+    from semsearch.embedding.remembering import RememberingEmbedder
+
+_MOST_REMEMBERED = 20_000
+
+
+class QueryEncoder:
+    """`announce` hears when a model must be prepared first. `cache`: name of the cache of vectors; "": none."""
+
+    def __init__(self, announce: Callable[[str], None], cache: str) -> None:
+        self._announce = announce
+        self._cache = cache
+        self._embedder: RememberingEmbedder | None = None
+        self._sentences: dict[str, Vectors] = {}
+        self._reranker: Reranker | None = None
+        self._reranker_name = ""
+
+    def close(self) -> None:
+        if self._embedder is not None:
+            self._embedder.close()
+
+    @property
+    def embedder(self) -> "RememberingEmbedder | None":
+        """The model that was opened last; None before any was."""
+        return self._embedder
+
+    def open(self, snapshot: Snapshot, model: ModelInfo, query: str) -> "RememberingEmbedder":
+        """The model that made the vectors of `snapshot`, ready for `query`. Raises `ModelError`."""
+        if self._embedder is None or not self._embedder.info.same_vectors(model):
+            from semsearch.embedding.models import open_recorded, remembering
+
+            self._sentences.clear()
+            self._embedder = remembering(model, lambda: open_recorded(model, self._announce), self._cache)
+            if not self._embedder.remembers_query(query):
+                from concurrent.futures import ThreadPoolExecutor
+
+                # Loading the model and loading faiss with the segments take about as long: both at once.
+                with ThreadPoolExecutor(1) as pool:
+                    opening = pool.submit(self._embedder.open)
+                    snapshot.warm_up()
+                    opening.result()
+        return self._embedder
+
+    def sentence_vectors(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim) float32 unit rows; kept, for a sentence may stand in the hits of many queries of a batch."""
+        assert self._embedder is not None
+        missing = [text for text in dict.fromkeys(texts) if text not in self._sentences]
+        if len(self._sentences) + len(missing) > _MOST_REMEMBERED:
+            self._sentences.clear()
+            missing = list(dict.fromkeys(texts))
+        self._sentences.update(zip(missing, self._embedder.encode(missing), strict=True))
+        return np.stack([self._sentences[text] for text in texts])
+
+    def similarity(self, one: str, other: str) -> float:
+        """The cosine of two texts under the model, which is open."""
+        vectors = self.sentence_vectors([one, other])
+        return float(vectors[0] @ vectors[1])
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` has for the model, which is open."""
+        assert self._embedder is not None
+        return len(self._embedder.tokenizer.spans(text))
+
+    def reranker(self, name: str) -> "Reranker":
+        """The cross-encoder called `name`. Raises `ModelError`."""
+        if self._reranker is None or self._reranker_name != name:
+            from semsearch.embedding.cross_encoder import open_reranker
+
+            self._reranker, self._reranker_name = open_reranker(name, self._announce), name
+        return self._reranker

@@ -1,0 +1,1 @@
+"""Where an index is kept. `open_store` is the way in; `protocol` says what every kind of store offers."""

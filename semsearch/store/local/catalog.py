@@ -1,0 +1,340 @@
+"""`catalog.db`: what the index holds, in SQLite. A change of the index is one transaction here, and nothing else is.
+
+Imports only the standard library and is light: the run of `index` that finds nothing changed reads the catalog and
+stops. What its rows hold is decoded and checked by `rows`.
+"""
+
+import os
+import sqlite3
+
+from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.settings import CATALOG_FILE
+from semsearch.store.local.damage import catalog_damaged
+from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, TypeVar
+
+    Answer = TypeVar("Answer")
+
+_KEPT_RUNS = 100
+# What SQLite raises for a damaged file; it quotes the schema in its message, which may be no UTF-8 any more.
+_BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
+
+
+class Catalog:
+    """One connection to a catalog; `create` and `open_for_writing` for the writer, `open_for_reading` for readers.
+
+    What SQLite raises while a reader asks is damage of the index; the writer sees SQLite's own errors.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: str, reading: bool = False) -> None:
+        self.connection = connection
+        self.path = path
+        self.folder = os.path.dirname(path)
+        self._reading = reading
+        connection.row_factory = sqlite3.Row
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        except _BROKEN as error:
+            connection.close()
+            raise _not_a_catalog(path, error) from None
+        self.version = int(version)
+        if version in READABLE_VERSIONS:
+            # What an index brings along, such as triggers and views, may call none of SQLite's functions that do more
+            # than compute (sqlite.org/security.html).
+            connection.execute("PRAGMA trusted_schema = OFF")
+            return
+        connection.close()
+        if version > SCHEMA_VERSION:
+            raise SemsearchError(
+                f"{self.folder} was written by a newer semsearch (format {version}, this one reads {SCHEMA_VERSION})",
+                "upgrade with: pip install --upgrade semsearch",
+                code="newer_index",
+            )
+        raise IndexDamagedError(f"{path} is not a semsearch catalog", f"remove {self.folder} and index again")
+
+    @staticmethod
+    def create(folder: str) -> "Catalog":
+        """Makes the catalog of a new index in `folder`, under another name first, so that none is ever half made."""
+        Catalog.create_beside(folder).close()  # the last connection folds the log into the file
+        final = os.path.join(folder, CATALOG_FILE)
+        os.rename(final + ".new", final)
+        return Catalog.open_for_writing(folder)
+
+    @staticmethod
+    def create_beside(folder: str) -> sqlite3.Connection:
+        """An empty catalog, `catalog.db.new`, that is to be closed and renamed."""
+        working = os.path.join(folder, CATALOG_FILE) + ".new"
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            if os.path.lexists(working + suffix):
+                os.unlink(working + suffix)
+        connection = sqlite3.connect(working, isolation_level=None)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.executescript("PRAGMA journal_mode = WAL; BEGIN; " + SCHEMA + "COMMIT;")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        return connection
+
+    @staticmethod
+    def open_for_writing(folder: str) -> "Catalog":
+        path = os.path.join(folder, CATALOG_FILE)
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+        except sqlite3.OperationalError as error:
+            raise _not_a_catalog(path, error) from None
+        catalog = Catalog(connection, path)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except _BROKEN as error:
+            connection.close()
+            raise _not_a_catalog(path, error) from None
+        return catalog
+
+    @staticmethod
+    def open_for_reading(folder: str) -> "tuple[Catalog, tuple[int, ...] | None]":
+        """A catalog that is only read and creates no file, and the stamp to check afterwards with `unchanged`.
+
+        Without a write-ahead log nobody is writing: the file is opened as immutable, which takes no lock and leaves
+        nothing behind. The stamp then tells whether a writer came in between. With a log, SQLite reads one snapshot
+        of it (stamp None); where it cannot, in a read-only folder, the state before the log is read.
+        """
+        path = os.path.join(folder, CATALOG_FILE)
+        stamp = _stamp(path)
+        writing = stamp[0] > 0
+        # The three characters that mean something in SQLite's URIs (sqlite.org/uri.html, section 3.1).
+        quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        uri = f"file:{quoted}?mode=ro"
+        if writing:
+            try:
+                return Catalog._begin(uri, path), None
+            except _BROKEN as error:
+                if os.access(folder, os.W_OK) or not isinstance(error, sqlite3.OperationalError):
+                    raise _not_a_catalog(path, error) from None
+        try:
+            return Catalog._begin(uri + "&immutable=1", path), stamp
+        except _BROKEN as error:
+            raise _not_a_catalog(path, error) from None
+
+    @staticmethod
+    def _begin(uri: str, path: str) -> "Catalog":
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=60)
+        catalog = Catalog(connection, path, reading=True)
+        connection.execute("BEGIN")
+        return catalog
+
+    @staticmethod
+    def read(folder: str, question: "Callable[[Catalog], Answer]") -> "Answer":
+        """The answer of `question` to one committed state, for readers that open no segment."""
+        from semsearch.store.local.checksum import check_catalog  # nothing the stat check has use for
+
+        while True:
+            catalog, stamp = Catalog.open_for_reading(folder)
+            try:
+                check_catalog(folder, writing=stamp is None)
+                answer = question(catalog)
+                if catalog.unchanged(stamp):
+                    return answer
+            except IndexDamagedError:
+                if catalog.unchanged(stamp):
+                    raise
+            finally:
+                catalog.close()
+
+    def migrate(self) -> None:
+        """Inside a commit: brings a catalog of an older version up to date."""
+        for version in range(self.version, SCHEMA_VERSION):
+            for statement in MIGRATIONS[version]:
+                self.connection.execute(statement)
+            self.connection.execute(f"PRAGMA user_version = {version + 1}")
+        self.version = SCHEMA_VERSION
+
+    def fold_log(self) -> None:
+        """Brings the write-ahead log into the catalog, which the last connection does not do while a reader is there.
+
+        A reader that stays longer leaves the log to the next writer.
+        """
+        import contextlib  # 1 ms, which the run that finds nothing changed has no use for
+
+        with contextlib.suppress(sqlite3.OperationalError):
+            self.connection.execute("PRAGMA busy_timeout = 1000")
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def unchanged(self, stamp: "tuple[int, ...] | None") -> bool:
+        """Whether what was read through an immutable connection can be trusted."""
+        return stamp is None or _stamp(self.path) == stamp
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    def rows(self, query: str, parameters: "Sequence[object]" = ()) -> "list[sqlite3.Row]":
+        """All rows of `query`. Raises `IndexDamagedError` for a reader where SQLite cannot read them."""
+        try:
+            return self.connection.execute(query, parameters).fetchall()
+        except _BROKEN as error:
+            raise self._damage(error) from None
+
+    def row(self, query: str, parameters: "Sequence[object]" = ()) -> "sqlite3.Row | None":
+        """The first row of `query`, None where there is none."""
+        try:
+            row: sqlite3.Row | None = self.connection.execute(query, parameters).fetchone()
+        except _BROKEN as error:
+            raise self._damage(error) from None
+        return row
+
+    def each(self, query: str, parameters: "Sequence[object]" = ()) -> "Iterator[sqlite3.Row]":
+        """The rows of `query`, one after the other."""
+        try:
+            yield from self.connection.execute(query, parameters)
+        except _BROKEN as error:
+            raise self._damage(error) from None
+
+    def _damage(self, error: Exception) -> Exception:
+        misused = isinstance(error, sqlite3.ProgrammingError)
+        return catalog_damaged(self.folder, error) if self._reading and not misused else error
+
+    # -- settings ------------------------------------------------------------------------------------------------
+
+    def setting(self, key: str, default: "Any" = None) -> "Any":
+        """The value stored under `key`, as it is: whoever needs it to be of a type checks that (`rows.index_info`)."""
+        row = self.row("SELECT json_type(value), json_extract(value, '$') FROM settings WHERE key = ?", (key,))
+        if row is None:
+            return default
+        if row[0] not in ("object", "array"):
+            return row[1]
+        import json  # takes 8 ms, which the run that finds nothing changed has no use for
+
+        return json.loads(row[1])
+
+    def number(self, key: str, default: int = 0) -> int:
+        """A setting that is a whole number. Raises `IndexDamagedError` for anything else."""
+        value = self.setting(key, default)
+        if type(value) is not int:
+            raise catalog_damaged(self.folder, f"the setting {key} is no number")
+        return value
+
+    def settings(self) -> "dict[str, Any]":
+        """All settings, as they are. Raises `IndexDamagedError` for one that is no JSON."""
+        import json
+
+        try:
+            return {row[0]: json.loads(row[1]) for row in self.rows("SELECT key, value FROM settings")}
+        except (ValueError, TypeError) as error:
+            raise catalog_damaged(self.folder, f"a setting is no JSON: {error}") from None
+
+    def recorded_rules(self) -> "dict[str, Any]":
+        """`setting("rules")`, without importing json where no globs are recorded."""
+        rows = self.rows(
+            "SELECT each.key, each.type, each.value FROM settings, json_each(settings.value) AS each"
+            " WHERE settings.key = 'rules'"
+        )
+        if any(row["type"] == "array" and row["value"] != "[]" for row in rows):
+            rules: dict[str, Any] = self.setting("rules")
+            return rules
+        values = {"array": (), "true": True, "false": False}
+        return {row["key"]: values.get(row["type"], row["value"]) for row in rows}
+
+    def set_setting(self, key: str, value: object) -> None:
+        import json
+
+        self.connection.execute(
+            "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (key, json.dumps(value, ensure_ascii=False)),
+        )
+
+    # -- roots ---------------------------------------------------------------------------------------------------
+
+    def roots(self) -> "list[tuple[int, str, str]]":
+        """(id, absolute path, label) of each indexed folder. One that holds the index is kept relative to it."""
+        roots = []
+        for root_id, path, label in self.rows("SELECT id, path, label FROM roots ORDER BY id"):
+            if not (type(path) is bytes and type(label) is str):
+                raise catalog_damaged(self.folder, f"indexed folder {root_id} has no path or no label")
+            roots.append((root_id, os.path.normpath(os.path.join(self.folder, os.fsdecode(path))), label))
+        return roots
+
+    def insert_root(self, root_id: int, path: str, label: str) -> None:
+        """Inside a commit: records an indexed folder."""
+        inside = self.folder.startswith(path.rstrip("/") + "/")
+        stored = os.path.relpath(path, self.folder) if inside else path
+        self.connection.execute("INSERT INTO roots VALUES (?, ?, ?)", (root_id, os.fsencode(stored), label))
+
+    # -- counts --------------------------------------------------------------------------------------------------
+
+    def counts(self) -> "dict[str, int]":
+        """Files by status, `chunks` alive, and `pending`: those not yet gone through by the dense leg."""
+        counts = {"indexed": 0, "skipped": 0, "failed": 0, "chunks": 0}
+        for status, files, chunks in self.rows("SELECT status, COUNT(*), SUM(chunk_count) FROM files GROUP BY status"):
+            if type(chunks) is not int:
+                raise catalog_damaged(self.folder, "a file's number of chunks is no number")
+            counts[status] = files
+            counts["chunks"] += chunks
+        pending = "SELECT COUNT(*) FROM chunks WHERE id > ? AND file_id IS NOT NULL"
+        counts["pending"] = self.rows(pending, (self.number("embedded_to"),))[0][0]
+        return counts
+
+    # -- files, as the stat check needs them ---------------------------------------------------------------------
+
+    def stamps(self, root_id: int, generation: int, racy_ns: int) -> "dict[bytes, tuple[int, int, int]]":
+        """`Snapshot.stamps`."""
+        cursor = self.connection.cursor()
+        cursor.row_factory = None  # a third of the time of 40,000 rows
+        try:
+            rows = cursor.execute(
+                "SELECT path, size, mtime_ns, inode FROM files"
+                " WHERE root_id = ? AND generation = ? AND mtime_ns < scanned_ns - ?",
+                (root_id, generation, racy_ns),
+            )
+            return {path: (size, mtime_ns, inode) for path, size, mtime_ns, inode in rows}
+        except _BROKEN as error:
+            raise self._damage(error) from None
+
+    def file_names(self, root_id: int) -> "set[bytes]":
+        return {self._name(row[0]) for row in self.rows("SELECT path FROM files WHERE root_id = ?", (root_id,))}
+
+    def count_files(self, root_id: int) -> int:
+        return int(self.rows("SELECT COUNT(*) FROM files WHERE root_id = ?", (root_id,))[0][0])
+
+    def left_out(self, root_id: int) -> "dict[bytes, tuple[str, str]]":
+        """`Snapshot.left_out`."""
+        rows = self.rows("SELECT path, status, reason FROM files WHERE root_id = ? AND status != 'indexed'", (root_id,))
+        return {self._name(path): (str(status), str(reason)) for path, status, reason in rows}
+
+    def _name(self, path: object) -> bytes:
+        if type(path) is not bytes:
+            raise catalog_damaged(self.folder, "the path of a file is no path")
+        return path
+
+    # -- runs ----------------------------------------------------------------------------------------------------
+
+    def add_run(self, started: float, seconds: float, report: "dict[str, Any]") -> None:
+        """Inside a commit: records a run, and forgets all but the latest ones."""
+        import json
+
+        self.connection.execute(
+            "INSERT INTO runs (started, seconds, report) VALUES (?, ?, ?)",
+            (started, seconds, json.dumps(report, ensure_ascii=False)),
+        )
+        self.connection.execute("DELETE FROM runs WHERE id <= (SELECT MAX(id) FROM runs) - ?", (_KEPT_RUNS,))
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """Size of the write-ahead log, and identity, size and time of the catalog: equal stamps, equal content."""
+    try:
+        log = os.stat(path + "-wal").st_size
+    except FileNotFoundError:
+        log = 0
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return (log,)
+    return (log, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+def _not_a_catalog(path: str, error: Exception) -> IndexDamagedError:
+    return IndexDamagedError(f"{path}: {error}", f"remove {os.path.dirname(path)} and index again")

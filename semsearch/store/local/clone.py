@@ -1,0 +1,24 @@
+"""A private copy of an index folder: the catalog copied, segments linked, so that it takes little space."""
+
+import os
+import shutil
+import sqlite3
+
+from semsearch.settings import CATALOG_FILE
+from semsearch.store.local import rows
+from semsearch.store.local.segment_folder import link_segment
+from semsearch.store.local.snapshot import LocalSnapshot
+
+
+def clone_index(snapshot: LocalSnapshot, target: str) -> None:
+    """Makes at `target` a copy of the state of `snapshot`, ready for a writer of its own; replaces what is there."""
+    shutil.rmtree(target, ignore_errors=True)
+    os.makedirs(target)
+    copied = sqlite3.connect(os.path.join(target, CATALOG_FILE))
+    try:
+        snapshot.catalog.connection.backup(copied)
+    finally:
+        copied.close()
+    for kind in ("lex", "vec"):
+        for segment in rows.segments(snapshot.catalog, kind):
+            link_segment(snapshot.folder, target, segment.name, segment.files)

@@ -1,0 +1,31 @@
+"""How damage of an index folder is told: what is damaged, and the command that repairs it."""
+
+import os
+
+from semsearch.errors import IndexDamagedError
+from semsearch.settings import CATALOG_FILE
+
+
+def repair_hint(folder: str) -> str:
+    """What to do about a damaged index `folder`."""
+    return f"repair it with: semsearch verify --repair --index {folder}"
+
+
+def catalog_damaged(folder: str, what: object) -> IndexDamagedError:
+    """The error for a catalog of the index `folder` that holds what no writer put there."""
+    return IndexDamagedError(f"{os.path.join(folder, CATALOG_FILE)} is damaged: {what}", repair_hint(folder))
+
+
+class unreadable_as_damage:  # used like a function; `contextlib` costs an import on the stat check's path
+    """Context manager: a file of the index `folder` that cannot be opened or read is damage of the index."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            where = error.filename or self._folder
+            raise IndexDamagedError(f"{where}: {error.strerror or error}", repair_hint(self._folder)) from None

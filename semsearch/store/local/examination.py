@@ -1,0 +1,184 @@
+"""Reads all of an index folder and names what is not as it was written, or does not fit together."""
+
+import contextlib
+import json
+import os
+import sqlite3
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch import settings
+from semsearch.chunking.splitter import hash_of
+from semsearch.errors import IndexDamagedError
+from semsearch.store.local import rows
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.checksum import check_catalog
+from semsearch.store.local.problems import SHOWN, Examination
+from semsearch.store.local.rows import MOST_CHUNKS
+from semsearch.store.local.segment_examination import examine_segments
+
+_ANEW = "make it anew from what can be read of it"
+
+
+def examine(folder: str, catalog: Catalog, suspect: bool | None = None) -> Examination:
+    """What is found; `suspect`: whether the catalog is known not to be what was written, None: its checksum is asked.
+
+    Who has the catalog open for writing must not ask: closing the file would drop SQLite's locks.
+    """
+    found = Examination()
+    # A changed byte may leave text that is no UTF-8: it is then another text, not an error of the whole table.
+    catalog.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    try:
+        said = [str(row[0]) for row in catalog.connection.execute("PRAGMA integrity_check(20)")]
+        if said != ["ok"]:
+            found.broken = True
+            for text in said[:SHOWN]:
+                found.add(text, _ANEW)
+            return found
+        _examine_checksum(found, folder, suspect)
+        _examine_settings(found, catalog)
+        alive = _examine_chunks(found, catalog)
+        embedded_to = found.counters.get("embedded_to", _counter(catalog, "embedded_to", 0))
+        examine_segments(found, folder, catalog, alive, embedded_to)
+        if not catalog.row("SELECT 1 FROM roots"):
+            found.notices.append(f"it knows no folder: name them anew with: semsearch index FOLDER --index {folder}")
+    except (sqlite3.DatabaseError, IndexDamagedError) as error:
+        found.broken = True
+        found.add(f"{type(error).__name__}: {error}", _ANEW)
+    return found
+
+
+def _examine_checksum(found: Examination, folder: str, suspect: bool | None) -> None:
+    if suspect is None:
+        try:
+            check_catalog(folder)
+            suspect = False
+        except IndexDamagedError:
+            suspect = True
+    if suspect:
+        found.suspect = True
+        found.add("it is not what was written", "the next index reads every file again")
+
+
+# -- settings --------------------------------------------------------------------------------------------------------
+
+_ABSENT, _UNREADABLE = object(), object()
+# Settings that an index goes on without, by its defaults.
+_FORGETTABLE = ("rules", "chunking", "model_name", "model", "dim", "readers", "analysis")
+
+
+def raw_setting(catalog: Catalog, key: str) -> Any:
+    """A setting as it is; `_UNREADABLE` where it is no JSON, `_ABSENT` where there is none."""
+    row = catalog.row("SELECT value FROM settings WHERE key = ?", (key,))
+    if row is None:
+        return _ABSENT
+    with contextlib.suppress(ValueError, TypeError):
+        return json.loads(row[0])
+    return _UNREADABLE
+
+
+def _examine_settings(found: Examination, catalog: Catalog) -> None:
+    """Whether the numbers that new passages, vectors and files are counted by fit what there is."""
+    for key in _FORGETTABLE:
+        value = raw_setting(catalog, key)
+        if value is not _ABSENT and not rows.is_decodable(key, value):
+            found.forget.append(key)
+            again = "forget it: the next index goes by its flags and defaults, and reads every file again"
+            found.add(f"what it records as {key} is damaged", again)
+
+    def most(column: str, table: str) -> int:
+        query = f"SELECT MAX({column}) FROM {table} AND typeof({column}) = 'integer' AND {column} < {MOST_CHUNKS}"
+        return catalog.rows(query)[0][0] or 0
+
+    encoded_to = most("last_id", "segments WHERE kind = 'vec'")
+    given = max(most("id", "chunks WHERE id > 0"), most("last_id", "segments WHERE kind IN ('lex', 'vec')"))
+    next_chunk = _counter(catalog, "next_chunk", 1)
+    if not _between(next_chunk, given + 1, MOST_CHUNKS):
+        next_chunk = found.counters["next_chunk"] = given + 1
+        found.add("it does not know the number of the next passage", "count anew")
+    if not _between(_counter(catalog, "embedded_to", 0), encoded_to, next_chunk - 1):
+        found.counters["embedded_to"] = encoded_to
+        found.add("it does not know up to which passage it has vectors", "count anew")
+    generation = most("generation", "files WHERE id > 0")
+    if not _between(_counter(catalog, "generation", 1), max(1, generation), MOST_CHUNKS):
+        found.counters["generation"] = max(1, generation) + 1
+        found.add("it does not know by which rules files were read", "the next index reads every file again")
+
+
+def _counter(catalog: Catalog, key: str, default: int) -> Any:
+    value = raw_setting(catalog, key)
+    return default if value is _ABSENT else value
+
+
+def _between(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+# -- files and chunks ------------------------------------------------------------------------------------------------
+
+
+def _examine_chunks(found: Examination, catalog: Catalog) -> NDArray[np.int64]:
+    """The ids of all chunks that are alive, (n,) rising."""
+    ids, malformed = [], set()
+    for row in catalog.each("SELECT id, file_id, hash, heading, text FROM chunks ORDER BY id"):
+        if row["file_id"] is not None:
+            ids.append(row["id"])
+            if not _is_what_was_indexed(row):
+                malformed.add(row["file_id"])
+    orphaned = _ids(
+        catalog,
+        "SELECT id FROM files WHERE root_id NOT IN (SELECT id FROM roots WHERE typeof(path) = 'blob' AND"
+        " typeof(label) = 'text') OR status NOT IN ('indexed', 'skipped', 'failed') OR typeof(path) != 'blob'"
+        f" OR typeof(generation) != 'integer' OR generation > {MOST_CHUNKS}"
+        f" OR id IN (SELECT file_id FROM chunks WHERE id > {MOST_CHUNKS})",
+    ) | _undecodable(catalog)
+    mismatched = _ids(
+        catalog,
+        "SELECT files.id FROM files LEFT JOIN (SELECT file_id, COUNT(*) AS n, MIN(id) AS low, MAX(id) AS high"
+        " FROM chunks WHERE file_id IS NOT NULL GROUP BY file_id) AS own ON own.file_id = files.id"
+        " WHERE files.chunk_count != COALESCE(n, 0)"
+        " OR (n > 0 AND (low != files.first_chunk OR high != files.first_chunk + n - 1))",
+    ) | _ids(
+        catalog,
+        "SELECT DISTINCT file_id FROM chunks WHERE file_id IS NOT NULL AND file_id NOT IN (SELECT id FROM files)",
+    )
+    names = {row[0]: row[1] for row in catalog.rows("SELECT id, path FROM files")}
+    for files, what in (
+        (malformed, "a passage is not what was written"),
+        (mismatched - malformed, "its passages do not fit it"),
+        (orphaned - malformed - mismatched, "it is in no folder of the index, or its row is damaged"),
+    ):
+        for number in sorted(files):
+            name = names.get(number)
+            shown = os.fsdecode(name) if isinstance(name, bytes) else "?"
+            found.add(what, "the next index reads it again", f"{settings.CATALOG_FILE}: {shown}")
+    found.unreadable_files = sorted(malformed | mismatched | orphaned)
+    found.files, found.chunks = len(names), len(ids)
+    return np.array(ids, np.int64)
+
+
+def _ids(catalog: Catalog, query: str) -> set[int]:
+    return {row[0] for row in catalog.rows(query)}
+
+
+def _undecodable(catalog: Catalog) -> set[int]:
+    """The ids of files whose rows no writer can have put there."""
+    undecodable = set()
+    for row in catalog.each(rows.FILES):
+        try:
+            rows.file_record(catalog.folder, row, 0)
+        except IndexDamagedError:
+            undecodable.add(row["id"])
+    return undecodable
+
+
+def _is_what_was_indexed(row: sqlite3.Row) -> bool:
+    def hashed() -> bytes:
+        return hash_of(tuple(rows.of_type(name, str) for name in json.loads(row["heading"])), row["text"])
+
+    try:
+        return bool(rows.decoded("", hashed, "") == row["hash"])
+    except IndexDamagedError:
+        return False

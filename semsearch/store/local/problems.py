@@ -1,0 +1,55 @@
+"""What an examination of an index folder finds."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch import settings
+from semsearch.store.local.rows import Segment
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is not as it was written. `repair`: what `--repair` does about it; "": nothing can be done."""
+
+    part: str
+    what: str
+    repair: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"part": self.part, "problem": self.what, "repair": self.repair}
+
+
+@dataclass
+class Examination:
+    """What there is and what of it is not as it should be.
+
+    `broken`: SQLite itself finds the catalog damaged. `suspect`: the catalog is not what was written, and nobody knows
+    where. `damaged`: ids of segments that are to go; `recodable`: those of them whose stored vectors are good, so that
+    only their codes are made anew. `missing`: kind -> chunk ids (n,) no segment has; `extra`: kind -> chunk ids (n,)
+    that are deleted and that a segment has. `unreadable_files`: ids of files whose passages are damaged.
+    `vectors_unknown`: nobody knows how the vectors are kept. `counters`: what numbers that cannot be are to be instead;
+    `forget`: other settings that cannot be.
+    """
+
+    files: int = 0
+    chunks: int = 0
+    segments: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    broken: bool = False
+    suspect: bool = False
+    damaged: list[int] = field(default_factory=list)
+    recodable: list[Segment] = field(default_factory=list)
+    missing: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    extra: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    unreadable_files: list[int] = field(default_factory=list)
+    vectors_unknown: bool = False
+    counters: dict[str, int] = field(default_factory=dict)
+    forget: list[str] = field(default_factory=list)
+
+    def add(self, what: str, repair: str, part: str = settings.CATALOG_FILE) -> None:
+        self.problems.append(Problem(part, what, repair))

@@ -1,0 +1,151 @@
+"""Mends what an examination found. Each commit leaves an index that answers, or one that counts as damaged.
+
+What can be made again is: postings from the passages in the catalog, codes from stored vectors, vectors by encoding
+the passages that lost theirs. Passages that are damaged themselves are taken out, and their files read again by the
+next run.
+"""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.chunking.splitter import encoded
+from semsearch.lexical import analyzer, postings
+from semsearch.store.local import rows
+from semsearch.store.local.dense_segment import stored_vectors
+from semsearch.store.local.examination import examine
+from semsearch.store.local.merging import merge
+from semsearch.store.local.problems import Examination
+from semsearch.store.local.writer import IndexWriter
+
+_LEXICAL_BATCH = 65_536
+
+# Makes the chunks with the given ids (n,) have vectors again.
+EncodeLost = Callable[[NDArray[np.int64]], None]
+
+
+def repair(
+    writer: IndexWriter,
+    found: Examination,
+    prepare_encoder: Callable[[], EncodeLost],
+    announce: Callable[[str], None],
+) -> None:
+    """Mends what was `found` in the state of `writer`.
+
+    `prepare_encoder` opens the model that made the vectors, and raises before anything is dropped where it cannot.
+    """
+    if found.broken:
+        found = _readable_again(writer, announce)
+        if found.broken:
+            return
+    encode_lost = prepare_encoder() if len(_lost_vectors(found)) and not found.vectors_unknown else None
+    # From here on passages may lack words or vectors: until all is there again, whatever becomes of this process, the
+    # index counts as damaged.
+    writer.mark_suspect()
+    reread = found.suspect or bool(found.forget)
+    _take_out_damaged(writer, found)
+    # Counted anew only now, without the numbers of what was damaged.
+    found = examine(writer.index, writer.catalog, False)
+    with writer.commit():
+        for key, value in found.counters.items():
+            writer.catalog.set_setting(key, value)
+        if reread and "generation" not in found.counters:
+            writer.catalog.set_setting("generation", writer.catalog.number("generation", 1) + 1)
+    index_words(writer, found.missing.get("lex", np.empty(0, np.int64)))
+    lost = found.missing.get("vec", np.empty(0, np.int64))
+    if len(lost):
+        announce(f"encoding {len(lost):,} passages again")
+        (encode_lost or prepare_encoder())(lost)
+    writer.clear_suspicion()
+    merge(writer)
+    writer.remove_unreferenced()
+
+
+def _readable_again(writer: IndexWriter, announce: Callable[[str], None]) -> Examination:
+    """Makes a catalog that SQLite finds damaged readable, and says what there is then."""
+    with contextlib.suppress(sqlite3.DatabaseError):  # often only the indexes of tables are damaged
+        writer.catalog.connection.execute("REINDEX")
+    found = examine(writer.index, writer.catalog, writer.suspect)
+    if found.broken:
+        announce("the catalog cannot be read whole: making it anew from what can be read")
+        writer.mark_suspect()
+        writer.salvage_catalog()
+        found = examine(writer.index, writer.catalog, True)
+    return found
+
+
+def _lost_vectors(found: Examination) -> NDArray[np.int64]:
+    """The ids of the chunks whose vectors must be encoded again: none that only lost their codes."""
+    lost = found.missing.get("vec", np.empty(0, np.int64))
+    for segment in found.recodable:
+        lost = lost[(lost < segment.first_id) | (lost > segment.last_id)]
+    return lost
+
+
+def _take_out_damaged(writer: IndexWriter, found: Examination) -> None:
+    """One commit: what is damaged goes, and codes are made anew where the vectors are good."""
+    catalog = writer.catalog
+    with writer.commit() as connection:
+        connection.executemany("DELETE FROM settings WHERE key = ?", [(key,) for key in found.forget])
+        if "model_name" in found.forget and "model" not in found.forget:
+            model = rows.recorded_model(catalog)
+            if model is not None:
+                catalog.set_setting("model_name", model.name)
+        if found.vectors_unknown:
+            writer.drop_vectors()
+        _make_codes_anew(writer, found)
+        connection.executemany("DELETE FROM segments WHERE id = ?", [(number,) for number in found.damaged])
+        for kind, ids in found.extra.items():
+            writer.mark_rows_dead(kind, [(int(number), int(number) + 1) for number in ids])
+        for number in found.unreadable_files:
+            _take_out_file(writer, number)
+        connection.execute("DELETE FROM roots WHERE typeof(path) != 'blob' OR typeof(label) != 'text'")
+
+
+def _make_codes_anew(writer: IndexWriter, found: Examination) -> None:
+    """Inside a commit: writes the segments whose codes alone are damaged anew from their vectors."""
+    for segment in found.recodable:
+        dim = writer.model_dim()
+        where = (writer.index, segment.name, segment.rows, segment.files)
+        ids, vectors = stored_vectors(*where, writer.vector_format(dim))
+        alive = writer.catalog.rows(
+            "SELECT id FROM chunks WHERE file_id IS NOT NULL AND id BETWEEN ? AND ?", (int(ids[0]), int(ids[-1]))
+        )
+        # Not by the bitmap, which may be what is damaged.
+        chosen = np.flatnonzero(np.isin(ids, [row[0] for row in alive]))
+        if len(chosen):
+            name, files = writer.write_dense(ids[chosen], vectors[chosen], dim)
+            writer.add_segment("vec", name, ids[chosen], files)
+
+
+def _take_out_file(writer: IndexWriter, number: int) -> None:
+    """Inside a commit: deletes a file whose passages are damaged; the next run finds it new."""
+    connection = writer.catalog.connection
+    chunks = [row[0] for row in connection.execute("SELECT id FROM chunks WHERE file_id = ?", (number,))]
+    writer.mark_dead([(chunk, 1) for chunk in chunks])
+    # Not kept for their vectors: their texts are not what was encoded.
+    connection.executemany("DELETE FROM chunks WHERE id = ?", [(chunk,) for chunk in chunks])
+    connection.execute("DELETE FROM files WHERE id = ?", (number,))
+
+
+def index_words(writer: IndexWriter, missing: NDArray[np.int64]) -> None:
+    """Makes the postings of the chunks `missing` (n,) from their texts; a commit every batch."""
+    for start in range(0, len(missing), _LEXICAL_BATCH):
+        found = writer.catalog.rows(
+            "SELECT chunks.id, chunks.text, chunks.heading, files.language FROM chunks JOIN files"
+            " ON files.id = chunks.file_id WHERE chunks.id IN (SELECT value FROM json_each(?)) ORDER BY chunks.id",
+            (json.dumps(missing[start : start + _LEXICAL_BATCH].tolist()),),
+        )
+        terms = [
+            analyzer.analyze(encoded(tuple(json.loads(row["heading"])), row["text"]), row["language"]) for row in found
+        ]
+        if found:
+            languages = tuple(sorted({row["language"] for row in found}))
+            built = postings.build([row["id"] for row in found], terms, languages)
+            name, files = writer.write_lexical(built)
+            with writer.commit():
+                writer.add_segment("lex", name, built.ids, files)

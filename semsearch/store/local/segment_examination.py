@@ -1,0 +1,144 @@
+"""The part of an examination that reads segments: whether their files are what was written, and hold what they must."""
+
+import os
+import sqlite3
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.dense.vector_format import VectorFormat
+from semsearch.errors import IndexDamagedError
+from semsearch.store.local import rows
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.dense_segment import open_dense, stored_vectors
+from semsearch.store.local.lexical_segment import open_lexical
+from semsearch.store.local.problems import SHOWN, Examination
+from semsearch.store.local.rows import Segment
+from semsearch.store.local.segment_folder import SEGMENTS_FOLDER, check_content
+
+
+class _InTwoSegmentsError(IndexDamagedError):
+    """A segment is whole, and holds passages that another one holds, too."""
+
+
+def examine_segments(
+    found: Examination, folder: str, catalog: Catalog, alive: NDArray[np.int64], embedded_to: int
+) -> None:
+    """Adds to `found` what is wrong with the segments; `alive` (n,): the ids of all chunks that there are; those up to
+    `embedded_to` must have a vector."""
+    vector_format = _examine_format(found, catalog)
+    has_vector = alive[alive <= embedded_to]
+    named = set()
+    for kind, wanted in (("lex", alive), ("vec", has_vector)):
+        held: list[NDArray[np.int64]] = []
+        damaged_before = len(found.damaged)
+        for row in catalog.rows("SELECT * FROM segments WHERE kind = ? ORDER BY first_id", (kind,)):
+            named.add(row["name"])
+            found.segments += 1
+            if kind == "lex" or vector_format is not None:
+                _examine_segment(found, folder, row, vector_format, held)
+        covered = np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
+        found.missing[kind] = np.setdiff1d(wanted, covered)
+        found.extra[kind] = np.setdiff1d(covered, alive)
+        if kind == "lex" or vector_format is not None:
+            _add_coverage(found, kind, len(found.damaged) > damaged_before)
+    segments = os.path.join(folder, SEGMENTS_FOLDER)
+    left_over = sorted(set(os.listdir(segments)) - named) if os.path.isdir(segments) else []
+    if left_over:
+        shown = ", ".join(left_over[:SHOWN]) + ("" if len(left_over) <= SHOWN else ", ...")
+        found.notices.append(f"no part of the index: {SEGMENTS_FOLDER}/{shown} (the next index removes what it left)")
+
+
+def _add_coverage(found: Examination, kind: str, damaged: bool) -> None:
+    """Says which chunks no segment has, unless `damaged` segments say it, and which are gone and still there."""
+    what = "words" if kind == "lex" else "vectors"
+    missing, extra = len(found.missing[kind]), len(found.extra[kind])
+    if missing and not damaged:
+        again = "index their words again" if kind == "lex" else "encode them again"
+        found.add(f"{missing:,} passages have no {what}", again, SEGMENTS_FOLDER)
+    if extra:
+        found.add(f"{extra:,} passages that are gone have {what}", "take them out", SEGMENTS_FOLDER)
+
+
+def _examine_format(found: Examination, catalog: Catalog) -> VectorFormat | None:
+    """How vectors are kept; None: there are none, or nobody knows."""
+    try:
+        model = None if "model" in found.forget else rows.recorded_model(catalog)
+        if model is None and not catalog.row("SELECT 1 FROM segments WHERE kind = 'vec'"):
+            return None
+        if model is None:
+            raise IndexDamagedError("nobody knows the model of its vectors")
+        vector_format = VectorFormat.from_record(catalog.setting("vectors"), model.dim)
+        vector_format.check()
+    except (IndexDamagedError, sqlite3.DatabaseError) as error:
+        found.vectors_unknown = True
+        found.add(str(error), "drop all vectors; index encodes anew")
+        return None
+    return vector_format
+
+
+def _examine_segment(
+    found: Examination,
+    folder: str,
+    row: sqlite3.Row,
+    vector_format: VectorFormat | None,
+    held: list[NDArray[np.int64]],
+) -> None:
+    """Adds to `held` the ids of the chunks that the segment of `row` has, or to `found` why it is damaged."""
+    segment: Segment | None = None
+    try:
+        try:
+            segment = rows.decoded(folder, lambda: rows.segment(row), "")
+        except IndexDamagedError:
+            raise IndexDamagedError("its row in the catalog is damaged") from None
+        ids = _alive_ids(folder, segment, vector_format)
+        if any(len(np.intersect1d(other, ids, assume_unique=True)) for other in held):
+            raise _InTwoSegmentsError("passages are in two segments")
+        held.append(ids)
+    except IndexDamagedError as error:
+        found.damaged.append(row["id"])
+        what = error.message.split(" is damaged: ")[-1]
+        repair = _repair(found, folder, row["kind"], segment, vector_format, error)
+        found.add(what, repair, f"{SEGMENTS_FOLDER}/{row['name']}")
+
+
+def _alive_ids(folder: str, segment: Segment, vector_format: VectorFormat | None) -> NDArray[np.int64]:
+    """The ids a segment holds and the bitmap leaves alive. Raises `IndexDamagedError`."""
+    check_content(folder, segment.name, segment.files)
+    where = (folder, segment.name, segment.rows, segment.files)
+    if segment.kind == "lex":
+        ids = open_lexical(*where).ids
+    else:
+        assert vector_format is not None
+        ids = open_dense(*where, vector_format).ids
+    keep = segment.alive()
+    dead = 0 if keep is None else int((~keep).sum())
+    if dead != segment.dead_count or (np.diff(ids) <= 0).any():
+        raise IndexDamagedError("the rows of the segment and their deletions do not fit")
+    if len(ids) and (ids[0], ids[-1]) != (segment.first_id, segment.last_id):
+        raise IndexDamagedError("the segment holds other passages than the catalog says")
+    return ids if keep is None else ids[keep]
+
+
+def _repair(
+    found: Examination,
+    folder: str,
+    kind: str,
+    segment: Segment | None,
+    vector_format: VectorFormat | None,
+    error: IndexDamagedError,
+) -> str:
+    """What a repair does about a damaged segment."""
+    if kind == "lex":
+        return "index its words again"
+    if segment is None:
+        return "encode anew"
+    try:
+        if isinstance(error, _InTwoSegmentsError):
+            raise error  # its vectors stand in the other segment, too
+        assert vector_format is not None
+        stored_vectors(folder, segment.name, segment.rows, segment.files, vector_format)
+    except IndexDamagedError:
+        return f"encode its {segment.alive_count:,} passages again"
+    found.recodable.append(segment)
+    return "make its codes anew"

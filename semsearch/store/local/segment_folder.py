@@ -1,0 +1,148 @@
+"""Segment folders: written under another name, flushed, renamed; their files are checked before they are mapped.
+
+A segment is immutable. It keeps the chunk ids of its rows, so that a merge may drop dead rows without renumbering.
+"""
+
+import hashlib
+import mmap
+import os
+import re
+import shutil
+import stat
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import numpy as np
+
+from semsearch.errors import IndexDamagedError
+from semsearch.store.local.damage import repair_hint, unreadable_as_damage
+
+SEGMENTS_FOLDER = "segments"
+VECTORS_FILE = "index.faiss"
+_OF_EVERY = {"lex": {"bm25.pkl", "bm25.bin"}, "vec": {VECTORS_FILE, "ids.bin"}}
+_OURS = re.compile(r"\.?(lex|vec)-\d+(\.new)?")
+
+# File name -> (size, blake2b-128 of the content in hex).
+FileList = Mapping[str, tuple[int, str]]
+
+
+def write_folder(
+    index: str, name: str, contents: Mapping[str, bytes], kept: Mapping[str, tuple[str, tuple[int, str]]] | None = None
+) -> FileList:
+    """Every byte is on the disk, and the folder under its final name, when this returns.
+
+    `kept`: file name -> (file it is the same as, its entry in that segment's `FileList`).
+    """
+    parent = os.path.join(index, SEGMENTS_FOLDER)
+    if not os.path.isdir(parent):
+        os.mkdir(parent)
+        sync_folder(index)
+    working = os.path.join(parent, f".{name}.new")
+    _remove(working)
+    os.mkdir(working)
+    files: dict[str, tuple[int, str]] = {}
+    for file_name, content in contents.items():
+        with open(os.path.join(working, file_name), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        files[file_name] = (len(content), blake2b(content, digest_size=16).hexdigest())
+    for file_name, (source, entry) in (kept or {}).items():
+        _link(source, os.path.join(working, file_name))
+        files[file_name] = entry
+    sync_folder(working)
+    final = os.path.join(parent, name)
+    _remove(final)  # of a run that was killed between rename and commit
+    os.rename(working, final)
+    sync_folder(parent)
+    return files
+
+
+def remove_unreferenced(index: str, names: set[str]) -> None:
+    """Removes what an earlier writer left in the segments folder that is not in `names`."""
+    folder = os.path.join(index, SEGMENTS_FOLDER)
+    if not os.path.isdir(folder):
+        return
+    for name in os.listdir(folder):
+        if name not in names and _OURS.fullmatch(name):
+            _remove(os.path.join(folder, name))
+
+
+def _remove(path: str) -> None:
+    """Removes the folder `path`, or what stands in its place."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def link_segment(index: str, target: str, name: str, files: FileList) -> None:
+    """Makes segment `name` of the index folder `index` one of the index folder `target`, too."""
+    source = checked_folder(index, name, files)
+    folder = os.path.join(target, SEGMENTS_FOLDER, name)
+    os.makedirs(folder)
+    for file_name in files:
+        _link(os.path.join(source, file_name), os.path.join(folder, file_name))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)
+        with open(target, "rb+") as file:
+            os.fsync(file.fileno())
+
+
+def sync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def checked_folder(index: str, name: str, files: FileList) -> str:
+    """The folder of segment `name`, whose files are there, regular, and as long as the catalog says."""
+    if "/" in name or name.startswith("."):
+        raise IndexDamagedError(f"{index}: the catalog names a segment {name!r}")
+    folder = os.path.join(index, SEGMENTS_FOLDER, name)
+    if os.path.islink(folder) or not _OF_EVERY.get(name[:3], {""}) <= set(files):
+        raise damaged_segment(folder, "it is not a folder with the files of a segment")
+    for file_name, (size, _) in files.items():
+        path = os.path.join(folder, file_name)
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise damaged_segment(folder, f"{file_name} is missing") from None
+        except OSError as error:
+            raise damaged_segment(folder, f"{file_name}: {error.strerror}") from None
+        if "/" in file_name or not stat.S_ISREG(found.st_mode):
+            raise damaged_segment(folder, f"{file_name} is not a regular file")
+        if found.st_size != size:
+            raise damaged_segment(folder, f"{file_name} has {found.st_size} bytes, not {size}")
+    return folder
+
+
+def check_content(index: str, name: str, files: FileList) -> None:
+    """Reads all of segment `name`. Raises `IndexDamagedError` when a byte is not as it was written."""
+    folder = checked_folder(index, name, files)
+    for file_name, (_, digest) in files.items():
+        with unreadable_as_damage(index), open(os.path.join(folder, file_name), "rb") as file:
+            if hashlib.file_digest(file, lambda: blake2b(digest_size=16)).hexdigest() != digest:
+                raise damaged_segment(folder, f"{file_name} is not what was written")
+
+
+def map_array(folder: str, file_name: str, dtype: str) -> np.ndarray:
+    """The numbers of a file of the segment `folder`, of `dtype`, read as they are used. Raises `IndexDamagedError`."""
+    try:
+        with open(os.path.join(folder, file_name), "rb") as file:
+            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype)
+    except (OSError, ValueError) as error:  # also for an empty file, and for half a number
+        raise damaged_segment(folder, f"{file_name}: {error}") from None
+
+
+def damaged_segment(folder: str, what: str) -> IndexDamagedError:
+    """The error for a segment `folder` that is not what was written."""
+    index = os.path.dirname(os.path.dirname(folder))
+    return IndexDamagedError(f"{folder} is damaged: {what}", repair_hint(index))

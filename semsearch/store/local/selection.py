@@ -1,0 +1,81 @@
+"""The chunks that filters let in, as ranges of ids: the chunks of a file are contiguous."""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from semsearch.store.local import rows
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.records import FileRecord
+
+Span = tuple[int, int]
+
+
+class FileRow:
+    """What filters look at (`filtering.Filterable`), decoded as it is asked for: metadata is rarely needed."""
+
+    def __init__(self, folder: str, row: sqlite3.Row) -> None:
+        self._folder = folder
+        self._row = row
+
+    def _decoded(self, name: str, kind: type) -> Any:
+        return rows.decoded(self._folder, lambda: rows.of_type(self._row[name], kind), f"{name} of a file")
+
+    @property
+    def root_id(self) -> int:
+        return int(self._decoded("root_id", int))
+
+    @property
+    def path(self) -> bytes:
+        return bytes(self._decoded("path", bytes))
+
+    @property
+    def type(self) -> str:
+        return str(self._row["type"])
+
+    @property
+    def title(self) -> str:
+        return str(self._row["title"])
+
+    @property
+    def language(self) -> str:
+        return str(self._row["language"])
+
+    @property
+    def moment(self) -> float:
+        return float(self._decoded("moment", float))
+
+    @cached_property
+    def metadata(self) -> Mapping[str, Any]:
+        def make() -> dict[str, Any]:
+            return rows.of_type(json.loads(self._row["metadata"]), dict)
+
+        return rows.decoded(self._folder, make, "metadata of a file")
+
+    @property
+    def span(self) -> Span:
+        """(first chunk id, past-last id)."""
+        first, count = self._decoded("first_chunk", int), self._decoded("chunk_count", int)
+        return first, first + count
+
+
+@dataclass(frozen=True)
+class LocalSelection:
+    """`ranges`: (first chunk id, past-last id) of what is let in, rising."""
+
+    ranges: Sequence[Span]
+    unmatched: tuple[str, ...]
+    catalog: Catalog
+
+    @staticmethod
+    def of(spans: Sequence[Span], after: int, unmatched: tuple[str, ...], catalog: Catalog) -> "LocalSelection":
+        """Without what is not `after` that chunk id."""
+        ranges = [(max(first, after + 1), last) for first, last in spans if last > after + 1]
+        return LocalSelection(ranges, unmatched, catalog)
+
+    def includes(self, file: FileRecord) -> bool:
+        row = self.catalog.row("SELECT first_chunk, chunk_count FROM files WHERE id = ?", (file.id,))
+        return row is not None and (row[0], row[0] + row[1]) in self.ranges

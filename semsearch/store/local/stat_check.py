@@ -1,0 +1,63 @@
+"""The stat check: how folders differ from an index by names and stamps alone, which is all that a run with nothing to
+do needs to know.
+
+Standard library only, and light: cron asks every few minutes. A run that finds something to do goes on from what was
+seen here, as long as the catalog is still the one that was compared.
+"""
+
+import os
+from functools import partial
+
+from semsearch import settings
+from semsearch.sources.differences import StatCheck, compare
+from semsearch.sources.paths import display_path
+from semsearch.sources.walk import RACY_NS, WalkRules, walk
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.checksum import check_catalog
+
+
+def stat_check(path: str, folders: list[str]) -> StatCheck | None:
+    """Compares `folders` (none: all roots) with the index at `path`; None where a full run must decide, or say what is
+    wrong. The caller holds the writer's lock. Raises `IndexDamagedError`.
+    """
+    check_catalog(path)
+    catalog, stamp = Catalog.open_for_reading(path)
+    try:
+        versions = (catalog.setting("analysis"), catalog.setting("readers"))
+        if versions != (settings.ANALYSIS_VERSION, settings.READERS_VERSION):
+            return None
+        roots = catalog.roots()
+        known = {root for _, root, _ in roots}
+        counts = catalog.counts()
+        if not roots or not known.issuperset(folders) or counts["pending"]:
+            return None
+        try:
+            rules = WalkRules.from_record(catalog.recorded_rules())
+        except ValueError:
+            return None
+        generation = catalog.number("generation")
+        check = StatCheck(path, stamp)
+        report = check.report
+        errors: list[OSError] = []
+        for root_id, root, label in roots:
+            left_out = catalog.left_out(root_id)
+            if not folders or root in folders:
+                if not os.path.isdir(root):
+                    return None
+                files = walk(root, rules, path, lambda _, error: errors.append(error))
+                stamps = catalog.stamps(root_id, generation, RACY_NS)
+                names, count = partial(catalog.file_names, root_id), catalog.count_files(root_id)
+                check.roots[root_id] = compare(files, stamps, left_out, names, count)
+                if errors:
+                    return None
+                report.files["unchanged"] += check.roots[root_id].unchanged
+            for name, (status, reason) in left_out.items():
+                listed = report.skipped if status == "skipped" else report.failed
+                listed.append((display_path(label, name, len(roots) > 1), reason))
+        report.indexed = counts["indexed"]
+        report.chunks["total"] = counts["chunks"]
+        report.skipped.sort()
+        report.failed.sort()
+        return check
+    finally:
+        catalog.close()

@@ -1,0 +1,247 @@
+"""Changes of an index folder, as `protocol.Writer` and `protocol.Transaction`."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.embedding.embedder import ModelInfo, Vectors
+from semsearch.lexical import postings
+from semsearch.sources.document import storable
+from semsearch.store.local import merging
+from semsearch.store.local.damage import catalog_damaged
+from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
+from semsearch.store.local.writer import IndexWriter
+from semsearch.store.protocol import Stamp
+from semsearch.store.records import AnalysedPart, AnalysedParts, FileRecord, IndexInfo, RunRecord
+
+if TYPE_CHECKING:
+    from semsearch.chunking.splitter import Chunk
+
+# Chunks of one lexical segment, at the most; a file that is larger is written in several.
+_SEGMENT_CHUNKS = 8192
+
+
+class LocalWriter:
+    """`protocol.Writer` over the writer of an index folder."""
+
+    def __init__(self, index: IndexWriter) -> None:
+        self._index = index
+
+    def __enter__(self) -> "LocalWriter":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._index.close()
+
+    def snapshot(self) -> LocalSnapshot:
+        return LocalSnapshot(self._index.catalog)
+
+    @contextmanager
+    def transaction(self) -> Iterator["LocalTransaction"]:
+        with self._index.commit():
+            transaction = LocalTransaction(self._index)
+            yield transaction
+            transaction.flush()
+
+    def known_vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, NDArray[np.float32]]:
+        catalog = self._index.catalog
+        older = dict(encoded_chunks(catalog, hashes, catalog.number("embedded_to")))
+        if not older:
+            return {}
+        vector_format = self._index.vector_format(self._index.model_dim())
+        ids = np.array(sorted(older), np.int64)
+        known: dict[bytes, NDArray[np.float32]] = {}
+        for one in self._index.segments("vec"):
+            inside = ids[(ids >= one.first_id) & (ids <= one.last_id)]
+            if len(inside):
+                segment = self._index.dense_segment(one, vector_format)
+                at = np.searchsorted(segment.ids, inside)
+                there = (at < len(segment.ids)) & (segment.ids[np.minimum(at, len(segment.ids) - 1)] == inside)
+                vectors = segment.vectors.vectors(at[there])
+                known.update((older[int(chunk)], vector) for chunk, vector in zip(inside[there], vectors, strict=True))
+        return known
+
+    def maintain(self) -> None:
+        self._forget_deleted()
+        merging.merge(self._index)
+        merging.learn_codes_again(self._index)
+
+    def _forget_deleted(self) -> None:
+        """Deletes the chunks of deleted files, which were kept for their vectors, once nothing is pending."""
+        catalog = self._index.catalog
+        if catalog.counts()["pending"]:
+            return
+        last = catalog.number("next_chunk", 1) - 1
+        dead = catalog.rows("SELECT EXISTS (SELECT 1 FROM chunks WHERE file_id IS NULL)")[0][0]
+        if dead or catalog.number("embedded_to") != last:
+            with self._index.commit() as connection:
+                catalog.set_setting("embedded_to", last)
+                connection.execute("DELETE FROM chunks WHERE file_id IS NULL")
+
+    def is_current(self, stamp: Any) -> bool:
+        return self._index.catalog.unchanged(stamp)
+
+    def compared(self) -> None:
+        self._index.compared()
+
+    def rebuilt(self) -> None:
+        self._index.clear_suspicion()
+
+
+class LocalTransaction:
+    """Changes inside one commit of `index`. Chunks are given ids as they come; their postings are written in segments
+    of several files, the last one by `flush`."""
+
+    def __init__(self, index: IndexWriter) -> None:
+        self._index = index
+        self._catalog = index.catalog
+        self._terms: list[list[str]] = []
+        self._languages: set[str] = set()
+        # The first chunk whose postings are not written yet.
+        self._first_unwritten = self._next_chunk = self._catalog.number("next_chunk", 1)
+
+    def update(self, info: IndexInfo) -> None:
+        catalog = self._catalog
+        values: dict[str, object] = {
+            "generation": info.generation,
+            "chunking": None if info.chunking is None else asdict(info.chunking),
+            "analysis": info.analysis,
+            "rules": None if info.rules is None else info.rules.as_dict(),
+            "model_name": info.model_name,
+            "dim": info.dim,
+            "model": None if info.model is None else info.model.as_dict(),
+            "readers": info.readers,
+            "adapter": info.adapter,
+        }
+        recorded = catalog.settings()
+        for key, value in values.items():
+            if json.loads(json.dumps(value)) != recorded.get(key):
+                catalog.set_setting(key, value)
+        known = {root[0] for root in catalog.roots()}
+        gone = known - {root.id for root in info.roots}
+        catalog.connection.executemany("DELETE FROM roots WHERE id = ?", [(root_id,) for root_id in gone])
+        for root in info.roots:
+            if root.id not in known:
+                catalog.insert_root(root.id, root.path, root.label)
+
+    def put_file(self, file: FileRecord, parts: AnalysedParts) -> int:
+        first = self._next_chunk
+        file_id = self._insert_file(file, first)
+        for part in parts:
+            if len(self._terms) >= _SEGMENT_CHUNKS:
+                self._write_postings()
+            self._insert_chunks(part, file_id)
+        count = self._next_chunk - first
+        self._catalog.connection.execute("UPDATE files SET chunk_count = ? WHERE id = ?", (count, file_id))
+        return count
+
+    def _insert_file(self, file: FileRecord, first_chunk: int) -> int:
+        values = {
+            "root_id": file.root_id,
+            "path": file.path,
+            "status": file.status,
+            "reason": storable(file.reason),
+            "size": file.size,
+            "mtime_ns": file.mtime_ns,
+            "inode": file.inode,
+            "scanned_ns": file.scanned_ns,
+            "generation": file.generation,
+            "hash": file.content_hash,
+            "type": file.type,
+            "title": file.title,
+            "language": file.language,
+            "metadata": storable(json.dumps(file.metadata, ensure_ascii=True)),
+            "date": file.date,
+            "first_chunk": first_chunk if file.status == "indexed" else 0,
+        }
+        cursor = self._catalog.connection.execute(
+            f"INSERT INTO files ({', '.join(values)}) VALUES ({', '.join(':' + name for name in values)})", values
+        )
+        return int(cursor.lastrowid or 0)
+
+    def _insert_chunks(self, part: AnalysedPart, file_id: int) -> None:
+        for chunk, terms in zip(part.chunks, part.terms, strict=True):
+            self._insert_chunk(chunk, terms, file_id, part.language)
+
+    def _insert_chunk(self, chunk: "Chunk", terms: list[str], file_id: int, language: str) -> None:
+        self._catalog.connection.execute(
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self._next_chunk, file_id, chunk.hash(), storable(chunk.text), json.dumps(chunk.heading), chunk.page,
+                chunk.line_start, chunk.line_end, chunk.tokens,
+            ),
+        )  # fmt: skip
+        self._next_chunk += 1
+        self._terms.append(terms)
+        self._languages.add(language)
+
+    def flush(self) -> None:
+        """Writes the postings that are left; the last thing of the commit."""
+        self._write_postings()
+
+    def _write_postings(self) -> None:
+        if not self._terms:
+            return
+        ids = range(self._first_unwritten, self._next_chunk)
+        built = postings.build(ids, self._terms, tuple(sorted(self._languages)))
+        name, files = self._index.write_lexical(built)
+        self._index.add_segment("lex", name, built.ids, files)
+        self._catalog.set_setting("next_chunk", self._next_chunk)
+        self._terms, self._languages, self._first_unwritten = [], set(), self._next_chunk
+
+    def delete_files(self, ids: Sequence[int]) -> int:
+        spans = []
+        for number in ids:
+            row = self._catalog.row("SELECT first_chunk, chunk_count FROM files WHERE id = ?", (number,))
+            if row is None:
+                raise catalog_damaged(self._index.index, f"file {number} is not there")
+            spans.append((row[0], row[1]))
+        self._index.mark_dead(spans)
+        self._catalog.connection.executemany("DELETE FROM files WHERE id = ?", [(number,) for number in ids])
+        return sum(count for _, count in spans)
+
+    def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
+        self._catalog.connection.execute(
+            "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, inode = ?, scanned_ns = ? WHERE id = ?",
+            (root_id, path, *stamp, scanned_ns, file_id),
+        )
+
+    def put_vectors(self, ids: NDArray[np.int64], vectors: Vectors, model: ModelInfo) -> None:
+        name, files = self._index.write_dense(ids, vectors, model.dim)
+        self._index.add_segment("vec", name, ids, files)
+        # Chunks that lost their vectors are encoded again, too: they move nothing on.
+        embedded_to = max(self._catalog.number("embedded_to"), int(ids[-1]))
+        self._catalog.set_setting("embedded_to", embedded_to)
+        self._catalog.set_setting("model", model.as_dict())
+
+    def drop_vectors(self) -> None:
+        self._index.drop_vectors()
+
+    def drop_damaged(self) -> None:
+        self._index.drop_damaged_segments()
+
+    def replace_passages(self, changed: "Sequence[tuple[int, Chunk, list[str]]]") -> list[int]:
+        new = []
+        for number, chunk, terms in changed:
+            row = self._catalog.row(
+                "SELECT chunks.file_id, files.language FROM chunks JOIN files ON files.id = chunks.file_id"
+                " WHERE chunks.id = ?",
+                (number,),
+            )
+            if row is None:
+                raise catalog_damaged(self._index.index, f"chunk {number} is not there")
+            new.append(self._next_chunk)
+            self._insert_chunk(chunk, terms, row[0], row[1])
+        self._index.mark_dead([(number, 1) for number, _, _ in changed])
+        return new
+
+    def record_run(self, run: RunRecord) -> None:
+        self._catalog.add_run(run.started, run.seconds, dict(run.report))

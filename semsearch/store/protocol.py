@@ -1,0 +1,281 @@
+"""What every kind of store offers, at the level of rows and queries.
+
+A `Store` is one index. Reading happens in a `Snapshot`, one committed state from the first call to the last; writing
+in a `Transaction`, which takes effect as a whole or not at all. No call is made per hit: ids go in and come out in
+batches, so that a store behind a network needs a few round trips a query, not one a result.
+
+What only some stores can do is named by `Store.capabilities`; a caller asks with `opening.require`.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from semsearch.store.records import (
+    AnalysedParts,
+    Counts,
+    FileRecord,
+    Filters,
+    IndexInfo,
+    Passage,
+    Position,
+    Ranking,
+    RunRecord,
+    Scores,
+    StorageInfo,
+    Word,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from semsearch.chunking.splitter import Chunk
+    from semsearch.embedding.embedder import ModelInfo
+    from semsearch.store.records import FloatArray, Ids, Vectors
+
+Answer = TypeVar("Answer")
+# (size, mtime_ns, inode) of a file.
+Stamp = tuple[int, int, int]
+
+
+class Selection(Protocol):
+    """The chunks that filters let in; made and understood by one store. `unmatched`: path globs no file matches."""
+
+    @property
+    def unmatched(self) -> tuple[str, ...]: ...
+
+    def includes(self, file: FileRecord) -> bool:
+        """Whether all chunks of `file` are let in."""
+        ...
+
+
+class Snapshot(Protocol):
+    """One committed state of an index. Every method raises `IndexDamagedError` for what no writer could have stored."""
+
+    # -- about the index
+
+    def info(self) -> IndexInfo: ...
+
+    def counts(self) -> Counts: ...
+
+    def position(self) -> Position: ...
+
+    def languages(self) -> frozenset[str]:
+        """Codes of the languages whose rules the indexed terms were made by."""
+        ...
+
+    def storage(self) -> StorageInfo: ...
+
+    def last_run(self) -> RunRecord | None:
+        """The last run that changed something; None before the first."""
+        ...
+
+    # -- searching
+
+    def warm_up(self) -> None:
+        """Opens what a search by vectors needs; worth calling while something else loads."""
+        ...
+
+    def select(self, filters: Filters, prefix: str = "") -> Selection | None:
+        """The chunks that `filters` let in, decided before the search; None: all. `prefix` stands before shown paths.
+
+        Raises `UsageError` for a type that does not exist.
+        """
+        ...
+
+    def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
+        """The `k` best chunks of `selection` by BM25 (k1 1.2, b 0.75, idf over the whole index); scores above 0."""
+        ...
+
+    def dense(self, vector: "Vectors", k: int, selection: Selection | None) -> Ranking:
+        """The `k` chunks of `selection` nearest to `vector` (d,), as `as_stored` makes it, by cosine."""
+        ...
+
+    def score(self, ids: "Ids", words: Sequence[Word], vectors: "Vectors | None") -> Scores:
+        """What is known of the chunks `ids` (n,), wherever they stand in a ranking; `vectors` (v, d) as stored."""
+        ...
+
+    def idf(self, words: Sequence[Word]) -> "FloatArray":
+        """(w,) the BM25 idf of each word; a word that occurs nowhere has the highest."""
+        ...
+
+    def as_stored(self, vectors: "Vectors") -> "Vectors":
+        """(n, d) the model's `vectors` (n, dim) as this index keeps and compares them, which may be shorter."""
+        ...
+
+    def adapted(self, vector: "Vectors") -> "Vectors":
+        """(dim,) a query's `vector` (dim,) moved by the adapter, where one was learnt for this index."""
+        ...
+
+    def passages(self, ids: Sequence[int]) -> list[Passage]:
+        """The chunks `ids`, in that order, each with its file. Raises `IndexDamagedError` for one that is not there."""
+        ...
+
+    def neighbours(self, chunk_id: int, count: int) -> list[Passage]:
+        """The chunk and up to `count` chunks of its file before and after it, in the order of the document."""
+        ...
+
+    # -- files and chunks
+
+    def files(self, root_id: int | None = None) -> Iterator[FileRecord]:
+        """All files, or those of one root, in no particular order."""
+        ...
+
+    def file(self, root_id: int, path: bytes) -> FileRecord | None: ...
+
+    def passages_of(self, file_id: int) -> list[Passage]:
+        """All chunks of one file, in the order of the document."""
+        ...
+
+    def file_ids(self, ids: "Ids") -> "Ids":
+        """(n,) the ids of the files that the chunks `ids` (n,) stand in."""
+        ...
+
+    def stamps(self, root_id: int, generation: int, racy_ns: int) -> dict[bytes, Stamp]:
+        """path -> stamp of the files of a root that are unchanged if their stamps are: those of `generation` whose
+        modification is at least `racy_ns` older than the walk that saw it (`sources.walk.is_unchanged`)."""
+        ...
+
+    def left_out(self, root_id: int) -> dict[bytes, tuple[str, str]]:
+        """path -> (status, reason) of the files of a root that are not indexed."""
+        ...
+
+    def paths(self, root_id: int) -> set[bytes]:
+        """The paths of all files of a root."""
+        ...
+
+    def shuffled(self, chance: Random) -> Iterator[Passage]:
+        """The chunks that have vectors (all chunks where none has), in random order, each once. Made to draw a sample
+        from: it may end before the last few were met."""
+        ...
+
+    # -- vectors
+
+    def encoded_ids(self) -> "Ids":
+        """(n,) the ids of the chunks that have a vector, rising."""
+        ...
+
+    def vectors(self, ids: "Ids") -> "Vectors":
+        """(n, d) the stored vectors of the chunks `ids` (n,); a row of nan where a chunk has none."""
+        ...
+
+    def keeps_model_vectors(self) -> bool:
+        """Whether the model's own vectors are kept, so that any other form can be made from them."""
+        ...
+
+    def pending(self, limit: int) -> list[Passage]:
+        """The first `limit` chunks without a vector, in the order of their ids."""
+        ...
+
+    def pending_tokens(self) -> int:
+        """Tokens of all pending chunks."""
+        ...
+
+    def encoded_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
+        """Those of `hashes` (`Passage.text_hash`) for which a vector is kept."""
+        ...
+
+
+class Transaction(Protocol):
+    """Changes that take effect together when the `with` block ends, or not at all when it raises."""
+
+    def update(self, info: IndexInfo) -> None:
+        """Records `info` as it is, roots included: files of a root that is no longer among them must be deleted."""
+        ...
+
+    def put_file(self, file: FileRecord, parts: AnalysedParts) -> int:
+        """Adds a file (its `id`, `chunk_count` and `pending` are ignored) with the chunks of its `parts`; returns how
+        many chunks there are. `parts` is gone through once and may raise: then nothing of the transaction is kept."""
+        ...
+
+    def delete_files(self, ids: Sequence[int]) -> int:
+        """Deletes files and their chunks; returns how many chunks. Their vectors serve `known_vectors` until nothing is
+        pending."""
+        ...
+
+    def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
+        """Gives a file another place and stamp; its chunks and vectors stay. Also for a stamp that changed alone."""
+        ...
+
+    def put_vectors(self, ids: "Ids", vectors: "Vectors", model: "ModelInfo") -> None:
+        """Adds the `vectors` (n, d), as `Snapshot.as_stored` makes them, of the chunks `ids` (n,), rising."""
+        ...
+
+    def drop_vectors(self) -> None:
+        """Takes out all vectors, the model that made them and the adapter: all chunks are pending again."""
+        ...
+
+    def drop_damaged(self) -> None:
+        """Takes out what is not what was written, for a run that reads every file again."""
+        ...
+
+    def replace_passages(self, changed: "Sequence[tuple[int, Chunk, list[str]]]") -> list[int]:
+        """Puts (id, chunk, terms) in the place of the chunk with that id; returns the new ids, without vectors."""
+        ...
+
+    def record_run(self, run: RunRecord) -> None: ...
+
+
+class Writer(Protocol):
+    """The one writer of an index, from when it got the lock until it is closed."""
+
+    def close(self) -> None: ...
+
+    def snapshot(self) -> Snapshot:
+        """The index as it is now; inside a transaction with what was changed so far."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[Transaction]: ...
+
+    def known_vectors(self, hashes: Collection[bytes]) -> "Mapping[bytes, NDArray[np.float32]]":
+        """hash -> stored vector (d,) of chunks that were encoded before, deleted ones included."""
+        ...
+
+    def maintain(self) -> None:
+        """Merges what many small changes left, and lets go of what was deleted. Each step is a commit."""
+        ...
+
+    def is_current(self, stamp: Any) -> bool:
+        """Whether the index is still in the state that a stat check saw (`stamp` of its result)."""
+        ...
+
+    def compared(self) -> None:
+        """Notes that the folders were compared with the index now (`StorageInfo.checked`)."""
+        ...
+
+    def rebuilt(self) -> None:
+        """Notes that every file was read again: what was known to be damaged is made anew."""
+        ...
+
+
+class Store(Protocol):
+    """One index, wherever it is kept. `location` is what `open_store` was given; `capabilities` names what it can do
+    beside this protocol: `verify`, `repair`, `quantize`, `stat_check`."""
+
+    @property
+    def location(self) -> str: ...
+
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+
+    def exists(self) -> bool:
+        """Whether there is an index."""
+        ...
+
+    def read(self, question: "Callable[[Snapshot], Answer]") -> Answer:
+        """The answer of `question` to one committed state. It is asked again where a writer changed the index under it,
+        so it must not do anything but read."""
+        ...
+
+    def write(self, wait: bool = False, rebuild: bool = False) -> "AbstractContextManager[Writer]":
+        """The writer; makes the index where there is none. Raises `LockedError` unless `wait`. `rebuild`: one that is
+        damaged is opened, too, by a run that reads every file again."""
+        ...
+
+    def clone(self, target: str) -> "Store":
+        """A private copy of one committed state in the folder `target`, to try something on."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,238 @@
+"""What a store hands out and takes in: frozen records with the field's names, the same for every kind of store.
+
+Arrays: chunk ids are int64, scores and vectors float32. `n` stands for the number of chunks, `w` for the number of
+query words, `v` for the number of vectors that are compared.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from semsearch.settings import ANALYSIS_VERSION
+from semsearch.sources.paths import display_path
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from semsearch.chunking.splitter import Chunk
+    from semsearch.embedding.embedder import ModelInfo
+    from semsearch.sources.walk import WalkRules
+
+    Ids = NDArray[np.int64]
+    FloatArray = NDArray[np.float32]
+    Vectors = NDArray[np.float32]
+
+# A query word: the term keys that stand for it, any of which counts as the word (`lexical.analyzer.analyze_query`).
+Word = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Root:
+    """An indexed folder: `path` is absolute, `label` names it in shown paths where an index has several folders."""
+
+    id: int
+    path: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How documents are cut. None: the default of the model.
+
+    `size` and `overlap` in tokens; `tokenizer`: a tiktoken encoding, None: the model's own tokenizer; `analysis`: the
+    version of the rules that make chunks and terms (`settings.ANALYSIS_VERSION`).
+    """
+
+    size: int | None
+    overlap: int | None
+    tokenizer: str | None
+    analysis: int
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """What an index records about itself.
+
+    `generation` counts rebuilds: files of another generation are read again. `model_name` is the model the user chose
+    and `dim` the length its vectors are cut to (None: not cut); `model` is the one that made the vectors, None before
+    there are any. `rules`: which files the walk takes in. `readers`: version of the readers that last saw every file.
+    `adapter`: the learnt map of query vectors (`dense.adapter.Adapter.as_record` with the number of `questions`).
+    """
+
+    roots: tuple[Root, ...] = ()
+    generation: int = 1
+    model_name: str | None = None
+    dim: int | None = None
+    model: "ModelInfo | None" = None
+    chunking: Chunking | None = None
+    analysis: int = ANALYSIS_VERSION
+    rules: "WalkRules | None" = None
+    readers: int = 0
+    adapter: Mapping[str, Any] | None = None
+
+    def root(self, root_id: int) -> Root:
+        """The root with this id. Raises `KeyError`."""
+        for root in self.roots:
+            if root.id == root_id:
+                return root
+        raise KeyError(root_id)
+
+    def shown_path(self, root_id: int, path: bytes) -> str:
+        """The path of a file as results show it."""
+        return display_path(self.root(root_id).label, path, len(self.roots) > 1)
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One file the index knows.
+
+    `path` is relative to its root, in the bytes of the file system. `status` is `indexed`, `skipped` or `failed`;
+    `reason` says why, or what of an indexed file could not be read. `size` (bytes), `mtime_ns` and `inode` are its
+    stamp when it was opened, at a walk that began at `scanned_ns`. `content_hash` is that of its bytes. `date`: the
+    document's own, in seconds since the epoch. `chunk_count`: its chunks; `pending`: those of them without a vector.
+    """
+
+    root_id: int
+    path: bytes
+    status: str
+    size: int
+    mtime_ns: int
+    inode: int
+    scanned_ns: int
+    generation: int
+    reason: str = ""
+    content_hash: bytes = b""
+    type: str = ""
+    title: str = ""
+    language: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    date: float | None = None
+    id: int = 0
+    chunk_count: int = 0
+    pending: int = 0
+
+    @property
+    def moment(self) -> float:
+        """The document's own date, else when the file was changed; seconds since the epoch."""
+        return self.mtime_ns / 1e9 if self.date is None else self.date
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One chunk with the file it stands in.
+
+    `heading`: its heading path; `page` and the 1-based inclusive lines are None where the format has none; `tokens`:
+    its size in the tokenizer that cut it; `text_hash`: equal for chunks that are encoded alike.
+    """
+
+    id: int
+    file: FileRecord
+    text: str
+    heading: tuple[str, ...]
+    page: int | None
+    line_start: int | None
+    line_end: int | None
+    tokens: int
+    text_hash: bytes
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best chunks of one leg, best first; equal scores by rising id. `ids` (n,), `scores` (n,)."""
+
+    ids: "Ids"
+    scores: "FloatArray"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is known of given chunks.
+
+    `bm25` (n,): 0 where no word occurs. `cosines` (v, n) with each of the given vectors: nan where a chunk has no
+    vector. `held` (w, n) bool: which words a chunk holds. `idf` (w,): the weight of each word in the whole index.
+    """
+
+    bm25: "FloatArray"
+    cosines: "FloatArray"
+    held: "NDArray[np.bool_]"
+    idf: "FloatArray"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Files by status, all chunks, and `pending`: chunks without a vector yet."""
+
+    indexed: int
+    skipped: int
+    failed: int
+    chunks: int
+    pending: int
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far an index is, to tell later what is new: every chunk that is indexed later has an id above `last`.
+
+    Holds while `generation` stays the same: a rebuild gives new ids to all chunks.
+    """
+
+    last: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run of `index` that changed something: when it started (seconds since the epoch), its length, its counts."""
+
+    started: float
+    seconds: float
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StorageInfo:
+    """How the index is kept. `segments`: kind -> number; `size` in bytes; `checked`: when a run last compared the
+    folders (seconds since the epoch); `vectors`: kind, original, dim, ann and loss as `status` prints them."""
+
+    segments: Mapping[str, int]
+    size: int
+    checked: float
+    vectors: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a file must be to be searched; empty fields let everything in.
+
+    `paths`: globs in gitignore syntax on the shown path, one must match; `types`: type names or suffixes, one must be
+    the file's; `where`: (key, value or glob) on the metadata, for each key one must match; `since` (inclusive) and
+    `before` (exclusive): seconds since the epoch, compared with `FileRecord.moment`; `after`: only chunks with a higher
+    id (`Position.last`).
+    """
+
+    paths: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    where: tuple[tuple[str, str], ...] = ()
+    since: float | None = None
+    before: float | None = None
+    after: int = 0
+
+    def __bool__(self) -> bool:
+        return self != Filters()
+
+
+class AnalysedPart(Protocol):
+    """A document, or one part of a large one, ready to be stored: its chunks and the terms of each of them."""
+
+    @property
+    def chunks(self) -> "Sequence[Chunk]": ...
+
+    @property
+    def terms(self) -> Sequence[list[str]]: ...
+
+    @property
+    def language(self) -> str: ...
+
+
+AnalysedParts = Iterator[AnalysedPart] | Sequence[AnalysedPart]
