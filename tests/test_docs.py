@@ -23,6 +23,7 @@ import typer
 from semsearch import settings
 from semsearch.cli.app import app
 from semsearch.cli.manual import commands_of
+from semsearch.sources.registry import type_names
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
@@ -144,6 +145,11 @@ def test_every_flag_of_the_application_is_documented() -> None:
     text = "\n".join(pages().values())
     group: Any = typer.main.get_command(app)
     assert [flag for option in group.params for flag in option.opts if flag not in text] == []
+
+
+def test_every_type_of_document_is_documented() -> None:
+    section = pages()["indexing.md"].partition("## Formats")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == type_names()
 
 
 def settings_tables() -> str:
