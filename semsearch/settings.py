@@ -24,27 +24,82 @@ READERS_VERSION = 1
 
 
 class Setting:
-    """One setting: its `variable` in the environment, its type, and its default; `name` is its key in the file."""
+    """One setting: its `variable` in the environment, its type, its default, and its meaning for the documentation.
 
-    def __init__(self, name: str, variable: str, kind: type, default: "str | float | None") -> None:
+    `name` is its key in the configuration file.
+    """
+
+    def __init__(self, name: str, variable: str, kind: type, default: "str | float | None", help: str) -> None:
         self.name = name
         self.variable = variable
         self.kind = kind
         self.default = default
+        self.help = help
 
 
+class Variable:
+    """A variable of the environment that has no key in the configuration file, and its meaning.
+
+    `shown`: `semsearch config` prints its value. It never prints a key.
+    """
+
+    def __init__(self, name: str, help: str, shown: bool = False) -> None:
+        self.name = name
+        self.help = help
+        self.shown = shown
+
+
+# The manual page, `semsearch config` and docs/settings.md are made of these two tables, or checked against them.
 SETTINGS = (
-    Setting("index", "SEMSEARCH_INDEX", str, None),
-    Setting("model", "SEMSEARCH_MODEL", str, DEFAULT_MODEL),
-    Setting("cache", "SEMSEARCH_CACHE", str, None),
-    Setting("device", "SEMSEARCH_DEVICE", str, "auto"),
-    Setting("query_cache", "SEMSEARCH_QUERY_CACHE", int, DEFAULT_QUERY_CACHE),
-    Setting("passage_cache", "SEMSEARCH_PASSAGE_CACHE", int, DEFAULT_PASSAGE_CACHE),
-    Setting("rerank_model", "SEMSEARCH_RERANK_MODEL", str, "cross-encoder/ms-marco-MiniLM-L-12-v2"),
-    Setting("llm", "SEMSEARCH_LLM", str, None),
-    Setting("base_url", "OPENAI_BASE_URL", str, None),
-    Setting("read_seconds", "SEMSEARCH_READ_SECONDS", float, DEFAULT_READ_SECONDS),
-    Setting("read_memory", "SEMSEARCH_READ_MEMORY", float, DEFAULT_READ_MEMORY),
+    Setting("index", "SEMSEARCH_INDEX", str, None, "The index to use where no --index is given."),
+    Setting("model", "SEMSEARCH_MODEL", str, DEFAULT_MODEL, "The embedding model of new indexes."),
+    Setting(
+        "cache", "SEMSEARCH_CACHE", str, None,
+        "The folder for prepared models and cached vectors. Default: the platform's cache folder.",
+    ),
+    Setting(
+        "device", "SEMSEARCH_DEVICE", str, "auto",
+        "Where PyTorch runs the models that ONNX Runtime cannot run: auto, cpu, cuda or mps.",
+    ),
+    Setting(
+        "query_cache", "SEMSEARCH_QUERY_CACHE", int, DEFAULT_QUERY_CACHE,
+        "How many vectors of queries and sentences are cached; 0: none.",
+    ),
+    Setting(
+        "passage_cache", "SEMSEARCH_PASSAGE_CACHE", int, DEFAULT_PASSAGE_CACHE,
+        "How many vectors of passages are cached, over all indexes; 0: none.",
+    ),
+    Setting(
+        "rerank_model", "SEMSEARCH_RERANK_MODEL", str, "cross-encoder/ms-marco-MiniLM-L-12-v2",
+        "The cross-encoder of --rerank where it names none.",
+    ),
+    Setting("llm", "SEMSEARCH_LLM", str, None, "The language model that ask uses where no --llm is given."),
+    Setting(
+        "base_url", "OPENAI_BASE_URL", str, None,
+        "The server of the language model, and of OpenAI's embedding models. Default: OpenAI's.",
+    ),
+    Setting(
+        "read_seconds", "SEMSEARCH_READ_SECONDS", float, DEFAULT_READ_SECONDS,
+        "How many seconds reading one document may take; large documents get more.",
+    ),
+    Setting(
+        "read_memory", "SEMSEARCH_READ_MEMORY", float, DEFAULT_READ_MEMORY,
+        "Megabytes of address space of a process that reads documents.",
+    ),
+)  # fmt: skip
+ENVIRONMENT = (
+    Variable("OPENAI_API_KEY", "The key for the server of the language model and for OpenAI's embedding models."),
+    Variable("CO_API_KEY", "The key for Cohere's embedding models; COHERE_API_KEY is read where it is not set."),
+    Variable("VOYAGE_API_KEY", "The key for Voyage's embedding models."),
+    Variable("JINA_API_KEY", "The key for Jina's embedding models."),
+    Variable("CO_API_URL", "Another server for Cohere's embedding models."),
+    Variable("VOYAGE_BASE_URL", "Another server for Voyage's embedding models."),
+    Variable("JINA_BASE_URL", "Another server for Jina's embedding models."),
+    Variable("NO_COLOR", "Any value: no colours on a terminal.", shown=True),
+    Variable("HF_HUB_OFFLINE", "1 forbids every download of a model.", shown=True),
+    Variable("SEMSEARCH_DOWNLOAD", "1 allows --rerank to download its model.", shown=True),
+    Variable("TIKTOKEN_CACHE_DIR", "The folder with tiktoken's vocabularies: for --tokenizer and prompts.", shown=True),
+    Variable("SEMSEARCH_DEBUG", "1 shows the traceback of an unexpected error."),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 

@@ -9,9 +9,6 @@ import typer
 from semsearch import settings
 from semsearch.cli.render import one_line, print_json, write
 
-# Not settings of semsearch's own, but they change what it does.
-_OTHERS = ("NO_COLOR", "HF_HUB_OFFLINE", "SEMSEARCH_DOWNLOAD", "TIKTOKEN_CACHE_DIR")
-
 
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.config/1).")] = False,
@@ -55,8 +52,8 @@ def _rows() -> list[dict[str, Any]]:
             "variable": "OPENAI_API_KEY",
         }
     )
-    for variable in _OTHERS:
-        value = os.environ.get(variable) or None
+    for name in (variable.name for variable in settings.ENVIRONMENT if variable.shown):
+        value = os.environ.get(name) or None
         source = "environment" if value else "default"
-        rows.append({"name": variable.lower(), "value": value, "source": source, "variable": variable})
+        rows.append({"name": name.lower(), "value": value, "source": source, "variable": name})
     return rows

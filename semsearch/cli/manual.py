@@ -9,35 +9,14 @@ from semsearch import __version__
 _EXITS = (
     ("0", "search, ask: found, answered. index: up to date. why: the search shows the file."),
     ("1", "search, ask: nothing found, not answered. why: the search does not show the file."),
-    ("1", "quantize: more would be lost than is allowed. bench: a figure is below --fail-under."),
+    ("1", "quantize: more would be lost than --max-loss allows. bench: a figure is below --fail-under."),
+    ("1", "verify: the index is damaged. tune: nothing is surely gained. models recommend: none fits."),
     ("2", "An error; one line on standard error says what happened and what to do."),
     ("3", "index --strict: up to date, but files were skipped or failed."),
-    ("1", "verify: something is not as it was written."),
-    ("75", "index, quantize, verify --repair: another run is writing this index."),
+    ("75", "index, quantize, tune, verify --repair: another run is writing this index."),
     ("130", "Interrupted; what was committed is kept."),
     ("141", "The reader of a pipe went away."),
 )
-_VARIABLES = {
-    "SEMSEARCH_DEVICE": "Where models run that ONNX Runtime cannot run: auto, cpu, cuda or mps.",
-    "SEMSEARCH_QUERY_CACHE": "How many vectors of queries and sentences are remembered (20000); 0: none.",
-    "SEMSEARCH_PASSAGE_CACHE": "How many vectors of passages are remembered over all indexes (1000000); 0: none.",
-    "SEMSEARCH_INDEX": "The index, where no --index is given.",
-    "SEMSEARCH_MODEL": "The model of new indexes.",
-    "SEMSEARCH_CACHE": "Where prepared models are kept.",
-    "SEMSEARCH_RERANK_MODEL": "The cross-encoder of --rerank.",
-    "SEMSEARCH_LLM": "The language model of ask.",
-    "OPENAI_BASE_URL": "The server of the language model.",
-    "SEMSEARCH_READ_SECONDS": "How long one document may take to be read.",
-    "SEMSEARCH_READ_MEMORY": "Megabytes of address space of a process that reads documents.",
-}
-_OTHER_VARIABLES = {
-    "OPENAI_API_KEY": "The key for the server of the language model. Never printed, never stored.",
-    "JINA_API_KEY, CO_API_KEY, VOYAGE_API_KEY": "The keys for the models of these providers. Never stored.",
-    "SEMSEARCH_DOWNLOAD": "1 allows --rerank to download its model.",
-    "SEMSEARCH_DEBUG": "1 shows where an unexpected error came from.",
-    "TIKTOKEN_CACHE_DIR": "Vocabularies for --tokenizer and for prompts.",
-    "NO_COLOR": "No colours on a terminal.",
-}
 
 
 def manual() -> str:
@@ -66,11 +45,15 @@ def manual() -> str:
     for code, meaning in _EXITS:
         lines += [".TP", f".B {code}", _text(meaning)]
     lines.append(".SH ENVIRONMENT")
-    known = {setting.variable: _VARIABLES[setting.variable] for setting in settings.SETTINGS}
-    for variable, meaning in {**known, **_OTHER_VARIABLES}.items():
-        lines += [".TP", f".B {variable}", _text(meaning)]
+    for setting in settings.SETTINGS:
+        default = "" if setting.default is None else f" Default: {setting.default}."
+        lines += [".TP", f".B {setting.variable}", _text(setting.help + default)]
+    for variable in settings.ENVIRONMENT:
+        lines += [".TP", f".B {variable.name}", _text(variable.help)]
     names = ", ".join(setting.name for setting in settings.SETTINGS)
     lines += [
+        ".PP",
+        "Keys are never printed and never stored.",
         ".SH FILES",
         ".TP",
         ".I .semsearch/",
