@@ -13,8 +13,8 @@ import typer
 
 from semsearch import __version__
 from semsearch.cli import ask, bench, config, index, models, quantize, search, status, tune, verify, why
-from semsearch.cli.flags import with_rerank_value
-from semsearch.errors import SemsearchError
+from semsearch.cli.flags import flag_of, with_rerank_value
+from semsearch.errors import ParameterError, SemsearchError, UsageError
 from semsearch.sources.differences import StatCheck
 
 app = typer.Typer(
@@ -108,6 +108,9 @@ def failed(error: BaseException, arguments: Sequence[str]) -> int:
             "interrupted", "what was committed is kept; run again to go on", code="interrupted"
         )
         return _fail(interrupted, arguments, 130)
+    if isinstance(error, ParameterError):
+        named = UsageError(f"{flag_of(error.parameter)} {error.problem}", error.hint)
+        return _fail(named, arguments, named.exit_code)
     if isinstance(error, SemsearchError):
         return _fail(error, arguments, error.exit_code)
     if isinstance(error, OSError):

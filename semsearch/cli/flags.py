@@ -170,3 +170,12 @@ def with_rerank_value(arguments: Sequence[str]) -> list[str]:
                 argument = "--rerank="
         done.append(argument)
     return done
+
+
+# Parameters of the library whose flag is not their name.
+_FLAGS = {"k": "-k", "context": "-C", "kind": "KIND"}
+
+
+def flag_of(parameter: str) -> str:
+    """How the command line calls a parameter of the library."""
+    return _FLAGS.get(parameter, "--" + parameter.replace("_", "-"))

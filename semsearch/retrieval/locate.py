@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from semsearch.errors import UsageError
+from semsearch.errors import ParameterError
 from semsearch.retrieval.candidates import find_candidates
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.hydrate import ScoredCandidates, hits_from
@@ -72,7 +72,9 @@ def passage_at(snapshot: Snapshot, path: str, line: int | None, prefix: str) -> 
     lines; None: the first passage). Raises `UsageError`."""
     file = indexed_file(snapshot, path, prefix)
     if file is None:
-        raise UsageError(f"--like {path}: no indexed file is shown so", "name it as results show it, or index it first")
+        raise ParameterError(
+            "like", f"{path}: no indexed file is shown so", "name it as results show it, or index it first"
+        )
     passages = snapshot.passages_of(file.id)
     if line is None:
         return passages[0].text, frozenset([passages[0].id])
@@ -83,6 +85,6 @@ def passage_at(snapshot: Snapshot, path: str, line: int | None, prefix: str) -> 
         or (one.line_start is not None and one.line_start <= line <= (one.line_end or 0))
     ]
     if not holding:
-        raise UsageError(f"--like {path}:{line}: no passage of the index is there", "leave out the line")
+        raise ParameterError("like", f"{path}:{line}: no passage of the index is there", "leave out the line")
     # Where passages overlap, all that hold the line are the example itself.
     return holding[-1].text, frozenset(one.id for one in holding)

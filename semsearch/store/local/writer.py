@@ -25,7 +25,7 @@ from semsearch.store.local.checksum import check_catalog, mark_damaged, remove_c
 from semsearch.store.local.dense_segment import DenseSegment, open_dense, open_ids, write_dense
 from semsearch.store.local.index_folder import make_folder
 from semsearch.store.local.lexical_segment import open_lexical, write_lexical
-from semsearch.store.local.lock import WriterLock
+from semsearch.file_lock import WriterLock
 from semsearch.store.local.rows import Segment
 from semsearch.store.local.salvage import salvage
 from semsearch.store.local.schema import SCHEMA_VERSION
