@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from semsearch import child, settings
+from semsearch import settings, subprocesses
 from semsearch.embedding.embedder import Calibration, Embedder, ModelInfo
 from semsearch.embedding.fingerprint import PACKAGE, fingerprint_of
 from semsearch.embedding.registry import PROVIDERS, ModelCard, card_of, is_matryoshka, nearest
@@ -318,7 +318,7 @@ def prepare(name: str, folder: str, fingerprint: str, kind: str, path: str, trus
     _make_cache(os.path.dirname(path))
     arguments = [name, folder, path, fingerprint, kind, *(["trusted"] if trust else [])]
     environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    process = child.start(
+    process = subprocesses.start(
         "semsearch.embedding.prepare",
         arguments,
         environment,
@@ -333,7 +333,7 @@ def prepare(name: str, folder: str, fingerprint: str, kind: str, path: str, trus
         process.wait()
         raise
     if process.returncode != 0:
-        reason = child.last_words(errors.splitlines(), process.returncode)
+        reason = subprocesses.last_words(errors.splitlines(), process.returncode)
         hint = "check that the folder is a complete sentence-transformers model"
         if "trust_remote_code" in errors:
             hint = "it brings code of its own: if you trust that, say --trust-remote-code"

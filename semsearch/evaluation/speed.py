@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from semsearch import child, settings
+from semsearch import settings, subprocesses
 from semsearch.chunking.splitter import encoded
 from semsearch.embedding import models
 from semsearch.embedding.embedder import ModelInfo
@@ -106,7 +106,7 @@ def _encoding(
             if source.kind == "static" and runtime != "static":
                 continue
             announce(f"encoding {len(texts)} chunks with {runtime}")
-            process = child.start(
+            process = subprocesses.start(
                 "semsearch.evaluation.runtime_speed",
                 [runtime, task, ",".join(map(str, BATCHES))],
                 {"HF_HUB_OFFLINE": "1"},

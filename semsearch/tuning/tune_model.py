@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from semsearch import child, settings
+from semsearch import settings, subprocesses
 from semsearch.embedding import models
 from semsearch.embedding.cross_encoder import Reranker, open_reranker
 from semsearch.embedding.embedder import ModelInfo
@@ -337,7 +337,7 @@ def _trained(
 
 
 def _run_trainer(job: str, name: str, advance: Advance) -> None:
-    process = child.start(
+    process = subprocesses.start(
         "semsearch.tuning.train",
         [job],
         {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"},
@@ -369,9 +369,8 @@ def _run_trainer(job: str, name: str, advance: Advance) -> None:
             code="training_failed",
         )
     if process.returncode != 0:
-        raise ModelError(
-            f"{name} cannot be trained: {child.last_words(errors, process.returncode)}", "", code="training_failed"
-        )
+        reason = subprocesses.last_words(errors, process.returncode)
+        raise ModelError(f"{name} cannot be trained: {reason}", "", code="training_failed")
 
 
 def _judged(
