@@ -1,0 +1,62 @@
+"""Answers a question from an index: search, then quote the best sentences or let a chat model write the answer."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from semsearch.answering.answer import Answer
+from semsearch.answering.extractive import SentenceScorer, extract_answer
+
+if TYPE_CHECKING:
+    from semsearch.answering.llm.client import LlmSettings
+    from semsearch.retrieval.hit import SearchResult
+    from semsearch.retrieval.searcher import SearchOptions
+
+
+class AnswerSearcher(SentenceScorer, Protocol):
+    """What answering needs of a searcher, over one index or several."""
+
+    def search(self, query: str, options: "SearchOptions | None" = None) -> "SearchResult":
+        """The best hits for `query`."""
+        ...
+
+    def similarity(self, one: str, other: str) -> float:
+        """The cosine of two sentences."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the embedding model's tokenizer makes of `text`."""
+        ...
+
+
+def answer_question(
+    searcher: AnswerSearcher,
+    question: str,
+    options: "SearchOptions | None" = None,
+    model: "LlmSettings | None" = None,
+    on_text: Callable[[str], None] | None = None,
+    on_search: "Callable[[SearchResult], None] | None" = None,
+) -> Answer:
+    """The answer to `question` from the hits of one search with `options`; `Answer.notices` holds its notices, too.
+
+    Without a `model` the best sentences are quoted. With one, it writes the answer, which `on_text` is handed as it
+    comes. `on_search` is told the search result before the answer is made: it stands even where the model fails. Raises
+    `SemsearchError`; `LlmError` where the model fails.
+    """
+    result = searcher.search(question, options)
+    if on_search is not None:
+        on_search(result)
+    if model is None or not result.hits:
+        answer = extract_answer(searcher, question, result.hits)
+    else:
+        from semsearch.answering.generative import answer_with_llm
+
+        answer = answer_with_llm(
+            question,
+            result.hits,
+            model,
+            on_text,
+            count=searcher.count_tokens,
+            similarity=searcher.similarity,
+        )
+    return replace(answer, notices=(*result.notices, *answer.notices))
