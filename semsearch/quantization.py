@@ -22,9 +22,10 @@ from semsearch.dense.codec import FEW, KINDS, PQ_TRAINING, Codec, CodedVectors
 from semsearch.dense.form import ANNS, VectorForm
 from semsearch.dense.projection import Projection, principal
 from semsearch.dense.vectors import SegmentVectors, search
-from semsearch.embedding.embedder import ModelInfo, Vectors
-from semsearch.embedding.models import open_recorded
-from semsearch.embedding.registry import is_matryoshka
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.model_table import is_matryoshka
+from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.questions import held_out_queries
 from semsearch.storage.catalog import NONSENSE, Catalog

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from semsearch import settings
 from semsearch.chunking.splitter import encoded, hash_of
 from semsearch.dense.form import VectorForm
-from semsearch.embedding.embedder import Embedder, ModelInfo
+from semsearch.embedding.embedder import Embedder
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical import analyzer, postings
 from semsearch.report import IndexReport
@@ -515,7 +516,7 @@ def _repair(writer: IndexWriter, found: _Found, announce: Announce) -> None:
 
 
 def _recorded_embedder(catalog: Catalog, announce: Announce) -> Embedder:
-    from semsearch.embedding.models import open_recorded
+    from semsearch.embedding.open import open_recorded
 
     return open_recorded(ModelInfo.from_dict(catalog.setting("model")), announce)
 

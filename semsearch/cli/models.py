@@ -9,7 +9,7 @@ from semsearch.cli.flags import known_models
 from semsearch.cli.tables import Column, print_table
 
 if TYPE_CHECKING:
-    from semsearch.embedding.registry import ModelCard
+    from semsearch.embedding.model_table import ModelCard
 
 app = typer.Typer(
     name="models",
@@ -36,7 +36,7 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from semsearch.embedding.registry import cards
+    from semsearch.embedding.model_table import cards
 
     if as_json:
         render.print_json({"schema": "semsearch.models/1", "models": [card.as_dict() for card in cards()]})
@@ -88,9 +88,9 @@ def recommend(
       semsearch models recommend --multilingual --offline
       semsearch models recommend --budget 0.05
     """
-    from semsearch.embedding.recommendation import Wishes, recommended
+    from semsearch.embedding.recommendation import Requirements, recommended
 
-    found = recommended(Wishes(multilingual, offline, low_latency, commercial, budget, memory))
+    found = recommended(Requirements(multilingual, offline, low_latency, commercial, budget, memory))
     if as_json:
         rows = [{"name": one.card.name, "why": list(one.reasons)} for one in found]
         render.print_json({"schema": "semsearch.models/1", "recommended": rows})
@@ -116,7 +116,7 @@ def pull(name: Name) -> int:
 @app.command("path")
 def path(name: Name) -> int:
     """Print the folder a model is in on this machine."""
-    from semsearch.embedding.models import resolve
+    from semsearch.embedding.resolve import resolve
     from semsearch.errors import ModelError
 
     source = resolve(name)

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable
 
-from semsearch.embedding.models import packaged
-from semsearch.embedding.registry import required
+from semsearch.embedding.model_table import required
+from semsearch.embedding.resolve import packaged
 from semsearch.errors import ModelError
 from semsearch.settings import DEFAULT_MODEL
 
@@ -31,9 +31,10 @@ def pull_model(name: str, announce: Callable[[str], None]) -> str:
 
 
 def download(repository: str, announce: Callable[[str], None], hint: str, code: bool = False) -> str:
-    """The folder in the cache that the files of `repository` were downloaded to; `code`: with its Python files.
+    """Downloads the files of `repository`; returns their folder in the Hugging Face cache.
 
-    Raises `ModelError` with `hint` when there is no network, or it is forbidden.
+    `code`: its Python files, too; `hint`: of the `ModelError` that is raised where there is no network, or downloads
+    are forbidden.
     """
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         raise ModelError(f"{repository} cannot be downloaded: HF_HUB_OFFLINE is set", hint, code="model_not_found")

@@ -15,8 +15,8 @@ import numpy as np
 
 from semsearch import settings, subprocesses
 from semsearch.chunking.splitter import encoded
-from semsearch.embedding import models
-from semsearch.embedding.embedder import ModelInfo
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError
 from semsearch.evaluation.questions import held_out_queries
 from semsearch.retrieval.searcher import Searcher, SearchOptions
@@ -97,7 +97,7 @@ def _encoding(
     model: ModelInfo, texts: Sequence[str], announce: Callable[[str], None], notices: list[str]
 ) -> dict[str, dict[int, float]]:
     found = {}
-    source = models.resolve(model.name)
+    source = resolve(model.name)
     with tempfile.TemporaryDirectory(prefix="semsearch-bench-") as folder:
         task = os.path.join(folder, "texts.json")
         with open(task, "w", encoding="utf-8") as file:

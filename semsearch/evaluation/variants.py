@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable, Sequence
 
 from semsearch.chunking.splitter import Chunk
-from semsearch.embedding import models
-from semsearch.embedding.embedder import ModelInfo
+from semsearch.embedding.cached_embedder import cached
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.open import open_model, open_recorded
+from semsearch.embedding.resolve import resolve
 from semsearch.evaluation.questions import Question
 from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.options import Progress
@@ -24,16 +26,16 @@ def with_model(index: str, target: str, name: str, progress: Progress, dim: int 
     `dim`: its vectors are cut to so many numbers. Vectors go through the cache: what was encoded before a run was cut
     off, or by another index, is not encoded again.
     """
-    source = models.resolve(name, dim)
+    source = resolve(name, dim)
     copy_index(index, target)
     with IndexWriter(target) as writer:
-        embedder = models.open_model(source, progress.announce)
+        embedder = open_model(source, progress.announce)
         with writer.commit():
             writer.drop_segments("vec")
             writer.catalog.set_setting("embedded_to", 0)
             writer.catalog.set_setting("model", None)
             writer.catalog.set_setting("model_name", name)
-        remembering = models.remembering(embedder.info, lambda: embedder, "passages")
+        remembering = cached(embedder.info, lambda: embedder, "passages")
         try:
             encode_pending(writer, lambda: remembering, IndexReport(target), progress)
         finally:
@@ -83,7 +85,7 @@ def without_queries(index: str, target: str, questions: Sequence[Question], anno
         if record := catalog.setting("model"):
             encode_pending(
                 writer,
-                lambda: models.open_recorded(ModelInfo.from_dict(record), announce),
+                lambda: open_recorded(ModelInfo.from_dict(record), announce),
                 IndexReport(target),
                 Progress(announce=announce),
             )

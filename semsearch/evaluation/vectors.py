@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
-from semsearch.embedding.embedder import ModelInfo, Vectors
-from semsearch.embedding.models import open_recorded
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError
 from semsearch.evaluation.questions import held_out_queries
 from semsearch.storage.snapshot import Reader, Snapshot

@@ -4,7 +4,7 @@ from typing import Any
 
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
-from semsearch.embedding.models import ModelSource
+from semsearch.embedding.resolve import ModelSource
 from semsearch.errors import UsageError
 from semsearch.indexing.options import IndexOptions
 

@@ -4,8 +4,8 @@ import os
 import time
 
 from semsearch import settings
-from semsearch.embedding import models
-from semsearch.embedding.registry import price_of
+from semsearch.embedding.model_table import price_of
+from semsearch.embedding.resolve import resolve
 from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, refused, walk_rules
 from semsearch.indexing.chunking_rules import chunking_of_new
 from semsearch.indexing.options import IndexOptions
@@ -67,7 +67,7 @@ def _estimate(
     """What there would be to encode: the files are read and cut as a run would; None where only a run can tell."""
     recorded = catalog.setting("model_name") if catalog else None
     name = options.model or recorded or settings.default_model()
-    source = models.resolve(name, options.dim, options.trust)
+    source = resolve(name, options.dim, options.trust)
     path, window = source.tokenizer_path(), source.window()
     if path is None or window is None:
         return None

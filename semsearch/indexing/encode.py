@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semsearch.chunking.splitter import encoded
 from semsearch.embedding.embedder import Embedder, Vectors
-from semsearch.embedding.registry import card_of, price_of
+from semsearch.embedding.model_table import card_of, price_of
 from semsearch.indexing.options import Progress
 from semsearch.report import IndexReport
 from semsearch.storage.writer import IndexWriter

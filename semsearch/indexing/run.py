@@ -15,9 +15,11 @@ from typing import Any
 
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
-from semsearch.embedding import models
-from semsearch.embedding.embedder import Embedder, ModelInfo
-from semsearch.embedding.models import ModelSource
+from semsearch.embedding.cached_embedder import cached
+from semsearch.embedding.embedder import Embedder
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.open import check_reachable, check_same, open_named
+from semsearch.embedding.resolve import ModelSource, resolve
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.first_look import FirstLook
 from semsearch.indexing.changes import OUTSIDE, Changes, Comparison, KnownFiles, find_changes, refused, walk_rules
@@ -106,7 +108,7 @@ def _check(options: IndexOptions) -> None:
     for globs in (options.include, options.exclude):
         compile_globs(globs or ())
     if options.model is not None:
-        models.resolve(options.model, options.dim, options.trust)
+        resolve(options.model, options.dim, options.trust)
     if options.tokenizer is not None:
         tiktoken_named(options.tokenizer)
 
@@ -189,7 +191,7 @@ class _Run:
             self.chunking = chunking = wanted
         else:
             if options.embed:
-                models.check_reachable(self._source(name))
+                check_reachable(self._source(name))
             self.chunking = chunking = chunking_of_new(options, self._source(name))
         self.rules = walk_rules(catalog.setting("rules", {}), options)
         new_readers = bool(recorded) and catalog.setting("readers") != settings.READERS_VERSION
@@ -250,7 +252,7 @@ class _Run:
 
     def _source(self, name: str) -> ModelSource:
         if self.source is None:
-            self.source = models.resolve(name, self.dim, self.options.trust)
+            self.source = resolve(name, self.dim, self.options.trust)
         return self.source
 
     # -- comparing -----------------------------------------------------------------------------------------------
@@ -518,15 +520,15 @@ class _Run:
         source, by_user = self._source(self.model_name), self.options.model is not None
 
         def opened() -> Embedder:
-            embedder = models.open_named(source, by_user, self.progress.announce, recorded)
-            return models.check_same(embedder, recorded) if recorded else embedder
+            embedder = open_named(source, by_user, self.progress.announce, recorded)
+            return check_same(embedder, recorded) if recorded else embedder
 
         if source.kind == "static":
             return opened()  # encodes faster than it is looked up
         if recorded is not None and recorded.fingerprint == source.fingerprint:
-            return models.remembering(recorded, opened, "passages")
+            return cached(recorded, opened, "passages")
         embedder = opened()
-        return models.remembering(embedder.info, lambda: embedder, "passages")
+        return cached(embedder.info, lambda: embedder, "passages")
 
     # -- the report ----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from semsearch import settings
 from semsearch.chunking.splitter import hash_of
 from semsearch.embedding.calibration import script_of
-from semsearch.embedding.embedder import ModelInfo, Vectors
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.report import display_path
@@ -33,8 +34,8 @@ from semsearch.retrieval.snippets import snippet
 from semsearch.storage.snapshot import Reader, Snapshot
 
 if TYPE_CHECKING:
+    from semsearch.embedding.cached_embedder import CachedEmbedder
     from semsearch.embedding.cross_encoder import Reranker
-    from semsearch.embedding.remembering import RememberingEmbedder
 
 MODES = ("hybrid", "dense", "lexical")
 FUSIONS = ("convex", "rrf")
@@ -119,7 +120,7 @@ class Searcher:
         self._cache = "queries" if remember else ""
         self._other_adapter: Callable[[Vectors], Vectors] | None = None
         self._reader = Reader(self.index)
-        self._embedder: RememberingEmbedder | None = None
+        self._embedder: CachedEmbedder | None = None
         self._known: dict[str, Vectors] = {}
         self._reranker: Reranker | None = None
         self._reranker_name = ""
@@ -332,13 +333,14 @@ class Searcher:
     def _adapted(self, snapshot: Snapshot, vector: Vectors) -> Vectors:
         return snapshot.adapted(vector) if self._other_adapter is None else self._other_adapter(vector)
 
-    def _open_embedder(self, snapshot: Snapshot, model: ModelInfo, query: str) -> "RememberingEmbedder":
+    def _open_embedder(self, snapshot: Snapshot, model: ModelInfo, query: str) -> "CachedEmbedder":
         if self._embedder is None or not self._embedder.info.same_vectors(model):
-            from semsearch.embedding.models import open_recorded, remembering
+            from semsearch.embedding.cached_embedder import cached
+            from semsearch.embedding.open import open_recorded
 
             self._known.clear()
-            self._embedder = remembering(model, lambda: open_recorded(model, self._announce), self._cache)
-            if not self._embedder.remembers_query(query):
+            self._embedder = cached(model, lambda: open_recorded(model, self._announce), self._cache)
+            if not self._embedder.has_query(query):
                 from concurrent.futures import ThreadPoolExecutor
 
                 # Loading the model and loading faiss with the segments take about as long: both at once.

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from semsearch.dense.adapter import Adapter
 from semsearch.dense.form import VectorForm
-from semsearch.embedding.embedder import ModelInfo, Vectors
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.postings import Postings
 from semsearch.storage.catalog import NONSENSE, Catalog

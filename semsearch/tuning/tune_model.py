@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from semsearch import settings, subprocesses
-from semsearch.embedding import models
+from semsearch.embedding.cache import read_info
 from semsearch.embedding.cross_encoder import Reranker, open_reranker
-from semsearch.embedding.embedder import ModelInfo
-from semsearch.embedding.models import ModelSource
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.resolve import ModelSource, resolve
 from semsearch.errors import ModelError, SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
 from semsearch.evaluation.variants import Announce, with_model
@@ -188,7 +188,7 @@ def _model_of(index: str) -> _Model:
             "learn a map of its query vectors with: semsearch tune --adapter",
             code="model_not_trainable",
         )
-    source = models.resolve(info.name)
+    source = resolve(info.name)
     if source.fingerprint != info.fingerprint:
         raise ModelError(
             f"the index was made with another {info.name} than the one on this machine",
@@ -201,7 +201,7 @@ def _model_of(index: str) -> _Model:
             "learn a map of its query vectors with: semsearch tune --adapter",
             code="model_not_trainable",
         )
-    record = models.read_info(source.cache_path())
+    record = read_info(source.cache_path())
     full = record["info"]["dim"] if record is not None else info.dim
     dim = info.dim if info.dim < full else None
     known = source.card.matryoshka if source.card is not None else ()

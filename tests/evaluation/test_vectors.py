@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 import pytest
 
-from semsearch.embedding.models import open_recorded
+from semsearch.embedding.open import open_recorded
 from semsearch.evaluation.questions import held_out_queries
 from semsearch.evaluation.vectors import VectorsReport, VectorsRow, advice, vectors
 from semsearch.indexing import IndexOptions, index_folders

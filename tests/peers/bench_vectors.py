@@ -12,7 +12,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from semsearch.embedding.models import open_recorded
+from semsearch.embedding.open import open_recorded
 from semsearch.evaluation import vectors as bench
 from semsearch.storage.snapshot import Snapshot
 
