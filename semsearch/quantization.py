@@ -27,7 +27,7 @@ from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.model_table import is_matryoshka
 from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError, UsageError
-from semsearch.evaluation.questions import held_out_queries
+from semsearch.sample_queries import held_out_queries
 from semsearch.storage.catalog import NONSENSE, Catalog
 from semsearch.storage.segments import DenseSegment, training_vectors
 from semsearch.storage.snapshot import Reader, Snapshot, alive_rows, as_damage

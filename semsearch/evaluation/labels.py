@@ -1,4 +1,4 @@
-"""Queries with known answers, as others write them down: BEIR folders, TREC qrels."""
+"""Reads queries with relevance judgements: BEIR folders, TREC qrels."""
 
 import json
 import os
@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from semsearch.errors import UsageError
 
+# query id -> document id -> gain.
 Qrels = dict[str, dict[str, int]]
-# Characters of a file name, which file systems limit to 255.
+# Characters of a file name; file systems allow 255 bytes.
 _LONGEST_NAME = 200
 _LARGEST_GAIN = 1000
 

@@ -1,8 +1,9 @@
-"""Chunks a second of one runtime, in a process of its own: torch and faiss do not belong in one.
+"""Measures chunks a second of one runtime, in a process of its own: torch and faiss in one process may crash.
 
     python -m semsearch.evaluation.runtime_speed RUNTIME TEXTS BATCHES
 
-TEXTS: JSON of {"info", "folder", "texts"}; prints JSON, batch size -> chunks a second.
+TEXTS: a JSON file with `info` (ModelInfo), `folder` (of the weights) and `texts`; BATCHES: sizes with commas. Prints
+JSON: batch size -> chunks a second.
 """
 
 import json

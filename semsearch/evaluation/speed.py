@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,9 @@ from semsearch.chunking.splitter import encoded
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError
-from semsearch.evaluation.questions import held_out_queries
+from semsearch.progress import Announce
 from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.sample_queries import held_out_queries
 from semsearch.storage.snapshot import Reader, Snapshot
 
 BATCHES = (1, 8, 32)
@@ -37,8 +38,12 @@ class Step:
 
 @dataclass(frozen=True)
 class SpeedReport:
-    """`encoding`: runtime -> batch size -> chunks a second; `cold`: what a process is -> median seconds; `warm`: (p50,
-    p95) seconds of a query in an open process; `steps`: where these go."""
+    """The results of `bench speed`.
+
+    `chunks`: how many were encoded, of `tokens` each on average; `encoding`: runtime -> batch size -> chunks a second;
+    `cold`: kind of process -> median seconds; `warm`: (p50, p95) seconds of a query in an open process; `steps`: its
+    parts.
+    """
 
     index: str
     chunks: int
@@ -67,9 +72,11 @@ class SpeedReport:
         }
 
 
-def speed(index: str | None, chunks: int, rounds: int, announce: Callable[[str], None]) -> SpeedReport:
-    """Encodes `chunks` passages of the index with each runtime, and times `rounds` cold processes of each kind and
-    queries of its own sentences. Writes nothing but a temporary file."""
+def measure_speed(index: str | None, chunks: int, rounds: int, announce: Announce) -> SpeedReport:
+    """Encodes `chunks` passages of the index with each runtime; times queries, and `rounds` processes of each kind.
+
+    The queries are sentences of the index. Writes only a temporary file. Raises `SemsearchError`.
+    """
     path = settings.index_for_reading(index)
     reader = Reader(path)
     texts, tokens, model, queries = reader.read(lambda snapshot: _read(snapshot, chunks))
@@ -85,6 +92,7 @@ def speed(index: str | None, chunks: int, rounds: int, announce: Callable[[str],
 
 
 def _read(snapshot: Snapshot, count: int) -> tuple[list[str], float, ModelInfo | None, list[str]]:
+    """(texts of up to `count` random passages, their mean tokens, the model, 100 queries)."""
     rows = snapshot.catalog.connection.execute(
         "SELECT heading, text, tokens FROM chunks WHERE file_id IS NOT NULL ORDER BY random() LIMIT ?", (count,)
     ).fetchall()
@@ -94,9 +102,9 @@ def _read(snapshot: Snapshot, count: int) -> tuple[list[str], float, ModelInfo |
 
 
 def _encoding(
-    model: ModelInfo, texts: Sequence[str], announce: Callable[[str], None], notices: list[str]
+    model: ModelInfo, texts: Sequence[str], announce: Announce, notices: list[str]
 ) -> dict[str, dict[int, float]]:
-    found = {}
+    speeds: dict[str, dict[int, float]] = {}
     source = resolve(model.name)
     with tempfile.TemporaryDirectory(prefix="semsearch-bench-") as folder:
         task = os.path.join(folder, "texts.json")
@@ -116,17 +124,17 @@ def _encoding(
             )
             output, errors = process.communicate()
             if process.returncode != 0:
-                last = errors.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
-                notices.append(f"{runtime} cannot run {model.name}: {last[0][:200]}")
+                reason = subprocesses.last_words(errors.splitlines(), process.returncode)
+                notices.append(f"{runtime} cannot run {model.name}: {reason[:200]}")
                 continue
-            found[runtime] = {int(size): float(value) for size, value in json.loads(output).items()}
-    if not found:
+            speeds[runtime] = {int(size): float(value) for size, value in json.loads(output).items()}
+    if not speeds:
         raise ModelError(f"no runtime could run {model.name}", notices[-1] if notices else "")
-    return found
+    return speeds
 
 
 def _cold(index: str, query: str, rounds: int) -> dict[str, float]:
-    """Median seconds of whole processes, in turn, so that a busy machine slows all of them alike."""
+    """Kind of process -> median seconds of `rounds` runs; kinds alternate, so that a busy machine slows all alike."""
     search = [sys.executable, "-P", "-m", "semsearch", "search", "-i", index, "--", query]
     commands = {
         "start of Python": [sys.executable, "-c", "pass"],
@@ -151,7 +159,7 @@ def _cold(index: str, query: str, rounds: int) -> dict[str, float]:
 
 
 def _warm(index: str, queries: Sequence[str]) -> tuple[tuple[float, float], tuple[Step, ...]]:
-    """(p50, p95) of whole queries, and medians of their parts, each timed by leaving the others out."""
+    """(p50, p95) seconds of whole queries, and the medians of their parts, each timed by leaving out the others."""
     kinds = {
         "words": SearchOptions(mode="lexical", snippets=False, fold=False, min_score=0),
         "meaning": SearchOptions(mode="dense", snippets=False, fold=False, min_score=0),

@@ -25,9 +25,10 @@ from semsearch.embedding.cross_encoder import Reranker, open_reranker
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.resolve import ModelSource, resolve
 from semsearch.errors import ModelError, SemsearchError, UsageError
+from semsearch.evaluation.index_copies import copy_with_model
 from semsearch.evaluation.query_sets import QuerySet
-from semsearch.evaluation.variants import Announce, with_model
 from semsearch.indexing.options import Progress
+from semsearch.progress import Announce
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.copy import copy_index
 from semsearch.storage.lock import WriterLock
@@ -391,10 +392,10 @@ def _judged(
     if Catalog.read(asked, lambda catalog: catalog.setting("vectors")):
         # What was lost by quantizing is nothing that training gains.
         before = os.path.join(folder, "before")
-        with_model(asked, before, model.info.name, _encoding(announce, advance, "as before"), model.dim)
+        copy_with_model(asked, before, model.info.name, _encoding(announce, advance, "as before"), model.dim)
     after = os.path.join(folder, "after")
     announce(f"encoding the passages with the trained model, for {_count(held_out):,} questions")
-    with_model(asked, after, trained, _encoding(announce, advance, "trained"), model.dim)
+    copy_with_model(asked, after, trained, _encoding(announce, advance, "trained"), model.dim)
     rows = []
     for mode in MODES:
         found = [
