@@ -17,7 +17,7 @@ __all__ = ["Hit", "SemsearchError", "__version__", "index", "open_index"]
 # Libraries that would send word of their use to their makers: ONNX Runtime from 1.29 on, by a variable whose name
 # changed since, and the hub's client. Set here, before anything can load them, and for all child processes.
 for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED", "HF_HUB_DISABLE_TELEMETRY"):
-    _os.environ[_name] = "1"
+    _os.environ.setdefault(_name, "1")
 
 _PUBLIC = {
     "Hit": ("semsearch.retrieval.hit", "Hit"),
