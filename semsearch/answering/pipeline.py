@@ -40,8 +40,8 @@ def answer_question(
     """The answer to `question` from the hits of one search with `options`; `Answer.notices` holds its notices, too.
 
     Without a `model` the best sentences are quoted. With one, it writes the answer, which `on_text` is handed as it
-    comes. `on_search` is told the search result before the answer is made: it stands even where the model fails. Raises
-    `SemsearchError`; `LlmError` where the model fails.
+    comes. `on_search` is told the search result before the answer is made: it is valid even where the model fails.
+    Raises `SemsearchError`; `LlmError` where the model fails.
     """
     result = searcher.search(question, options)
     if on_search is not None:

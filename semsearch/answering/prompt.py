@@ -200,20 +200,21 @@ def _cut(hit: Hit, room: int, size: Callable[[Hit], int]) -> Hit | None:
     low, high = 0, len(ends)
     while low < high:
         middle = (low + high + 1) // 2
-        if size(_shortened(hit, ends[middle - 1])) <= room:
+        if size(_cut_at(hit, ends[middle - 1])) <= room:
             low = middle
         else:
             high = middle - 1
-    return _shortened(hit, ends[low - 1]) if low else None
+    return _cut_at(hit, ends[low - 1]) if low else None
 
 
 def halved(hit: Hit) -> Hit:
     """The first half of the sentences of `hit`; `hit` itself where there is but one."""
     ends = [end for _, end in sentence_spans(hit.text)]
-    return _shortened(hit, ends[len(ends) // 2 - 1]) if len(ends) > 1 else hit
+    return _cut_at(hit, ends[len(ends) // 2 - 1]) if len(ends) > 1 else hit
 
 
-def _shortened(hit: Hit, end: int) -> Hit:
+def _cut_at(hit: Hit, end: int) -> Hit:
+    """`hit` with the first `end` characters of its text, and its last line as far as that."""
     text = hit.text[:end]
     if hit.line_start is None or hit.line_end is None:
         return replace(hit, text=text)

@@ -90,18 +90,18 @@ def recommend(
     """
     from semsearch.embedding.recommendation import Requirements, recommended
 
-    found = recommended(Requirements(multilingual, offline, low_latency, commercial, budget, memory))
+    fitting = recommended(Requirements(multilingual, offline, low_latency, commercial, budget, memory))
     if as_json:
-        rows = [{"name": one.card.name, "why": list(one.reasons)} for one in found]
+        rows = [{"name": one.card.name, "why": list(one.reasons)} for one in fitting]
         render.print_json({"schema": "semsearch.models/1", "recommended": rows})
     else:
-        for rank, one in enumerate(found[:3], 1):
+        for rank, one in enumerate(fitting[:3], 1):
             render.write(f"{rank}  {one.card.name}: {'; '.join(one.reasons)}")
-        if found:
-            render.write(f"take it with: semsearch index FOLDER --model {found[0].card.name}")
+        if fitting:
+            render.write(f"take it with: semsearch index FOLDER --model {fitting[0].card.name}")
         else:
             render.announce("no model in the table fits all of that; leave one wish out")
-    return 0 if found else 1
+    return 0 if fitting else 1
 
 
 @app.command("pull")

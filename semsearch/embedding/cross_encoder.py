@@ -5,7 +5,7 @@ which is announced.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,12 +17,13 @@ from semsearch.embedding.downloads import download
 from semsearch.embedding.fingerprint import fingerprint_of
 from semsearch.embedding.resolve import local_folder
 from semsearch.errors import ModelError
+from semsearch.progress import Announce
 from semsearch.settings import cache_folder
 
 _OWNER = "cross-encoder"
 
 
-def open_reranker(name: str, announce: Callable[[str], None]) -> "Reranker":
+def open_reranker(name: str, announce: Announce) -> "Reranker":
     """The Reranker called `name`, prepared for this machine first when it is not yet. Raises `ModelError`."""
     folder = local_folder(name, _OWNER) or _download(name, announce)
     fingerprint = fingerprint_of(folder)
@@ -91,7 +92,7 @@ class Reranker:
         return float(self._session.run(None, feed)[0][0, 0])
 
 
-def _download(name: str, announce: Callable[[str], None]) -> str:
+def _download(name: str, announce: Announce) -> str:
     """The folder `name` was downloaded to. Raises `ModelError` where the user did not allow it, or it failed."""
     hint = f"allow the download with SEMSEARCH_DOWNLOAD=1, or put its files into a folder and name that ({name})"
     missing = f"no reranker called {name} on this machine (no such folder, not in the Hugging Face cache)"

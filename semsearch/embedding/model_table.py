@@ -105,8 +105,8 @@ def nearest(name: str, names: Iterable[str] | None = None) -> list[str]:
     """Up to three known names that `name` may have been meant to be."""
     known = {candidate.lower(): candidate for candidate in names or [card.name for card in cards()]}
     last = name.rstrip("/").rpartition("/")[2].lower()
-    found = difflib.get_close_matches(last, known, 3, 0.5)
-    return [known[match] for match in found]
+    matches = difflib.get_close_matches(last, known, 3, 0.5)
+    return [known[match] for match in matches]
 
 
 def required(name: str) -> ModelCard:

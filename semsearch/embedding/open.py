@@ -1,4 +1,4 @@
-"""Models that were found -> Embedders, prepared on this machine first where that was not done yet."""
+"""Opens models as Embedders; prepares them on this machine first where that was not done yet."""
 
 import os
 import re

@@ -32,9 +32,10 @@ class Beir:
         judged = os.path.join(folder, "qrels", "test.tsv")
         if not os.path.isfile(judged):
             there = os.path.join(folder, "qrels")
-            found = sorted(name for name in os.listdir(there) if name.endswith(".tsv")) if os.path.isdir(there) else []
-            if found:
-                judged = os.path.join(there, found[0])
+            names_there = os.listdir(there) if os.path.isdir(there) else []
+            others = sorted(name for name in names_there if name.endswith(".tsv"))
+            if others:
+                judged = os.path.join(there, others[0])
             else:
                 missing.append(judged)
         if missing:

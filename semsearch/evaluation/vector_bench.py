@@ -146,15 +146,15 @@ def _measured(recipe: Recipe, held: Vectors, asked: Vectors, nearest: NDArray[np
     build = time.perf_counter() - clock
     search = recipe.search(index, held)
     search(asked[:1], TOP)
-    seconds, found = [], 0
+    seconds, correct = [], 0
     for query, best in zip(asked, nearest, strict=True):
         clock = time.perf_counter()
         rows = search(query[None], TOP)
         seconds.append(time.perf_counter() - clock)
-        found += len(set(rows.tolist()) & set(best.tolist()))
+        correct += len(set(rows.tolist()) & set(best.tolist()))
     p50, p95 = np.percentile(seconds, [50, 95])
     return VectorsRow(
-        recipe.name, recipe.metric, build, recipe.size(index), float(p50), float(p95), found / nearest.size,
+        recipe.name, recipe.metric, build, recipe.size(index), float(p50), float(p95), correct / nearest.size,
         recipe.command,
     )  # fmt: skip
 
