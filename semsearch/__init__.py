@@ -8,7 +8,7 @@
             print(hit.path, hit.line_start, hit.score)
         print(semsearch.ask(index, "how do I renew the permit").text)
 
-The names of `__all__` are the public API. They are loaded when they are first used, so `import semsearch` costs nothing.
+The names of `__all__` are the public API. They are loaded when they are first used: `import semsearch` costs nothing.
 """
 
 TYPE_CHECKING = False
@@ -57,7 +57,28 @@ _PUBLIC = {
     "index": ("semsearch.indexing", "index_folders"),
     "open_index": ("semsearch.retrieval.searcher", "Searcher"),
 }
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [
+    "Answer",
+    "Citation",
+    "Filters",
+    "Hit",
+    "IndexDamagedError",
+    "IndexNotFoundError",
+    "IndexOptions",
+    "IndexReport",
+    "LlmSettings",
+    "LockedError",
+    "ModelError",
+    "ParameterError",
+    "SearchOptions",
+    "SearchResult",
+    "SemsearchError",
+    "UsageError",
+    "__version__",
+    "ask",
+    "index",
+    "open_index",
+]
 
 
 def __getattr__(name: str) -> object:

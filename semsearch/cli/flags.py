@@ -28,7 +28,7 @@ def _types(incomplete: str) -> list[str]:
 
 
 def known_models(incomplete: str) -> list[str]:
-    from semsearch.embedding.registry import cards
+    from semsearch.embedding.model_table import cards
 
     return values(*(card.name for card in cards()))(incomplete)
 

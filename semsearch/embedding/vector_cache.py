@@ -1,7 +1,7 @@
-"""Vectors that were computed before, on disk, the least recently used forgotten first; shared by all indexes.
+"""Vectors that were computed before, in an SQLite file that all indexes share; the least recently used go first.
 
-Only ever a shortcut: where the file cannot be read or written, nothing is known and nothing is kept. Texts are not
-stored, only a hash of them with the identity of their model.
+Only a shortcut: where the file cannot be read or written, nothing is found and nothing is kept. Texts are not stored,
+only a hash of them with the identity of their model.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from numpy.typing import DTypeLike
 
 from semsearch.embedding.embedder import Vectors
 
-# A use is noted at most once in so many seconds: noting it is a write, which a search should not wait for.
-_NOTED_SECONDS = 86_400
-# More are forgotten at once than there are too many, so that it happens seldom.
-_FORGOTTEN = 0.1
+# The time of use is written at most once in so many seconds: a search should not wait for a write.
+_USE_WRITTEN_SECONDS = 86_400
+# Share of the limit that is removed at once beyond the excess, so that it happens seldom.
+_REMOVED_AT_ONCE = 0.1
 _BUSY_SECONDS = 1.0
 _HASH_BYTES = 8
 
 
 class VectorCache:
-    """The cache in the SQLite file at `path`: up to `most` vectors of any models, kept as `dtype`."""
+    """The cache in the SQLite file at `path`: up to `most` vectors of any models, stored as `dtype`; 0: none."""
 
     def __init__(self, path: str, most: int, dtype: DTypeLike) -> None:
         self._most = most
@@ -38,7 +38,7 @@ class VectorCache:
             self._open(path)
         except sqlite3.OperationalError:
             self.close()
-        except (sqlite3.DatabaseError, UnicodeDecodeError):  # it is no database: made anew
+        except (sqlite3.DatabaseError, UnicodeDecodeError):  # it is no database: a new one is made
             self.close()
             with contextlib.suppress(OSError, sqlite3.Error):
                 os.unlink(path)
@@ -48,7 +48,7 @@ class VectorCache:
 
     def _open(self, path: str) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
-        # What a crash loses is computed again; what it leaves half written is told by its hash.
+        # What a crash loses is computed again; a row it leaves half written does not match its hash.
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL)"
@@ -56,13 +56,14 @@ class VectorCache:
         self._connection.execute("CREATE INDEX IF NOT EXISTS vectors_used ON vectors (used)")
 
     def close(self) -> None:
+        """Closes the file; nothing is found or kept from then on."""
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
 
     def find(self, keys: Sequence[bytes], length: int) -> dict[bytes, Vectors]:
-        """key -> (length,) float32, of those of `keys` that are known."""
+        """key -> (length,) float32, for those of `keys` that are in the cache with that length."""
         if self._connection is None:
             return {}
         known: dict[bytes, Vectors] = {}
@@ -76,7 +77,7 @@ class VectorCache:
                     vector = np.frombuffer(data[_HASH_BYTES:], self._dtype)
                     if len(vector) == length and data[:_HASH_BYTES] == _hash(key, data[_HASH_BYTES:]):
                         known[key] = vector.astype(np.float32)
-                        if now - used > _NOTED_SECONDS:
+                        if now - used > _USE_WRITTEN_SECONDS:
                             stale.append((now, key))
             if stale:
                 self._change("UPDATE vectors SET used = ? WHERE key = ?", stale)
@@ -85,7 +86,7 @@ class VectorCache:
         return known
 
     def keep(self, vectors: Mapping[bytes, Vectors]) -> None:
-        """Keeps `vectors`, and forgets the least recently used where there are too many."""
+        """Stores `vectors` by key, each (length,), and removes the least recently used ones beyond the limit."""
         if self._connection is None or not vectors:
             return
         now = int(time.time())
@@ -95,9 +96,9 @@ class VectorCache:
             self._change("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
             count = self._connection.execute("SELECT COUNT(*) FROM vectors").fetchone()[0]
             if count > self._most:
-                gone = count - self._most + int(self._most * _FORGOTTEN)
+                excess = count - self._most + int(self._most * _REMOVED_AT_ONCE)
                 query = "DELETE FROM vectors WHERE key IN (SELECT key FROM vectors ORDER BY used, rowid LIMIT ?)"
-                self._change(query, [(gone,)])
+                self._change(query, [(excess,)])
 
     def _change(self, query: str, rows: Sequence[tuple[object, ...]]) -> None:
         assert self._connection is not None

@@ -1,4 +1,4 @@
-"""The figures of `bench` as pictures. matplotlib is the extra `plot`."""
+"""Draws the results of `bench`. Needs matplotlib, the extra `plot`."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -7,13 +7,13 @@ from semsearch.errors import SemsearchError, UsageError
 
 if TYPE_CHECKING:
     from semsearch.evaluation.quality import QualityReport
-    from semsearch.evaluation.vectors import VectorsReport
+    from semsearch.evaluation.vector_bench import VectorsReport
 
 _FORMATS = (".png", ".svg")
 
 
 def check(path: str) -> None:
-    """Raises, before anything is measured, when nothing could be drawn at `path`."""
+    """Raises `UsageError` or `SemsearchError` where nothing could be drawn at `path`; for before the measuring."""
     if not path.lower().endswith(_FORMATS):
         raise UsageError(f"--plot {path} is neither .png nor .svg", "write it like --plot out.svg")
     folder = os.path.dirname(os.path.abspath(path))
@@ -41,7 +41,7 @@ def quality(report: "QualityReport", path: str) -> None:
 
 
 def vectors(report: "VectorsReport", path: str) -> None:
-    """Recall against the time of a query."""
+    """Recall against the time of a query, for each kind of index."""
     figure = _figure()
     figure.set_size_inches(9, 6)
     panel = figure.subplots()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
-from semsearch.embedding import models
+from semsearch.embedding.resolve import resolve
 from semsearch.errors import ParameterError, SemsearchError, UsageError
 from semsearch.index_report import IndexReport
 from semsearch.indexing.changes import OUTSIDE, Changes
@@ -111,7 +111,7 @@ def _check(options: IndexOptions) -> None:
     for globs in (options.include, options.exclude):
         compile_globs(globs or ())
     if options.model is not None:
-        models.resolve(options.model, options.dim, options.trust)
+        resolve(options.model, options.dim, options.trust)
     if options.tokenizer is not None:
         tiktoken_named(options.tokenizer)
 

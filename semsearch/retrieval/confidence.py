@@ -14,7 +14,7 @@ measures it anew.
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.embedding.embedder import Calibration
+from semsearch.embedding.model_info import Calibration
 
 Scores = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ Cranfield 0.437 v 0.433, XQuAD-en 0.978 v 0.967, XQuAD-de 0.941 v 0.872 (`tests/
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.embedding.embedder import Calibration
+from semsearch.embedding.model_info import Calibration
 
 Scores = NDArray[np.float32]
 

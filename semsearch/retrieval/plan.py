@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from semsearch import settings
 from semsearch.embedding.calibration import script_of
-from semsearch.embedding.embedder import Calibration, Embedder, Vectors
+from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.embedding.model_info import Calibration
 from semsearch.errors import SemsearchError
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.retrieval import fusion

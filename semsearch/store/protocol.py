@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semsearch.chunking.splitter import Chunk
-    from semsearch.embedding.embedder import ModelInfo
+    from semsearch.embedding.model_info import ModelInfo
     from semsearch.store.records import FloatArray, Ids, Vectors
 
 Answer = TypeVar("Answer")

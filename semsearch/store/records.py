@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semsearch.chunking.splitter import Chunk
-    from semsearch.embedding.embedder import ModelInfo
+    from semsearch.embedding.model_info import ModelInfo
     from semsearch.sources.walk import WalkRules
 
     Ids = NDArray[np.int64]

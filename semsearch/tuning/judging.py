@@ -8,7 +8,7 @@ import numpy as np
 
 from semsearch.embedding.embedder import Vectors
 from semsearch.evaluation import metrics
-from semsearch.evaluation.metrics import Estimate, Run
+from semsearch.evaluation.metrics import MeanEstimate, Run
 from semsearch.evaluation.query_sets import QuerySet
 from semsearch.retrieval.searcher import Searcher, SearchOptions
 
@@ -25,9 +25,9 @@ class Comparison:
     """One way to search: nDCG@10 before, after, and of the difference, each with its 95 % interval; `p`: of luck."""
 
     search: str
-    before: Estimate
-    after: Estimate
-    difference: Estimate
+    before: MeanEstimate
+    after: MeanEstimate
+    difference: MeanEstimate
     p: float
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Embedder, Vectors
-from semsearch.embedding.models import open_recorded
+from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
-from semsearch.evaluation.variants import Announce
+from semsearch.progress import Announce
 from semsearch.report import display_path
 from semsearch.storage.snapshot import Snapshot
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from semsearch.chunking.splitter import encoded
-from semsearch.evaluation.questions import heading_query, sentences, shuffled_passages, without_labels
+from semsearch.evaluation.synthetic_queries import heading_query, without_labels
+from semsearch.sample_queries import query_sentences, shuffled_passages
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.snapshot import Snapshot
 from semsearch.tuning.lesson import Lesson
@@ -80,7 +81,7 @@ def _by_heading(heading: tuple[str, ...], text: str) -> tuple[str, str] | None:
 
 
 def _by_first_sentence(heading: tuple[str, ...], text: str) -> tuple[str, str] | None:
-    found = sentences(text)
+    found = query_sentences(text)
     if not found:
         return None
     rest = text.replace(found[0], " ")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from semsearch.answering.llm import LlmSettings
 from semsearch.errors import UsageError
 from semsearch.evaluation.labels import Beir, Qrels, numbered_lines
-from semsearch.evaluation.query_sets import QuerySet, labelled, made
-from semsearch.evaluation.variants import Announce
+from semsearch.evaluation.query_sets import QuerySet, labelled, synthetic
+from semsearch.progress import Announce
 from semsearch.storage.snapshot import Reader, Snapshot
 from semsearch.tuning.lesson import all_vectors, embedder_of
 from semsearch.tuning.written import written
@@ -59,7 +59,7 @@ def collect(
         pairs = written(index, source.llm, source.questions, folder, announce, notices)
         return index, [_of_chunks(source.llm.model, pairs)]
     # Questions made from passages are asked of a copy of the index in which these lack them.
-    return made(index, folder, source.questions, announce, notices)
+    return synthetic(index, folder, source.questions, announce, notices)
 
 
 def read_pairs(path: str) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from semsearch import settings
 from semsearch.dense.adapter import Adapter
 from semsearch.errors import SemsearchError
-from semsearch.evaluation.variants import Announce
+from semsearch.progress import Announce
 from semsearch.storage.snapshot import Reader
 from semsearch.storage.writer import IndexWriter
 from semsearch.tuning.adapter import Relevance, folds, learn

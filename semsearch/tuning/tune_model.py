@@ -19,15 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from semsearch import child, settings
-from semsearch.embedding import models
+from semsearch import settings, subprocesses
+from semsearch.embedding.cache import read_info
 from semsearch.embedding.cross_encoder import Reranker, open_reranker
-from semsearch.embedding.embedder import ModelInfo
-from semsearch.embedding.models import ModelSource
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.resolve import ModelSource, resolve
 from semsearch.errors import ModelError, SemsearchError, UsageError
+from semsearch.evaluation.index_copies import copy_with_model
 from semsearch.evaluation.query_sets import QuerySet
-from semsearch.evaluation.variants import Announce, with_model
 from semsearch.indexing.options import Progress
+from semsearch.progress import Announce
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.copy import copy_index
 from semsearch.storage.lock import WriterLock
@@ -188,7 +189,7 @@ def _model_of(index: str) -> _Model:
             "learn a map of its query vectors with: semsearch tune --adapter",
             code="model_not_trainable",
         )
-    source = models.resolve(info.name)
+    source = resolve(info.name)
     if source.fingerprint != info.fingerprint:
         raise ModelError(
             f"the index was made with another {info.name} than the one on this machine",
@@ -201,7 +202,7 @@ def _model_of(index: str) -> _Model:
             "learn a map of its query vectors with: semsearch tune --adapter",
             code="model_not_trainable",
         )
-    record = models.read_info(source.cache_path())
+    record = read_info(source.cache_path())
     full = record["info"]["dim"] if record is not None else info.dim
     dim = info.dim if info.dim < full else None
     known = source.card.matryoshka if source.card is not None else ()
@@ -337,7 +338,7 @@ def _trained(
 
 
 def _run_trainer(job: str, name: str, advance: Advance) -> None:
-    process = child.start(
+    process = subprocesses.start(
         "semsearch.tuning.train",
         [job],
         {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"},
@@ -369,9 +370,8 @@ def _run_trainer(job: str, name: str, advance: Advance) -> None:
             code="training_failed",
         )
     if process.returncode != 0:
-        raise ModelError(
-            f"{name} cannot be trained: {child.last_words(errors, process.returncode)}", "", code="training_failed"
-        )
+        reason = subprocesses.last_words(errors, process.returncode)
+        raise ModelError(f"{name} cannot be trained: {reason}", "", code="training_failed")
 
 
 def _judged(
@@ -392,10 +392,10 @@ def _judged(
     if Catalog.read(asked, lambda catalog: catalog.setting("vectors")):
         # What was lost by quantizing is nothing that training gains.
         before = os.path.join(folder, "before")
-        with_model(asked, before, model.info.name, _encoding(announce, advance, "as before"), model.dim)
+        copy_with_model(asked, before, model.info.name, _encoding(announce, advance, "as before"), model.dim)
     after = os.path.join(folder, "after")
     announce(f"encoding the passages with the trained model, for {_count(held_out):,} questions")
-    with_model(asked, after, trained, _encoding(announce, advance, "trained"), model.dim)
+    copy_with_model(asked, after, trained, _encoding(announce, advance, "trained"), model.dim)
     rows = []
     for mode in MODES:
         found = [

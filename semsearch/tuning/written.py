@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from semsearch.answering.llm import LlmSettings, NoReplyError, chat
 from semsearch.evaluation.labels import numbered_lines
-from semsearch.evaluation.questions import sentences, shuffled_passages
-from semsearch.evaluation.variants import Announce
+from semsearch.progress import Announce
+from semsearch.sample_queries import query_sentences, shuffled_passages
 from semsearch.storage.snapshot import Reader, Snapshot
 from semsearch.tuning.pairs import folded
 
@@ -102,7 +102,7 @@ def _passages(snapshot: Snapshot, count: int) -> list[tuple[int, str, str]]:
     """(chunk id, name of its content, text) of up to `count` passages that say something."""
     found = []
     for row in shuffled_passages(snapshot.catalog, random.Random(1)):
-        if len(sentences(row["text"])) >= _FEWEST_SENTENCES:
+        if len(query_sentences(row["text"])) >= _FEWEST_SENTENCES:
             heading = " > ".join(json.loads(row["heading"]))
             text = (heading + "\n\n" if heading else "") + row["text"]
             found.append((row["id"], row["hash"].hex(), text[:_LONGEST_PASSAGE]))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from semsearch.answering import llm
-from semsearch.answering.llm import LlmError, LlmSettings, answer_with_llm
+from semsearch.answering.generative import answer_with_llm
+from semsearch.answering.llm import LlmError, LlmSettings, client
 from semsearch.errors import UsageError
 from tests.answering.passages import hit
 from tests.answering.server import Handler, chat
@@ -144,7 +144,7 @@ def silent(handler: Handler, body: dict[str, Any]) -> None:
 def test_every_failure_is_one_line_with_a_way_out_and_without_the_key(
     behave: Behaviour, message: str, stream: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(llm, "ATTEMPTS", 1)
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
     with chat(behave) as server, pytest.raises(LlmError) as failed:
         answer_with_llm(QUESTION, SOURCES, settings(server.url, timeout=1.0), (lambda text: None) if stream else None)
     error = failed.value

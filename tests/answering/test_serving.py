@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from semsearch.answering.llm import LlmSettings, answer_with_llm
+from semsearch.answering.generative import answer_with_llm
+from semsearch.answering.llm import LlmSettings
 from tests.answering.passages import hit
 
 pytestmark = [

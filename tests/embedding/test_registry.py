@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semsearch.embedding import models, prepare
 from semsearch.embedding.calibration import sample_texts
 from semsearch.embedding.embedder import unit_rows
-from semsearch.embedding.recommendation import Wishes, recommended
-from semsearch.embedding.registry import ModelCard, card_of, cards, is_matryoshka
+from semsearch.embedding.export.transformer import export_transformer, open_runtime
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.model_table import ModelCard, card_of, cards, is_matryoshka
+from semsearch.embedding.open import open_model, open_recorded
+from semsearch.embedding.recommendation import Requirements, recommended
+from semsearch.embedding.resolve import packaged, resolve
 from semsearch.errors import ModelError, UsageError
 from tests.conftest import Command
 from tests.embedding.tiny import make_family, make_model
@@ -58,7 +61,7 @@ def test_a_local_model_is_run_with_its_prefixes_window_and_pooling(
     pooling = {"last token": "lasttoken"}.get(card.pooling, card.pooling)
     folder = tmp_path / card.name
     shutil.move(make_family(tmp_path / "made", STANDS_IN.get(card.architecture, card.architecture), pooling), folder)
-    embedder = models.open_model(models.resolve(str(folder)), lambda message: None)
+    embedder = open_model(resolve(str(folder)), lambda message: None)
     info = embedder.info
     assert (info.query_prefix, info.passage_prefix) == (card.query_prefix, card.passage_prefix)
     assert info.window == 64
@@ -79,34 +82,34 @@ def test_exports_of_a_family_agree_with_sentence_transformers(family: str, tmp_p
     """ONNX in full precision to 0.9999, as int8 to 0.985, on sentences in eight languages."""
     folder = make_family(tmp_path, family)
     (tmp_path / "working").mkdir()
-    record = prepare.prepare_transformer("x", str(folder), "0" * 64, str(tmp_path / "working"), False)
-    info = models.ModelInfo.from_dict(record["info"])
-    reference = prepare.open_runtime("torch-fp32", info, str(folder), str(tmp_path / "working")).encode(sample_texts())
+    record = export_transformer("x", str(folder), "0" * 64, str(tmp_path / "working"), False)
+    info = ModelInfo.from_dict(record["info"])
+    reference = open_runtime("torch-fp32", info, str(folder), str(tmp_path / "working")).encode(sample_texts())
     for runtime, least in (("onnx-int8", 0.985), ("onnx-fp32", 0.9999)):
-        ours = prepare.open_runtime(runtime, info, str(folder), str(tmp_path / "working")).encode(sample_texts())
+        ours = open_runtime(runtime, info, str(folder), str(tmp_path / "working")).encode(sample_texts())
         assert (ours * reference).sum(axis=1).mean() >= least, runtime
 
 
 def test_other_prefixes_are_another_model(tmp_path: Path) -> None:
     folder = make_model(tmp_path)
-    plain = models.resolve(str(folder)).fingerprint
+    plain = resolve(str(folder)).fingerprint
     shutil.copytree(folder, tmp_path / "e5-small-v2")
-    assert models.resolve(str(tmp_path / "e5-small-v2")).fingerprint != plain
+    assert resolve(str(tmp_path / "e5-small-v2")).fingerprint != plain
 
 
 def test_shorter_vectors_of_a_matryoshka_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = models.open_model(models.resolve("static"), lambda message: None)
-    short = models.open_model(models.resolve("static", 64), lambda message: None)
+    full = open_model(resolve("static"), lambda message: None)
+    short = open_model(resolve("static", 64), lambda message: None)
     assert short.info.dim == 64 and not short.info.same_vectors(full.info)
     texts = ["repair the boat engine", "a recipe for apple cake"]
     np.testing.assert_allclose(short.encode(texts), unit_rows(full.encode(texts)[:, :64]), atol=1e-6)
     np.testing.assert_allclose(short.encode_query(texts[0]), short.encode([texts[0]])[0], atol=1e-6)
-    assert models.open_recorded(short.info, lambda message: None).info == short.info
+    assert open_recorded(short.info, lambda message: None).info == short.info
     assert is_matryoshka("nomic-ai/nomic-embed-text-v1.5") and not is_matryoshka("all-MiniLM-L6-v2")
     with pytest.raises(UsageError, match="was not trained for vectors that can be cut"):
-        models.resolve("all-MiniLM-L6-v2", 64)
+        resolve("all-MiniLM-L6-v2", 64)
     with pytest.raises(UsageError, match="out of range"):
-        models.resolve("static", 512)
+        resolve("static", 512)
 
 
 def test_an_index_of_shorter_vectors(semsearch: Command, notes: Path) -> None:
@@ -151,22 +154,22 @@ def test_code_in_a_folder_runs_only_when_it_is_trusted(semsearch: Command, notes
 
 def test_unknown_names_are_told_the_nearest() -> None:
     with pytest.raises(ModelError) as caught:
-        models.resolve("bge-smal-en-v1.5")
+        resolve("bge-smal-en-v1.5")
     assert "bge-small-en-v1.5" in caught.value.hint
     with pytest.raises(ModelError) as caught:
-        models.resolve("BAAI/bge-m3")
+        resolve("BAAI/bge-m3")
     assert "semsearch models pull bge-m3" in caught.value.hint and "MIT" in caught.value.hint
     with pytest.raises(ModelError, match="names no model"):
-        models.resolve("openai:")
+        resolve("openai:")
 
 
 def test_recommendations_fit_what_was_asked() -> None:
-    assert recommended(Wishes())[0].card.name == "all-MiniLM-L6-v2"
-    for one in recommended(Wishes(multilingual=True, offline=True, commercial=True)):
+    assert recommended(Requirements())[0].card.name == "all-MiniLM-L6-v2"
+    for one in recommended(Requirements(multilingual=True, offline=True, commercial=True)):
         assert one.card.multilingual and not one.card.is_api and one.card.free_to_sell and one.reasons
-    assert all((one.card.price_usd or 0) <= 0.05 for one in recommended(Wishes(budget=0.05)))
-    assert all(one.card.parameters_m <= 140 for one in recommended(Wishes(low_latency=True)))
-    assert not recommended(Wishes(multilingual=True, low_latency=True, memory_gb=0.01))
+    assert all((one.card.price_usd or 0) <= 0.05 for one in recommended(Requirements(budget=0.05)))
+    assert all(one.card.parameters_m <= 140 for one in recommended(Requirements(low_latency=True)))
+    assert not recommended(Requirements(multilingual=True, low_latency=True, memory_gb=0.01))
 
 
 def test_the_commands(semsearch: Command) -> None:
@@ -200,7 +203,7 @@ def test_a_model_folder_is_known_from_everywhere(semsearch: Command, notes: Path
 
 def test_a_model_without_its_tokenizer_is_refused(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
-    shutil.copytree(models.packaged(), folder)
+    shutil.copytree(packaged(), folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
         (folder / name).unlink(missing_ok=True)
     done = semsearch("index", notes, "-i", tmp_path / "index", "--model", folder)
@@ -219,5 +222,7 @@ def test_a_device_that_is_not_there(semsearch: Command, notes: Path, tmp_path: P
 
 
 def test_the_table_is_read_without_torch() -> None:
-    code = "import sys; from semsearch.embedding import registry; registry.cards(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from semsearch.embedding import model_table; model_table.cards(); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

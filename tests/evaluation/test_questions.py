@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from semsearch.evaluation.questions import held_out_queries, made_questions, says_something
-from semsearch.evaluation.variants import without_queries
+from semsearch.evaluation.index_copies import copy_without_queries
+from semsearch.evaluation.synthetic_queries import synthetic_queries
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.lexical.analyzer import words_of
 from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.sample_queries import could_be_query, held_out_queries
 from semsearch.storage.snapshot import Snapshot
 from tests.conftest import write
 from tests.made_texts import texts
@@ -38,7 +39,7 @@ def test_held_out_queries_are_sentences_of_the_index_and_the_same_each_time(inde
 
 def test_known_items_are_words_of_their_passage_in_its_order(index: Path) -> None:
     with closing(Snapshot(str(index))) as snapshot:
-        known, _ = made_questions(snapshot, 25)
+        known, _ = synthetic_queries(snapshot, 25)
         held = dict(snapshot.catalog.connection.execute("SELECT id, text FROM chunks").fetchall())
     assert len(known) == 25
     for question in known:
@@ -50,10 +51,10 @@ def test_known_items_are_words_of_their_passage_in_its_order(index: Path) -> Non
 def test_what_a_paraphrase_is_asked_of_does_not_hold_it(index: Path, tmp_path: Path) -> None:
     copy = str(tmp_path / "copy")
     with closing(Snapshot(str(index))) as snapshot:
-        _, paraphrases = made_questions(snapshot, 25)
+        _, paraphrases = synthetic_queries(snapshot, 25)
         count = snapshot.catalog.counts()["chunks"]
     assert len(paraphrases) == 25
-    asked = without_queries(str(index), copy, paraphrases, lambda message: None)
+    asked = copy_without_queries(str(index), copy, paraphrases, lambda message: None)
     with closing(Snapshot(copy)) as snapshot:
         rows = {row["id"]: row for row in snapshot.catalog.connection.execute("SELECT * FROM chunks")}
         assert snapshot.catalog.counts()["chunks"] == count
@@ -78,4 +79,4 @@ def test_what_a_paraphrase_is_asked_of_does_not_hold_it(index: Path, tmp_path: P
      ("こんにちは、世界の皆さん、今日は。", True), ("word " * 90, False)],
 )  # fmt: skip
 def test_what_could_be_a_query(text: str, could: bool) -> None:
-    assert says_something(text) is could
+    assert could_be_query(text) is could

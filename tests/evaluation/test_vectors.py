@@ -7,17 +7,17 @@ import faiss
 import numpy as np
 import pytest
 
-from semsearch.embedding.models import open_recorded
-from semsearch.evaluation.questions import held_out_queries
-from semsearch.evaluation.vectors import VectorsReport, VectorsRow, advice, vectors
+from semsearch.embedding.open import open_recorded
+from semsearch.evaluation.vector_bench import VectorsReport, VectorsRow, advice, measure_vectors
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.sample_queries import held_out_queries
 from semsearch.storage.snapshot import Snapshot
 from tests.conftest import Command, write
 from tests.made_texts import texts
 
 
 def measure(index: Path, sample: int = 10_000, queries: int = 60) -> VectorsReport:
-    return vectors(str(index), sample, queries, lambda message: None)
+    return measure_vectors(str(index), sample, queries, lambda message: None)
 
 
 @pytest.fixture(scope="module")

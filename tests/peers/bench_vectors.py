@@ -12,8 +12,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from semsearch.embedding.models import open_recorded
-from semsearch.evaluation import vectors as bench
+from semsearch.embedding.open import open_recorded
+from semsearch.evaluation import vector_bench as bench
 from semsearch.storage.snapshot import Snapshot
 
 
@@ -23,9 +23,9 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=200)
     chosen = parser.parse_args()
-    report = bench.vectors(str(chosen.index), chosen.sample, chosen.queries, print)
+    report = bench.measure_vectors(str(chosen.index), chosen.sample, chosen.queries, print)
     ours = {row.name: row for row in report.rows if row.metric == "cosine"}
-    held, _, model, texts = bench.read(Snapshot(str(chosen.index)), chosen.sample, chosen.queries)
+    held, _, model, texts = bench.read_vectors(Snapshot(str(chosen.index)), chosen.sample, chosen.queries)
     assert model is not None
     embedder = open_recorded(model, print)
     asked = np.stack([embedder.encode_query(text) for text in texts])

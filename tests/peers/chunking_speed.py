@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from semsearch.chunking.splitter import ChunkRules, split
 from semsearch.chunking.tokenizers import SubwordTokenizer
-from semsearch.embedding.models import resolve
+from semsearch.embedding.resolve import resolve
 from semsearch.sources.registry import read
 
 

@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("index", type=Path)
     parser.add_argument("--rounds", type=int, default=15)
     chosen = parser.parse_args()
-    from semsearch.embedding.models import resolve
+    from semsearch.embedding.resolve import resolve
 
     command = str(Path(sys.executable).with_name("semsearch"))
     flags = ["-i", str(chosen.index)]

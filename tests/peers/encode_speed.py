@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from semsearch.chunking.splitter import prefix_of
-from semsearch.embedding import models
+from semsearch.embedding.open import open_model
+from semsearch.embedding.resolve import resolve
 from semsearch.storage.snapshot import Snapshot
 
 
@@ -32,8 +33,8 @@ def main() -> None:
     from sentence_transformers import SentenceTransformer
 
     texts = texts_of(chosen.index, chosen.chunks)
-    source = models.resolve("all-MiniLM-L6-v2")
-    ours = models.open_model(source, print)
+    source = resolve("all-MiniLM-L6-v2")
+    ours = open_model(source, print)
     reference = SentenceTransformer(source.folder, device="cpu")
     runs: dict[str, Callable[[Sequence[str]], object]] = {
         "SentenceTransformer.encode, fp32, batch 32": lambda part: reference.encode(list(part), batch_size=32),

@@ -18,8 +18,9 @@ import numpy as np
 from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.calibration import sample_texts
 from semsearch.embedding.embedder import unit_rows
-from semsearch.embedding.models import resolve
-from semsearch.embedding.prepare import _export, _quantise
+from semsearch.embedding.export.onnx_model import quantise
+from semsearch.embedding.export.transformer import export_hidden_states
+from semsearch.embedding.resolve import resolve
 
 warnings.filterwarnings("ignore")
 
@@ -82,12 +83,12 @@ def main() -> None:
     ids = [tokenizer.ids(text, 256).tolist() for text in texts]
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
-        for name, export in (("TorchScript", _export), ("dynamo", export_dynamo)):
+        for name, export in (("TorchScript", export_hidden_states), ("dynamo", export_dynamo)):
             plain, quantised = os.path.join(folder, name), os.path.join(folder, name + "-int8")
             start = time.perf_counter()
             export(model, plain)
             print(f"{name}: exported in {time.perf_counter() - start:.1f} s")
-            _quantise(plain, quantised)
+            quantise(plain, quantised)
             for threads, workers, batch in ((cores, 1, 8), (1, cores, 8), (1, cores, 1)):
                 options = onnxruntime.SessionOptions()
                 options.intra_op_num_threads = threads

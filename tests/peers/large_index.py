@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from semsearch.evaluation.questions import held_out_queries
 from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.sample_queries import held_out_queries
 from semsearch.storage.snapshot import Snapshot
 from tests.peers.cold_start import IMPORTS, QUERY
 from tests.peers.timing import alternate, table

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from semsearch import settings
-from semsearch.embedding import models
+from semsearch.embedding.resolve import resolve
 from semsearch.reading.pool import ReaderPool
 from semsearch.reading.prepare import ReadRules, Task
 from semsearch.settings import DEFAULT_MODEL
@@ -48,7 +48,7 @@ def main() -> None:
     shared = data_folder()
     assert shared is not None, "the real collections are not here"
     root = shared / "folders"
-    source = models.resolve(DEFAULT_MODEL)
+    source = resolve(DEFAULT_MODEL)
     chunking = {"size": None, "overlap": None, "tokenizer": None, "analysis": settings.ANALYSIS_VERSION}
     rules = ReadRules(source.name, str(source.tokenizer_path()), source.window() or 256, chunking)
     for name in ("redis-doc", "mixed"):

@@ -30,7 +30,7 @@ from tests.real.retrieval_quality import build
 PENALTIES = (0.01, 0.03, 0.1)
 
 
-def by_penalty(index: Path, name: str) -> Iterator[tuple[float, metrics.Estimate]]:
+def by_penalty(index: Path, name: str) -> Iterator[tuple[float, metrics.MeanEstimate]]:
     """(penalty, gain of dense nDCG@10 over the passages) of each."""
     beir = Beir.open(str(Path(str(data_folder())) / "data" / name))
     one = labelled(str(index), name, beir.queries, beir.qrels, [])

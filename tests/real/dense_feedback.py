@@ -16,7 +16,7 @@ import numpy as np
 
 from semsearch.embedding.calibration import fertility, script_of
 from semsearch.embedding.embedder import unit_rows
-from semsearch.embedding.models import open_recorded
+from semsearch.embedding.open import open_recorded
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.retrieval import fusion

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from semsearch.embedding.calibration import fertility, script_of
-from semsearch.embedding.models import open_recorded
+from semsearch.embedding.open import open_recorded
 from semsearch.indexing import index_folders
 from semsearch.retrieval import fusion
 from semsearch.retrieval.candidates import Question, _coverage, find_candidates

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from semsearch.embedding import models
+from semsearch.embedding.open import open_model
+from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.storage.snapshot import Reader
@@ -82,9 +83,9 @@ def test_it_trains_and_keeps_what_the_model_wants(tiny: Path, tmp_path: Path) ->
     assert report.pairs == 128 and len(report.rows) == 2
     steps = [(done, total) for name, done, total in told if name == "training"]
     assert steps == [(number, len(steps)) for number in range(1, len(steps) + 1)] and len(steps) >= 8
-    info = models.open_model(models.resolve(str(tmp_path / "ours")), silent).info
+    info = open_model(resolve(str(tmp_path / "ours")), silent).info
     assert (info.query_prefix, info.passage_prefix, info.window) == ("old: ", "the: ", 64)
-    assert info.fingerprint != models.resolve(str(tiny / "model")).fingerprint
+    assert info.fingerprint != resolve(str(tiny / "model")).fingerprint
     assert not list(tmp_path.glob("*.unfinished"))
 
 

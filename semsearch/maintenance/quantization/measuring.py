@@ -14,8 +14,9 @@ from semsearch.dense.cells import Cells
 from semsearch.dense.codec import CodedVectors
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.dense.vectors import SegmentVectors, search
-from semsearch.embedding.embedder import ModelInfo, Vectors
-from semsearch.embedding.models import open_recorded
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError
 from semsearch.maintenance.quantization.records import MeasuredFormat
 from semsearch.retrieval.query_sentences import held_out_queries

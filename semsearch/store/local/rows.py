@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from semsearch import settings
 from semsearch.chunking.splitter import hash_of
-from semsearch.embedding.embedder import ModelInfo
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.sources.ignore import compile_globs
 from semsearch.sources.walk import WalkRules

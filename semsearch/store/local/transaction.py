@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.embedding.embedder import ModelInfo, Vectors
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.lexical import postings
 from semsearch.sources.document import storable
 from semsearch.store.local import merging

@@ -1,4 +1,4 @@
-"""Starts semsearch's own modules as child processes."""
+"""Starts semsearch's own modules in processes of their own, and reads what a failed one said."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def last_words(errors: "Iterable[str]", status: int) -> str:
-    """What a child that failed with the exit `status` said at last, of the lines it wrote on stderr."""
+    """The last non-empty line of `errors` (lines of stderr), or the exit `status` where there is none."""
     lines = [line.strip() for line in errors if line.strip()]
     return lines[-1] if lines else f"exit status {status}"
 
@@ -22,11 +22,11 @@ def start(
 ) -> "subprocess.Popen[Any]":
     """Starts `python -m module` with this interpreter and this copy of semsearch.
 
-    `-P` keeps the working folder out of the module path: a folder that is being indexed must not be able to put its own
-    `numpy.py` in the way.
+    `environment` is added to that of this process; `options` go to `subprocess.Popen`. `-P` keeps the working folder
+    out of the module path: a folder that is being indexed must not be able to put its own `numpy.py` in the way.
     """
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+    package_parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = os.pathsep.join([package_parent, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *arguments],
         env={**os.environ, **environment, "PYTHONPATH": path},

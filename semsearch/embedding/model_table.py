@@ -1,4 +1,4 @@
-"""The embedding models semsearch knows by name: `registry.json`, a table of what their makers say of them."""
+"""The table of embedding models that semsearch knows by name: `model_table.json`, from what their makers publish."""
 
 import difflib
 import json
@@ -15,12 +15,14 @@ PROVIDERS = ("openai", "cohere", "voyage", "jina")
 
 @dataclass(frozen=True)
 class ModelCard:
-    """One model. `kind`: `packaged`, `local` (weights on this machine) or the provider of an API.
+    """One row of the table.
 
-    `window`: most tokens of a text; `languages`: a name, or how many; `size_mb`: weights to download, megabytes;
-    `price_usd`: US dollars per million tokens; `query_prefix`, `passage_prefix`: what the model was trained to see
-    before a text; `query_task`, `passage_task`: what it, or its API, wants to be told instead; `matryoshka`: the
-    lengths its vectors may be cut to; `remote_code`: it needs code from its own folder. `check`: how its row is tested.
+    `kind`: `packaged`, `local` (weights on this machine) or the provider of an API. `dim`: numbers of a vector, 0:
+    unknown; `window`: most tokens of a text; `languages`: the name of one, or how many; `repository`: on the Hugging
+    Face hub; `size_mb`: megabytes of weights to download; `price_usd`: US dollars per million tokens; `query_prefix`,
+    `passage_prefix`: what the model was trained to see before a text; `query_task`, `passage_task`: the task that the
+    model or its API is told instead; `matryoshka`: lengths its vectors may be truncated to; `remote_code`: it needs
+    Python code from its own folder; `check`: how the tests check the row.
     """
 
     name: str
@@ -46,15 +48,17 @@ class ModelCard:
 
     @property
     def is_api(self) -> bool:
+        """Whether a provider runs the model."""
         return self.kind in PROVIDERS
 
     @property
     def model_id(self) -> str:
-        """The name the provider knows it by."""
+        """The name by which its provider knows it."""
         return self.name.removeprefix(f"{self.kind}:")
 
     @property
     def multilingual(self) -> bool:
+        """Whether it knows more than English."""
         return self.languages != "English"
 
     @property
@@ -69,7 +73,7 @@ class ModelCard:
 @cache
 def cards() -> tuple[ModelCard, ...]:
     """Every model of the table."""
-    text = resources.files("semsearch.embedding").joinpath("registry.json").read_text("utf-8")
+    text = resources.files("semsearch.embedding").joinpath("model_table.json").read_text("utf-8")
     return tuple(
         ModelCard(**{**record, "matryoshka": tuple(record.get("matryoshka", ()))})
         for record in json.loads(text)["models"]
@@ -101,8 +105,8 @@ def nearest(name: str, names: Iterable[str] | None = None) -> list[str]:
     """Up to three known names that `name` may have been meant to be."""
     known = {candidate.lower(): candidate for candidate in names or [card.name for card in cards()]}
     last = name.rstrip("/").rpartition("/")[2].lower()
-    found = difflib.get_close_matches(last, known, 3, 0.5)
-    return [known[match] for match in found]
+    matches = difflib.get_close_matches(last, known, 3, 0.5)
+    return [known[match] for match in matches]
 
 
 def required(name: str) -> ModelCard:
@@ -118,18 +122,22 @@ def required(name: str) -> ModelCard:
 
 
 def is_matryoshka(name: str) -> bool:
-    """Whether a model was trained, or is made, so that the first numbers of its vectors are vectors themselves."""
+    """Whether vectors of the model may be truncated: it was trained so, or is made so."""
     card = card_of(name)
-    return bool(card.matryoshka) if card is not None else name.rstrip("/").rpartition("/")[2].lower() in _others()
+    return (
+        bool(card.matryoshka)
+        if card is not None
+        else name.rstrip("/").rpartition("/")[2].lower() in _further_matryoshka()
+    )
 
 
 @cache
-def _others() -> frozenset[str]:
-    """Models that are not in the table, and known to be trained so."""
-    text = resources.files("semsearch.embedding").joinpath("registry.json").read_text("utf-8")
+def _further_matryoshka() -> frozenset[str]:
+    """Names, in lower case, of further Matryoshka models that have no row in the table."""
+    text = resources.files("semsearch.embedding").joinpath("model_table.json").read_text("utf-8")
     return frozenset(json.loads(text)["matryoshka_others"])
 
 
 def price_of(card: ModelCard | None, tokens: int) -> float | None:
-    """US dollars that `tokens` cost with the model of `card`; None where they cost nothing, or nobody said."""
+    """US dollars for encoding `tokens` with the model of `card`; None where the table has no price."""
     return None if card is None or card.price_usd is None else card.price_usd * tokens / 1e6

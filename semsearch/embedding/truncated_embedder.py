@@ -1,5 +1,7 @@
-"""A Matryoshka model's vectors cut to their first numbers, which are vectors themselves (Kusupati et al. 2022,
-"Matryoshka Representation Learning")."""
+"""Truncates the vectors of a Matryoshka model to their first numbers, which are vectors themselves.
+
+Kusupati et al. 2022, "Matryoshka Representation Learning".
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from semsearch.embedding.calibration import calibrate
-from semsearch.embedding.embedder import Calibration, Embedder, Vectors, unit_rows
+from semsearch.embedding.embedder import Embedder, Vectors, unit_rows
+from semsearch.embedding.model_info import Calibration
 
 
-class ShortenedEmbedder:
-    """`model` with vectors of `dim` numbers; `calibration` None: measured anew, for cosines are others then."""
+class TruncatedEmbedder:
+    """`model` with vectors of `dim` numbers. `calibration` None: measured anew, for truncating changes the cosines."""
 
     def __init__(self, model: Embedder, dim: int, calibration: Calibration | None = None) -> None:
         self.info = replace(model.info, dim=dim)

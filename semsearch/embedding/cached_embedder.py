@@ -1,20 +1,32 @@
-"""An Embedder that asks its model only for what is not in a cache, and opens it only then."""
+"""An Embedder that computes only the vectors a cache on disk lacks, and opens its model only then."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 import numpy as np
 
+from semsearch import settings
 from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.api_runtime import ApiEmbedder
 from semsearch.embedding.calibration import fertility
-from semsearch.embedding.embedder import Embedder, ModelInfo, Vectors
+from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.vector_cache import VectorCache
 
 
-class RememberingEmbedder:
-    """The embedder that `open_model` opens, with `cache` before it. `info` is what it is known to be."""
+def cached(info: ModelInfo, open_embedder: Callable[[], Embedder], what: str) -> "CachedEmbedder":
+    """The Embedder of `info` with a cache in front. `what`: the cache of `queries` or of `passages`; "": none."""
+    most = {"queries": settings.query_cache, "passages": settings.passage_cache}.get(what, lambda: 0)()
+    path = os.path.join(settings.cache_folder(), f"{what}.db")
+    # Queries in full precision, so that a repeated one finds the same; passages as an index keeps them.
+    dtype = np.float16 if what == "passages" else np.float32
+    return CachedEmbedder(info, open_embedder, VectorCache(path, most, dtype))
+
+
+class CachedEmbedder:
+    """The Embedder that `open_model` opens, with `cache` in front; `info` is what it is known to be without opening."""
 
     def __init__(self, info: ModelInfo, open_model: Callable[[], Embedder], cache: VectorCache) -> None:
         self.info = info
@@ -29,7 +41,7 @@ class RememberingEmbedder:
         return self.open().tokenizer
 
     def open(self) -> Embedder:
-        """The model itself."""
+        """The model itself, opened for the first call. Raises `ModelError`."""
         if self._opened is None:
             self._opened = self._open_model()
             if isinstance(self._opened, ApiEmbedder):
@@ -40,9 +52,10 @@ class RememberingEmbedder:
         self._cache.keep({self._key("passage", text): vector for text, vector in zip(texts, vectors, strict=True)})
 
     def close(self) -> None:
+        """Closes the cache; the model needs no closing."""
         self._cache.close()
 
-    def remembers_query(self, text: str) -> bool:
+    def has_query(self, text: str) -> bool:
         """Whether `encode_query` and `fertility` of `text` need no model."""
         return bool(self._cache.find([self._key("query", text)], self.info.dim + 1))
 
@@ -69,7 +82,7 @@ class RememberingEmbedder:
         return float(self._query(text)[-1])
 
     def _query(self, text: str) -> Vectors:
-        """(dim + 1,): the vector of a query, and behind it its fertility."""
+        """(dim + 1,) float32: the vector of a query, then its fertility."""
         key = self._key("query", text)
         known = self._cache.find([key], self.info.dim + 1)
         if key not in known:
@@ -80,5 +93,6 @@ class RememberingEmbedder:
         return known[key]
 
     def _key(self, role: str, text: str) -> bytes:
+        """16 bytes that stand for `text`, as a `query` or `passage`, and this model."""
         content = b"\0".join((self._identity, role.encode(), text.encode("utf-8", "surrogatepass")))
         return blake2b(content, digest_size=16).digest()
