@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from semsearch.no_telemetry import NO_TELEMETRY
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +31,7 @@ def start(
     path = os.pathsep.join([package_parent, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *arguments],
-        env={**os.environ, **environment, "PYTHONPATH": path},
+        env={**NO_TELEMETRY, **os.environ, **environment, "PYTHONPATH": path},
         stdin=subprocess.DEVNULL,
         **options,
     )

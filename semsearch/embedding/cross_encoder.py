@@ -17,6 +17,7 @@ from semsearch.embedding.downloads import download
 from semsearch.embedding.fingerprint import fingerprint_of
 from semsearch.embedding.resolve import local_folder
 from semsearch.errors import ModelError
+from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.progress import Announce
 from semsearch.settings import cache_folder
 
@@ -45,6 +46,7 @@ class Reranker:
     """
 
     def __init__(self, info: dict[str, Any], folder: str) -> None:
+        switch_off_telemetry()
         import onnxruntime
         from tokenizers import Tokenizer
 

@@ -5,6 +5,7 @@ import os
 from semsearch.embedding.model_table import required
 from semsearch.embedding.resolve import packaged
 from semsearch.errors import ModelError
+from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.progress import Announce
 from semsearch.settings import DEFAULT_MODEL
 
@@ -38,6 +39,7 @@ def download(repository: str, announce: Announce, hint: str, code: bool = False)
     """
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         raise ModelError(f"{repository} cannot be downloaded: HF_HUB_OFFLINE is set", hint, code="model_not_found")
+    switch_off_telemetry()
     import huggingface_hub
 
     def wanted(path: str) -> bool:

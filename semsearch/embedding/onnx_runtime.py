@@ -15,12 +15,14 @@ from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import ModelError
+from semsearch.no_telemetry import switch_off_telemetry
 
 
 class OnnxEmbedder:
     """An Embedder over `model.ort` and `tokenizer.json` in `folder`. Raises `ModelError` where they do not load."""
 
     def __init__(self, info: ModelInfo, folder: str) -> None:
+        switch_off_telemetry()
         import onnxruntime
 
         self.info = info

@@ -16,6 +16,7 @@ from semsearch.embedding.cache import cache_path
 from semsearch.embedding.fingerprint import PACKAGE, fingerprint_of
 from semsearch.embedding.model_table import PROVIDERS, ModelCard, card_of, is_matryoshka, nearest
 from semsearch.errors import ModelError, UsageError
+from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import DEFAULT_MODEL
 
 STATIC = "static"
@@ -159,6 +160,7 @@ def local_folder(name: str, owner: str) -> str | None:
                 "name a folder that sentence-transformers wrote with save()",
             )
         return path
+    switch_off_telemetry()
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

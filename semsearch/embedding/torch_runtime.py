@@ -11,6 +11,7 @@ from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.model_table import ModelCard
 from semsearch.errors import UsageError
+from semsearch.no_telemetry import switch_off_telemetry
 
 _BATCH = 8
 # Millions; larger models stay in the precision they come in: single precision would double their memory.
@@ -60,6 +61,7 @@ def load_transformer(folder: str, trust: bool, card: ModelCard | None, where: st
 
     `trust`: code in `folder` may be run; `more`: options of the transformers model.
     """
+    switch_off_telemetry()
     from sentence_transformers import SentenceTransformer
 
     if card is not None and card.parameters_m > _LARGE_PARAMETERS_M:

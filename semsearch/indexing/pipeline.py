@@ -6,7 +6,6 @@ or one batch of encoding, and the next run goes on from there.
 
 import contextlib
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +93,7 @@ def _run(
                 run.encode()
             writer.maintain()
         except BaseException:
-            with contextlib.suppress(sqlite3.Error, OSError):  # the first error is the one to be told
+            with contextlib.suppress(Exception):  # whatever it is: the first error is the one to be told
                 run.finish(started, time.perf_counter() - clock)
             raise
         run.finish(started, time.perf_counter() - clock)
