@@ -21,7 +21,7 @@ from semsearch.dense.cells import Cells
 from semsearch.dense.codec import FEW, KINDS, PQ_TRAINING, Codec, CodedVectors
 from semsearch.dense.form import ANNS, VectorForm
 from semsearch.dense.projection import Projection, principal
-from semsearch.dense.vectors import SegmentVectors, search
+from semsearch.dense.vectors import Found, SegmentVectors, search
 from semsearch.embedding.embedder import ModelInfo, Vectors
 from semsearch.embedding.models import open_recorded
 from semsearch.embedding.registry import is_matryoshka
@@ -34,6 +34,9 @@ from semsearch.storage.writer import IndexWriter
 
 DEFAULT_MAX_LOSS = 0.01
 _TOP = 10
+# Cosines no further apart are the same: two kernels that add the same float32 products in another order differ by up to
+# 1e-6, and which of several equally near passages is the tenth is for no form to lose.
+_EQUAL = np.float32(1e-5)
 # The same form is made anew where it loses this much more than what is learnt of the vectors now.
 _WORTH_LEARNING = 0.005
 # Numbers of the shortest vectors that --dim makes.
@@ -66,7 +69,8 @@ class Measured:
     """One form on this index.
 
     `searched`: bytes that a query goes through; `disk`: bytes of all vectors; `recall`: share of the ten nearest that
-    it finds; `top1`: share of queries whose nearest it agrees on; `seconds`: median of a query.
+    it finds, where any passage as near as the tenth counts; `top1`: share of queries whose nearest it agrees on;
+    `seconds`: median of a query.
     """
 
     form: VectorForm
@@ -348,10 +352,10 @@ class _Quantization:
 
     # -- measuring -----------------------------------------------------------------------------------------------
 
-    def reference(self) -> tuple[Vectors, NDArray[np.int64]]:
-        """Held-out queries (q, stored dim of the old form) and the chunk ids of their ten nearest, (q, 10), best first.
+    def reference(self) -> tuple[Vectors, NDArray[np.float32]]:
+        """Held-out queries, (q, stored dim of the old form), and the cosines of their nearest, (q, at most 10).
 
-        -1 where there are fewer.
+        Both float32. The cosines are of the finest vectors there are, all of which are compared; the largest is first.
         """
         texts = held_out_queries(self.catalog, self.options.queries)
         if not texts:
@@ -361,19 +365,16 @@ class _Quantization:
         self.announce(f"measuring with {len(texts)} sentences of the index as queries")
         embedder = open_recorded(self.model, self.announce)
         queries = self.old.stored(np.stack([embedder.encode_query(text) for text in texts]))
-        ids = np.full((len(queries), 0), -1, np.int64)
         scores = np.empty((len(queries), 0), np.float32)
         for segment, keep in zip(self.segments, self.alive, strict=True):
             rows = np.arange(len(segment.ids)) if keep is None else np.flatnonzero(keep)
             for start in range(0, len(rows), 65_536):
                 part = rows[start : start + 65_536]
                 scores = np.concatenate([scores, queries @ segment.vectors.vectors(part).T], axis=1)
-                ids = np.concatenate([ids, np.broadcast_to(segment.ids[part], (len(queries), len(part)))], axis=1)
-                best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
-                ids, scores = np.take_along_axis(ids, best, 1), np.take_along_axis(scores, best, 1)
-        return queries, ids
+                scores = -np.sort(-scores, axis=1)[:, :_TOP]
+        return queries, scores
 
-    def as_it_is(self, queries: Vectors, nearest: NDArray[np.int64]) -> Measured:
+    def as_it_is(self, queries: Vectors, nearest: NDArray[np.float32]) -> Measured:
         return self._measured(self.old, [segment.vectors for segment in self.segments], queries, nearest)
 
     def _as_it_would_be(self, form: VectorForm) -> list[SegmentVectors]:
@@ -398,27 +399,32 @@ class _Quantization:
         return made
 
     def _measured(
-        self, form: VectorForm, segments: Sequence[SegmentVectors], queries: Vectors, nearest: NDArray[np.int64]
+        self, form: VectorForm, segments: Sequence[SegmentVectors], queries: Vectors, nearest: NDArray[np.float32]
     ) -> Measured:
         asked = queries if self.old.shortened else form.stored(queries)
         seconds, found, first = [], 0, 0
-        for query, best in zip(asked, nearest, strict=True):
+        for query, reference, best in zip(asked, queries, nearest, strict=True):
             clock = time.perf_counter()
             results = search(segments, query, _TOP, self.alive)
             seconds.append(time.perf_counter() - clock)
-            every = [
-                (-float(score), int(segment.ids[row]))
-                for segment, (rows, scores) in zip(self.segments, results, strict=True)
-                for row, score in zip(rows, scores, strict=True)
-            ]
-            top = [number for _, number in sorted(every)[:_TOP]]
-            found += len(set(top) & set(best.tolist()))
-            first += bool(top) and top[0] == best[0]
+            cosines = self._cosines(reference, results)
+            found += int(np.count_nonzero(cosines >= best[-1] - _EQUAL))
+            first += bool(len(cosines)) and bool(cosines[0] >= best[0] - _EQUAL)
         searched, disk = self._bytes(form)
         return Measured(
             form, searched, disk, found / nearest.size if nearest.size else 1.0, first / len(queries),
             float(np.median(seconds)),
         )  # fmt: skip
+
+    def _cosines(self, query: Vectors, results: Sequence[Found]) -> NDArray[np.float32]:
+        """Cosines of the ten best of `results` by the finest vectors, (at most 10,) float32, in the order found."""
+        every = sorted(
+            (-float(score), int(segment.ids[row]), number, int(row))
+            for number, (segment, (rows, scores)) in enumerate(zip(self.segments, results, strict=True))
+            for row, score in zip(rows, scores, strict=True)
+        )[:_TOP]
+        vectors = [self.segments[number].vectors.vectors(np.array([row]))[0] for _, _, number, row in every]
+        return np.array(vectors, np.float32).reshape(len(every), len(query)) @ query
 
     def _bytes(self, form: VectorForm) -> tuple[int, int]:
         searched = disk = 0

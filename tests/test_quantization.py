@@ -79,6 +79,21 @@ def test_every_kind_finds_the_same_and_can_be_undone(index: Path, kind: str) -> 
     assert hits(index) == before
 
 
+def test_passages_that_are_equally_near_are_no_loss(tmp_path: Path) -> None:
+    """The same words in another order have the same static vector but for rounding: any ten of them are the nearest."""
+    words = ["the", "baker", "sells", "fresh", "bread", "near", "the", "old", "harbour", "every", "winter", "morning"]
+    shuffled = np.random.default_rng(1)
+    write(tmp_path / "folder", {f"{number}.txt": " ".join(shuffled.permutation(words)) + "." for number in range(60)})
+    index_folders([str(tmp_path / "folder")], str(tmp_path / "index"), IndexOptions(model="static"))
+    for row in change(tmp_path / "index", dry_run=True).table:
+        assert (row.form.kind, row.loss, row.top1) == (row.form.kind, 0, 1)
+
+
+def test_a_form_that_finds_other_passages_loses(index: Path) -> None:
+    binary = next(row for row in change(index, dry_run=True, keep_original=False).table if row.form.kind == "binary")
+    assert binary.loss > 0.1 and binary.top1 < 1
+
+
 def test_what_was_measured_is_what_a_later_run_measures(index: Path) -> None:
     """The table is made of forms in memory, `now` is read from the disk."""
     for kind, keep in (("binary", True), ("int4", False), ("pq", True)):
