@@ -13,7 +13,8 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.settings import READERS_VERSION
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.writer import IndexWriter
-from tests.conftest import Command, write
+from tests.support.commands import Command
+from tests.support.folders import write
 
 FAST = IndexOptions(model="static")
 

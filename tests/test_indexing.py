@@ -15,7 +15,7 @@ from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.snapshot import Snapshot
 from semsearch.storage.writer import IndexWriter
-from tests.conftest import NOTES, write
+from tests.support.folders import NOTES, write
 
 FAST = IndexOptions(model="static")
 

@@ -21,10 +21,10 @@ from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.segments import DenseSegment
 from semsearch.storage.snapshot import Snapshot
 from semsearch.storage.writer import IndexWriter
-from tests.conftest import Command, write
-from tests.made_texts import texts
-
-QUERIES = ["who paints boats near the harbour", "bread at the market", "horses in winter", "the judges hide a letter"]
+from tests.support.commands import Command
+from tests.support.dense_hits import QUERIES, hits
+from tests.support.folders import write
+from tests.support.made_texts import texts
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +40,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def index(original: Path, tmp_path: Path) -> Path:
     shutil.copytree(original, tmp_path / "copy")
     return tmp_path / "copy" / "folder" / ".semsearch"
-
-
-def hits(index: Path, mode: str = "dense") -> list[list[tuple[str, float]]]:
-    with Searcher(str(index)) as searcher:
-        return [
-            [
-                (hit.path, round(hit.score, 3))
-                for hit in searcher.search(query, SearchOptions(mode=mode, fold=False, min_score=0)).hits
-            ]
-            for query in QUERIES
-        ]
 
 
 def change(index: Path, kind: str | None = None, **options: object) -> QuantizeReport:

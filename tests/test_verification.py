@@ -19,9 +19,10 @@ from semsearch.storage.checksum import CHECKSUM_FILE, write_checksum
 from semsearch.storage.salvage import salvage
 from semsearch.storage.writer import IndexWriter
 from semsearch.verification import VerifyReport, verify
-from tests.conftest import Command, write
-from tests.made_texts import texts
-from tests.test_quantization import hits
+from tests.support.commands import Command
+from tests.support.dense_hits import hits
+from tests.support.folders import write
+from tests.support.made_texts import texts
 
 
 def check(index: Path, repair: bool = False) -> VerifyReport:

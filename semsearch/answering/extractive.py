@@ -1,6 +1,6 @@
 """Answers without a language model: the sentences of the best passages that answer best, quoted as they stand.
 
-Measured on XQuAD-en (1,190 questions): see `retrieval.evidence` and `python -m tests.real.extractive_answers`.
+Measured on XQuAD-en (1,190 questions): see `retrieval.evidence` and `python -m benchmarks.extractive_answers`.
 """
 
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ from semsearch.retrieval.sentences import sentence_spans
 Similarity = Callable[[str, str], float]
 
 # Share of a claim's content words that must stand in the cited passages, and of those in one stretch of two of its
-# sentences. Set on the labelled pairs in tests/answering/labelled.py, whose test prints precision and recall.
+# sentences. Set on the labelled pairs in tests/support/labelled_sentences.py, whose test prints precision and recall.
 WORDS_IN_PASSAGE = 0.75
 WORDS_TOGETHER = 0.6
 # Cosine from which a passed-in `similarity` stands in for the words; never for numbers, names and polarity.

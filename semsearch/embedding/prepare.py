@@ -4,7 +4,7 @@ Exports to ONNX, quantises to int8, compares with sentence-transformers, calibra
 with one rename. Runs in a process of its own (`models._prepare` says why); what goes wrong is its last line on stderr.
 
 The exporter is TorchScript's: what torch's newer one makes of MiniLM is broken by int8 quantisation (cosine with the
-reference -0.008) and takes 15 s instead of 2 s (`tests/peers/export_variants.py` has both).
+reference -0.008) and takes 15 s instead of 2 s (`benchmarks/export_variants.py` has both).
 """
 
 import contextlib

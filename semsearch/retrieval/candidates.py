@@ -15,11 +15,11 @@ from semsearch.retrieval.filters import allowed_rows
 from semsearch.storage.snapshot import Snapshot
 
 # Passages of each leg. With scores normalised by a floor of the model's own, 30 to 3,000 make no difference to
-# nDCG@10 (`tests/real/dense_feedback.py`); more serve those who page on, and reciprocal ranks.
+# nDCG@10 (`benchmarks/dense_feedback.py`); more serve those who page on, and reciprocal ranks.
 DEPTH = 300
 # Dense feedback: the query vector plus this much of the mean of its best five, searched again. nDCG@10 on Cranfield
 # +0.0088, XQuAD-en -0.0001, -de -0.0004, -zh +0.0002; twice the weight with three: +0.0153, and down to -0.0025
-# (`tests/real/dense_feedback.py`).
+# (`benchmarks/dense_feedback.py`).
 FEEDBACK_WEIGHT = 0.3
 FEEDBACK_TOP = 5
 # How much of the relative score of the best passage for an `--unlike` text is taken away.

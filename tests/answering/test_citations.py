@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from semsearch.answering.citations import check, citation_marks
 from semsearch.answering.support import bears_out, read_passage
-from tests.answering.labelled import DEVELOPMENT, HELD_OUT
-from tests.answering.passages import hit
+from tests.support.answer_hits import hit
+from tests.support.labelled_sentences import DEVELOPMENT, HELD_OUT
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from semsearch.answering import llm
 from semsearch.answering.llm import LlmError, LlmSettings, answer_with_llm
 from semsearch.errors import UsageError
-from tests.answering.passages import hit
-from tests.answering.server import Handler, chat
+from tests.support.answer_hits import hit
+from tests.support.chat_server import Handler, chat
 
 KEY = "sk-test-0123456789abcdef"
 GREASE = "Every 700 running hours, press 90 grams of grease through the lower nipple. Stop when clean grease shows."

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from semsearch.answering.llm import LlmSettings, answer_with_llm
-from tests.answering.passages import hit
+from tests.support.answer_hits import hit
 
 pytestmark = [
     pytest.mark.serving,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_contract import one_line_error
-from tests.conftest import PROJECT, Command, write
-from tests.embedding.tiny import make_cross_encoder
+from tests.support.commands import Command, one_line_error
+from tests.support.folders import PROJECT, write
+from tests.support.tiny_models import make_cross_encoder
 
 TEXTS = {
     "pumps.md": "# Pumps\n\nThe station has two pumps.\n\n## Starting\n\nOpen the inlet valve first. Then press the "

@@ -9,7 +9,7 @@ from semsearch.embedding import models
 from semsearch.embedding.calibration import sample_texts
 from semsearch.embedding.embedder import Embedder, unit_rows
 from semsearch.errors import ModelError
-from tests.embedding.tiny import make_model
+from tests.support.tiny_models import make_model
 
 
 def open_named(name: str) -> Embedder:

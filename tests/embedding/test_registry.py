@@ -15,8 +15,8 @@ from semsearch.embedding.embedder import unit_rows
 from semsearch.embedding.recommendation import Wishes, recommended
 from semsearch.embedding.registry import ModelCard, card_of, cards, is_matryoshka
 from semsearch.errors import ModelError, UsageError
-from tests.conftest import Command
-from tests.embedding.tiny import make_family, make_model
+from tests.support.commands import Command
+from tests.support.tiny_models import make_family, make_model
 
 ASKED_FOR = (
     "all-MiniLM-L6-v2", "BAAI/bge-m3", "bge-small-en-v1.5", "bge-base-en-v1.5", "bge-large-en-v1.5", "e5-small-v2",

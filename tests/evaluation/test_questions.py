@@ -11,8 +11,8 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.lexical.analyzer import words_of
 from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.snapshot import Snapshot
-from tests.conftest import write
-from tests.made_texts import texts
+from tests.support.folders import write
+from tests.support.made_texts import texts
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,10 @@ from semsearch.storage.snapshot import Reader
 from semsearch.tuning import tune_model as module
 from semsearch.tuning.questions import QuestionSource
 from semsearch.tuning.tune_model import TrainOptions, tune_model
-from tests.conftest import PROJECT, Command, write
-from tests.embedding.tiny import make_cross_encoder, make_model
-from tests.tuning.jargon import documents, questions, silent
+from tests.support.commands import Command
+from tests.support.folders import PROJECT, write
+from tests.support.jargon import documents, questions, silent
+from tests.support.tiny_models import make_cross_encoder, make_model
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,11 @@ from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.catalog import SCHEMA_VERSION, Catalog
 from semsearch.storage.writer import IndexWriter
 from semsearch.verification import verify
-from tests.conftest import PROJECT, Command, write
-from tests.made_texts import texts
-from tests.unattended import corruption, kills, readers
+from tests.support import concurrent_readers as readers
+from tests.support import corruption, kills
+from tests.support.commands import Command
+from tests.support.folders import PROJECT, write
+from tests.support.made_texts import texts
 
 FAST = IndexOptions(model="static")
 
