@@ -125,8 +125,8 @@ def _whole(found: Sequence[str], mode: str, pending: int, last: Seen) -> tuple[s
     return "search", {**last, **rounds}
 
 
-def run(seconds: float, readers: int) -> Counter[str]:
-    """outcome -> how often."""
+def run(seconds: float, readers: int, searches: int = 0, rounds: int = 0) -> Counter[str]:
+    """outcome -> how often; it goes on for `seconds`, and until so many searches and rounds of the writer are done."""
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="semsearch-readers-") as temporary:
         folder, index = Path(temporary) / "folder", Path(temporary) / "index"
@@ -142,8 +142,10 @@ def run(seconds: float, readers: int) -> Counter[str]:
         for process in processes:
             process.start()
         end = time.monotonic() + seconds
-        while time.monotonic() < end or any(process.is_alive() for process in processes):
-            if time.monotonic() >= end:
+        while any(process.is_alive() for process in processes):
+            enough = outcomes["search"] >= searches and outcomes["writer: round"] >= rounds
+            failed = failures(outcomes) or any(process.exitcode for process in processes)
+            if time.monotonic() >= end and (enough or failed):
                 stop.set()
             try:
                 outcomes[queue.get(timeout=1)] += 1

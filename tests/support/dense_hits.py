@@ -3,16 +3,13 @@
 from pathlib import Path
 
 from semsearch.retrieval.searcher import Searcher, SearchOptions
+from tests.support.found import Found
 
 QUERIES = ["who paints boats near the harbour", "bread at the market", "horses in winter", "the judges hide a letter"]
 
 
-def hits(index: Path, mode: str = "dense") -> list[list[tuple[str, float]]]:
+def hits(index: Path, mode: str = "dense") -> Found:
+    """(path, score) of the ten best for each of `QUERIES`."""
+    options = SearchOptions(mode=mode, fold=False, min_score=0)
     with Searcher(str(index)) as searcher:
-        return [
-            [
-                (hit.path, round(hit.score, 3))
-                for hit in searcher.search(query, SearchOptions(mode=mode, fold=False, min_score=0)).hits
-            ]
-            for query in QUERIES
-        ]
+        return Found([(hit.path, hit.score) for hit in searcher.search(query, options).hits] for query in QUERIES)

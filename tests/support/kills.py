@@ -20,10 +20,10 @@ from pathlib import Path
 from semsearch.errors import SemsearchError
 from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.verification import verify
+from tests.support.found import Found
 from tests.support.made_texts import texts
 
 QUERIES = ("who paints boats near the harbour", "bread at the market", "horses in winter", "a letter hidden")
-Answers = list[list[tuple[str, str, float]]]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ SCENARIOS = (
 )
 
 
-def answers(index: Path) -> Answers:
+def answers(index: Path) -> Found:
     """What searches find, without ids."""
-    found = []
+    found = Found()
     with Searcher(str(index)) as searcher:
         for query in QUERIES:
             for mode in ("lexical", "dense"):
@@ -58,7 +58,7 @@ def answers(index: Path) -> Answers:
                     assert error.code == "no_vectors", error
                     found.append([])
                     continue
-                found.append(sorted((hit.path, hit.text, round(hit.score, 4)) for hit in result.hits))
+                found.append([(hit.path, hit.text, hit.score) for hit in result.hits])
     return found
 
 
