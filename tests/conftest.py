@@ -1,5 +1,6 @@
 """Shared by all tests: no network, a model cache that outlives the run, small folders, the real command."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from semsearch.embedding.models import open_model, read_info, resolve
+from semsearch.settings import DEFAULT_MODEL, cache_folder
 from tests.support.commands import Command, Completed
 from tests.support.folders import NOTES, PROJECT, write
 from tests.support.real_collections import data_folder
@@ -19,6 +22,9 @@ settings.load_profile("patient")
 # Preparing the packaged model and its static distillate takes half a minute: once for many runs.
 os.environ.setdefault("SEMSEARCH_CACHE", str(PROJECT / ".pytest_cache" / "semsearch"))
 os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers are the threads: more of them wait for each other, and take twice as long.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 for variable in ("SEMSEARCH_INDEX", "SEMSEARCH_MODEL"):
     os.environ.pop(variable, None)
 
@@ -28,6 +34,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("real"):
                 item.add_marker(pytest.mark.skip(reason="the real collections are not here"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prepared_models() -> None:
+    """The packaged model and its static distillate, prepared once for all runs and all pytest-xdist workers.
+
+    Workers that need a model at the same time would each prepare it, for half a minute; here the others wait.
+    """
+    cache = cache_folder()
+    os.makedirs(cache, exist_ok=True)
+    with open(cache + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in (DEFAULT_MODEL, "static"):
+            source = resolve(name)
+            if read_info(source.cache_path()) is None:
+                open_model(source, print)
 
 
 @pytest.fixture
