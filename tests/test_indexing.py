@@ -15,7 +15,8 @@ from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.snapshot import Snapshot
 from semsearch.storage.writer import IndexWriter
-from tests.conftest import NOTES, write
+from tests.support.folders import NOTES, write
+from tests.support.found import Found
 
 FAST = IndexOptions(model="static")
 
@@ -25,19 +26,14 @@ def run(folder: Path, index: Path, **options: object) -> IndexReport:
     return index_folders([str(folder)], str(index), IndexOptions(**{**model, **options}))  # type: ignore[arg-type]
 
 
-def answers(index: Path, queries: list[str] | None = None) -> list[list[tuple[str, int | None, str, float, float]]]:
+def answers(index: Path, queries: list[str] | None = None) -> Found:
     """What searches return, without ids: path, line, text, score, cosine."""
-    found = []
+    found = Found()
     with Searcher(str(index)) as searcher:
         for query in queries or ["prune roses", "sourdough oven temperature", "start the pump", "ferry harbour"]:
             for mode in ("hybrid", "lexical", "dense"):
                 result = searcher.search(query, SearchOptions(mode=mode, fold=False, min_score=0))
-                found.append(
-                    sorted(
-                        (hit.path, hit.line_start, hit.text, round(hit.score, 4), round(hit.dense or 0, 3))
-                        for hit in result.hits
-                    )
-                )
+                found.append([(hit.path, hit.line_start, hit.text, hit.score, hit.dense or 0.0) for hit in result.hits])
     return found
 
 

@@ -21,10 +21,10 @@ from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.segments import DenseSegment
 from semsearch.storage.snapshot import Snapshot
 from semsearch.storage.writer import IndexWriter
-from tests.conftest import Command, write
-from tests.made_texts import texts
-
-QUERIES = ["who paints boats near the harbour", "bread at the market", "horses in winter", "the judges hide a letter"]
+from tests.support.commands import Command
+from tests.support.dense_hits import QUERIES, hits
+from tests.support.folders import write
+from tests.support.made_texts import texts
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +40,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def index(original: Path, tmp_path: Path) -> Path:
     shutil.copytree(original, tmp_path / "copy")
     return tmp_path / "copy" / "folder" / ".semsearch"
-
-
-def hits(index: Path, mode: str = "dense") -> list[list[tuple[str, float]]]:
-    with Searcher(str(index)) as searcher:
-        return [
-            [
-                (hit.path, round(hit.score, 3))
-                for hit in searcher.search(query, SearchOptions(mode=mode, fold=False, min_score=0)).hits
-            ]
-            for query in QUERIES
-        ]
 
 
 def change(index: Path, kind: str | None = None, **options: object) -> QuantizeReport:
@@ -77,6 +66,21 @@ def test_every_kind_finds_the_same_and_can_be_undone(index: Path, kind: str) -> 
     if kind != "float32":
         assert sorted(content(index).values()) == sorted(stored.values())
     assert hits(index) == before
+
+
+def test_passages_that_are_equally_near_are_no_loss(tmp_path: Path) -> None:
+    """The same words in another order have the same static vector but for rounding: any ten of them are the nearest."""
+    words = ["the", "baker", "sells", "fresh", "bread", "near", "the", "old", "harbour", "every", "winter", "morning"]
+    shuffled = np.random.default_rng(1)
+    write(tmp_path / "folder", {f"{number}.txt": " ".join(shuffled.permutation(words)) + "." for number in range(60)})
+    index_folders([str(tmp_path / "folder")], str(tmp_path / "index"), IndexOptions(model="static"))
+    for row in change(tmp_path / "index", dry_run=True).table:
+        assert (row.form.kind, row.loss, row.top1) == (row.form.kind, 0, 1)
+
+
+def test_a_form_that_finds_other_passages_loses(index: Path) -> None:
+    binary = next(row for row in change(index, dry_run=True, keep_original=False).table if row.form.kind == "binary")
+    assert binary.loss > 0.1 and binary.top1 < 1
 
 
 def test_what_was_measured_is_what_a_later_run_measures(index: Path) -> None:

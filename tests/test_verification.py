@@ -19,9 +19,11 @@ from semsearch.storage.checksum import CHECKSUM_FILE, write_checksum
 from semsearch.storage.salvage import salvage
 from semsearch.storage.writer import IndexWriter
 from semsearch.verification import VerifyReport, verify
-from tests.conftest import Command, write
-from tests.made_texts import texts
-from tests.test_quantization import hits
+from tests.support.commands import Command
+from tests.support.dense_hits import hits
+from tests.support.folders import write
+from tests.support.found import Found
+from tests.support.made_texts import texts
 
 
 def check(index: Path, repair: bool = False) -> VerifyReport:
@@ -48,8 +50,8 @@ def index(original: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy" / "folder" / ".semsearch"
 
 
-def answers(index: Path) -> list[list[tuple[str, float]]]:
-    return [*hits(index, "hybrid"), *hits(index, "lexical"), *hits(index)]
+def answers(index: Path) -> Found:
+    return Found([*hits(index, "hybrid"), *hits(index, "lexical"), *hits(index)])
 
 
 def flip(path: Path, place: float = 0.5) -> None:

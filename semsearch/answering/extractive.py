@@ -1,6 +1,6 @@
 """Answers without a language model: the best sentences of the best passages, quoted verbatim.
 
-Measured on XQuAD-en (1,190 questions): see `retrieval.sentence_scoring` and `python -m tests.real.extractive_answers`.
+Measured on XQuAD-en (1,190 questions): see `retrieval.sentence_scoring` and `python -m benchmarks.extractive_answers`.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Document -> Chunks: windows that fit the embedder, cut where the text itself pauses.
 
 Each section is tokenised once and cut by token positions. Splitters that measure candidate after candidate
-take several times as long (`tests/peers/chunking_speed.py`), and the keyword leg waits for the chunks.
+take several times as long (`benchmarks/chunking_speed.py`), and the keyword leg waits for the chunks.
 """
 
 import re

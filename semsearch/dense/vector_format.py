@@ -18,7 +18,7 @@ from semsearch.errors import IndexDamagedError
 
 ANNS = ("auto", "exact", "ivf")
 # Rows of a segment from which `auto` scans codes of one bit first and compares the best by their vectors. At 131,072 x
-# 384 that takes 1.1 ms for 3.2 ms, at 0.999 of the ten nearest (`tests/peers/vector_forms.py`).
+# 384 that takes 1.1 ms for 3.2 ms, at 0.999 of the ten nearest (`benchmarks/vector_forms.py`).
 CROSSOVER = 131_072
 
 

@@ -47,7 +47,7 @@ _MADE_PAIRS = 2000
 # Files of the working folder: its lock, and what was asked for.
 _LOCK, _KEY = "lock", "key"
 # Texts that are no answer beside each one that is. Half of Cranfield's labels, dense nDCG@10 on the other half: without
-# +0.009, one +0.013, three +0.019 to +0.023 (`python -m tests.real.fine_tuning`).
+# +0.009, one +0.013, three +0.019 to +0.023 (`python -m benchmarks.fine_tuning`).
 _NEGATIVES = {"multiple-negatives": 3, "triplet": 1, "distillation": 4}
 
 

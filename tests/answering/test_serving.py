@@ -13,7 +13,7 @@ import pytest
 
 from semsearch.answering.generative import answer_with_llm
 from semsearch.answering.llm import LlmSettings
-from tests.answering.passages import hit
+from tests.support.answer_hits import hit
 
 pytestmark = [
     pytest.mark.serving,

@@ -6,10 +6,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.cli.test_contract import COUNT, HIT, OPTIONAL_COUNT, TEXT, one_line_error, record
-from tests.conftest import Command, write
-from tests.office import mail, word
-from tests.sources.test_formats import encrypted
+from tests.support.commands import Command, one_line_error
+from tests.support.folders import write
+from tests.support.office import mail, word
+from tests.support.pdf import encrypted
+from tests.support.schemas import COUNT, HIT, OPTIONAL_COUNT, TEXT, record
 
 FILES = record(
     schema={"const": "semsearch.files/1"},
@@ -41,7 +42,7 @@ def folder(semsearch: Command, notes: Path) -> Path:
             ".secret": "x",
             "picture.png": b"\x89PNG\r\n\x1a\n\0",
             "broken.pdf": b"%PDF-1.4 no more",
-            "locked.pdf": encrypted("tide"),
+            "locked.pdf": encrypted("The night ferry leaves the harbour at ten.", "tide"),
             "japan.txt": "今日は良い天気ですね。散歩に行きましょう。".encode("cp932"),
         },
     )

@@ -14,9 +14,10 @@ from semsearch.embedding.embedder import Embedder, unit_rows
 from semsearch.embedding.open import open_model, open_recorded
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
-from tests.conftest import Command, write
-from tests.embedding.providers import KEY, MODELS, Server, provider, vector
-from tests.made_texts import texts
+from tests.support.commands import Command
+from tests.support.embedding_providers import KEY, MODELS, Server, provider, vector
+from tests.support.folders import write
+from tests.support.made_texts import texts
 
 KINDS = sorted(MODELS)
 DIM = {"openai": 1536, "cohere": 1024, "voyage": 1024, "jina": 1024}

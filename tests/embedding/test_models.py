@@ -10,7 +10,7 @@ from semsearch.embedding.embedder import Embedder, unit_rows
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
-from tests.embedding.tiny import make_model
+from tests.support.tiny_models import make_model
 
 
 def open_named(name: str) -> Embedder:

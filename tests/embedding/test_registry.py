@@ -18,8 +18,8 @@ from semsearch.embedding.open import open_model, open_recorded
 from semsearch.embedding.recommendation import Requirements, recommended
 from semsearch.embedding.resolve import packaged, resolve
 from semsearch.errors import ModelError, UsageError
-from tests.conftest import Command
-from tests.embedding.tiny import make_family, make_model
+from tests.support.commands import Command
+from tests.support.tiny_models import make_family, make_model
 
 ASKED_FOR = (
     "all-MiniLM-L6-v2", "BAAI/bge-m3", "bge-small-en-v1.5", "bge-base-en-v1.5", "bge-large-en-v1.5", "e5-small-v2",

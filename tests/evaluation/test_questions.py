@@ -12,8 +12,8 @@ from semsearch.lexical.analyzer import words_of
 from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.sample_queries import could_be_query, held_out_queries
 from semsearch.storage.snapshot import Snapshot
-from tests.conftest import write
-from tests.made_texts import texts
+from tests.support.folders import write
+from tests.support.made_texts import texts
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from semsearch.evaluation.vector_bench import VectorsReport, VectorsRow, advice,
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.sample_queries import held_out_queries
 from semsearch.storage.snapshot import Snapshot
-from tests.conftest import Command, write
-from tests.made_texts import texts
+from tests.support.commands import Command
+from tests.support.folders import write
+from tests.support.made_texts import texts
 
 
 def measure(index: Path, sample: int = 10_000, queries: int = 60) -> VectorsReport:

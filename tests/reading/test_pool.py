@@ -13,9 +13,9 @@ from semsearch import settings
 from semsearch.embedding.resolve import resolve
 from semsearch.reading.pool import ReaderPool
 from semsearch.reading.prepare import Prepared, ReadRules, Task
-from tests.conftest import write
-from tests.office import one_of_each
-from tests.pdf import make_pdf
+from tests.support.folders import write
+from tests.support.office import one_of_each
+from tests.support.pdf import make_pdf
 
 
 @pytest.fixture(scope="module")

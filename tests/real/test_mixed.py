@@ -12,8 +12,8 @@ from semsearch import ledger
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.catalog import Catalog
-from tests.reading.test_damaged_files import check
-from tests.real.collections import data_folder
+from tests.support.damaged_files import check
+from tests.support.real_collections import data_folder
 
 pytestmark = pytest.mark.real
 

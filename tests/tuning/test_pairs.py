@@ -8,8 +8,8 @@ from semsearch.storage.snapshot import Reader
 from semsearch.tuning.lesson import Lesson, all_vectors, embedder_of
 from semsearch.tuning.negatives import mine
 from semsearch.tuning.pairs import Pair, made_pairs, texts
-from tests.conftest import write
-from tests.tuning.jargon import silent
+from tests.support.folders import write
+from tests.support.jargon import silent
 
 LONG = (
     "The mill grinds {grain} from dawn to dusk and its stones are dressed every spring by hand. "

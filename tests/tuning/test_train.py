@@ -11,9 +11,9 @@ from safetensors.numpy import load_file
 
 from semsearch.tuning.batches import batches
 from semsearch.tuning.train import LOSSES
-from tests.conftest import PROJECT
-from tests.embedding.tiny import make_model
-from tests.tuning.jargon import documents
+from tests.support.folders import PROJECT
+from tests.support.jargon import documents
+from tests.support.tiny_models import make_model
 
 
 @pytest.fixture(scope="module")

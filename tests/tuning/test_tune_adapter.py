@@ -20,8 +20,9 @@ from semsearch.tuning.judging import TuneReport
 from semsearch.tuning.questions import QuestionSource
 from semsearch.tuning.tune_adapter import drop_adapter, tune_adapter
 from semsearch.verification import verify
-from tests.conftest import Command, write
-from tests.tuning.jargon import documents, questions, silent
+from tests.support.commands import Command
+from tests.support.folders import write
+from tests.support.jargon import documents, questions, silent
 
 
 @pytest.fixture(scope="module")

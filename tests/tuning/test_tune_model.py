@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,11 @@ from semsearch.storage.snapshot import Reader
 from semsearch.tuning import tune_model as module
 from semsearch.tuning.questions import QuestionSource
 from semsearch.tuning.tune_model import TrainOptions, tune_model
-from tests.conftest import PROJECT, Command, write
-from tests.embedding.tiny import make_cross_encoder, make_model
-from tests.tuning.jargon import documents, questions, silent
+from tests.support.commands import Command
+from tests.support.folders import PROJECT, write
+from tests.support.jargon import documents, questions, silent
+from tests.support.tiny_models import make_cross_encoder, make_model
+from tests.support.waiting import CEILING_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -154,12 +155,9 @@ def test_an_interrupted_run_goes_on(tiny: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     unfinished = tmp_path / "ours.unfinished"
-    deadline = time.monotonic() + 120
-    while not (unfinished / "key").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until((unfinished / "key").exists, process)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=CEILING_SECONDS)
     assert process.returncode == 130 and "run again" in errors and not (tmp_path / "ours").exists()
     again = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert again.returncode in (0, 1), again.stderr

@@ -11,9 +11,10 @@ from semsearch.answering.llm import LlmError, LlmSettings
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.tuning.questions import QuestionSource, collect
 from semsearch.tuning.written import QUESTIONS_FILE, written
-from tests.answering.server import Handler, chat
-from tests.conftest import Command, write
-from tests.tuning.jargon import silent
+from tests.support.chat_server import Handler, chat
+from tests.support.commands import Command
+from tests.support.folders import write
+from tests.support.jargon import silent
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Writes a torch module as an ONNX model that ONNX Runtime loads fast, quantised to int8 or in full precision.
 
 The exporter is TorchScript's: what torch's newer one makes of MiniLM is broken by int8 quantisation (cosine with the
-reference -0.008) and takes 15 s instead of 2 s (`tests/peers/export_variants.py` has both).
+reference -0.008) and takes 15 s instead of 2 s (`benchmarks/export_variants.py` has both).
 """
 
 import contextlib
