@@ -1,4 +1,4 @@
-"""What there is to learn from: vectors of questions and passages, and which passage answers which question."""
+"""What is learnt from: vectors of questions and of passages, and which passages answer which question."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +18,13 @@ FEWEST_QUESTIONS = 20
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Questions and the passages of the index.
+class TrainingSet:
+    """n questions and the m passages of an index.
 
-    `names`: (number of the set, query id) of each question; `queries` (n, dim); `ids` (m,), rising, of the `passages`
-    (m, dim); `right`: of each question (row of `passages`, gain), the nearest passage of each document that answers it;
-    `answering`: of each question all chunks of these documents; `embedder`: the model that made the vectors, `model`:
-    its record.
+    `names`: (number of the query set, query id) of each question; `queries` (n, dim) float32; `ids` (m,): chunk ids,
+    rising, of `passages` (m, dim) float32; `right`: for each question (row of `passages`, gain) of the nearest passage
+    of each document that answers it; `answering`: for each question the ids of all chunks of these documents.
+    `embedder`: the model that made the vectors; `model`: its record in the index.
     """
 
     names: list[tuple[int, str]]
@@ -37,8 +37,11 @@ class Lesson:
     model: dict[str, Any]
 
 
-def lesson_of(snapshot: Snapshot, sets: list[QuerySet], announce: Announce) -> Lesson:
-    """The lesson of all questions of `sets`. Raises `UsageError` for too few, `SemsearchError` without vectors."""
+def training_set_of(snapshot: Snapshot, sets: list[QuerySet], announce: Announce) -> TrainingSet:
+    """The training set of all questions of `sets`.
+
+    Raises `UsageError` for too few questions, `SemsearchError` for an index whose vectors cannot be learnt from.
+    """
     embedder = embedder_of(snapshot, announce)
     names = [(number, query) for number, one in enumerate(sets) for query in one.qrels]
     if len(names) < FEWEST_QUESTIONS:
@@ -54,22 +57,22 @@ def lesson_of(snapshot: Snapshot, sets: list[QuerySet], announce: Announce) -> L
     right: list[list[tuple[int, int]]] = []
     answering: list[frozenset[int]] = []
     for (number, query), vector in zip(names, queries, strict=True):
-        found: list[tuple[int, int]] = []
+        nearest: list[tuple[int, int]] = []
         whole: list[frozenset[int]] = []
         for document, gain in sets[number].qrels[query].items():
             of_document = chunks[number].get(document, frozenset()) if gain > 0 else frozenset()
             whole.append(of_document)
             rows = [row_of[chunk] for chunk in of_document if chunk in row_of]
             if rows:
-                found.append((rows[int((passages[rows] @ vector).argmax())], gain))
-        right.append(found)
+                nearest.append((rows[int((passages[rows] @ vector).argmax())], gain))
+        right.append(nearest)
         # Most questions have one document: its set is then theirs, however large.
         answering.append(whole[0] if len(whole) == 1 else frozenset().union(*whole))
-    return Lesson(names, queries, ids, passages, right, answering, embedder, snapshot.catalog.setting("model"))
+    return TrainingSet(names, queries, ids, passages, right, answering, embedder, snapshot.catalog.setting("model"))
 
 
 def embedder_of(snapshot: Snapshot, announce: Announce) -> Embedder:
-    """The model of the index. Raises `SemsearchError` where its vectors cannot be learnt from."""
+    """The model of the index. Raises `SemsearchError` where it has no vectors, or dropped their originals."""
     model = snapshot.model()
     if model is None or not snapshot.catalog.segments("vec"):
         raise SemsearchError("the index holds no vectors yet", "encode them with: semsearch index", code="no_vectors")
@@ -83,7 +86,7 @@ def embedder_of(snapshot: Snapshot, announce: Announce) -> Embedder:
 
 
 def all_vectors(snapshot: Snapshot) -> tuple[NDArray[np.int64], Vectors]:
-    """(ids, vectors) of all passages that are alive; ids rise."""
+    """(ids (m,) rising, vectors (m, dim) float32) of all passages that were not deleted."""
     ids, vectors = [], []
     for part, keep in zip(snapshot.dense(), snapshot.alive("vec"), strict=True):
         rows = np.arange(len(part.ids)) if keep is None else np.flatnonzero(keep)
@@ -95,11 +98,12 @@ def all_vectors(snapshot: Snapshot) -> tuple[NDArray[np.int64], Vectors]:
 
 
 def _chunks_of_documents(snapshot: Snapshot, queries: QuerySet) -> dict[str, frozenset[int]]:
+    """Document id of `queries` -> ids of its chunks."""
     labels = {root_id: label for root_id, _, label in snapshot.catalog.roots()}
-    found: dict[str, list[int]] = {}
+    chunks_of: dict[str, list[int]] = {}
     for row in snapshot.catalog.connection.execute(
         "SELECT chunks.id, files.root_id, files.path FROM chunks JOIN files ON files.id = chunks.file_id"
     ):
         path = display_path(labels[row["root_id"]], row["path"], len(labels) > 1)
-        found.setdefault(queries.document(path, row["id"]), []).append(row["id"])
-    return {document: frozenset(chunks) for document, chunks in found.items()}
+        chunks_of.setdefault(queries.document(path, row["id"]), []).append(row["id"])
+    return {document: frozenset(chunks) for document, chunks in chunks_of.items()}
