@@ -14,16 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from semsearch.storage.snapshot import Reader
 
 from benchmarks.retrieval_quality import build
+from semsearch.dense.adapter import Adapter
 from semsearch.evaluation import metrics
 from semsearch.evaluation.labels import Beir
 from semsearch.evaluation.query_sets import labelled
-from semsearch.storage.snapshot import Reader
-from semsearch.tuning import adapter
-from semsearch.tuning.judging import TuneReport
-from semsearch.tuning.lesson import lesson_of
-from semsearch.tuning.questions import QuestionSource
+from semsearch.tuning import adapter_learning
+from semsearch.tuning.comparison import TuneReport
+from semsearch.tuning.question_source import QuestionSource
+from semsearch.tuning.training_set import training_set_of
 from semsearch.tuning.tune_adapter import relevance, tune_adapter
 from tests.support.real_collections import NAMES, data_folder, load
 
@@ -35,15 +36,15 @@ def by_penalty(index: Path, name: str) -> Iterator[tuple[float, metrics.MeanEsti
     beir = Beir.open(str(Path(str(data_folder())) / "data" / name))
     one = labelled(str(index), name, beir.queries, beir.qrels, [])
     reader = Reader(str(index))
-    lesson = reader.read(lambda snapshot: lesson_of(snapshot, [one], print))
+    training_set = reader.read(lambda snapshot: training_set_of(snapshot, [one], print))
     reader.close()
-    passages, gains = relevance(lesson)
-    before = _ndcg(lesson.queries @ passages.T, gains)
+    passages, gains = relevance(training_set)
+    before = _ndcg(training_set.queries @ passages.T, gains)
     for penalty in PENALTIES:
         after = np.zeros_like(before)
-        for held_out, rest in adapter.folds(len(lesson.queries), 5):
-            matrix = adapter._descend(lesson.queries[rest], passages, gains[rest], penalty)
-            adapted = adapter.Adapter(matrix)(lesson.queries[held_out])
+        for held_out, rest in adapter_learning.folds(len(training_set.queries), 5):
+            matrix = adapter_learning._descend(training_set.queries[rest], passages, gains[rest], penalty)
+            adapted = Adapter(matrix)(training_set.queries[held_out])
             after[held_out] = _ndcg(adapted @ passages.T, gains[held_out])
         yield penalty, metrics.estimate(after - before)
 

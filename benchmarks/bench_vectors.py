@@ -11,11 +11,11 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+from semsearch.storage.snapshot import Snapshot
 
 from benchmarks.timing import turn_caches_off
 from semsearch.embedding.open import open_recorded
 from semsearch.evaluation import vector_bench as bench
-from semsearch.storage.snapshot import Snapshot
 
 
 def main() -> None:

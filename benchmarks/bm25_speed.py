@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 from rank_bm25 import BM25Okapi
+from semsearch.storage import segments
+from semsearch.storage.snapshot import Snapshot
 
 from benchmarks.timing import turn_caches_off
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.lexical.postings import Postings, merge
-from semsearch.storage import segments
-from semsearch.storage.snapshot import Snapshot
 
 QUERY = "how do I limit the memory of a server and evict old keys in a cluster"
 

@@ -36,7 +36,6 @@ def plain_index(index: Path, target: Path) -> None:
     """The vectors of a semsearch index as the flat FAISS file the plain script reads."""
     import faiss
     import numpy as np
-
     from semsearch.storage.snapshot import Snapshot
 
     snapshot = Snapshot(str(index))

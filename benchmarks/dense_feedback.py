@@ -13,6 +13,7 @@ from pathlib import Path
 
 import ir_measures
 import numpy as np
+from semsearch.storage.snapshot import Snapshot
 
 from benchmarks.retrieval_quality import build
 from semsearch.embedding.calibration import fertility, script_of
@@ -21,7 +22,6 @@ from semsearch.embedding.open import open_recorded
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.retrieval import fusion
-from semsearch.storage.snapshot import Snapshot
 from tests.support.real_collections import NAMES, Collection, load
 
 FEEDBACK = [(0.0, 0), (0.3, 3), (0.6, 3), (0.3, 5), (0.6, 10)]

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from semsearch.storage.snapshot import Snapshot
+
 from benchmarks.timing import turn_caches_off
 from semsearch.chunking.splitter import prefix_of
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
-from semsearch.storage.snapshot import Snapshot
 
 
 def texts_of(index: Path, count: int) -> list[str]:

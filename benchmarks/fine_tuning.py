@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 from benchmarks.retrieval_quality import build
-from semsearch.tuning import tune_model
-from semsearch.tuning.questions import QuestionSource
+from semsearch.tuning import training_rows
+from semsearch.tuning.question_source import QuestionSource
+from semsearch.tuning.train_options import TrainOptions
+from semsearch.tuning.tune_model import tune_model
 from tests.support.real_collections import NAMES, data_folder, load
 
 
@@ -25,17 +27,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     asked = parser.parse_args()
     if asked.negatives is not None:
-        tune_model._NEGATIVES["multiple-negatives"] = asked.negatives
+        training_rows.NEGATIVES["multiple-negatives"] = asked.negatives
     for name in asked.collections:
         with tempfile.TemporaryDirectory() as folder:
             index = build(load(name), Path(folder))
             beir = str(Path(str(data_folder())) / "data" / name)
             source = QuestionSource() if asked.made else QuestionSource(beir=beir)
             clock = time.perf_counter()
-            report = tune_model.tune_model(
+            report = tune_model(
                 str(index),
                 source,
-                tune_model.TrainOptions(str(Path(folder) / "model"), epochs=asked.epochs),
+                TrainOptions(str(Path(folder) / "model"), epochs=asked.epochs),
                 print,
                 lambda step, done, total: None,
             )

@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from semsearch.sample_queries import held_out_queries
+from semsearch.storage.snapshot import Snapshot
 
 from benchmarks.cold_start import IMPORTS, QUERY
 from benchmarks.timing import alternate, table, turn_caches_off
 from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.sample_queries import held_out_queries
-from semsearch.storage.snapshot import Snapshot
 
 _DENSE = SearchOptions(mode="dense", fold=False, snippets=False, min_score=0)
 

@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from semsearch.storage.snapshot import Snapshot
+from semsearch.storage.writer import IndexWriter
 
 from benchmarks.noisy import vectors_of, with_noise
 from benchmarks.timing import turn_caches_off
 from semsearch.chunking.splitter import hash_of
 from semsearch.lexical import postings
 from semsearch.lexical.analyzer import analyze
-from semsearch.storage.snapshot import Snapshot
-from semsearch.storage.writer import IndexWriter
 
 _CHUNKS_A_FILE = 20
 _SEGMENT = 262_144

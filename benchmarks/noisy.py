@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+from semsearch.storage.snapshot import Snapshot
 
 from semsearch.embedding.embedder import Vectors, unit_rows
-from semsearch.storage.snapshot import Snapshot
 
 # Length of the noise added to a unit vector: cosine 0.86 between a copy and its original, as between near passages.
 NOISE = 0.6

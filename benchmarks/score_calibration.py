@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from semsearch.storage.snapshot import Snapshot
 
 from semsearch.embedding.calibration import fertility, script_of
 from semsearch.embedding.open import open_recorded
@@ -21,7 +22,6 @@ from semsearch.indexing import index_folders
 from semsearch.retrieval import fusion
 from semsearch.retrieval.candidates import Question, _coverage, find_candidates
 from semsearch.retrieval.confidence import MIN_SCORE, confidence
-from semsearch.storage.snapshot import Snapshot
 from tests.support.real_collections import NAMES, data_folder, load
 
 MOST = 400

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from semsearch.dense.form import VectorForm
 
 from benchmarks.noisy import repeated, vectors_of
 from benchmarks.timing import turn_caches_off
 from semsearch.dense.cells import PROBED_SHARE, Cells
 from semsearch.dense.codec import KINDS, Codec, CodedVectors
-from semsearch.dense.form import VectorForm
 from semsearch.dense.vectors import SegmentVectors, search
 
 _TRAINING = 131_072

@@ -6,12 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-
 from semsearch.first_look import FirstLook, look
-from semsearch.indexing import IndexOptions, index_folders
-from semsearch.settings import READERS_VERSION
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.writer import IndexWriter
+
+from semsearch.indexing import IndexOptions, index_folders
+from semsearch.settings import READERS_VERSION
 from tests.support.commands import Command
 from tests.support.folders import write
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from semsearch.errors import LockedError, SemsearchError, UsageError
-from semsearch.indexing import IndexOptions, Progress, index_folders
 from semsearch.report import IndexReport
-from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.snapshot import Snapshot
 from semsearch.storage.writer import IndexWriter
+
+from semsearch.errors import LockedError, SemsearchError, UsageError
+from semsearch.indexing import IndexOptions, Progress, index_folders
+from semsearch.retrieval.searcher import Searcher, SearchOptions
 from tests.support.folders import NOTES, write
 from tests.support.found import Found
 

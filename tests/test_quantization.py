@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from semsearch.quantization import QuantizeOptions, QuantizeReport, quantize
+from semsearch.storage.segments import DenseSegment
+from semsearch.storage.snapshot import Snapshot
+from semsearch.storage.writer import IndexWriter
 
 from semsearch.dense import form as form_module
 from semsearch.dense.codec import KINDS
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.quantization import QuantizeOptions, QuantizeReport, quantize
 from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.storage.segments import DenseSegment
-from semsearch.storage.snapshot import Snapshot
-from semsearch.storage.writer import IndexWriter
 from tests.support.commands import Command
 from tests.support.dense_hits import QUERIES, hits
 from tests.support.folders import write

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from semsearch import verification
-from semsearch.errors import IndexDamagedError, ModelError, SemsearchError
-from semsearch.indexing import IndexOptions, index_folders
 from semsearch.quantization import QuantizeOptions, quantize
 from semsearch.storage.catalog import Catalog
 from semsearch.storage.checksum import CHECKSUM_FILE, write_checksum
 from semsearch.storage.salvage import salvage
 from semsearch.storage.writer import IndexWriter
 from semsearch.verification import VerifyReport, verify
+
+from semsearch import verification
+from semsearch.errors import IndexDamagedError, ModelError, SemsearchError
+from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import Command
 from tests.support.dense_hits import hits
 from tests.support.folders import write

@@ -14,8 +14,7 @@ from semsearch.indexing.options import Progress
 from semsearch.lexical import analyzer
 from semsearch.maintenance.quantization import QuantizeOptions, quantize
 from semsearch.progress import Announce
-from semsearch.store.opening import open_store
-from semsearch.store.protocol import Store
+from semsearch.store.opening import clone_index
 
 
 def copy_with_model(index: str, target: str, name: str, progress: Progress, dim: int | None = None) -> None:
@@ -25,7 +24,7 @@ def copy_with_model(index: str, target: str, name: str, progress: Progress, dim:
     before an interruption, or for another index, is not encoded again.
     """
     source = resolve(name, dim)
-    with _copied(index, target).write() as writer:
+    with clone_index(index, target).write() as writer:
         embedder = open_model(source, progress.announce)
         with writer.transaction() as transaction:
             transaction.drop_vectors()
@@ -38,17 +37,9 @@ def copy_with_model(index: str, target: str, name: str, progress: Progress, dim:
         writer.maintain()
 
 
-def _copied(index: str, target: str) -> Store:
-    store = open_store(index)
-    try:
-        return store.clone(target)
-    finally:
-        store.close()
-
-
 def copy_with_dim(index: str, target: str, dim: int) -> None:
     """Copies `index` to `target` and projects its vectors to `dim` numbers (`maintenance.quantization`)."""
-    _copied(index, target)
+    clone_index(index, target)
     quantize(target, QuantizeOptions("float16", dim=dim, keep_original=False, max_loss=0.999))
 
 
@@ -59,7 +50,7 @@ def copy_without_queries(
 
     Returns the queries with the ids that their passages have in the copy.
     """
-    store = _copied(index, target)
+    store = clone_index(index, target)
     changed = [query for query in queries if query.rest is not None]
     renumbered = [query for query in queries if query.rest is None]
     if not changed:

@@ -33,6 +33,15 @@ def read_index(location: str, question: "Callable[[Snapshot], Answer]") -> Answe
         store.close()
 
 
+def clone_index(location: str, target: str) -> "Store":
+    """A private copy, in the folder `target`, of one committed state of the index at `location`."""
+    store = open_store(location)
+    try:
+        return store.clone(target)
+    finally:
+        store.close()
+
+
 def require(store: "Store", capability: str, command: str) -> None:
     """Raises `SemsearchError` where `store` does not have the `capability` that `command` needs."""
     if capability not in store.capabilities:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from semsearch.answering.citations import check_citations, citation_marks
 from semsearch.answering.groundedness import judge_claim
 from semsearch.answering.parsed_passage import parse_passage
-from tests.support.labelled_sentences import DEVELOPMENT, HELD_OUT
 from tests.support.answer_hits import hit
+from tests.support.labelled_sentences import DEVELOPMENT, HELD_OUT
 
 
 @pytest.mark.parametrize(

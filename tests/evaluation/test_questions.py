@@ -4,14 +4,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from semsearch.sample_queries import could_be_query, held_out_queries
+from semsearch.storage.snapshot import Snapshot
 
 from semsearch.evaluation.index_copies import copy_without_queries
 from semsearch.evaluation.synthetic_queries import synthetic_queries
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.lexical.analyzer import words_of
 from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.sample_queries import could_be_query, held_out_queries
-from semsearch.storage.snapshot import Snapshot
 from tests.support.folders import write
 from tests.support.made_texts import texts
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
+from semsearch.sample_queries import held_out_queries
+from semsearch.storage.snapshot import Snapshot
 
 from semsearch.embedding.open import open_recorded
 from semsearch.evaluation.vector_bench import VectorsReport, VectorsRow, advice, measure_vectors
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.sample_queries import held_out_queries
-from semsearch.storage.snapshot import Snapshot
 from tests.support.commands import Command
 from tests.support.folders import write
 from tests.support.made_texts import texts

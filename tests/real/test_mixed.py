@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
+from semsearch.storage.catalog import Catalog
 
 from semsearch import ledger
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.storage.catalog import Catalog
 from tests.support.damaged_files import check
 from tests.support.real_collections import data_folder
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from semsearch.retrieval.passages import distinct, overlap
 
 from semsearch.retrieval.hit import Hit
-from semsearch.retrieval.passages import distinct, overlap
 
 WORDS = [
     "the",

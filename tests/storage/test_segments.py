@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from semsearch.storage import segments
 
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical import postings
-from semsearch.storage import segments
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from semsearch.indexing import IndexOptions, index_folders
 from semsearch.quantization import QuantizeOptions, quantize
+
+from semsearch.indexing import IndexOptions, index_folders
 from tests.support.made_texts import texts
 
 _QUERY = "who paints boats near the harbour"

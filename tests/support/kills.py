@@ -17,9 +17,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from semsearch.verification import verify
+
 from semsearch.errors import SemsearchError
 from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.verification import verify
 from tests.support.found import Found
 from tests.support.made_texts import texts
 

@@ -9,8 +9,8 @@ import pytest
 
 from semsearch.answering.llm import LlmError, LlmSettings
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.tuning.questions import QuestionSource, collect
-from semsearch.tuning.written import QUESTIONS_FILE, written
+from semsearch.tuning.query_generation import QUESTIONS_FILE, generate_queries
+from semsearch.tuning.question_source import QuestionSource, collect_questions
 from tests.support.chat_server import Handler, chat
 from tests.support.commands import Command
 from tests.support.folders import write
@@ -56,16 +56,16 @@ def test_each_passage_is_asked_about_once(index: str, tmp_path: Path) -> None:
     notices: list[str] = []
     with chat(behave) as server:
         model = LlmSettings("writer", server.url)
-        pairs = written(index, model, 60, str(tmp_path), silent, notices)
+        pairs = generate_queries(index, model, 60, str(tmp_path), silent, notices)
         asked = len(server.requests)
-        assert written(index, model, 60, str(tmp_path), silent, []) == pairs
+        assert generate_queries(index, model, 60, str(tmp_path), silent, []) == pairs
         assert len(server.requests) == asked == 60
         nonces = {request["messages"][-1]["content"].split()[2] for request in server.requests}
         assert len(nonces) == 60
     questions = dict(pairs)
     assert len(questions) == 54 and "When does gate 9 open?" in questions and "When does gate 11 open?" in questions
     assert notices == ["writer wrote no question to 6 of 60 passages"]
-    _, sets = collect(
+    _, sets = collect_questions(
         index, QuestionSource(llm=LlmSettings("writer", server.url), questions=60), str(tmp_path), silent, []
     )
     assert len(sets[0].qrels) == 54 and sets[0].group == "chunk"
@@ -86,16 +86,16 @@ def test_what_was_written_before_a_failure_is_kept(index: str, tmp_path: Path) -
     with chat(behave) as server:
         model = LlmSettings("writer", server.url)
         with pytest.raises(LlmError):
-            written(index, model, 40, str(tmp_path), silent, [])
+            generate_queries(index, model, 40, str(tmp_path), silent, [])
         kept = [json.loads(line) for line in (tmp_path / QUESTIONS_FILE).read_text().splitlines() if line]
         assert 15 <= len(kept) <= 20
         with (tmp_path / QUESTIONS_FILE).open("a") as file:
             file.write('{"model": "writer", "pass')  # cut off
         left[0] = 1000
         before = len(server.requests)
-        assert len(written(index, model, 40, str(tmp_path), silent, [])) == 40
+        assert len(generate_queries(index, model, 40, str(tmp_path), silent, [])) == 40
         assert len(server.requests) - before == 40 - len(kept)
-        assert len(written(index, model, 40, str(tmp_path), silent, [])) == 40
+        assert len(generate_queries(index, model, 40, str(tmp_path), silent, [])) == 40
         assert len(server.requests) - before == 40 - len(kept)
 
 

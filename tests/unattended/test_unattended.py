@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from semsearch.storage.catalog import SCHEMA_VERSION, Catalog
+from semsearch.storage.writer import IndexWriter
+from semsearch.verification import verify
 
 from semsearch.errors import IndexDamagedError, ModelError, SemsearchError
 from semsearch.indexing import IndexOptions, Progress, index_folders
 from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.storage.catalog import SCHEMA_VERSION, Catalog
-from semsearch.storage.writer import IndexWriter
-from semsearch.verification import verify
 from tests.support import concurrent_readers as readers
 from tests.support import corruption, kills
 from tests.support.commands import Command

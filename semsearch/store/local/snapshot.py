@@ -91,10 +91,11 @@ class LocalSnapshot:
         sizes = [
             os.lstat(os.path.join(parent, name)).st_size for parent, _, names in os.walk(self.folder) for name in names
         ]
+        lock = os.path.join(self.folder, "lock")
         return StorageInfo(
             segments={kind: len(rows.segments(self.catalog, kind)) for kind in ("lex", "vec")},
             size=sum(sizes),
-            checked=os.stat(os.path.join(self.folder, "lock")).st_mtime,
+            checked=os.stat(lock).st_mtime if os.path.exists(lock) else 0.0,  # a clone has none
             vectors=self.vector_format().summary(),
         )
 

@@ -1,4 +1,4 @@
-"""Questions that a chat model writes to passages of the index; each is kept as soon as it is written."""
+"""Lets a chat model write questions to passages of an index; each is kept on disk as soon as it is written."""
 
 import json
 import os
@@ -12,19 +12,21 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from semsearch.answering.llm import LlmSettings, NoReplyError, chat
 from semsearch.evaluation.labels import numbered_lines
 from semsearch.progress import Announce
-from semsearch.sample_queries import query_sentences, shuffled_passages
-from semsearch.storage.snapshot import Reader, Snapshot
-from semsearch.tuning.pairs import folded
+from semsearch.retrieval.query_sentences import query_sentences
+from semsearch.store.opening import read_index
+from semsearch.store.protocol import Snapshot
+from semsearch.tuning.pairs import query_key
 
 QUESTIONS_FILE = "questions.jsonl"
-# Asked at once.
+# Requests at a time.
 _WORKERS = 4
 # Sentences a passage must have to be asked about.
 _FEWEST_SENTENCES = 2
+# Characters of a passage that are sent, and of a question that is accepted.
 _LONGEST_PASSAGE = 4000
 _LONGEST_QUESTION = 300
 _NO_QUESTION = "NONE"
-# Passages that one question may be written to.
+# A question that was written to more passages than this is dropped.
 _MOST_PASSAGES = 2
 _LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)]|(?:question|q)\s*:)\s*", re.IGNORECASE)
 _SYSTEM = f"""\
@@ -36,27 +38,49 @@ self-contained, in the passage's language, in words of your own, at most 20 word
 line. If the passage answers nothing that anybody would ask, write {_NO_QUESTION}."""
 
 
-def written(
+def generate_queries(
     index: str, model: LlmSettings, count: int, folder: str, announce: Announce, notices: list[str]
 ) -> list[tuple[str, int]]:
-    """(question, chunk id) of up to `count` passages drawn at random, one question each.
+    """(question, chunk id) of up to `count` passages drawn at random, one question each, written by `model`.
 
-    Those in the file `questions.jsonl` of `folder` are not asked for again. Raises LlmError when the model fails.
+    Questions are kept in the file `questions.jsonl` of `folder`, and not asked for again. What is left out is said in
+    `notices`. Raises LlmError where the model fails.
     """
-    reader = Reader(index)
-    try:
-        passages = reader.read(lambda snapshot: _passages(snapshot, count))
-    finally:
-        reader.close()
+    passages = read_index(index, lambda snapshot: _passages(snapshot, count))
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, QUESTIONS_FILE)
-    known = dict(_kept(path, model.model))
-    missing = {key: text for _, key, text in passages if key not in known}
+    question_of = dict(_kept(path, model.model))
+    missing = {key: text for _, key, text in passages if key not in question_of}
     if missing:
         announce(f"{model.model} writes questions to {len(missing):,} passages")
+    question_of.update(_ask_for(missing, model, path))
+    passages_of: dict[str, set[str]] = {}
+    for _, key, _ in passages:
+        passages_of.setdefault(query_key(question_of[key]), set()).add(key)
+    # A question that was written to many passages is about none of them.
+    pairs = [
+        (question, chunk)
+        for chunk, key, _ in passages
+        if (question := question_of[key]) and len(passages_of[query_key(question)]) <= _MOST_PASSAGES
+    ]
+    if len(pairs) < len(passages):
+        notices.append(
+            f"{model.model} wrote no question to {len(passages) - len(pairs):,} of {len(passages):,} passages"
+        )
+    if len(passages) < count:
+        notices.append(f"the index has {len(passages):,} passages to ask about")
+    return pairs
+
+
+def _ask_for(passages: dict[str, str], model: LlmSettings, path: str) -> dict[str, str]:
+    """Key -> question of `passages` (key -> text), "" where the model writes none; each appended to `path` at once.
+
+    Raises LlmError where the model fails, NoReplyError where it replies to no passage at all.
+    """
     ask = chat(model)
     lock = threading.Lock()
-    silences: list[NoReplyError] = []
+    questions: dict[str, str] = {}
+    unanswered: list[NoReplyError] = []
     with open(path, "a", encoding="utf-8") as file, ThreadPoolExecutor(_WORKERS) as pool:
         file.write("\n")  # ends a line that was cut off
 
@@ -64,55 +88,40 @@ def written(
             question = ""
             try:
                 question = _question(ask, text)
-            except NoReplyError as silence:
-                silences.append(silence)
+            except NoReplyError as error:
+                unanswered.append(error)
             with lock:
-                known[key] = question
+                questions[key] = question
                 file.write(json.dumps({"model": model.model, "passage": key, "question": question}) + "\n")
                 file.flush()
 
-        asked = [pool.submit(write, key, text) for key, text in missing.items()]
+        asked = [pool.submit(write, key, text) for key, text in passages.items()]
         try:
             for done in as_completed(asked):
                 done.result()
         finally:
             pool.shutdown(cancel_futures=True)
-    if missing and len(silences) == len(missing):
+    if passages and len(unanswered) == len(passages):
         os.unlink(path)
-        raise silences[0]
-    passages_of: dict[str, set[str]] = {}
-    for _, key, _ in passages:
-        passages_of.setdefault(folded(known[key]), set()).add(key)
-    # What is asked about many passages asks about none of them.
-    found = [
-        (question, chunk)
-        for chunk, key, _ in passages
-        if (question := known[key]) and len(passages_of[folded(question)]) <= _MOST_PASSAGES
-    ]
-    if len(found) < len(passages):
-        notices.append(
-            f"{model.model} wrote no question to {len(passages) - len(found):,} of {len(passages):,} passages"
-        )
-    if len(passages) < count:
-        notices.append(f"the index has {len(passages):,} passages to ask about")
-    return found
+        raise unanswered[0]
+    return questions
 
 
 def _passages(snapshot: Snapshot, count: int) -> list[tuple[int, str, str]]:
-    """(chunk id, name of its content, text) of up to `count` passages that say something."""
-    found = []
-    for row in shuffled_passages(snapshot.catalog, random.Random(1)):
-        if len(query_sentences(row["text"])) >= _FEWEST_SENTENCES:
-            heading = " > ".join(json.loads(row["heading"]))
-            text = (heading + "\n\n" if heading else "") + row["text"]
-            found.append((row["id"], row["hash"].hex(), text[:_LONGEST_PASSAGE]))
-        if len(found) == count:
+    """(chunk id, key of its content, text) of up to `count` random passages of two sentences or more."""
+    passages = []
+    for passage in snapshot.shuffled(random.Random(1)):
+        if len(query_sentences(passage.text)) >= _FEWEST_SENTENCES:
+            heading = " > ".join(passage.heading)
+            text = (heading + "\n\n" if heading else "") + passage.text
+            passages.append((passage.id, passage.text_hash.hex(), text[:_LONGEST_PASSAGE]))
+        if len(passages) == count:
             break
-    return found
+    return passages
 
 
 def _question(ask: Callable[[Sequence[dict[str, str]]], str], passage: str) -> str:
-    """What `ask` answers; "": no question."""
+    """The question in the reply of `ask` to `passage`; "": it holds none that is short enough."""
     nonce = secrets.token_hex(8)
     user = f"=== passage {nonce} ===\n{passage}\n=== end of passage {nonce} ==="
     reply = ask([{"role": "system", "content": _SYSTEM.format(nonce=nonce)}, {"role": "user", "content": user}])
@@ -125,7 +134,7 @@ def _question(ask: Callable[[Sequence[dict[str, str]]], str], passage: str) -> s
 
 
 def _kept(path: str, model: str) -> Iterator[tuple[str, str]]:
-    """(name of a passage's content, question) of what `model` wrote before."""
+    """(key of a passage's content, question) of what `model` wrote before."""
     if not os.path.isfile(path):
         return
     for _, line in numbered_lines(path):

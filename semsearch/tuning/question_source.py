@@ -1,30 +1,32 @@
-"""Questions with known answers to learn from and to judge by: labels, pairs, an LLM's questions, or made ones."""
+"""Where the questions with known answers come from that are learnt from and judged by."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from semsearch.answering.llm import LlmSettings
+from semsearch.embedding.open import open_recorded
 from semsearch.errors import UsageError
 from semsearch.evaluation.labels import Beir, Qrels, numbered_lines
 from semsearch.evaluation.query_sets import QuerySet, labelled, synthetic
 from semsearch.progress import Announce
-from semsearch.storage.snapshot import Reader, Snapshot
-from semsearch.tuning.lesson import all_vectors, embedder_of
-from semsearch.tuning.written import written
+from semsearch.store.opening import read_index
+from semsearch.store.protocol import Snapshot
+from semsearch.tuning.query_generation import generate_queries
+from semsearch.tuning.training_set import all_vectors, trainable_model
 
-# A text this near to a passage is that passage, or most of it.
+# Least cosine of a text and the passage it is taken to be, or to be most of.
 _SAME_TEXT = 0.7
-# Texts compared with all passages at once.
+# How many texts are compared with all passages at once.
 _BLOCK = 256
 
 
 @dataclass(frozen=True)
 class QuestionSource:
-    """Where questions come from, the first of these that is there.
+    """The source of questions: the first of these that is given.
 
-    A `beir` folder, `queries` with `qrels`, `pairs` of a question and a text that answers it, the model `llm` that
-    writes `questions` of them, or `questions` of each kind made from the index.
+    A `beir` folder; `queries` (id -> text) with `qrels`; `pairs` of a question and a text that answers it; the chat
+    model `llm`, which writes `questions` of them; else `questions` of each kind are made from the index.
     """
 
     beir: str | None = None
@@ -35,17 +37,18 @@ class QuestionSource:
     questions: int = 200
 
     @property
-    def is_made(self) -> bool:
-        """Whether the documents are all there is."""
+    def is_synthetic(self) -> bool:
+        """Whether the questions are made from the index."""
         return self.beir is None and not self.qrels and not self.pairs and self.llm is None
 
 
-def collect(
+def collect_questions(
     index: str, source: QuestionSource, folder: str, announce: Announce, notices: list[str]
 ) -> tuple[str, list[QuerySet]]:
-    """The questions, and the index to ask them of: `index`, or a copy in `folder` where they were made from it.
+    """(the index to search, the query sets): `index`, or a copy in `folder` where the queries were made from it.
 
-    In `folder` an LLM's questions are kept, too, for a run that goes on with one that was cut off.
+    Questions that an LLM writes are kept in `folder`, for a later run to go on. What is left out is said in `notices`.
+    Raises `SemsearchError`.
     """
     if source.beir is not None:
         beir = Beir.open(source.beir)
@@ -54,16 +57,16 @@ def collect(
         queries = {number: text for number, text in source.queries.items() if number in source.qrels}
         return index, [labelled(index, "labelled", queries, source.qrels, notices)]
     if source.pairs:
-        return index, [_paired(index, source.pairs, announce, notices)]
+        return index, [_of_pairs(index, source.pairs, announce, notices)]
     if source.llm is not None:
-        pairs = written(index, source.llm, source.questions, folder, announce, notices)
+        pairs = generate_queries(index, source.llm, source.questions, folder, announce, notices)
         return index, [_of_chunks(source.llm.model, pairs)]
-    # Questions made from passages are asked of a copy of the index in which these lack them.
+    # In the copy, passages lack the questions that were made from them.
     return synthetic(index, folder, source.questions, announce, notices)
 
 
 def read_pairs(path: str) -> tuple[tuple[str, str], ...]:
-    """The pairs in a file of JSON lines with `query` and `positive`. Raises `UsageError` for a line that is none."""
+    """The (query, positive) pairs in a file of JSON lines. Raises `UsageError` for another line, or none."""
     pairs = []
     for number, line in numbered_lines(path):
         try:
@@ -71,7 +74,7 @@ def read_pairs(path: str) -> tuple[tuple[str, str], ...]:
             query, positive = record.get("query"), record.get("positive")
             if not (isinstance(query, str) and isinstance(positive, str) and query.strip() and positive.strip()):
                 raise ValueError("query or positive is missing, empty or no text")
-            (query + positive).encode()  # raises for half a character, which no model reads
+            (query + positive).encode()  # raises for a lone surrogate, which no model reads
         except (ValueError, AttributeError) as error:
             what = error.msg if isinstance(error, json.JSONDecodeError) else error
             raise UsageError(
@@ -83,13 +86,10 @@ def read_pairs(path: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _paired(index: str, pairs: Sequence[tuple[str, str]], announce: Announce, notices: list[str]) -> QuerySet:
-    """The questions of `pairs`, each answered by the passage of the index that is nearest to its text."""
-    reader = Reader(index)
-    try:
-        nearest = reader.read(lambda snapshot: _nearest(snapshot, [positive for _, positive in pairs], announce))
-    finally:
-        reader.close()
+def _of_pairs(index: str, pairs: Sequence[tuple[str, str]], announce: Announce, notices: list[str]) -> QuerySet:
+    """The query set of `pairs`: each question is answered by the passage of the index nearest to its text."""
+    texts = [positive for _, positive in pairs]
+    nearest = read_index(index, lambda snapshot: _nearest(snapshot, texts, announce))
     known = [(query, chunk) for (query, _), (chunk, cosine) in zip(pairs, nearest, strict=True) if cosine >= _SAME_TEXT]
     if len(known) < len(pairs):
         notices.append(f"{len(pairs) - len(known):,} of {len(pairs):,} texts are no passage of the index: left out")
@@ -97,6 +97,7 @@ def _paired(index: str, pairs: Sequence[tuple[str, str]], announce: Announce, no
 
 
 def _of_chunks(name: str, pairs: Sequence[tuple[str, int]]) -> QuerySet:
+    """The query set of `pairs` of a question and the id of a chunk that answers it."""
     queries: dict[str, str] = {}
     qrels: Qrels = {}
     numbers: dict[str, str] = {}
@@ -109,11 +110,11 @@ def _of_chunks(name: str, pairs: Sequence[tuple[str, int]]) -> QuerySet:
 
 def _nearest(snapshot: Snapshot, texts: list[str], announce: Announce) -> list[tuple[int, float]]:
     """(chunk id, cosine) of the passage nearest to each of `texts`."""
-    embedder = embedder_of(snapshot, announce)
+    embedder = open_recorded(trainable_model(snapshot), announce)
     ids, passages = all_vectors(snapshot)
-    found: list[tuple[int, float]] = []
+    nearest: list[tuple[int, float]] = []
     for start in range(0, len(texts), _BLOCK):
         cosines = embedder.encode(texts[start : start + _BLOCK]) @ passages.T
         best = cosines.argmax(axis=1)
-        found += [(int(ids[row]), float(cosines[number, row])) for number, row in enumerate(best)]
-    return found
+        nearest += [(int(ids[row]), float(cosines[number, row])) for number, row in enumerate(best)]
+    return nearest

@@ -1,4 +1,4 @@
-"""Whether what was learnt is better: dense and hybrid searches for questions it did not see, before and after."""
+"""Compares searches before and after tuning, dense and hybrid, by questions that nothing was learnt from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,19 +10,18 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.evaluation import metrics
 from semsearch.evaluation.metrics import MeanEstimate, Run
 from semsearch.evaluation.query_sets import QuerySet
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
 
 MODES = ("dense", "hybrid")
 _METRIC = "ndcg@10"
-# Deep enough for nDCG@10 and MRR@10.
+# More hits than nDCG@10 needs: several may be of one document.
 _DEPTH = 50
-
-Advance = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One way to search: nDCG@10 before, after, and of the difference, each with its 95 % interval; `p`: of luck."""
+    """nDCG@10 of one way to `search`, before and after, and the difference; `p`: the p value of the difference."""
 
     search: str
     before: MeanEstimate
@@ -37,10 +36,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class TuneReport:
-    """`questions`: how many it was judged by, `held_out`: how these were kept from what was learnt.
+    """The result of `tune`.
 
-    `better`: dense search surely improved and hybrid search did not lose; `changed`: the index uses it now, `output`:
-    the folder of the trained model, learnt from `pairs`, `dim`: the length its vectors were cut to.
+    `questions`: how many it was judged by; `held_out`: how these were kept apart from what was learnt; `rows`: dense
+    and hybrid search; `changed`: the index uses it now. Of a trained model: `output`: its folder; `pairs`: how many it
+    was trained on; `dim`: the length its vectors are truncated to.
     """
 
     index: str
@@ -55,6 +55,7 @@ class TuneReport:
 
     @property
     def better(self) -> bool:
+        """Whether dense search improved (its interval is above 0) and hybrid search did not lose."""
         dense, hybrid = self.rows
         return dense.difference.low > 0 and hybrid.difference.mean >= 0
 
@@ -74,7 +75,7 @@ class TuneReport:
         }
 
 
-def values(
+def per_question_ndcg(
     index: str,
     sets: list[QuerySet],
     mode: str,
@@ -82,9 +83,10 @@ def values(
     remember: bool,
     done: Callable[[int, int], None],
 ) -> list[float]:
-    """The metric of each question of `sets`, in their order, asked of `index` with `adapter_of(set, query id)`.
+    """nDCG@10 of each question of `sets`, in their order, searched in `index` by `mode`.
 
-    `remember`: vectors of questions go through the cache.
+    `adapter_of(number of the set, query id)`: the adapter of the query's vector. `remember`: vectors of questions go
+    through the cache. `done(questions, of all)` is called for each question.
     """
     runs: list[Run] = [{} for _ in sets]
     count, total = 0, sum(len(one.qrels) for one in sets)
@@ -98,20 +100,21 @@ def values(
                     best.setdefault(one.document(hit.path, hit.chunk_id), hit.score)
                 runs[number][query] = list(best.items())
                 done(count := count + 1, total)
-    found = [metrics.per_query(one.qrels, run)[_METRIC] for one, run in zip(sets, runs, strict=True)]
-    joined: list[float] = np.concatenate(found).tolist()
+    values = [metrics.per_query(one.qrels, run)[_METRIC] for one, run in zip(sets, runs, strict=True)]
+    joined: list[float] = np.concatenate(values).tolist()
     return joined
 
 
 def unadapted(vector: Vectors) -> Vectors:
+    """The adapter that changes nothing."""
     return vector
 
 
-def compared(name: str, before: list[float], after: list[float]) -> Comparison:
-    """The comparison of two lists of values, of the same questions in the same order."""
+def compare(search: str, before: list[float], after: list[float]) -> Comparison:
+    """The comparison of `before` and `after`, values of the same questions in the same order."""
     ours, theirs = np.array(after), np.array(before)
     return Comparison(
-        name,
+        search,
         metrics.estimate(theirs),
         metrics.estimate(ours),
         metrics.estimate(ours - theirs),
