@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from semsearch.storage.snapshot import Reader
 
 from benchmarks.retrieval_quality import build
 from semsearch.dense.adapter import Adapter
 from semsearch.evaluation import metrics
 from semsearch.evaluation.labels import Beir
 from semsearch.evaluation.query_sets import labelled
+from semsearch.store.local.reader import Reader
 from semsearch.tuning import adapter_learning
 from semsearch.tuning.comparison import TuneReport
 from semsearch.tuning.question_source import QuestionSource

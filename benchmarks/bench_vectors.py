@@ -11,11 +11,11 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from semsearch.storage.snapshot import Snapshot
 
 from benchmarks.timing import turn_caches_off
 from semsearch.embedding.open import open_recorded
 from semsearch.evaluation import vector_bench as bench
+from semsearch.store.local.reader import OpenSnapshot
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     chosen = parser.parse_args()
     report = bench.measure_vectors(str(chosen.index), chosen.sample, chosen.queries, print)
     ours = {row.name: row for row in report.rows if row.metric == "cosine"}
-    held, _, model, texts = bench.read_vectors(Snapshot(str(chosen.index)), chosen.sample, chosen.queries)
+    held, _, model, texts = bench.read_vectors(OpenSnapshot(str(chosen.index)), chosen.sample, chosen.queries)
     assert model is not None
     embedder = open_recorded(model, print)
     asked = np.stack([embedder.encode_query(text) for text in texts])

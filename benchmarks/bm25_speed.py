@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 from rank_bm25 import BM25Okapi
-from semsearch.storage import segments
-from semsearch.storage.snapshot import Snapshot
 
 from benchmarks.timing import turn_caches_off
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.lexical.postings import Postings, merge
+from semsearch.store.local import lexical_segment as segments
+from semsearch.store.local.reader import OpenSnapshot
 
 QUERY = "how do I limit the memory of a server and evict old keys in a cluster"
 
@@ -60,14 +60,14 @@ def main() -> None:
     parser.add_argument("index", type=Path)
     parser.add_argument("--chunks", type=int, default=100_000)
     chosen = parser.parse_args()
-    snapshot = Snapshot(str(chosen.index))
-    whole = snapshot.lexical()
+    snapshot = OpenSnapshot(str(chosen.index))
+    whole = snapshot.postings()
     words = analyze_query(QUERY, frozenset(code for part in whole for code in part.languages))
     print(f"{len(words)} query terms")
     bm25 = PostingsBM25(whole, [None] * len(whole))
     rows = sum(len(part) for part in whole)
-    print(f"{rows:,} chunks, warm query: {median(lambda: bm25.segment_scores(words), 15) * 1000:.1f} ms")
-    warm = median(lambda: PostingsBM25(whole, [None] * len(whole)).segment_scores(words), 15)
+    print(f"{rows:,} chunks, warm query: {median(lambda: bm25.query(words).segment_scores(), 15) * 1000:.1f} ms")
+    warm = median(lambda: PostingsBM25(whole, [None] * len(whole)).query(words).segment_scores(), 15)
     print(f"{rows:,} chunks, warm query with lengths and averages computed anew: {warm * 1000:.1f} ms")
 
     keep = [part.ids <= whole[0].ids[0] + chosen.chunks - 1 for part in whole]
@@ -89,7 +89,7 @@ def main() -> None:
 
         def ours() -> np.ndarray:
             opened = segments.open_lexical(folder, "lex-000001", len(part), files)
-            return PostingsBM25([opened], [None]).segment_scores([(key,) for key in terms])[0]
+            return PostingsBM25([opened], [None]).query([(key,) for key in terms]).segment_scores()[0]
 
         expected, got = theirs(), ours()
         np.testing.assert_allclose(got, expected, rtol=2e-4, atol=1e-4)

@@ -36,10 +36,11 @@ def plain_index(index: Path, target: Path) -> None:
     """The vectors of a semsearch index as the flat FAISS file the plain script reads."""
     import faiss
     import numpy as np
-    from semsearch.storage.snapshot import Snapshot
 
-    snapshot = Snapshot(str(index))
-    vectors = np.concatenate([part.vectors.vectors(np.arange(len(part.ids))) for part in snapshot.dense()])
+    from semsearch.store.local.reader import OpenSnapshot
+
+    snapshot = OpenSnapshot(str(index))
+    vectors = np.concatenate([part.vectors.vectors(np.arange(len(part.ids))) for part in snapshot.dense_segments()])
     flat = faiss.IndexFlatIP(vectors.shape[1])
     flat.add(vectors)
     faiss.write_index(flat, str(target))

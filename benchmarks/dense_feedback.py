@@ -13,7 +13,6 @@ from pathlib import Path
 
 import ir_measures
 import numpy as np
-from semsearch.storage.snapshot import Snapshot
 
 from benchmarks.retrieval_quality import build
 from semsearch.embedding.calibration import fertility, script_of
@@ -22,6 +21,7 @@ from semsearch.embedding.open import open_recorded
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.retrieval import fusion
+from semsearch.store.local.reader import OpenSnapshot
 from tests.support.real_collections import NAMES, Collection, load
 
 FEEDBACK = [(0.0, 0), (0.3, 3), (0.6, 3), (0.3, 5), (0.6, 10)]
@@ -30,13 +30,13 @@ DEPTHS = [30, 100, 300, 1000, 3000]
 
 def runs(collection: Collection, index: Path) -> dict[str, float]:
     """nDCG@10 of hybrid search under each setting."""
-    snapshot = Snapshot(str(index))
-    info = snapshot.model()
+    snapshot = OpenSnapshot(str(index))
+    info = snapshot.info().model
     assert info is not None
     embedder = open_recorded(info, print)
-    segments = snapshot.lexical()
-    vectors = np.concatenate([part.vectors.vectors(np.arange(len(part.ids))) for part in snapshot.dense()])
-    ids = np.concatenate([part.ids for part in snapshot.dense()])
+    segments = snapshot.postings()
+    vectors = np.concatenate([part.vectors.vectors(np.arange(len(part.ids))) for part in snapshot.dense_segments()])
+    ids = np.concatenate([part.ids for part in snapshot.dense_segments()])
     order = np.argsort(ids)
     vectors = vectors[order]
     assert (ids[order] == np.concatenate([part.ids for part in segments])).all()
@@ -51,7 +51,7 @@ def runs(collection: Collection, index: Path) -> dict[str, float]:
         query = embedder.encode_query(text)
         fertile = fertility(text, embedder.tokenizer.tokens(text))
         alpha = fusion.adaptive_alpha(fertile, script_of(text), info.calibration)
-        lexical = fusion.normalise_lexical(np.concatenate(bm25.segment_scores(analyze_query(text, languages))))
+        lexical = fusion.normalise_lexical(np.concatenate(bm25.query(analyze_query(text, languages)).segment_scores()))
         plain = vectors @ query
         settings = [(f"feedback {weight} x {top}", 1000, weight, top) for weight, top in FEEDBACK]
         settings += [(f"depth {depth}", depth, 0.0, 0) for depth in DEPTHS]

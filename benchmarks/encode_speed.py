@@ -10,17 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from semsearch.storage.snapshot import Snapshot
-
 from benchmarks.timing import turn_caches_off
 from semsearch.chunking.splitter import prefix_of
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
+from semsearch.store.local.reader import OpenSnapshot
 
 
 def texts_of(index: Path, count: int) -> list[str]:
     """Every n-th chunk of an index as it is encoded, `count` of them."""
-    snapshot = Snapshot(str(index))
+    snapshot = OpenSnapshot(str(index))
     rows = snapshot.catalog.connection.execute("SELECT heading, text FROM chunks ORDER BY id").fetchall()
     step = max(1, len(rows) // count)
     return [prefix_of(tuple(json.loads(row["heading"])), row["text"]) + row["text"] for row in rows[::step]][:count]

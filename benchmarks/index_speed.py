@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import psutil
-from semsearch.storage.catalog import Catalog
 
 from benchmarks.timing import turn_caches_off
 from semsearch.errors import SemsearchError
+from semsearch.store.local.catalog import Catalog
 
 
 def _indexed(index: Path) -> int:

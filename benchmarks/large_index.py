@@ -15,12 +15,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from semsearch.sample_queries import held_out_queries
-from semsearch.storage.snapshot import Snapshot
 
 from benchmarks.cold_start import IMPORTS, QUERY
 from benchmarks.timing import alternate, table, turn_caches_off
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.query_sentences import held_out_queries
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.local.reader import OpenSnapshot
 
 _DENSE = SearchOptions(mode="dense", fold=False, snippets=False, min_score=0)
 
@@ -38,8 +39,8 @@ def private_memory(command: list[str]) -> float:
 
 def recall(index: Path, count: int) -> tuple[float, float]:
     """(recall@10 of dense searches, their median seconds)."""
-    snapshot = Snapshot(str(index))
-    queries = held_out_queries(snapshot.catalog, count)
+    snapshot = OpenSnapshot(str(index))
+    queries = held_out_queries(snapshot, count)
     found, seconds, asked = [], [], []
     with Searcher(str(index)) as searcher:
         searcher.search(queries[0], _DENSE)  # loads the model
@@ -52,7 +53,7 @@ def recall(index: Path, count: int) -> tuple[float, float]:
     vectors = np.stack(asked)
     ids = np.zeros((len(queries), 0), np.int64)
     scores = np.zeros((len(queries), 0), np.float32)
-    for segment in snapshot.dense():
+    for segment in snapshot.dense_segments():
         for start in range(0, len(segment.ids), 65_536):
             rows = np.arange(start, min(start + 65_536, len(segment.ids)))
             scores = np.hstack([scores, vectors @ segment.vectors.vectors(rows).T])

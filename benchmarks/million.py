@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-from semsearch.storage.snapshot import Snapshot
-from semsearch.storage.writer import IndexWriter
 
 from benchmarks.noisy import vectors_of, with_noise
 from benchmarks.timing import turn_caches_off
 from semsearch.chunking.splitter import hash_of
 from semsearch.lexical import postings
 from semsearch.lexical.analyzer import analyze
+from semsearch.store.local.reader import OpenSnapshot
+from semsearch.store.local.writer import IndexWriter
 
 _CHUNKS_A_FILE = 20
 _SEGMENT = 262_144
@@ -43,17 +43,18 @@ def main() -> None:
 
 def build(base: Path, target: Path, chunks: int, count_of_sentences: int) -> None:
     """Writes an index of `chunks` chunks at `target`."""
-    snapshot = Snapshot(str(base))
+    snapshot = OpenSnapshot(str(base))
     vectors = vectors_of(base)
     known = dict(snapshot.catalog.connection.execute("SELECT id, text FROM chunks").fetchall())
-    texts = [known.get(int(number), "") for part in snapshot.dense() for number in part.ids]
+    texts = [known.get(int(number), "") for part in snapshot.dense_segments() for number in part.ids]
     sentences = [[part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part.strip()] or ["empty"] for text in texts]
     rng, chance = np.random.default_rng(1), random.Random(1)
     with IndexWriter(str(target)) as writer:
         with writer.commit():
             for key in _SETTINGS:
                 writer.catalog.set_setting(key, snapshot.catalog.setting(key))
-            root = writer.catalog.add_root("/nowhere")
+            root = 1
+            writer.catalog.insert_root(root, "/nowhere", "nowhere")
         for first in range(1, chunks + 1, _SEGMENT):
             count = min(_SEGMENT, chunks + 1 - first)
             ids = np.arange(first, first + count)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from semsearch.storage.snapshot import Snapshot
 
 from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.store.local.reader import OpenSnapshot
 
 # Length of the noise added to a unit vector: cosine 0.86 between a copy and its original, as between near passages.
 NOISE = 0.6
@@ -13,8 +13,8 @@ NOISE = 0.6
 
 def vectors_of(index: Path) -> Vectors:
     """(n, dim) the vectors of all encoded chunks of `index`."""
-    snapshot = Snapshot(str(index))
-    parts = [part.vectors.vectors(np.arange(len(part.ids))) for part in snapshot.dense()]
+    snapshot = OpenSnapshot(str(index))
+    parts = [part.vectors.vectors(np.arange(len(part.ids))) for part in snapshot.dense_segments()]
     snapshot.close()
     return np.concatenate(parts)
 

@@ -14,14 +14,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from semsearch.storage.snapshot import Snapshot
 
-from semsearch.embedding.calibration import fertility, script_of
-from semsearch.embedding.open import open_recorded
 from semsearch.indexing import index_folders
-from semsearch.retrieval import fusion
-from semsearch.retrieval.candidates import Question, _coverage, find_candidates
+from semsearch.retrieval.candidates import find_candidates, query_coverage
 from semsearch.retrieval.confidence import MIN_SCORE, confidence
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.plan import QueryPlan, plan_query
+from semsearch.retrieval.query_encoder import QueryEncoder
+from semsearch.store.local.reader import OpenSnapshot
 from tests.support.real_collections import NAMES, data_folder, load
 
 MOST = 400
@@ -37,35 +37,28 @@ transparent huge pages|rename a key|length of a list|blocking pop|mass insertion
 inspect keys without blocking the server|sampling keys for eviction|append only file rewrite"""
 
 
-def features(snapshot: Snapshot, question: Question) -> tuple[float, float, float]:
+def features(snapshot: OpenSnapshot, plan: QueryPlan) -> tuple[float, float, float]:
     """(reliability, cosine on the model's scale, coverage) of the surest hit among the first 10."""
-    found = find_candidates(snapshot, question, None)
+    found = find_candidates(snapshot, plan, None)
     found = found.take(np.arange(min(10, len(found.ids))))
-    if not len(found.ids) or question.embedder is None:
-        return question.reliability, 0.0, 0.0
-    model = question.embedder.info.calibration
-    coverage = _coverage(snapshot, question, found.ids)
-    best = int(confidence(found.cosines, coverage, question.reliability, model).argmax())
+    model = plan.calibration
+    if not len(found.ids) or model is None:
+        return plan.reliability, 0.0, 0.0
+    coverage = query_coverage(snapshot.score(found.ids, plan.words, None))
+    best = int(confidence(found.cosines, coverage, plan.reliability, model).argmax())
     cosine = float(np.nan_to_num(found.cosines[best], nan=model.background))
-    return question.reliability, (cosine - model.background) / (model.related - model.background), float(coverage[best])
+    return plan.reliability, (cosine - model.background) / (model.related - model.background), float(coverage[best])
 
 
 def ask(index: Path, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Of each question the features (n, 3) and the best score (n,)."""
-    snapshot = Snapshot(str(index))
-    info = snapshot.model()
-    assert info is not None
-    embedder = open_recorded(info, print)
-    languages = frozenset(code for part in snapshot.lexical() for code in part.languages)
+    snapshot = OpenSnapshot(str(index))
+    encoder = QueryEncoder(print, "")
     rows, scores = [], []
     for text in texts:
-        fertile = fertility(text, embedder.tokenizer.tokens(text))
-        alpha = fusion.adaptive_alpha(fertile, script_of(text), info.calibration)
-        reliability = (alpha - fusion.LOWEST_ALPHA) / (fusion.ALPHA - fusion.LOWEST_ALPHA)
-        vector = embedder.encode_query(text)
-        question = Question(text, "hybrid", "convex", True, embedder, alpha, fertile, reliability, languages, vector)
-        rows.append(features(snapshot, question))
-        found = find_candidates(snapshot, question, None)
+        plan = plan_query(snapshot, text, SearchOptions(), encoder, str(index))
+        rows.append(features(snapshot, plan))
+        found = find_candidates(snapshot, plan, None)
         scores.append(float(found.scores[0]) if len(found.ids) else 0.0)
     return np.array(rows), np.array(scores)
 

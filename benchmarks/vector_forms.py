@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from semsearch.dense.form import VectorForm
 
 from benchmarks.noisy import repeated, vectors_of
 from benchmarks.timing import turn_caches_off
 from semsearch.dense.cells import PROBED_SHARE, Cells
 from semsearch.dense.codec import KINDS, Codec, CodedVectors
+from semsearch.dense.vector_format import VectorFormat
 from semsearch.dense.vectors import SegmentVectors, search
 
 _TRAINING = 131_072
@@ -41,17 +41,17 @@ def main() -> None:
     for kind in KINDS:
         codec = Codec.train(kind, vectors[:_TRAINING])
         alone = CodedVectors(codec, codec.build(vectors))
-        plain = VectorForm(dim, kind, trained={kind: codec.trained})
+        plain = VectorFormat(dim, kind, trained={kind: codec.trained})
         forms[f"{kind}"] = SegmentVectors(plain, alone), codec.row_bytes
         if kind not in ("float32", "float16"):
-            form = VectorForm(dim, codes=kind, trained={kind: codec.trained})
+            form = VectorFormat(dim, codes=kind, trained={kind: codec.trained})
             forms[f"{kind}, best by float16"] = SegmentVectors(form, store, alone), codec.row_bytes
     clock = time.perf_counter()
     cells = Cells.train(vectors)
     print(f"{len(cells.centroids)} cells of {chosen.rows:,} vectors in {time.perf_counter() - clock:.1f} s")
     for kind in ("int8", "binary"):
         codec = Codec.train(kind, vectors[:_TRAINING])
-        form = VectorForm(dim, codes=kind, ann="ivf", trained={kind: codec.trained})
+        form = VectorFormat(dim, codes=kind, ann="ivf", trained={kind: codec.trained})
         codes = CodedVectors(codec, codec.build(vectors[cells.order]))
         forms[f"ivf {kind}, best by float16"] = (
             SegmentVectors(form, store, codes, cells),

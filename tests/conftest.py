@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from semsearch.embedding.models import open_model, read_info, resolve
 
+from semsearch.embedding.open import open_model, read_info, resolve
 from semsearch.settings import DEFAULT_MODEL, cache_folder
 from tests.support.commands import Command, Completed
 from tests.support.folders import NOTES, PROJECT, write

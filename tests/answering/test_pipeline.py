@@ -1,14 +1,15 @@
-"""`answer_question`, as a Python user calls it: quoted, written by a model, and when the model fails."""
+"""`ask`, as a Python user calls it: quoted, written by a model, and when the model fails."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from semsearch.answering.llm import LlmError, LlmSettings
-from semsearch.answering.pipeline import answer_question
+from semsearch.answering.pipeline import ask
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.hit import SearchResult
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
 from tests.answering.server import chat
 from tests.conftest import write
 
@@ -27,14 +28,14 @@ def searcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
 
 def test_without_a_model_the_best_sentence_is_quoted(searcher: Searcher) -> None:
     results: list[SearchResult] = []
-    answer = answer_question(searcher, QUESTION, SearchOptions(k=2), on_search=results.append)
+    answer = ask(searcher, QUESTION, SearchOptions(k=2), on_search=results.append)
     assert answer.answered and answer.llm is None
     assert answer.citations[0].quote == SENTENCE
     assert answer.contexts == results[0].hits
 
 
 def test_the_notices_of_the_search_are_those_of_the_answer(searcher: Searcher) -> None:
-    answer = answer_question(searcher, "xylophone quasar")
+    answer = ask(searcher, "xylophone quasar")
     assert not answer.answered and not answer.contexts
     assert answer.notices and answer.notices == searcher.search("xylophone quasar").notices
 
@@ -44,11 +45,11 @@ def test_with_a_model_its_answer_is_checked_and_a_failure_comes_after_the_hits(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef")
     with chat(lambda handler, body: handler.say(body, f"{SENTENCE} [1]")) as server:
-        answer = answer_question(searcher, QUESTION, None, LlmSettings("tiny-model", server.url))
+        answer = ask(searcher, QUESTION, None, LlmSettings("tiny-model", server.url))
     assert answer.llm == "tiny-model" and answer.citations[0].path == "manual.md" and not answer.unsupported
     results: list[SearchResult] = []
     with chat(lambda handler, body: handler.reply(401, {"error": {"message": "no"}})) as server:
         model = LlmSettings("tiny-model", server.url)
         with pytest.raises(LlmError):
-            answer_question(searcher, QUESTION, None, model, on_search=results.append)
+            ask(searcher, QUESTION, None, model, on_search=results.append)
     assert results[0].hits

@@ -201,7 +201,7 @@ def test_another_writer_holds_the_lock(semsearch: Command, notes: Path, index: P
     holder = subprocess.Popen(
         [
             sys.executable, "-c",
-            "import sys, time; from semsearch.storage.writer import IndexWriter\n"
+            "import sys, time; from semsearch.store.local.writer import IndexWriter\n"
             f"with IndexWriter({str(index)!r}): print('held', flush=True); sys.stdin.read()",
         ],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT,

@@ -4,14 +4,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from semsearch.sample_queries import could_be_query, held_out_queries
-from semsearch.storage.snapshot import Snapshot
 
 from semsearch.evaluation.index_copies import copy_without_queries
 from semsearch.evaluation.synthetic_queries import synthetic_queries
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.lexical.analyzer import words_of
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.query_sentences import has_query_length, held_out_queries
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.local.reader import OpenSnapshot
 from tests.support.folders import write
 from tests.support.made_texts import texts
 
@@ -28,17 +29,17 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_held_out_queries_are_sentences_of_the_index_and_the_same_each_time(index: Path) -> None:
-    with closing(Snapshot(str(index))) as snapshot:
-        queries = held_out_queries(snapshot.catalog, 40)
+    with closing(OpenSnapshot(str(index))) as snapshot:
+        queries = held_out_queries(snapshot, 40)
         held = [row["text"] for row in snapshot.catalog.connection.execute("SELECT text FROM chunks")]
-        assert queries == held_out_queries(snapshot.catalog, 40)
-        assert len(held_out_queries(snapshot.catalog, 10_000)) <= len(held)
+        assert queries == held_out_queries(snapshot, 40)
+        assert len(held_out_queries(snapshot, 10_000)) <= len(held)
     assert len(queries) == 40
     assert all(any(query in text for text in held) and query not in held for query in queries)
 
 
 def test_known_items_are_words_of_their_passage_in_its_order(index: Path) -> None:
-    with closing(Snapshot(str(index))) as snapshot:
+    with closing(OpenSnapshot(str(index))) as snapshot:
         known, _ = synthetic_queries(snapshot, 25)
         held = dict(snapshot.catalog.connection.execute("SELECT id, text FROM chunks").fetchall())
     assert len(known) == 25
@@ -50,12 +51,12 @@ def test_known_items_are_words_of_their_passage_in_its_order(index: Path) -> Non
 
 def test_what_a_paraphrase_is_asked_of_does_not_hold_it(index: Path, tmp_path: Path) -> None:
     copy = str(tmp_path / "copy")
-    with closing(Snapshot(str(index))) as snapshot:
+    with closing(OpenSnapshot(str(index))) as snapshot:
         _, paraphrases = synthetic_queries(snapshot, 25)
         count = snapshot.catalog.counts()["chunks"]
     assert len(paraphrases) == 25
     asked = copy_without_queries(str(index), copy, paraphrases, lambda message: None)
-    with closing(Snapshot(copy)) as snapshot:
+    with closing(OpenSnapshot(copy)) as snapshot:
         rows = {row["id"]: row for row in snapshot.catalog.connection.execute("SELECT * FROM chunks")}
         assert snapshot.catalog.counts()["chunks"] == count
     assert len({question.chunk for question in asked}) == 25
@@ -79,4 +80,4 @@ def test_what_a_paraphrase_is_asked_of_does_not_hold_it(index: Path, tmp_path: P
      ("こんにちは、世界の皆さん、今日は。", True), ("word " * 90, False)],
 )  # fmt: skip
 def test_what_could_be_a_query(text: str, could: bool) -> None:
-    assert could_be_query(text) is could
+    assert has_query_length(text) is could

@@ -6,12 +6,12 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
-from semsearch.sample_queries import held_out_queries
-from semsearch.storage.snapshot import Snapshot
 
 from semsearch.embedding.open import open_recorded
 from semsearch.evaluation.vector_bench import VectorsReport, VectorsRow, advice, measure_vectors
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.retrieval.query_sentences import held_out_queries
+from semsearch.store.local.reader import OpenSnapshot
 from tests.support.commands import Command
 from tests.support.folders import write
 from tests.support.made_texts import texts
@@ -31,14 +31,14 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_recall_and_size_are_those_of_faiss_on_the_same_vectors(index: Path) -> None:
     report = measure(index)
-    with closing(Snapshot(str(index))) as snapshot:
+    with closing(OpenSnapshot(str(index))) as snapshot:
         held = np.concatenate(
-            [s.vectors.vectors(np.arange(len(s.ids))) for s in snapshot.dense()]
+            [s.vectors.vectors(np.arange(len(s.ids))) for s in snapshot.dense_segments()]
         )  # fmt: skip
-        model = snapshot.model()
+        model = snapshot.info().model
         assert model is not None
         embedder = open_recorded(model, lambda message: None)
-        asked = np.stack([embedder.encode_query(text) for text in held_out_queries(snapshot.catalog, 60)])
+        asked = np.stack([embedder.encode_query(text) for text in held_out_queries(snapshot, 60)])
     assert (report.vectors, report.total, report.queries) == (len(held), len(held), len(asked)) == (700, 700, 60)
     exact = faiss.IndexFlatIP(held.shape[1])
     exact.add(held)

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
 from tests.support.made_texts import texts
 
 _DOCUMENTS = 30

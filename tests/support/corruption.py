@@ -16,9 +16,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from semsearch.quantization import QuantizeOptions, quantize
-
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.maintenance.quantization import QuantizeOptions, quantize
 from tests.support.made_texts import texts
 
 _QUERY = "who paints boats near the harbour"

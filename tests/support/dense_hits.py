@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
 from tests.support.found import Found
 
 QUERIES = ["who paints boats near the harbour", "bread at the market", "horses in winter", "the judges hide a letter"]

@@ -17,10 +17,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from semsearch.verification import verify
-
 from semsearch.errors import SemsearchError
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.maintenance.verification import verify
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
 from tests.support.found import Found
 from tests.support.made_texts import texts
 

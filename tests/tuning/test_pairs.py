@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from semsearch.storage.snapshot import Reader
 
+from semsearch.embedding.open import open_recorded
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.store.local.reader import Reader
 from semsearch.tuning.negatives import MiningOptions, mine_negatives
 from semsearch.tuning.pairs import Pair, encoded_texts, synthetic_pairs
-from semsearch.tuning.training_set import TrainingSet, all_vectors, embedder_of
+from semsearch.tuning.training_set import TrainingSet, all_vectors, trainable_model
 from tests.support.folders import write
 from tests.support.jargon import silent
 
@@ -58,7 +59,7 @@ def test_negatives_are_near_but_no_answers(index: str) -> None:
     def mined(exclude_likely_answers: bool) -> list[tuple[Pair, list[int]]]:
         def on(snapshot):  # type: ignore[no-untyped-def]
             pairs = synthetic_pairs(snapshot, 100, frozenset(), [])
-            embedder = embedder_of(snapshot, silent)
+            embedder = open_recorded(trainable_model(snapshot), silent)
             ids, passages = all_vectors(snapshot)
             positives = embedder.encode([pair.positive for pair in pairs])
             nothing = np.empty((0, passages.shape[1]), np.float32)

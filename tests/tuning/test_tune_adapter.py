@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from semsearch.storage.catalog import Catalog
-from semsearch.verification import verify
 
 from semsearch.dense.adapter import Adapter
 from semsearch.embedding.embedder import unit_rows
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.indexing.options import Progress
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.maintenance.verification import verify
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.local.catalog import Catalog
 from semsearch.tuning.adapter_learning import folds, learn_adapter
 from semsearch.tuning.comparison import TuneReport
 from semsearch.tuning.question_source import QuestionSource

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from semsearch.storage.snapshot import Reader
 
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.store.local.reader import Reader
 from semsearch.tuning import tune_model as module
 from semsearch.tuning.base_model import base_model_of
 from semsearch.tuning.held_out import split_questions
@@ -168,7 +168,7 @@ def test_an_interrupted_run_goes_on(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_two_runs_do_not_write_one_folder(tiny: Path, semsearch: Command, tmp_path: Path) -> None:
-    from semsearch.storage.lock import WriterLock
+    from semsearch.file_lock import WriterLock
 
     queries, qrels = files_of(tmp_path)
     (tmp_path / "ours.unfinished").mkdir()

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from semsearch.storage.catalog import SCHEMA_VERSION, Catalog
-from semsearch.storage.writer import IndexWriter
-from semsearch.verification import verify
 
 from semsearch.errors import IndexDamagedError, ModelError, SemsearchError
 from semsearch.indexing import IndexOptions, Progress, index_folders
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.maintenance.verification import verify
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.local.catalog import SCHEMA_VERSION, Catalog
+from semsearch.store.local.writer import IndexWriter
 from tests.support import concurrent_readers as readers
 from tests.support import corruption, kills
 from tests.support.commands import Command

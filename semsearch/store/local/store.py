@@ -27,7 +27,7 @@ class LocalStore:
         self._reader: Reader | None = None
 
     def exists(self) -> bool:
-        return os.path.exists(os.path.join(self.location, CATALOG_FILE))
+        return os.path.isfile(os.path.join(self.location, CATALOG_FILE))
 
     def read(self, question: Callable[[LocalSnapshot], Answer]) -> Answer:
         if self._reader is None:

@@ -6,12 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from semsearch.first_look import FirstLook, look
-from semsearch.storage.catalog import Catalog
-from semsearch.storage.writer import IndexWriter
 
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.settings import READERS_VERSION
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.stat_check import StatCheck, stat_check
+from semsearch.store.local.writer import IndexWriter
 from tests.support.commands import Command
 from tests.support.folders import write
 
@@ -26,8 +26,8 @@ def index(notes: Path) -> Path:
     return notes / ".semsearch"
 
 
-def seen(index: Path) -> FirstLook:
-    found = look(str(index), [])
+def seen(index: Path) -> StatCheck:
+    found = stat_check(str(index), [])
     assert found is not None
     return found
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from semsearch.report import IndexReport
-from semsearch.storage.catalog import Catalog
-from semsearch.storage.snapshot import Snapshot
-from semsearch.storage.writer import IndexWriter
 
 from semsearch.errors import LockedError, SemsearchError, UsageError
+from semsearch.index_report import IndexReport
 from semsearch.indexing import IndexOptions, Progress, index_folders
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.reader import OpenSnapshot
+from semsearch.store.local.writer import IndexWriter
 from tests.support.folders import NOTES, write
 from tests.support.found import Found
 
@@ -47,7 +48,7 @@ def same_as_new(folder: Path, index: Path) -> None:
 
 def healthy(index: Path) -> None:
     """Every chunk of the catalog stands alive exactly once in each leg."""
-    snapshot = Snapshot(str(index))
+    snapshot = OpenSnapshot(str(index))
     chunks = [
         row[0]
         for row in snapshot.catalog.connection.execute("SELECT id FROM chunks WHERE file_id IS NOT NULL ORDER BY id")
@@ -61,8 +62,8 @@ def healthy(index: Path) -> None:
     ]
     assert chunks == in_files
     for kind, ids in (
-        ("lex", [part.ids for part in snapshot.lexical()]),
-        ("vec", [part.ids for part in snapshot.dense()]),
+        ("lex", [part.ids for part in snapshot.postings()]),
+        ("vec", [part.ids for part in snapshot.dense_segments()]),
     ):
         alive = [part if keep is None else part[keep] for part, keep in zip(ids, snapshot.alive(kind), strict=True)]
         found = np.concatenate(alive).tolist() if alive else []

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from semsearch.storage import segments
 
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical import postings
+from semsearch.store.local import lexical_segment as segments
 
 
 @pytest.fixture

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from semsearch.quantization import QuantizeOptions, quantize
-from semsearch.storage.catalog import Catalog
-from semsearch.storage.checksum import CHECKSUM_FILE, write_checksum
-from semsearch.storage.salvage import salvage
-from semsearch.storage.writer import IndexWriter
-from semsearch.verification import VerifyReport, verify
 
-from semsearch import verification
 from semsearch.errors import IndexDamagedError, ModelError, SemsearchError
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.maintenance import verification
+from semsearch.maintenance.quantization import QuantizeOptions, quantize
+from semsearch.maintenance.verification import VerifyReport, verify
+from semsearch.store.local import repair, rows
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.checksum import CHECKSUM_FILE, write_checksum
+from semsearch.store.local.salvage import salvage
+from semsearch.store.local.writer import IndexWriter
 from tests.support.commands import Command
 from tests.support.dense_hits import hits
 from tests.support.folders import write
@@ -78,9 +79,9 @@ def title(index: Path) -> str:
 
 def write_vectors_again(index: Path) -> None:
     with IndexWriter(str(index)) as writer:
-        row, dim = writer.catalog.segments("vec")[0], writer.catalog.setting("model")["dim"]
-        held = writer.dense_segment(row, writer.form(dim))
-        name, files = writer.write_dense(held.ids, held.vectors.vectors(np.arange(row["rows"])), dim)
+        segment, dim = writer.segments("vec")[0], writer.model_dim()
+        held = writer.dense_segment(segment, writer.vector_format(dim))
+        name, files = writer.write_dense(held.ids, held.vectors.vectors(np.arange(segment.rows)), dim)
         with writer.commit():
             writer.add_segment("vec", name, held.ids, files)
             writer.mark_rows_dead("vec", [(int(held.ids[0]), int(held.ids[0]) + 1)])
@@ -283,23 +284,24 @@ def test_what_a_repair_made_merges_with_its_neighbours(index: Path) -> None:
     assert not check(index).problems and answers(index) == expected
 
 
-@pytest.mark.parametrize("step", ["_index_words", "_recorded_embedder", "_examine"])
+@pytest.mark.parametrize("step", ["index_words", "encode_lost", "examine"])
 def test_a_repair_that_is_cut_off_leaves_no_silent_gap(index: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = answers(index)
     shutil.rmtree(segment(index, "lex"))
     flip(segment(index, "vec") / "index.faiss")
     (index / CHECKSUM_FILE).unlink()
-    original, calls = getattr(verification, step), 0
+    module = verification if step == "encode_lost" else repair
+    original, calls = getattr(module, step), 0
 
     def cut_off(*arguments: object) -> object:
         nonlocal calls
         calls += 1
-        if calls > (2 if step == "_examine" else 0):
+        if calls > 0:
             raise KeyboardInterrupt
         return original(*arguments)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(verification, step, cut_off)
+        patched.setattr(module, step, cut_off)
         check(index, repair=True)
     with pytest.raises(IndexDamagedError):
         answers(index)
@@ -317,7 +319,7 @@ def test_a_rebuild_that_is_cut_off_leaves_no_silent_gap(index: Path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("semsearch.indexing.run._Run.apply", cut_off)
+        patched.setattr("semsearch.indexing.pipeline._ComparedRun.read", cut_off)
         index_folders([], str(index), IndexOptions(rebuild=True))
     with pytest.raises(IndexDamagedError):
         answers(index)
@@ -364,7 +366,7 @@ def test_files_where_folders_should_be_are_cleared_away(index: Path, name: str) 
     before = answers(index)
     if (index / name).is_dir():
         shutil.rmtree(index / name)
-    next_name = name.replace("99", f"{Catalog.read(str(index), lambda c: c.segments('lex'))[-1]['id'] + 1:02}")
+    next_name = name.replace("99", f"{Catalog.read(str(index), lambda c: rows.segments(c, 'lex'))[-1].id + 1:02}")
     (index / next_name).write_text("x")
     write(index.parent, {"added.txt": "The ferry leaves at ten.\n"})
     index_folders([], str(index), IndexOptions(rebuild=name.endswith("01"), prune=True))

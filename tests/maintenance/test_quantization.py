@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from semsearch.quantization import QuantizeOptions, QuantizeReport, quantize
-from semsearch.storage.segments import DenseSegment
-from semsearch.storage.snapshot import Snapshot
-from semsearch.storage.writer import IndexWriter
 
-from semsearch.dense import form as form_module
+from semsearch.dense import vector_format
 from semsearch.dense.codec import KINDS
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.retrieval.searcher import Searcher, SearchOptions
+from semsearch.maintenance.quantization import QuantizeOptions, QuantizeReport, measuring, quantize
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.local.dense_segment import DenseSegment
+from semsearch.store.local.merging import rewrite_vectors
+from semsearch.store.local.reader import OpenSnapshot
+from semsearch.store.local.writer import IndexWriter
 from tests.support.commands import Command
 from tests.support.dense_hits import QUERIES, hits
 from tests.support.folders import write
@@ -57,9 +59,9 @@ def test_every_kind_finds_the_same_and_can_be_undone(index: Path, kind: str) -> 
     assert report.passed
     assert report.after is not None and report.after.loss <= 0.02
     assert hits(index) == before
-    snapshot = Snapshot(str(index))
-    assert snapshot.form().kind == kind
-    assert snapshot.form().loss == pytest.approx(report.after.loss, abs=1e-6)
+    snapshot = OpenSnapshot(str(index))
+    assert snapshot.vector_format().kind == kind
+    assert snapshot.vector_format().loss == pytest.approx(report.after.loss, abs=1e-6)
     snapshot.close()
     back = change(index, "float16")
     assert back.passed
@@ -75,11 +77,11 @@ def test_passages_that_are_equally_near_are_no_loss(tmp_path: Path) -> None:
     write(tmp_path / "folder", {f"{number}.txt": " ".join(shuffled.permutation(words)) + "." for number in range(60)})
     index_folders([str(tmp_path / "folder")], str(tmp_path / "index"), IndexOptions(model="static"))
     for row in change(tmp_path / "index", dry_run=True).table:
-        assert (row.form.kind, row.loss, row.top1) == (row.form.kind, 0, 1)
+        assert (row.format.kind, row.loss, row.top1) == (row.format.kind, 0, 1)
 
 
 def test_a_form_that_finds_other_passages_loses(index: Path) -> None:
-    binary = next(row for row in change(index, dry_run=True, keep_original=False).table if row.form.kind == "binary")
+    binary = next(row for row in change(index, dry_run=True, keep_original=False).table if row.format.kind == "binary")
     assert binary.loss > 0.1 and binary.top1 < 1
 
 
@@ -89,7 +91,7 @@ def test_what_was_measured_is_what_a_later_run_measures(index: Path) -> None:
         report = change(index, kind, keep_original=keep, max_loss=0.9)
         assert report.after is not None
         again = change(index, dry_run=True)
-        assert again.before.form.kind == kind
+        assert again.before.format.kind == kind
         if keep:
             assert again.before.recall == report.after.recall
             assert again.before.searched == report.after.searched
@@ -114,7 +116,7 @@ def test_filters_and_deletions_work_with_cells_and_codes(
     left = hits(index)
     assert all(len(found) == 10 for found in left)
     assert not gone & {path for found in left for path, _ in found}
-    from semsearch.retrieval.filters import Filters
+    from semsearch.store.records import Filters
 
     with Searcher(str(index)) as searcher:
         few = searcher.search(
@@ -158,7 +160,7 @@ def test_dropped_originals_are_said_to_be_gone_and_rebuild_brings_them_back(inde
     assert "--rebuild" in raised.value.hint
     done = index_folders([], str(index), IndexOptions(rebuild=True))
     assert done.chunks["encoded"] == 700
-    assert Snapshot(str(index)).form().kind == "float16"
+    assert OpenSnapshot(str(index)).form().kind == "float16"
 
 
 def test_dropping_needs_a_limit_that_allows_the_loss(index: Path) -> None:
@@ -176,8 +178,8 @@ def test_shorter_vectors(index: Path) -> None:
     assert report.after.searched < 700 * 70
     assert all(len(found) == 10 for found in hits(index))
     assert change(index, "float16", dim=128, keep_original=False, max_loss=0.9).changed
-    snapshot = Snapshot(str(index))
-    assert snapshot.dense()[0].vectors.vectors(np.arange(3)).shape == (3, 128)
+    snapshot = OpenSnapshot(str(index))
+    assert snapshot.dense_segments()[0].vectors.vectors(np.arange(3)).shape == (3, 128)
     snapshot.close()
     assert all(len(found) == 10 for found in hits(index, "hybrid"))
     write(index.parent, texts(5, 77))
@@ -197,7 +199,7 @@ def test_the_smallest_that_passes_is_chosen(index: Path) -> None:
 
 
 def test_large_segments_are_scanned_by_bits_first(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(form_module, "CROSSOVER", 300)
+    monkeypatch.setattr(vector_format, "CROSSOVER", 300)
     before = hits(index)
     index_folders([str(index.parent)], str(index.parent.with_name("large")), IndexOptions(model="static"))
     large = index.parent.with_name("large")
@@ -236,7 +238,8 @@ def test_a_refused_or_failed_change_leaves_everything(index: Path, monkeypatch: 
 def test_killed_anywhere_the_old_form_serves(index: Path) -> None:
     before = hits(index)
     code = (
-        "import os, sys, semsearch.storage.segments as segments, semsearch.quantization as quantization\n"
+        "import os, sys, semsearch.store.local.segment_folder as segments\n"
+        "import semsearch.maintenance.quantization as quantization\n"
         "def die(*arguments): os.kill(os.getpid(), 9)\n"
         "setattr(segments.os if sys.argv[2] == 'rename' else segments, sys.argv[2], die)\n"
         "quantization.quantize(sys.argv[1], quantization.QuantizeOptions('binary', queries=20))\n"
@@ -248,7 +251,7 @@ def test_killed_anywhere_the_old_form_serves(index: Path) -> None:
     assert change(index, "binary").changed
     left = {name.split("/")[1] for name in content(index) if "vec-" in name}
     with IndexWriter(str(index)) as writer:
-        assert left == {row["name"] for row in writer.catalog.segments("vec")}
+        assert left == {one.name for one in writer.segments("vec")}
 
 
 def test_a_search_that_has_the_old_form_open_goes_on(index: Path) -> None:
@@ -326,7 +329,7 @@ def test_codes_of_the_kind_that_is_stored_learn_for_themselves(index: Path, kind
     """Coarse vectors that were kept alone, and shorter codes of the same kind before them."""
     change(index, kind, keep_original=False, max_loss=0.99)
     report = change(index, None, dim=64)
-    assert report.changed and report.after is not None and report.after.form.codes == kind
+    assert report.changed and report.after is not None and report.after.format.codes == kind
     assert all(hits(index))
 
 
@@ -362,11 +365,11 @@ def test_a_form_chosen_for_a_few_files_serves_for_many(tmp_path: Path, keep: boo
 def test_a_form_that_loses_more_by_now_is_made_anew_when_asked_for_again(index: Path) -> None:
     change(index, "int8")
     with IndexWriter(str(index)) as writer:
-        form = writer.form(256)
-        ranges = form.trained["codes"]["ranges"].copy()
+        old = writer.vector_format(256)
+        ranges = old.trained["codes"]["ranges"].copy()
         ranges[256:] /= 4  # learnt of other vectors
-        worse = dataclasses.replace(form, trained={"codes": {"ranges": ranges}}, learnt_from=700)
-        writer.rewrite_vectors(form, worse)
+        worse = dataclasses.replace(old, trained={"codes": {"ranges": ranges}}, learnt_from=700)
+        rewrite_vectors(writer, old, worse)
     report = change(index, "int8")
     assert report.changed and report.before.loss > 0.02 > report.table[0].loss
     assert not change(index, "int8").changed
@@ -391,14 +394,14 @@ def test_a_dry_run_while_another_run_changes_the_form_is_of_one_state(
 ) -> None:
     """The files that the dry run found are gone when it opens them: it looks again."""
     opened = []
-    original = DenseSegment.__init__
+    original = measuring.open_dense
 
-    def open_after_a_change(*arguments: Any) -> None:
+    def open_after_a_change(*arguments: Any) -> DenseSegment:
         if not opened:
             opened.append(True)
             change(index, "int8")
-        original(*arguments)
+        return original(*arguments)
 
-    monkeypatch.setattr(DenseSegment, "__init__", open_after_a_change)
+    monkeypatch.setattr(measuring, "open_dense", open_after_a_change)
     report = change(index, "int8", dry_run=True)
     assert "the index is in this form already" in report.notices
