@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from semsearch.callbacks import Announce
 from semsearch.chunking.splitter import Chunk
 from semsearch.embedding.cached_embedder import cached
 from semsearch.embedding.model_info import ModelInfo
@@ -12,7 +13,6 @@ from semsearch.evaluation.synthetic_queries import SyntheticQuery
 from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.options import Progress
 from semsearch.lexical import analyzer, postings
-from semsearch.progress import Announce
 from semsearch.quantization import QuantizeOptions, quantize
 from semsearch.report import IndexReport
 from semsearch.storage.copy import copy_index

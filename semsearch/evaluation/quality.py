@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
+from semsearch.callbacks import Advance, Announce
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation import metrics
 from semsearch.evaluation.index_copies import copy_with_dim, copy_with_model
@@ -17,7 +18,6 @@ from semsearch.evaluation.labels import Beir, Qrels
 from semsearch.evaluation.metrics import METRICS, MeanEstimate, Run
 from semsearch.evaluation.query_sets import QuerySet, index_of, labelled, synthetic
 from semsearch.indexing.options import Progress
-from semsearch.progress import Advance, Announce
 from semsearch.quantization import SHORTEST
 from semsearch.retrieval.searcher import Searcher, SearchOptions
 from semsearch.storage.snapshot import Reader

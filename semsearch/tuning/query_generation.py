@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from semsearch.answering.llm import LlmSettings, NoReplyError, chat
+from semsearch.callbacks import Announce
 from semsearch.evaluation.labels import numbered_lines
-from semsearch.progress import Announce
 from semsearch.sample_queries import query_sentences, shuffled_passages
 from semsearch.storage.snapshot import Reader, Snapshot
 from semsearch.tuning.pairs import query_key

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from semsearch.answering.llm import LlmSettings
+from semsearch.callbacks import Announce
 from semsearch.errors import UsageError
 from semsearch.evaluation.labels import Beir, Qrels, numbered_lines
 from semsearch.evaluation.query_sets import QuerySet, labelled, synthetic
-from semsearch.progress import Announce
 from semsearch.storage.snapshot import Reader, Snapshot
 from semsearch.tuning.query_generation import generate_queries
 from semsearch.tuning.training_set import all_vectors, embedder_of

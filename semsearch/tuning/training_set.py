@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.callbacks import Announce
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
-from semsearch.progress import Announce
 from semsearch.report import display_path
 from semsearch.storage.snapshot import Snapshot
 

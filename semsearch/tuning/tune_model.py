@@ -9,10 +9,10 @@ import os
 import shutil
 
 from semsearch import settings
+from semsearch.callbacks import Advance, Announce
 from semsearch.embedding.cross_encoder import open_reranker
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
-from semsearch.progress import Advance, Announce
 from semsearch.storage.copy import copy_index
 from semsearch.storage.lock import WriterLock
 from semsearch.tuning.base_model import base_model_of
