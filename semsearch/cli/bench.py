@@ -110,7 +110,7 @@ def quality(
     with bars() as advance:
         report = measure_quality(index, options, _announce(as_json), advance)
     if plot is not None:
-        plots.quality(report, plot)
+        plots.plot_quality(report, plot)
     if as_json:
         render.print_json(report.as_dict())
     else:
@@ -148,7 +148,7 @@ def vectors(
         plots.check(plot)
     report = measure_vectors(index, sample, queries, _announce(as_json))
     if plot is not None:
-        plots.vectors(report, plot)
+        plots.plot_vectors(report, plot)
     if as_json:
         render.print_json(report.as_dict())
     else:

@@ -48,7 +48,7 @@ def write_info(path: str, folder: str, info: dict[str, Any]) -> None:
             raise
 
 
-def prepare(name: str, folder: str, fingerprint: str, kind: str, path: str, trust: bool = False) -> None:
+def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str, trust: bool = False) -> None:
     """Makes the prepared model `path` from the weights in `folder`, with `embedding.export` in a process of its own.
 
     `kind`: `transformer`, `static` or `cross-encoder`; `trust`: code in the model's folder may be run. Its torch takes

@@ -4,10 +4,10 @@ import os
 import tempfile
 from typing import Any
 
-from semsearch.embedding.cache import prepare, read_info
+from semsearch.callbacks import Announce
+from semsearch.embedding.cache import prepare_model, read_info
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
-from semsearch.progress import Announce
 
 
 def check_model(name: str, trust: bool, announce: Announce) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def check_model(name: str, trust: bool, announce: Announce) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="semsearch-verify-") as folder:
         path = os.path.join(folder, "model")
         kind = "static" if source.kind == "static" else "transformer"
-        prepare(source.name, source.folder, source.fingerprint, kind, path, trust)
+        prepare_model(source.name, source.folder, source.fingerprint, kind, path, trust)
         record = read_info(path)
         assert record is not None
         info = record["info"]

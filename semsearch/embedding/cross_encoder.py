@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.embedding.cache import cache_path, prepare, read_info
+from semsearch.callbacks import Announce
+from semsearch.embedding.cache import cache_path, prepare_model, read_info
 from semsearch.embedding.downloads import download
 from semsearch.embedding.fingerprint import fingerprint_of
 from semsearch.embedding.resolve import local_folder
 from semsearch.errors import ModelError
 from semsearch.no_telemetry import switch_off_telemetry
-from semsearch.progress import Announce
 from semsearch.settings import cache_folder
 
 _OWNER = "cross-encoder"
@@ -31,7 +31,7 @@ def open_reranker(name: str, announce: Announce) -> "Reranker":
     path = cache_path("cross-encoder", fingerprint)
     if read_info(path) is None:
         announce(f"preparing {name} for this machine, once (cached in {cache_folder()})")
-        prepare(name, folder, fingerprint, "cross-encoder", path)
+        prepare_model(name, folder, fingerprint, "cross-encoder", path)
     record = read_info(path)
     if record is None:
         raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {path}")

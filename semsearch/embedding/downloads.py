@@ -2,11 +2,11 @@
 
 import os
 
+from semsearch.callbacks import Announce
 from semsearch.embedding.model_table import required
 from semsearch.embedding.resolve import packaged
 from semsearch.errors import ModelError
 from semsearch.no_telemetry import switch_off_telemetry
-from semsearch.progress import Announce
 from semsearch.settings import DEFAULT_MODEL
 
 _PATTERNS = (".json", ".txt", ".model")

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from semsearch.embedding.cache import cache_path, prepare, read_info, write_info
+from semsearch.callbacks import Announce
+from semsearch.embedding.cache import cache_path, prepare_model, read_info, write_info
 from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.model_info import Calibration, ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of
 from semsearch.embedding.resolve import STATIC, ModelSource, api_source, is_default, resolve
 from semsearch.errors import ModelError
-from semsearch.progress import Announce
 from semsearch.settings import DEFAULT_MODEL, cache_folder, default_model
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def open_model(source: ModelSource, announce: Announce, recorded: Calibration | 
     if read_info(path) is None:
         announce(f"preparing {source.name} for this machine, once (cached in {cache_folder()})")
         kind = STATIC if source.kind == STATIC else "transformer"
-        prepare(source.name, source.folder, source.fingerprint, kind, path, source.trust)
+        prepare_model(source.name, source.folder, source.fingerprint, kind, path, source.trust)
     return _truncated(_load(path, source.name), source.dim, recorded)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from semsearch.callbacks import Announce
 from semsearch.chunking.splitter import Chunk
 from semsearch.embedding.cached_embedder import cached
 from semsearch.embedding.open import open_model, open_recorded
@@ -13,7 +14,6 @@ from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.options import Progress
 from semsearch.lexical import analyzer
 from semsearch.maintenance.quantization import QuantizeOptions, quantize
-from semsearch.progress import Announce
 from semsearch.store.opening import clone_index
 
 

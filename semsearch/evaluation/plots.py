@@ -22,7 +22,7 @@ def check(path: str) -> None:
     _figure()
 
 
-def quality(report: "QualityReport", path: str) -> None:
+def plot_quality(report: "QualityReport", path: str) -> None:
     """nDCG@10 of each system with its interval, a panel for each set of queries."""
     figure = _figure()
     most = max(len(table.rows) for table in report.tables)
@@ -40,7 +40,7 @@ def quality(report: "QualityReport", path: str) -> None:
     _save(figure, path)
 
 
-def vectors(report: "VectorsReport", path: str) -> None:
+def plot_vectors(report: "VectorsReport", path: str) -> None:
     """Recall against the time of a query, for each kind of index."""
     figure = _figure()
     figure.set_size_inches(9, 6)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
+from semsearch.callbacks import Advance, Announce
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation import metrics
 from semsearch.evaluation.index_copies import copy_with_dim, copy_with_model
@@ -18,7 +19,6 @@ from semsearch.evaluation.metrics import METRICS, MeanEstimate, Run
 from semsearch.evaluation.query_sets import QuerySet, index_of, labelled, synthetic
 from semsearch.indexing.options import Progress
 from semsearch.maintenance.quantization import SHORTEST
-from semsearch.progress import Advance, Announce
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.opening import read_index

@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from semsearch.callbacks import Announce
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.index_copies import copy_without_queries
 from semsearch.evaluation.labels import Beir, Qrels, file_name
 from semsearch.evaluation.synthetic_queries import SyntheticQuery, synthetic_queries
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.indexing.options import Progress
-from semsearch.progress import Announce
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from semsearch import settings, subprocesses
+from semsearch.callbacks import Announce
 from semsearch.chunking.splitter import encoded
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError
-from semsearch.progress import Announce
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.query_sentences import held_out_queries
 from semsearch.retrieval.searcher import Searcher

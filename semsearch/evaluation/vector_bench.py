@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
+from semsearch.callbacks import Announce
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError
 from semsearch.evaluation.faiss_recipes import TOP, Recipe, recipes_for
-from semsearch.progress import Announce
 from semsearch.retrieval.query_sentences import held_out_queries
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from semsearch.answering.llm import LlmSettings, NoReplyError, chat
+from semsearch.callbacks import Announce
 from semsearch.evaluation.labels import numbered_lines
-from semsearch.progress import Announce
 from semsearch.retrieval.query_sentences import query_sentences
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from semsearch.answering.llm import LlmSettings
+from semsearch.callbacks import Announce
 from semsearch.embedding.open import open_recorded
 from semsearch.errors import UsageError
 from semsearch.evaluation.labels import Beir, Qrels, numbered_lines
 from semsearch.evaluation.query_sets import QuerySet, labelled, synthetic
-from semsearch.progress import Announce
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.tuning.query_generation import generate_queries

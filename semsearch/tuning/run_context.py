@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from semsearch.progress import Advance, Announce
+from semsearch.callbacks import Advance, Announce
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from hashlib import sha256
 from typing import Any
 
 from semsearch import subprocesses
+from semsearch.callbacks import Advance
 from semsearch.errors import ModelError
-from semsearch.progress import Advance
 from semsearch.tuning.base_model import BaseModel
 from semsearch.tuning.run_context import RunContext
 from semsearch.tuning.train_job import Job, last_checkpoint

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.callbacks import Announce
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
-from semsearch.progress import Announce
 from semsearch.store.protocol import Snapshot
 
 FEWEST_QUESTIONS = 20

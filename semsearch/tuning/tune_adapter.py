@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
+from semsearch.callbacks import Advance, Announce
 from semsearch.dense.adapter import Adapter
 from semsearch.errors import SemsearchError
-from semsearch.progress import Advance, Announce
 from semsearch.store.opening import open_store, read_index
 from semsearch.tuning.adapter_learning import Relevance, folds, learn_adapter
 from semsearch.tuning.comparison import MODES, TuneReport, compare, per_question_ndcg, unadapted

@@ -9,11 +9,11 @@ import os
 import shutil
 
 from semsearch import settings
+from semsearch.callbacks import Advance, Announce
 from semsearch.embedding.cross_encoder import open_reranker
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
 from semsearch.file_lock import WriterLock
-from semsearch.progress import Advance, Announce
 from semsearch.store.opening import clone_index
 from semsearch.tuning.base_model import base_model_of
 from semsearch.tuning.batches import batches

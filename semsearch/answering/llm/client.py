@@ -17,7 +17,7 @@ from semsearch.answering.llm.errors import (
     LlmError,
     NoReplyError,
     get_field,
-    retry_after,
+    requested_wait,
     without_login,
 )
 from semsearch.answering.llm.stream import OnText, Reply, read_reply
@@ -169,7 +169,7 @@ def _wait(error: Exception, attempt: int) -> float | None:
         return 0.5 * attempt if broken else None
     if status not in _RETRIED or get_field(error, "code") == "insufficient_quota":
         return None
-    asked = retry_after(error)
+    asked = requested_wait(error)
     if asked is not None:
         return asked if asked <= LONGEST_WAIT else None
     return float(0.5 * 2 ** (attempt - 1))

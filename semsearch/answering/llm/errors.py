@@ -104,7 +104,7 @@ class ErrorTranslator:
         if status == 429:
             if code == "insufficient_quota":
                 return self.error(f"the account at {shown} has no quota left (429){tail}", "check its plan and billing")
-            asked = retry_after(error)
+            asked = requested_wait(error)
             when = f"wait {asked:.0f} s and ask again" if asked else "wait a while and ask again"
             return self.error(f"{shown} takes no more requests for now (429){tail}", when)
         if status >= 500:
@@ -180,7 +180,7 @@ class ErrorTranslator:
         return " ".join(_CONTROL.sub(" ", text).encode("utf-8", "replace").decode().split())
 
 
-def retry_after(error: Exception) -> float | None:
+def requested_wait(error: Exception) -> float | None:
     """Seconds the server asks to wait: a number or an HTTP date; None when it does not say."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     value = str(headers.get("retry-after", "")).strip()

@@ -1,4 +1,4 @@
-"""The process that prepares one model; `embedding.cache.prepare` starts it. What goes wrong is its last stderr line."""
+"""The process that prepares one model; `cache.prepare_model` starts it. Its last line on stderr says what failed."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
 
                 record = export_static(name, folder, fingerprint, working)
             elif kind == "cross-encoder":
-                from semsearch.embedding.export.cross_encoder import export_cross_encoder
+                from semsearch.embedding.export.cross_encoder_export import export_cross_encoder
 
                 record = export_cross_encoder(name, folder, working)
             else:

@@ -8,7 +8,7 @@ import numpy as np
 from semsearch.embedding.calibration import sample_texts
 from semsearch.embedding.embedder import unit_rows
 from semsearch.embedding.export.agreement import FP32_COSINE, calibrated_record, mean_cosine
-from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.model_info import Calibration, ModelInfo
 
 
 def export_static(name: str, folder: str, fingerprint: str, working: str) -> dict[str, Any]:
@@ -33,18 +33,16 @@ def export_static(name: str, folder: str, fingerprint: str, working: str) -> dic
         table[unknown] = 0.0
     backend.save(os.path.join(working, "tokenizer.json"))
     np.save(os.path.join(working, "vectors.npy"), table)
-    info = ModelInfo.from_dict(
-        {
-            "name": name,
-            "fingerprint": fingerprint,
-            "runtime": "static",
-            "dim": int(table.shape[1]),
-            "window": 512,
-            "pooling": "mean",
-            "query_prefix": "",
-            "passage_prefix": "",
-            "calibration": {"background": 0.0, "fertility": {}},
-        }
+    info = ModelInfo(
+        name=name,
+        fingerprint=fingerprint,
+        runtime="static",
+        dim=int(table.shape[1]),
+        window=512,
+        pooling="mean",
+        query_prefix="",
+        passage_prefix="",
+        calibration=Calibration(background=0.0, fertility={}),
     )
     embedder = StaticEmbedder(info, working)
     texts = sample_texts()
