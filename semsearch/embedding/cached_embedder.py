@@ -1,34 +1,35 @@
 """An Embedder that computes only the vectors a cache on disk lacks, and opens its model only then."""
 
 import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from typing import Protocol
 
 import numpy as np
 
-from semsearch import settings
 from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.api_runtime import ApiEmbedder
 from semsearch.embedding.calibration import fertility
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import ModelInfo
-from semsearch.embedding.vector_cache import VectorCache
 
 
-def cached(info: ModelInfo, open_embedder: Callable[[], Embedder], what: str) -> "CachedEmbedder":
-    """The Embedder of `info` with a cache in front. `what`: the cache of `queries` or of `passages`; "": none."""
-    most = {"queries": settings.query_cache, "passages": settings.passage_cache}.get(what, lambda: 0)()
-    path = os.path.join(settings.cache_folder(), f"{what}.db")
-    # Queries in full precision, so that a repeated one finds the same; passages as an index keeps them.
-    dtype = np.float16 if what == "passages" else np.float32
-    return CachedEmbedder(info, open_embedder, VectorCache(path, most, dtype))
+class Cache(Protocol):
+    """Vectors by key (`store.vector_cache.VectorCache`)."""
+
+    def find(self, keys: Sequence[bytes], numbers: int) -> dict[bytes, Vectors]:
+        """Those of `keys` that are kept with a vector of so many `numbers`."""
+        ...
+
+    def keep(self, vectors: Mapping[bytes, Vectors]) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class CachedEmbedder:
     """The Embedder that `open_model` opens, with `cache` in front; `info` is what it is known to be without opening."""
 
-    def __init__(self, info: ModelInfo, open_model: Callable[[], Embedder], cache: VectorCache) -> None:
+    def __init__(self, info: ModelInfo, open_model: Callable[[], Embedder], cache: Cache) -> None:
         self.info = info
         self._open_model = open_model
         self._opened: Embedder | None = None

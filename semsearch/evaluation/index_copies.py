@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from semsearch.callbacks import Announce
 from semsearch.chunking.splitter import Chunk
-from semsearch.embedding.cached_embedder import cached
 from semsearch.embedding.open import open_model, open_recorded
 from semsearch.embedding.resolve import resolve
 from semsearch.evaluation.synthetic_queries import SyntheticQuery
@@ -15,6 +14,7 @@ from semsearch.indexing.options import Progress
 from semsearch.lexical import analyzer
 from semsearch.maintenance.quantization import QuantizeOptions, quantize
 from semsearch.store.opening import clone_index
+from semsearch.store.vector_cache import cached
 
 
 def copy_with_model(index: str, target: str, name: str, progress: Progress, dim: int | None = None) -> None:

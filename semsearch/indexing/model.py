@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from functools import cached_property
 
-from semsearch.embedding.cached_embedder import cached
 from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import check_same, open_named
 from semsearch.embedding.resolve import ModelSource, resolve
+from semsearch.store.vector_cache import cached
 
 
 class RunModel:

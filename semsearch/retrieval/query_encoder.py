@@ -41,8 +41,8 @@ class QueryEncoder:
     def open(self, snapshot: Snapshot, model: ModelInfo, query: str) -> "CachedEmbedder":
         """The model that made the vectors of `snapshot`, ready for `query`. Raises `ModelError`."""
         if self._embedder is None or not self._embedder.info.same_vectors(model):
-            from semsearch.embedding.cached_embedder import cached
             from semsearch.embedding.open import open_recorded
+            from semsearch.store.vector_cache import cached
 
             self._sentences.clear()
             self._embedder = cached(model, lambda: open_recorded(model, self._announce), self._cache)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from semsearch.embedding import api_runtime
-from semsearch.embedding.cached_embedder import cached
 from semsearch.embedding.embedder import Embedder, unit_rows
 from semsearch.embedding.open import open_model, open_recorded
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
+from semsearch.store.vector_cache import cached
 from tests.support.commands import Command
 from tests.support.embedding_providers import KEY, MODELS, Server, provider, vector
 from tests.support.folders import write

@@ -8,13 +8,16 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from semsearch.embedding.embedder import Vectors
+from semsearch import settings
+from semsearch.embedding.cached_embedder import CachedEmbedder
+from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.embedding.model_info import ModelInfo
 
 # The time of use is written at most once in so many seconds: a search should not wait for a write.
 _USE_WRITTEN_SECONDS = 86_400
@@ -113,3 +116,12 @@ class VectorCache:
 
 def _hash(key: bytes, content: bytes) -> bytes:
     return blake2b(key + content, digest_size=_HASH_BYTES).digest()
+
+
+def cached(info: ModelInfo, open_embedder: Callable[[], Embedder], what: str) -> CachedEmbedder:
+    """The Embedder of `info` with a cache in front. `what`: the cache of `queries` or of `passages`; "": none."""
+    most = {"queries": settings.query_cache, "passages": settings.passage_cache}.get(what, lambda: 0)()
+    path = os.path.join(settings.cache_folder(), f"{what}.db")
+    # Queries in full precision, so that a repeated one finds the same; passages as an index keeps them.
+    dtype = np.float16 if what == "passages" else np.float32
+    return CachedEmbedder(info, open_embedder, VectorCache(path, most, dtype))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semsearch.embedding.vector_cache import VectorCache
+from semsearch.store.vector_cache import VectorCache
 
 
 def keys(count: int) -> list[bytes]:
