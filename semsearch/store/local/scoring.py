@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.dense.vectors import search
+from semsearch.dense.segment_vectors import search
 from semsearch.embedding.embedder import Vectors
 from semsearch.lexical.bm25 import QueryScorer, places
 from semsearch.lexical.postings import Postings
