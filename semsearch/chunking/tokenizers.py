@@ -44,7 +44,7 @@ class SubwordTokenizer:
         return int(self._backend.num_special_tokens_to_add(False))
 
     def ids(self, text: str, window: int) -> NDArray[np.int64]:
-        """(n,) int64: the token ids that the model gets, with special tokens; at most `window`, longer texts are cut."""
+        """(n,) int64: the token ids that the model gets, special tokens included, cut to `window`."""
         encoding = self._backend.encode(text, add_special_tokens=False)
         encoding.truncate(window - self._backend.num_special_tokens_to_add(False))
         return np.array(self._backend.post_process(encoding).ids, np.int64)
