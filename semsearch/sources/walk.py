@@ -74,7 +74,7 @@ class WalkRules:
 
     @staticmethod
     def from_record(record: "dict[str, Any]") -> "WalkRules":
-        """The rules that `as_dict` gave. Raises `ValueError` when the record is not one: it may be damaged or hostile."""
+        """The rules that `as_dict` gave. Raises `ValueError` for a record that is damaged or hostile."""
         try:
             rules = WalkRules(**record)
         except TypeError as error:
