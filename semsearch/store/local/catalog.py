@@ -14,7 +14,7 @@ from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, READABLE_VE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, TypeVar
 
     Answer = TypeVar("Answer")
@@ -218,12 +218,15 @@ class Catalog:
             raise catalog_damaged(self.folder, f"the setting {key} is no number")
         return value
 
-    def settings(self) -> "dict[str, Any]":
-        """All settings, as they are. Raises `IndexDamagedError` for one that is no JSON."""
+    def settings(self, keys: "Iterable[str]") -> "dict[str, Any]":
+        """Those of the settings `keys` that there are, as they are. Raises `IndexDamagedError` for one that is no
+        JSON.
+        """
         import json
 
+        query = "SELECT key, value FROM settings WHERE key IN (SELECT value FROM json_each(?))"
         try:
-            return {row[0]: json.loads(row[1]) for row in self.rows("SELECT key, value FROM settings")}
+            return {row[0]: json.loads(row[1]) for row in self.rows(query, (json.dumps(list(keys)),))}
         except (ValueError, TypeError) as error:
             raise catalog_damaged(self.folder, f"a setting is no JSON: {error}") from None
 

@@ -223,7 +223,7 @@ def last_run(catalog: Catalog) -> RunRecord | None:
 
 def index_info(catalog: Catalog) -> IndexInfo:
     """What the table `settings` records, with the roots. Raises `IndexDamagedError` for a value that cannot be."""
-    values = catalog.settings()
+    values = catalog.settings(SETTINGS)
     info: dict[str, Any] = {}
     for name, decode in SETTINGS.items():
         if name in values:

@@ -122,7 +122,7 @@ class LocalTransaction:
             "readers": info.readers,
             "adapter": info.adapter,
         }
-        recorded = catalog.settings()
+        recorded = catalog.settings(values)
         for key, value in values.items():
             if json.loads(json.dumps(value)) != recorded.get(key):
                 catalog.set_setting(key, value)
