@@ -103,16 +103,6 @@ class VectorFormat:
         if "codes" in self.trained and (codec := self.first_stage(rows)) is not None:
             codec.check()
 
-    def summary(self) -> dict[str, Any]:
-        """What `status` says of it; `original`: the kind of finer vectors that are kept beside the codes."""
-        return {
-            "kind": self.kind,
-            "original": self.store if self.codes else None,
-            "dim": self.projection and self.projection.dim,
-            "ann": self.ann,
-            "loss": self.loss,
-        }
-
     def as_record(self) -> dict[str, Any]:
         projection = self.projection
         return {

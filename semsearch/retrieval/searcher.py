@@ -5,18 +5,18 @@ Opened once, it serves many queries; the model is loaded for the first query tha
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from semsearch import settings
-from semsearch.chunking.splitter import encoded
+from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
 from semsearch.retrieval.candidates import DEPTH, Candidates, find_candidates
 from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.highlight import highlighted, scored_sentences
 from semsearch.retrieval.hit import IndexCoverage, SearchResult
 from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
-from semsearch.retrieval.locate import Standing, passage_at, standing
 from semsearch.retrieval.options import SearchOptions, check_options, clean_query
 from semsearch.retrieval.plan import QueryPlan, plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
@@ -24,6 +24,9 @@ from semsearch.retrieval.sentence_scoring import SentenceSpan
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Position, Root
+
+if TYPE_CHECKING:
+    from semsearch.retrieval.locate import Standing
 
 # Passages that a reranker reads.
 _RERANKED = 50
@@ -71,7 +74,7 @@ class Searcher:
         clock = time.perf_counter()
         return self._store.read(lambda snapshot: self._answer(snapshot, query, options, clock))
 
-    def standing(self, query: str, path: str, options: SearchOptions | None = None) -> Standing | None:
+    def standing(self, query: str, path: str, options: SearchOptions | None = None) -> "Standing | None":
         """Where the best passage of the file shown as `path` stands among the hits of `query`, however deep.
 
         None when no indexed file is shown so, or when the filters keep it out.
@@ -80,7 +83,9 @@ class Searcher:
         query = clean_query(query)
         check_options(query, options)
 
-        def stands(snapshot: Snapshot) -> Standing | None:
+        from semsearch.retrieval.locate import standing  # nothing a search has use for
+
+        def stands(snapshot: Snapshot) -> "Standing | None":
             plan_of = lambda: self._plan(snapshot, query, options)  # noqa: E731  # shorter than a function
             return standing(snapshot, path, options, self.prefix, _depth(options), plan_of)
 
@@ -89,6 +94,8 @@ class Searcher:
     def passage(self, path: str, line: int | None) -> tuple[str, frozenset[int]]:
         """(text, chunk ids) of the passage of the file shown as `path` that holds `line` (a page, where a document has
         no lines; None: the first passage). Raises `UsageError`."""
+        from semsearch.retrieval.locate import passage_at
+
         return self._store.read(lambda snapshot: passage_at(snapshot, path, line, self.prefix))
 
     def roots(self) -> tuple[Root, ...]:

@@ -7,20 +7,20 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from semsearch import settings
-from semsearch.chunking.splitter import hash_of
+from semsearch.chunking.chunk import hash_of
 from semsearch.embedding.model_info import ModelInfo
-from semsearch.errors import IndexDamagedError, SemsearchError
-from semsearch.sources.ignore import compile_globs
+from semsearch.errors import IndexDamagedError
 from semsearch.sources.walk import WalkRules
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.records import Chunking, FileRecord, IndexInfo, Passage, Root, RunRecord
+from semsearch.store.records import DEFAULT_VECTORS, Chunking, FileRecord, IndexInfo, Passage, Root, RunRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # What decoding a value of the wrong type or range raises.
 _MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError)
@@ -63,10 +63,12 @@ class Segment:
     def alive_count(self) -> int:
         return self.rows - self.dead_count
 
-    def alive(self) -> NDArray[np.bool_] | None:
+    def alive(self) -> "NDArray[np.bool_] | None":
         """(rows,) bool, the rows that are not deleted; None: all. Raises `IndexDamagedError`."""
         if self.dead is None:
             return None
+        import numpy as np
+
         bits = np.frombuffer(self.dead, np.uint8)
         if len(bits) != (self.rows + 7) // 8:
             raise IndexDamagedError(f"the deletions of segment {self.name} do not fit its rows")
@@ -239,12 +241,7 @@ def recorded_model(catalog: Catalog) -> ModelInfo | None:
 
 
 def _rules(value: Any) -> WalkRules:
-    rules = WalkRules.from_record(_mapping(value))
-    try:
-        compile_globs([*rules.include, *rules.exclude])
-    except SemsearchError as error:
-        raise ValueError(error.message) from None
-    return rules
+    return WalkRules.from_record(_mapping(value))
 
 
 def _chunking(value: Any) -> Chunking:
@@ -286,6 +283,25 @@ SETTINGS: dict[str, Callable[[Any], Any]] = {
     "readers": _whole,
     "adapter": _adapter,
 }
+
+
+def vectors_summary(catalog: Catalog) -> dict[str, Any]:
+    """How the vectors are kept, as `StorageInfo.vectors`: the setting `vectors`, without what was learnt."""
+    record = catalog.setting("vectors")
+    if record is None:
+        return dict(DEFAULT_VECTORS)
+
+    def make() -> dict[str, Any]:
+        codes, projection = record["codes"], record["projection"]
+        return {
+            "kind": _text(codes or record["store"]),
+            "original": _text(record["store"]) if codes else None,
+            "dim": projection and _whole(projection["dim"]),
+            "ann": _text(record["ann"]),
+            "loss": float(record["loss"]),
+        }
+
+    return decoded(catalog.folder, make, "the setting vectors")
 
 
 def is_decodable(name: str, value: Any) -> bool:

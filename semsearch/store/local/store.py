@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from semsearch.settings import CATALOG_FILE
-from semsearch.store.local.clone import clone_index
 from semsearch.store.local.reader import Reader
 from semsearch.store.local.snapshot import LocalSnapshot
 from semsearch.store.protocol import Snapshot, Writer
@@ -42,6 +41,8 @@ class LocalStore:
         return LocalWriter(IndexWriter(self.location, wait, trust=rebuild))
 
     def clone(self, target: str) -> "LocalStore":
+        from semsearch.store.local.clone import clone_index
+
         def copy(snapshot: Snapshot) -> None:
             assert isinstance(snapshot, LocalSnapshot)
             clone_index(snapshot, target)

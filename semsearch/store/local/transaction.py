@@ -21,7 +21,7 @@ from semsearch.store.protocol import Stamp
 from semsearch.store.records import AnalysedPart, AnalysedParts, FileRecord, IndexInfo, RunRecord
 
 if TYPE_CHECKING:
-    from semsearch.chunking.splitter import Chunk
+    from semsearch.chunking.chunk import Chunk
 
 # Chunks of one lexical segment, at the most; a file that is larger is written in several.
 _SEGMENT_CHUNKS = 8192
