@@ -3,6 +3,8 @@
 Opened once, it serves many queries; the model is loaded for the first query that needs it.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -22,11 +24,11 @@ from semsearch.retrieval.plan import QueryPlan, plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.sentence_scoring import SentenceSpan
 from semsearch.store.opening import open_store
-from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Position, Root
 
 if TYPE_CHECKING:
     from semsearch.retrieval.locate import Standing
+    from semsearch.store.protocol import Snapshot
 
 # Passages that a reranker reads.
 _RERANKED = 50
@@ -56,7 +58,7 @@ class Searcher:
         self._encoder = QueryEncoder(announce or (lambda message: None), "queries" if remember else "")
         self._adapt: Callable[[Vectors], Vectors] | None = None
 
-    def __enter__(self) -> "Searcher":
+    def __enter__(self) -> Searcher:
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -74,7 +76,7 @@ class Searcher:
         clock = time.perf_counter()
         return self._store.read(lambda snapshot: self._answer(snapshot, query, options, clock))
 
-    def standing(self, query: str, path: str, options: SearchOptions | None = None) -> "Standing | None":
+    def standing(self, query: str, path: str, options: SearchOptions | None = None) -> Standing | None:
         """Where the best passage of the file shown as `path` stands among the hits of `query`, however deep.
 
         None when no indexed file is shown so, or when the filters keep it out.
@@ -85,7 +87,7 @@ class Searcher:
 
         from semsearch.retrieval.locate import standing  # nothing a search has use for
 
-        def stands(snapshot: Snapshot) -> "Standing | None":
+        def stands(snapshot: Snapshot) -> Standing | None:
             plan_of = lambda: self._plan(snapshot, query, options)  # noqa: E731  # shorter than a function
             return standing(snapshot, path, options, self.prefix, _depth(options), plan_of)
 

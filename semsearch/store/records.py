@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from semsearch.settings import ANALYSIS_VERSION
-from semsearch.sources.paths import display_path
+from semsearch.sources.walk import display_path
 
 if TYPE_CHECKING:
     import numpy as np

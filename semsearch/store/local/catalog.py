@@ -10,7 +10,6 @@ import sqlite3
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.settings import CATALOG_FILE
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
+SCHEMA_VERSION = 2
+# Older versions that can be read as they are; a writer brings them up to date (`schema.MIGRATIONS`).
+_READABLE_VERSIONS = (1, SCHEMA_VERSION)
 _KEPT_RUNS = 100
 # What SQLite raises for a damaged file; it quotes the schema in its message, which may be no UTF-8 any more.
 _BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -42,7 +44,7 @@ class Catalog:
             connection.close()
             raise _not_a_catalog(path, error) from None
         self.version = int(version)
-        if version in READABLE_VERSIONS:
+        if version in _READABLE_VERSIONS:
             # What an index brings along, such as triggers and views, may call none of SQLite's functions that do more
             # than compute (sqlite.org/security.html).
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -67,6 +69,8 @@ class Catalog:
     @staticmethod
     def create_beside(folder: str) -> sqlite3.Connection:
         """An empty catalog, `catalog.db.new`, that is to be closed and renamed."""
+        from semsearch.store.local.schema import APPLICATION_ID, SCHEMA
+
         working = os.path.join(folder, CATALOG_FILE) + ".new"
         for suffix in ("", "-wal", "-shm", "-journal"):
             if os.path.lexists(working + suffix):
@@ -146,6 +150,8 @@ class Catalog:
 
     def migrate(self) -> None:
         """Inside a commit: brings a catalog of an older version up to date."""
+        from semsearch.store.local.schema import MIGRATIONS
+
         for version in range(self.version, SCHEMA_VERSION):
             for statement in MIGRATIONS[version]:
                 self.connection.execute(statement)

@@ -4,7 +4,7 @@ checked, and one that no writer can have put there is damage of the index, never
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -151,14 +151,26 @@ def _file(row: sqlite3.Row, embedded_to: int) -> FileRecord:
     )
 
 
-def passage(folder: str, row: sqlite3.Row, embedded_to: int) -> Passage:
-    """A row of `PASSAGES`; raises `IndexDamagedError` also where the text is not the one that was indexed."""
+def passages(folder: str, found: Iterable[sqlite3.Row], embedded_to: int) -> list[Passage]:
+    """Rows of `PASSAGES`; a file is decoded once for all of its chunks. Raises `IndexDamagedError`."""
+    files: dict[Any, FileRecord] = {}
+    decoded_rows = []
+    for row in found:
+        number = row["id"]
+        if number not in files:
+            files[number] = file_record(folder, row, embedded_to)
+        decoded_rows.append(_passage(folder, row, files[number]))
+    return decoded_rows
+
+
+def _passage(folder: str, row: sqlite3.Row, file: FileRecord) -> Passage:
+    """Raises `IndexDamagedError` also where the text is not the one that was indexed."""
 
     def make() -> Passage:
         heading = tuple(_text(name) for name in json.loads(row["heading"]))
         return Passage(
             id=_whole(row["chunk_id"]),
-            file=_file(row, embedded_to),
+            file=file,
             text=_text(row["text"]),
             heading=heading,
             page=_whole_or_none(row["page"]),

@@ -199,8 +199,7 @@ class LocalSnapshot:
         return self.catalog.number("next_chunk", 1) - 1
 
     def _passages(self, query: str, parameters: Sequence[object]) -> list[Passage]:
-        embedded_to = self.embedded_to()
-        return [rows.passage(self.folder, row, embedded_to) for row in self.catalog.rows(query, parameters)]
+        return rows.passages(self.folder, self.catalog.rows(query, parameters), self.embedded_to())
 
     # -- files ---------------------------------------------------------------------------------------------------
 
