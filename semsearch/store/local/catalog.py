@@ -10,7 +10,15 @@ import sqlite3
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.settings import CATALOG_FILE
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION
+from semsearch.store.local.schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    MOST_CHUNKS,
+    READABLE_VERSIONS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    STATUSES,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -209,12 +217,15 @@ class Catalog:
             return row[1]
         import json  # takes 8 ms, which the run that finds nothing changed has no use for
 
-        return json.loads(row[1])
+        try:
+            return json.loads(row[1])
+        except (ValueError, RecursionError) as error:
+            raise catalog_damaged(self.folder, f"the setting {key} is no JSON: {error}") from None
 
     def number(self, key: str, default: int = 0) -> int:
-        """A setting that is a whole number. Raises `IndexDamagedError` for anything else."""
+        """A setting that counts something. Raises `IndexDamagedError` for anything else."""
         value = self.setting(key, default)
-        if type(value) is not int:
+        if type(value) is not int or not 0 <= value <= MOST_CHUNKS:
             raise catalog_damaged(self.folder, f"the setting {key} is no number")
         return value
 
@@ -224,7 +235,7 @@ class Catalog:
 
         try:
             return {row[0]: json.loads(row[1]) for row in self.rows("SELECT key, value FROM settings")}
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise catalog_damaged(self.folder, f"a setting is no JSON: {error}") from None
 
     def recorded_rules(self) -> "dict[str, Any]":
@@ -253,7 +264,7 @@ class Catalog:
         """(id, absolute path, label) of each indexed folder. One that holds the index is kept relative to it."""
         roots = []
         for root_id, path, label in self.rows("SELECT id, path, label FROM roots ORDER BY id"):
-            if not (type(path) is bytes and type(label) is str):
+            if not (type(root_id) is int and type(path) is bytes and type(label) is str):
                 raise catalog_damaged(self.folder, f"indexed folder {root_id} has no path or no label")
             roots.append((root_id, os.path.normpath(os.path.join(self.folder, os.fsdecode(path))), label))
         return roots
@@ -270,8 +281,8 @@ class Catalog:
         """Files by status, `chunks` alive, and `pending`: those not yet gone through by the dense leg."""
         counts = {"indexed": 0, "skipped": 0, "failed": 0, "chunks": 0}
         for status, files, chunks in self.rows("SELECT status, COUNT(*), SUM(chunk_count) FROM files GROUP BY status"):
-            if type(chunks) is not int:
-                raise catalog_damaged(self.folder, "a file's number of chunks is no number")
+            if status not in STATUSES or type(chunks) is not int:
+                raise catalog_damaged(self.folder, "the status of a file, or its number of chunks, is none")
             counts[status] = files
             counts["chunks"] += chunks
         pending = "SELECT COUNT(*) FROM chunks WHERE id > ? AND file_id IS NOT NULL"

@@ -16,7 +16,6 @@ from semsearch.lexical.postings import Postings
 from semsearch.store.filtering import matching_files
 from semsearch.store.local import rows, scoring
 from semsearch.store.local.catalog import Catalog
-from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.dense_segment import DenseSegment, open_dense
 from semsearch.store.local.lexical_segment import open_lexical
 from semsearch.store.local.segment_folder import check_content
@@ -54,6 +53,7 @@ class LocalSnapshot:
         self._info: IndexInfo | None = None
         self._counts: Counts | None = None
         self._embedded_to: int | None = None
+        self._root_ids: frozenset[int] | None = None
         self._postings: list[Postings] | None = None
         self._bm25: PostingsBM25 | None = None
         self._scorers: dict[tuple[Word, ...], QueryScorer] = {}
@@ -150,7 +150,7 @@ class LocalSnapshot:
         if not filters:
             return None
         files = [
-            FileRow(self.folder, row)
+            FileRow(self.folder, row, self._roots())
             for row in self.catalog.rows(
                 "SELECT root_id, path, type, title, language, metadata, COALESCE(date, mtime_ns / 1e9) AS moment,"
                 " first_chunk, chunk_count FROM files WHERE status = 'indexed' ORDER BY first_chunk"
@@ -219,10 +219,11 @@ class LocalSnapshot:
     def file_ids(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         query = "SELECT id, file_id FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
         file_of = {row[0]: row[1] for row in self.catalog.rows(query, (json.dumps(ids.tolist()),))}
-        try:
-            return np.array([file_of[number] for number in ids.tolist()], np.int64)
-        except (KeyError, TypeError) as error:  # a chunk that is not there, or that is of no file
-            raise catalog_damaged(self.folder, f"a chunk has no file: {error}") from None
+        # Damage is also a chunk that is not there, or that is of no file.
+        files = rows.decoded(
+            self.folder, lambda: [rows.of_type(file_of[number], int) for number in ids.tolist()], "the file of a chunk"
+        )
+        return np.array(files, np.int64)
 
     def shuffled(self, chance: Random) -> Iterator[Passage]:
         last = self.embedded_to() or self._last_chunk()
@@ -238,24 +239,30 @@ class LocalSnapshot:
             seen.add(passages[0].id)
             yield passages[0]
 
+    def _roots(self) -> frozenset[int]:
+        """The ids of the indexed folders, one of which every file is in."""
+        if self._root_ids is None:
+            self._root_ids = frozenset(root_id for root_id, _, _ in self.catalog.roots())
+        return self._root_ids
+
     def _last_chunk(self) -> int:
         return self.catalog.number("next_chunk", 1) - 1
 
     def _passages(self, query: str, parameters: Sequence[object]) -> list[Passage]:
-        embedded_to = self.embedded_to()
-        return [rows.passage(self.folder, row, embedded_to) for row in self.catalog.rows(query, parameters)]
+        embedded_to, roots = self.embedded_to(), self._roots()
+        return [rows.passage(self.folder, row, embedded_to, roots) for row in self.catalog.rows(query, parameters)]
 
     # -- files ---------------------------------------------------------------------------------------------------
 
     def files(self, root_id: int | None = None) -> Iterator[FileRecord]:
         where, parameters = ("", ()) if root_id is None else (" WHERE root_id = ?", (root_id,))
-        embedded_to = self.embedded_to()
+        embedded_to, roots = self.embedded_to(), self._roots()
         for row in self.catalog.each(rows.FILES + where, parameters):
-            yield rows.file_record(self.folder, row, embedded_to)
+            yield rows.file_record(self.folder, row, embedded_to, roots)
 
     def file(self, root_id: int, path: bytes) -> FileRecord | None:
         row = self.catalog.row(rows.FILES + " WHERE root_id = ? AND path = ?", (root_id, path))
-        return None if row is None else rows.file_record(self.folder, row, self.embedded_to())
+        return None if row is None else rows.file_record(self.folder, row, self.embedded_to(), self._roots())
 
     def stamps(self, root_id: int, generation: int, racy_ns: int) -> dict[bytes, Stamp]:
         return self.catalog.stamps(root_id, generation, racy_ns)
@@ -289,7 +296,8 @@ class LocalSnapshot:
 
     def pending_tokens(self) -> int:
         query = "SELECT COALESCE(SUM(tokens), 0) FROM chunks WHERE id > ? AND file_id IS NOT NULL"
-        return int(self.catalog.rows(query, (self.embedded_to(),))[0][0])
+        row = self.catalog.rows(query, (self.embedded_to(),))[0]
+        return rows.decoded(self.folder, lambda: rows.of_type(row[0], int), "the tokens of passages")
 
     def encoded_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
         return {digest for _, digest in encoded_chunks(self.catalog, hashes, self.embedded_to())}
