@@ -107,8 +107,10 @@ class LocalSnapshot:
         """The lexical segments."""
         if self._postings is None:
             segments = self._segments("lex")
-            self._postings = [open_lexical(self.folder, one.name, one.rows, one.files) for one in segments]
-            self._bm25 = PostingsBM25(self._postings, [one.alive() for one in segments])
+            opened = [open_lexical(self.folder, one.name, one.rows, one.files) for one in segments]
+            # Both or none: what is damaged is found to be so each time it is asked for.
+            self._bm25 = PostingsBM25(opened, [one.alive() for one in segments])
+            self._postings = opened
         return self._postings
 
     def dense_segments(self) -> list[DenseSegment]:
@@ -116,8 +118,9 @@ class LocalSnapshot:
         if self._dense is None:
             segments = self._segments("vec")
             vector_format = self.vector_format()
-            self._dense = [open_dense(self.folder, one.name, one.rows, one.files, vector_format) for one in segments]
+            opened = [open_dense(self.folder, one.name, one.rows, one.files, vector_format) for one in segments]
             self._alive_vectors = [one.alive() for one in segments]
+            self._dense = opened
         return self._dense
 
     def alive_vectors(self) -> list[scoring.Alive]:
