@@ -16,6 +16,7 @@ from semsearch.lexical.postings import Postings
 from semsearch.store.filtering import matching_files
 from semsearch.store.local import rows, scoring
 from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.dense_segment import DenseSegment, open_dense
 from semsearch.store.local.lexical_segment import open_lexical
 from semsearch.store.local.segment_folder import check_content
@@ -217,7 +218,11 @@ class LocalSnapshot:
         return self._passages(query, (chunk_id - count, chunk_id + count, chunk_id))
 
     def passages_of(self, file_id: int) -> list[Passage]:
-        return self._passages(rows.PASSAGES + " WHERE chunks.file_id = ? ORDER BY chunks.id", (file_id,))
+        passages = self._passages(rows.PASSAGES + " WHERE chunks.file_id = ? ORDER BY chunks.id", (file_id,))
+        file = self.catalog.row("SELECT chunk_count FROM files WHERE id = ?", (file_id,))
+        if file is not None and file[0] != len(passages):
+            raise catalog_damaged(self.folder, f"file {file_id} has {len(passages)} chunks, not {file[0]}")
+        return passages
 
     def file_ids(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         query = "SELECT id, file_id FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
