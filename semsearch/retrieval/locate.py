@@ -81,6 +81,8 @@ def passage_at(snapshot: Snapshot, path: str, line: int | None, prefix: str) -> 
             "like", f"{path}: no indexed file is shown so", "name it as results show it, or index it first"
         )
     passages = snapshot.passages_of(file.id)
+    if not passages:
+        raise ParameterError("like", f"{path}: it holds no passage", "name another file")
     if line is None:
         return passages[0].text, frozenset([passages[0].id])
     holding = [

@@ -127,7 +127,7 @@ class Snapshot(Protocol):
     def file(self, root_id: int, path: bytes) -> FileRecord | None: ...
 
     def passages_of(self, file_id: int) -> list[Passage]:
-        """All chunks of one file, in the order of the document."""
+        """All chunks of one file, in the order of the document; none for a file that is not there."""
         ...
 
     def file_ids(self, ids: "Ids") -> "Ids":

@@ -14,10 +14,9 @@ from semsearch.chunking.chunk import hash_of
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.sources.ignore import compile_globs
 from semsearch.store.local import rows
-from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.catalog import MOST_CHUNKS, Catalog
 from semsearch.store.local.checksum import check_catalog
 from semsearch.store.local.problems import SHOWN, Examination
-from semsearch.store.local.rows import MOST_CHUNKS
 from semsearch.store.local.segment_examination import examine_segments
 
 _ANEW = "make it anew from what can be read of it"
@@ -177,10 +176,10 @@ def _ids(catalog: Catalog, query: str) -> set[int]:
 
 def _undecodable(catalog: Catalog) -> set[int]:
     """The ids of files whose rows no writer can have put there."""
-    undecodable = set()
+    undecodable, roots = set(), _ids(catalog, "SELECT id FROM roots")
     for row in catalog.each(rows.FILES):
         try:
-            rows.file_record(catalog.folder, row, 0)
+            rows.file_record(catalog.folder, row, 0, roots)
         except IndexDamagedError:
             undecodable.add(row["id"])
     return undecodable

@@ -3,8 +3,9 @@ checked, and one that no writer can have put there is damage of the index, never
 """
 
 import json
+import math
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +15,7 @@ from semsearch.chunking.chunk import hash_of
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError
 from semsearch.sources.walk import WalkRules
-from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.catalog import MOST_CHUNKS, STATUSES, Catalog
 from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.records import DEFAULT_VECTORS, Chunking, FileRecord, IndexInfo, Passage, Root, RunRecord
 
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What decoding a value of the wrong type or range raises.
-_MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError)
-_STATUSES = ("indexed", "skipped", "failed")
-# More than any index has.
-MOST_CHUNKS = 2**48
+_MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
+# Seconds since the epoch that a calendar has a date for, well after the last file was changed.
+_LATEST = 2**37
 Record = TypeVar("Record")
 
 _FILE_COLUMNS = (
@@ -98,6 +98,23 @@ def _whole(value: Any) -> int:
     return of_type(value, int)
 
 
+def _count(value: Any) -> int:
+    """A whole number that an index can count to."""
+    if not 0 <= _whole(value) <= MOST_CHUNKS:
+        raise ValueError(f"{value} is out of range")
+    return value  # type: ignore[no-any-return]
+
+
+def _count_or_none(value: Any) -> int | None:
+    return None if value is None else _count(value)
+
+
+def _finite(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
 def _whole_or_none(value: Any) -> int | None:
     return None if value is None else of_type(value, int)
 
@@ -117,20 +134,27 @@ def _mapping(value: Any) -> dict[str, Any]:
 # -- rows ------------------------------------------------------------------------------------------------------------
 
 
-def file_record(folder: str, row: sqlite3.Row, embedded_to: int) -> FileRecord:
-    """A row of `FILES` or `PASSAGES`; `embedded_to`: the last chunk that has a vector."""
-    return decoded(folder, lambda: _file(row, embedded_to), "a file's row")
+def file_record(folder: str, row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRecord:
+    """A row of `FILES` or `PASSAGES`; `embedded_to`: the last chunk that has a vector; `roots`: the ids there are."""
+    return decoded(folder, lambda: _file(row, embedded_to, roots), "a file's row")
 
 
-def _file(row: sqlite3.Row, embedded_to: int) -> FileRecord:
-    status = _text(row["status"])
-    if status not in _STATUSES:
+def span(row: sqlite3.Row) -> tuple[int, int]:
+    """(first chunk id, past-last id) of the file of `row`. Raises `ValueError` or `TypeError`."""
+    first, count = _count(row["first_chunk"]), _count(row["chunk_count"])
+    return first, first + count
+
+
+def _file(row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRecord:
+    status, root_id = _text(row["status"]), _whole(row["root_id"])
+    if status not in STATUSES:
         raise ValueError(f"no such status: {status}")
-    count = _whole(row["chunk_count"])
-    last = _whole(row["first_chunk"]) + count - 1
+    if root_id not in roots:
+        raise ValueError(f"it is in no indexed folder: {root_id}")
+    first, end = span(row)
     digest, date = row["hash"], row["date"]
     return FileRecord(
-        root_id=_whole(row["root_id"]),
+        root_id=root_id,
         path=_bytes(row["path"]),
         status=status,
         size=_whole(row["size"]),
@@ -144,21 +168,21 @@ def _file(row: sqlite3.Row, embedded_to: int) -> FileRecord:
         title=_text(row["title"]),
         language=_text(row["language"]),
         metadata=_mapping(json.loads(row["metadata"])),
-        date=None if date is None else float(date),
+        date=None if date is None else _finite(date),
         id=_whole(row["id"]),
-        chunk_count=count,
-        pending=min(count, max(0, last - embedded_to)),
+        chunk_count=end - first,
+        pending=min(end - first, max(0, end - 1 - embedded_to)),
     )
 
 
-def passages(folder: str, found: Iterable[sqlite3.Row], embedded_to: int) -> list[Passage]:
+def passages(folder: str, found: Iterable[sqlite3.Row], embedded_to: int, roots: Collection[int]) -> list[Passage]:
     """Rows of `PASSAGES`; a file is decoded once for all of its chunks. Raises `IndexDamagedError`."""
     files: dict[Any, FileRecord] = {}
     decoded_rows = []
     for row in found:
         number = row["id"]
         if number not in files:
-            files[number] = file_record(folder, row, embedded_to)
+            files[number] = file_record(folder, row, embedded_to, roots)
         decoded_rows.append(_passage(folder, row, files[number]))
     return decoded_rows
 
@@ -169,7 +193,7 @@ def _passage(folder: str, row: sqlite3.Row, file: FileRecord) -> Passage:
     def make() -> Passage:
         heading = tuple(_text(name) for name in json.loads(row["heading"]))
         return Passage(
-            id=_whole(row["chunk_id"]),
+            id=_count(row["chunk_id"]),
             file=file,
             text=_text(row["text"]),
             heading=heading,
@@ -202,9 +226,7 @@ def segments(catalog: Catalog, kind: str) -> list[Segment]:
 
 def segment(row: sqlite3.Row) -> Segment:
     """A row of the table `segments`. Raises `ValueError` or `TypeError` for one that no writer put there."""
-    numbers = [_whole(row[name]) for name in ("id", "first_id", "last_id", "rows", "dead_count")]
-    if not all(0 <= number <= MOST_CHUNKS for number in numbers):
-        raise ValueError("its numbers are out of range")
+    numbers = [_count(row[name]) for name in ("id", "first_id", "last_id", "rows", "dead_count")]
     files = _mapping(json.loads(row["files"]))
     dead = row["dead"]
     return Segment(
@@ -225,11 +247,14 @@ def last_run(catalog: Catalog) -> RunRecord | None:
     row = catalog.row("SELECT started, seconds, report FROM runs ORDER BY id DESC LIMIT 1")
     if row is None:
         return None
-    return decoded(
-        catalog.folder,
-        lambda: RunRecord(float(row["started"]), float(row["seconds"]), _mapping(json.loads(row["report"]))),
-        "the last run",
-    )
+
+    def make() -> RunRecord:
+        started, seconds = _finite(row["started"]), _finite(row["seconds"])
+        if not 0 <= started <= _LATEST:
+            raise ValueError(f"it began at {started}")
+        return RunRecord(started, seconds, _mapping(json.loads(row["report"])))
+
+    return decoded(catalog.folder, make, "the last run")
 
 
 # -- settings --------------------------------------------------------------------------------------------------------
@@ -260,8 +285,8 @@ def _chunking(value: Any) -> Chunking:
     if set(value) != {"size", "overlap", "tokenizer", "analysis"}:
         raise ValueError("it holds other things")
     return Chunking(
-        _whole_or_none(value["size"]),
-        _whole_or_none(value["overlap"]),
+        _count_or_none(value["size"]),
+        _count_or_none(value["overlap"]),
         None if value["tokenizer"] is None else _text(value["tokenizer"]),
         _whole(value["analysis"]),
     )
@@ -275,7 +300,10 @@ def _model(value: Any) -> ModelInfo | None:
     info = ModelInfo.from_dict(value)
     for name in ("name", "fingerprint", "runtime", "pooling", "query_prefix", "passage_prefix"):
         _text(getattr(info, name))
-    _whole(info.window)
+    _count(info.window)
+    measured = info.calibration
+    for number in (measured.background, measured.related, *_mapping(measured.fertility).values()):
+        _finite(number)
     return info
 
 
@@ -285,14 +313,14 @@ def _adapter(value: Any) -> Mapping[str, Any] | None:
 
 # Setting -> what decodes it, or raises one of `_MALFORMED`.
 SETTINGS: dict[str, Callable[[Any], Any]] = {
-    "generation": _whole,
+    "generation": _count,
     "model_name": _text,
-    "dim": _whole_or_none,
+    "dim": _count_or_none,
     "model": _model,
     "chunking": _chunking,
-    "analysis": _whole,
+    "analysis": _count,
     "rules": _rules,
-    "readers": _whole,
+    "readers": _count,
     "adapter": _adapter,
 }
 

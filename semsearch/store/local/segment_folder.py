@@ -115,8 +115,8 @@ def checked_folder(index: str, name: str, files: FileList) -> str:
             found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             raise damaged_segment(folder, f"{file_name} is missing") from None
-        except OSError as error:
-            raise damaged_segment(folder, f"{file_name}: {error.strerror}") from None
+        except (OSError, ValueError) as error:  # also for a name that no file can have
+            raise damaged_segment(folder, f"{file_name!r}: {error}") from None
         if "/" in file_name or not stat.S_ISREG(found.st_mode):
             raise damaged_segment(folder, f"{file_name} is not a regular file")
         if found.st_size != size:

@@ -43,8 +43,10 @@ class SegmentSearch:
         if self._postings is None:
             segments = self._segments("lex")
             folder = self._catalog.folder
-            self._postings = [open_lexical(folder, one.name, one.rows, one.files) for one in segments]
-            self._bm25 = PostingsBM25(self._postings, [one.alive() for one in segments])
+            opened = [open_lexical(folder, one.name, one.rows, one.files) for one in segments]
+            # Both or none: what is damaged is found to be so each time it is asked for.
+            self._bm25 = PostingsBM25(opened, [one.alive() for one in segments])
+            self._postings = opened
         return self._postings
 
     def dense_segments(self) -> list[DenseSegment]:

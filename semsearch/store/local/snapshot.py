@@ -37,6 +37,7 @@ class LocalSnapshot:
         self._info: IndexInfo | None = None
         self._counts: Counts | None = None
         self._embedded_to: int | None = None
+        self._root_ids: frozenset[int] | None = None
         self._search: SegmentSearch | None = None
 
     @property
@@ -112,7 +113,7 @@ class LocalSnapshot:
         from semsearch.store.local.selection import FileRow, LocalSelection
 
         files = [
-            FileRow(self.folder, row)
+            FileRow(self.folder, row, self._roots())
             for row in self.catalog.rows(
                 "SELECT root_id, path, type, title, language, metadata, COALESCE(date, mtime_ns / 1e9) AS moment,"
                 " first_chunk, chunk_count FROM files WHERE status = 'indexed' ORDER BY first_chunk"
@@ -169,17 +170,22 @@ class LocalSnapshot:
         return self._passages(query, (chunk_id - count, chunk_id + count, chunk_id))
 
     def passages_of(self, file_id: int) -> list[Passage]:
-        return self._passages(rows.PASSAGES + " WHERE chunks.file_id = ? ORDER BY chunks.id", (file_id,))
+        passages = self._passages(rows.PASSAGES + " WHERE chunks.file_id = ? ORDER BY chunks.id", (file_id,))
+        file = self.catalog.row("SELECT chunk_count FROM files WHERE id = ?", (file_id,))
+        if file is not None and file[0] != len(passages):
+            raise catalog_damaged(self.folder, f"file {file_id} has {len(passages)} chunks, not {file[0]}")
+        return passages
 
     def file_ids(self, ids: "Ids") -> "Ids":
         import numpy as np
 
         query = "SELECT id, file_id FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
         file_of = {row[0]: row[1] for row in self.catalog.rows(query, (json.dumps(ids.tolist()),))}
-        try:
-            return np.array([file_of[number] for number in ids.tolist()], np.int64)
-        except (KeyError, TypeError) as error:  # a chunk that is not there, or that is of no file
-            raise catalog_damaged(self.folder, f"a chunk has no file: {error}") from None
+        # Damage is also a chunk that is not there, or that is of no file.
+        files = rows.decoded(
+            self.folder, lambda: [rows.of_type(file_of[number], int) for number in ids.tolist()], "the file of a chunk"
+        )
+        return np.array(files, np.int64)
 
     def shuffled(self, chance: "Random") -> Iterator[Passage]:
         last = self.embedded_to() or self._last_chunk()
@@ -195,23 +201,30 @@ class LocalSnapshot:
             seen.add(passages[0].id)
             yield passages[0]
 
+    def _roots(self) -> frozenset[int]:
+        """The ids of the indexed folders, one of which every file is in."""
+        if self._root_ids is None:
+            self._root_ids = frozenset(root_id for root_id, _, _ in self.catalog.roots())
+        return self._root_ids
+
     def _last_chunk(self) -> int:
         return self.catalog.number("next_chunk", 1) - 1
 
     def _passages(self, query: str, parameters: Sequence[object]) -> list[Passage]:
-        return rows.passages(self.folder, self.catalog.rows(query, parameters), self.embedded_to())
+        found = self.catalog.rows(query, parameters)
+        return rows.passages(self.folder, found, self.embedded_to(), self._roots())
 
     # -- files ---------------------------------------------------------------------------------------------------
 
     def files(self, root_id: int | None = None) -> Iterator[FileRecord]:
         where, parameters = ("", ()) if root_id is None else (" WHERE root_id = ?", (root_id,))
-        embedded_to = self.embedded_to()
+        embedded_to, roots = self.embedded_to(), self._roots()
         for row in self.catalog.each(rows.FILES + where, parameters):
-            yield rows.file_record(self.folder, row, embedded_to)
+            yield rows.file_record(self.folder, row, embedded_to, roots)
 
     def file(self, root_id: int, path: bytes) -> FileRecord | None:
         row = self.catalog.row(rows.FILES + " WHERE root_id = ? AND path = ?", (root_id, path))
-        return None if row is None else rows.file_record(self.folder, row, self.embedded_to())
+        return None if row is None else rows.file_record(self.folder, row, self.embedded_to(), self._roots())
 
     def stamps(self, root_id: int, generation: int, racy_ns: int) -> "dict[bytes, Stamp]":
         return self.catalog.stamps(root_id, generation, racy_ns)
@@ -230,7 +243,8 @@ class LocalSnapshot:
 
     def pending_tokens(self) -> int:
         query = "SELECT COALESCE(SUM(tokens), 0) FROM chunks WHERE id > ? AND file_id IS NOT NULL"
-        return int(self.catalog.rows(query, (self.embedded_to(),))[0][0])
+        row = self.catalog.rows(query, (self.embedded_to(),))[0]
+        return rows.decoded(self.folder, lambda: rows.of_type(row[0], int), "the tokens of passages")
 
     def encoded_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
         return {digest for _, digest in encoded_chunks(self.catalog, hashes, self.embedded_to())}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.lexical import postings
 from semsearch.sources.document import storable
-from semsearch.store.local import merging
+from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
@@ -215,7 +216,8 @@ class LocalTransaction:
             row = self._catalog.row("SELECT first_chunk, chunk_count FROM files WHERE id = ?", (number,))
             if row is None:
                 raise catalog_damaged(self._index.index, f"file {number} is not there")
-            spans.append((row[0], row[1]))
+            first, end = rows.decoded(self._index.index, partial(rows.span, row), "the chunks of a file")
+            spans.append((first, end - first))
         self._index.mark_dead(spans)
         self._catalog.connection.executemany("DELETE FROM files WHERE id = ?", [(number,) for number in ids])
         return sum(count for _, count in spans)
