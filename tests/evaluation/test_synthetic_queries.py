@@ -19,7 +19,7 @@ from tests.support.made_texts import texts
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("questions") / "folder"
+    folder = tmp_path_factory.mktemp("synthetic") / "folder"
     guide = "# Guide\n\n" + "\n\n".join(
         f"## How number {number} is cared for\n\n{text}" for number, text in enumerate(texts(20, 3).values())
     )
