@@ -1,7 +1,6 @@
 """`quantize`: what it measures is what searches then do, it can be undone, and nothing that stops it halfway shows."""
 
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
