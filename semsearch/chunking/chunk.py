@@ -11,9 +11,11 @@ HEADING_CHARACTERS = 120
 class Chunk:
     """One passage of a document, as it is indexed, encoded and shown.
 
-    `text` is verbatim from the document; `heading` its heading path; `page` and the 1-based inclusive lines
-    are None where the format has none; `tokens` is its size with its
-    headings, in the tokenizer that cut it.
+    `text`: verbatim from the document, without blanks around it.
+    `heading`: its heading path, outermost first.
+    `page`: from 1, None where the format has no pages.
+    `line_start`, `line_end`: the first and last line, from 1, None where the format has no lines.
+    `tokens`: its size with its headings, in tokens of `ChunkRules.tokenizer`.
     """
 
     text: str
@@ -24,11 +26,11 @@ class Chunk:
     tokens: int
 
     def encoded(self) -> str:
-        """What the embedder and the analyzer see: the headings the text does not show itself, then the text."""
+        """The text that is embedded and analysed: the headings that `text` does not begin with, then `text`."""
         return encoded(self.heading, self.text)
 
     def hash(self) -> bytes:
-        """16 bytes that are equal exactly when `encoded()` is: the key of vector reuse."""
+        """16 bytes of BLAKE2b of `encoded()`: the key under which vectors are reused."""
         return hash_of(self.heading, self.text)
 
 
@@ -43,5 +45,6 @@ def hash_of(heading: tuple[str, ...], text: str) -> bytes:
 
 
 def prefix_of(heading: tuple[str, ...], text: str) -> str:
+    """The line of headings that is put before `text`: those that do not occur at its beginning; may be empty."""
     missing = [name for name in heading if name not in text[:HEADING_CHARACTERS]]
     return " > ".join(missing)[:HEADING_CHARACTERS] + "\n" if missing else ""

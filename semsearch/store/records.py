@@ -57,7 +57,7 @@ class IndexInfo:
     `generation` counts rebuilds: files of another generation are read again. `model_name` is the model the user chose
     and `dim` the length its vectors are cut to (None: not cut); `model` is the one that made the vectors, None before
     there are any. `rules`: which files the walk takes in. `readers`: version of the readers that last saw every file.
-    `adapter`: the learnt map of query vectors (`dense.adapter.Adapter.as_record` with the number of `questions`).
+    `adapter`: the learnt map of query vectors (`dense.query_adapter.Adapter.as_record` with the number of `questions`).
     """
 
     roots: tuple[Root, ...] = ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.dense.adapter import Adapter
+from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
 from semsearch.store.filtering import matching_files

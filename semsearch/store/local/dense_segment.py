@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from semsearch.dense import cells
 from semsearch.dense.cells import Cells
-from semsearch.dense.codec import CodedVectors
+from semsearch.dense.coded_vectors import CodedVectors
+from semsearch.dense.segment_vectors import SegmentVectors
 from semsearch.dense.vector_format import VectorFormat
-from semsearch.dense.vectors import SegmentVectors
 from semsearch.embedding.embedder import Vectors
 from semsearch.store.local.damage import unreadable_as_damage
 from semsearch.store.local.segment_folder import (

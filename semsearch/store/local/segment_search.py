@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.dense.adapter import Adapter
+from semsearch.dense.query_adapter import Adapter
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
 from semsearch.lexical.bm25 import PostingsBM25, QueryScorer

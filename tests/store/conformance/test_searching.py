@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semsearch.dense.adapter import Adapter
+from semsearch.dense.query_adapter import Adapter
 from semsearch.errors import UsageError
 from semsearch.store.protocol import Selection, Snapshot, Store
 from semsearch.store.records import Filters, Ranking, Word

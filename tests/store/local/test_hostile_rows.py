@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from semsearch.dense.adapter import Adapter
+from semsearch.dense.query_adapter import Adapter
 from semsearch.errors import IndexDamagedError
 from semsearch.settings import CATALOG_FILE
 from semsearch.store.local.store import LocalStore
