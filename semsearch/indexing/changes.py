@@ -25,15 +25,15 @@ from semsearch.store.records import Counts, FileRecord, Root
 _ONE_BY_ONE = 200
 OUTSIDE = "outside of the indexed folders"
 # (root id, file, what the index knows of it)
-Found = tuple[int, File, FileRecord | None]
+Change = tuple[int, File, FileRecord | None]
 
 
 @dataclass
 class Changes:
     """What is different, by what is to be done about it."""
 
-    read: list[Found] = field(default_factory=list)
-    skip: list[Found] = field(default_factory=list)
+    read: list[Change] = field(default_factory=list)
+    skip: list[Change] = field(default_factory=list)
     failed: list[tuple[int, str, str]] = field(default_factory=list)
     rename: list[tuple[int, File, FileRecord]] = field(default_factory=list)
     remove: list[FileRecord] = field(default_factory=list)
@@ -182,7 +182,7 @@ def _compare_one(
     name = os.path.relpath(path, root)
     old = known.record(os.fsencode(name))
     try:
-        found = os.stat(path, follow_symlinks=comparison.rules.follow)
+        status = os.stat(path, follow_symlinks=comparison.rules.follow)
     except (FileNotFoundError, NotADirectoryError):
         if old is not None:
             changes.remove.append(old)
@@ -192,13 +192,13 @@ def _compare_one(
     except OSError as error:
         changes.failed.append((root_id, name, f"cannot be read: {error.strerror}"))
         return
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         if old is not None:
             changes.remove.append(old)
         changes.failed.append((root_id, name, "a folder, not a file"))
         return
-    reason = _refuse_way(path, root, comparison.rules.follow) or refuse_file(found, comparison.rules.max_file_size)
-    file = File(name, found.st_size, found.st_mtime_ns, found.st_ino, reason)
+    reason = _refuse_way(path, root, comparison.rules.follow) or refuse_file(status, comparison.rules.max_file_size)
+    file = File(name, status.st_size, status.st_mtime_ns, status.st_ino, reason)
     _sort_in(changes, root_id, file, old, comparison)
 
 
@@ -248,7 +248,7 @@ def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> N
             sizes.add(removed.size)
     if not gone:
         return
-    remaining: list[Found] = []
+    remaining: list[Change] = []
     renamed: set[int] = set()
     for root_id, file, old in changes.read:
         if old is None and file.size in sizes:

@@ -175,11 +175,11 @@ def _file(row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRec
     )
 
 
-def passages(folder: str, found: Iterable[sqlite3.Row], embedded_to: int, roots: Collection[int]) -> list[Passage]:
+def passages(folder: str, chunk_rows: Iterable[sqlite3.Row], embedded_to: int, roots: Collection[int]) -> list[Passage]:
     """Rows of `PASSAGES`; a file is decoded once for all of its chunks. Raises `IndexDamagedError`."""
     files: dict[Any, FileRecord] = {}
     decoded_rows = []
-    for row in found:
+    for row in chunk_rows:
         number = row["id"]
         if number not in files:
             files[number] = file_record(folder, row, embedded_to, roots)
@@ -204,10 +204,10 @@ def _passage(folder: str, row: sqlite3.Row, file: FileRecord) -> Passage:
             text_hash=_bytes(row["text_hash"]),
         )
 
-    found = decoded(folder, make, "a passage's row")
-    if hash_of(found.heading, found.text) != found.text_hash:
-        raise chunk_damaged(folder, found.id)
-    return found
+    passage = decoded(folder, make, "a passage's row")
+    if hash_of(passage.heading, passage.text) != passage.text_hash:
+        raise chunk_damaged(folder, passage.id)
+    return passage
 
 
 def chunk_damaged(folder: str, chunk_id: int) -> IndexDamagedError:

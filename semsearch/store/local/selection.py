@@ -29,10 +29,10 @@ class FileRow:
 
     @property
     def root_id(self) -> int:
-        found = int(self._decoded("root_id", int))
-        if found not in self._roots:
-            raise catalog_damaged(self._folder, f"a file is in no indexed folder: {found}")
-        return found
+        root_id = int(self._decoded("root_id", int))
+        if root_id not in self._roots:
+            raise catalog_damaged(self._folder, f"a file is in no indexed folder: {root_id}")
+        return root_id
 
     @property
     def path(self) -> bytes:

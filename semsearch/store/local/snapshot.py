@@ -211,8 +211,8 @@ class LocalSnapshot:
         return self.catalog.number("next_chunk", 1) - 1
 
     def _passages(self, query: str, parameters: Sequence[object]) -> list[Passage]:
-        found = self.catalog.rows(query, parameters)
-        return rows.passages(self.folder, found, self.embedded_to(), self._roots())
+        chunk_rows = self.catalog.rows(query, parameters)
+        return rows.passages(self.folder, chunk_rows, self.embedded_to(), self._roots())
 
     # -- files ---------------------------------------------------------------------------------------------------
 
@@ -253,13 +253,13 @@ class LocalSnapshot:
 def encoded_chunks(catalog: Catalog, hashes: Collection[bytes], embedded_to: int) -> list[tuple[int, bytes]]:
     """(chunk id, text hash) of the newest chunk up to `embedded_to` with each of `hashes`, deleted chunks included."""
     wanted = list(dict.fromkeys(hashes))
-    found: list[tuple[int, bytes]] = []
+    encoded: list[tuple[int, bytes]] = []
     for start in range(0, len(wanted) if embedded_to else 0, 500):
         part = wanted[start : start + 500]
         marks = ",".join("?" * len(part))
         query = f"SELECT MAX(id), hash FROM chunks WHERE hash IN ({marks}) AND id <= ? GROUP BY hash"
-        found += [(row[0], row[1]) for row in catalog.rows(query, (*part, embedded_to))]
-    return found
+        encoded += [(row[0], row[1]) for row in catalog.rows(query, (*part, embedded_to))]
+    return encoded
 
 
 def _ranges(selection: "Selection | None") -> "Ranges":
