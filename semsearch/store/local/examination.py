@@ -23,7 +23,8 @@ _ANEW = "make it anew from what can be read of it"
 
 
 def examine(folder: str, catalog: Catalog, suspect: bool | None = None) -> Examination:
-    """What is findings; `suspect`: whether the catalog is known not to be what was written, None: its checksum is asked.
+    """What is wrong with the index folder; `suspect`: whether the catalog is known not to be what was written, None:
+    its checksum is asked.
 
     Who has the catalog open for writing must not ask: closing the file would drop SQLite's locks.
     """

@@ -34,7 +34,7 @@ def repair(
     prepare_encoder: Callable[[], EncodeLost],
     announce: Callable[[str], None],
 ) -> None:
-    """Mends what was `findings` in the state of `writer`.
+    """Mends the `findings` in the state of `writer`.
 
     `prepare_encoder` opens the model that made the vectors, and raises before anything is dropped where it cannot.
     """

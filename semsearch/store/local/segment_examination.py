@@ -24,8 +24,9 @@ class _InTwoSegmentsError(IndexDamagedError):
 def examine_segments(
     findings: Examination, folder: str, catalog: Catalog, alive: NDArray[np.int64], embedded_to: int
 ) -> None:
-    """Adds to `findings` what is wrong with the segments; `alive` (n,): the ids of all chunks that there are; those up to
-    `embedded_to` must have a vector."""
+    """Adds to `findings` what is wrong with the segments; `alive` (n,): the ids of all chunks that there are; those
+    up to `embedded_to` must have a vector.
+    """
     vector_format = _examine_format(findings, catalog)
     has_vector = alive[alive <= embedded_to]
     named = set()
