@@ -88,7 +88,7 @@ def verify(index: str | None, repair: bool, wait: bool, announce: Announce) -> V
 
 
 def _examined(path: str) -> Examination:
-    """What is findings in one committed state."""
+    """What is found in one committed state."""
     for attempt in range(_TRIES):
         try:
             snapshot = OpenSnapshot(path)

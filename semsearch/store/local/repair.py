@@ -1,4 +1,4 @@
-"""Mends what an examination findings. Each commit leaves an index that answers, or one that counts as damaged.
+"""Mends what an examination found. Each commit leaves an index that answers, or one that counts as damaged.
 
 What can be made again is: postings from the passages in the catalog, codes from stored vectors, vectors by encoding
 the passages that lost theirs. Passages that are damaged themselves are taken out, and their files read again by the
