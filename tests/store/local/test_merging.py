@@ -7,6 +7,8 @@ import pytest
 
 from semsearch.dense.codec import Codec
 from semsearch.dense.vector_format import VectorFormat
+from semsearch.errors import IndexDamagedError
+from semsearch.lexical import postings
 from semsearch.store.local import merging
 from semsearch.store.local.merging import merge, mergeable, rewrite_vectors
 from semsearch.store.local.rows import Segment
@@ -132,3 +134,12 @@ def test_codes_are_learnt_again_from_many_more_vectors(tmp_path: Path) -> None:
     learnt = store.read(lambda snapshot: snapshot.vector_format())
     assert learnt.learnt_from == 20 and learnt.trained
     assert np.array_equal(store.read(lambda snapshot: snapshot.vectors(np.array([3], np.int64)))[0], VECTORS[2])
+
+
+@pytest.mark.parametrize("array", ["rows", "indptr"])
+def test_postings_that_lie_elsewhere_are_not_merged(array: str) -> None:
+    built = postings.build([1, 2], [["a", "b"], ["b"]], ("en",))
+    for change in (-5, 5):
+        arrays = {**built.arrays(), array: built.arrays()[array] + change}
+        with pytest.raises(IndexDamagedError, match="the postings of a segment"):
+            postings.merge([built, postings.Postings(**arrays, languages=("en",))], [None, None], ("en",))
