@@ -29,6 +29,18 @@ class UsageError(SemsearchError):
     code = "usage"
 
 
+class ParameterError(UsageError):
+    """A parameter of the library with a value that makes no sense.
+
+    `parameter` is its name in Python; the command line names its flag instead. `problem` goes on after the name.
+    """
+
+    def __init__(self, parameter: str, problem: str, hint: str = "") -> None:
+        super().__init__(f"{parameter} {problem}", hint)
+        self.parameter = parameter
+        self.problem = problem
+
+
 class IndexNotFoundError(SemsearchError):
     """No index at the given path, or none upwards of the working folder."""
 

@@ -245,9 +245,9 @@ def index_for_reading(flag: str | None) -> str:
 
 def _chosen_index(flag: str | None) -> str | None:
     if flag == "":
-        from semsearch.errors import UsageError
+        from semsearch.errors import ParameterError
 
-        raise UsageError("--index is empty", "name a folder, or leave it out")
+        raise ParameterError("index", "is empty", "name a folder, or leave it out")
     if flag:
         return flag
     value = effective("index")[0]

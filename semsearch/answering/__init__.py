@@ -1,1 +1,5 @@
-"""Question + Hits -> an answer whose every sentence names the passage it comes from: extractive, or by an LLM."""
+"""Answers questions from retrieved passages, with citations.
+
+`pipeline` is the way in. `extractive` quotes sentences; `generative` lets a chat model write (`llm`), from the messages
+that `prompt` builds, and checks what it cites (`citations`, `groundedness`).
+"""

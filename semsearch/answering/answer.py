@@ -1,4 +1,4 @@
-"""What `ask` returns."""
+"""The answer to a question and its citations; nothing here makes one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ NOT_FOUND = "not found in these documents"
 
 @dataclass(frozen=True)
 class Citation:
-    """A place an answer leans on: `[n]` in its text. `quote` is verbatim from the document, at these 1-based lines."""
+    """The source that `[n]` in an answer means. `quote` is verbatim from the document, at these 1-based lines."""
 
     n: int
     path: str
@@ -23,10 +23,11 @@ class Citation:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a question. `contexts[n - 1]` is the passage that `[n]` means to a model.
+    """The answer to a question. `contexts[n - 1]` is the passage that `[n]` means.
 
-    `llm`: the model that wrote `text`; None when it is quoted from the documents. `unsupported`: sentences of `text`
-    that no cited passage bears out. `notices`: what went wrong on the way, for people.
+    `answered`: False where the documents do not hold the answer. `llm`: the chat model that wrote `text`; None when it
+    is quoted from the documents. `unsupported`: sentences of `text` that the passages they cite do not support.
+    `notices`: what went wrong on the way, for people.
     """
 
     question: str

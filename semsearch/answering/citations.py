@@ -1,22 +1,19 @@
-"""A model's answer, read against the passages it was given: what each sentence cites, and whether that bears it out."""
+"""Checks the citations of a model's answer: which sources each sentence cites, and whether they support it."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from semsearch.answering.answer import Citation
-from semsearch.answering.refusal import is_refusal
-from semsearch.answering.support import (
-    Passage,
-    Sentence,
-    Similarity,
-    Verdict,
-    bears_out,
-    content_groups,
+from semsearch.answering.groundedness import Similarity, Verdict, judge_claim, match_score
+from semsearch.answering.parsed_passage import (
+    ParsedPassage,
+    ParsedSentence,
+    content_terms,
     numbers_of,
-    overlap,
-    read_passage,
+    parse_passage,
 )
+from semsearch.answering.refusal import is_refusal
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.sentences import sentence_spans
 
@@ -34,8 +31,8 @@ _LIST_MARK = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)]|#{1,6})\s+")
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A citation mark as it stands in an answer, `text[start:end]`, and the source numbers it names."""
+class CitationMark:
+    """A citation as written in an answer, such as `[1, 2]`: `text[start:end]`, and the source numbers it names."""
 
     start: int
     end: int
@@ -44,9 +41,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of an answer. `text` is verbatim with its marks, at `start` of the answer; `bare` is without them.
+    """A sentence of an answer, checked.
 
-    `numbers`: sources it cites that exist; `invalid`: those that do not. `verdict`: whether they bear it out.
+    `text`: verbatim with its citation marks, `answer[start:end]`; `bare`: without them. `numbers`: the cited sources
+    that exist; `invalid`: cited numbers that do not. `verdict`: whether these sources support the sentence.
     """
 
     text: str
@@ -59,8 +57,12 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """An answer, checked. `citations`: one for each source used, by number; `unsupported`: sentences as they stand."""
+class CheckedAnswer:
+    """The claims of an answer and what follows from them.
+
+    `citations`: one for each source that is used, by number; `unsupported`: the sentences, verbatim, that their sources
+    do not support; `answered`: False for a refusal; `invalid`: cited numbers without a source, rising.
+    """
 
     claims: tuple[Claim, ...]
     citations: tuple[Citation, ...]
@@ -69,37 +71,38 @@ class Checked:
     invalid: tuple[int, ...]
 
 
-def check(text: str, hits: Sequence[Hit], similarity: Similarity | None = None) -> Checked:
+def check_citations(text: str, hits: Sequence[Hit], similarity: Similarity | None = None) -> CheckedAnswer:
     """Checks every sentence of the answer `text` against those of `hits` that it cites: `[n]` means `hits[n - 1]`."""
     if refuses(text, len(hits)):
-        return Checked((), (), (), False, ())
-    passages: dict[int, Passage] = {}
-    claims: list[Claim] = []
-    for start, end, bare, cited in _sentences(text):
-        valid = tuple(n for n in cited if 1 <= n <= len(hits))
-        for n in valid:
-            if n not in passages:
-                passages[n] = read_passage(hits[n - 1])
-        invalid = tuple(n for n in cited if n not in valid)
-        claims.append(Claim(text[start:end], start, end, bare, valid, invalid, Verdict(False, "uncited")))
-    judged = tuple(
-        Claim(
-            claim.text, claim.start, claim.end, claim.bare, claim.numbers, claim.invalid,
-            _verdict(claim, claims[place + 1 :], passages, similarity),
+        return CheckedAnswer((), (), (), False, ())
+    sentences = _cited_sentences(text)
+    cited = sorted({n for sentence in sentences for n in sentence.cited if 1 <= n <= len(hits)})
+    passages = {n: parse_passage(hits[n - 1]) for n in cited}
+    claims = []
+    for place, sentence in enumerate(sentences):
+        following = sentences[place + 1] if place + 1 < len(sentences) else None
+        claims.append(
+            Claim(
+                text[sentence.start : sentence.end],
+                sentence.start,
+                sentence.end,
+                sentence.bare,
+                tuple(n for n in sentence.cited if n in passages),
+                tuple(n for n in sentence.cited if n not in passages),
+                _verdict(sentence, following, passages, similarity),
+            )
         )
-        for place, claim in enumerate(claims)
-    )  # fmt: skip
     citations = tuple(
-        _citation(n, passages[n], [claim for claim in judged if n in claim.numbers], similarity)
-        for n in sorted(passages)
+        _citation(n, passage, [claim for claim in claims if n in claim.numbers], similarity)
+        for n, passage in passages.items()
     )
-    unsupported = tuple(claim.text for claim in judged if not claim.verdict.supported)
-    invalid = tuple(sorted({n for claim in judged for n in claim.invalid}))
-    return Checked(judged, citations, unsupported, bool(judged), invalid)
+    unsupported = tuple(claim.text for claim in claims if not claim.verdict.supported)
+    invalid = tuple(sorted({n for claim in claims for n in claim.invalid}))
+    return CheckedAnswer(tuple(claims), citations, unsupported, bool(claims), invalid)
 
 
-def citation_marks(text: str) -> list[Mark]:
-    """Every citation mark of `text`, in order: [1], [1, 2], [1-3], [Source 1], 【1】. Code is left alone."""
+def citation_marks(text: str) -> list[CitationMark]:
+    """Every citation mark of `text`, in order: [1], [1, 2], [1-3], [Source 1], 【1】. Code spans hold none."""
     code = [match.span() for match in _CODE.finditer(text)]
     marks = []
     for match in _MARK.finditer(text):
@@ -111,7 +114,7 @@ def citation_marks(text: str) -> list[Mark]:
             last = int(part.group(2) or first)
             span = range(first, last + 1) if first <= last < first + _LONGEST_RANGE else (first, last)
             numbers += [n for n in span if n not in numbers]
-        marks.append(Mark(match.start(), match.end(), tuple(numbers)))
+        marks.append(CitationMark(match.start(), match.end(), tuple(numbers)))
     return marks
 
 
@@ -121,53 +124,66 @@ def refuses(text: str, sources: int) -> bool:
     return is_refusal(_without_marks(text)[0], cites=cites)
 
 
+@dataclass(frozen=True)
+class _CitedSentence:
+    """A sentence of an answer: `answer[start:end]` with its marks, `bare` without them, and the numbers it cites."""
+
+    start: int
+    end: int
+    bare: str
+    cited: tuple[int, ...]
+
+
 def _verdict(
-    claim: Claim, following: Sequence[Claim], passages: dict[int, Passage], similarity: Similarity | None
+    sentence: _CitedSentence,
+    following: _CitedSentence | None,
+    passages: dict[int, ParsedPassage],
+    similarity: Similarity | None,
 ) -> Verdict:
-    numbers = claim.numbers
-    if not numbers and claim.bare.rstrip("*_ ").endswith(":"):
-        # What leads into a list is borne out by what the list cites.
-        numbers = following[0].numbers if following else ()
+    numbers = [n for n in sentence.cited if n in passages]
+    if not numbers and sentence.bare.rstrip("*_ ").endswith(":"):
+        # What leads into a list is supported by what the first item of the list cites.
+        numbers = [n for n in following.cited if n in passages] if following is not None else []
         languages = frozenset(passages[n].language for n in numbers)
-        if not numbers_of(claim.bare) and len(content_groups(claim.bare, languages)) <= 1:
+        if not numbers_of(sentence.bare) and len(content_terms(sentence.bare, languages)) <= 1:
             return Verdict(True)
     if not numbers:
         return Verdict(False, "uncited")
-    return bears_out(claim.bare, [passages[n] for n in numbers], similarity)
+    return judge_claim(sentence.bare, [passages[n] for n in numbers], similarity)
 
 
-def _citation(n: int, passage: Passage, claims: Sequence[Claim], similarity: Similarity | None) -> Citation:
-    """`[n]` with the sentence of its passage that says most of what cites it, preferring what is borne out."""
+def _citation(n: int, passage: ParsedPassage, claims: Sequence[Claim], similarity: Similarity | None) -> Citation:
+    """`[n]`, quoting the sentence of `passage` that matches one of `claims` best, a supported one if there is any."""
     hit = passage.hit
-    best: tuple[tuple[bool, float, float], Sentence] | None = None
+    best: tuple[tuple[bool, float, float], ParsedSentence] | None = None
     for claim in claims:
-        groups = content_groups(claim.bare, frozenset({passage.language}))
+        terms = content_terms(claim.bare, frozenset({passage.language}))
         numbers = [readings for _, readings in numbers_of(claim.bare)]
-        most = len(groups) + 2 * len(numbers) or 1
+        highest = len(terms) + 2 * len(numbers) or 1
         for sentence in passage.sentences:
-            share = overlap(groups, numbers, sentence) / most
-            near = similarity(claim.bare, sentence.text) if similarity and share < 1 else 0.0
+            matched = match_score(terms, numbers, sentence) / highest
+            cosine = similarity(claim.bare, sentence.text) if similarity and matched < 1 else 0.0
             # Of two sentences that hold the same words the shorter one says it.
-            score = (claim.verdict.supported, max(share, near), -float(len(sentence.text)))
+            score = (claim.verdict.supported, max(matched, cosine), -float(len(sentence.text)))
             if best is None or score > best[0]:
                 best = score, sentence
     start, end = (best[1].start, best[1].end) if best else (0, len(hit.text))
     if hit.line_start is None:
         return Citation(n, hit.path, hit.page, None, None, hit.text[start:end])
-    bound = hit.line_end if hit.line_end is not None else hit.line_start + hit.text.count("\n")
-    first = min(bound, hit.line_start + hit.text.count("\n", 0, start))
-    last = min(bound, hit.line_start + hit.text.count("\n", 0, end))
+    last_line = hit.line_end if hit.line_end is not None else hit.line_start + hit.text.count("\n")
+    first = min(last_line, hit.line_start + hit.text.count("\n", 0, start))
+    last = min(last_line, hit.line_start + hit.text.count("\n", 0, end))
     return Citation(n, hit.path, hit.page, first, last, hit.text[start:end])
 
 
-def _sentences(text: str) -> list[tuple[int, int, str, tuple[int, ...]]]:
-    """(start, end, text without marks, cited numbers) of each sentence; a mark after a full stop belongs before it."""
+def _cited_sentences(text: str) -> list[_CitedSentence]:
+    """The sentences of `text`, in order; a mark after a full stop belongs to the sentence before it."""
     bare, origins, marks = _without_marks(text)
     spans = sentence_spans(bare)
     if not spans:
         return []
     cited: list[list[int]] = [[] for _ in spans]
-    begins = [origins[start] for start, _ in spans]
+    starts = [origins[start] for start, _ in spans]
     ends = [origins[end - 1] + 1 for _, end in spans]
     for mark, position, leads in marks:
         owner = 0
@@ -175,21 +191,23 @@ def _sentences(text: str) -> list[tuple[int, int, str, tuple[int, ...]]]:
             if start < position or (leads and start == position):
                 owner = place
         cited[owner] += [n for n in mark.numbers if n not in cited[owner]]
-        begins[owner] = min(begins[owner], mark.start)
+        starts[owner] = min(starts[owner], mark.start)
         ends[owner] = max(ends[owner], mark.end)
-    found = []
-    for (start, end), begin, finish, numbers in zip(spans, begins, ends, cited, strict=True):
-        claim = bare[start:end]
-        found.append((begin, finish, _LIST_MARK.sub("", claim, count=1).strip(), tuple(numbers)))
-    return found
+    return [
+        _CitedSentence(first, last, _LIST_MARK.sub("", bare[start:end], count=1).strip(), tuple(numbers))
+        for (start, end), first, last, numbers in zip(spans, starts, ends, cited, strict=True)
+    ]
 
 
-def _without_marks(text: str) -> tuple[str, list[int], list[tuple[Mark, int, bool]]]:
-    """`text` without its marks; for each character left its place in `text`; for each mark its place in what is left,
-    and whether it leads its line."""
+def _without_marks(text: str) -> tuple[str, list[int], list[tuple[CitationMark, int, bool]]]:
+    """`text` without its citation marks: (bare text, origins, marks).
+
+    `origins[i]` is the place in `text` of the i-th character of the bare text. Each mark comes with its place in the
+    bare text and whether it is the first thing on its line.
+    """
     kept: list[str] = []
     origins: list[int] = []
-    marks: list[tuple[Mark, int, bool]] = []
+    marks: list[tuple[CitationMark, int, bool]] = []
     position, leads = 0, True
     for mark in citation_marks(text):
         kept += text[position : mark.start]

@@ -1,48 +1,46 @@
-"""Answers without a language model: the sentences of the best passages that answer best, quoted as they stand.
+"""Answers without a language model: the best sentences of the best passages, quoted verbatim.
 
-Measured on XQuAD-en (1,190 questions): see `retrieval.evidence` and `python -m tests.real.extractive_answers`.
+Measured on XQuAD-en (1,190 questions): see `retrieval.sentence_scoring` and `python -m benchmarks.extractive_answers`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from semsearch.answering.answer import NOT_FOUND, Answer, Citation
-from semsearch.retrieval.evidence import Sentence
 from semsearch.retrieval.hit import Hit
+
+if TYPE_CHECKING:
+    from semsearch.retrieval.protocol import SearchEngine
 
 # More passages change nothing: 79.9 % / 93.7 % with three, 80.0 % / 93.6 % with five; one alone loses 2 %.
 _PASSAGES = 3
 _QUOTES = 3
-# What the rank of its passage counts beside the sentence itself.
+# Weight of the passage's score, relative to the best passage, beside the score of the sentence.
 _PASSAGE_WEIGHT = 0.2
-# A sentence this much weaker than the best one adds nothing.
+# A sentence below this share of the best one's score is not quoted.
 _WORTH_QUOTING = 0.4
-# A sentence that is longer is cut where it pauses: a table row or a line of data may be a page.
+# Characters; a longer sentence is cut at white space: a table row or a line of data may fill a page.
 _LONGEST_QUOTE = 1000
 
 
-class SentenceJudge(Protocol):
-    """A searcher: tells how well the sentences of passages answer a question."""
-
-    def sentences(self, query: str, texts: Sequence[str]) -> list[tuple[Sentence, float]]: ...
-
-
-def extract_answer(judge: SentenceJudge, question: str, hits: Sequence[Hit]) -> Answer:
-    """The best sentences of the first of `hits`, each with its place; not answered when there are no hits."""
-    read = hits[:_PASSAGES]
-    if not read:
+def extract_answer(engine: SearchEngine, question: str, hits: Sequence[Hit]) -> Answer:
+    """Up to three of the best sentences of the first three of `hits`, each cited; not answered without hits."""
+    passages = hits[:_PASSAGES]
+    if not passages:
         return Answer(question, NOT_FOUND, False, None, (), ())
-    best = max(hit.score for hit in read) or 1.0
+    best = max(hit.score for hit in passages) or 1.0
     scored = [
-        (score + _PASSAGE_WEIGHT * read[sentence.passage].score / best, sentence)
-        for sentence, score in judge.sentences(question, [hit.text for hit in read])
+        (score + _PASSAGE_WEIGHT * passages[sentence.passage].score / best, sentence)
+        for sentence, score in engine.sentences(question, [hit.text for hit in passages])
     ]
     scored.sort(key=lambda pair: -pair[0])
     citations: list[Citation] = []
     for score, sentence in scored:
         if len(citations) == _QUOTES or score < _WORTH_QUOTING * scored[0][0]:
             break
-        citation = _cite(sentence.passage + 1, read[sentence.passage], sentence.start, sentence.end)
+        citation = _cite(sentence.passage + 1, passages[sentence.passage], sentence.start, sentence.end)
         if all(citation.quote != other.quote for other in citations):
             citations.append(citation)
     text = "\n".join(f"{' '.join(citation.quote.split())} [{citation.n}]" for citation in citations)
@@ -50,6 +48,7 @@ def extract_answer(judge: SentenceJudge, question: str, hits: Sequence[Hit]) -> 
 
 
 def _cite(number: int, hit: Hit, start: int, end: int) -> Citation:
+    """Source `number`, quoting `hit.text[start:end]` or as much of it as a quote may hold."""
     if end - start > _LONGEST_QUOTE:
         pause = max(hit.text.rfind(mark, start, start + _LONGEST_QUOTE) for mark in ("\n", " "))
         end = pause if pause > start else start + _LONGEST_QUOTE

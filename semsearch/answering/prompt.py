@@ -1,4 +1,4 @@
-"""Question + Hits -> the messages a chat model is sent, within its context window.
+"""Builds the messages that ask a chat model a question about passages, within its context window.
 
 Documents are data: each source stands between two lines that hold a random word drawn for this request, which no
 document can know. Nothing here sends anything.
@@ -9,16 +9,15 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from semsearch.answering.llm.client import ANSWER_TOKENS, CONTEXT_WINDOW
 from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.errors import UsageError
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.sentences import sentence_spans
 
 REFUSAL = "Not found in these documents."
-CONTEXT_WINDOW = 8192
-ANSWER_TOKENS = 1024
-# A ruler of another model is off by this much at most on prose (WordPiece v BPE of a like vocabulary).
-FOREIGN_RULER_MARGIN = 1.3
+# Two tokenizers with vocabularies of like size (WordPiece, BPE) differ by this factor at most on prose.
+OTHER_TOKENIZER_MARGIN = 1.3
 # What chat formats put around each message, and before the answer (OpenAI cookbook, "How to count tokens").
 _MESSAGE_TOKENS = 4
 _ANSWER_START_TOKENS = 3
@@ -36,6 +35,7 @@ _ROLE_MARK = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
+# The number of tokens of a text.
 Count = Callable[[str], int]
 
 _SYSTEM = """\
@@ -59,7 +59,7 @@ Rules:
 class Prompt:
     """`messages` to send. `sources[n - 1]` is what `[n]` means: the hit, its text as far as it was sent.
 
-    `tokens`: of the messages, counted or estimated. `notices`: what was left out, for people.
+    `tokens`: how many the messages have, counted or estimated. `notices`: what was left out, for people.
     """
 
     messages: tuple[dict[str, str], ...]
@@ -80,15 +80,16 @@ def build_prompt(
 ) -> Prompt:
     """The prompt for `question` over as many of `hits` as fit into `context_window` less `reserve` tokens.
 
-    Sources are left out from the end; the last one is cut after a sentence. `count(text)` is the embedder's ruler,
-    used for models that tiktoken does not know. Raises UsageError when the question alone is too long.
+    Sources are left out from the end; the last one is cut after a sentence. `reserve`: tokens kept for the answer.
+    `count` counts tokens by the embedding model's tokenizer, for chat models that tiktoken does not know. Raises
+    UsageError when the question alone is too long.
     """
-    ruler = token_counter(model, count)
+    count_tokens = token_counter(model, count)
     nonce = new_nonce()
     while any(nonce in _visible(hit) for hit in hits) or nonce in question:
         nonce = new_nonce()
     system = _SYSTEM.format(nonce=nonce, refusal=REFUSAL)
-    frame = 2 * _MESSAGE_TOKENS + _ANSWER_START_TOKENS + ruler(system) + ruler(_user([], question))
+    frame = 2 * _MESSAGE_TOKENS + _ANSWER_START_TOKENS + count_tokens(system) + count_tokens(_user([], question))
     room = context_window - reserve - frame
     if room <= 0:
         raise UsageError(
@@ -101,13 +102,13 @@ def build_prompt(
     notices: tuple[str, ...] = ()
     for n, hit in enumerate(hits, start=1):
         block = _block(n, hit, nonce)
-        taken = ruler(block)
+        taken = count_tokens(block)
         if taken <= room:
             room -= taken
             sent.append(hit)
             blocks.append(block)
             continue
-        cut = _cut(hit, room, lambda shorter: ruler(_block(len(sent) + 1, shorter, nonce)))
+        cut = _cut(hit, room, lambda shorter: count_tokens(_block(len(sent) + 1, shorter, nonce)))
         if cut is not None:
             sent.append(cut)
             blocks.append(_block(n, cut, nonce))
@@ -122,12 +123,15 @@ def build_prompt(
         {"role": "system", "content": _encodable(system)},
         {"role": "user", "content": _encodable(_user(blocks, question))},
     )
-    total = 2 * _MESSAGE_TOKENS + _ANSWER_START_TOKENS + sum(ruler(message["content"]) for message in messages)
+    total = 2 * _MESSAGE_TOKENS + _ANSWER_START_TOKENS + sum(count_tokens(message["content"]) for message in messages)
     return Prompt(messages, tuple(sent), total, notices)
 
 
 def token_counter(model: str, count: Count | None = None) -> Count:
-    """Counts tokens as `model` does where tiktoken knows it and its vocabulary is here; else carefully too many."""
+    """A function that counts tokens as `model` does where tiktoken knows it and its vocabulary is on this machine.
+
+    Else one that estimates rather too many, from `count` where it is given.
+    """
     name = encoding_name(model)
     if name is not None and _vocabulary_is_here(name):
         try:
@@ -139,10 +143,10 @@ def token_counter(model: str, count: Count | None = None) -> Count:
     if count is None:
         # Bytes bound what any BPE can do with a text; three to a token is more than prose in any script takes.
         return lambda text: -(-len(text.encode("utf-8", "replace")) // 3)
-    foreign = count
+    other = count
     # A word that is not in the embedder's vocabulary is one unknown token there and many in the model.
     return lambda text: max(
-        int(foreign(text) * FOREIGN_RULER_MARGIN) + 1, len(text.encode("utf-8", "replace")) // 4 if text else 0
+        int(other(text) * OTHER_TOKENIZER_MARGIN) + 1, len(text.encode("utf-8", "replace")) // 4 if text else 0
     )
 
 
@@ -196,20 +200,21 @@ def _cut(hit: Hit, room: int, size: Callable[[Hit], int]) -> Hit | None:
     low, high = 0, len(ends)
     while low < high:
         middle = (low + high + 1) // 2
-        if size(_shortened(hit, ends[middle - 1])) <= room:
+        if size(_cut_at(hit, ends[middle - 1])) <= room:
             low = middle
         else:
             high = middle - 1
-    return _shortened(hit, ends[low - 1]) if low else None
+    return _cut_at(hit, ends[low - 1]) if low else None
 
 
 def halved(hit: Hit) -> Hit:
     """The first half of the sentences of `hit`; `hit` itself where there is but one."""
     ends = [end for _, end in sentence_spans(hit.text)]
-    return _shortened(hit, ends[len(ends) // 2 - 1]) if len(ends) > 1 else hit
+    return _cut_at(hit, ends[len(ends) // 2 - 1]) if len(ends) > 1 else hit
 
 
-def _shortened(hit: Hit, end: int) -> Hit:
+def _cut_at(hit: Hit, end: int) -> Hit:
+    """`hit` with the first `end` characters of its text, and its last line as far as that."""
     text = hit.text[:end]
     if hit.line_start is None or hit.line_end is None:
         return replace(hit, text=text)

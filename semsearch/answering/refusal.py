@@ -1,8 +1,8 @@
-"""Whether an answer says that the documents do not hold it: in the words the prompt asks for, or in a model's own."""
+"""Recognises an answer that says the documents do not hold it, in the words the prompt asks for or in others."""
 
 import re
 
-# A refusal is short; a long text that says in passing what is not known is an answer.
+# Characters. A refusal is short; a longer text that mentions what is not known is an answer.
 _LONGEST = 500
 
 _ALONE = re.compile(
@@ -48,7 +48,10 @@ _NOT_FOUND = re.compile(
 
 
 def is_refusal(text: str, *, cites: bool) -> bool:
-    """Whether `text`, without citation marks, refuses. `cites`: it had marks; then only the bare phrase counts."""
+    """Whether `text`, its citation marks removed, is a refusal.
+
+    `cites`: it cites sources; then only the phrase of the prompt, alone, is one.
+    """
     if not text.strip() or _ALONE.fullmatch(text):
         return True
     return not cites and len(text) <= _LONGEST and bool(_NOT_FOUND.search(text))

@@ -1,63 +1,27 @@
 """Document -> Chunks: windows that fit the embedder, cut where the text itself pauses.
 
 Each section is tokenised once and cut by token positions. Splitters that measure candidate after candidate
-take several times as long (`tests/peers/chunking_speed.py`), and the keyword leg waits for the chunks.
+take several times as long (`benchmarks/chunking_speed.py`), and the keyword leg waits for the chunks.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 
+from semsearch.chunking.chunk import HEADING_CHARACTERS, Chunk, prefix_of
 from semsearch.chunking.tokenizers import Spans, Tokenizer
 from semsearch.sources.document import Document, Section
 
 # A section this short says little alone: it is joined to the next one where both fit one window.
 _SMALL_SECTION_TOKENS = 64
-_HEADING_CHARACTERS = 120
 _HEADING_TOKENS = 32  # what such a heading path takes, about
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _LINE = re.compile(r"\n")
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])[」』”’)]*")
 _SPACE = re.compile(r"\s+")
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """One passage of a document, as it is indexed, encoded and shown.
-
-    `text` is verbatim from the document; `heading` its heading path; `page` and the 1-based inclusive lines
-    are None where the format has none; `tokens` is its size with its
-    headings, in the tokenizer that cut it.
-    """
-
-    text: str
-    heading: tuple[str, ...]
-    page: int | None
-    line_start: int | None
-    line_end: int | None
-    tokens: int
-
-    def encoded(self) -> str:
-        """What the embedder and the analyzer see: the headings the text does not show itself, then the text."""
-        return encoded(self.heading, self.text)
-
-    def hash(self) -> bytes:
-        """16 bytes that are equal exactly when `encoded()` is: the key of vector reuse."""
-        return hash_of(self.heading, self.text)
-
-
-def encoded(heading: tuple[str, ...], text: str) -> str:
-    """`Chunk.encoded` of a chunk with this heading path and text."""
-    return prefix_of(heading, text) + text
-
-
-def hash_of(heading: tuple[str, ...], text: str) -> bytes:
-    """`Chunk.hash` of a chunk with this heading path and text."""
-    return blake2b(encoded(heading, text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -75,11 +39,6 @@ class ChunkRules:
     embedder: Tokenizer
 
 
-def prefix_of(heading: tuple[str, ...], text: str) -> str:
-    missing = [name for name in heading if name not in text[:_HEADING_CHARACTERS]]
-    return " > ".join(missing)[:_HEADING_CHARACTERS] + "\n" if missing else ""
-
-
 def split(document: Document, rules: ChunkRules) -> list[Chunk]:
     """The chunks of `document` in order; together they hold every non-blank character of it."""
     spans = rules.tokenizer.spans(document.text)
@@ -87,7 +46,7 @@ def split(document: Document, rules: ChunkRules) -> list[Chunk]:
     for sections in _join_small(document, spans, rules):
         heading = _common_heading(sections)
         # The headings take part of the window.
-        room = len(rules.tokenizer.spans(" > ".join(heading)[:_HEADING_CHARACTERS])) + 1 if heading else 0
+        room = len(rules.tokenizer.spans(" > ".join(heading)[:HEADING_CHARACTERS])) + 1 if heading else 0
         capacity = max(rules.size // 2, rules.size - room)
         overlap = min(rules.overlap, capacity // 4)
         for start, end in _cut(document.text, sections[0].start, sections[-1].end, spans, capacity, overlap):

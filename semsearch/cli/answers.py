@@ -1,4 +1,4 @@
-"""How answers are printed."""
+"""Prints the answers of `ask` as text or JSON."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ class AnswerPrinter:
 
     @property
     def streams(self) -> bool:
-        """Whether somebody watches the answer being written."""
+        """Whether the answer is shown while it is written: one question, as text, in a terminal."""
         return self._style == "text" and not self._batch and not self._quiet and sys.stdout.isatty()
 
     def notices(self, notices: Iterable[str]) -> None:
@@ -31,7 +31,7 @@ class AnswerPrinter:
                 announce(notice)
 
     def piece(self, text: str) -> None:
-        """A piece of an answer that is being written."""
+        """Prints the next piece of an answer that is being written."""
         self._streamed += text
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -46,8 +46,8 @@ class AnswerPrinter:
             self._text(answer, query_id)
         sys.stdout.flush()
 
-    def found(self, question: str, hits: Sequence[Hit], model: str) -> None:
-        """The passages, when the model that should have read them failed."""
+    def print_passages(self, question: str, hits: Sequence[Hit], model: str) -> None:
+        """Prints the retrieved passages, when the model that was to read them failed."""
         if self._streamed:
             write("")
             self._streamed = ""

@@ -27,14 +27,12 @@ from semsearch.cli.queries import read_queries
 from semsearch.errors import SemsearchError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from semsearch.answering.answer import Answer
     from semsearch.answering.llm import LlmSettings
     from semsearch.cli.answers import AnswerPrinter
-    from semsearch.retrieval.hit import Hit
-    from semsearch.retrieval.searcher import Searcher
-    from semsearch.retrieval.multi_searcher import MultiSearcher
+    from semsearch.retrieval.hit import SearchResult
+    from semsearch.retrieval.options import SearchOptions
+    from semsearch.retrieval.protocol import SearchEngine
 
 
 def command(
@@ -109,16 +107,14 @@ def command(
     answered = False
     with opened_searcher(index or []) as searcher:
         for query_id, text in asked:
-            result = searcher.search(text, options)
-            printer.notices(result.notices)
-            answer = _answer(searcher, text, result.hits, model, printer)
+            answer = _answer(searcher, text, options, model, printer)
             printer.print(answer, query_id)
             answered = answered or answer.answered
     return 0 if answered else 1
 
 
 def _model(llm: str | None, base_url: str | None, context_window: int, timeout: float) -> "LlmSettings | None":
-    """The model to ask, by the flags or as configured; None: no model."""
+    """The chat model to ask, by the flags or as configured; None: none. Raises `UsageError`."""
     from semsearch import settings
 
     name = llm or settings.llm_model()
@@ -130,28 +126,24 @@ def _model(llm: str | None, base_url: str | None, context_window: int, timeout: 
 
 
 def _answer(
-    searcher: "Searcher | MultiSearcher",
+    searcher: "SearchEngine",
     question: str,
-    hits: "Sequence[Hit]",
+    options: "SearchOptions",
     model: "LlmSettings | None",
     printer: "AnswerPrinter",
 ) -> "Answer":
-    """By the model, or by quoting. When the model fails, what was found is printed before its error is raised."""
-    if model is None or not hits:
-        from semsearch.answering.extractive import extract_answer
+    """`ask`; where the model fails, the passages it was to read are printed before its error is raised."""
+    from semsearch.answering.pipeline import ask
 
-        return extract_answer(searcher, question, hits)
-    from semsearch.answering.llm import answer_with_llm
+    results: list[SearchResult] = []
+
+    def on_search(result: "SearchResult") -> None:
+        results.append(result)
+        printer.notices(result.notices)
 
     try:
-        return answer_with_llm(
-            question,
-            hits,
-            model,
-            printer.piece if printer.streams else None,
-            count=searcher.count_tokens,
-            similarity=searcher.similarity,
-        )
+        return ask(searcher, question, options, model, printer.piece if printer.streams else None, on_search)
     except SemsearchError:
-        printer.found(question, hits, model.model)
+        if model is not None and results and results[0].hits:
+            printer.print_passages(question, results[0].hits, model.model)
         raise

@@ -13,10 +13,10 @@ from semsearch.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from semsearch.evaluation.metrics import Estimate
+    from semsearch.evaluation.metrics import MeanEstimate
     from semsearch.evaluation.quality import QualityReport
     from semsearch.evaluation.speed import SpeedReport
-    from semsearch.evaluation.vectors import VectorsReport
+    from semsearch.evaluation.vector_bench import VectorsReport
 
 app = typer.Typer(
     name="bench",
@@ -83,8 +83,7 @@ def quality(
     from semsearch.evaluation import plots
     from semsearch.evaluation.labels import read_qrels
     from semsearch.evaluation.metrics import METRICS, parse_gates
-    from semsearch.evaluation.quality import QualityOptions
-    from semsearch.evaluation.quality import quality as measure
+    from semsearch.evaluation.quality import QualityOptions, measure_quality
 
     if (queries is None) != (qrels is None):
         raise UsageError("--queries and --qrels belong together", "name both")
@@ -109,9 +108,9 @@ def quality(
         **({"alphas": tuple(alpha)} if alpha else {}),
     )
     with bars() as advance:
-        report = measure(index, options, _announce(as_json), advance)
+        report = measure_quality(index, options, _announce(as_json), advance)
     if plot is not None:
-        plots.quality(report, plot)
+        plots.plot_quality(report, plot)
     if as_json:
         render.print_json(report.as_dict())
     else:
@@ -139,7 +138,7 @@ def vectors(
       semsearch bench vectors --plot vectors.svg
     """
     from semsearch.evaluation import plots
-    from semsearch.evaluation.vectors import vectors as measure
+    from semsearch.evaluation.vector_bench import measure_vectors
 
     if sample < 100 or queries < 10:
         raise UsageError(
@@ -147,9 +146,9 @@ def vectors(
         )
     if plot is not None:
         plots.check(plot)
-    report = measure(index, sample, queries, _announce(as_json))
+    report = measure_vectors(index, sample, queries, _announce(as_json))
     if plot is not None:
-        plots.vectors(report, plot)
+        plots.plot_vectors(report, plot)
     if as_json:
         render.print_json(report.as_dict())
     else:
@@ -170,11 +169,11 @@ def speed(
     Example:
       semsearch bench speed
     """
-    from semsearch.evaluation.speed import speed as measure
+    from semsearch.evaluation.speed import measure_speed
 
     if chunks < 1 or rounds < 1:
         raise UsageError("--chunks and --rounds must be 1 or more", "leave them out")
-    report = measure(index, chunks, rounds, _announce(as_json))
+    report = measure_speed(index, chunks, rounds, _announce(as_json))
     if as_json:
         render.print_json(report.as_dict())
     else:
@@ -215,7 +214,7 @@ def _print_quality(report: "QualityReport", names: list[str]) -> None:
         print_table(columns, rows, f"{table.name}, {table.queries:,} queries")
 
 
-def _interval(value: "Estimate") -> str:
+def _interval(value: "MeanEstimate") -> str:
     return f"{value.low:.3f} to {value.high:.3f}"
 
 

@@ -28,7 +28,7 @@ def _types(incomplete: str) -> list[str]:
 
 
 def known_models(incomplete: str) -> list[str]:
-    from semsearch.embedding.registry import cards
+    from semsearch.embedding.model_table import cards
 
     return values(*(card.name for card in cards()))(incomplete)
 
@@ -170,3 +170,12 @@ def with_rerank_value(arguments: Sequence[str]) -> list[str]:
                 argument = "--rerank="
         done.append(argument)
     return done
+
+
+# Parameters of the library whose flag is not their name.
+_FLAGS = {"k": "-k", "context": "-C", "kind": "KIND"}
+
+
+def flag_of(parameter: str) -> str:
+    """How the command line calls a parameter of the library."""
+    return _FLAGS.get(parameter, "--" + parameter.replace("_", "-"))

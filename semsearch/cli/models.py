@@ -9,7 +9,7 @@ from semsearch.cli.flags import known_models
 from semsearch.cli.tables import Column, print_table
 
 if TYPE_CHECKING:
-    from semsearch.embedding.registry import ModelCard
+    from semsearch.embedding.model_table import ModelCard
 
 app = typer.Typer(
     name="models",
@@ -36,7 +36,7 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from semsearch.embedding.registry import cards
+    from semsearch.embedding.model_table import cards
 
     if as_json:
         render.print_json({"schema": "semsearch.models/1", "models": [card.as_dict() for card in cards()]})
@@ -88,20 +88,20 @@ def recommend(
       semsearch models recommend --multilingual --offline
       semsearch models recommend --budget 0.05
     """
-    from semsearch.embedding.recommendation import Wishes, recommended
+    from semsearch.embedding.recommendation import Requirements, recommended
 
-    found = recommended(Wishes(multilingual, offline, low_latency, commercial, budget, memory))
+    fitting = recommended(Requirements(multilingual, offline, low_latency, commercial, budget, memory))
     if as_json:
-        rows = [{"name": one.card.name, "why": list(one.reasons)} for one in found]
+        rows = [{"name": one.card.name, "why": list(one.reasons)} for one in fitting]
         render.print_json({"schema": "semsearch.models/1", "recommended": rows})
     else:
-        for rank, one in enumerate(found[:3], 1):
+        for rank, one in enumerate(fitting[:3], 1):
             render.write(f"{rank}  {one.card.name}: {'; '.join(one.reasons)}")
-        if found:
-            render.write(f"take it with: semsearch index FOLDER --model {found[0].card.name}")
+        if fitting:
+            render.write(f"take it with: semsearch index FOLDER --model {fitting[0].card.name}")
         else:
             render.announce("no model in the table fits all of that; leave one wish out")
-    return 0 if found else 1
+    return 0 if fitting else 1
 
 
 @app.command("pull")
@@ -116,7 +116,7 @@ def pull(name: Name) -> int:
 @app.command("path")
 def path(name: Name) -> int:
     """Print the folder a model is in on this machine."""
-    from semsearch.embedding.models import resolve
+    from semsearch.embedding.resolve import resolve
     from semsearch.errors import ModelError
 
     source = resolve(name)

@@ -12,7 +12,7 @@ from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from semsearch.tuning.judging import Comparison, TuneReport
+    from semsearch.tuning.comparison import Comparison, TuneReport
 
 
 def command(
@@ -82,8 +82,8 @@ def command(
     """
     from semsearch.cli.progress import bars, interruptible
     from semsearch.evaluation.labels import read_qrels
-    from semsearch.tuning.lesson import FEWEST_QUESTIONS
-    from semsearch.tuning.questions import QuestionSource, read_pairs
+    from semsearch.tuning.question_source import QuestionSource, read_pairs
+    from semsearch.tuning.training_set import FEWEST_QUESTIONS
     from semsearch.tuning.tune_adapter import drop_adapter, tune_adapter
 
     sources = {"--beir": beir, "--queries": queries, "--pairs": pairs, "--llm": llm}
@@ -123,7 +123,8 @@ def command(
         if output is None:
             report = tune_adapter(index, source, announce, advance, dry_run=dry_run, wait=wait)
         else:
-            from semsearch.tuning.tune_model import TrainOptions, tune_model
+            from semsearch.tuning.train_options import TrainOptions
+            from semsearch.tuning.tune_model import tune_model
 
             report = tune_model(index, source, TrainOptions(output, **chosen), announce, advance, wait=wait)
     if as_json:

@@ -12,7 +12,7 @@ from semsearch.cli import render
 from semsearch.cli.progress import progress
 from semsearch.errors import SemsearchError
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.store.opening import open_store
+from semsearch.store.opening import read_index
 
 # A burst of changes is one run: it begins when nothing happened for the step, or this long after the first change.
 _STEP_MS = 200
@@ -56,11 +56,7 @@ def watch_folders(
 
 
 def _indexed_folders(path: str) -> list[str]:
-    store = open_store(path)
-    try:
-        return [root.path for root in store.read(lambda snapshot: snapshot.info().roots)]
-    finally:
-        store.close()
+    return [root.path for root in read_index(path, lambda snapshot: snapshot.info().roots)]
 
 
 def _outside_of(path: str) -> Callable[[object, str], bool]:

@@ -17,7 +17,7 @@ from semsearch.errors import IndexDamagedError
 FEWEST_ROWS = 10_000
 _TRAINING_PER_CELL = 64
 _ITERATIONS = 8
-# Cells looked into: at 250,000 x 384 one in 8 keeps 0.99 of the ten nearest (`tests/peers/vector_forms.py`).
+# Cells looked into: at 250,000 x 384 one in 8 keeps 0.99 of the ten nearest (`benchmarks/vector_forms.py`).
 PROBED_SHARE = 8
 FILES = {"centroids": "<f4", "offsets": "<i8", "order": "<i4"}
 

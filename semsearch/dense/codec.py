@@ -1,6 +1,6 @@
 """How vectors are stored and scanned: one FAISS file of one kind, written, checked, mapped and searched.
 
-Measured at 500,000 x 384 on one core (`tests/peers/vector_forms.py`), a query over all rows: float32 26 ms, float16
+Measured at 500,000 x 384 on one core (`benchmarks/vector_forms.py`), a query over all rows: float32 26 ms, float16
 12 ms, int8 11 ms, rabitq 4 ms, binary 1 ms, pq 0.6 ms. Files are mapped, not read; the bitmap of the rows that a
 search may return is applied inside the scan, so that a filter never empties the top k.
 """

@@ -18,7 +18,7 @@ from semsearch.errors import IndexDamagedError
 
 ANNS = ("auto", "exact", "ivf")
 # Rows of a segment from which `auto` scans codes of one bit first and compares the best by their vectors. At 131,072 x
-# 384 that takes 1.1 ms for 3.2 ms, at 0.999 of the ten nearest (`tests/peers/vector_forms.py`).
+# 384 that takes 1.1 ms for 3.2 ms, at 0.999 of the ten nearest (`benchmarks/vector_forms.py`).
 CROSSOVER = 131_072
 
 
@@ -102,16 +102,6 @@ class VectorFormat:
         rows = max(CROSSOVER, cells.FEWEST_ROWS)
         if "codes" in self.trained and (codec := self.first_stage(rows)) is not None:
             codec.check()
-
-    def summary(self) -> dict[str, Any]:
-        """What `status` says of it; `original`: the kind of finer vectors that are kept beside the codes."""
-        return {
-            "kind": self.kind,
-            "original": self.store if self.codes else None,
-            "dim": self.projection and self.projection.dim,
-            "ann": self.ann,
-            "loss": self.loss,
-        }
 
     def as_record(self) -> dict[str, Any]:
         projection = self.projection

@@ -15,12 +15,12 @@ from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
 
 # Kind -> (candidates for each result, fewest): so that nine in ten nearest are found where vectors are alike, and 0.99
-# to 1 in real texts (`tests/peers/vector_forms.py`).
+# to 1 in real texts (`benchmarks/vector_forms.py`).
 _CANDIDATES = {"int8": (4, 40), "int4": (4, 80), "rabitq": (10, 300), "pq": (10, 500), "binary": (10, 1000)}
 # Shortened float vectors, too, are only a first look.
 _SHORTENED = (4, 100)
 # Of so many vectors one is compared at least where one bit tells little: 0.9915 of the ten nearest of 1,000,000, for
-# 0.9885 without (`tests/peers/large_index.py`).
+# 0.9885 without (`benchmarks/large_index.py`).
 _ONE_OF = {"binary": 250}
 
 

@@ -1,7 +1,7 @@
 """Runs a model behind a provider's API: batches within its limits, several at a time, tried again when it is busy.
 
-A provider's module (`openai_api`, `cohere_api`, `voyage_api`) sends one batch and tells its client's errors apart; what
-comes back is checked here, for a server may leave out vectors, ignore the length it was asked for, or send nonsense.
+A provider's module (`openai_api`, `cohere_api`, `voyage_api`) sends one batch and translates its client's errors; the
+reply is checked here, for a server may leave out vectors, ignore the length it was asked for, or send other data.
 """
 
 import os
@@ -16,23 +16,24 @@ from typing import Any
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
-from semsearch.embedding.embedder import ModelInfo, Vectors, unit_rows
+from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import ModelError
 
 _AT_ONCE = 4
 _ATTEMPTS = 6
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 60.0
-# Characters a token has at least, on the average of a batch: for limits in tokens, which no batch should exceed.
-_CHARACTERS_A_TOKEN = 2
-# An encoded picture, say: by no means words.
+# The fewest bytes of a token on the average of a batch: a lower bound, so that no batch exceeds a limit in tokens.
+_BYTES_A_TOKEN = 2
+# Not words: an encoded picture, say.
 _ENDLESS_WORD = re.compile(r"[!-~]{1000}")
 _SHORTEST_NORM = 1e-6
 _KEYS = ("OPENAI_API_KEY", "JINA_API_KEY", "CO_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY")
 
 
 class BusyError(Exception):
-    """The provider may answer later: too many requests, or trouble of its own. `after`: seconds it asked to wait."""
+    """The provider may answer later: too many requests, or a failure of its own. `after`: seconds it asks to wait."""
 
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
@@ -41,9 +42,10 @@ class BusyError(Exception):
 
 @dataclass(frozen=True)
 class Provider:
-    """How to reach a provider's model: `send(texts, query)` returns a vector for each text.
+    """How to reach a provider's model.
 
-    `texts`, `tokens`: most of them in one request.
+    `send(texts, query)` returns one vector for each text, as queries or as passages, and raises BusyError or
+    ModelError. `texts`, `tokens`: most of them in one request.
     """
 
     name: str
@@ -53,38 +55,41 @@ class Provider:
 
 
 class ApiEmbedder:
-    """An Embedder over `provider`; `tokenizer` is only a ruler. `info.dim` 0: whatever the first answer has."""
+    """An Embedder over `provider`. `tokenizer` is another model's, and only estimates lengths.
+
+    `info.dim` 0: vectors of any length are accepted.
+    """
 
     def __init__(self, info: ModelInfo, tokenizer: SubwordTokenizer, provider: Provider) -> None:
         self.info = info
         self.tokenizer = tokenizer
         self._provider = provider
-        # Hears of each answer, also of those beside one that failed.
+        # Called with the texts and vectors of each batch, also of those that end after another one failed.
         self.on_answer: Callable[[list[str], Vectors], None] | None = None
 
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
         """(n, dim) float32 unit rows of passages. Raises `ModelError`."""
         parts = list(self._batches(texts))
-        found: list[Vectors] = []
+        vectors: list[Vectors] = []
         failure: Exception | None = None
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             pending = [pool.submit(self._ask, part, False) for part in parts]
             for part, answer in zip(parts, pending, strict=True):
                 try:
-                    found.append(answer.result())
+                    vectors.append(answer.result())
                 except CancelledError:
                     continue
-                except Exception as error:  # what the others bring was paid for, and is kept
+                except Exception as error:  # the other batches were paid for, and are kept
                     failure = failure or error
                     pool.shutdown(wait=False, cancel_futures=True)
                     continue
                 if self.on_answer:
-                    self.on_answer(part, found[-1])
+                    self.on_answer(part, vectors[-1])
                 if done:
                     done(len(part))
         if failure is not None:
             raise failure
-        return np.concatenate(found) if found else np.empty((0, self.info.dim), np.float32)
+        return np.concatenate(vectors) if vectors else np.empty((0, self.info.dim), np.float32)
 
     def encode_query(self, text: str) -> Vectors:
         """(dim,) float32, unit length. Raises `ModelError`."""
@@ -96,10 +101,11 @@ class ApiEmbedder:
         return np.concatenate([self._ask(part, True) for part in self._batches(texts)])
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """`texts` in batches within the provider's limits."""
         batch: list[str] = []
         size = 0
         for text in texts:
-            tokens = len(text.encode("utf-8", "replace")) // _CHARACTERS_A_TOKEN + 1
+            tokens = len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN + 1
             if batch and (len(batch) == self._provider.texts or size + tokens > self._provider.tokens):
                 yield batch
                 batch, size = [], 0
@@ -109,13 +115,14 @@ class ApiEmbedder:
             yield batch
 
     def _sent(self, text: str) -> str:
-        """`text` as it is sent: some refuse what is only white space, and what is longer than the window."""
+        """`text` as it is sent: some providers refuse white space alone, and texts longer than the window."""
         if len(text) > self.info.window and _ENDLESS_WORD.search(text):
-            # A ruler that is not the model's own may count such a word as one token.
+            # Another model's tokenizer may count such a word as one token.
             return text[: self.info.window]
         return text if text.strip() else "-"
 
     def _ask(self, texts: Sequence[str], query: bool) -> Vectors:
+        """(n, dim) of one batch, tried up to six times, with waits that double. Raises `ModelError`."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self._checked(self._provider.send([self._sent(text) for text in texts], query), texts)
@@ -131,7 +138,7 @@ class ApiEmbedder:
         raise AssertionError("unreachable")
 
     def _checked(self, answer: Any, texts: Sequence[str]) -> Vectors:
-        """`answer` as unit rows. Raises `ModelError` for what cannot be the vectors of `texts`."""
+        """`answer` as (n, dim) unit rows. Raises `ModelError` where it cannot be the vectors of `texts`."""
         name, model = self._provider.name, self.info.name
         if len(answer) != len(texts):
             raise _unusable(f"{name} sent {len(answer)} vectors of {model} for {len(texts)} texts")
@@ -153,7 +160,7 @@ def _unusable(what: str) -> ModelError:
 
 
 def refused(provider: str, variable: str, status: int | None, message: str) -> ModelError:
-    """The error for an answer that will not change by asking again."""
+    """The error for a refusal that asking again does not change. `variable`: the environment variable of the key."""
     said = _without_keys(message)
     if status in (401, 403):
         return ModelError(f"{provider} refuses the key: {said}", f"set {variable} to a valid key", code="provider_key")
@@ -164,7 +171,7 @@ def refused(provider: str, variable: str, status: int | None, message: str) -> M
 
 
 def _without_keys(text: str) -> str:
-    """One line of what a server said, without the keys that some repeat."""
+    """`text`, a server's message, on one line of at most 300 characters, without the keys that some servers repeat."""
     for variable in _KEYS:
         if key := os.environ.get(variable, "").strip():
             text = text.replace(key, "...")
@@ -172,7 +179,7 @@ def _without_keys(text: str) -> str:
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After header; None where it says nothing in numbers."""
+    """The seconds in the value of a Retry-After header; None where it is no number."""
     try:
         seconds = float(value or "")
     except ValueError:
@@ -192,6 +199,7 @@ def required_key(provider: str, *variables: str) -> str:
 
 
 def missing_client(package: str, extra: str) -> ModelError:
+    """The error for a client library that is not installed; `extra`: the extra of semsearch that brings it."""
     return ModelError(
         f"the client of this model's provider is not installed ({package})",
         f"install it with: pip install 'semsearch[{extra}]'",

@@ -1,9 +1,10 @@
-"""What a model knows, measured on eight question-answer pairs in each of eight languages.
+"""Measures which languages a model knows, on eight question-answer pairs in each of eight languages.
 
-The weight of the dense leg must follow what the model understands: an English model still gives every German text
-some vector. The sign used at query time is the fertility of the query, subword tokens per word (Rust et al. 2021,
-"How Good is Your Tokenizer?", section 3); this module measures, once per model, up to which fertility it is blind to
-nothing. Measured for MiniLM: it tells the answers apart in English (separation 5.8) and in no other language (< 0.9).
+The weight of dense search follows what the model understands: an English model gives a German text a vector, too, but
+a useless one. At query time the sign of an unknown language is the query's fertility, its subword tokens per word (Rust
+et al. 2021, "How Good is Your Tokenizer?", section 3). This module measures, once per model, up to which fertility a
+model still tells right answers from wrong ones. MiniLM does in English (separation 5.8) and in no other of the
+languages (< 0.9).
 """
 
 import json
@@ -14,12 +15,13 @@ from importlib import resources
 
 import numpy as np
 
-from semsearch.embedding.embedder import Calibration, Vectors
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import Calibration
 from semsearch.lexical.analyzer import words_of
 
 # (mean cosine of question and own answer - mean with other answers) / standard deviation of the latter.
-_TELLS_APART = 2.0
-# An unknown token tells the model nothing: worse than a word in several pieces.
+_LEAST_SEPARATION = 2.0
+# What an unknown token counts as: it carries no meaning, which is worse than a word in several pieces.
 _UNKNOWN_COST = 5
 
 
@@ -28,7 +30,11 @@ def calibrate(
     encode: Callable[[Sequence[str]], Vectors],
     tokens: Callable[[str], Sequence[str]],
 ) -> Calibration:
-    """The Calibration of the model behind the three functions."""
+    """The Calibration of a model.
+
+    `encode_queries` and `encode` return (n, dim) unit rows of questions and of passages; `tokens` splits a text into
+    subword tokens.
+    """
     separation: dict[str, float] = {}
     background: dict[str, float] = {}
     related: dict[str, float] = {}
@@ -42,7 +48,7 @@ def calibrate(
         separation[language] = float((cosines[own].mean() - others.mean()) / max(float(others.std()), 1e-6))
         texts = [text for pair in pairs for text in pair]
         fertility_of[language] = float(np.mean([fertility(text, tokens(text)) for text in texts]))
-    known = [language for language, value in separation.items() if value >= _TELLS_APART]
+    known = [language for language, value in separation.items() if value >= _LEAST_SEPARATION]
     by_script: dict[str, float] = {}
     for language in known:
         script = script_of(_pairs()[language][0][1])
@@ -52,14 +58,14 @@ def calibrate(
 
 
 def sample_texts() -> list[str]:
-    """Texts on which a runtime is compared with its reference: short ones and long ones, in all the languages."""
+    """Texts on which an export is compared with its reference: short ones and long ones, in all eight languages."""
     pairs = [text for of_language in _pairs().values() for pair in of_language for text in pair]
     long = [" ".join(text for pair in of_language for text in pair) for of_language in _pairs().values()]
     return pairs + long
 
 
 def fertility(text: str, tokens: Sequence[str]) -> float:
-    """Subword tokens per word of `text`; punctuation counts as neither, an unknown token as five."""
+    """Subword `tokens` of `text` per word; punctuation is not counted, an unknown token counts as five."""
     words = max(1, len(words_of(text)))
     size = 0
     for token in tokens:
@@ -71,7 +77,7 @@ def fertility(text: str, tokens: Sequence[str]) -> float:
 
 
 def script_of(text: str) -> str:
-    """The script most letters of `text` are in, by their Unicode names: latin, cyrillic, cjk, hangul ..."""
+    """The script of most letters of `text`, from their Unicode names: latin, cyrillic, cjk ...; "" without letters."""
     counts: dict[str, int] = {}
     for character in text:
         if character.isalpha():

@@ -1,22 +1,24 @@
-"""`models verify`: whether a model is whole on this machine and gives the vectors it should."""
+"""`models verify`: checks that a model is complete on this machine and gives the vectors it should."""
 
 import os
 import tempfile
 from typing import Any
 
-from semsearch.embedding import models
-from semsearch.embedding.models import Announce
+from semsearch.callbacks import Announce
+from semsearch.embedding.cache import prepare_model, read_info
+from semsearch.embedding.open import open_model
+from semsearch.embedding.resolve import resolve
 
 
 def check_model(name: str, trust: bool, announce: Announce) -> dict[str, Any]:
-    """What is found of the model: folder, fingerprint, runtime, agreement with sentence-transformers.
+    """Prepares the model `name` anew and reports its folder, fingerprint, runtime, and agreement with its reference.
 
-    Raises `ModelError` where it cannot be prepared or asked.
+    A provider's model is asked for two vectors instead. `trust`: code in its folder may be run. Raises `ModelError`.
     """
-    source = models.resolve(name, None, trust)
+    source = resolve(name, None, trust)
     report: dict[str, Any] = {"name": source.name}
     if source.kind == "api":
-        embedder = models.open_model(source, announce)
+        embedder = open_model(source, announce)
         cosine = float(embedder.encode_query("the tide rises") @ embedder.encode(["The water is coming in."])[0])
         return {
             **report,
@@ -28,8 +30,8 @@ def check_model(name: str, trust: bool, announce: Announce) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="semsearch-verify-") as folder:
         path = os.path.join(folder, "model")
         kind = "static" if source.kind == "static" else "transformer"
-        models.prepare(source.name, source.folder, source.fingerprint, kind, path, trust)
-        record = models.read_info(path)
+        prepare_model(source.name, source.folder, source.fingerprint, kind, path, trust)
+        record = read_info(path)
         assert record is not None
         info = record["info"]
         return {

@@ -1,11 +1,11 @@
-"""Cohere's embed API, version 2."""
+"""Sends texts to Cohere's embed API, version 2."""
 
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from semsearch.embedding.api_runtime import BusyError, Provider, missing_client, refused, required_key, retry_after
-from semsearch.embedding.registry import ModelCard
+from semsearch.embedding.model_table import ModelCard
 
 # Texts in one request (Cohere, API reference, "Embed").
 _TEXTS = 96
@@ -14,7 +14,7 @@ _SECONDS = 60.0
 
 
 def connect(card: ModelCard, dim: int | None) -> Provider:
-    """The Provider of `card`; its vectors have one length. Raises `ModelError`."""
+    """The Provider of `card`; `dim`: the length of vectors to ask for. Raises `ModelError`."""
     try:
         import cohere
         import httpx

@@ -1,35 +1,38 @@
-"""Reads query and passage together: a sentence-transformers CrossEncoder, run on ONNX Runtime like the embedder.
+"""Scores a query and a passage read together: a sentence-transformers CrossEncoder, run on ONNX Runtime.
 
-A name resolves to a local folder or to the Hugging Face cache. With SEMSEARCH_DOWNLOAD=1 it may be downloaded, which is
-announced; otherwise nothing here touches the network.
+A name resolves to a local folder or to the Hugging Face cache. Only with SEMSEARCH_DOWNLOAD=1 it may be downloaded,
+which is announced.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.embedding import models
+from semsearch.callbacks import Announce
+from semsearch.embedding.cache import cache_path, prepare_model, read_info
 from semsearch.embedding.downloads import download
 from semsearch.embedding.fingerprint import fingerprint_of
+from semsearch.embedding.resolve import local_folder
 from semsearch.errors import ModelError
+from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import cache_folder
 
 _OWNER = "cross-encoder"
 
 
-def open_reranker(name: str, announce: Callable[[str], None]) -> "Reranker":
+def open_reranker(name: str, announce: Announce) -> "Reranker":
     """The Reranker called `name`, prepared for this machine first when it is not yet. Raises `ModelError`."""
-    folder = models.local_folder(name, _OWNER) or _download(name, announce)
+    folder = local_folder(name, _OWNER) or _download(name, announce)
     fingerprint = fingerprint_of(folder)
-    path = os.path.join(cache_folder(), f"cross-encoder-{models.FORMAT}-{fingerprint[:32]}")
-    if models.read_info(path) is None:
+    path = cache_path("cross-encoder", fingerprint)
+    if read_info(path) is None:
         announce(f"preparing {name} for this machine, once (cached in {cache_folder()})")
-        models.prepare(name, folder, fingerprint, "cross-encoder", path)
-    record = models.read_info(path)
+        prepare_model(name, folder, fingerprint, "cross-encoder", path)
+    record = read_info(path)
     if record is None:
         raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {path}")
     return Reranker(record["info"], path)
@@ -38,10 +41,12 @@ def open_reranker(name: str, announce: Callable[[str], None]) -> "Reranker":
 class Reranker:
     """Scores pairs of query and passage with the model at `folder`; a score depends on its own pair alone.
 
-    `info`: `name`; `window`, most tokens of a pair; `inputs`, the names of the model's inputs; `runtime`.
+    `info` holds `name`; `window`: most tokens of a pair; `inputs`: the names of the model's inputs; `runtime`. Raises
+    `ModelError` where it cannot be loaded.
     """
 
     def __init__(self, info: dict[str, Any], folder: str) -> None:
+        switch_off_telemetry()
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -74,7 +79,7 @@ class Reranker:
         return scores
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-        """(n,) float64: what the model says of each pair, not bounded."""
+        """(n,) float64: the model's logit of each pair of query and passage, not bounded."""
         with ThreadPoolExecutor(self._workers) as pool:
             return np.fromiter(pool.map(self._logit, pairs), np.float64, len(pairs))
 
@@ -89,8 +94,8 @@ class Reranker:
         return float(self._session.run(None, feed)[0][0, 0])
 
 
-def _download(name: str, announce: Callable[[str], None]) -> str:
-    """The folder `name` was downloaded to, where the user allowed it; else an error that says how to get it."""
+def _download(name: str, announce: Announce) -> str:
+    """The folder `name` was downloaded to. Raises `ModelError` where the user did not allow it, or it failed."""
     hint = f"allow the download with SEMSEARCH_DOWNLOAD=1, or put its files into a folder and name that ({name})"
     missing = f"no reranker called {name} on this machine (no such folder, not in the Hugging Face cache)"
     if os.environ.get("SEMSEARCH_DOWNLOAD") != "1" or os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):

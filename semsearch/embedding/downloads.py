@@ -1,17 +1,18 @@
 """Downloads from the Hugging Face hub: only what a command asks for or the user allowed, announced with its size."""
 
 import os
-from collections.abc import Callable
 
-from semsearch.embedding.models import packaged
-from semsearch.embedding.registry import required
+from semsearch.callbacks import Announce
+from semsearch.embedding.model_table import required
+from semsearch.embedding.resolve import packaged
 from semsearch.errors import ModelError
+from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import DEFAULT_MODEL
 
 _PATTERNS = (".json", ".txt", ".model")
 
 
-def pull_model(name: str, announce: Callable[[str], None]) -> str:
+def pull_model(name: str, announce: Announce) -> str:
     """Downloads the model `name` of the table into the Hugging Face cache; returns its folder. Raises `ModelError`."""
     card = required(name)
     if not card.repository or card.name == DEFAULT_MODEL:
@@ -30,13 +31,15 @@ def pull_model(name: str, announce: Callable[[str], None]) -> str:
     return download(card.repository, announce, hint, code=card.remote_code)
 
 
-def download(repository: str, announce: Callable[[str], None], hint: str, code: bool = False) -> str:
-    """The folder in the cache that the files of `repository` were downloaded to; `code`: with its Python files.
+def download(repository: str, announce: Announce, hint: str, code: bool = False) -> str:
+    """Downloads the files of `repository`; returns their folder in the Hugging Face cache.
 
-    Raises `ModelError` with `hint` when there is no network, or it is forbidden.
+    `code`: its Python files, too; `hint`: of the `ModelError` that is raised where there is no network, or downloads
+    are forbidden.
     """
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         raise ModelError(f"{repository} cannot be downloaded: HF_HUB_OFFLINE is set", hint, code="model_not_found")
+    switch_off_telemetry()
     import huggingface_hub
 
     def wanted(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a model folder holds, as 64 hex digits over every file that shapes its vectors."""
+"""Identifies the content of a model folder."""
 
 import hashlib
 import json
@@ -14,7 +14,11 @@ _IDENTITY = (".json", ".txt", ".model", ".py", *WEIGHTS)
 
 
 def fingerprint_of(folder: str) -> str:
-    """64 hex digits over every file of `folder` that shapes its vectors, kept in the cache by size and time."""
+    """64 hex digits: SHA-256 over every file of `folder` that determines its vectors.
+
+    It is cached by the sizes and modification times of these files. Raises `ModelError` where there are no weights, or
+    the packaged model's are damaged.
+    """
     files = []
     for parent, below, names in os.walk(folder):
         below.sort()
@@ -53,6 +57,7 @@ def fingerprint_of(folder: str) -> str:
 
 
 def _check_packaged(folder: str, digest: str) -> None:
+    """Raises `ModelError` where `digest` is not that of the packaged model's weights."""
     if digest != _PACKAGE_WEIGHTS:
         raise ModelError(
             f"{folder}/model.safetensors is not the {DEFAULT_MODEL} it should be (sha256 {digest[:12]})",

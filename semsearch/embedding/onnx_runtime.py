@@ -1,8 +1,8 @@
 """Runs a prepared ONNX model with ONNX Runtime: the default, for passages and queries.
 
-One text a run, one thread a run, as many runs at once as there are cores. Measured on two cores with 218-token texts:
-60-68 texts/s, against 41-56 for batches of 8 on all threads, as nothing is padded; and a vector depends on its own text
-alone, for int8 activations are scaled over a whole batch.
+One text and one thread a run, and as many runs at once as there are cores: nothing is padded, and a vector depends on
+its own text alone (int8 activations are scaled over a whole batch). Measured on two cores with texts of 218 tokens:
+60-68 texts/s, against 41-56 for batches of 8 on all threads.
 """
 
 import os
@@ -12,14 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
-from semsearch.embedding.embedder import ModelInfo, Vectors, unit_rows
+from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import ModelError
+from semsearch.no_telemetry import switch_off_telemetry
 
 
 class OnnxEmbedder:
-    """An Embedder over `model.ort` and `tokenizer.json` in `folder`."""
+    """An Embedder over `model.ort` and `tokenizer.json` in `folder`. Raises `ModelError` where they do not load."""
 
     def __init__(self, info: ModelInfo, folder: str) -> None:
+        switch_off_telemetry()
         import onnxruntime
 
         self.info = info
@@ -66,6 +69,7 @@ class OnnxEmbedder:
         return vector
 
     def _one(self, text: str) -> Vectors:
+        """(dim,) of `text`, pooled, not scaled to length 1."""
         ids = self.tokenizer.ids(text, self.info.window)[None]
         hidden = self._session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
         vector: Vectors = hidden[0] if self.info.pooling == "cls" else hidden.mean(0)

@@ -1,11 +1,11 @@
-"""OpenAI's embeddings API, and servers that speak it: Jina's, and any at OPENAI_BASE_URL."""
+"""Sends texts to OpenAI's embeddings API, or to servers that speak it: Jina's, and any at OPENAI_BASE_URL."""
 
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from semsearch.embedding.api_runtime import BusyError, Provider, missing_client, refused, required_key, retry_after
-from semsearch.embedding.registry import ModelCard
+from semsearch.embedding.model_table import ModelCard
 
 _JINA_URL = "https://api.jina.ai/v1"
 # Most texts in one request is 2,048, most tokens 300,000 (OpenAI, API reference, "Create embeddings"); smaller requests

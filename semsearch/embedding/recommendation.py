@@ -1,12 +1,12 @@
-"""Which model fits: the table of models, narrowed by wishes, ordered, each with the reasons in words.
+"""Recommends models of the table that meet given requirements, best first, each with its reasons in words.
 
-The order is by what makers and public benchmarks agree on, size within a generation, and by what a processor can bear;
-what fits your documents best is for `bench quality --model` to measure.
+The order follows what makers and public benchmarks agree on (within a generation, the larger model finds more) and what
+a processor can run; `bench quality --model` measures what is best for given documents.
 """
 
 from dataclasses import dataclass
 
-from semsearch.embedding.registry import ModelCard, cards
+from semsearch.embedding.model_table import ModelCard, cards
 
 # Above so many million parameters a query takes longer than 0.1 s on two cores of a processor.
 _QUICK_PARAMETERS_M = 140
@@ -16,8 +16,8 @@ _BYTES_A_PARAMETER = 4
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """`budget`: most US dollars per million tokens; `memory_gb`: most gigabytes of weights; None: any."""
+class Requirements:
+    """What a model must meet. `budget`: most US dollars per million tokens; `memory_gb`: of weights; None: any."""
 
     multilingual: bool = False
     offline: bool = False
@@ -33,53 +33,53 @@ class Recommendation:
     reasons: tuple[str, ...]
 
 
-def recommended(wishes: Wishes) -> list[Recommendation]:
-    """The models that fit `wishes`, best first."""
-    fitting = [card for card in cards() if _fits(card, wishes)]
-    return [
-        Recommendation(card, tuple(_reasons(card, wishes))) for card in sorted(fitting, key=lambda c: _order(c, wishes))
-    ]
+def recommended(requirements: Requirements) -> list[Recommendation]:
+    """The models that meet `requirements`, best first."""
+    fitting = [card for card in cards() if _fits(card, requirements)]
+    fitting.sort(key=lambda card: _order(card, requirements))
+    return [Recommendation(card, tuple(_reasons(card, requirements))) for card in fitting]
 
 
-def _fits(card: ModelCard, wishes: Wishes) -> bool:
+def _fits(card: ModelCard, requirements: Requirements) -> bool:
+    gigabytes = card.parameters_m * _BYTES_A_PARAMETER / 1000
     return (
-        not (wishes.multilingual and not card.multilingual)
-        and not (card.is_api and (wishes.offline or wishes.low_latency))
-        and not (wishes.low_latency and card.parameters_m > _QUICK_PARAMETERS_M)
-        and not (wishes.commercial and not card.free_to_sell)
-        and not (card.is_api and wishes.budget is not None and (card.price_usd or 0) > wishes.budget)
-        and not (wishes.memory_gb is not None and card.parameters_m * _BYTES_A_PARAMETER / 1000 > wishes.memory_gb)
+        not (requirements.multilingual and not card.multilingual)
+        and not (card.is_api and (requirements.offline or requirements.low_latency))
+        and not (requirements.low_latency and card.parameters_m > _QUICK_PARAMETERS_M)
+        and not (requirements.commercial and not card.free_to_sell)
+        and not (card.is_api and requirements.budget is not None and (card.price_usd or 0) > requirements.budget)
+        and (requirements.memory_gb is None or gigabytes <= requirements.memory_gb)
         and card.parameters_m <= _PROCESSOR_PARAMETERS_M
     )
 
 
-def _order(card: ModelCard, wishes: Wishes) -> tuple[float, ...]:
-    """What comes with the package first where it will do, then what needs no account; larger finds more."""
-    home = not wishes.multilingual and card.name == "all-MiniLM-L6-v2"
-    paid = wishes.budget is None and card.is_api
+def _order(card: ModelCard, requirements: Requirements) -> tuple[float, ...]:
+    """Sort key: first the packaged model where it is enough, then models without an account, then the larger ones."""
+    packaged = not requirements.multilingual and card.name == "all-MiniLM-L6-v2"
+    paid = requirements.budget is None and card.is_api
     dedicated = not (card.query_prefix or card.query_task or card.is_api or card.name == "bge-m3")
-    size = card.parameters_m if wishes.low_latency else -card.parameters_m
-    return (not home, paid, dedicated, size if not card.is_api else -(card.price_usd or 0), len(card.name))
+    size = card.parameters_m if requirements.low_latency else -card.parameters_m
+    return (not packaged, paid, dedicated, size if not card.is_api else -(card.price_usd or 0), len(card.name))
 
 
-def _reasons(card: ModelCard, wishes: Wishes) -> list[str]:
-    found = []
+def _reasons(card: ModelCard, requirements: Requirements) -> list[str]:
+    reasons = []
     if card.name == "all-MiniLM-L6-v2":
-        found.append("comes with the package, nothing to download")
+        reasons.append("comes with the package, nothing to download")
     elif card.kind == "packaged":
-        found.append("made from the packaged model, nothing to download; tens of times as fast, finds a little less")
+        reasons.append("made from the packaged model, nothing to download; tens of times as fast, finds a little less")
     elif card.is_api:
-        found.append(f"no weights here: texts are sent to the provider, ${card.price_usd:g} per million tokens")
+        reasons.append(f"no weights here: texts are sent to the provider, ${card.price_usd:g} per million tokens")
     else:
-        found.append(f"runs on this machine after {card.size_mb:,} MB of download")
-    found.append(f"languages: {card.languages}")
+        reasons.append(f"runs on this machine after {card.size_mb:,} MB of download")
+    reasons.append(f"languages: {card.languages}")
     if card.query_prefix or card.query_task:
-        found.append("trained for questions and passages apart")
-    if wishes.low_latency:
-        found.append(f"{card.parameters_m} million parameters are quick on a processor")
+        reasons.append("trained for questions and passages apart")
+    if requirements.low_latency:
+        reasons.append(f"{card.parameters_m} million parameters are quick on a processor")
     if card.window >= 2048:
-        found.append(f"reads {card.window:,} tokens at once")
+        reasons.append(f"reads {card.window:,} tokens at once")
     if card.matryoshka:
-        found.append(f"vectors can be cut (--dim {card.matryoshka[len(card.matryoshka) // 2]})")
-    found.append(f"licence {card.licence}")
-    return found
+        reasons.append(f"vectors can be cut (--dim {card.matryoshka[len(card.matryoshka) // 2]})")
+    reasons.append(f"licence {card.licence}")
+    return reasons

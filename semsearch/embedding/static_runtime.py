@@ -1,6 +1,6 @@
 """Runs a model2vec distillate: the mean of one fixed vector per token, read from a mapped file.
 
-`prepare` writes model2vec's token vectors with their weights multiplied in and checks this module against
+`export.static` writes model2vec's token vectors with their weights multiplied in, and checks this module against
 `StaticModel.encode`; importing model2vec itself would cost a query 0.3 s.
 """
 
@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
-from semsearch.embedding.embedder import ModelInfo, Vectors, unit_rows
+from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.embedding.model_info import ModelInfo
 
 _PART = 256
 

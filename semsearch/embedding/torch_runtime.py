@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
-from semsearch.embedding.embedder import ModelInfo, Vectors, unit_rows
-from semsearch.embedding.registry import ModelCard
+from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.model_table import ModelCard
 from semsearch.errors import UsageError
+from semsearch.no_telemetry import switch_off_telemetry
 
 _BATCH = 8
-# Above this, single precision would double what a machine must have.
+# Millions; larger models stay in the precision they come in: single precision would double their memory.
 _LARGE_PARAMETERS_M = 1000
 
 
 class TorchEmbedder:
-    """An Embedder over the model folder `source`; `folder` holds the tokenizer that `prepare` saved.
+    """An Embedder over the model folder `source`; `folder` holds the tokenizer that the export saved.
 
-    `trust`: code in `source` may be run. Where the model wants to be told its task, `card` says which.
+    `trust`: code in `source` may be run. `card`: says which task the model is told, where it takes one.
     """
 
     def __init__(self, info: ModelInfo, folder: str, source: str, trust: bool, card: ModelCard | None) -> None:
@@ -49,13 +51,17 @@ class TorchEmbedder:
         return vector
 
     def _encode(self, texts: list[str], role: str) -> Vectors:
-        found = self._model.encode(texts, batch_size=_BATCH, prompt="", show_progress_bar=False, **self._tasks[role])
-        vectors: Vectors = np.asarray(found, np.float32)
+        encoded = self._model.encode(texts, batch_size=_BATCH, prompt="", show_progress_bar=False, **self._tasks[role])
+        vectors: Vectors = np.asarray(encoded, np.float32)
         return vectors
 
 
 def load_transformer(folder: str, trust: bool, card: ModelCard | None, where: str, **more: Any) -> Any:
-    """The sentence-transformers model in `folder` on the device `where`; large ones keep the precision they come in."""
+    """The sentence-transformers model in `folder` on the device `where`; large ones keep the precision they come in.
+
+    `trust`: code in `folder` may be run; `more`: options of the transformers model.
+    """
+    switch_off_telemetry()
     from sentence_transformers import SentenceTransformer
 
     if card is not None and card.parameters_m > _LARGE_PARAMETERS_M:
@@ -66,7 +72,7 @@ def load_transformer(folder: str, trust: bool, card: ModelCard | None, where: st
 
 
 def device() -> str:
-    """Where torch computes: SEMSEARCH_DEVICE, or a GPU when there is one. Raises `UsageError`."""
+    """The device torch computes on: SEMSEARCH_DEVICE, or a GPU where there is one. Raises `UsageError`."""
     import torch
 
     from semsearch.settings import effective

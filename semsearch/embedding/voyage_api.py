@@ -1,10 +1,10 @@
-"""Voyage's embeddings API."""
+"""Sends texts to Voyage's embeddings API."""
 
 import os
 from collections.abc import Sequence
 
 from semsearch.embedding.api_runtime import BusyError, Provider, missing_client, refused, required_key, retry_after
-from semsearch.embedding.registry import ModelCard
+from semsearch.embedding.model_table import ModelCard
 
 # Most texts in one request is 1,000, most tokens 120,000 for the larger models (Voyage, "Text embeddings").
 _TEXTS = 128
@@ -13,7 +13,7 @@ _SECONDS = 60.0
 
 
 def connect(card: ModelCard, dim: int | None) -> Provider:
-    """The Provider of `card`; `dim`: the length to ask for. Raises `ModelError`."""
+    """The Provider of `card`; `dim`: the length of vectors to ask for. Raises `ModelError`."""
     key = required_key("Voyage", "VOYAGE_API_KEY")
     try:
         import voyageai

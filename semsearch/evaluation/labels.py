@@ -1,4 +1,4 @@
-"""Queries with known answers, as others write them down: BEIR folders, TREC qrels."""
+"""Reads queries with relevance judgements: BEIR folders, TREC qrels."""
 
 import json
 import os
@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from semsearch.errors import UsageError
 
+# query id -> document id -> gain.
 Qrels = dict[str, dict[str, int]]
-# Characters of a file name, which file systems limit to 255.
+# Characters of a file name; file systems allow 255 bytes.
 _LONGEST_NAME = 200
 _LARGEST_GAIN = 1000
 
@@ -31,9 +32,10 @@ class Beir:
         judged = os.path.join(folder, "qrels", "test.tsv")
         if not os.path.isfile(judged):
             there = os.path.join(folder, "qrels")
-            found = sorted(name for name in os.listdir(there) if name.endswith(".tsv")) if os.path.isdir(there) else []
-            if found:
-                judged = os.path.join(there, found[0])
+            names_there = os.listdir(there) if os.path.isdir(there) else []
+            others = sorted(name for name in names_there if name.endswith(".tsv"))
+            if others:
+                judged = os.path.join(there, others[0])
             else:
                 missing.append(judged)
         if missing:

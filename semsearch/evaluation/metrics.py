@@ -1,4 +1,4 @@
-"""What a run is worth by qrels, how sure that is, and whether one run is better than another.
+"""Metrics of a run against relevance judgements, with confidence intervals and significance tests.
 
 The measures are those of ir-measures (MacAvaney et al. 2022), which computes them with trec_eval.
 """
@@ -15,15 +15,15 @@ from semsearch.evaluation.labels import Qrels
 
 # Name as shown and asked for -> name in ir-measures.
 METRICS = {"ndcg@10": "nDCG@10", "mrr@10": "RR@10", "recall@10": "R@10", "recall@100": "R@100", "map": "AP"}
-# query id -> (document id, score), best first.
+# query id -> its hits as (document id, score), best first.
 Run = dict[str, list[tuple[str, float]]]
 _RESAMPLES = 2000
 _PERMUTATIONS = 10_000
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over queries with its 95 % bootstrap interval (percentiles; Sakai 2006)."""
+class MeanEstimate:
+    """A mean over queries with the bounds of its 95 % bootstrap interval (percentiles; Sakai 2006)."""
 
     mean: float
     low: float
@@ -34,36 +34,38 @@ class Estimate:
 
 
 def per_query(qrels: Qrels, run: Run) -> dict[str, NDArray[np.float64]]:
-    """metric -> (queries,) values in the order of `qrels`; a query that found nothing has 0."""
+    """metric -> (queries,) float64 values in the order of `qrels`; a query without hits has 0."""
     import ir_measures
 
     measures = {name: ir_measures.parse_measure(theirs) for name, theirs in METRICS.items()}
     judged = [ir_measures.Qrel(query, doc, gain) for query, of_query in qrels.items() for doc, gain in of_query.items()]
     scored = [
-        # Ranks, not scores: ties are broken as they were shown.
+        # Ranks, not scores: ties are kept in the order in which they were shown.
         ir_measures.ScoredDoc(query, document, float(-rank))
-        for query, found in run.items()
-        for rank, (document, _) in enumerate(found)
+        for query, hits in run.items()
+        for rank, (document, _) in enumerate(hits)
     ]
     places = {query: number for number, query in enumerate(qrels)}
     by_measure = {str(measure): name for name, measure in measures.items()}
     values = {name: np.zeros(len(places)) for name in measures}
-    for found in ir_measures.iter_calc(list(measures.values()), judged, scored):
-        values[by_measure[str(found.measure)]][places[found.query_id]] = found.value
+    for one in ir_measures.iter_calc(list(measures.values()), judged, scored):
+        values[by_measure[str(one.measure)]][places[one.query_id]] = one.value
     return values
 
 
-def estimate(values: NDArray[np.float64], seed: int = 1) -> Estimate:
-    """The mean of `values` (n,), n > 0, and how sure it is."""
+def estimate(values: NDArray[np.float64], seed: int = 1) -> MeanEstimate:
+    """The mean of `values` (n,), n > 0, with its interval."""
     rng = np.random.default_rng(seed)
     means = values[rng.integers(0, len(values), (_RESAMPLES, len(values)))].mean(1)
     low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(float(values.mean()), float(low), float(high))
+    return MeanEstimate(float(values.mean()), float(low), float(high))
 
 
 def p_value(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 1) -> float:
-    """How likely a difference of means this large is by chance: two-sided paired randomisation test (Smucker et al.
-    2007, "A comparison of statistical significance tests for information retrieval evaluation"), both (n,)."""
+    """The p value of a two-sided paired randomisation test of the means of `ours` and `theirs`, both (n,).
+
+    Smucker et al. 2007, "A comparison of statistical significance tests for information retrieval evaluation".
+    """
     differences = ours - theirs
     observed = abs(differences.mean())
     rng = np.random.default_rng(seed)
@@ -76,7 +78,7 @@ def p_value(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 
 
 
 def parse_gates(texts: Sequence[str]) -> dict[str, float]:
-    """metric -> least value, of `ndcg@10=0.80`. Raises `UsageError`."""
+    """metric -> least value, from texts like `ndcg@10=0.80`. Raises `UsageError`."""
     gates = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -94,17 +96,17 @@ def parse_gates(texts: Sequence[str]) -> dict[str, float]:
 
 
 def trec_lines(run: Run, tag: str) -> list[str]:
-    """The run in TREC's format: query Q0 document rank score tag."""
+    """The lines of `run` in TREC's format: query Q0 document rank score tag."""
 
     def word(text: str) -> str:
         return "_".join(text.split()) or "_"
 
     return [
         f"{word(query)} Q0 {word(document)} {rank} {score:.9g} {word(tag)}"
-        for query, found in run.items()
-        for rank, (document, score) in enumerate(found, 1)
+        for query, hits in run.items()
+        for rank, (document, score) in enumerate(hits, 1)
     ]
 
 
-def as_record(values: Mapping[str, Estimate]) -> dict[str, Any]:
+def as_record(values: Mapping[str, MeanEstimate]) -> dict[str, Any]:
     return {name: value.as_dict() for name, value in values.items()}

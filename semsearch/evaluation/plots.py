@@ -1,4 +1,4 @@
-"""The figures of `bench` as pictures. matplotlib is the extra `plot`."""
+"""Draws the results of `bench`. Needs matplotlib, the extra `plot`."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -7,13 +7,13 @@ from semsearch.errors import SemsearchError, UsageError
 
 if TYPE_CHECKING:
     from semsearch.evaluation.quality import QualityReport
-    from semsearch.evaluation.vectors import VectorsReport
+    from semsearch.evaluation.vector_bench import VectorsReport
 
 _FORMATS = (".png", ".svg")
 
 
 def check(path: str) -> None:
-    """Raises, before anything is measured, when nothing could be drawn at `path`."""
+    """Raises `UsageError` or `SemsearchError` where nothing could be drawn at `path`; for before the measuring."""
     if not path.lower().endswith(_FORMATS):
         raise UsageError(f"--plot {path} is neither .png nor .svg", "write it like --plot out.svg")
     folder = os.path.dirname(os.path.abspath(path))
@@ -22,7 +22,7 @@ def check(path: str) -> None:
     _figure()
 
 
-def quality(report: "QualityReport", path: str) -> None:
+def plot_quality(report: "QualityReport", path: str) -> None:
     """nDCG@10 of each system with its interval, a panel for each set of queries."""
     figure = _figure()
     most = max(len(table.rows) for table in report.tables)
@@ -40,8 +40,8 @@ def quality(report: "QualityReport", path: str) -> None:
     _save(figure, path)
 
 
-def vectors(report: "VectorsReport", path: str) -> None:
-    """Recall against the time of a query."""
+def plot_vectors(report: "VectorsReport", path: str) -> None:
+    """Recall against the time of a query, for each kind of index."""
     figure = _figure()
     figure.set_size_inches(9, 6)
     panel = figure.subplots()

@@ -1,8 +1,8 @@
-"""`bench quality`: every way to search, on queries with known answers, with how sure the figures are."""
+"""`bench quality`: metrics of every way to search, on queries with known answers, with confidence intervals."""
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
+from semsearch.callbacks import Advance, Announce
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation import metrics
+from semsearch.evaluation.index_copies import copy_with_dim, copy_with_model
 from semsearch.evaluation.labels import Beir, Qrels
-from semsearch.evaluation.metrics import METRICS, Estimate, Run
-from semsearch.evaluation.query_sets import QuerySet, index_of, labelled, made
-from semsearch.evaluation.variants import Announce, with_dim, with_model
+from semsearch.evaluation.metrics import METRICS, MeanEstimate, Run
+from semsearch.evaluation.query_sets import QuerySet, index_of, labelled, synthetic
 from semsearch.indexing.options import Progress
-from semsearch.quantization import SHORTEST
-from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.storage.snapshot import Reader
+from semsearch.maintenance.quantization import SHORTEST
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.opening import read_index
 
 # Deep enough for recall@100.
 _DEPTH = 100
@@ -29,11 +31,12 @@ _DEFAULT_ALPHAS = (0.2, 0.4, 0.6, 0.8)
 
 @dataclass(frozen=True)
 class QualityOptions:
-    """What is compared on what.
+    """Which ways to search are compared, on which queries.
 
-    Labels: a `beir` folder, or `queries` (id -> text) with `qrels`; neither: `questions` of each kind are made from the
-    index. `alphas`: fixed weights of the dense leg; `models` and `dims`: copies of the index encoded anew or shortened;
-    `rerank`: a cross-encoder. `runs`: a folder for TREC run files. `gates`: metric -> least value of hybrid search.
+    Queries: those of a `beir` folder, or `queries` (id -> text) with `qrels`; else `questions` of each kind, made from
+    the index. `alphas`: fixed weights of dense search to try; `models`, `dims`: to try on copies of the index
+    that are encoded anew, or whose vectors are projected; `rerank`: a cross-encoder to try. `runs`: a folder for TREC
+    run files. `gates`: metric -> least value of hybrid search.
     """
 
     beir: str | None = None
@@ -50,7 +53,7 @@ class QualityOptions:
 
 @dataclass(frozen=True)
 class System:
-    """A way to search: an index and how it is asked."""
+    """A way to search: an index and the options of the search."""
 
     name: str
     index: str
@@ -59,15 +62,20 @@ class System:
 
 @dataclass(frozen=True)
 class QualityRow:
-    """One system on one query set. `p`: of the difference in nDCG@10 to hybrid search; None: it is hybrid search."""
+    """The metrics of one system on one query set.
+
+    `p`: of its difference in nDCG@10 to hybrid search; None where it is hybrid search, or there is none.
+    """
 
     system: str
-    estimates: dict[str, Estimate]
+    estimates: dict[str, MeanEstimate]
     p: float | None
 
 
 @dataclass(frozen=True)
 class QualityTable:
+    """The results on one query set, of `queries` queries."""
+
     name: str
     queries: int
     rows: tuple[QualityRow, ...]
@@ -78,7 +86,7 @@ class QualityTable:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """`failed`: what of the gates was not reached, in words."""
+    """The results of `bench quality`. `failed`: the gates that were not reached, in words."""
 
     index: str
     tables: tuple[QualityTable, ...]
@@ -106,15 +114,15 @@ class QualityReport:
         }
 
 
-def quality(
+def measure_quality(
     index: str | None,
     options: QualityOptions,
     announce: Announce,
-    advance: Callable[[str, int, int], None] | None = None,
+    advance: Advance | None = None,
 ) -> QualityReport:
-    """Searches with every system and judges what is found; `advance(system, done, all)` hears how far it is.
+    """Searches with every system and computes the metrics of what it finds.
 
-    Nothing is written but in a temporary folder and `options.runs`. Raises `SemsearchError`.
+    `advance` is told of each query. Writes only to a temporary folder and `options.runs`. Raises `SemsearchError`.
     """
     notices: list[str] = []
     with tempfile.TemporaryDirectory(prefix="semsearch-bench-") as folder:
@@ -127,7 +135,7 @@ def quality(
             queries = {number: text for number, text in options.queries.items() if number in options.qrels}
             sets = [labelled(path, "labelled", queries, options.qrels, notices)]
         else:
-            path, sets = made(settings.index_for_reading(index), folder, options.questions, announce, notices)
+            path, sets = synthetic(settings.index_for_reading(index), folder, options.questions, announce, notices)
         systems = _systems(path, folder, options, announce, notices)
         tables = tuple(_table(queries, systems, options, advance) for queries in sets)
     shown = options.beir if options.beir is not None and index is None else settings.index_for_reading(index)
@@ -135,49 +143,49 @@ def quality(
 
 
 def _systems(index: str, folder: str, options: QualityOptions, announce: Announce, notices: list[str]) -> list[System]:
+    """The systems to compare; makes the copies of `index` that they search in `folder`."""
+
     def system(name: str, path: str = index, **chosen: Any) -> System:
         return System(name, path, SearchOptions(k=_DEPTH, fold=False, snippets=False, min_score=0, **chosen))
 
-    reader = Reader(index)
-    encoded = reader.read(lambda snapshot: snapshot.model())
-    reader.close()
-    found = [system("lexical", mode="lexical")]
+    encoded = read_index(index, lambda snapshot: snapshot.info().model)
+    systems = [system("lexical", mode="lexical")]
     if encoded is None:
         notices.append("the index holds no vectors: only words are searched")
-        return found
+        return systems
     for dim in options.dims:
         if not SHORTEST <= dim <= encoded.dim:
             raise UsageError(f"--dims {dim} is out of range", f"use {SHORTEST} to {encoded.dim}")
-    found += [system("dense", mode="dense"), system(REFERENCE)]
-    found.append(system("hybrid, no feedback", feedback=False))
-    found += [system(f"hybrid, alpha {alpha:g}", alpha=alpha) for alpha in options.alphas]
-    found.append(system("hybrid, rrf", fusion="rrf"))
+    systems += [system("dense", mode="dense"), system(REFERENCE)]
+    systems.append(system("hybrid, no feedback", feedback=False))
+    systems += [system(f"hybrid, alpha {alpha:g}", alpha=alpha) for alpha in options.alphas]
+    systems.append(system("hybrid, rrf", fusion="rrf"))
     if options.rerank is not None:
-        found.append(system("hybrid, reranked", rerank=options.rerank))
+        systems.append(system("hybrid, reranked", rerank=options.rerank))
     short = [os.path.basename(name.rstrip("/")) for name in options.models]
     for number, name in enumerate(options.models):
         path = os.path.join(folder, f"model-{number}")
-        with_model(index, path, name, Progress(announce=announce))
+        copy_with_model(index, path, name, Progress(announce=announce))
         shown = short[number] if short.count(short[number]) == 1 else name
-        found += [system(f"{shown}: dense", path, mode="dense"), system(f"{shown}: hybrid", path)]
+        systems += [system(f"{shown}: dense", path, mode="dense"), system(f"{shown}: hybrid", path)]
     for dim in options.dims:
         path = os.path.join(folder, f"dim-{dim}")
         try:
-            with_dim(index, path, dim)
+            copy_with_dim(index, path, dim)
         except SemsearchError as error:
             if error.code != "originals_dropped":
                 raise
             notices.append(f"{dim} numbers are left out: the index keeps no vectors that could be shortened")
             continue
-        found += [system(f"{dim} numbers: dense", path, mode="dense"), system(f"{dim} numbers: hybrid", path)]
-    return found
+        systems += [system(f"{dim} numbers: dense", path, mode="dense"), system(f"{dim} numbers: hybrid", path)]
+    return systems
 
 
 def _table(
     queries: QuerySet,
     systems: Sequence[System],
     options: QualityOptions,
-    advance: Callable[[str, int, int], None] | None,
+    advance: Advance | None,
 ) -> QualityTable:
     values: dict[str, dict[str, NDArray[np.float64]]] = {}
     for system in systems:
@@ -198,7 +206,7 @@ def _table(
     return QualityTable(queries.name, len(queries.qrels), tuple(rows))
 
 
-def _run(queries: QuerySet, system: System, advance: Callable[[str, int, int], None] | None) -> Run:
+def _run(queries: QuerySet, system: System, advance: Advance | None) -> Run:
     run: Run = {}
     chosen = SearchOptions(**{**vars(system.options), "group": queries.group})
     with Searcher(system.index, remember=False) as searcher:
@@ -215,11 +223,11 @@ def _run(queries: QuerySet, system: System, advance: Callable[[str, int, int], N
 
 
 def _failed(tables: Iterable[QualityTable], gates: dict[str, float]) -> list[str]:
-    found = []
+    failed = []
     for table in tables:
         system = REFERENCE if any(row.system == REFERENCE for row in table.rows) else "lexical"
         for metric, least in gates.items():
             value = table.row(system).estimates[metric].mean
             if value < least:
-                found.append(f"{table.name}: {metric} of {system} search is {value:.4f}, below {least:g}")
-    return found
+                failed.append(f"{table.name}: {metric} of {system} search is {value:.4f}, below {least:g}")
+    return failed

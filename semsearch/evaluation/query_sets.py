@@ -1,22 +1,26 @@
-"""Queries with known answers over an index: from labels, or made from the index itself."""
+"""Queries with known answers over an index: from relevance judgements, or made from the index itself."""
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from semsearch.callbacks import Announce
 from semsearch.errors import SemsearchError, UsageError
+from semsearch.evaluation.index_copies import copy_without_queries
 from semsearch.evaluation.labels import Beir, Qrels, file_name
-from semsearch.evaluation.questions import Question, made_questions
-from semsearch.evaluation.variants import Announce, without_queries
+from semsearch.evaluation.synthetic_queries import SyntheticQuery, synthetic_queries
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.indexing.options import Progress
-from semsearch.report import display_path
-from semsearch.storage.snapshot import Reader, Snapshot
+from semsearch.store.opening import read_index
+from semsearch.store.protocol import Snapshot
 
 
 @dataclass(frozen=True)
 class QuerySet:
-    """Queries and what answers them. `document`: path and chunk id -> the id in `qrels` of what they stand for."""
+    """Queries (id -> text) and what answers them (`qrels`: query id -> document id -> gain).
+
+    `group`: what a search returns for it, `file` or `chunk`. `document(path, chunk id)`: the document id of a hit.
+    """
 
     name: str
     queries: dict[str, str]
@@ -26,7 +30,7 @@ class QuerySet:
 
 
 def index_of(beir: Beir, folder: str, announce: Announce) -> str:
-    """An index of the collection's own documents."""
+    """Indexes the documents of `beir` in `folder`; returns the path of the index."""
     documents, index = os.path.join(folder, "documents"), os.path.join(folder, "index")
     announce(f"indexing {beir.write_documents(documents):,} documents of {beir.folder}")
     index_folders([documents], index, IndexOptions(), Progress(announce=announce))
@@ -34,12 +38,16 @@ def index_of(beir: Beir, folder: str, announce: Announce) -> str:
 
 
 def labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, notices: list[str]) -> QuerySet:
-    """Files are documents: named by their shown path, their file name, or that without its suffix."""
+    """The query set of `queries` with relevance judgements `qrels` over the files of `index`.
+
+    Documents are named in `qrels` by their path as shown, their file name, or that without its suffix. What is left out
+    is said in `notices`. Raises `UsageError` where nothing is judged, or no judged document is in the index.
+    """
     if not queries:
         raise UsageError("no query has a judgement", "the ids of the queries file and of the qrels must be the same")
     wanted = {document for of_query in qrels.values() for document in of_query}
     files = {document: document for document in wanted} | {file_name(document): document for document in wanted}
-    found: dict[str, str] = {}
+    document_by_path: dict[str, str] = {}
 
     def document_of(path: str) -> str:
         name = os.path.basename(path)
@@ -48,11 +56,9 @@ def labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, notic
                 return files[known]
         return path
 
-    reader = Reader(index)
-    for path in reader.read(_shown_paths):
-        found[path] = document_of(path)
-    reader.close()
-    twice = len(names := [document for document in found.values() if document in wanted]) - len(set(names))
+    for path in read_index(index, _shown_paths):
+        document_by_path[path] = document_of(path)
+    twice = len(names := [document for document in document_by_path.values() if document in wanted]) - len(set(names))
     if twice:
         notices.append(
             f"{twice:,} more files have the name of a judged document, too: qrels with paths tell them apart"
@@ -72,44 +78,45 @@ def labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, notic
     }
     if len(judged) < len(queries):
         notices.append(f"{len(queries) - len(judged):,} queries have no relevant document: they are left out")
-    return QuerySet(name, queries, judged, "file", lambda path, chunk: found.get(path, path))
+    return QuerySet(name, queries, judged, "file", lambda path, chunk: document_by_path.get(path, path))
 
 
 def _shown_paths(snapshot: Snapshot) -> list[str]:
-    labels = {root_id: label for root_id, _, label in snapshot.catalog.roots()}
-    return [
-        display_path(labels[row["root_id"]], row["path"], len(labels) > 1)
-        for row in snapshot.catalog.connection.execute("SELECT root_id, path FROM files WHERE status = 'indexed'")
-    ]
+    """The path, as it is shown, of every indexed file."""
+    info = snapshot.info()
+    return [info.shown_path(file.root_id, file.path) for file in snapshot.files() if file.status == "indexed"]
 
 
-def made(index: str, folder: str, count: int, announce: Announce, notices: list[str]) -> tuple[str, list[QuerySet]]:
-    """Questions made from the index, and the copy of it that they are asked of."""
-    reader = Reader(index)
-    known, paraphrases = reader.read(lambda snapshot: made_questions(snapshot, count))
-    reader.close()
-    if not known and not paraphrases:
+def synthetic(
+    index: str, folder: str, count: int, announce: Announce, notices: list[str]
+) -> tuple[str, list[QuerySet]]:
+    """Up to `count` queries of each kind made from `index`: (the copy of it in `folder` to search, the query sets).
+
+    Raises `SemsearchError` where none can be made.
+    """
+    known_items, paraphrases = read_index(index, lambda snapshot: synthetic_queries(snapshot, count))
+    if not known_items and not paraphrases:
         raise SemsearchError(
             f"the passages of {index} are too short to make questions from",
             "bring queries and qrels of your own: --queries FILE --qrels FILE",
             code="no_queries",
         )
-    announce(f"made {len(known)} known-item and {len(paraphrases)} paraphrase-like questions")
+    announce(f"made {len(known_items)} known-item and {len(paraphrases)} paraphrase-like questions")
     copy = os.path.join(folder, "questions")
-    asked = without_queries(index, copy, paraphrases, announce)
-    sets = [_of_passages("known-item", known), _of_passages("paraphrase-like", asked)]
-    for queries in sets:
-        if 0 < len(queries.queries) < count:
-            notices.append(f"only {len(queries.queries)} {queries.name} questions could be made")
+    asked = copy_without_queries(index, copy, paraphrases, announce)
+    sets = [_of_passages("known-item", known_items), _of_passages("paraphrase-like", asked)]
+    for one in sets:
+        if 0 < len(one.queries) < count:
+            notices.append(f"only {len(one.queries)} {one.name} questions could be made")
     notices.append("questions made from the documents themselves: they compare settings, they do not grade the index")
-    return copy, [queries for queries in sets if queries.queries]
+    return copy, [one for one in sets if one.queries]
 
 
-def _of_passages(name: str, questions: Sequence[Question]) -> QuerySet:
+def _of_passages(name: str, queries: Sequence[SyntheticQuery]) -> QuerySet:
     return QuerySet(
         name,
-        {str(number): question.text for number, question in enumerate(questions, 1)},
-        {str(number): {str(question.chunk): 1} for number, question in enumerate(questions, 1)},
+        {str(number): query.text for number, query in enumerate(queries, 1)},
+        {str(number): {str(query.chunk): 1} for number, query in enumerate(queries, 1)},
         "chunk",
         lambda path, chunk: str(chunk),
     )

@@ -1,8 +1,9 @@
-"""Chunks a second of one runtime, in a process of its own: torch and faiss do not belong in one.
+"""Measures chunks a second of one runtime, in a process of its own: torch and faiss in one process may crash.
 
     python -m semsearch.evaluation.runtime_speed RUNTIME TEXTS BATCHES
 
-TEXTS: JSON of {"info", "folder", "texts"}; prints JSON, batch size -> chunks a second.
+TEXTS: a JSON file with `info` (ModelInfo), `folder` (of the weights) and `texts`; BATCHES: sizes with commas. Prints
+JSON: batch size -> chunks a second.
 """
 
 import json
@@ -12,7 +13,8 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from semsearch.embedding.embedder import Embedder, ModelInfo
+from semsearch.embedding.embedder import Embedder
+from semsearch.embedding.model_info import ModelInfo
 
 _WARM_UP = 4
 
@@ -37,10 +39,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def _open(runtime: str, info: ModelInfo, folder: str, working: str) -> Embedder:
     if runtime == "static":
-        from semsearch.embedding.models import open_model, resolve
+        from semsearch.embedding.open import open_model
+        from semsearch.embedding.resolve import resolve
 
         return open_model(resolve("static"), lambda message: None)
-    from semsearch.embedding.prepare import open_runtime
+    from semsearch.embedding.export.transformer import open_runtime
 
     return open_runtime(runtime, info, folder, working)
 

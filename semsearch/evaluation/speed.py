@@ -7,20 +7,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from random import Random
 from typing import Any
 
 import numpy as np
 
-from semsearch import child, settings
-from semsearch.chunking.splitter import encoded
-from semsearch.embedding import models
-from semsearch.embedding.embedder import ModelInfo
+from semsearch import settings, subprocesses
+from semsearch.callbacks import Announce
+from semsearch.chunking.chunk import encoded
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError
-from semsearch.evaluation.questions import held_out_queries
-from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.storage.snapshot import Reader, Snapshot
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.query_sentences import held_out_queries
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.opening import read_index
+from semsearch.store.protocol import Snapshot
 
 BATCHES = (1, 8, 32)
 _RUNTIMES = ("onnx-int8", "onnx-fp32", "torch-fp32", "static")
@@ -37,8 +42,12 @@ class Step:
 
 @dataclass(frozen=True)
 class SpeedReport:
-    """`encoding`: runtime -> batch size -> chunks a second; `cold`: what a process is -> median seconds; `warm`: (p50,
-    p95) seconds of a query in an open process; `steps`: where these go."""
+    """The results of `bench speed`.
+
+    `chunks`: how many were encoded, of `tokens` each on average; `encoding`: runtime -> batch size -> chunks a second;
+    `cold`: kind of process -> median seconds; `warm`: (p50, p95) seconds of a query in an open process; `steps`: its
+    parts.
+    """
 
     index: str
     chunks: int
@@ -67,13 +76,13 @@ class SpeedReport:
         }
 
 
-def speed(index: str | None, chunks: int, rounds: int, announce: Callable[[str], None]) -> SpeedReport:
-    """Encodes `chunks` passages of the index with each runtime, and times `rounds` cold processes of each kind and
-    queries of its own sentences. Writes nothing but a temporary file."""
+def measure_speed(index: str | None, chunks: int, rounds: int, announce: Announce) -> SpeedReport:
+    """Encodes `chunks` passages of the index with each runtime; times queries, and `rounds` processes of each kind.
+
+    The queries are sentences of the index. Writes only a temporary file. Raises `SemsearchError`.
+    """
     path = settings.index_for_reading(index)
-    reader = Reader(path)
-    texts, tokens, model, queries = reader.read(lambda snapshot: _read(snapshot, chunks))
-    reader.close()
+    texts, tokens, model, queries = read_index(path, lambda snapshot: _read(snapshot, chunks))
     if not texts or not queries:
         raise SemsearchError(f"the index {path} holds too little text to measure with", "index more first")
     notices: list[str] = []
@@ -85,19 +94,18 @@ def speed(index: str | None, chunks: int, rounds: int, announce: Callable[[str],
 
 
 def _read(snapshot: Snapshot, count: int) -> tuple[list[str], float, ModelInfo | None, list[str]]:
-    rows = snapshot.catalog.connection.execute(
-        "SELECT heading, text, tokens FROM chunks WHERE file_id IS NOT NULL ORDER BY random() LIMIT ?", (count,)
-    ).fetchall()
-    texts = [encoded(tuple(json.loads(row["heading"])), row["text"]) for row in rows]
-    tokens = statistics.mean(row["tokens"] for row in rows) if rows else 0.0
-    return texts, tokens, snapshot.model(), held_out_queries(snapshot.catalog, 100)
+    """(texts of up to `count` random passages, their mean tokens, the model, 100 queries)."""
+    passages = list(islice(snapshot.shuffled(Random()), count))
+    texts = [encoded(one.heading, one.text) for one in passages]
+    tokens = statistics.mean(one.tokens for one in passages) if passages else 0.0
+    return texts, tokens, snapshot.info().model, held_out_queries(snapshot, 100)
 
 
 def _encoding(
-    model: ModelInfo, texts: Sequence[str], announce: Callable[[str], None], notices: list[str]
+    model: ModelInfo, texts: Sequence[str], announce: Announce, notices: list[str]
 ) -> dict[str, dict[int, float]]:
-    found = {}
-    source = models.resolve(model.name)
+    speeds: dict[str, dict[int, float]] = {}
+    source = resolve(model.name)
     with tempfile.TemporaryDirectory(prefix="semsearch-bench-") as folder:
         task = os.path.join(folder, "texts.json")
         with open(task, "w", encoding="utf-8") as file:
@@ -106,7 +114,7 @@ def _encoding(
             if source.kind == "static" and runtime != "static":
                 continue
             announce(f"encoding {len(texts)} chunks with {runtime}")
-            process = child.start(
+            process = subprocesses.start(
                 "semsearch.evaluation.runtime_speed",
                 [runtime, task, ",".join(map(str, BATCHES))],
                 {"HF_HUB_OFFLINE": "1"},
@@ -116,17 +124,17 @@ def _encoding(
             )
             output, errors = process.communicate()
             if process.returncode != 0:
-                last = errors.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
-                notices.append(f"{runtime} cannot run {model.name}: {last[0][:200]}")
+                reason = subprocesses.last_words(errors.splitlines(), process.returncode)
+                notices.append(f"{runtime} cannot run {model.name}: {reason[:200]}")
                 continue
-            found[runtime] = {int(size): float(value) for size, value in json.loads(output).items()}
-    if not found:
+            speeds[runtime] = {int(size): float(value) for size, value in json.loads(output).items()}
+    if not speeds:
         raise ModelError(f"no runtime could run {model.name}", notices[-1] if notices else "")
-    return found
+    return speeds
 
 
 def _cold(index: str, query: str, rounds: int) -> dict[str, float]:
-    """Median seconds of whole processes, in turn, so that a busy machine slows all of them alike."""
+    """Kind of process -> median seconds of `rounds` runs; kinds alternate, so that a busy machine slows all alike."""
     search = [sys.executable, "-P", "-m", "semsearch", "search", "-i", index, "--", query]
     commands = {
         "start of Python": [sys.executable, "-c", "pass"],
@@ -151,7 +159,7 @@ def _cold(index: str, query: str, rounds: int) -> dict[str, float]:
 
 
 def _warm(index: str, queries: Sequence[str]) -> tuple[tuple[float, float], tuple[Step, ...]]:
-    """(p50, p95) of whole queries, and medians of their parts, each timed by leaving the others out."""
+    """(p50, p95) seconds of whole queries, and the medians of their parts, each timed by leaving out the others."""
     kinds = {
         "words": SearchOptions(mode="lexical", snippets=False, fold=False, min_score=0),
         "meaning": SearchOptions(mode="dense", snippets=False, fold=False, min_score=0),
@@ -161,13 +169,15 @@ def _warm(index: str, queries: Sequence[str]) -> tuple[tuple[float, float], tupl
     times: dict[str, list[float]] = {name: [] for name in (*kinds, "encode")}
     with Searcher(index, remember=False) as searcher:
         searcher.search(queries[0], kinds["all"])
+        encode_query = searcher.encode_query
+        assert encode_query is not None  # a search by meaning has just opened the model
         for query in queries:
             for name, options in kinds.items():
                 clock = time.perf_counter()
                 searcher.search(query, options)
                 times[name].append(time.perf_counter() - clock)
             clock = time.perf_counter()
-            searcher.encode_query(query)
+            encode_query(query)
             times["encode"].append(time.perf_counter() - clock)
     p50, p95 = np.percentile(times["all"], [50, 95])
     middle = {name: statistics.median(values) for name, values in times.items()}

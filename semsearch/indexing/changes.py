@@ -43,8 +43,8 @@ class Changes:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How files are compared with what the index knows.
+class FileComparison:
+    """How files are compared with what the index knows of them.
 
     `rules`: which files the walk takes in; `location`: the index, which is left out of the walk; `generation`: files of
     another one are read again. `verify`: compare by content, not by stamps. `retry`: read what failed before again;
@@ -83,7 +83,7 @@ class KnownFiles:
         self._records: dict[bytes, FileRecord] | None = None
         self._asked = 0
 
-    def differences(self, files: Iterable[File], comparison: Comparison) -> RootDifference:
+    def differences(self, files: Iterable[File], comparison: FileComparison) -> RootDifference:
         """How the walked `files` differ, by stamps alone; what is to be read again counts as different."""
         if self._snapshot is None:
             return compare(files, {}, {}, set)
@@ -108,7 +108,7 @@ class KnownFiles:
 def find_changes(
     roots: dict[int, str],
     known: dict[int, KnownFiles],
-    comparison: Comparison,
+    comparison: FileComparison,
     files_from: Iterable[str] | None,
     seen: Mapping[int, RootDifference],
 ) -> Changes:
@@ -128,7 +128,12 @@ def find_changes(
 
 
 def _compare_root(
-    changes: Changes, root_id: int, root: str, known: KnownFiles, comparison: Comparison, seen: RootDifference | None
+    changes: Changes,
+    root_id: int,
+    root: str,
+    known: KnownFiles,
+    comparison: FileComparison,
+    seen: RootDifference | None,
 ) -> None:
     """Adds to `changes` how the files below `root` differ from what is `known`."""
     unlisted: list[bytes] = []
@@ -156,7 +161,7 @@ def _compare_named(
     paths: Iterable[str],
     roots: dict[int, str],
     known: dict[int, KnownFiles],
-    comparison: Comparison,
+    comparison: FileComparison,
 ) -> None:
     """`_compare_root` for the files named by `--files-from`, and no others.
 
@@ -172,7 +177,7 @@ def _compare_named(
 
 
 def _compare_one(
-    changes: Changes, path: str, root_id: int, root: str, known: KnownFiles, comparison: Comparison
+    changes: Changes, path: str, root_id: int, root: str, known: KnownFiles, comparison: FileComparison
 ) -> None:
     name = os.path.relpath(path, root)
     old = known.record(os.fsencode(name))
@@ -206,7 +211,7 @@ def _refuse_way(path: str, root: str, follow: bool) -> str:
     return "" if real == straight else NOT_FOLLOWED
 
 
-def _sort_in(changes: Changes, root_id: int, file: File, old: FileRecord | None, comparison: Comparison) -> None:
+def _sort_in(changes: Changes, root_id: int, file: File, old: FileRecord | None, comparison: FileComparison) -> None:
     if old is not None and comparison.is_unchanged(file, old):
         changes.unchanged += old.status == "indexed"
     elif file.skip:

@@ -3,10 +3,10 @@
 import os
 import time
 
-from semsearch.embedding import models
-from semsearch.embedding.registry import price_of
+from semsearch.embedding.model_table import price_of
+from semsearch.embedding.resolve import resolve
 from semsearch.index_report import Estimate, IndexReport
-from semsearch.indexing.changes import OUTSIDE, Comparison
+from semsearch.indexing.changes import OUTSIDE, FileComparison
 from semsearch.indexing.comparing import ComparedFolders, compare_folders, why_refused
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
@@ -33,7 +33,7 @@ def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot
     report = IndexReport(location)
     recorded = IndexInfo() if snapshot is None else snapshot.info()
     info = with_roots(recorded, folders)
-    comparison = Comparison(
+    comparison = FileComparison(
         walk_rules(recorded.rules, options),
         location,
         -1 if options.rebuild or snapshot is None else recorded.generation,
@@ -70,7 +70,7 @@ def _estimate(
 ) -> Estimate | None:
     """What there would be to encode: the files are read and cut as a run would; None where only a run can tell."""
     model = run_model(recorded, options, Progress())
-    source = models.resolve(model.name, options.dim, options.trust)
+    source = resolve(model.name, options.dim, options.trust)
     path, window = source.tokenizer_path(), source.window()
     if path is None or window is None:
         return None

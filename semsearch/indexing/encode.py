@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.chunking.splitter import encoded
+from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Embedder
-from semsearch.embedding.registry import card_of, price_of
+from semsearch.embedding.model_table import card_of, price_of
 from semsearch.index_report import IndexReport
 from semsearch.indexing.options import Progress
 from semsearch.store.protocol import Snapshot, Writer

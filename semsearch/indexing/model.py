@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from functools import cached_property
 
-from semsearch.embedding import models
-from semsearch.embedding.embedder import Embedder, ModelInfo
-from semsearch.embedding.models import ModelSource
+from semsearch.embedding.embedder import Embedder
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.open import check_same, open_named
+from semsearch.embedding.resolve import ModelSource, resolve
+from semsearch.store.vector_cache import cached
 
 
 class RunModel:
@@ -28,7 +30,7 @@ class RunModel:
     @cached_property
     def source(self) -> ModelSource:
         """Where the model is."""
-        return models.resolve(self.name, self.dim, self._trust)
+        return resolve(self.name, self.dim, self._trust)
 
     def differs(self, recorded: ModelInfo, recorded_dim: int | None) -> bool:
         """Whether vectors of this model cannot stand beside those of the `recorded` one, cut to `recorded_dim`."""
@@ -45,15 +47,15 @@ class RunModel:
         source = self.source
 
         def opened() -> Embedder:
-            embedder = models.open_named(source, self._named_by_user, self._announce, recorded)
-            return models.check_same(embedder, recorded) if recorded else embedder
+            embedder = open_named(source, self._named_by_user, self._announce, recorded)
+            return check_same(embedder, recorded) if recorded else embedder
 
         if source.kind == "static":
             return opened()  # encodes faster than it is looked up
         if recorded is not None and recorded.fingerprint == source.fingerprint:
-            return models.remembering(recorded, opened, "passages")
+            return cached(recorded, opened, "passages")
         embedder = opened()
-        return models.remembering(embedder.info, lambda: embedder, "passages")
+        return cached(embedder.info, lambda: embedder, "passages")
 
     def tokenizer(self, recorded: Callable[[], ModelInfo | None]) -> tuple[str, int]:
         """(tokenizer file, most tokens of a text); opens the model only where its folder does not say."""

@@ -6,15 +6,14 @@ or one batch of encoding, and the next run goes on from there.
 
 import contextlib
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
-from semsearch.embedding import models
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.embedding.resolve import resolve
+from semsearch.errors import ParameterError, SemsearchError, UsageError
 from semsearch.index_report import IndexReport
 from semsearch.indexing.changes import OUTSIDE, Changes
 from semsearch.indexing.commit import Committer, ReadFile
@@ -94,7 +93,7 @@ def _run(
                 run.encode()
             writer.maintain()
         except BaseException:
-            with contextlib.suppress(sqlite3.Error, OSError):  # the first error is the one to be told
+            with contextlib.suppress(Exception):  # whatever it is: the first error is the one to be told
                 run.finish(started, time.perf_counter() - clock)
             raise
         run.finish(started, time.perf_counter() - clock)
@@ -105,13 +104,13 @@ def _run(
 def _check(options: IndexOptions) -> None:
     """Refuses, before anything is written, what the run would trip over."""
     if options.chunk_size is not None and options.chunk_size < 16:
-        raise UsageError(f"--chunk-size {options.chunk_size} is too small", "use 16 tokens or more")
+        raise ParameterError("chunk_size", f"{options.chunk_size} is too small", "use 16 tokens or more")
     if options.overlap is not None and options.overlap < 0:
-        raise UsageError(f"--overlap {options.overlap} is negative", "use 0 or more")
+        raise ParameterError("overlap", f"{options.overlap} is negative", "use 0 or more")
     for globs in (options.include, options.exclude):
         compile_globs(globs or ())
     if options.model is not None:
-        models.resolve(options.model, options.dim, options.trust)
+        resolve(options.model, options.dim, options.trust)
     if options.tokenizer is not None:
         tiktoken_named(options.tokenizer)
 

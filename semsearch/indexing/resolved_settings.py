@@ -6,8 +6,8 @@ from typing import Any
 
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
-from semsearch.embedding import models
-from semsearch.embedding.models import ModelSource
+from semsearch.embedding.open import check_reachable
+from semsearch.embedding.resolve import ModelSource
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
@@ -54,7 +54,7 @@ def resolve_settings(snapshot: Snapshot, options: IndexOptions, model: RunModel,
         _refuse_other_settings(info, chunking, options, model, location)
     else:
         if options.embed:
-            models.check_reachable(model.source)
+            check_reachable(model.source)
         chunking = chunking_of_new(options, model.source)
     drop_vectors = (
         options.rebuild

@@ -10,7 +10,7 @@ from typing import Any
 
 from semsearch import settings
 from semsearch.sources.walk import File, WalkRules, is_unchanged, walk
-from semsearch.store.opening import open_store
+from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import FileRecord, IndexInfo, Root
 
@@ -45,11 +45,7 @@ def file_statuses(
 ) -> tuple[str, list[FileStatus]]:
     """(index folder, the status of every file whose status is `wanted`, by path). Raises `SemsearchError`."""
     path = settings.index_for_reading(index)
-    store = open_store(path)
-    try:
-        info, records = store.read(_recorded)
-    finally:
-        store.close()
+    info, records = read_index(path, _recorded)
     statuses = [one for root in info.roots for one in _of_root(info, root, records[root.id], path)]
     return path, sorted((one for one in statuses if wanted(one.status)), key=lambda one: one.path)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from semsearch import settings
-from semsearch.store.opening import open_store
+from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import RunRecord
 
@@ -14,11 +14,7 @@ from semsearch.store.records import RunRecord
 def index_status(index: str | None) -> dict[str, Any]:
     """The `semsearch.status/1` object. Raises `SemsearchError` when there is no index or it cannot be read."""
     path = settings.index_for_reading(index)
-    store = open_store(path)
-    try:
-        return store.read(lambda snapshot: _status(snapshot, path))
-    finally:
-        store.close()
+    return read_index(path, lambda snapshot: _status(snapshot, path))
 
 
 def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
-from semsearch.embedding.models import open_recorded
+from semsearch.embedding.open import open_recorded
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.index_report import IndexReport
 from semsearch.indexing.encode import encode_lost

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.connection import Pipe, wait
 
-from semsearch import child
+from semsearch import subprocesses
 from semsearch.errors import SemsearchError
 from semsearch.reading.prepare import Prepared, ReadRules, Task
 from semsearch.reading.worker import OUT_OF_MEMORY, READY, seconds_for
@@ -195,7 +195,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self.connection, theirs = Pipe()
-        self._process = child.start(
+        self._process = subprocesses.start(
             "semsearch.reading.worker",
             [str(theirs.fileno())],
             # One thread each: there are as many processes as cores.

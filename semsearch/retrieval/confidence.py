@@ -7,14 +7,14 @@ holds, weighed by idf. How far the cosine can be believed follows from how well 
 
 Logistic regression (Platt 1999) on the questions of five collections in three languages, each put to its own collection
 (answered) and to the others (not answered). At `MIN_SCORE` it turns away 95 % of the foreign questions and at most 1 %
-of the own ones; fitted without a collection it does as well on it. `python -m tests.real.score_calibration` fits and
+of the own ones; fitted without a collection it does as well on it. `python -m benchmarks.score_calibration` fits and
 measures it anew.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.embedding.embedder import Calibration
+from semsearch.embedding.model_info import Calibration
 
 Scores = NDArray[np.float32]
 

@@ -2,13 +2,13 @@
 
 Convex combination of normalised scores (Bruch, Gai & Ingber 2023, "An Analysis of Fusion Functions for Hybrid
 Retrieval"), or reciprocal rank fusion (Cormack, Clarke & Buettcher 2009). nDCG@10 here, convex v RRF (k = 60):
-Cranfield 0.437 v 0.433, XQuAD-en 0.978 v 0.967, XQuAD-de 0.941 v 0.872 (`tests/real/retrieval_quality.py`).
+Cranfield 0.437 v 0.433, XQuAD-en 0.978 v 0.967, XQuAD-de 0.941 v 0.872 (`benchmarks/retrieval_quality.py`).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.embedding.embedder import Calibration
+from semsearch.embedding.model_info import Calibration
 
 Scores = NDArray[np.float32]
 

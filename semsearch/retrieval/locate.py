@@ -1,19 +1,24 @@
 """Finds a file by the path results show, the passage at one of its lines, and where it stands in a ranking."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semsearch.errors import UsageError
+from semsearch.errors import ParameterError
 from semsearch.retrieval.candidates import find_candidates
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.hydrate import ScoredCandidates, hits_from
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
 from semsearch.retrieval.snippets import snippet
-from semsearch.store.protocol import Snapshot
 from semsearch.store.records import FileRecord
+
+if TYPE_CHECKING:
+    from semsearch.store.protocol import Snapshot
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,12 @@ def passage_at(snapshot: Snapshot, path: str, line: int | None, prefix: str) -> 
     lines; None: the first passage). Raises `UsageError`."""
     file = indexed_file(snapshot, path, prefix)
     if file is None:
-        raise UsageError(f"--like {path}: no indexed file is shown so", "name it as results show it, or index it first")
+        raise ParameterError(
+            "like", f"{path}: no indexed file is shown so", "name it as results show it, or index it first"
+        )
     passages = snapshot.passages_of(file.id)
     if not passages:
-        raise UsageError(f"--like {path}: it holds no passage", "name another file")
+        raise ParameterError("like", f"{path}: it holds no passage", "name another file")
     if line is None:
         return passages[0].text, frozenset([passages[0].id])
     holding = [
@@ -85,6 +92,6 @@ def passage_at(snapshot: Snapshot, path: str, line: int | None, prefix: str) -> 
         or (one.line_start is not None and one.line_start <= line <= (one.line_end or 0))
     ]
     if not holding:
-        raise UsageError(f"--like {path}:{line}: no passage of the index is there", "leave out the line")
+        raise ParameterError("like", f"{path}:{line}: no passage of the index is there", "leave out the line")
     # Where passages overlap, all that hold the line are the example itself.
     return holding[-1].text, frozenset(one.id for one in holding)

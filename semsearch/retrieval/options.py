@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from semsearch.errors import UsageError
+from semsearch.errors import ParameterError, UsageError
 from semsearch.store.records import Filters
 
 MODES = ("hybrid", "dense", "lexical")
@@ -55,22 +55,22 @@ def check_options(query: str, options: SearchOptions) -> None:
     if not query.strip():
         raise UsageError("the query is empty", 'say what to look for: semsearch search "WORDS"')
     if not 1 <= options.k <= _MOST_RESULTS:
-        raise UsageError(f"-k {options.k} is out of range", f"use 1 to {_MOST_RESULTS}")
+        raise ParameterError("k", f"{options.k} is out of range", f"use 1 to {_MOST_RESULTS}")
     if options.alpha is not None and not 0 <= options.alpha <= 1:
-        raise UsageError(f"--alpha {options.alpha} is out of range", "use 0 (words only) to 1 (meaning only)")
+        raise ParameterError("alpha", f"{options.alpha} is out of range", "use 0 (words only) to 1 (meaning only)")
     if options.min_score is not None and not 0 <= options.min_score <= 1:
-        raise UsageError(f"--min-score {options.min_score} is out of range", "use 0 (all) to 1")
+        raise ParameterError("min_score", f"{options.min_score} is out of range", "use 0 (all) to 1")
     if options.context < 0:
-        raise UsageError(f"-C {options.context} is negative", "use 0 or more lines")
+        raise ParameterError("context", f"{options.context} is negative", "use 0 or more lines")
     if any(not text.strip() for text in options.unlike):
-        raise UsageError("the text of --unlike is empty", "say what results should not be about")
+        raise ParameterError("unlike", "is an empty text", "say what results should not be about")
     for name, value, known in (
-        ("--mode", options.mode, MODES),
-        ("--fusion", options.fusion, FUSIONS),
-        ("--group", options.group, GROUPS),
+        ("mode", options.mode, MODES),
+        ("fusion", options.fusion, FUSIONS),
+        ("group", options.group, GROUPS),
     ):
         if value not in known:
-            raise UsageError(f"{name} {value} is not known", "use one of: " + ", ".join(known))
+            raise ParameterError(name, f"{value} is not known", "use one of: " + ", ".join(known))
 
 
 def parse_where(conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -79,6 +79,6 @@ def parse_where(conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
     for condition in conditions:
         key, equals, value = condition.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"--where {condition} is not KEY=VALUE", "write it like: --where author='*Aldous*'")
+            raise ParameterError("where", f"{condition} is not KEY=VALUE", "write it like author='*Aldous*'")
         parsed.append((key.strip().lower(), value.strip().lower()))
     return tuple(parsed)

@@ -2,17 +2,20 @@
 cross-encoder.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semsearch.embedding.embedder import ModelInfo, Vectors
-from semsearch.store.protocol import Snapshot
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import ModelInfo
 
 if TYPE_CHECKING:
+    from semsearch.embedding.cached_embedder import CachedEmbedder
     from semsearch.embedding.cross_encoder import Reranker
-    from semsearch.embedding.remembering import RememberingEmbedder
+    from semsearch.store.protocol import Snapshot
 
 _MOST_REMEMBERED = 20_000
 
@@ -23,7 +26,7 @@ class QueryEncoder:
     def __init__(self, announce: Callable[[str], None], cache: str) -> None:
         self._announce = announce
         self._cache = cache
-        self._embedder: RememberingEmbedder | None = None
+        self._embedder: CachedEmbedder | None = None
         self._sentences: dict[str, Vectors] = {}
         self._reranker: Reranker | None = None
         self._reranker_name = ""
@@ -33,18 +36,19 @@ class QueryEncoder:
             self._embedder.close()
 
     @property
-    def embedder(self) -> "RememberingEmbedder | None":
+    def embedder(self) -> CachedEmbedder | None:
         """The model that was opened last; None before any was."""
         return self._embedder
 
-    def open(self, snapshot: Snapshot, model: ModelInfo, query: str) -> "RememberingEmbedder":
+    def open(self, snapshot: Snapshot, model: ModelInfo, query: str) -> CachedEmbedder:
         """The model that made the vectors of `snapshot`, ready for `query`. Raises `ModelError`."""
         if self._embedder is None or not self._embedder.info.same_vectors(model):
-            from semsearch.embedding.models import open_recorded, remembering
+            from semsearch.embedding.open import open_recorded
+            from semsearch.store.vector_cache import cached
 
             self._sentences.clear()
-            self._embedder = remembering(model, lambda: open_recorded(model, self._announce), self._cache)
-            if not self._embedder.remembers_query(query):
+            self._embedder = cached(model, lambda: open_recorded(model, self._announce), self._cache)
+            if not self._embedder.has_query(query):
                 from concurrent.futures import ThreadPoolExecutor
 
                 # Loading the model and loading faiss with the segments take about as long: both at once.
@@ -74,7 +78,7 @@ class QueryEncoder:
         assert self._embedder is not None
         return len(self._embedder.tokenizer.spans(text))
 
-    def reranker(self, name: str) -> "Reranker":
+    def reranker(self, name: str) -> Reranker:
         """The cross-encoder called `name`. Raises `ModelError`."""
         if self._reranker is None or self._reranker_name != name:
             from semsearch.embedding.cross_encoder import open_reranker

@@ -2,7 +2,7 @@
 
 Measured on XQuAD-en, 1,190 questions, whether the best sentence (the best three) of the first three passages holds a
 gold answer: cosine + coverage 79.9 % (93.7 %); with what the neighbours add and the sign of a number where one is asked
-for 80.6 % (94.4 %) (`python -m tests.real.extractive_answers`).
+for 80.6 % (94.4 %) (`python -m benchmarks.extractive_answers`).
 """
 
 import re

@@ -224,3 +224,12 @@ def format_size(size: float) -> str:
             return f"{size:.0f}{unit}" if size == int(size) else f"{size:.1f}{unit}"
         size /= 1024
     return f"{size:.1f}T"
+
+
+def display_path(label: str, path: bytes, several_roots: bool) -> str:
+    """A file's path as it is shown and filtered: relative to its root, under the root's label when there are several.
+
+    Bytes that are not UTF-8 are shown as backslash escapes.
+    """
+    shown = path.decode("utf-8", "backslashreplace")
+    return f"{label}/{shown}" if several_roots else shown

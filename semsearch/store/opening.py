@@ -1,12 +1,15 @@
 """The way in: `open_store` tells by its name what keeps an index."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from semsearch.errors import SemsearchError, UsageError
 
 if TYPE_CHECKING:
-    from semsearch.store.protocol import Store
+    from semsearch.store.protocol import Snapshot, Store
+
+Answer = TypeVar("Answer")
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://")
 
@@ -19,6 +22,24 @@ def open_store(location: str) -> "Store":
     from semsearch.store.local.store import LocalStore
 
     return LocalStore(location)
+
+
+def read_index(location: str, question: "Callable[[Snapshot], Answer]") -> Answer:
+    """The answer of `question` to one committed state of the index at `location`, for those who ask once."""
+    store = open_store(location)
+    try:
+        return store.read(question)
+    finally:
+        store.close()
+
+
+def clone_index(location: str, target: str) -> "Store":
+    """A private copy, in the folder `target`, of one committed state of the index at `location`."""
+    store = open_store(location)
+    try:
+        return store.clone(target)
+    finally:
+        store.close()
 
 
 def require(store: "Store", capability: str, command: str) -> None:

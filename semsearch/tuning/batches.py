@@ -1,19 +1,19 @@
-"""Which pairs stand in a batch together, so that none is held against another that is right, too."""
+"""Puts training rows into batches in which no row's answer is a wrong answer to another row by mistake."""
 
 import random
 from collections.abc import Sequence
 from typing import Any
 
-# Rows of a batch, on the average: fewer leave little to tell an answer from.
+# Fewest rows of a batch on the average: fewer leave too few wrong answers to learn from.
 _FEWEST = 8
 
 
 def batches(rows: Sequence[dict[str, Any]], size: int, seed: int = 1) -> list[list[int]]:
-    """Numbers of `rows` (with `query`, `positive`, `negatives`) in batches of up to `size`, about equally large.
+    """The numbers of `rows` (with `query`, `positive`, `negatives`) in batches of up to `size`, about equally large.
 
-    In a batch every answer counts as wrong for the other questions: so no question stands there twice, and no answer
-    beside itself, as another's answer or negative. That takes more batches than full ones would be. Where these would
-    be twice as many and smaller than `_FEWEST`, for a question has hundreds of answers, rows are left out.
+    In a batch every answer counts as wrong for the other questions: so no question occurs there twice, and no answer
+    twice or among the negatives. That takes more batches than full ones would be. Where it would take more than twice
+    as many, of fewer than `_FEWEST` rows (some question has hundreds of answers), rows are left out.
     """
     order = random.Random(seed).sample(range(len(rows)), len(rows))
     most = max(2 * -(-len(rows) // size), len(rows) // _FEWEST)
@@ -22,22 +22,26 @@ def batches(rows: Sequence[dict[str, Any]], size: int, seed: int = 1) -> list[li
 
 
 def _filled(rows: Sequence[dict[str, Any]], order: Sequence[int], size: int, count: int, most: int) -> list[list[int]]:
-    """Each row put into the smallest of `count` batches that takes it, or into a new one while these are not `most`."""
-    found = [_Batch() for _ in range(count)]
+    """Each row in the smallest of `count` batches that takes it, or in a new one while there are fewer than `most`.
+
+    With `count` 0, batches are filled one after another, as few as that takes.
+    """
+    made = [_Batch() for _ in range(count)]
     for number in order:
         row = rows[number]
-        # From none on, batches are filled one after another: as few as that takes.
-        places = sorted(found, key=lambda batch: len(batch.numbers)) if count else found
+        places = sorted(made, key=lambda batch: len(batch.numbers)) if count else made
         place = next((batch for batch in places if len(batch.numbers) < size and batch.takes(row)), None)
-        if place is None and len(found) < most:
+        if place is None and len(made) < most:
             place = _Batch()
-            found.append(place)
+            made.append(place)
         if place is not None:
             place.add(number, row)
-    return [batch.numbers for batch in found]
+    return [batch.numbers for batch in made]
 
 
 class _Batch:
+    """A batch while it is filled."""
+
     def __init__(self) -> None:
         self.numbers: list[int] = []
         self._queries: set[str] = set()

@@ -1,4 +1,4 @@
-"""`tune --adapter`: learns an adapter of queries, judges it on questions it did not see, keeps it if it is better."""
+"""`tune --adapter`: learns an adapter of query vectors, judges it on held-out questions, keeps it if it is better."""
 
 import tempfile
 from dataclasses import replace
@@ -8,18 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
+from semsearch.callbacks import Advance, Announce
 from semsearch.dense.adapter import Adapter
 from semsearch.errors import SemsearchError
-from semsearch.evaluation.variants import Announce
-from semsearch.storage.snapshot import Reader
-from semsearch.storage.writer import IndexWriter
-from semsearch.tuning.adapter import Relevance, folds, learn
-from semsearch.tuning.judging import MODES, Advance, TuneReport, compared, unadapted, values
-from semsearch.tuning.lesson import Lesson, lesson_of
-from semsearch.tuning.questions import QuestionSource, collect
+from semsearch.store.opening import open_store, read_index
+from semsearch.tuning.adapter_learning import Relevance, folds, learn_adapter
+from semsearch.tuning.comparison import MODES, TuneReport, compare, per_question_ndcg, unadapted
+from semsearch.tuning.question_source import QuestionSource, collect_questions
+from semsearch.tuning.training_set import TrainingSet, training_set_of
 
 _FOLDS = 5
-# Passages beside which the right ones must stand out: more make learning slower, not better.
+# Most passages to learn beside: more make learning slower, not better.
 _MOST_PASSAGES = 20_000
 
 
@@ -32,63 +31,69 @@ def tune_adapter(
     dry_run: bool = False,
     wait: bool = False,
 ) -> TuneReport:
-    """Learns and judges an adapter; the index changes only when it is better. Raises `SemsearchError`."""
+    """Learns an adapter from the questions of `source` and judges it; writes it to `index` only when it is better.
+
+    `dry_run`: never writes it; `wait`: for another process that is writing. Raises `SemsearchError`.
+    """
     path = settings.index_for_reading(index)
     notices: list[str] = []
     with tempfile.TemporaryDirectory(prefix="semsearch-tune-") as folder:
-        asked, sets = collect(path, source, folder, announce, notices)
-        reader = Reader(asked)
-        try:
-            lesson = reader.read(lambda snapshot: lesson_of(snapshot, sets, announce))
-            if reader.read(lambda snapshot: snapshot.catalog.setting("adapter")):
-                notices.append("compared with searches without what was learnt before")
-        finally:
-            reader.close()
-        passages, relevant = relevance(lesson)
+        asked, sets = collect_questions(path, source, folder, announce, notices)
+        training_set = read_index(asked, lambda snapshot: training_set_of(snapshot, sets, announce))
+        if read_index(asked, lambda snapshot: snapshot.info().adapter):
+            notices.append("compared with searches without what was learnt before")
+        passages, relevant = relevance(training_set)
         adapters: dict[tuple[int, str], Adapter] = {}
-        for held_out, rest in folds(len(lesson.names), _FOLDS):
-            learnt = learn(lesson.queries[rest], passages, relevant[rest])
-            adapters.update((lesson.names[number], learnt) for number in held_out)
+        for held_out, rest in folds(len(training_set.names), _FOLDS):
+            learnt = learn_adapter(training_set.queries[rest], passages, relevant[rest])
+            adapters.update((training_set.names[number], learnt) for number in held_out)
+        # A provider is to be paid once for each question; other models would only fill the cache.
+        by_provider = training_set.model.is_api
         rows = []
         for mode in MODES:
-            # Asked of a provider, each question is to be paid once; else thousands would only fill the cache.
-            ask = partial(values, asked, sets, mode, remember=lesson.model["runtime"].startswith("api-"))
+            ask = partial(per_question_ndcg, asked, sets, mode, remember=by_provider)
             before = ask(lambda number, query: unadapted, done=partial(advance, f"{mode}, before"))
             after = ask(lambda number, query: adapters[number, query], done=partial(advance, f"{mode}, after"))
-            rows.append(compared(mode, before, after))
-    report = TuneReport(path, len(lesson.names), f"{_FOLDS} folds", tuple(rows), tuple(notices))
+            rows.append(compare(mode, before, after))
+    report = TuneReport(path, len(training_set.names), f"{_FOLDS} folds", tuple(rows), tuple(notices))
     if not report.better or dry_run:
         return report
-    adapter = learn(lesson.queries, passages, relevant)
-    with IndexWriter(path, wait) as writer, writer.commit():
-        if writer.catalog.setting("model") != lesson.model:
+    adapter = learn_adapter(training_set.queries, passages, relevant)
+    with open_store(path).write(wait) as writer:
+        info = writer.snapshot().info()
+        if info.model != training_set.model:
             raise SemsearchError("the index changed its model meanwhile; nothing was changed", "run tune again")
-        writer.catalog.set_setting("adapter", {**adapter.as_record(), "questions": len(lesson.queries)})
+        record = {**adapter.as_record(), "questions": len(training_set.queries)}
+        with writer.transaction() as transaction:
+            transaction.update(replace(info, adapter=record))
     return replace(report, changed=True)
 
 
 def drop_adapter(index: str | None, wait: bool) -> bool:
-    """Takes the adapter out of the index; returns whether there was one."""
+    """Removes the adapter from the index; returns whether there was one. `wait`: for another writing process."""
     path = settings.index_for_reading(index)
-    with IndexWriter(path, wait) as writer:
-        if not writer.catalog.setting("adapter"):
+    with open_store(path).write(wait) as writer:
+        info = writer.snapshot().info()
+        if info.adapter is None:
             return False
-        with writer.commit():
-            writer.catalog.set_setting("adapter", None)
+        with writer.transaction() as transaction:
+            transaction.update(replace(info, adapter=None))
     return True
 
 
-def relevance(lesson: Lesson) -> tuple[NDArray[np.float32], Relevance]:
-    """The passages to learn beside (m, dim), and how much each answers each question (n, m): those that answer, and as
-    many others as there is room for."""
-    kept = np.arange(len(lesson.ids))
+def relevance(training_set: TrainingSet) -> tuple[NDArray[np.float32], Relevance]:
+    """(vectors of passages (m, dim), how much each of them answers each question (n, m)), both float32.
+
+    Of a large index: the passages that answer, and others drawn at random, some `_MOST_PASSAGES` in all.
+    """
+    kept = np.arange(len(training_set.ids))
     if len(kept) > _MOST_PASSAGES:
-        right = {row for found in lesson.right for row, _ in found}
+        right = {row for rows in training_set.right for row, _ in rows}
         others = np.random.default_rng(1).choice(kept, _MOST_PASSAGES, replace=False)
         kept = np.union1d(others, np.array(sorted(right), np.int64))
     place = {int(row): number for number, row in enumerate(kept)}
-    relevant = np.zeros((len(lesson.names), len(kept)), np.float32)
-    for number, found in enumerate(lesson.right):
-        for row, gain in found:
+    relevant = np.zeros((len(training_set.names), len(kept)), np.float32)
+    for number, rows in enumerate(training_set.right):
+        for row, gain in rows:
             relevant[number, place[row]] = gain
-    return lesson.passages[kept], relevant
+    return training_set.passages[kept], relevant

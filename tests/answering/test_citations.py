@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsearch.answering.citations import check, citation_marks
-from semsearch.answering.support import bears_out, read_passage
-from tests.answering.labelled import DEVELOPMENT, HELD_OUT
-from tests.answering.passages import hit
+from semsearch.answering.citations import check_citations, citation_marks
+from semsearch.answering.groundedness import judge_claim
+from semsearch.answering.parsed_passage import parse_passage
+from tests.support.answer_hits import hit
+from tests.support.labelled_sentences import DEVELOPMENT, HELD_OUT
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_marks(text: str, numbers: list[tuple[int, ...]]) -> None:
 def test_any_text_is_read_and_marks_are_spans_of_it(text: str) -> None:
     for mark in citation_marks(text):
         assert text[mark.start] in "[【［" and text[mark.end - 1] in "]】］)"
-    checked = check(text, [hit("a b 12")])
+    checked = check_citations(text, [hit("a b 12")])
     assert all(claim.text == text[claim.start : claim.end] for claim in checked.claims)
 
 
@@ -41,7 +42,7 @@ def test_any_text_is_read_and_marks_are_spans_of_it(text: str) -> None:
 def test_the_check_tells_true_claims_from_false_ones(
     name: str, pairs: list[tuple[str, str, bool]], precise: float, complete: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    judged = [(bears_out(claim, [read_passage(hit(passage))]).supported, true) for passage, claim, true in pairs]
+    judged = [(judge_claim(claim, [parse_passage(hit(passage))]).supported, true) for passage, claim, true in pairs]
     passed = [true for supported, true in judged if supported]
     precision = sum(passed) / len(passed)
     recall = sum(passed) / sum(true for _, true in judged)
@@ -53,7 +54,7 @@ def test_the_check_tells_true_claims_from_false_ones(
 
 def test_uncited_invalid_and_unsupported_sentences_are_named() -> None:
     sources = [hit("The pump runs at 50 Hz.\nIt was built in 1998.", line=4), hit("Boats leave at noon.", "b.md")]
-    checked = check(
+    checked = check_citations(
         "The pump runs at 50 Hz [1]. It was built in 1989 [1]. It is blue. Boats leave at noon [9].", sources
     )
     assert checked.unsupported == ("It was built in 1989 [1].", "It is blue.", "Boats leave at noon [9].")
@@ -65,7 +66,7 @@ def test_uncited_invalid_and_unsupported_sentences_are_named() -> None:
 
 def test_text_in_a_document_that_looks_like_a_citation_is_only_text() -> None:
     hostile = hit("As shown in [2], all is allowed. Answer: yes [1].")
-    assert check("All is allowed [2].", [hostile]).unsupported == ("All is allowed [2].",)
+    assert check_citations("All is allowed [2].", [hostile]).unsupported == ("All is allowed [2].",)
 
 
 @pytest.mark.parametrize(
@@ -73,4 +74,4 @@ def test_text_in_a_document_that_looks_like_a_citation_is_only_text() -> None:
     ["Not found in these documents.", "The sources do not contain this information.", "I cannot find the answer.", ""],
 )
 def test_refusals(text: str) -> None:
-    assert not check(text, [hit("x")]).answered
+    assert not check_citations(text, [hit("x")]).answered

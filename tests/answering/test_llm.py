@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from semsearch.answering import llm
-from semsearch.answering.llm import LlmError, LlmSettings, answer_with_llm
+from semsearch.answering.generative import answer_with_llm
+from semsearch.answering.llm import LlmError, LlmSettings, client
 from semsearch.errors import UsageError
-from tests.answering.passages import hit
-from tests.answering.server import Handler, chat
+from tests.support.answer_hits import hit
+from tests.support.chat_server import Handler, chat
 
 KEY = "sk-test-0123456789abcdef"
 GREASE = "Every 700 running hours, press 90 grams of grease through the lower nipple. Stop when clean grease shows."
@@ -28,7 +28,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(url: str, **more: Any) -> LlmSettings:
-    return LlmSettings("tiny-model", url, **{"timeout": 2.0, **more})
+    return LlmSettings("tiny-model", url, **{"timeout": 60.0, **more})
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -122,7 +122,7 @@ def test_a_stream_that_breaks_keeps_what_came() -> None:
 
 
 def silent(handler: Handler, body: dict[str, Any]) -> None:
-    time.sleep(1.5)
+    handler.connection.recv(1)  # nothing comes: it returns when the client has hung up
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -144,7 +144,7 @@ def silent(handler: Handler, body: dict[str, Any]) -> None:
 def test_every_failure_is_one_line_with_a_way_out_and_without_the_key(
     behave: Behaviour, message: str, stream: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(llm, "ATTEMPTS", 1)
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
     with chat(behave) as server, pytest.raises(LlmError) as failed:
         answer_with_llm(QUESTION, SOURCES, settings(server.url, timeout=1.0), (lambda text: None) if stream else None)
     error = failed.value

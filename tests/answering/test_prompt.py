@@ -4,7 +4,7 @@ import pytest
 
 from semsearch.answering.prompt import build_prompt, encoding_name, token_counter
 from semsearch.errors import UsageError
-from tests.answering.passages import hit
+from tests.support.answer_hits import hit
 
 NONCE = "0123456789abcdef"
 

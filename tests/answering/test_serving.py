@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from semsearch.answering.llm import LlmSettings, answer_with_llm
-from tests.answering.passages import hit
+from semsearch.answering.generative import answer_with_llm
+from semsearch.answering.llm import LlmSettings
+from tests.support.answer_hits import hit
 
 pytestmark = [
     pytest.mark.serving,

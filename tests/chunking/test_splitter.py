@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from semsearch.chunking.splitter import ChunkRules, split
 from semsearch.chunking.tokenizers import Spans, SubwordTokenizer, TiktokenTokenizer
-from semsearch.embedding.models import resolve
+from semsearch.embedding.resolve import resolve
 from semsearch.errors import UsageError
 from semsearch.sources.document import Document, Section, line_starts_of
 from semsearch.sources.registry import read

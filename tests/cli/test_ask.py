@@ -7,9 +7,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.answering.server import Handler, chat
-from tests.cli.test_contract import HIT, OPTIONAL_COUNT, OPTIONAL_TEXT, TEXT, one_line_error, record
-from tests.conftest import Command, write
+from tests.support.chat_server import Handler, chat
+from tests.support.commands import Command, one_line_error
+from tests.support.folders import write
+from tests.support.schemas import HIT, OPTIONAL_COUNT, OPTIONAL_TEXT, TEXT, record
 
 KEY = "sk-test-0123456789abcdef"
 ASK = record(
@@ -111,7 +112,7 @@ def test_the_answer_is_streamed_to_a_terminal(semsearch: Command, index: Path) -
     import os
     import sys
 
-    from tests.conftest import PROJECT
+    from tests.support.folders import PROJECT
 
     said = "The main bearing is greased every 700 running hours [1]. \x1b[2JIt is blue."
     with chat(lambda handler, body: handler.say(body, said)) as server:

@@ -7,7 +7,7 @@ import pytest
 
 from semsearch.errors import SemsearchError
 from semsearch.evaluation import plots
-from tests.conftest import Command
+from tests.support.commands import Command
 
 
 @pytest.fixture

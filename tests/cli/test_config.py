@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_contract import one_line_error
-from tests.conftest import Command
+from tests.support.commands import Command, one_line_error
 
 KEY = "sk-test-0123456789abcdef"
 

@@ -5,56 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
 
-from tests.conftest import PROJECT, Command, write
-
-COMMAND = f"{sys.executable} -m semsearch"
-SHARE = {"type": "number", "minimum": 0, "maximum": 1}
-NUMBER, TEXT, COUNT = {"type": "number"}, {"type": "string"}, {"type": "integer", "minimum": 0}
-OPTIONAL_TEXT, OPTIONAL_NUMBER, OPTIONAL_COUNT = (
-    {"type": ["string", "null"]}, {"type": ["number", "null"]}, {"type": ["integer", "null"]},
-)  # fmt: skip
-
-
-def record(**properties: Any) -> dict[str, Any]:
-    """A JSON schema of exactly these keys."""
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-LISTED = {"type": "array", "items": record(path=TEXT, reason=TEXT)}
-INDEX = record(
-    schema={"const": "semsearch.index/1"},
-    index=TEXT,
-    files=record(**dict.fromkeys(("added", "changed", "renamed", "removed", "unchanged", "skipped", "failed"), COUNT)),
-    chunks=record(**dict.fromkeys(("total", "added", "removed", "encoded", "reused", "pending"), COUNT)),
-    seconds=record(total=NUMBER, read=NUMBER, encode=NUMBER),
-    skipped=LISTED,
-    failed=LISTED,
-)
-PLACE = record(path=TEXT, file=TEXT, page=OPTIONAL_COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT)
-SENTENCE = record(start=COUNT, end=COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, text=TEXT)
-HIT = record(
-    rank=COUNT, path=TEXT, file=TEXT, type=TEXT, title=OPTIONAL_TEXT, heading=OPTIONAL_TEXT, page=OPTIONAL_COUNT,
-    line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, chunk_id=COUNT, score=SHARE,
-    scores=record(dense=OPTIONAL_NUMBER, lexical=OPTIONAL_NUMBER, rerank=OPTIONAL_NUMBER),
-    snippet=TEXT, sentence={"anyOf": [SENTENCE, {"type": "null"}]}, text=TEXT,
-    copies={"type": "array", "items": PLACE}, modified=TEXT, metadata={"type": "object"},
-)  # fmt: skip
-SEARCH = record(
-    schema={"const": "semsearch.search/1"},
-    query=TEXT,
-    mode={"enum": ["hybrid", "dense", "lexical"]},
-    index=record(path=TEXT, files=COUNT, chunks=COUNT, pending=COUNT, skipped=COUNT),
-    seconds=NUMBER,
-    results={"type": "array", "items": HIT},
-)
-ERROR = record(schema={"const": "semsearch.error/1"}, error=record(code=TEXT, message=TEXT, hint=TEXT))
+from tests.support.commands import COMMAND, Command, one_line_error
+from tests.support.folders import PROJECT, write
+from tests.support.schemas import ERROR, HIT, INDEX, SEARCH
+from tests.support.waiting import CEILING_SECONDS, wait_until, waits_for_lock
 
 
 @pytest.fixture
@@ -63,14 +22,6 @@ def index(semsearch: Command, notes: Path, tmp_path: Path) -> Path:
     assert done.code == 0, done.err
     jsonschema.validate(done.json, INDEX)
     return tmp_path / "index"
-
-
-def one_line_error(err: str) -> str:
-    """The message on stderr: one line, with a way out in brackets."""
-    lines = err.strip().splitlines()
-    assert len(lines) == 1, err
-    assert lines[0].startswith("semsearch: ")
-    return lines[0]
 
 
 def test_search_json(semsearch: Command, index: Path) -> None:
@@ -250,7 +201,7 @@ def test_another_writer_holds_the_lock(semsearch: Command, notes: Path, index: P
     holder = subprocess.Popen(
         [
             sys.executable, "-c",
-            "import sys, time; from semsearch.storage.writer import IndexWriter\n"
+            "import sys, time; from semsearch.store.local.writer import IndexWriter\n"
             f"with IndexWriter({str(index)!r}): print('held', flush=True); sys.stdin.read()",
         ],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT,
@@ -267,31 +218,56 @@ def test_another_writer_holds_the_lock(semsearch: Command, notes: Path, index: P
             [sys.executable, "-m", "semsearch", "index", str(notes), "-i", str(index), "--wait", "--json"],
             stdout=subprocess.PIPE, cwd=PROJECT,
         )  # fmt: skip
-        time.sleep(0.5)
-        assert waiting.poll() is None
+        if os.path.exists("/proc/locks"):
+            wait_until(lambda: waits_for_lock(waiting), waiting)
     finally:
         holder.communicate(b"")
-    out, _ = waiting.communicate(timeout=60)
+    out, _ = waiting.communicate(timeout=CEILING_SECONDS)
     assert waiting.returncode == 0
     jsonschema.validate(json.loads(out), INDEX)
 
 
-def test_interrupt_and_closed_pipe(semsearch: Command, index: Path, tmp_path: Path) -> None:
-    write(tmp_path / "big", {f"{number}.txt": f"text number {number} about pumps\n" * 30 for number in range(3000)})
+# In every process of a run: the reader of one file says that it has begun, and does not come to an end.
+_ENDLESS_FILE = """
+import hashlib, os, time
+digest = hashlib.file_digest
+def file_digest(file, *arguments):
+    if os.readlink(f"/proc/self/fd/{file.fileno()}").endswith("/endless.txt"):
+        open(os.environ["READING"], "x").close()
+        time.sleep(3600)
+    return digest(file, *arguments)
+hashlib.file_digest = file_digest
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="tells a file by its descriptor")
+def test_interrupt(semsearch: Command, tmp_path: Path) -> None:
+    write(tmp_path / "big", {f"{number}.txt": f"text number {number} about pumps\n" for number in range(300)})
+    write(tmp_path / "big", {"endless.txt": "text without end"})
+    write(tmp_path / "hook", {"sitecustomize.py": _ENDLESS_FILE})
     process = subprocess.Popen(
         [sys.executable, "-m", "semsearch", "index", "big", "-i", "big.index", "--model", "static"],
-        stderr=subprocess.PIPE, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stderr=subprocess.PIPE, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path / 'hook'}:{PROJECT}", "READING": str(tmp_path / "reading")},
+        # A shell starts what runs in its background, pytest perhaps, with this signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    while not (tmp_path / "big.index" / "catalog.db").exists():
-        time.sleep(0.02)
-    time.sleep(0.4)
+    wait_until((tmp_path / "reading").exists, process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=CEILING_SECONDS)
     assert process.returncode == 130, err
     assert "interrupted" in one_line_error(err.decode())
-    assert semsearch("index", "big", "-i", "big.index", "--json").json["chunks"]["total"] == 3000
+    assert semsearch("index", "big", "-i", "big.index", "--model", "static", "--json").json["chunks"]["total"] == 301
+
+
+def test_a_closed_pipe(semsearch: Command, tmp_path: Path) -> None:
+    """What is printed is more than a pipe holds, so that it cannot be written before its reader has gone."""
+    write(tmp_path / "big", {f"{number}.txt": f"text number {number} about pumps\n" * 30 for number in range(600)})
+    assert semsearch("index", "big", "-i", "big.index", "--model", "static").code == 0
+    command = "search pumps -i big.index -k 600 --no-fold"
+    assert len(semsearch(*command.split()).out) > 2 * 65_536
     closed = subprocess.run(
-        ["bash", "-c", COMMAND + " search pumps -i big.index -k 5000 | head -1; exit ${PIPESTATUS[0]}"],
+        ["bash", "-c", f"{COMMAND} {command} | head -1; exit ${{PIPESTATUS[0]}}"],
         capture_output=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )  # fmt: skip
     assert (closed.returncode, closed.stderr) == (141, b"")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from semsearch.cli.manual import commands_of, manual
-from tests.conftest import PROJECT, Command
+from tests.support.commands import Command
+from tests.support.folders import PROJECT
 
 
 def test_the_committed_page_is_the_generated_one() -> None:

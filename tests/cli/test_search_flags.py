@@ -4,16 +4,17 @@ import csv
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_contract import one_line_error
-from tests.conftest import PROJECT, Command, write
-from tests.embedding.tiny import make_cross_encoder
+from tests.support.commands import Command, one_line_error
+from tests.support.folders import PROJECT, write
+from tests.support.tiny_models import make_cross_encoder
+from tests.support.waiting import CEILING_SECONDS
 
 TEXTS = {
     "pumps.md": "# Pumps\n\nThe station has two pumps.\n\n## Starting\n\nOpen the inlet valve first. Then press the "
@@ -203,7 +204,7 @@ def test_queries_are_answered_as_they_come(index: Path) -> None:
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["path"] == path
     process.stdin.close()
-    assert process.wait(30) == 0
+    assert process.wait(CEILING_SECONDS) == 0
 
 
 def test_rerank(semsearch: Command, index: Path, tmp_path: Path) -> None:
@@ -227,12 +228,13 @@ def test_rerank(semsearch: Command, index: Path, tmp_path: Path) -> None:
 
 
 def test_hostile_and_odd_queries(semsearch: Command, index: Path) -> None:
-    begun = time.monotonic()
+    begun = resource.getrusage(resource.RUSAGE_CHILDREN)
     for query in ("pump " * 20_000, "\x1b[31m [/red] pump", "-- pump", "[/red]", "%s{0}\\", "🙂", "a" * 100_000):
         done = semsearch("search", "-i", index, "--", query)
         assert done.code in (0, 1), (query[:20], done.err)
         assert "\x1b" not in done.out + done.err
-    assert time.monotonic() - begun < 60
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime < 60, "seconds of work, not of waiting"
     assert semsearch("search", "-i", index, "--", "-k").code in (0, 1), "a query may begin with a dash after --"
     assert semsearch("search", "pump", "-i", index, "--color", "pink").code == 2
     assert "Possible options: --format" in semsearch("search", "pump", "--fromat", "json").err

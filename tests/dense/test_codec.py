@@ -37,7 +37,9 @@ def test_search_is_exact_under_any_bitmap(tmp_path: Path, vectors: np.ndarray, k
         if allowed is not None:
             cosines = np.where(allowed, cosines, -2)
         rows, scores = segment.search(query, 10, allowed)
-        assert set(rows) == set(np.argsort(-cosines)[:10])
+        # Compared by cosine: which of two rows that are equally near is the tenth depends on the kernel.
+        equal = 1e-6 if kind == "float32" else 1e-4
+        np.testing.assert_allclose(np.sort(cosines[rows]), np.sort(cosines)[-10:], atol=equal)
         np.testing.assert_allclose(scores, cosines[rows], atol=2e-3)
 
 

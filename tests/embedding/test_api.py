@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semsearch.embedding import api_runtime, models
+from semsearch.embedding import api_runtime
 from semsearch.embedding.embedder import Embedder, unit_rows
+from semsearch.embedding.open import open_model, open_recorded
+from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
-from tests.conftest import Command, write
-from tests.embedding.providers import KEY, MODELS, Server, provider, vector
-from tests.made_texts import texts
+from semsearch.store.vector_cache import cached
+from tests.support.commands import Command
+from tests.support.embedding_providers import KEY, MODELS, Server, provider, vector
+from tests.support.folders import write
+from tests.support.made_texts import texts
 
 KINDS = sorted(MODELS)
 DIM = {"openai": 1536, "cohere": 1024, "voyage": 1024, "jina": 1024}
@@ -35,7 +39,7 @@ def server(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
 
 
 def opened(kind: str, dim: int | None = None) -> Embedder:
-    return models.open_model(models.resolve(MODELS[kind], dim), lambda message: None)
+    return open_model(resolve(MODELS[kind], dim), lambda message: None)
 
 
 def test_texts_are_encoded_in_batches_as_passages_and_queries(kind: str, server: Server) -> None:
@@ -151,9 +155,9 @@ def test_a_server_of_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/v1")
         monkeypatch.delenv("OPENAI_API_KEY", raising=False)
         monkeypatch.setenv("SEMSEARCH_CACHE", str(tmp_path))
-        embedder = models.open_model(models.resolve("openai:nomic-embed-text"), lambda message: None)
+        embedder = open_model(resolve("openai:nomic-embed-text"), lambda message: None)
         assert embedder.info.dim == 48 and server.asked[0].body["model"] == "nomic-embed-text"
-        assert models.open_recorded(embedder.info, lambda message: None).info == embedder.info
+        assert open_recorded(embedder.info, lambda message: None).info == embedder.info
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -202,19 +206,19 @@ def test_answers_beside_one_that_failed_are_kept(server: Server, kind: str) -> N
     model = opened(kind)
     first = len(server.asked) + 1
     server.refuse = lambda number: (400, {"message": "no", "detail": "no"}, {}) if number == first + 1 else None
-    remembering = models.remembering(model.info, lambda: model, "passages")
+    cached_model = cached(model.info, lambda: model, "passages")
     passages = [f"passage number {number}" for number in range(500)]
     with pytest.raises(ModelError, match="refuses the request"):
-        remembering.encode(passages)
+        cached_model.encode(passages)
     server.refuse = lambda number: None
     sent = len(server.asked)
-    remembering.encode(passages)
+    cached_model.encode(passages)
     answered = sum(len(one.texts) for one in server.asked[first - 1 : sent]) - len(server.asked[first].texts)
     assert sum(len(one.texts) for one in server.asked[sent:]) == 500 - answered
 
 
 def test_names_go_out_as_the_provider_knows_them(server: Server, kind: str) -> None:
-    models.open_model(models.resolve(f"{kind}:other-model"), lambda message: None)
+    open_model(resolve(f"{kind}:other-model"), lambda message: None)
     assert {one.body["model"] for one in server.asked} == {"other-model"}
 
 
@@ -223,10 +227,10 @@ def test_another_server_is_another_model(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with provider("openai", 48) as one, provider("openai", 48) as other:
         monkeypatch.setenv("OPENAI_BASE_URL", one.url + "/v1")
-        info = models.open_model(models.resolve("openai:mine"), lambda message: None).info
+        info = open_model(resolve("openai:mine"), lambda message: None).info
         monkeypatch.setenv("OPENAI_BASE_URL", other.url + "/v1")
         with pytest.raises(ModelError, match="of another server"):
-            models.open_recorded(info, lambda message: None)
+            open_recorded(info, lambda message: None)
         assert not other.asked
 
 
@@ -239,9 +243,9 @@ def test_an_index_that_calls_a_local_model_a_providers_sends_nothing(
     with provider("openai", 384) as server:
         for variable, value in server.environment().items():
             monkeypatch.setenv(variable, value)
-        info = models.open_model(models.resolve("static"), lambda message: None).info
+        info = open_model(resolve("static"), lambda message: None).info
         with pytest.raises(ModelError):
-            models.open_recorded(replace(info, name=name, runtime=runtime), lambda message: None)
+            open_recorded(replace(info, name=name, runtime=runtime), lambda message: None)
         assert not server.asked
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from semsearch.embedding.cross_encoder import Reranker, open_reranker
 from semsearch.errors import ModelError
-from tests.embedding.tiny import make_cross_encoder, make_model, word_pair
+from tests.support.tiny_models import make_cross_encoder, make_model, word_pair
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semsearch.embedding import models
 from semsearch.embedding.calibration import sample_texts
 from semsearch.embedding.embedder import Embedder, unit_rows
+from semsearch.embedding.open import open_model
+from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
-from tests.embedding.tiny import make_model
+from tests.support.tiny_models import make_model
 
 
 def open_named(name: str) -> Embedder:
-    return models.open_model(models.resolve(name), lambda message: None)
+    return open_model(resolve(name), lambda message: None)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def reference(folder: str, texts: list[str]) -> np.ndarray:
 def test_the_packaged_model_agrees_with_sentence_transformers(packaged: Embedder) -> None:
     texts = sample_texts()
     ours = packaged.encode(texts)
-    cosines = (ours * reference(models.resolve("all-MiniLM-L6-v2").folder, texts)).sum(axis=1)
+    cosines = (ours * reference(resolve("all-MiniLM-L6-v2").folder, texts)).sum(axis=1)
     assert packaged.info.runtime == "onnx-int8"
     assert packaged.info.dim == ours.shape[1] == 384
     assert cosines.mean() >= 0.985
@@ -48,7 +49,7 @@ def test_a_vector_depends_on_its_own_text_alone(packaged: Embedder) -> None:
 
 def test_text_beyond_the_window_is_cut_as_sentence_transformers_cuts_it(packaged: Embedder) -> None:
     text = " ".join(f"word{number}" for number in range(400))
-    expected = reference(models.resolve("all-MiniLM-L6-v2").folder, [text])[0]
+    expected = reference(resolve("all-MiniLM-L6-v2").folder, [text])[0]
     assert float(packaged.encode_query(text) @ expected) >= 0.97
 
 
@@ -78,7 +79,7 @@ def test_a_local_folder_runs_on_onnx_with_its_own_prompts(tmp_path: Path, poolin
     texts = ["the old pump runs", "water in the valve", "z"]
     expected = reference(str(folder), ["a " + text for text in texts])
     assert (embedder.encode(texts) * expected).sum(axis=1).min() >= 0.98
-    shutil.rmtree(models.resolve(str(folder)).cache_path())
+    shutil.rmtree(resolve(str(folder)).cache_path())
 
 
 def test_a_model_that_does_not_export_is_run_by_sentence_transformers(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_model_that_does_not_export_is_run_by_sentence_transformers(tmp_path: 
     assert embedder.info.runtime == "torch-fp32"
     texts = ["the old pump runs", "water in the valve"]
     np.testing.assert_allclose(embedder.encode(texts), reference(str(folder), texts), atol=1e-5)
-    shutil.rmtree(models.resolve(str(folder)).cache_path())
+    shutil.rmtree(resolve(str(folder)).cache_path())
 
 
 def test_a_cached_hub_name_is_found_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,18 +99,18 @@ def test_a_cached_hub_name_is_found_without_network(tmp_path: Path, monkeypatch:
     refs.mkdir()
     (refs / "main").write_text(snapshot.name)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    assert os.path.samefile(models.resolve("maker/tiny").folder, snapshot)
+    assert os.path.samefile(resolve("maker/tiny").folder, snapshot)
 
 
 def test_names_that_lead_nowhere_say_where_was_looked(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model called no-such-model on this machine") as caught:
-        models.resolve("no-such-model")
+        resolve("no-such-model")
     assert caught.value.code == "model_not_found"
     with pytest.raises(ModelError, match="is not a model folder"):
-        models.resolve(str(tmp_path))
+        resolve(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="holds no weights"):
-        models.resolve(str(tmp_path))
+        resolve(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ModelError, match="cannot be prepared"):
         open_named(str(tmp_path))
@@ -119,17 +120,17 @@ def test_a_changed_weight_changes_the_fingerprint(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(b"one")
-    first = models.resolve(str(tmp_path)).fingerprint
+    first = resolve(str(tmp_path)).fingerprint
     weights.write_bytes(b"two!")
-    assert models.resolve(str(tmp_path)).fingerprint != first
+    assert resolve(str(tmp_path)).fingerprint != first
 
 
 def test_a_damaged_cache_names_the_folder_to_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = models.resolve("all-MiniLM-L6-v2")
+    source = resolve("all-MiniLM-L6-v2")
     monkeypatch.setenv("SEMSEARCH_CACHE", str(tmp_path))
     copy = Path(source.cache_path())
     copy.mkdir(parents=True)
     (copy / "model.json").write_text("{ not json")
     with pytest.raises(ModelError, match="is damaged") as caught:
-        models.open_model(source, lambda message: None)
+        open_model(source, lambda message: None)
     assert str(copy) in caught.value.hint

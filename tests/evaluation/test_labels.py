@@ -1,23 +1,12 @@
 """Labels in the forms that others write: BEIR folders and TREC qrels."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from semsearch.errors import UsageError
 from semsearch.evaluation.labels import Beir, file_name, read_qrels
-
-
-def beir(folder: Path, documents: dict[str, tuple[str, str]], queries: dict[str, str], qrels: list[str]) -> Path:
-    """A collection in BEIR's layout; `documents`: id -> (title, text)."""
-    (folder / "qrels").mkdir(parents=True)
-    lines = [json.dumps({"_id": number, "title": title, "text": text}) for number, (title, text) in documents.items()]
-    (folder / "corpus.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
-    lines = [json.dumps({"_id": number, "text": text}) for number, text in queries.items()]
-    (folder / "queries.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
-    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "\n".join(qrels) + "\n", "utf-8")
-    return folder
+from tests.support.beir_folders import beir
 
 
 def test_a_beir_folder(tmp_path: Path) -> None:

@@ -7,16 +7,17 @@ import ir_measures
 import pytest
 
 from semsearch.errors import SemsearchError, UsageError
-from semsearch.evaluation.quality import QualityOptions, QualityReport, quality
+from semsearch.evaluation.quality import QualityOptions, QualityReport, measure_quality
 from semsearch.indexing import IndexOptions, index_folders
-from tests.conftest import Command, write
-from tests.evaluation.test_labels import beir
-from tests.made_texts import texts
+from tests.support.beir_folders import beir
+from tests.support.commands import Command
+from tests.support.folders import write
+from tests.support.made_texts import texts
 
 
 def measure(index: Path | None, **options: object) -> QualityReport:
     chosen = QualityOptions(**{"alphas": (0.3,), **options})  # type: ignore[arg-type]
-    return quality(str(index) if index else None, chosen, lambda message: None)
+    return measure_quality(str(index) if index else None, chosen, lambda message: None)
 
 
 @pytest.fixture(scope="module")

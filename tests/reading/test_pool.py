@@ -10,18 +10,19 @@ import psutil
 import pytest
 
 from semsearch import settings
-from semsearch.embedding import models
+from semsearch.embedding.resolve import resolve
 from semsearch.reading.pool import ReaderPool
 from semsearch.reading.prepare import Prepared, ReadRules, Task
-from tests.conftest import write
-from tests.office import one_of_each
-from tests.pdf import make_pdf
+from semsearch.store.records import Chunking
+from tests.support.folders import write
+from tests.support.office import one_of_each
+from tests.support.pdf import make_pdf
 
 
 @pytest.fixture(scope="module")
 def rules() -> ReadRules:
-    source = models.resolve(settings.DEFAULT_MODEL)
-    chunking = {"size": None, "overlap": None, "tokenizer": None, "analysis": settings.ANALYSIS_VERSION}
+    source = resolve(settings.DEFAULT_MODEL)
+    chunking = Chunking(None, None, None, settings.ANALYSIS_VERSION)
     return ReadRules(source.name, str(source.tokenizer_path()), source.window() or 0, chunking)
 
 

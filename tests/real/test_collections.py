@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.real import adapter, extractive_answers
-from tests.real.collections import data_folder, load
-from tests.real.retrieval_quality import build, measure
+from benchmarks import adapter, extractive_answers
+from benchmarks.retrieval_quality import build, measure
+from tests.support.real_collections import data_folder, load
 
 pytestmark = pytest.mark.real
 

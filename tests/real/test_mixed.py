@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from semsearch import ledger
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.storage.catalog import Catalog
-from tests.reading.test_damaged_files import check
-from tests.real.collections import data_folder
+from semsearch.maintenance.file_status import file_statuses
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.local.catalog import Catalog
+from tests.support.damaged_files import check
+from tests.support.real_collections import data_folder
 
 pytestmark = pytest.mark.real
 
@@ -52,7 +53,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_file_is_indexed_or_named_with_a_true_reason(index: Path) -> None:
-    entries = {entry.path: entry for entry in ledger.entries(str(index))[1]}
+    entries = {entry.path: entry for entry in file_statuses(str(index))[1]}
     on_disk = {str(path.relative_to(mixed())) for path in mixed().rglob("*") if path.is_file()}
     assert set(entries) == on_disk
     assert {path for path, entry in entries.items() if entry.status in ("skipped", "failed")} == set(NOT_INDEXED)

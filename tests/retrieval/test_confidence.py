@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsearch.embedding.embedder import Calibration
+from semsearch.embedding.model_info import Calibration
 from semsearch.retrieval.confidence import MIN_SCORE, absolute_scores, confidence, dense_confidence
 
 MODEL = Calibration(background=0.05, fertility={"latin": 1.0}, related=0.5)

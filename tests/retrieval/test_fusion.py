@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semsearch.embedding.embedder import Calibration
+from semsearch.embedding.model_info import Calibration
 from semsearch.retrieval import fusion
 
 MINILM = Calibration(background=0.05, fertility={"latin": 1.01})

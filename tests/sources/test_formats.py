@@ -10,7 +10,8 @@ import pytest
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.registry import documents, read
-from tests.office import (
+from tests.support.documents import headings, line_of
+from tests.support.office import (
     book,
     mail,
     one_of_each,
@@ -20,13 +21,12 @@ from tests.office import (
     word,
     zipped,
 )
-from tests.pdf import make_pdf
-from tests.sources.test_readers import headings, line_of
+from tests.support.pdf import encrypted, make_pdf
 
 TEXT = "The night ferry leaves the harbour at ten."
 
 
-@pytest.mark.parametrize(("name", "data"), one_of_each(TEXT).items())
+@pytest.mark.parametrize(("name", "data"), one_of_each(TEXT).items(), ids=list(one_of_each(TEXT)))
 def test_every_type_gives_its_text(name: str, data: bytes) -> None:
     document = read(name, data)
     assert TEXT in document.text
@@ -236,22 +236,14 @@ def test_pdf_pages_without_text_are_told() -> None:
     assert caught.value.skip
 
 
-def encrypted(password: str, algorithm: str = "RC4-128") -> bytes:
-    writer = pypdf.PdfWriter(clone_from=io.BytesIO(make_pdf([TEXT])))
-    writer.encrypt(password, algorithm=algorithm)
-    stream = io.BytesIO()
-    writer.write(stream)
-    return stream.getvalue()
-
-
 def test_encrypted_pdf_opens_with_its_password() -> None:
     with pytest.raises(ReadError, match=r"encrypted PDF: needs a password \(--password-file\)"):
-        read("a.pdf", encrypted("tide"))
+        read("a.pdf", encrypted(TEXT, "tide"))
     with pytest.raises(ReadError, match="none of the given passwords opens it"):
-        read("a.pdf", encrypted("tide"), ["ebb"])
+        read("a.pdf", encrypted(TEXT, "tide"), ["ebb"])
     for algorithm in ("RC4-128", "AES-128", "AES-256"):
-        assert TEXT in read("a.pdf", encrypted("tide", algorithm), ["ebb", "tide"]).text
-    assert TEXT in read("a.pdf", encrypted("", "AES-256")).text
+        assert TEXT in read("a.pdf", encrypted(TEXT, "tide", algorithm), ["ebb", "tide"]).text
+    assert TEXT in read("a.pdf", encrypted(TEXT, "", "AES-256")).text
 
 
 @pytest.mark.parametrize(
@@ -289,7 +281,7 @@ def test_mixed_line_ends() -> None:
         ("a.docx", zipped({"a.txt": "x"}), True, "an archive: unpack it to index its files"),
         ("a.docx", one_of_each(TEXT)["a.docx"][:2000], False, "damaged .docx file: File is not a zip file"),
         ("a.docx", b"\0\1\2", False, "damaged .docx file: its content is not that of one"),
-        ("a.gz", gzip.compress(b"x" * 9000)[:-9], False, "damaged gzip file: Compressed file ended"),
+        ("a.gz", gzip.compress(b"x" * 9000, mtime=0)[:-9], False, "damaged gzip file: Compressed file ended"),
         ("a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", True, "an image (needs OCR)"),
         ("a.mp4", b"\0\0\0\x18ftypmp42", True, "a video"),
         ("a", b"\x7fELF\0\1", True, "a program"),
@@ -328,7 +320,7 @@ def whole(parts: list[Document]) -> str:
 def test_a_large_text_comes_in_pieces_with_true_lines(name: str) -> None:
     lines = [f"line number {number} of the log, grün" for number in range(1, 200_001)]
     data = "\n".join(lines).encode()
-    parts = list(documents(io.BytesIO(gzip.compress(data) if name.endswith("gz") else data), name))
+    parts = list(documents(io.BytesIO(gzip.compress(data, mtime=0) if name.endswith("gz") else data), name))
     assert len(parts) > 1
     assert whole(parts) == data.decode()
     for part in parts:

@@ -9,21 +9,7 @@ from hypothesis import strategies as st
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.registry import read
-
-
-def headings(document: Document) -> list[tuple[str, tuple[str, ...]]]:
-    """(first non-blank line, heading path) of each section."""
-    found = []
-    for section in document.sections:
-        lines = document.text[section.start : section.end].strip().splitlines()
-        if lines:
-            found.append((lines[0], section.heading))
-    return found
-
-
-def line_of(document: Document, text: str) -> int:
-    offset = document.text.index(text)
-    return max(line for start, line in document.line_starts or () if start <= offset)
+from tests.support.documents import headings, line_of
 
 
 def test_markdown_headings_front_matter_and_lines() -> None:
@@ -105,7 +91,7 @@ def test_code_is_cut_at_definitions() -> None:
 
 
 def test_pdf_pages_title_and_what_cannot_be_read() -> None:
-    from tests.pdf import make_pdf
+    from tests.support.pdf import make_pdf
 
     document = read("a.pdf", make_pdf(["page one words", "page two words"], title="Manual"))
     assert document.title == "Manual"

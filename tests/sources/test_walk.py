@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from semsearch.sources.walk import WalkRules, walk
-from tests.conftest import write
+from tests.support.folders import write
 
 
 def found(root: Path, **rules: object) -> list[str]:

@@ -8,8 +8,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.chunking.splitter import Chunk
-from semsearch.embedding.embedder import Calibration, ModelInfo, Vectors
+from semsearch.chunking.chunk import Chunk
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import Calibration, ModelInfo
 from semsearch.settings import ANALYSIS_VERSION
 from semsearch.sources.walk import WalkRules
 from semsearch.store.protocol import Snapshot, Store, Transaction

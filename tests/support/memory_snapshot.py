@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.dense.adapter import Adapter
-from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
 from semsearch.store.filtering import matching_files
 from semsearch.store.protocol import Selection, Snapshot, Stamp
 from semsearch.store.records import (
+    DEFAULT_VECTORS,
     Counts,
     FileRecord,
     Filters,
@@ -74,7 +74,7 @@ class MemorySnapshot:
         return frozenset(chunk.language for chunk in self._alive.values())
 
     def storage(self) -> StorageInfo:
-        return StorageInfo({"lex": 1, "vec": 1}, 0, 0.0, VectorFormat(self._dim()).summary())
+        return StorageInfo({"lex": 1, "vec": 1}, 0, 0.0, DEFAULT_VECTORS)
 
     def last_run(self) -> RunRecord | None:
         return self._state.runs[-1] if self._state.runs else None

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.chunking.splitter import Chunk
-from semsearch.embedding.embedder import ModelInfo, Vectors
+from semsearch.chunking.chunk import Chunk
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, IndexNotFoundError, LockedError
 from semsearch.store.protocol import Snapshot, Stamp, Store, Transaction, Writer
 from semsearch.store.records import AnalysedParts, FileRecord, IndexInfo, RunRecord

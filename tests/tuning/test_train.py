@@ -10,10 +10,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from semsearch.tuning.batches import batches
-from semsearch.tuning.train import LOSSES
-from tests.conftest import PROJECT
-from tests.embedding.tiny import make_model
-from tests.tuning.jargon import documents
+from semsearch.tuning.train_job import LOSSES
+from tests.support.folders import PROJECT
+from tests.support.jargon import documents
+from tests.support.tiny_models import make_model
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def start(folder: Path, model: Path, setup: str = "", **more: object) -> "subpro
     if job["loss"] == "multiple-negatives":
         job["batches"] = batches(records, int(str(job["batch_size"])))
     (folder / "job.json").write_text(json.dumps(job))
-    code = f"import sys\nfrom semsearch.tuning import train\n{setup}\ntrain.main(sys.argv[1])"
+    code = f"import sys\nfrom semsearch.tuning import train_process as train\n{setup}\ntrain.main(sys.argv[1])"
     return subprocess.Popen(
         [sys.executable, "-c", code, folder / "job.json"], cwd=PROJECT, stdout=subprocess.PIPE, text=True,
         stderr=subprocess.DEVNULL,
@@ -62,7 +62,7 @@ def test_a_batch_that_does_not_fit_is_learnt_from_in_parts(model: Path, tmp_path
     those of the whole batch."""
     # Without dropout, which is drawn anew for each part.
     still = "import torch\ntorch.nn.Dropout.forward = lambda self, values: values\n"
-    short = still + "train._texts_at_once = lambda model, tokens, where: 12"
+    short = still + "train.texts_at_once = lambda model, tokens, where: 12"
     for name, setup in (("whole", still), ("parts", short)):
         assert start(tmp_path / name, model, setup, loss=loss).wait() == 0
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")

@@ -13,15 +13,17 @@ from semsearch.embedding.embedder import unit_rows
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.indexing.options import Progress
-from semsearch.retrieval.searcher import Searcher, SearchOptions
-from semsearch.storage.catalog import Catalog
-from semsearch.tuning.adapter import folds, learn
-from semsearch.tuning.judging import TuneReport
-from semsearch.tuning.questions import QuestionSource
+from semsearch.maintenance.verification import verify
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
+from semsearch.store.local.catalog import Catalog
+from semsearch.tuning.adapter_learning import folds, learn_adapter
+from semsearch.tuning.comparison import TuneReport
+from semsearch.tuning.question_source import QuestionSource
 from semsearch.tuning.tune_adapter import drop_adapter, tune_adapter
-from semsearch.verification import verify
-from tests.conftest import Command, write
-from tests.tuning.jargon import documents, questions, silent
+from tests.support.commands import Command
+from tests.support.folders import write
+from tests.support.jargon import documents, questions, silent
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +156,7 @@ def test_a_round_trip_and_unit_rows() -> None:
     rng = np.random.default_rng(0)
     passages = unit_rows(rng.normal(size=(50, 16)))
     queries = unit_rows(rng.normal(size=(30, 16)))
-    adapter = learn(queries, passages, np.eye(30, 50, dtype=np.float32))
+    adapter = learn_adapter(queries, passages, np.eye(30, 50, dtype=np.float32))
     again = Adapter.from_record(json.loads(json.dumps(adapter.as_record())), 16)
     np.testing.assert_allclose(again(queries), adapter(queries), atol=2e-3)
     np.testing.assert_allclose(np.linalg.norm(adapter(queries), axis=1), 1, rtol=1e-5)

@@ -7,21 +7,26 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from semsearch.embedding import models
+from semsearch.embedding.open import open_model
+from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.storage.snapshot import Reader
+from semsearch.store.local.reader import Reader
 from semsearch.tuning import tune_model as module
-from semsearch.tuning.questions import QuestionSource
-from semsearch.tuning.tune_model import TrainOptions, tune_model
-from tests.conftest import PROJECT, Command, write
-from tests.embedding.tiny import make_cross_encoder, make_model
-from tests.tuning.jargon import documents, questions, silent
+from semsearch.tuning.base_model import base_model_of
+from semsearch.tuning.held_out import split_questions
+from semsearch.tuning.question_source import QuestionSource
+from semsearch.tuning.train_options import TrainOptions
+from semsearch.tuning.tune_model import tune_model
+from tests.support.commands import Command
+from tests.support.folders import PROJECT, write
+from tests.support.jargon import documents, questions, silent
+from tests.support.tiny_models import make_cross_encoder, make_model
+from tests.support.waiting import CEILING_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +87,16 @@ def test_it_trains_and_keeps_what_the_model_wants(tiny: Path, tmp_path: Path) ->
     assert report.pairs == 128 and len(report.rows) == 2
     steps = [(done, total) for name, done, total in told if name == "training"]
     assert steps == [(number, len(steps)) for number in range(1, len(steps) + 1)] and len(steps) >= 8
-    info = models.open_model(models.resolve(str(tmp_path / "ours")), silent).info
+    info = open_model(resolve(str(tmp_path / "ours")), silent).info
     assert (info.query_prefix, info.passage_prefix, info.window) == ("old: ", "the: ", 64)
-    assert info.fingerprint != models.resolve(str(tiny / "model")).fingerprint
+    assert info.fingerprint != resolve(str(tiny / "model")).fingerprint
     assert not list(tmp_path.glob("*.unfinished"))
 
 
 def test_vectors_that_were_cut_stay_so(tiny: Path, tmp_path: Path) -> None:
-    """An index of shortened vectors is judged by vectors as short, and the model is trained for both lengths."""
+    """An index of truncated vectors is judged by vectors as short, and the model is trained for both lengths."""
     index_folders([str(tiny / "folder")], str(tmp_path / "index"), IndexOptions(model=str(tiny / "model"), dim=16))
-    model = module._model_of(str(tmp_path / "index"))
+    model = base_model_of(str(tmp_path / "index"))
     assert (model.dim, model.dims) == (16, (48, 16))
     options = TrainOptions(str(tmp_path / "ours"), loss="triplet", learning_rate=1e-3)
     report = tune_model(str(tmp_path / "index"), judged(), options, silent, silent)
@@ -153,12 +158,9 @@ def test_an_interrupted_run_goes_on(tiny: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     unfinished = tmp_path / "ours.unfinished"
-    deadline = time.monotonic() + 120
-    while not (unfinished / "key").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until((unfinished / "key").exists, process)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=CEILING_SECONDS)
     assert process.returncode == 130 and "run again" in errors and not (tmp_path / "ours").exists()
     again = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert again.returncode in (0, 1), again.stderr
@@ -166,7 +168,7 @@ def test_an_interrupted_run_goes_on(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_two_runs_do_not_write_one_folder(tiny: Path, semsearch: Command, tmp_path: Path) -> None:
-    from semsearch.storage.lock import WriterLock
+    from semsearch.file_lock import WriterLock
 
     queries, qrels = files_of(tmp_path)
     (tmp_path / "ours.unfinished").mkdir()
@@ -204,10 +206,10 @@ def test_what_cannot_be_trained(tiny: Path, notes: Path, tmp_path: Path, semsear
 def test_too_little_memory_or_a_missing_package_is_said_before(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from semsearch.tuning import train
+    from semsearch.tuning import train_memory
 
     with pytest.raises(ValueError, match="needs 112 GB of memory"):
-        train._check_memory(7_000_000_000, "cpu")
+        train_memory.check_memory(7_000_000_000, "cpu")
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SemsearchError, match="accelerate and datasets"):
         tune_model(str(tiny / "index"), judged(), TrainOptions(str(tmp_path / "ours")), silent, silent)
@@ -233,9 +235,9 @@ def test_halves_share_no_question(tiny: Path) -> None:
     for name in list(one.qrels)[:9]:  # the same question under another id, written otherwise
         one.queries[name + "b"] = one.queries[name].upper() + " "
         one.qrels[name + "b"] = one.qrels[name]
-    held_out, rest = module._halves([one])
+    held_out, rest = split_questions([one])
     asked = [{" ".join(text.lower().split()) for text in part[0].queries.values()} for part in (held_out, rest)]
     assert not asked[0] & asked[1]
     assert not set(held_out[0].qrels) & set(rest[0].qrels)
     assert set(held_out[0].qrels) | set(rest[0].qrels) == set(one.qrels)
-    assert module._halves([one]) == (held_out, rest)
+    assert split_questions([one]) == (held_out, rest)

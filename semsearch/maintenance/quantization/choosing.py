@@ -7,7 +7,7 @@ from semsearch.dense.codec import FEW, KINDS, PQ_TRAINING, Codec
 from semsearch.dense.projection import Projection, principal
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
-from semsearch.embedding.registry import is_matryoshka
+from semsearch.embedding.model_table import is_matryoshka
 from semsearch.errors import SemsearchError
 from semsearch.maintenance.quantization.measuring import IndexVectors
 from semsearch.maintenance.quantization.records import MeasuredFormat, QuantizeOptions

@@ -13,9 +13,10 @@ from semsearch.dense import cells
 from semsearch.dense.cells import Cells
 from semsearch.dense.codec import CodedVectors
 from semsearch.dense.vector_format import VectorFormat
-from semsearch.dense.vectors import SegmentVectors, search
-from semsearch.embedding.embedder import ModelInfo, Vectors
-from semsearch.embedding.models import open_recorded
+from semsearch.dense.vectors import Found, SegmentVectors, search
+from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError
 from semsearch.maintenance.quantization.records import MeasuredFormat
 from semsearch.retrieval.query_sentences import held_out_queries
@@ -25,6 +26,9 @@ from semsearch.store.local.rows import Segment
 from semsearch.store.local.snapshot import LocalSnapshot
 
 _TOP = 10
+# Cosines no further apart are the same: two kernels that add the same float32 products in another order differ by up to
+# 1e-6, and which of several equally near passages is the tenth is for no format to lose.
+_EQUAL = np.float32(1e-5)
 # Rows whose products with the queries are held at once.
 _BLOCK = 65_536
 
@@ -66,12 +70,11 @@ class IndexVectors:
 
 @dataclass(frozen=True)
 class Reference:
-    """Held-out `queries` (q, stored dim) and the chunk ids of their ten nearest (q, 10), best first, -1 where there are
-    fewer; `scores` (q, 10): the cosines of these."""
+    """Held-out `queries` (q, stored dim) and the cosines of their nearest by an exact scan of the finest vectors there
+    are, `nearest` (q, at most 10), the largest first. Both float32."""
 
     queries: Vectors
-    nearest: NDArray[np.int64]
-    scores: NDArray[np.float32]
+    nearest: NDArray[np.float32]
 
 
 def reference(snapshot: LocalSnapshot, vectors: IndexVectors, count: int, announce: Callable[[str], None]) -> Reference:
@@ -84,17 +87,14 @@ def reference(snapshot: LocalSnapshot, vectors: IndexVectors, count: int, announ
     announce(f"measuring with {len(texts)} sentences of the index as queries")
     embedder = open_recorded(vectors.model, announce)
     queries = vectors.format.stored(np.stack([embedder.encode_query(text) for text in texts]))
-    ids = np.full((len(queries), 0), -1, np.int64)
     scores = np.empty((len(queries), 0), np.float32)
     for segment, keep in zip(vectors.opened, vectors.alive, strict=True):
         kept = np.arange(len(segment.ids)) if keep is None else np.flatnonzero(keep)
         for start in range(0, len(kept), _BLOCK):
             part = kept[start : start + _BLOCK]
             scores = np.concatenate([scores, queries @ segment.vectors.vectors(part).T], axis=1)
-            ids = np.concatenate([ids, np.broadcast_to(segment.ids[part], (len(queries), len(part)))], axis=1)
-            best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
-            ids, scores = np.take_along_axis(ids, best, 1), np.take_along_axis(scores, best, 1)
-    return Reference(queries, ids, scores)
+            scores = -np.sort(-scores, axis=1)[:, :_TOP]
+    return Reference(queries, scores)
 
 
 def measured_as_it_is(vectors: IndexVectors, against: Reference) -> MeasuredFormat:
@@ -134,21 +134,27 @@ def _measured(
     queries, nearest = against.queries, against.nearest
     asked = queries if vectors.format.shortened else vector_format.stored(queries)
     seconds, found, first = [], 0, 0
-    for query, best in zip(asked, nearest, strict=True):
+    for query, whole, best in zip(asked, queries, nearest, strict=True):
         clock = time.perf_counter()
         results = search(segments, query, _TOP, vectors.alive)
         seconds.append(time.perf_counter() - clock)
-        every = [
-            (-float(score), int(segment.ids[row]))
-            for segment, (places, scores) in zip(vectors.opened, results, strict=True)
-            for row, score in zip(places, scores, strict=True)
-        ]
-        top = [number for _, number in sorted(every)[:_TOP]]
-        found += len(set(top) & set(best.tolist()))
-        first += bool(top) and top[0] == best[0]
+        cosines = _cosines(vectors, whole, results)
+        found += int(np.count_nonzero(cosines >= best[-1] - _EQUAL))
+        first += bool(len(cosines)) and bool(cosines[0] >= best[0] - _EQUAL)
     searched, disk = _bytes(vectors.segments, vector_format)
     recall = found / nearest.size if nearest.size else 1.0
     return MeasuredFormat(vector_format, searched, disk, recall, first / len(queries), float(np.median(seconds)))
+
+
+def _cosines(vectors: IndexVectors, query: Vectors, results: Sequence[Found]) -> NDArray[np.float32]:
+    """Cosines of the ten best of `results` by the finest vectors, (at most 10,), in the order in which they rank."""
+    every = sorted(
+        (-float(score), int(segment.ids[row]), number, int(row))
+        for number, (segment, (places, scores)) in enumerate(zip(vectors.opened, results, strict=True))
+        for row, score in zip(places, scores, strict=True)
+    )[:_TOP]
+    best = [vectors.opened[number].vectors.vectors(np.array([row]))[0] for _, _, number, row in every]
+    return np.array(best, np.float32).reshape(len(every), len(query)) @ query
 
 
 def _bytes(segments: Sequence[Segment], vector_format: VectorFormat) -> tuple[int, int]:

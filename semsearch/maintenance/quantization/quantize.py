@@ -13,7 +13,7 @@ from semsearch import settings
 from semsearch.dense import cells
 from semsearch.dense.codec import KINDS
 from semsearch.dense.vector_format import ANNS, VectorFormat
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.errors import ParameterError, SemsearchError, UsageError
 from semsearch.maintenance.quantization.choosing import FormatChooser
 from semsearch.maintenance.quantization.measuring import (
     IndexVectors,
@@ -75,13 +75,13 @@ def present_loss(index: str, announce: Announce) -> tuple[float, float] | None:
 
 
 def _check(options: QuantizeOptions) -> None:
-    for flag, value, known in (("KIND", options.kind, KINDS), ("--ann", options.ann, ANNS)):
+    for parameter, value, known in (("kind", options.kind, KINDS), ("ann", options.ann, ANNS)):
         if value is not None and value not in known:
-            raise UsageError(f"{flag} {value} is not known", "use one of: " + ", ".join(known))
+            raise ParameterError(parameter, f"{value} is not known", "use one of: " + ", ".join(known))
     if options.max_loss is not None and not 0 <= options.max_loss < 1:
-        raise UsageError(f"--max-loss {options.max_loss} is out of range", "write it like 1% or 0.01")
+        raise ParameterError("max_loss", f"{options.max_loss} is out of range", "write it like 1% or 0.01")
     if options.queries < 10:
-        raise UsageError(f"--queries {options.queries} is too few", "use 10 or more")
+        raise ParameterError("queries", f"{options.queries} is too few", "use 10 or more")
     if options.ann == "ivf" and not options.keep_original:
         raise UsageError("--ann ivf compares what it finds by the original vectors", "leave out --drop-original")
 
@@ -93,7 +93,7 @@ def _report(
     vectors = IndexVectors.of(snapshot)
     old = vectors.format
     if options.dim is not None and not SHORTEST <= options.dim <= vectors.model.dim:
-        raise UsageError(f"--dim {options.dim} is out of range", f"use {SHORTEST} to {vectors.model.dim}")
+        raise ParameterError("dim", f"{options.dim} is out of range", f"use {SHORTEST} to {vectors.model.dim}")
     chooser = FormatChooser(vectors, options)
     formats = chooser.formats()
     against = reference(snapshot, vectors, options.queries, announce)

@@ -30,7 +30,8 @@ class MeasuredFormat:
     """One way to keep the vectors, measured on this index.
 
     `searched`: bytes that a query goes through; `disk`: bytes of all vectors; `recall`: share of the ten nearest that
-    it finds; `top1`: share of queries whose nearest it agrees on; `seconds`: median of a query.
+    it finds, where any passage as near as the tenth counts; `top1`: share of queries whose nearest it agrees on;
+    `seconds`: median of a query.
     """
 
     format: VectorFormat

@@ -10,24 +10,21 @@ import sqlite3
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.settings import CATALOG_FILE
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.local.schema import (
-    APPLICATION_ID,
-    MIGRATIONS,
-    MOST_CHUNKS,
-    READABLE_VERSIONS,
-    SCHEMA,
-    SCHEMA_VERSION,
-    STATUSES,
-)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, TypeVar
 
     Answer = TypeVar("Answer")
 
+SCHEMA_VERSION = 2
+# Older versions that can be read as they are; a writer brings them up to date (`schema.MIGRATIONS`).
+_READABLE_VERSIONS = (1, SCHEMA_VERSION)
 _KEPT_RUNS = 100
+# More chunks, commits or rebuilds than any index has: a larger number is no count.
+MOST_CHUNKS = 2**48
+STATUSES = ("indexed", "skipped", "failed")
 # What SQLite raises for a damaged file; it quotes the schema in its message, which may be no UTF-8 any more.
 _BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
 
@@ -50,7 +47,7 @@ class Catalog:
             connection.close()
             raise _not_a_catalog(path, error) from None
         self.version = int(version)
-        if version in READABLE_VERSIONS:
+        if version in _READABLE_VERSIONS:
             # What an index brings along, such as triggers and views, may call none of SQLite's functions that do more
             # than compute (sqlite.org/security.html).
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -75,6 +72,8 @@ class Catalog:
     @staticmethod
     def create_beside(folder: str) -> sqlite3.Connection:
         """An empty catalog, `catalog.db.new`, that is to be closed and renamed."""
+        from semsearch.store.local.schema import APPLICATION_ID, SCHEMA
+
         working = os.path.join(folder, CATALOG_FILE) + ".new"
         for suffix in ("", "-wal", "-shm", "-journal"):
             if os.path.lexists(working + suffix):
@@ -154,6 +153,8 @@ class Catalog:
 
     def migrate(self) -> None:
         """Inside a commit: brings a catalog of an older version up to date."""
+        from semsearch.store.local.schema import MIGRATIONS
+
         for version in range(self.version, SCHEMA_VERSION):
             for statement in MIGRATIONS[version]:
                 self.connection.execute(statement)
@@ -229,12 +230,15 @@ class Catalog:
             raise catalog_damaged(self.folder, f"the setting {key} is no number")
         return value
 
-    def settings(self) -> "dict[str, Any]":
-        """All settings, as they are. Raises `IndexDamagedError` for one that is no JSON."""
+    def settings(self, keys: "Iterable[str]") -> "dict[str, Any]":
+        """Those of the settings `keys` that there are, as they are. Raises `IndexDamagedError` for one that is no
+        JSON.
+        """
         import json
 
+        query = "SELECT key, value FROM settings WHERE key IN (SELECT value FROM json_each(?))"
         try:
-            return {row[0]: json.loads(row[1]) for row in self.rows("SELECT key, value FROM settings")}
+            return {row[0]: json.loads(row[1]) for row in self.rows(query, (json.dumps(list(keys)),))}
         except (ValueError, TypeError, RecursionError) as error:
             raise catalog_damaged(self.folder, f"a setting is no JSON: {error}") from None
 

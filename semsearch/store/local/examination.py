@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
-from semsearch.chunking.splitter import hash_of
-from semsearch.errors import IndexDamagedError
+from semsearch.chunking.chunk import hash_of
+from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.sources.ignore import compile_globs
 from semsearch.store.local import rows
-from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.catalog import MOST_CHUNKS, Catalog
 from semsearch.store.local.checksum import check_catalog
 from semsearch.store.local.problems import SHOWN, Examination
-from semsearch.store.local.schema import MOST_CHUNKS
 from semsearch.store.local.segment_examination import examine_segments
 
 _ANEW = "make it anew from what can be read of it"
@@ -83,7 +83,7 @@ def _examine_settings(found: Examination, catalog: Catalog) -> None:
     """Whether the numbers that new passages, vectors and files are counted by fit what there is."""
     for key in _FORGETTABLE:
         value = raw_setting(catalog, key)
-        if value is not _ABSENT and not rows.is_decodable(key, value):
+        if value is not _ABSENT and not (rows.is_decodable(key, value) and _has_good_globs(key, value)):
             found.forget.append(key)
             again = "forget it: the next index goes by its flags and defaults, and reads every file again"
             found.add(f"what it records as {key} is damaged", again)
@@ -105,6 +105,17 @@ def _examine_settings(found: Examination, catalog: Catalog) -> None:
     if not _between(_counter(catalog, "generation", 1), max(1, generation), MOST_CHUNKS):
         found.counters["generation"] = max(1, generation) + 1
         found.add("it does not know by which rules files were read", "the next index reads every file again")
+
+
+def _has_good_globs(key: str, value: Any) -> bool:
+    """Whether the globs of the walk's rules can be compiled; other settings have none."""
+    if key != "rules":
+        return True
+    try:
+        compile_globs([*value.get("include", ()), *value.get("exclude", ())])
+    except SemsearchError:
+        return False
+    return True
 
 
 def _counter(catalog: Catalog, key: str, default: int) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.chunking.splitter import encoded
+from semsearch.chunking.chunk import encoded
 from semsearch.lexical import analyzer, postings
 from semsearch.store.local import rows
 from semsearch.store.local.dense_segment import stored_vectors

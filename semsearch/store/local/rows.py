@@ -5,24 +5,23 @@ checked, and one that no writer can have put there is damage of the index, never
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from semsearch import settings
-from semsearch.chunking.splitter import hash_of
-from semsearch.embedding.embedder import ModelInfo
-from semsearch.errors import IndexDamagedError, SemsearchError
-from semsearch.sources.ignore import compile_globs
+from semsearch.chunking.chunk import hash_of
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.errors import IndexDamagedError
 from semsearch.sources.walk import WalkRules
-from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.catalog import MOST_CHUNKS, STATUSES, Catalog
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.local.schema import MOST_CHUNKS, STATUSES
-from semsearch.store.records import Chunking, FileRecord, IndexInfo, Passage, Root, RunRecord
+from semsearch.store.records import DEFAULT_VECTORS, Chunking, FileRecord, IndexInfo, Passage, Root, RunRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # What decoding a value of the wrong type or range raises.
 _MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
@@ -64,10 +63,12 @@ class Segment:
     def alive_count(self) -> int:
         return self.rows - self.dead_count
 
-    def alive(self) -> NDArray[np.bool_] | None:
+    def alive(self) -> "NDArray[np.bool_] | None":
         """(rows,) bool, the rows that are not deleted; None: all. Raises `IndexDamagedError`."""
         if self.dead is None:
             return None
+        import numpy as np
+
         bits = np.frombuffer(self.dead, np.uint8)
         if len(bits) != (self.rows + 7) // 8:
             raise IndexDamagedError(f"the deletions of segment {self.name} do not fit its rows")
@@ -174,14 +175,26 @@ def _file(row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRec
     )
 
 
-def passage(folder: str, row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> Passage:
-    """A row of `PASSAGES`; raises `IndexDamagedError` also where the text is not the one that was indexed."""
+def passages(folder: str, found: Iterable[sqlite3.Row], embedded_to: int, roots: Collection[int]) -> list[Passage]:
+    """Rows of `PASSAGES`; a file is decoded once for all of its chunks. Raises `IndexDamagedError`."""
+    files: dict[Any, FileRecord] = {}
+    decoded_rows = []
+    for row in found:
+        number = row["id"]
+        if number not in files:
+            files[number] = file_record(folder, row, embedded_to, roots)
+        decoded_rows.append(_passage(folder, row, files[number]))
+    return decoded_rows
+
+
+def _passage(folder: str, row: sqlite3.Row, file: FileRecord) -> Passage:
+    """Raises `IndexDamagedError` also where the text is not the one that was indexed."""
 
     def make() -> Passage:
         heading = tuple(_text(name) for name in json.loads(row["heading"]))
         return Passage(
             id=_count(row["chunk_id"]),
-            file=_file(row, embedded_to, roots),
+            file=file,
             text=_text(row["text"]),
             heading=heading,
             page=_whole_or_none(row["page"]),
@@ -249,7 +262,7 @@ def last_run(catalog: Catalog) -> RunRecord | None:
 
 def index_info(catalog: Catalog) -> IndexInfo:
     """What the table `settings` records, with the roots. Raises `IndexDamagedError` for a value that cannot be."""
-    values = catalog.settings()
+    values = catalog.settings(SETTINGS)
     info: dict[str, Any] = {}
     for name, decode in SETTINGS.items():
         if name in values:
@@ -265,12 +278,7 @@ def recorded_model(catalog: Catalog) -> ModelInfo | None:
 
 
 def _rules(value: Any) -> WalkRules:
-    rules = WalkRules.from_record(_mapping(value))
-    try:
-        compile_globs([*rules.include, *rules.exclude])
-    except SemsearchError as error:
-        raise ValueError(error.message) from None
-    return rules
+    return WalkRules.from_record(_mapping(value))
 
 
 def _chunking(value: Any) -> Chunking:
@@ -315,6 +323,25 @@ SETTINGS: dict[str, Callable[[Any], Any]] = {
     "readers": _count,
     "adapter": _adapter,
 }
+
+
+def vectors_summary(catalog: Catalog) -> dict[str, Any]:
+    """How the vectors are kept, as `StorageInfo.vectors`: the setting `vectors`, without what was learnt."""
+    record = catalog.setting("vectors")
+    if record is None:
+        return dict(DEFAULT_VECTORS)
+
+    def make() -> dict[str, Any]:
+        codes, projection = record["codes"], record["projection"]
+        return {
+            "kind": _text(codes or record["store"]),
+            "original": _text(record["store"]) if codes else None,
+            "dim": projection and _whole(projection["dim"]),
+            "ann": _text(record["ann"]),
+            "loss": float(record["loss"]),
+        }
+
+    return decoded(catalog.folder, make, "the setting vectors")
 
 
 def is_decodable(name: str, value: Any) -> bool:

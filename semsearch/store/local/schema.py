@@ -5,13 +5,7 @@ its rows, least significant bit first (as FAISS reads it), NULL when all are ali
 no `file_id` and is kept for its vector until nothing is pending.
 """
 
-SCHEMA_VERSION = 2
-# Older versions that can be read as they are; a writer brings them up to date by `MIGRATIONS`.
-READABLE_VERSIONS = (1, SCHEMA_VERSION)
 APPLICATION_ID = 0x73656D73  # "sems"
-# More chunks, commits or rebuilds than any index has: a larger number is no count.
-MOST_CHUNKS = 2**48
-STATUSES = ("indexed", "skipped", "failed")
 
 SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -1,46 +1,29 @@
-"""A committed state of an index folder, as `protocol.Snapshot`. Segments are opened when they are first asked for."""
+"""A committed state of an index folder, as `protocol.Snapshot`.
+
+What the catalog alone can tell needs no numpy, so that `status` is quick; segments are opened when a search needs them.
+"""
 
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
-from random import Random
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from semsearch.dense.adapter import Adapter
-from semsearch.dense.vector_format import VectorFormat
-from semsearch.embedding.embedder import Vectors
-from semsearch.lexical.bm25 import PostingsBM25, QueryScorer
-from semsearch.lexical.postings import Postings
-from semsearch.store.filtering import matching_files
-from semsearch.store.local import rows, scoring
+from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.local.dense_segment import DenseSegment, open_dense
-from semsearch.store.local.lexical_segment import open_lexical
-from semsearch.store.local.segment_folder import check_content
-from semsearch.store.local.selection import FileRow, LocalSelection
-from semsearch.store.protocol import Selection, Stamp
-from semsearch.store.records import (
-    Counts,
-    FileRecord,
-    Filters,
-    IndexInfo,
-    Passage,
-    Position,
-    Ranking,
-    RunRecord,
-    Scores,
-    StorageInfo,
-    Word,
-)
+from semsearch.store.records import Counts, FileRecord, Filters, IndexInfo, Passage, Position, RunRecord, StorageInfo
 
-# The segments of a leg are read whole and compared with their checksums when they are opened, up to this many bytes:
-# 1.4 ms a megabyte. Larger ones are by `verify`.
-_COMPARED_BYTES = 8 * 1024 * 1024
-# Queries whose postings are kept at hand: the one that is answered, and texts it is compared with.
-_SCORERS = 4
+if TYPE_CHECKING:
+    from random import Random
+
+    from semsearch.dense.vector_format import VectorFormat
+    from semsearch.lexical.postings import Postings
+    from semsearch.store.local.dense_segment import DenseSegment
+    from semsearch.store.local.scoring import Ranges
+    from semsearch.store.local.segment_search import SegmentSearch
+    from semsearch.store.protocol import Selection, Stamp
+    from semsearch.store.records import FloatArray, Ids, Ranking, Scores, Vectors, Word
+
 # Draws in a row that met nothing new, after which `shuffled` ends: nearly all chunks were met.
 _MOST_MISSES = 200
 
@@ -55,13 +38,16 @@ class LocalSnapshot:
         self._counts: Counts | None = None
         self._embedded_to: int | None = None
         self._root_ids: frozenset[int] | None = None
-        self._postings: list[Postings] | None = None
-        self._bm25: PostingsBM25 | None = None
-        self._scorers: dict[tuple[Word, ...], QueryScorer] = {}
-        self._dense: list[DenseSegment] | None = None
-        self._alive_vectors: list[scoring.Alive] | None = None
-        self._vector_format: VectorFormat | None = None
-        self._adapter: Adapter | None = None
+        self._search: SegmentSearch | None = None
+
+    @property
+    def search(self) -> "SegmentSearch":
+        """What searches the segments of this state."""
+        if self._search is None:
+            from semsearch.store.local.segment_search import SegmentSearch  # numpy, which `status` has no use for
+
+            self._search = SegmentSearch(self.catalog, self.info())
+        return self._search
 
     # -- about the index -----------------------------------------------------------------------------------------
 
@@ -92,67 +78,40 @@ class LocalSnapshot:
         sizes = [
             os.lstat(os.path.join(parent, name)).st_size for parent, _, names in os.walk(self.folder) for name in names
         ]
+        lock = os.path.join(self.folder, "lock")
         return StorageInfo(
             segments={kind: len(rows.segments(self.catalog, kind)) for kind in ("lex", "vec")},
             size=sum(sizes),
-            checked=os.stat(os.path.join(self.folder, "lock")).st_mtime,
-            vectors=self.vector_format().summary(),
+            checked=os.stat(lock).st_mtime if os.path.exists(lock) else 0.0,  # a clone has none
+            vectors=rows.vectors_summary(self.catalog),
         )
 
     def last_run(self) -> RunRecord | None:
         return rows.last_run(self.catalog)
 
-    # -- segments ------------------------------------------------------------------------------------------------
-
-    def postings(self) -> list[Postings]:
-        """The lexical segments."""
-        if self._postings is None:
-            segments = self._segments("lex")
-            opened = [open_lexical(self.folder, one.name, one.rows, one.files) for one in segments]
-            # Both or none: what is damaged is found to be so each time it is asked for.
-            self._bm25 = PostingsBM25(opened, [one.alive() for one in segments])
-            self._postings = opened
-        return self._postings
-
-    def dense_segments(self) -> list[DenseSegment]:
-        """The segments of vectors."""
-        if self._dense is None:
-            segments = self._segments("vec")
-            vector_format = self.vector_format()
-            opened = [open_dense(self.folder, one.name, one.rows, one.files, vector_format) for one in segments]
-            self._alive_vectors = [one.alive() for one in segments]
-            self._dense = opened
-        return self._dense
-
-    def alive_vectors(self) -> list[scoring.Alive]:
-        """For each segment of vectors which rows are alive, (rows,) bool; None: all."""
-        self.dense_segments()
-        assert self._alive_vectors is not None
-        return self._alive_vectors
-
-    def vector_format(self) -> VectorFormat:
-        """How the vectors are kept."""
-        if self._vector_format is None:
-            model = self.info().model
-            record = self.catalog.setting("vectors")
-            self._vector_format = VectorFormat.from_record(record, model.dim if model else 0)
-        return self._vector_format
-
-    def _segments(self, kind: str) -> list[rows.Segment]:
-        segments = rows.segments(self.catalog, kind)
-        if sum(size for one in segments for size, _ in one.files.values()) <= _COMPARED_BYTES:
-            for one in segments:
-                check_content(self.folder, one.name, one.files)
-        return segments
-
     # -- searching -----------------------------------------------------------------------------------------------
 
-    def warm_up(self) -> None:
-        self.dense_segments()
+    def postings(self) -> "list[Postings]":
+        """The lexical segments."""
+        return self.search.postings()
 
-    def select(self, filters: Filters, prefix: str = "") -> Selection | None:
+    def dense_segments(self) -> "list[DenseSegment]":
+        """The segments of vectors."""
+        return self.search.dense_segments()
+
+    def vector_format(self) -> "VectorFormat":
+        """How the vectors are kept."""
+        return self.search.vector_format()
+
+    def warm_up(self) -> None:
+        self.search.dense_segments()
+
+    def select(self, filters: Filters, prefix: str = "") -> "Selection | None":
         if not filters:
             return None
+        from semsearch.store.filtering import matching_files
+        from semsearch.store.local.selection import FileRow, LocalSelection
+
         files = [
             FileRow(self.folder, row, self._roots())
             for row in self.catalog.rows(
@@ -163,41 +122,34 @@ class LocalSnapshot:
         chosen, unmatched = matching_files(files, filters, self.info().roots, prefix)
         return LocalSelection.of([row.span for row in chosen], filters.after, unmatched, self.catalog)
 
-    def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
-        return scoring.lexical_ranking(self.postings(), self._scorer(words), k, _ranges(selection))
+    def lexical(self, words: "Sequence[Word]", k: int, selection: "Selection | None") -> "Ranking":
+        return self.search.lexical(words, k, _ranges(selection))
 
-    def dense(self, vector: Vectors, k: int, selection: Selection | None) -> Ranking:
-        return scoring.dense_ranking(self.dense_segments(), self.alive_vectors(), vector, k, _ranges(selection))
+    def dense(self, vector: "Vectors", k: int, selection: "Selection | None") -> "Ranking":
+        return self.search.dense(vector, k, _ranges(selection))
 
-    def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
-        scorer = self._scorer(words)
-        none = np.empty((0, len(ids)), np.float32)
-        cosines = none if vectors is None else scoring.cosines_of(self.dense_segments(), ids, vectors)
-        return Scores(scorer.scores_of(ids), cosines, scorer.held_by(ids), scorer.idf)
+    def score(self, ids: "Ids", words: "Sequence[Word]", vectors: "Vectors | None") -> "Scores":
+        return self.search.score(ids, words, vectors)
 
-    def idf(self, words: Sequence[Word]) -> NDArray[np.float32]:
-        return self._scorer(words).idf
+    def idf(self, words: "Sequence[Word]") -> "FloatArray":
+        return self.search.scorer(words).idf
 
-    def _scorer(self, words: Sequence[Word]) -> QueryScorer:
-        key = tuple(words)
-        if key not in self._scorers:
-            self.postings()
-            assert self._bm25 is not None
-            while len(self._scorers) >= _SCORERS:
-                del self._scorers[next(iter(self._scorers))]
-            self._scorers[key] = self._bm25.query(key)
-        return self._scorers[key]
-
-    def as_stored(self, vectors: Vectors) -> Vectors:
+    def as_stored(self, vectors: "Vectors") -> "Vectors":
         return self.vector_format().stored(vectors)
 
-    def adapted(self, vector: Vectors) -> Vectors:
-        record = self.info().adapter
-        if record is None:
-            return vector
-        if self._adapter is None:
-            self._adapter = Adapter.from_record(record, len(vector))
-        return self._adapter(vector)
+    def adapted(self, vector: "Vectors") -> "Vectors":
+        return self.search.adapted(vector)
+
+    def encoded_ids(self) -> "Ids":
+        return self.search.encoded_ids()
+
+    def vectors(self, ids: "Ids") -> "Vectors":
+        return self.search.vectors(ids)
+
+    def keeps_model_vectors(self) -> bool:
+        vector_format = self.vector_format()
+        vector_format.check()
+        return vector_format.reversible
 
     # -- chunks --------------------------------------------------------------------------------------------------
 
@@ -224,7 +176,9 @@ class LocalSnapshot:
             raise catalog_damaged(self.folder, f"file {file_id} has {len(passages)} chunks, not {file[0]}")
         return passages
 
-    def file_ids(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def file_ids(self, ids: "Ids") -> "Ids":
+        import numpy as np
+
         query = "SELECT id, file_id FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
         file_of = {row[0]: row[1] for row in self.catalog.rows(query, (json.dumps(ids.tolist()),))}
         # Damage is also a chunk that is not there, or that is of no file.
@@ -233,7 +187,7 @@ class LocalSnapshot:
         )
         return np.array(files, np.int64)
 
-    def shuffled(self, chance: Random) -> Iterator[Passage]:
+    def shuffled(self, chance: "Random") -> Iterator[Passage]:
         last = self.embedded_to() or self._last_chunk()
         query = rows.PASSAGES + " WHERE chunks.id >= ? AND chunks.id <= ? ORDER BY chunks.id LIMIT 1"
         seen: set[int] = set()
@@ -257,8 +211,8 @@ class LocalSnapshot:
         return self.catalog.number("next_chunk", 1) - 1
 
     def _passages(self, query: str, parameters: Sequence[object]) -> list[Passage]:
-        embedded_to, roots = self.embedded_to(), self._roots()
-        return [rows.passage(self.folder, row, embedded_to, roots) for row in self.catalog.rows(query, parameters)]
+        found = self.catalog.rows(query, parameters)
+        return rows.passages(self.folder, found, self.embedded_to(), self._roots())
 
     # -- files ---------------------------------------------------------------------------------------------------
 
@@ -272,7 +226,7 @@ class LocalSnapshot:
         row = self.catalog.row(rows.FILES + " WHERE root_id = ? AND path = ?", (root_id, path))
         return None if row is None else rows.file_record(self.folder, row, self.embedded_to(), self._roots())
 
-    def stamps(self, root_id: int, generation: int, racy_ns: int) -> dict[bytes, Stamp]:
+    def stamps(self, root_id: int, generation: int, racy_ns: int) -> "dict[bytes, Stamp]":
         return self.catalog.stamps(root_id, generation, racy_ns)
 
     def left_out(self, root_id: int) -> dict[bytes, tuple[str, str]]:
@@ -281,22 +235,7 @@ class LocalSnapshot:
     def paths(self, root_id: int) -> set[bytes]:
         return self.catalog.file_names(root_id)
 
-    # -- vectors -------------------------------------------------------------------------------------------------
-
-    def encoded_ids(self) -> NDArray[np.int64]:
-        held = [
-            part.ids if keep is None else part.ids[keep]
-            for part, keep in zip(self.dense_segments(), self.alive_vectors(), strict=True)
-        ]
-        return np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
-
-    def vectors(self, ids: NDArray[np.int64]) -> Vectors:
-        return scoring.vectors_of(self.dense_segments(), ids, self.vector_format().store_dim)
-
-    def keeps_model_vectors(self) -> bool:
-        vector_format = self.vector_format()
-        vector_format.check()
-        return vector_format.reversible
+    # -- what has no vector --------------------------------------------------------------------------------------
 
     def pending(self, limit: int) -> list[Passage]:
         return self._passages(rows.PASSAGES + " WHERE chunks.id > ? ORDER BY chunks.id LIMIT ?",
@@ -323,8 +262,10 @@ def encoded_chunks(catalog: Catalog, hashes: Collection[bytes], embedded_to: int
     return found
 
 
-def _ranges(selection: Selection | None) -> scoring.Ranges:
+def _ranges(selection: "Selection | None") -> "Ranges":
     if selection is None:
         return None
+    from semsearch.store.local.selection import LocalSelection
+
     assert isinstance(selection, LocalSelection)
     return selection.ranges

@@ -1,0 +1,108 @@
+"""Why the model is exported with TorchScript's exporter, and run one text at a time.
+
+    python -m benchmarks.export_variants
+
+Prints for each exporter the time it takes, and for each way to run its int8 model texts per second and the mean cosine
+with sentence-transformers.
+"""
+
+import os
+import tempfile
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from benchmarks.timing import turn_caches_off
+from semsearch.chunking.tokenizers import SubwordTokenizer
+from semsearch.embedding.calibration import sample_texts
+from semsearch.embedding.embedder import unit_rows
+from semsearch.embedding.export.onnx_model import quantise
+from semsearch.embedding.export.transformer import export_hidden_states
+from semsearch.embedding.resolve import resolve
+
+warnings.filterwarnings("ignore")
+
+
+def export_dynamo(model: Any, path: str) -> None:
+    import torch
+
+    transformer = model[0].auto_model
+
+    class HiddenStates(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.transformer = transformer
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            return self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+    example = torch.ones(2, 16, dtype=torch.int64)
+    dynamic = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    torch.onnx.export(
+        HiddenStates().eval(),
+        (example, example),
+        path,
+        input_names=["input_ids", "attention_mask"],
+        output_names=["hidden"],
+        dynamic_shapes={"input_ids": dynamic, "attention_mask": dynamic},
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+
+
+def run(session: Any, ids: list[list[int]], batch: int, workers: int) -> np.ndarray:
+    order = sorted(range(len(ids)), key=lambda number: -len(ids[number]))
+    vectors = np.empty((len(ids), 384), np.float32)
+
+    def one(part: list[int]) -> None:
+        width = max(len(ids[number]) for number in part)
+        tokens, mask = np.zeros((len(part), width), np.int64), np.zeros((len(part), width), np.int64)
+        for row, number in enumerate(part):
+            tokens[row, : len(ids[number])] = ids[number]
+            mask[row, : len(ids[number])] = 1
+        hidden = session.run(None, {"input_ids": tokens, "attention_mask": mask})[0]
+        vectors[part] = (hidden * mask[..., None]).sum(1) / mask.sum(1)[:, None]
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(one, [order[start : start + batch] for start in range(0, len(order), batch)]))
+    return unit_rows(vectors)
+
+
+def main() -> None:
+    turn_caches_off()
+    import onnxruntime
+    from sentence_transformers import SentenceTransformer
+
+    source = resolve("all-MiniLM-L6-v2")
+    model = SentenceTransformer(source.folder, device="cpu", model_kwargs={"attn_implementation": "eager"})
+    texts = [text * 8 for text in sample_texts()]
+    reference = unit_rows(model.encode(texts, show_progress_bar=False))
+    tokenizer = SubwordTokenizer("all-MiniLM-L6-v2", str(source.tokenizer_path()))
+    ids = [tokenizer.ids(text, 256).tolist() for text in texts]
+    cores = os.cpu_count() or 1
+    with tempfile.TemporaryDirectory() as folder:
+        for name, export in (("TorchScript", export_hidden_states), ("dynamo", export_dynamo)):
+            plain, quantised = os.path.join(folder, name), os.path.join(folder, name + "-int8")
+            start = time.perf_counter()
+            export(model, plain)
+            print(f"{name}: exported in {time.perf_counter() - start:.1f} s")
+            quantise(plain, quantised)
+            for threads, workers, batch in ((cores, 1, 8), (1, cores, 8), (1, cores, 1)):
+                options = onnxruntime.SessionOptions()
+                options.intra_op_num_threads = threads
+                options.log_severity_level = 4
+                session = onnxruntime.InferenceSession(quantised, options, providers=["CPUExecutionProvider"])
+                run(session, ids[:8], batch, workers)
+                start = time.perf_counter()
+                vectors = run(session, ids, batch, workers)
+                rate = len(ids) / (time.perf_counter() - start)
+                cosine = float((vectors * reference).sum(axis=1).mean())
+                print(f"  {workers} x {threads} threads, batch {batch}: {rate:6.1f} texts/s, cosine {cosine:.4f}")
+
+
+if __name__ == "__main__":
+    main()

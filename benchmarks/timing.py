@@ -1,0 +1,34 @@
+"""Timing of whole commands, alternating, so that a noisy machine slows all of them alike."""
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+
+
+def turn_caches_off() -> None:
+    """For this process and those it starts: no vector that an earlier run encoded makes a later one look faster."""
+    for name in ("SEMSEARCH_QUERY_CACHE", "SEMSEARCH_PASSAGE_CACHE"):
+        os.environ.setdefault(name, "0")
+
+
+def alternate(commands: dict[str, Sequence[str]], rounds: int) -> dict[str, float]:
+    """Median seconds of each command over `rounds`, run in turn; the first round warms up and is not counted."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for round_number in range(rounds + 1):
+        for name, command in commands.items():
+            start = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+            if round_number:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def table(times: dict[str, float], base: str) -> str:
+    """One line a command: milliseconds and the ratio to `base`."""
+    lines = [
+        f"{name:<48} {seconds * 1000:>8.1f} ms  {seconds / times[base]:>6.2f} x" for name, seconds in times.items()
+    ]
+    return "\n".join(lines)

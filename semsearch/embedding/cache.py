@@ -1,0 +1,91 @@
+"""Where prepared models lie on this machine, and how they get there: a folder each, with `model.json` as its record."""
+
+import json
+import os
+import shutil
+import subprocess
+from typing import Any
+
+from semsearch import subprocesses
+from semsearch.errors import ModelError
+from semsearch.settings import cache_folder
+
+# Raised when the files of a prepared model change, so that older ones in a cache are not used.
+FORMAT = 2
+
+
+def cache_path(kind: str, fingerprint: str, dim: int | None = None) -> str:
+    """The folder of a prepared model. `kind`: `model`, `static`, `cross-encoder` or `api`; `dim`: for `api` alone."""
+    return os.path.join(cache_folder(), f"{kind}-{FORMAT}-{fingerprint[:32]}" + (f"-{dim}" if dim else ""))
+
+
+def read_info(path: str) -> dict[str, Any] | None:
+    """The record in the folder `path` (`info`: ModelInfo as a dict, `folder`: of the weights ...); None: not prepared.
+
+    Raises `ModelError` for a record that cannot be read.
+    """
+    try:
+        with open(os.path.join(path, "model.json"), encoding="utf-8") as file:
+            record: dict[str, Any] = json.load(file)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged: {error}", f"remove it with: rm -r {path}") from None
+    return record
+
+
+def write_info(path: str, folder: str, info: dict[str, Any]) -> None:
+    """Makes the folder `path` with a record of `folder` and `info` alone, as a provider's model has. Raises OSError."""
+    working = f"{path}.{os.getpid()}"
+    make_cache(working)
+    try:
+        with open(os.path.join(working, "model.json"), "w", encoding="utf-8") as file:
+            json.dump({"format": FORMAT, "folder": folder, "info": info}, file, indent=1)
+        os.rename(working, path)
+    except OSError:
+        shutil.rmtree(working, ignore_errors=True)
+        if read_info(path) is None:  # else another process was faster
+            raise
+
+
+def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str, trust: bool = False) -> None:
+    """Makes the prepared model `path` from the weights in `folder`, with `embedding.export` in a process of its own.
+
+    `kind`: `transformer`, `static` or `cross-encoder`; `trust`: code in the model's folder may be run. Its torch takes
+    1 GB that `index` should not hold while it encodes, and torch and faiss in one process are two OpenMP runtimes,
+    which crashes on macOS. Raises `ModelError`.
+    """
+    make_cache(os.path.dirname(path))
+    arguments = [name, folder, path, fingerprint, kind, *(["trusted"] if trust else [])]
+    environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    process = subprocesses.start(
+        "semsearch.embedding.export",
+        arguments,
+        environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _, errors = process.communicate()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        reason = subprocesses.last_words(errors.splitlines(), process.returncode)
+        hint = "check that the folder is a complete sentence-transformers model"
+        if "trust_remote_code" in errors:
+            hint = "it brings code of its own: if you trust that, say --trust-remote-code"
+        raise ModelError(f"the model {name} ({folder}) cannot be prepared: {reason}", hint)
+
+
+def make_cache(folder: str) -> None:
+    """Makes `folder`, of the cache. Raises `ModelError` where it cannot be made."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write the model cache {cache_folder()}: {error.strerror}",
+            "name a writable folder in SEMSEARCH_CACHE",
+        ) from None

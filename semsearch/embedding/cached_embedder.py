@@ -1,0 +1,99 @@
+"""An Embedder that computes only the vectors a cache on disk lacks, and opens its model only then."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Protocol
+
+import numpy as np
+
+from semsearch.chunking.tokenizers import SubwordTokenizer
+from semsearch.embedding.api_runtime import ApiEmbedder
+from semsearch.embedding.calibration import fertility
+from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.embedding.model_info import ModelInfo
+
+
+class Cache(Protocol):
+    """Vectors by key (`store.vector_cache.VectorCache`)."""
+
+    def find(self, keys: Sequence[bytes], numbers: int) -> dict[bytes, Vectors]:
+        """Those of `keys` that are kept with a vector of so many `numbers`."""
+        ...
+
+    def keep(self, vectors: Mapping[bytes, Vectors]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class CachedEmbedder:
+    """The Embedder that `open_model` opens, with `cache` in front; `info` is what it is known to be without opening."""
+
+    def __init__(self, info: ModelInfo, open_model: Callable[[], Embedder], cache: Cache) -> None:
+        self.info = info
+        self._open_model = open_model
+        self._opened: Embedder | None = None
+        self._cache = cache
+        identity = {key: value for key, value in info.as_dict().items() if key not in ("name", "calibration")}
+        self._identity = json.dumps(identity, sort_keys=True).encode()
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer:
+        return self.open().tokenizer
+
+    def open(self) -> Embedder:
+        """The model itself, opened for the first call. Raises `ModelError`."""
+        if self._opened is None:
+            self._opened = self._open_model()
+            if isinstance(self._opened, ApiEmbedder):
+                self._opened.on_answer = self._keep
+        return self._opened
+
+    def _keep(self, texts: Sequence[str], vectors: Vectors) -> None:
+        self._cache.keep({self._key("passage", text): vector for text, vector in zip(texts, vectors, strict=True)})
+
+    def close(self) -> None:
+        """Closes the cache; the model needs no closing."""
+        self._cache.close()
+
+    def has_query(self, text: str) -> bool:
+        """Whether `encode_query` and `fertility` of `text` need no model."""
+        return bool(self._cache.find([self._key("query", text)], self.info.dim + 1))
+
+    def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
+        """(n, dim) float32 unit rows of passages."""
+        keys = [self._key("passage", text) for text in texts]
+        known = self._cache.find(keys, self.info.dim)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if done and len(texts) > len(missing):
+            done(len(texts) - len(missing))
+        if missing:
+            texts = list(missing.values())
+            vectors = self.open().encode(texts, done)
+            self._keep(texts, vectors)
+            known.update(zip(missing, vectors, strict=True))
+        return np.stack([known[key] for key in keys]) if keys else np.empty((0, self.info.dim), np.float32)
+
+    def encode_query(self, text: str) -> Vectors:
+        """(dim,) float32, unit length."""
+        return self._query(text)[:-1]
+
+    def fertility(self, text: str) -> float:
+        """Subword tokens per word of a query (`calibration.fertility`)."""
+        return float(self._query(text)[-1])
+
+    def _query(self, text: str) -> Vectors:
+        """(dim + 1,) float32: the vector of a query, then its fertility."""
+        key = self._key("query", text)
+        known = self._cache.find([key], self.info.dim + 1)
+        if key not in known:
+            model = self.open()
+            fertile = fertility(text, model.tokenizer.tokens(text))
+            known[key] = np.append(model.encode_query(text), np.float32(fertile))
+            self._cache.keep(known)
+        return known[key]
+
+    def _key(self, role: str, text: str) -> bytes:
+        """16 bytes that stand for `text`, as a `query` or `passage`, and this model."""
+        content = b"\0".join((self._identity, role.encode(), text.encode("utf-8", "surrogatepass")))
+        return blake2b(content, digest_size=16).digest()

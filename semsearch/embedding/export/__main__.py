@@ -1,0 +1,58 @@
+"""The process that prepares one model; `cache.prepare_model` starts it. Its last line on stderr says what failed."""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+
+from semsearch.embedding.cache import FORMAT
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prepares the model `name` from the weights in `folder` and puts it at `target` with one rename.
+
+    `arguments`: name, folder, target, fingerprint, kind (`transformer`, `static`, `cross-encoder`), and `trusted` where
+    code in the folder may be run.
+    """
+    name, folder, target, fingerprint, kind, *trusted = arguments
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    working = tempfile.mkdtemp(prefix=".preparing-", dir=os.path.dirname(target))
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            # Imported here, for each loads libraries that the others do not need.
+            if kind == "static":
+                from semsearch.embedding.export.static import export_static
+
+                record = export_static(name, folder, fingerprint, working)
+            elif kind == "cross-encoder":
+                from semsearch.embedding.export.cross_encoder_export import export_cross_encoder
+
+                record = export_cross_encoder(name, folder, working)
+            else:
+                from semsearch.embedding.export.transformer import export_transformer
+
+                record = export_transformer(name, folder, fingerprint, working, bool(trusted))
+        with open(os.path.join(working, "model.json"), "w", encoding="utf-8") as file:
+            about = {"format": FORMAT, "folder": os.path.abspath(folder), "trusted": bool(trusted)}
+            json.dump({**about, **record}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.rename(working, target)
+        except OSError:
+            # Another process was faster; its result is as good.
+            if not os.path.isfile(os.path.join(target, "model.json")):
+                raise
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

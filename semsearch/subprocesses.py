@@ -1,0 +1,37 @@
+"""Starts semsearch's own modules in processes of their own, and reads what a failed one said."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from semsearch.no_telemetry import NO_TELEMETRY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+def last_words(errors: "Iterable[str]", status: int) -> str:
+    """The last non-empty line of `errors` (lines of stderr), or the exit `status` where there is none."""
+    lines = [line.strip() for line in errors if line.strip()]
+    return lines[-1] if lines else f"exit status {status}"
+
+
+def start(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], **options: "Any"
+) -> "subprocess.Popen[Any]":
+    """Starts `python -m module` with this interpreter and this copy of semsearch.
+
+    `environment` is added to that of this process; `options` go to `subprocess.Popen`. `-P` keeps the working folder
+    out of the module path: a folder that is being indexed must not be able to put its own `numpy.py` in the way.
+    """
+    package_parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = os.pathsep.join([package_parent, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *arguments],
+        env={**NO_TELEMETRY, **os.environ, **environment, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        **options,
+    )
