@@ -75,7 +75,7 @@ INDEX, QUICK, DRY = "index", "quick", "dry"
 STATUS, FILES, WHY = "status", "files", "why"
 EVERY = [SEARCH, LEXICAL, INDEX, STATUS, FILES, WHY, DRY]
 # name -> (what is done to the index, the commands that must say it is damaged; the others may not need to look).
-DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+DAMAGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a setting that is no JSON": (lambda index: sql(index, "UPDATE settings SET value = '{'"), EVERY),
     "rules of another type": (
         lambda index: sql(index, "UPDATE settings SET value = '{\"hidden\": 7}' WHERE key = 'rules'"), EVERY,
@@ -121,8 +121,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "no vectors": (lambda index: replaced(index, "vec", "index.faiss", b""), [SEARCH, WHY]),
     "vectors of something else": (lambda index: replaced(index, "vec", "index.faiss", b"IxSQ" * 99), [SEARCH, WHY]),
     "a file cut short": (lambda index: os.truncate(segment_file(index, "lex", "bm25.bin"), 9), [SEARCH, LEXICAL, WHY]),
-    "an empty catalog": (lambda index: (index / CATALOG_FILE).write_bytes(b"") and None, EVERY),
-    "a catalog that is none": (lambda index: (index / CATALOG_FILE).write_bytes(b"x" * 5000) and None, EVERY),
+    "an empty catalog": (lambda index: (index / CATALOG_FILE).write_bytes(b""), EVERY),
+    "a catalog that is none": (lambda index: (index / CATALOG_FILE).write_bytes(b"x" * 5000), EVERY),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from semsearch.sources.walk import WalkRules
 from semsearch.store.protocol import Snapshot, Store, Transaction
 from semsearch.store.records import Chunking, FileRecord, IndexInfo, Root
 
+AnyStore = TypeVar("AnyStore", bound=Store)
 DIM = 8
 SECOND = 1_000_000_000
 NOTES, MAIL = Root(1, "/data/notes", "notes"), Root(2, "/data/mail", "mail")
@@ -81,7 +83,7 @@ def put(transaction: Transaction, path: str, *texts: str, **fields: object) -> N
     assert transaction.put_file(file_record(path, **fields), [part(*texts)]) == len(texts)  # type: ignore[arg-type]
 
 
-def filled(store: Store, files: dict[str, list[str]], info: IndexInfo = INFO) -> Store:
+def filled(store: AnyStore, files: dict[str, list[str]], info: IndexInfo = INFO) -> AnyStore:
     """`store` with `info` and `files`: path -> the texts of its chunks."""
     with store.write() as writer, writer.transaction() as transaction:
         transaction.update(info)
