@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from semsearch.errors import ReadError
 from semsearch.sources.differences import RootDifference, compare
-from semsearch.sources.opening import digest_of, open_regular
+from semsearch.sources.regular_file import digest_of, open_regular
 from semsearch.sources.walk import (
     LEAVES_FOLDER,
     NOT_FOLLOWED,

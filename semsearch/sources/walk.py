@@ -74,9 +74,7 @@ class WalkRules:
 
     @staticmethod
     def from_record(record: "dict[str, Any]") -> "WalkRules":
-        """The rules that `as_dict` gave. Raises `ValueError` when the record is not one: it may be damaged or
-        hostile.
-        """
+        """The rules that `as_dict` gave. Raises `ValueError` for a record that is damaged or hostile."""
         try:
             rules = WalkRules(**record)
         except TypeError as error:
@@ -278,9 +276,9 @@ def format_size(size: float) -> str:
 
 
 def display_path(label: str, path: bytes, several_roots: bool) -> str:
-    """A file's path as it is shown and filtered: relative to its root, under the root's label when there are several.
+    """`path`, relative to its root folder, for people: after the root's `label` if the index has several roots.
 
-    Bytes that are not UTF-8 are shown as backslash escapes.
+    Bytes that are not UTF-8 become backslash escapes.
     """
     shown = path.decode("utf-8", "backslashreplace")
     return f"{label}/{shown}" if several_roots else shown
