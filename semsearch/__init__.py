@@ -81,14 +81,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'semsearch' has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:  # a type checker would take any name for one that is here
 
-    module, attribute = _PUBLIC[name]
-    return getattr(importlib.import_module(module), attribute)
+    def __getattr__(name: str) -> object:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'semsearch' has no attribute {name!r}")
+        import importlib
+
+        module, attribute = _PUBLIC[name]
+        return getattr(importlib.import_module(module), attribute)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return __all__

@@ -8,17 +8,16 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 
+from semsearch.chunking.chunk import HEADING_CHARACTERS, Chunk, prefix_of
 from semsearch.chunking.tokenizers import Spans, Tokenizer
 from semsearch.sources.document import Document, Section
 
 # A section this short says little alone: it is joined with a neighbour if both fit one chunk.
 _SMALL_SECTION_TOKENS = 64
-_HEADING_CHARACTERS = 120
-_HEADING_TOKENS = 32  # about as many as `_HEADING_CHARACTERS`
+_HEADING_TOKENS = 32  # about as many as `HEADING_CHARACTERS`
 # How good a cut before a token is.
 _AT_PARAGRAPH, _AT_SENTENCE_OR_LINE, _AT_WORD, _INSIDE_WORD = 4.0, 3.0, 1.0, -8.0
 _INSIDE_CHARACTER = -1e9
@@ -26,43 +25,6 @@ _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _LINE = re.compile(r"\n")
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])[」』”’)]*")
 _SPACE = re.compile(r"\s+")
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """One passage of a document, as it is indexed, encoded and shown.
-
-    `text`: verbatim from the document, without blanks around it.
-    `heading`: its heading path, outermost first.
-    `page`: from 1, None where the format has no pages.
-    `line_start`, `line_end`: the first and last line, from 1, None where the format has no lines.
-    `tokens`: its size with its headings, in tokens of `ChunkRules.tokenizer`.
-    """
-
-    text: str
-    heading: tuple[str, ...]
-    page: int | None
-    line_start: int | None
-    line_end: int | None
-    tokens: int
-
-    def encoded(self) -> str:
-        """The text that is embedded and analysed: the headings that `text` does not begin with, then `text`."""
-        return encoded(self.heading, self.text)
-
-    def hash(self) -> bytes:
-        """16 bytes of BLAKE2b of `encoded()`: the key under which vectors are reused."""
-        return hash_of(self.heading, self.text)
-
-
-def encoded(heading: tuple[str, ...], text: str) -> str:
-    """`Chunk.encoded` of a chunk with this heading path and text."""
-    return prefix_of(heading, text) + text
-
-
-def hash_of(heading: tuple[str, ...], text: str) -> bytes:
-    """`Chunk.hash` of a chunk with this heading path and text."""
-    return blake2b(encoded(heading, text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -82,12 +44,6 @@ class ChunkRules:
     embedder: Tokenizer
 
 
-def prefix_of(heading: tuple[str, ...], text: str) -> str:
-    """The line of headings that is put before `text`: those that do not occur at its beginning; may be empty."""
-    missing = [name for name in heading if name not in text[:_HEADING_CHARACTERS]]
-    return " > ".join(missing)[:_HEADING_CHARACTERS] + "\n" if missing else ""
-
-
 def split(document: Document, rules: ChunkRules) -> list[Chunk]:
     """The chunks of `document` in order; together they hold every non-blank character of it."""
     spans = rules.tokenizer.spans(document.text)
@@ -95,7 +51,7 @@ def split(document: Document, rules: ChunkRules) -> list[Chunk]:
     for sections in _join_small(document, spans, rules):
         heading = _common_heading(sections)
         # The headings take part of the chunk.
-        room = len(rules.tokenizer.spans(" > ".join(heading)[:_HEADING_CHARACTERS])) + 1 if heading else 0
+        room = len(rules.tokenizer.spans(" > ".join(heading)[:HEADING_CHARACTERS])) + 1 if heading else 0
         capacity = max(rules.size // 2, rules.size - room)
         overlap = min(rules.overlap, capacity // 4)
         for start, end in _cut(document.text, sections[0].start, sections[-1].end, spans, capacity, overlap):

@@ -118,16 +118,6 @@ class VectorFormat:
         if "codes" in self.trained and (codec := self.first_stage(rows)) is not None:
             codec.check()
 
-    def summary(self) -> dict[str, Any]:
-        """The format as `status` prints it; `original`: the kind of the stored vectors where codes were asked for."""
-        return {
-            "kind": self.kind,
-            "original": self.store if self.codes else None,
-            "dim": self.projection and self.projection.dim,
-            "ann": self.ann,
-            "loss": self.loss,
-        }
-
     def as_record(self) -> dict[str, Any]:
         """The JSON record of the catalog; arrays are base64 of little-endian float32."""
         projection = self.projection

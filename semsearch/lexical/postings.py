@@ -62,9 +62,18 @@ class Postings:
             return self.rows[:0], self.tfs[:0]
         span = slice(int(self.indptr[low]), int(self.indptr[low + 1]))
         rows, tfs = self.rows[span], self.tfs[span]
+        self._check_rows(rows)
+        return rows, tfs
+
+    def check(self) -> None:
+        """Raises `IndexDamagedError` where the arrays cannot be gone through as a whole."""
+        self._check_rows(self.rows)
+        if self.indptr[0] != 0 or (np.diff(self.indptr) < 0).any():
+            raise IndexDamagedError("the postings of a segment do not follow one another")
+
+    def _check_rows(self, rows: NDArray[np.int32]) -> None:
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self.ids):
             raise IndexDamagedError("the postings of a segment name rows that it does not have")
-        return rows, tfs
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, as they are written to files."""
@@ -98,8 +107,11 @@ def build(ids: Sequence[int], texts: Iterable[list[str]], languages: tuple[str, 
 def merge(parts: Sequence[Postings], alive: Sequence[NDArray[np.bool_] | None], languages: tuple[str, ...]) -> Postings:
     """The postings of the live rows of all `parts`, sorted by chunk id.
 
-    `alive`: for each part the rows that are kept, (n,) bool, None: all.
+    `alive`: for each part the rows that are kept, (n,) bool, None: all. Raises `IndexDamagedError` for a part that
+    names rows it does not have.
     """
+    for part in parts:
+        part.check()
     all_terms = sorted({part.term(number) for part in parts for number in range(len(part.indptr) - 1)})
     position = {term: number for number, term in enumerate(all_terms)}
     ids, lengths, terms, rows, tfs = [], [], [], [], []

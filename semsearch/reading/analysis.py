@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from semsearch.chunking import splitter
-from semsearch.chunking.splitter import Chunk, ChunkRules
+from semsearch.chunking.chunk import Chunk
+from semsearch.chunking.splitter import ChunkRules
 from semsearch.chunking.tokenizers import SubwordTokenizer, Tokenizer, tiktoken_named
 from semsearch.errors import ReadError
 from semsearch.lexical import analyzer, language

@@ -273,3 +273,12 @@ def format_size(size: float) -> str:
             return f"{size:.0f}{unit}" if size == int(size) else f"{size:.1f}{unit}"
         size /= 1024
     return f"{size:.1f}T"
+
+
+def display_path(label: str, path: bytes, several_roots: bool) -> str:
+    """`path`, relative to its root folder, for people: after the root's `label` if the index has several roots.
+
+    Bytes that are not UTF-8 become backslash escapes.
+    """
+    shown = path.decode("utf-8", "backslashreplace")
+    return f"{label}/{shown}" if several_roots else shown

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from semsearch.errors import UsageError
-from semsearch.sources.paths import display_path
+from semsearch.sources.walk import display_path
 from semsearch.store.records import Filters, Root
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from semsearch.settings import ANALYSIS_VERSION
-from semsearch.sources.paths import display_path
+from semsearch.sources.walk import display_path
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from semsearch.chunking.splitter import Chunk
+    from semsearch.chunking.chunk import Chunk
     from semsearch.embedding.model_info import ModelInfo
     from semsearch.sources.walk import WalkRules
 
@@ -188,6 +188,10 @@ class RunRecord:
     started: float
     seconds: float
     report: Mapping[str, Any]
+
+
+# `StorageInfo.vectors` of an index whose vectors nobody changed.
+DEFAULT_VECTORS: Mapping[str, Any] = {"kind": "float16", "original": None, "dim": None, "ann": "auto", "loss": 0.0}
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.hit import SearchResult
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
-from tests.answering.server import chat
-from tests.conftest import write
+from tests.support.chat_server import chat
+from tests.support.folders import write
 
 QUESTION = "how often is the main bearing greased"
 SENTENCE = "The main bearing is greased every 700 running hours."

@@ -249,6 +249,8 @@ def test_interrupt(semsearch: Command, tmp_path: Path) -> None:
         [sys.executable, "-m", "semsearch", "index", "big", "-i", "big.index", "--model", "static"],
         stderr=subprocess.PIPE, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{tmp_path / 'hook'}:{PROJECT}", "READING": str(tmp_path / "reading")},
+        # A shell starts what runs in its background, pytest perhaps, with this signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     wait_until((tmp_path / "reading").exists, process)
     process.send_signal(signal.SIGINT)

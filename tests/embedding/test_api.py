@@ -206,13 +206,13 @@ def test_answers_beside_one_that_failed_are_kept(server: Server, kind: str) -> N
     model = opened(kind)
     first = len(server.asked) + 1
     server.refuse = lambda number: (400, {"message": "no", "detail": "no"}, {}) if number == first + 1 else None
-    remembering = cached(model.info, lambda: model, "passages")
+    cached_model = cached(model.info, lambda: model, "passages")
     passages = [f"passage number {number}" for number in range(500)]
     with pytest.raises(ModelError, match="refuses the request"):
-        remembering.encode(passages)
+        cached_model.encode(passages)
     server.refuse = lambda number: None
     sent = len(server.asked)
-    remembering.encode(passages)
+    cached_model.encode(passages)
     answered = sum(len(one.texts) for one in server.asked[first - 1 : sent]) - len(server.asked[first].texts)
     assert sum(len(one.texts) for one in server.asked[sent:]) == 500 - answered
 

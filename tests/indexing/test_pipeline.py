@@ -13,6 +13,7 @@ from semsearch.index_report import IndexReport
 from semsearch.indexing import IndexOptions, Progress, index_folders
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
+from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.reader import OpenSnapshot
 from semsearch.store.local.writer import IndexWriter
@@ -65,7 +66,8 @@ def healthy(index: Path) -> None:
         ("lex", [part.ids for part in snapshot.postings()]),
         ("vec", [part.ids for part in snapshot.dense_segments()]),
     ):
-        alive = [part if keep is None else part[keep] for part, keep in zip(ids, snapshot.alive(kind), strict=True)]
+        kept = [one.alive() for one in rows.segments(snapshot.catalog, kind)]
+        alive = [part if keep is None else part[keep] for part, keep in zip(ids, kept, strict=True)]
         found = np.concatenate(alive).tolist() if alive else []
         assert found == sorted(found)
         assert found == chunks, kind
@@ -176,10 +178,10 @@ def test_many_runs_merge_and_forget_what_is_dead(notes: Path, index: Path) -> No
         write(notes, {"counter.txt": f"run number {number} writes this\n", f"n{number}.txt": f"note {number}\n"})
         run(notes, index)
     catalog, _ = Catalog.open_for_reading(str(index))
-    assert len(catalog.segments("lex")) < 16
-    assert len(catalog.segments("vec")) < 16
+    segments = {kind: rows.segments(catalog, kind) for kind in ("lex", "vec")}
+    assert all(len(found) < 16 for found in segments.values())
     assert catalog.connection.execute("SELECT COUNT(*) FROM chunks WHERE file_id IS NULL").fetchone()[0] == 0
-    names = {row["name"] for kind in ("lex", "vec") for row in catalog.segments(kind)}
+    names = {one.name for found in segments.values() for one in found}
     catalog.close()
     run(notes, index)
     assert set(os.listdir(index / "segments")) == names
@@ -241,7 +243,7 @@ def test_a_run_that_dies_leaves_the_last_commit(
 
     with monkeypatch.context() as patch:
         if point == "lexical":
-            patch.setattr("semsearch.storage.segments.os.rename", die)
+            patch.setattr("semsearch.store.local.segment_folder.os.rename", die)
         elif point == "dense":
             patch.setattr(IndexWriter, "write_dense", die)
         else:

@@ -51,7 +51,7 @@ def folder(semsearch: Command, notes: Path) -> Path:
     return notes
 
 
-def ledger(semsearch: Command, folder: Path, *flags: str) -> dict[str, dict[str, object]]:
+def file_status(semsearch: Command, folder: Path, *flags: str) -> dict[str, dict[str, object]]:
     done = semsearch("status", "--files", *flags, "--json", "-i", folder)
     assert (done.code, done.err) == (0, "")
     jsonschema.validate(done.json, FILES)
@@ -59,7 +59,7 @@ def ledger(semsearch: Command, folder: Path, *flags: str) -> dict[str, dict[str,
 
 
 def test_every_file_is_listed_with_its_reason_and_rule(semsearch: Command, folder: Path) -> None:
-    files = ledger(semsearch, folder)
+    files = file_status(semsearch, folder)
     on_disk = {
         os.path.relpath(os.path.join(parent, name), folder)
         for parent, below, names in os.walk(folder)
@@ -77,23 +77,23 @@ def test_every_file_is_listed_with_its_reason_and_rule(semsearch: Command, folde
     assert files["broken.pdf"]["status"] == files["locked.pdf"]["status"] == "failed"
     assert files["locked.pdf"]["reason"] == "encrypted PDF: needs a password (--password-file)"
     assert (files["new.txt"]["status"], files["new.txt"]["reason"]) == ("new", "not indexed yet: run semsearch index")
-    assert set(ledger(semsearch, folder, "--failed")) == {"broken.pdf", "locked.pdf"}
-    assert set(ledger(semsearch, folder, "--skipped")) == {
+    assert set(file_status(semsearch, folder, "--failed")) == {"broken.pdf", "locked.pdf"}
+    assert set(file_status(semsearch, folder, "--skipped")) == {
         ".gitignore", ".secret", "drafts/", "picture.png", "trace.log",
     }  # fmt: skip
-    assert set(ledger(semsearch, folder, "--pending")) == {"new.txt"}
+    assert set(file_status(semsearch, folder, "--pending")) == {"new.txt"}
     text = semsearch("status", "--files", "--failed", "-i", folder).out
     assert text.splitlines()[1] == "failed   locked.pdf  (encrypted PDF: needs a password (--password-file))"
     assert "add --files" in one_line_error(semsearch("status", "--failed", "-i", folder).err)
     write(folder, {"garden.md": "Something else.\n"})
-    assert ledger(semsearch, folder)["garden.md"]["reason"] == "changed since it was indexed"
+    assert file_status(semsearch, folder)["garden.md"]["reason"] == "changed since it was indexed"
     search = semsearch("search", "roses", "-i", folder, "--json").json
     assert search["index"]["skipped"] == 3  # one skipped, two failed
 
 
 def test_what_is_not_encoded_is_pending(semsearch: Command, folder: Path) -> None:
     assert semsearch("index", folder, "--no-embed").code == 0
-    assert ledger(semsearch, folder, "--pending")["new.txt"]["status"] == "pending"
+    assert file_status(semsearch, folder, "--pending")["new.txt"]["status"] == "pending"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_files_from(semsearch: Command, folder: Path, tmp_path: Path) -> None:
     assert failed["none.txt"] == "no such file"
     assert failed["/etc/passwd"] == "outside of the indexed folders"
     assert semsearch("search", "tulips", "-i", folder, "--mode", "lexical", "-l").out == "garden.md\n"
-    assert "other.txt" in ledger(semsearch, folder, "--pending")
+    assert "other.txt" in file_status(semsearch, folder, "--pending")
     listed = tmp_path / "list.txt"
     listed.write_text(f"{folder}/other.txt\n")
     would = semsearch("index", folder, "--files-from", listed, "--dry-run", "--json").json

@@ -1,7 +1,6 @@
 """`quantize`: what it measures is what searches then do, it can be undone, and nothing that stops it halfway shows."""
 
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
@@ -80,13 +79,13 @@ def test_passages_that_are_equally_near_are_no_loss(tmp_path: Path) -> None:
         assert (row.format.kind, row.loss, row.top1) == (row.format.kind, 0, 1)
 
 
-def test_a_form_that_finds_other_passages_loses(index: Path) -> None:
+def test_a_format_that_finds_other_passages_loses(index: Path) -> None:
     binary = next(row for row in change(index, dry_run=True, keep_original=False).table if row.format.kind == "binary")
     assert binary.loss > 0.1 and binary.top1 < 1
 
 
 def test_what_was_measured_is_what_a_later_run_measures(index: Path) -> None:
-    """The table is made of forms in memory, `now` is read from the disk."""
+    """The table is made of formats in memory, `now` is read from the disk."""
     for kind, keep in (("binary", True), ("int4", False), ("pq", True)):
         report = change(index, kind, keep_original=keep, max_loss=0.9)
         assert report.after is not None
@@ -127,7 +126,7 @@ def test_filters_and_deletions_work_with_cells_and_codes(
 
 
 @pytest.mark.parametrize(("kind", "keep"), [("int8", True), ("int8", False), ("binary", True), ("pq", True)])
-def test_later_runs_keep_the_form_and_the_loss(index: Path, kind: str, keep: bool) -> None:
+def test_later_runs_keep_the_format_and_the_loss(index: Path, kind: str, keep: bool) -> None:
     report = change(index, kind, keep_original=keep, max_loss=0.05)
     assert report.changed
     folder = index.parent
@@ -135,12 +134,11 @@ def test_later_runs_keep_the_form_and_the_loss(index: Path, kind: str, keep: boo
         write(folder, texts(12, seed))
         index_folders([], str(index), IndexOptions())
     with IndexWriter(str(index)) as writer:
-        rows = writer.catalog.segments("vec")
-    assert len(rows) < 10
-    for row in rows:
-        files = json.loads(row["files"])
-        assert (f"{kind}.faiss" in files) == keep
-        assert "index.faiss" in files
+        segments = writer.segments("vec")
+    assert len(segments) < 10
+    for segment in segments:
+        assert (f"{kind}.faiss" in segment.files) == keep
+        assert "index.faiss" in segment.files
     fresh = index.parent.with_name("fresh")
     index_folders([str(folder)], str(fresh), IndexOptions(model="static"))
     exact, found = hits(fresh), hits(index)
@@ -160,7 +158,7 @@ def test_dropped_originals_are_said_to_be_gone_and_rebuild_brings_them_back(inde
     assert "--rebuild" in raised.value.hint
     done = index_folders([], str(index), IndexOptions(rebuild=True))
     assert done.chunks["encoded"] == 700
-    assert OpenSnapshot(str(index)).form().kind == "float16"
+    assert OpenSnapshot(str(index)).vector_format().kind == "float16"
 
 
 def test_dropping_needs_a_limit_that_allows_the_loss(index: Path) -> None:
@@ -235,7 +233,7 @@ def test_a_refused_or_failed_change_leaves_everything(index: Path, monkeypatch: 
     assert hits(index)
 
 
-def test_killed_anywhere_the_old_form_serves(index: Path) -> None:
+def test_killed_anywhere_the_old_format_serves(index: Path) -> None:
     before = hits(index)
     code = (
         "import os, sys, semsearch.store.local.segment_folder as segments\n"
@@ -254,7 +252,7 @@ def test_killed_anywhere_the_old_form_serves(index: Path) -> None:
         assert left == {one.name for one in writer.segments("vec")}
 
 
-def test_a_search_that_has_the_old_form_open_goes_on(index: Path) -> None:
+def test_a_search_that_has_the_old_format_open_goes_on(index: Path) -> None:
     with Searcher(str(index)) as searcher:
         options = SearchOptions(mode="dense", min_score=0)
         before = [hit.path for hit in searcher.search(QUERIES[0], options).hits]
@@ -333,7 +331,7 @@ def test_codes_of_the_kind_that_is_stored_learn_for_themselves(index: Path, kind
     assert all(hits(index))
 
 
-def test_shortened_vectors_keep_what_they_learnt(index: Path) -> None:
+def test_truncated_vectors_keep_what_they_learnt(index: Path) -> None:
     change(index, "int8", dim=64, keep_original=False, max_loss=0.99)
     before = hits(index)
     assert change(index, None, ann="exact").changed
@@ -346,7 +344,7 @@ def test_shortened_vectors_keep_what_they_learnt(index: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_form_chosen_for_a_few_files_serves_for_many(tmp_path: Path, keep: bool) -> None:
+def test_a_format_chosen_for_a_few_files_serves_for_many(tmp_path: Path, keep: bool) -> None:
     folder = tmp_path / "folder"
     write(folder, texts(3, 8))  # type: ignore[arg-type]
     index_folders([str(folder)], None, IndexOptions(model="static"))
@@ -362,7 +360,7 @@ def test_a_form_chosen_for_a_few_files_serves_for_many(tmp_path: Path, keep: boo
     assert paths >= (39 if keep else 32)
 
 
-def test_a_form_that_loses_more_by_now_is_made_anew_when_asked_for_again(index: Path) -> None:
+def test_a_format_that_loses_more_by_now_is_made_anew_when_asked_for_again(index: Path) -> None:
     change(index, "int8")
     with IndexWriter(str(index)) as writer:
         old = writer.vector_format(256)
@@ -389,7 +387,7 @@ def test_a_rebuild_heals_a_record_that_cannot_be_read(index: Path, damage: str) 
     assert hits(index) == before
 
 
-def test_a_dry_run_while_another_run_changes_the_form_is_of_one_state(
+def test_a_dry_run_while_another_run_changes_the_format_is_of_one_state(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The files that the dry run found are gone when it opens them: it looks again."""

@@ -13,6 +13,7 @@ from semsearch import settings
 from semsearch.embedding.resolve import resolve
 from semsearch.reading.analysis import FilePart, ReadRules, Task
 from semsearch.reading.pool import ReaderPool
+from semsearch.store.records import Chunking
 from tests.support.folders import write
 from tests.support.office import one_of_each
 from tests.support.pdf import make_pdf
@@ -21,7 +22,7 @@ from tests.support.pdf import make_pdf
 @pytest.fixture(scope="module")
 def rules() -> ReadRules:
     source = resolve(settings.DEFAULT_MODEL)
-    chunking = {"size": None, "overlap": None, "tokenizer": None, "analysis": settings.ANALYSIS_VERSION}
+    chunking = Chunking(None, None, None, settings.ANALYSIS_VERSION)
     return ReadRules(source.name, str(source.tokenizer_path()), source.window() or 0, chunking)
 
 

@@ -94,7 +94,7 @@ def test_it_trains_and_keeps_what_the_model_wants(tiny: Path, tmp_path: Path) ->
 
 
 def test_vectors_that_were_cut_stay_so(tiny: Path, tmp_path: Path) -> None:
-    """An index of shortened vectors is judged by vectors as short, and the model is trained for both lengths."""
+    """An index of truncated vectors is judged by vectors as short, and the model is trained for both lengths."""
     index_folders([str(tiny / "folder")], str(tmp_path / "index"), IndexOptions(model=str(tiny / "model"), dim=16))
     model = base_model_of(str(tmp_path / "index"))
     assert (model.dim, model.dims) == (16, (48, 16))

@@ -133,16 +133,16 @@ def _measured(
 ) -> MeasuredFormat:
     queries, nearest = against.queries, against.nearest
     asked = queries if vectors.format.truncated else vector_format.stored(queries)
-    seconds, found, first = [], 0, 0
+    seconds, near, first = [], 0, 0
     for query, whole, best in zip(asked, queries, nearest, strict=True):
         clock = time.perf_counter()
         results = search(segments, query, _TOP, vectors.alive)
         seconds.append(time.perf_counter() - clock)
         cosines = _cosines(vectors, whole, results)
-        found += int(np.count_nonzero(cosines >= best[-1] - _EQUAL))
+        near += int(np.count_nonzero(cosines >= best[-1] - _EQUAL))
         first += bool(len(cosines)) and bool(cosines[0] >= best[0] - _EQUAL)
     searched, disk = _bytes(vectors.segments, vector_format)
-    recall = found / nearest.size if nearest.size else 1.0
+    recall = near / nearest.size if nearest.size else 1.0
     return MeasuredFormat(vector_format, searched, disk, recall, first / len(queries), float(np.median(seconds)))
 
 

@@ -99,10 +99,10 @@ def _first_stage(vectors: Vectors, vector_format: VectorFormat) -> dict[str, byt
     coded = vector_format.coded(vectors)
     contents: dict[str, bytes] = {}
     if vector_format.has_cells(len(vectors)):
-        found = Cells.train(coded)
-        coded = coded[found.order]
+        trained = Cells.train(coded)
+        coded = coded[trained.order]
         contents = {
-            f"{part}.bin": np.ascontiguousarray(getattr(found, part), dtype).tobytes()
+            f"{part}.bin": np.ascontiguousarray(getattr(trained, part), dtype).tobytes()
             for part, dtype in cells.FILES.items()
         }
     return {f"{codec.kind}.faiss": codec.serialize(coded).tobytes(), **contents}

@@ -13,7 +13,7 @@ from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.stat_check import StatCheck, stat_check
 from semsearch.store.local.writer import IndexWriter
 from tests.support.commands import Command
-from tests.support.folders import write
+from tests.support.folders import PROJECT, write
 
 FAST = IndexOptions(model="static")
 
@@ -70,7 +70,7 @@ def test_the_look_is_dropped_when_the_index_changed_meanwhile(notes: Path, index
 def test_flags_that_change_nothing_are_answered_without_the_full_command(semsearch: Command, index: Path) -> None:
     broken = index.parent.parent / "typer.py"  # only the full command imports it
     broken.write_text("raise SystemExit(9)")
-    env = {"PYTHONPATH": f"{broken.parent}:{Path(__file__).parents[1]}"}
+    env = {"PYTHONPATH": f"{broken.parent}:{PROJECT}"}
     for flags in ((), ("-q", "--max-time", "8m"), ("--max-time", "90", "--newest-first", "--wait", "--json")):
         assert semsearch("index", "-i", index, *flags, env=env).code == 0, flags
     for flags in (("--max-time", "5ms"), ("--max-time", "0"), ("--max-time", "soon"), ("--max-time",), ("--verify",)):

@@ -10,7 +10,7 @@ from semsearch.evaluation.synthetic_queries import synthetic_queries
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.lexical.analyzer import words_of
 from semsearch.retrieval.options import SearchOptions
-from semsearch.retrieval.query_sentences import has_query_length, held_out_queries
+from semsearch.retrieval.query_sentences import held_out_queries
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.local.reader import OpenSnapshot
 from tests.support.folders import write
@@ -19,7 +19,7 @@ from tests.support.made_texts import texts
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("questions") / "folder"
+    folder = tmp_path_factory.mktemp("synthetic") / "folder"
     guide = "# Guide\n\n" + "\n\n".join(
         f"## How number {number} is cared for\n\n{text}" for number, text in enumerate(texts(20, 3).values())
     )
@@ -72,12 +72,3 @@ def test_what_a_paraphrase_is_asked_of_does_not_hold_it(index: Path, tmp_path: P
         heading = next(question for question in paraphrases if question.text.startswith("How number"))
         best = searcher.search(heading.text, SearchOptions(mode="lexical", fold=False, min_score=0)).hits[0]
         assert best.chunk_id == heading.chunk
-
-
-@pytest.mark.parametrize(
-    ("text", "could"),
-    [("Four words are enough.", True), ("Three words only.", False), ("12 34 56 78 90", False),
-     ("こんにちは、世界の皆さん、今日は。", True), ("word " * 90, False)],
-)  # fmt: skip
-def test_what_could_be_a_query(text: str, could: bool) -> None:
-    assert has_query_length(text) is could

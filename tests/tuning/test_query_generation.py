@@ -19,7 +19,7 @@ from tests.support.jargon import silent
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> str:
-    base = tmp_path_factory.mktemp("written")
+    base = tmp_path_factory.mktemp("generated")
     write(
         base / "folder",
         {
@@ -71,7 +71,7 @@ def test_each_passage_is_asked_about_once(index: str, tmp_path: Path) -> None:
     assert len(sets[0].qrels) == 54 and sets[0].group == "chunk"
 
 
-def test_what_was_written_before_a_failure_is_kept(index: str, tmp_path: Path) -> None:
+def test_queries_generated_before_a_failure_are_kept(index: str, tmp_path: Path) -> None:
     lock, left = threading.Lock(), [20]
 
     def behave(handler: Handler, body: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ def measure(index: Path, sample: int = 10_000, queries: int = 60) -> VectorsRepo
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vectors") / "folder"
+    folder = tmp_path_factory.mktemp("vector_bench") / "folder"
     write(folder, texts(700, 7))  # type: ignore[arg-type]
     index_folders([str(folder)], None, IndexOptions(model="static"))
     return folder / ".semsearch"

@@ -1,0 +1,85 @@
+"""Both legs' candidates are scored by both legs, fused, and ordered the same way however the index is cut."""
+
+import numpy as np
+import pytest
+
+from semsearch.retrieval.candidates import find_candidates, query_coverage
+from semsearch.store.protocol import Snapshot
+from semsearch.store.records import Filters, Scores
+from tests.support.planning import Planner
+
+MODES = ("hybrid", "dense", "lexical")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_arrays_are_aligned_and_fall(snapshot: Snapshot, planned: Planner, mode: str) -> None:
+    found = find_candidates(snapshot, planned("prune the roses in spring", mode=mode), None)
+    assert len(found) > 0 and len(set(found.ids.tolist())) == len(found)
+    for values in (found.cosines, found.bm25, found.dense_part, found.lexical_part, found.relative, found.scores):
+        assert values.shape == (len(found),) and values.dtype == np.float32
+    assert (np.diff(found.relative) <= 0).all() and (np.diff(found.scores) <= 0).all()
+    assert ((found.scores >= 0) & (found.scores <= 1)).all()
+    best = snapshot.passages([int(found.ids[0])])[0]
+    assert best.file.path == b"garden.md"
+
+
+def test_a_candidate_of_one_leg_is_scored_by_the_other(snapshot: Snapshot, planned: Planner) -> None:
+    plan = planned("roses")
+    words = set(snapshot.lexical(plan.words, 300, None).ids.tolist())
+    found = find_candidates(snapshot, plan, None)
+    only_dense = [number for number, one in enumerate(found.ids.tolist()) if one not in words]
+    assert words <= set(found.ids.tolist()) and only_dense
+    assert (found.bm25[only_dense] == 0).all() and not np.isnan(found.cosines).any()
+
+
+def test_scores_do_not_depend_on_how_deep_was_looked(snapshot: Snapshot, planned: Planner) -> None:
+    plan = planned("prune the roses in spring", feedback=False)
+    shallow, deep = find_candidates(snapshot, plan, None, depth=5), find_candidates(snapshot, plan, None, depth=300)
+    assert len(shallow) < len(deep)
+    assert shallow.ids[0] == deep.ids[0]
+    np.testing.assert_allclose(shallow.relative[0], deep.relative[0], atol=1e-6)
+
+
+def test_chunks_that_are_asked_for_are_there_wherever_they_stand(snapshot: Snapshot, planned: Planner) -> None:
+    last = int(snapshot.encoded_ids()[-1])
+    plan = planned("prune the roses", mode="lexical")
+    assert last not in find_candidates(snapshot, plan, None, depth=1).ids
+    assert last in find_candidates(snapshot, plan, None, depth=1, also=[last]).ids
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_filters_are_applied_before_the_search(snapshot: Snapshot, planned: Planner, mode: str) -> None:
+    selection = snapshot.select(Filters(types=("markdown",)))
+    found = find_candidates(snapshot, planned("the ferry leaves the harbour", mode=mode), selection, depth=5)
+    assert mode == "lexical" or len(found) >= 5
+    assert {one.file.type for one in snapshot.passages(found.ids.tolist())} <= {"markdown"}
+
+
+def test_reciprocal_ranks_order_by_ranks_alone(snapshot: Snapshot, planned: Planner) -> None:
+    found = find_candidates(snapshot, planned("prune the roses", fusion="rrf"), None)
+    first_in_both = (found.dense_part == 1) & (found.lexical_part == 1)
+    assert found.relative[first_in_both].tolist() == pytest.approx([1.0] * int(first_in_both.sum()))
+    assert (np.diff(found.relative) <= 0).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_like_an_unwanted_text_falls(snapshot: Snapshot, planned: Planner, mode: str) -> None:
+    query = "tomatoes roses"
+    plain = find_candidates(snapshot, planned(query, mode=mode), None)
+    without = find_candidates(snapshot, planned(query, mode=mode, unlike=("tomatoes roses",)), None)
+    best = plain.ids[0]
+    assert without.relative[without.ids == best][0] < plain.relative[0]
+    assert (without.relative >= 0).all()
+
+
+def test_nothing_is_found_by_words_that_are_nowhere(snapshot: Snapshot, planned: Planner) -> None:
+    found = find_candidates(snapshot, planned("xylophone quasar", mode="lexical"), None)
+    assert len(found) == 0 and found.scores.shape == (0,)
+
+
+def test_the_share_of_words_is_weighed_by_idf() -> None:
+    held = np.array([[True, False, True], [False, False, True]])
+    known = Scores(np.zeros(3, np.float32), np.zeros((0, 3), np.float32), held, np.array([3, 1], np.float32))
+    np.testing.assert_allclose(query_coverage(known), [0.75, 0, 1])
+    none = Scores(np.zeros(3, np.float32), np.zeros((0, 3), np.float32), held[:0], np.zeros(0, np.float32))
+    np.testing.assert_array_equal(query_coverage(none), [0, 0, 0])
