@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from semsearch.store.records import (
-    AnalysedParts,
     Counts,
     FileRecord,
     Filters,
@@ -39,6 +38,22 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 # (size, mtime_ns, inode) of a file.
 Stamp = tuple[int, int, int]
+
+
+class AnalysedPart(Protocol):
+    """A document, or one part of a large one, ready to be stored: its chunks and the terms of each of them."""
+
+    @property
+    def chunks(self) -> "Sequence[Chunk]": ...
+
+    @property
+    def terms(self) -> Sequence[list[str]]: ...
+
+    @property
+    def language(self) -> str: ...
+
+
+AnalysedParts = Iterator[AnalysedPart] | Sequence[AnalysedPart]
 
 
 class Selection(Protocol):
