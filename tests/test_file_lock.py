@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from semsearch.store.local.lock import WriterLock
+from semsearch.file_lock import WriterLock
 
 from semsearch.errors import LockedError
 
