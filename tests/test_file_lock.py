@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from semsearch.errors import LockedError
-from semsearch.store.local.lock import WriterLock
+from semsearch.file_lock import WriterLock
 
 
 @pytest.fixture
