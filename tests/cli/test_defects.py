@@ -13,6 +13,8 @@ from semsearch.cli.app import failed, run
 from semsearch.indexing import IndexOptions, index_folders
 from tests.support.folders import NOTES, write
 
+pytestmark = pytest.mark.slow
+
 # What decoding a damaged value raises, and so what must not be taken for it elsewhere.
 ERRORS = [TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError]
 # Where a search goes through: planning, the store, both legs, what is made of its rows, the hits.

@@ -22,6 +22,8 @@ from semsearch.store.local.rows import segments
 from semsearch.store.local.segment_folder import SEGMENTS_FOLDER
 from tests.support.folders import NOTES, write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
