@@ -25,7 +25,7 @@ def part(text: str, last: bool = True, status: str = "indexed", reason: str = ""
         type="text",
         language="en",
         chunks=chunks,
-        terms=[text.split()] * len(chunks),
+        terms=[text.split() for _ in chunks],
     )
 
 
