@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.retrieval_quality import build
-from semsearch.dense.adapter import Adapter
+from semsearch.dense.query_adapter import Adapter
 from semsearch.evaluation import metrics
 from semsearch.evaluation.labels import Beir
 from semsearch.evaluation.query_sets import labelled

@@ -14,7 +14,7 @@ from benchmarks.timing import turn_caches_off
 from semsearch.chunking.splitter import ChunkRules, split
 from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.resolve import resolve
-from semsearch.sources.registry import read
+from semsearch.sources.document_types import read
 
 
 def main() -> None:

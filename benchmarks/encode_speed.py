@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.timing import turn_caches_off
-from semsearch.chunking.splitter import prefix_of
+from semsearch.chunking.chunk import prefix_of
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
 from semsearch.store.local.reader import OpenSnapshot

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.noisy import vectors_of, with_noise
 from benchmarks.timing import turn_caches_off
-from semsearch.chunking.splitter import hash_of
+from semsearch.chunking.chunk import hash_of
 from semsearch.lexical import postings
 from semsearch.lexical.analyzer import analyze
 from semsearch.store.local.reader import OpenSnapshot

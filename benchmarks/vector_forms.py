@@ -15,9 +15,10 @@ import numpy as np
 from benchmarks.noisy import repeated, vectors_of
 from benchmarks.timing import turn_caches_off
 from semsearch.dense.cells import PROBED_SHARE, Cells
-from semsearch.dense.codec import KINDS, Codec, CodedVectors
+from semsearch.dense.codec import KINDS, Codec
+from semsearch.dense.coded_vectors import CodedVectors
+from semsearch.dense.segment_vectors import SegmentVectors, search
 from semsearch.dense.vector_format import VectorFormat
-from semsearch.dense.vectors import SegmentVectors, search
 
 _TRAINING = 131_072
 

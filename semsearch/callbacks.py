@@ -1,8 +1,8 @@
-"""The types of the functions that long work calls to tell of itself."""
+"""Types of the functions that long operations call to report their progress."""
 
 from collections.abc import Callable
 
-# Called with one sentence: what is done next, or what a user should know meanwhile.
+# Called with one sentence for the user: what is done next, or a warning.
 Announce = Callable[[str], None]
-# Called with what is done, how much of it is done, and how much there is.
+# Called with (what is done, how much of it is done, how much there is in all).
 Advance = Callable[[str, int, int], None]

@@ -1,15 +1,15 @@
-"""The errors semsearch raises on purpose.
+"""The errors that semsearch raises on purpose.
 
-Each says what happened, to which file, and what to do next. They are caught in one place, `cli`, which
-turns them into one line on stderr (or one JSON object) and an exit code.
+Each says what happened, to which file, and what to do next. The command line turns them into one line on stderr, or one
+JSON object, and an exit code (`cli.app`).
 """
 
 
 class SemsearchError(Exception):
-    """A failure the user can act on.
+    """An error that the user can do something about.
 
-    `message` says what happened and to what; `hint` says what to do next (may be empty); `code` is the
-    stable word of the JSON error object; `exit_code` is what the process returns.
+    `message`: what happened, and to which file. `hint`: what to do next, may be empty. `code`: a word for programs,
+    which does not change between versions. `exit_code`: that of the process.
     """
 
     code = "error"
@@ -24,15 +24,16 @@ class SemsearchError(Exception):
 
 
 class UsageError(SemsearchError):
-    """A flag or an argument that makes no sense."""
+    """A flag or an argument with an invalid value."""
 
     code = "usage"
 
 
 class ParameterError(UsageError):
-    """A parameter of the library with a value that makes no sense.
+    """A parameter of the Python API with an invalid value.
 
-    `parameter` is its name in Python; the command line names its flag instead. `problem` goes on after the name.
+    `parameter`: its name in Python, for which the command line puts the flag. `problem`: the rest of the sentence that
+    begins with the name.
     """
 
     def __init__(self, parameter: str, problem: str, hint: str = "") -> None:
@@ -42,34 +43,34 @@ class ParameterError(UsageError):
 
 
 class IndexNotFoundError(SemsearchError):
-    """No index at the given path, or none upwards of the working folder."""
+    """There is no index at the given path, or in the working folder and those above it."""
 
     code = "no_index"
 
 
 class IndexDamagedError(SemsearchError):
-    """A file of the index is missing, cut short or not what the catalog says it is."""
+    """A file of the index is missing, cut off, or differs from what the catalog says about it."""
 
     code = "damaged_index"
 
 
 class ModelError(SemsearchError):
-    """A model that cannot be found or loaded, or is not the one that built the index."""
+    """A model cannot be found or loaded, or is not the one that the index was built with."""
 
     code = "model"
 
 
 class LockedError(SemsearchError):
-    """Another writer holds the lock of this index (sysexits.h: EX_TEMPFAIL)."""
+    """Another process is writing this index. The exit code is EX_TEMPFAIL of sysexits.h."""
 
     code = "locked"
     exit_code = 75
 
 
 class ReadError(SemsearchError):
-    """One document could not be read; the run goes on without it.
+    """One document cannot be read; the run goes on without it.
 
-    `skip` tells a file that was left out by rule (binary, too large, no text) from one that failed.
+    `skip`: it is left out by rule (binary, too large, no text), rather than damaged.
     """
 
     code = "unreadable"

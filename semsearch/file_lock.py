@@ -1,4 +1,7 @@
-"""The lock of the one writer: flock(2) on a file of the index folder, so that it ends with its process."""
+"""The lock that lets only one process write an index: flock(2) on a file in the index folder.
+
+The system releases it when its process ends, however that happens.
+"""
 
 import fcntl
 import os
@@ -8,14 +11,17 @@ from semsearch.errors import LockedError
 
 
 class WriterLock:
-    """Held while an index is written; says in the file who holds it. Raises `LockedError` unless `wait`."""
+    """Takes the lock on the file at `path`, and writes the process id into it.
+
+    If another process has it: waits for it with `wait`, else raises `LockedError`.
+    """
 
     def __init__(self, path: str, wait: bool) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            holder = _living(os.pread(self._descriptor, 100, 0))
+            holder = _running_process(os.pread(self._descriptor, 100, 0))
             os.close(self._descriptor)
             raise LockedError(
                 f"another run is writing {os.path.dirname(path)}" + (f" (process {holder})" if holder else ""),
@@ -27,12 +33,12 @@ class WriterLock:
         before = os.fstat(self._descriptor)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        # Its time tells when folders were last compared (`stamp`), not when somebody tried.
+        # The modification time of the file is that of the last finished run (`stamp`), not of the last attempt.
         if before.st_size:
             os.utime(self._descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def stamp(self) -> None:
-        """Notes that all is up to date now, for `status`."""
+        """Sets the time of the last finished run, which `status` prints, to now."""
         os.utime(self._descriptor)
 
     def __enter__(self) -> "WriterLock":
@@ -41,11 +47,14 @@ class WriterLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._descriptor)  # the file stays: removing it would let two writers lock two files
+        os.close(self._descriptor)  # the file stays: if it were removed, two writers could lock two files
 
 
-def _living(content: bytes) -> str:
-    """The process id in the file, if there is such a process; a quick look at the folders does not write its own."""
+def _running_process(content: bytes) -> str:
+    """The process id in `content`, that of the lock file; empty if no such process runs.
+
+    An unchanged run of `index` takes the lock without writing its process id, so that the id may be an old one.
+    """
     try:
         os.kill(int(content), 0)
     except PermissionError:

@@ -1,4 +1,7 @@
-"""What a run of `index` did: the numbers of its JSON object and of its summary line. Light, like `sources.walk`."""
+"""The result of a run of `index`: what it counted, as a JSON object and as a line for people.
+
+The classes are no dataclasses, for the reason given in `sources.walk`.
+"""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -8,7 +11,10 @@ SCHEMA = "semsearch.index/1"
 
 
 class Estimate:
-    """What a run would have to encode: passages and their tokens; `usd`: what a provider takes, None: nothing."""
+    """What a run would have to encode, for `--dry-run`.
+
+    `chunks` and `tokens`: how many; `usd`: the price of the model's provider in US dollars, None for local models.
+    """
 
     def __init__(self, model: str, chunks: int, tokens: int, usd: "float | None") -> None:
         self.model = model
@@ -17,15 +23,21 @@ class Estimate:
         self.usd = usd
 
     def as_dict(self) -> "dict[str, Any]":
+        """The JSON object `estimate` of the report."""
         return {"model": self.model, "chunks": self.chunks, "tokens": self.tokens, "usd": self.usd}
 
     def summary(self) -> str:
+        """The estimate as part of a line for people."""
         price = "" if self.usd is None else f", about ${self.usd:,.4f}"
         return f"{self.chunks:,} chunks of {self.tokens:,} tokens to encode with {self.model}{price}"
 
 
 class IndexReport:
-    """Counts of one run; `skipped` and `failed` list (path, reason) of every file that is not in the index."""
+    """The counts of one run on the index at the path `index`.
+
+    `files` and `chunks`: counts by what happened; `seconds`: of the run, of reading and of encoding; `skipped` and
+    `failed`: (path, reason) of every file that is not in the index.
+    """
 
     def __init__(self, index: str) -> None:
         self.index = index
@@ -34,18 +46,19 @@ class IndexReport:
         self.seconds = dict.fromkeys(("total", "read", "encode"), 0.0)
         self.skipped: list[tuple[str, str]] = []
         self.failed: list[tuple[str, str]] = []
-        # Files that a run with a time limit did not come to.
+        # How many files a run with a time limit left to the next run.
         self.left = 0
-        # Indexed files after the run.
+        # How many files the index has after the run.
         self.indexed = 0
-        # Of a dry run.
+        # For a dry run only.
         self.estimate: Estimate | None = None
-        # Of a dry run: why a run would change nothing.
+        # For a dry run only: why a run would refuse to change anything.
         self.refused = ""
-        # The time limit ended the run.
+        # Whether the time limit ended the run.
         self.stopped = False
 
     def as_dict(self) -> "dict[str, Any]":
+        """The JSON object that `index --json` prints."""
         return {
             "schema": SCHEMA,
             "index": self.index,
@@ -62,19 +75,19 @@ class IndexReport:
 
     def summary(self) -> str:
         """One line for people: `478 files, 3,334 chunks: 478 added, 3,334 encoded (52.1 s)`."""
-        happened = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
+        counts = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
         if self.chunks["encoded"]:
-            happened.append(f"{self.chunks['encoded']:,} chunks encoded")
-        line = f"{self.indexed:,} files, {self.chunks['total']:,} chunks: " + (", ".join(happened) or "up to date")
+            counts.append(f"{self.chunks['encoded']:,} chunks encoded")
+        line = f"{self.indexed:,} files, {self.chunks['total']:,} chunks: " + (", ".join(counts) or "up to date")
         if self.left:
             line += f"; {self.left:,} files left to the next run"
         if self.chunks["pending"]:
             line += f"; {self.chunks['pending']:,} chunks not encoded"
-        missing = [
+        not_indexed = [
             f"{len(listed):,} {name}" for name, listed in (("skipped", self.skipped), ("failed", self.failed)) if listed
         ]
-        if missing:
-            line += "; " + ", ".join(missing)
+        if not_indexed:
+            line += "; " + ", ".join(not_indexed)
         if self.stopped:
             line += "; ended by --max-time, the next run goes on"
         if self.refused:

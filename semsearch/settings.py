@@ -1,32 +1,32 @@
-"""Where semsearch finds its index, its cache and the user's defaults.
+"""The settings of the user, and where the index and the cache are.
 
-Precedence everywhere: flag > environment > user configuration file > default. This module reads, it never
-writes, and it imports nothing heavy: the unchanged-folder path of `index` uses it.
+A flag overrides the environment, the environment overrides the configuration file, and that overrides the default.
+Nothing is written here. Nothing heavy is imported, because an unchanged run of `index` uses this module.
 """
 
 import os
-import sys
+
+from semsearch.config_file import config_file, read_table
 
 INDEX_FOLDER = ".semsearch"
 CATALOG_FILE = "catalog.db"
-_CONFIG_NAME = "semsearch/config.toml"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-# Raised when the same text gives other chunks or other terms than before; an index of another one needs a rebuild.
+# To be raised when the same text gives other chunks or terms than before: older indexes then need a rebuild.
 ANALYSIS_VERSION = 1
-DEFAULT_MAX_FILE_SIZE = 20 * 1024 * 1024
+DEFAULT_MAX_FILE_SIZE = 20 * 1024 * 1024  # bytes
 DEFAULT_READ_SECONDS = 60
-# Vectors that are remembered: 40 MB of queries and sentences, 1 GB of passages at 384 dimensions.
+# How many vectors are cached. At 384 dimensions: 40 MB of queries and sentences, 1 GB of passages.
 DEFAULT_QUERY_CACHE = 20_000
 DEFAULT_PASSAGE_CACHE = 1_000_000
-DEFAULT_READ_MEMORY = 2048
-# Raised when readers learn to read what they could not; files that were skipped or failed are then tried again.
+DEFAULT_READ_MEMORY = 2048  # megabytes
+# To be raised when readers can read more than before: files that were skipped or failed are then read again.
 READERS_VERSION = 1
 
 
 class Setting:
-    """One setting: its `variable` in the environment, its type, its default, and its meaning for the documentation.
+    """One setting: `name` is its key in the configuration file, `variable` that of the environment.
 
-    `name` is its key in the configuration file.
+    `kind`: str, int or float. `help`: what it means, for the documentation.
     """
 
     def __init__(self, name: str, variable: str, kind: type, default: "str | float | None", help: str) -> None:
@@ -38,9 +38,9 @@ class Setting:
 
 
 class Variable:
-    """A variable of the environment that has no key in the configuration file, and its meaning.
+    """A variable of the environment that is not in the configuration file; `help`: what it means.
 
-    `shown`: `semsearch config` prints its value. It never prints a key.
+    `shown`: `semsearch config` prints its value; never set for API keys.
     """
 
     def __init__(self, name: str, help: str, shown: bool = False) -> None:
@@ -49,7 +49,7 @@ class Variable:
         self.shown = shown
 
 
-# The manual page, `semsearch config` and docs/settings.md are made of these two tables, or checked against them.
+# The manual page and `semsearch config` are made of these two tables; docs/settings.md is tested against them.
 SETTINGS = (
     Setting("index", "SEMSEARCH_INDEX", str, None, "The index to use where no --index is given."),
     Setting("model", "SEMSEARCH_MODEL", str, DEFAULT_MODEL, "The embedding model of new indexes."),
@@ -105,7 +105,10 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 def effective(name: str) -> "tuple[str | float | None, str]":
-    """(value, where it came from: `environment`, `config file` or `default`) of a setting. Raises `UsageError`."""
+    """(value, source: `environment`, `config file` or `default`) of the setting `name`.
+
+    Raises `UsageError` when the environment or the configuration file holds an invalid value.
+    """
     setting = _BY_NAME[name]
     text = os.environ.get(setting.variable)
     if text:
@@ -121,61 +124,61 @@ def effective(name: str) -> "tuple[str | float | None, str]":
 
 
 def cache_folder() -> str:
-    """The folder for prepared models: `SEMSEARCH_CACHE`, or the platform's cache folder."""
+    """The absolute path of the folder for prepared models and cached vectors: the setting `cache`."""
     return os.path.abspath(os.path.expanduser(str(effective("cache")[0])))
 
 
 def default_model() -> str:
-    """The model of a new index when no `--model` is given."""
+    """The embedding model of new indexes where no `--model` is given."""
     return model_name(str(effective("model")[0]))
 
 
 def model_name(name: str) -> str:
-    """`name`, or the full path where it is a folder: an index is used from other folders, too, from cron say."""
+    """`name`, or its absolute path if it is a folder: commands on the index may run in other folders, as cron's do."""
     folder = os.path.expanduser(name)
-    known = name == "static" or name.removeprefix("sentence-transformers/") == DEFAULT_MODEL
-    return os.path.abspath(folder) if not known and os.path.isdir(folder) else name
+    built_in = name == "static" or name.removeprefix("sentence-transformers/") == DEFAULT_MODEL
+    return os.path.abspath(folder) if not built_in and os.path.isdir(folder) else name
 
 
 def rerank_model() -> str:
-    """The cross-encoder of `--rerank` when it names none."""
+    """The cross-encoder of `--rerank` without a name."""
     return str(effective("rerank_model")[0])
 
 
 def llm_model() -> "str | None":
-    """The model `ask` asks when no `--llm` is given; None: none."""
+    """The language model that `ask` uses where no `--llm` is given; None: none."""
     value = effective("llm")[0]
     return None if value is None else str(value)
 
 
 def base_url() -> "str | None":
-    """The server of the model; None: OpenAI's."""
+    """The address of the language model's server; None: OpenAI's."""
     value = effective("base_url")[0]
     return None if value is None else str(value)
 
 
 def read_seconds() -> float:
-    """How long one document may take to be read before it is given up: `SEMSEARCH_READ_SECONDS`."""
+    """How many seconds one document may take to be read; large ones get more (`reading.worker.seconds_for`)."""
     return float(effective("read_seconds")[0] or 0)
 
 
 def read_memory() -> int:
-    """Bytes of address space a process that reads documents may have: `SEMSEARCH_READ_MEMORY`, in megabytes."""
+    """How many bytes of address space a reader process may have."""
     return int(effective("read_memory")[0] or 0) * 1024 * 1024
 
 
 def query_cache() -> int:
-    """Vectors of queries and sentences that are remembered; 0: none."""
+    """How many vectors of queries and sentences are cached; 0: none."""
     return int(effective("query_cache")[0] or 0)
 
 
 def passage_cache() -> int:
-    """Vectors of passages that are remembered over all indexes; 0: none."""
+    """How many vectors of passages are cached, over all indexes; 0: none."""
     return int(effective("passage_cache")[0] or 0)
 
 
 def _checked(setting: Setting, value: object, where: str) -> "str | float":
-    """`value` as its setting's type. Raises `UsageError`."""
+    """`value` as the type of `setting`, numbers as float. Raises `UsageError`, naming `where` it was found."""
     from semsearch.errors import UsageError
 
     if setting.kind is str:
@@ -195,26 +198,28 @@ def _checked(setting: Setting, value: object, where: str) -> "str | float":
 
 
 def index_for_writing(flag: str | None, roots: list[str]) -> str:
-    """The index folder `index` works on: `-i`, `SEMSEARCH_INDEX`, else `.semsearch` in the first root.
+    """The absolute path of the index folder that `index` writes.
 
-    A flag may also name the indexed folder that holds the `.semsearch`.
-    Without a root, the nearest index upwards of the working folder, else one in the working folder.
+    It is what `flag` (`--index`) or else `SEMSEARCH_INDEX` names: an index, or a folder with a `.semsearch`. Without
+    both it is the `.semsearch` in the first of `roots`; without roots the nearest `.semsearch` upwards of the working
+    folder, or a new one in it.
     """
     chosen = _chosen_index(flag)
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))
-        inside = os.path.join(path, INDEX_FOLDER)
-        here = os.path.isfile(os.path.join(path, CATALOG_FILE))
-        return inside if not here and os.path.isfile(os.path.join(inside, CATALOG_FILE)) else path
+        below = os.path.join(path, INDEX_FOLDER)
+        is_index = os.path.isfile(os.path.join(path, CATALOG_FILE))
+        return below if not is_index and os.path.isfile(os.path.join(below, CATALOG_FILE)) else path
     if roots:
         return os.path.join(os.path.abspath(roots[0]), INDEX_FOLDER)
     return _nearest_index(os.getcwd()) or os.path.join(os.getcwd(), INDEX_FOLDER)
 
 
 def index_for_reading(flag: str | None) -> str:
-    """The index folder to search: `-i`, `SEMSEARCH_INDEX`, else the nearest one upwards, like git.
+    """The absolute path of an existing index folder.
 
-    A flag may also name the indexed folder that holds the `.semsearch`. Raises `IndexNotFoundError`.
+    It is what `flag` (`--index`) or else `SEMSEARCH_INDEX` names: an index, or a folder with a `.semsearch`. Without
+    both it is the nearest `.semsearch` upwards of the working folder, as with git. Raises `IndexNotFoundError`.
     """
     from semsearch.errors import IndexNotFoundError
 
@@ -234,16 +239,17 @@ def index_for_reading(flag: str | None) -> str:
             if os.path.isdir(path)
             else f"make one with: semsearch index FOLDER --index {chosen}",
         )
-    found = _nearest_index(os.getcwd())
-    if found is None:
+    nearest = _nearest_index(os.getcwd())
+    if nearest is None:
         raise IndexNotFoundError(
             f"no {INDEX_FOLDER} in {os.getcwd()} or any folder above it",
             "make one with: semsearch index FOLDER, or name one with --index PATH",
         )
-    return found
+    return nearest
 
 
 def _chosen_index(flag: str | None) -> str | None:
+    """The index that the flag, the environment or the configuration file names. Raises `ParameterError` for ""."""
     if flag == "":
         from semsearch.errors import ParameterError
 
@@ -255,6 +261,7 @@ def _chosen_index(flag: str | None) -> str | None:
 
 
 def _nearest_index(start: str) -> str | None:
+    """The `.semsearch` in `start` or the nearest folder above it that has one."""
     folder = os.path.abspath(start)
     while True:
         candidate = os.path.join(folder, INDEX_FOLDER)
@@ -266,44 +273,25 @@ def _nearest_index(start: str) -> str | None:
         folder = parent
 
 
-def config_file() -> str:
-    """The user's configuration file, which need not be there."""
-    # What platformdirs says, without its import where the answer is plain: the quick run of `index` asks, too.
-    if str(sys.platform).startswith("linux"):  # mypy knows on which platform it runs
-        folder = os.environ.get("XDG_CONFIG_HOME", "")
-        return os.path.join(folder if os.path.isabs(folder) else os.path.expanduser("~/.config"), _CONFIG_NAME)
-    import platformdirs
-
-    return os.path.join(platformdirs.user_config_dir("semsearch", appauthor=False), "config.toml")
-
-
 def _user_config() -> "dict[str, str | float]":
-    """The table of the user's configuration file; empty when there is none. Raises `UsageError` for a wrong one."""
+    """The settings in the user's configuration file by name. Raises `UsageError` for unknown or invalid ones."""
     path = config_file()
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    import tomllib
+    checked: dict[str, str | float] = {}
+    for key, value in read_table(path).items():
+        if key not in _BY_NAME:
+            raise _unknown_key(path, key)
+        checked[key] = _checked(_BY_NAME[key], value, f"{path}: {key}")
+    return checked
+
+
+def _unknown_key(path: str, key: str) -> Exception:
+    """The `UsageError` for a key of the configuration file that is no setting."""
+    import difflib
 
     from semsearch.errors import UsageError
 
-    try:
-        table: dict[str, object] = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}", "correct the file or remove it") from None
-    checked: dict[str, str | float] = {}
-    for key, value in table.items():
-        if key in ("api_key", "openai_api_key"):
-            raise UsageError(f"{path}: {key} does not belong into a file", "set OPENAI_API_KEY in the environment")
-        if key not in _BY_NAME:
-            import difflib
-
-            near = difflib.get_close_matches(key, _BY_NAME, 1)
-            known = ", ".join(_BY_NAME)
-            raise UsageError(
-                f"{path}: no setting called {key}", f"did you mean {near[0]}?" if near else f"known: {known}"
-            )
-        checked[key] = _checked(_BY_NAME[key], value, f"{path}: {key}")
-    return checked
+    if key in ("api_key", "openai_api_key"):
+        return UsageError(f"{path}: {key} does not belong into a file", "set OPENAI_API_KEY in the environment")
+    similar = difflib.get_close_matches(key, _BY_NAME, 1)
+    hint = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(_BY_NAME)}"
+    return UsageError(f"{path}: no setting called {key}", hint)

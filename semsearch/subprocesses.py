@@ -1,4 +1,4 @@
-"""Starts semsearch's own modules in processes of their own, and reads what a failed one said."""
+"""Starts modules of semsearch in processes of their own, and finds the error message of one that failed."""
 
 import os
 import subprocess

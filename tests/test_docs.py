@@ -23,7 +23,7 @@ import typer
 from semsearch import settings
 from semsearch.cli.app import app
 from semsearch.cli.manual import commands_of
-from semsearch.sources.registry import type_names
+from semsearch.sources.document_types import type_names
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"

@@ -3,11 +3,16 @@
 Measured on XQuAD-en (1,190 questions): see `retrieval.sentence_scoring` and `python -m benchmarks.extractive_answers`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from semsearch.answering.answer import NOT_FOUND, Answer, Citation
 from semsearch.retrieval.hit import Hit
-from semsearch.retrieval.protocol import SearchEngine
+
+if TYPE_CHECKING:
+    from semsearch.retrieval.protocol import SearchEngine
 
 # More passages change nothing: 79.9 % / 93.7 % with three, 80.0 % / 93.6 % with five; one alone loses 2 %.
 _PASSAGES = 3

@@ -1,1 +1,1 @@
-"""Document -> Chunks, and the tokenizers that measure them."""
+"""Splits documents into chunks, and the tokenizers that measure these."""

@@ -1,24 +1,26 @@
-"""Document -> Chunks: windows that fit the embedder, cut where the text itself pauses.
+"""Splits a document into chunks that fit the embedder, at the ends of paragraphs, lines, sentences or words.
 
-Each section is tokenised once and cut by token positions. Splitters that measure candidate after candidate
-take several times as long (`benchmarks/chunking_speed.py`), and the keyword leg waits for the chunks.
+The document is tokenised once and cut by token positions. Splitters that tokenise candidate after candidate take
+several times as long (`benchmarks/chunking_speed.py`), and lexical search waits for the chunks.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 
+from semsearch.chunking.chunk import HEADING_CHARACTERS, Chunk, prefix_of
 from semsearch.chunking.tokenizers import Spans, Tokenizer
 from semsearch.sources.document import Document, Section
 
-# A section this short says little alone: it is joined to the next one where both fit one window.
+# A section this short says little alone: it is joined with a neighbour if both fit one chunk.
 _SMALL_SECTION_TOKENS = 64
-_HEADING_CHARACTERS = 120
-_HEADING_TOKENS = 32  # what such a heading path takes, about
+_HEADING_TOKENS = 32  # about as many as `HEADING_CHARACTERS`
+# How good a cut before a token is.
+_AT_PARAGRAPH, _AT_SENTENCE_OR_LINE, _AT_WORD, _INSIDE_WORD = 4.0, 3.0, 1.0, -8.0
+_INSIDE_CHARACTER = -1e9
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _LINE = re.compile(r"\n")
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])[」』”’)]*")
@@ -26,46 +28,13 @@ _SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """One passage of a document, as it is indexed, encoded and shown.
-
-    `text` is verbatim from the document; `heading` its heading path; `page` and the 1-based inclusive lines
-    are None where the format has none; `tokens` is its size with its
-    headings, in the tokenizer that cut it.
-    """
-
-    text: str
-    heading: tuple[str, ...]
-    page: int | None
-    line_start: int | None
-    line_end: int | None
-    tokens: int
-
-    def encoded(self) -> str:
-        """What the embedder and the analyzer see: the headings the text does not show itself, then the text."""
-        return encoded(self.heading, self.text)
-
-    def hash(self) -> bytes:
-        """16 bytes that are equal exactly when `encoded()` is: the key of vector reuse."""
-        return hash_of(self.heading, self.text)
-
-
-def encoded(heading: tuple[str, ...], text: str) -> str:
-    """`Chunk.encoded` of a chunk with this heading path and text."""
-    return prefix_of(heading, text) + text
-
-
-def hash_of(heading: tuple[str, ...], text: str) -> bytes:
-    """`Chunk.hash` of a chunk with this heading path and text."""
-    return blake2b(encoded(heading, text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-@dataclass(frozen=True)
 class ChunkRules:
-    """`size`: most tokens of a chunk in `tokenizer`; `overlap`: tokens repeated where a section is cut.
+    """How a document is split.
 
-    `window`: most tokens the embedder takes, counted by `embedder`, the embedder's own tokenizer; no chunk
-    exceeds it whatever `tokenizer` says, for what lies beyond it would be encoded by nobody.
+    `size`: the most tokens of a chunk, headings included, counted by `tokenizer`.
+    `overlap`: how many tokens at most are repeated in the next chunk of the same section.
+    `window`: the most tokens that the embedding model takes, counted by `embedder`, the model's own tokenizer. No chunk
+    exceeds it, whatever `tokenizer` counts: the model would ignore the rest.
     """
 
     size: int
@@ -75,19 +44,14 @@ class ChunkRules:
     embedder: Tokenizer
 
 
-def prefix_of(heading: tuple[str, ...], text: str) -> str:
-    missing = [name for name in heading if name not in text[:_HEADING_CHARACTERS]]
-    return " > ".join(missing)[:_HEADING_CHARACTERS] + "\n" if missing else ""
-
-
 def split(document: Document, rules: ChunkRules) -> list[Chunk]:
     """The chunks of `document` in order; together they hold every non-blank character of it."""
     spans = rules.tokenizer.spans(document.text)
     chunks = []
     for sections in _join_small(document, spans, rules):
         heading = _common_heading(sections)
-        # The headings take part of the window.
-        room = len(rules.tokenizer.spans(" > ".join(heading)[:_HEADING_CHARACTERS])) + 1 if heading else 0
+        # The headings take part of the chunk.
+        room = len(rules.tokenizer.spans(" > ".join(heading)[:HEADING_CHARACTERS])) + 1 if heading else 0
         capacity = max(rules.size // 2, rules.size - room)
         overlap = min(rules.overlap, capacity // 4)
         for start, end in _cut(document.text, sections[0].start, sections[-1].end, spans, capacity, overlap):
@@ -99,7 +63,7 @@ def split(document: Document, rules: ChunkRules) -> list[Chunk]:
 
 
 def _join_small(document: Document, spans: Spans, rules: ChunkRules) -> Iterator[list[Section]]:
-    """Runs of neighbouring sections to be cut as one: small ones join while they fit one window."""
+    """Groups of neighbouring sections that are cut as one: small sections join while they fit one chunk."""
     run: list[Section] = []
     run_tokens = 0
     for section in document.sections:
@@ -120,7 +84,7 @@ def _join_small(document: Document, spans: Spans, rules: ChunkRules) -> Iterator
 
 
 def _common_heading(sections: list[Section]) -> tuple[str, ...]:
-    """The heading path all of `sections` share; the first one's own where they share none."""
+    """The heading path that all `sections` share; that of the first one where they share none."""
     common = sections[0].heading
     for section in sections[1:]:
         shared = 0
@@ -133,54 +97,64 @@ def _common_heading(sections: list[Section]) -> tuple[str, ...]:
 
 
 def _cut(text: str, start: int, end: int, spans: Spans, capacity: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Character spans of at most `capacity` tokens that cover text[start:end], cut at the best pauses.
+    """(start, end) in characters of parts of at most `capacity` tokens that cover text[start:end].
 
-    `spans` are the tokens of `text` (or of a stretch that holds start to end), in characters of `text`.
+    `spans`: the tokens of `text`, or of a part of it that contains start to end, in characters of `text`. Consecutive
+    parts share at most `overlap` tokens.
     """
     spans = spans[slice(*np.searchsorted(spans[:, 0], (start, end)))]
     if len(spans) <= capacity:
         yield start, end
         return
-    strength = _pauses(text[start:end], spans[:, 0] - start)
+    quality = _cut_quality(text[start:end], spans[:, 0] - start)
     first = 0
     while first < len(spans):
         left = len(spans) - first
         if left <= capacity:
             past = len(spans)
         else:
-            # Equal parts rather than full windows and a stub.
+            # Equal parts, rather than full ones and a short rest.
             aim = first + -(-left // -(-left // capacity))
             low, high = first + max(1, capacity // 2), first + capacity
             at = np.arange(low, high + 1)
-            # A pause one step stronger is worth moving the cut by a quarter of the window.
-            past = int(at[np.argmax(strength[at] - 4 * np.abs(at - aim) / capacity)])
+            # One step of quality is worth moving the cut by a quarter of a chunk.
+            past = int(at[np.argmax(quality[at] - 4 * np.abs(at - aim) / capacity)])
         yield int(spans[first, 0]) if first else start, int(spans[past, 0]) if past < len(spans) else end
         if past >= len(spans):
             return
-        first = _overlap_start(strength, first, past, overlap)
+        first = _overlap_start(quality, first, past, overlap)
 
 
-def _overlap_start(strength: np.ndarray, first: int, past: int, overlap: int) -> int:
-    """Where the next window starts: at a sentence at most `overlap` tokens back, else at the cut itself."""
+def _overlap_start(quality: np.ndarray, first: int, past: int, overlap: int) -> int:
+    """The token at which the next part starts: a sentence, line or paragraph at most `overlap` tokens before the cut
+    (`past`), else the cut itself."""
     for back in range(max(first + 1, past - overlap), past):
-        if strength[back] >= 3:
+        if quality[back] >= _AT_SENTENCE_OR_LINE:
             return back
     return past
 
 
-def _pauses(body: str, starts: np.ndarray) -> np.ndarray:
-    """(n + 1,) float: how good a cut before each token is. 4 paragraph, 3 sentence or line, 1 word, -8 inside."""
-    strength = np.full(len(starts) + 1, -8.0)
-    for pattern, value in ((_SPACE, 1.0), (_SENTENCE, 3.0), (_LINE, 3.0), (_PARAGRAPH, 4.0)):
+def _cut_quality(body: str, starts: np.ndarray) -> np.ndarray:
+    """(n + 1,) float64: how good a cut of `body` before each token is, and after the last one.
+
+    `starts` (n,) int64: the first character of each token.
+    """
+    quality = np.full(len(starts) + 1, _INSIDE_WORD)
+    for pattern, value in (
+        (_SPACE, _AT_WORD),
+        (_SENTENCE, _AT_SENTENCE_OR_LINE),
+        (_LINE, _AT_SENTENCE_OR_LINE),
+        (_PARAGRAPH, _AT_PARAGRAPH),
+    ):
         ends = np.array([match.end() for match in pattern.finditer(body)], np.int64)
-        strength[np.searchsorted(starts, ends)] = value
+        quality[np.searchsorted(starts, ends)] = value
     # Tokens that share a start are parts of one character, which must not be cut.
-    strength[np.flatnonzero(starts[1:] == starts[:-1]) + 1] = -1e9
-    return strength
+    quality[np.flatnonzero(starts[1:] == starts[:-1]) + 1] = _INSIDE_CHARACTER
+    return quality
 
 
 def _fit(text: str, start: int, end: int, heading: tuple[str, ...], rules: ChunkRules) -> Iterator[tuple[int, int]]:
-    """text[start:end] again, in parts where it would not fit the embedder's window."""
+    """(start, end) of text[start:end], or of its parts if it does not fit the embedder's window."""
     piece = text[start:end].strip()
     if len(piece) < rules.window:  # a token is at least one character, but for the rare byte-level ones
         yield start, end
@@ -207,6 +181,7 @@ def _chunk(
     spans: Spans,
     heading_tokens: int,
 ) -> Chunk | None:
+    """The chunk document.text[start:end] without blanks around it; None when it is blank."""
     raw = document.text[start:end]
     kept = raw.strip()
     if not kept:
@@ -221,4 +196,5 @@ def _chunk(
 
 
 def _line_at(line_starts: tuple[tuple[int, int], ...], offset: int) -> int:
+    """The number of the line that holds the character at `offset`; `line_starts` as in `Document`."""
     return line_starts[bisect_right(line_starts, (offset, 1 << 62)) - 1][1]

@@ -1,4 +1,4 @@
-"""Tokenizers as rulers: where each token of a text starts and ends. One class per library."""
+"""Tokenizers as this package uses them: where each token of a text starts and ends. One class for each library."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from semsearch.errors import UsageError
 
+# (n, 2): the first character of each token, and the one after its last.
 Spans = NDArray[np.int64]
 
 
@@ -18,12 +19,12 @@ class Tokenizer(Protocol):
     name: str
 
     def spans(self, text: str) -> Spans:
-        """(n, 2) int64: first and past-last character of each token, special tokens left out."""
+        """(n, 2) int64: start and end of each token of `text` in characters, without special tokens."""
         ...
 
 
 class SubwordTokenizer:
-    """A `tokenizer.json` of the Hugging Face tokenizers library: the embedder's own ruler."""
+    """The embedder's own tokenizer: a `tokenizer.json` of the Hugging Face tokenizers library at `path`."""
 
     def __init__(self, name: str, path: str) -> None:
         from tokenizers import Tokenizer as Backend
@@ -35,30 +36,34 @@ class SubwordTokenizer:
         self._backend.no_truncation()
 
     def spans(self, text: str) -> Spans:
+        """See `Tokenizer.spans`."""
         return np.array(self._backend.encode(text, add_special_tokens=False).offsets, np.int64).reshape(-1, 2)
 
     def special_tokens(self) -> int:
-        """How many tokens of a window the model's own marks take, such as [CLS] and [SEP]."""
+        """How many special tokens, such as [CLS] and [SEP], the model adds to a text."""
         return int(self._backend.num_special_tokens_to_add(False))
 
     def ids(self, text: str, window: int) -> NDArray[np.int64]:
-        """(n,) int64 token ids with the model's own marks, at most `window`: what the model is fed."""
+        """(n,) int64: the token ids that the model gets, special tokens included, cut to `window`."""
         encoding = self._backend.encode(text, add_special_tokens=False)
         encoding.truncate(window - self._backend.num_special_tokens_to_add(False))
         return np.array(self._backend.post_process(encoding).ids, np.int64)
 
     def plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids without the model's marks, of each text."""
+        """The token ids of each text, without special tokens."""
         return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def tokens(self, text: str) -> Sequence[str]:
-        """The subwords themselves."""
+        """The tokens of `text` as strings, without special tokens."""
         tokens: list[str] = self._backend.encode(text, add_special_tokens=False).tokens
         return tokens
 
 
 class TiktokenTokenizer:
-    """An encoding of OpenAI's tiktoken, for API models and for whoever asks for it by name."""
+    """An encoding of OpenAI's tiktoken, called `name`, for API models and for `--tokenizer NAME`.
+
+    Raises `UsageError` for an unknown name, and when the vocabulary is not on this machine.
+    """
 
     def __init__(self, name: str) -> None:
         import tiktoken
@@ -76,8 +81,10 @@ class TiktokenTokenizer:
             ) from None
 
     def spans(self, text: str) -> Spans:
+        """See `Tokenizer.spans`."""
         tokens = self._encoding.encode_ordinary(text)
-        # A token may end inside a character; its start is then that character's, so sizes stay true to tokens.
+        # A token may begin inside a character. Its start is then that of the character, so that the count of tokens
+        # is right.
         starts = np.array(self._encoding.decode_with_offsets(tokens)[1], np.int64)
         ends = np.append(starts[1:], len(text)) if len(starts) else starts
         return np.stack([starts, ends], axis=1)
@@ -85,4 +92,5 @@ class TiktokenTokenizer:
 
 @cache
 def tiktoken_named(name: str) -> TiktokenTokenizer:
+    """The encoding called `name`, loaded once. Raises `UsageError` as `TiktokenTokenizer` does."""
     return TiktokenTokenizer(name)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,9 @@ from semsearch import __version__
 from semsearch.cli import ask, bench, config, index, models, quantize, search, status, tune, verify, why
 from semsearch.cli.flags import flag_of, with_rerank_value
 from semsearch.errors import ParameterError, SemsearchError, UsageError
-from semsearch.sources.differences import StatCheck
+
+if TYPE_CHECKING:
+    from semsearch.sources.differences import StatCheck
 
 app = typer.Typer(
     name="semsearch",
@@ -70,7 +72,7 @@ def _options(
     pass
 
 
-def run(arguments: Sequence[str], seen: StatCheck | None = None) -> int:
+def run(arguments: Sequence[str], seen: "StatCheck | None" = None) -> int:
     """Runs one command and returns the exit code; prints at most one line for an error, never a traceback.
 
     `seen`: what `index` found when it looked whether anything had changed.
@@ -130,7 +132,8 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
         message = error.format_message()
         hint = next((way for words, way in _WAYS.items() if words in message), f"see: {path} --help")
         return _fail(SemsearchError(message.rstrip("."), hint, code="usage"), arguments, 2)
-    if isinstance(error, sqlite3.Error):
+    # Not a misuse of the library, which is a defect like any other.
+    if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
         full = "full" in str(error)
         hint = _HINTS[errno.ENOSPC] if full else "check the disk and its limits, then: semsearch verify"
         return _fail(SemsearchError(f"the catalog of the index: {error}", hint, code="catalog"), arguments, 2)

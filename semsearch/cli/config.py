@@ -8,6 +8,7 @@ import typer
 
 from semsearch import settings
 from semsearch.cli.render import one_line, print_json, write
+from semsearch.config_file import config_file
 
 
 def command(
@@ -24,10 +25,10 @@ def command(
     """
     rows = _rows()
     if as_json:
-        print_json({"schema": "semsearch.config/1", "file": settings.config_file(), "settings": rows})
+        print_json({"schema": "semsearch.config/1", "file": config_file(), "settings": rows})
         return 0
-    there = "" if os.path.isfile(settings.config_file()) else "  (not there)"
-    write(f"{'file':<18}  {one_line(settings.config_file())}{there}")
+    there = "" if os.path.isfile(config_file()) else "  (not there)"
+    write(f"{'file':<18}  {one_line(config_file())}{there}")
     for row in rows:
         value = "-" if row["value"] is None else one_line(str(row["value"]))
         variable = row["variable"] if row["source"] == "environment" else ""

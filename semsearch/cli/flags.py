@@ -22,7 +22,7 @@ def values(*known: str) -> Callable[[str], list[str]]:
 
 
 def _types(incomplete: str) -> list[str]:
-    from semsearch.sources.registry import type_names
+    from semsearch.sources.document_types import type_names
 
     return [name for name in type_names() if name.startswith(incomplete)]
 
@@ -142,9 +142,9 @@ def chosen_reranker(flag: str | None) -> str | None:
 def _moment(flag: str, text: str | None) -> float | None:
     if text is None:
         return None
-    from semsearch.sources.dates import parse_asked
+    from semsearch.sources.dates import parse_flag
 
-    found = parse_asked(text)
+    found = parse_flag(text)
     if found is None:
         raise UsageError(f"{flag} {text} is not a date", "write it like 2025-03-01, 2025, 30d or yesterday")
     return found

@@ -1,1 +1,1 @@
-"""Vectors -> FAISS indexes, opened by mapping and scanned under a bitmap."""
+"""Dense vectors: compressed and written as FAISS indexes, mapped into memory, searched with a bitmap as the filter."""

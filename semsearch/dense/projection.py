@@ -1,4 +1,4 @@
-"""Shorter vectors: the first numbers of a Matryoshka model's, or the principal directions of any other's."""
+"""Shorter vectors: the first dimensions of a Matryoshka model, or the principal directions of any other model."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,27 @@ from semsearch.embedding.embedder import Vectors, unit_rows
 
 @dataclass(frozen=True)
 class Projection:
-    """`dim` numbers of longer vectors: the first ones (`directions` None), or those along `directions` (dim, full)."""
+    """Maps vectors of `full` dimensions to `dim` dimensions.
+
+    `directions` (dim, full) float32: the rows to project on; None: the first `dim` dimensions are kept.
+    """
 
     dim: int
     directions: NDArray[np.float32] | None = None
 
     def __call__(self, vectors: Vectors) -> Vectors:
-        """(n, dim) float32 unit rows of `vectors` (n, full)."""
+        """The projections of `vectors` (n, full), scaled to unit length: (n, dim) float32."""
         if self.directions is None:
             return unit_rows(vectors[:, : self.dim])
         return unit_rows(vectors @ self.directions.T)
 
 
 def principal(vectors: Vectors, dim: int) -> Projection:
-    """The `dim` directions that keep most of the inner products of `vectors` (n, full): their second moment's first
-    eigenvectors, for what counts is the product itself, not the distance from a mean."""
+    """The projection on `dim` directions that keeps the inner products of `vectors` (n, full) best.
+
+    These are the first eigenvectors of the second moment. The mean is not subtracted, as PCA does: vectors are
+    compared by their inner product, not by their distance from the mean.
+    """
     moment = np.asarray(vectors.T @ vectors, np.float64)
     directions = np.linalg.eigh(moment)[1][:, ::-1][:, :dim].T
     return Projection(dim, np.ascontiguousarray(directions, np.float32))

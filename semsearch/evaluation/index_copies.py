@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from semsearch.callbacks import Announce
-from semsearch.chunking.splitter import Chunk
+from semsearch.chunking.chunk import Chunk
 from semsearch.embedding.open import open_model, open_recorded
 from semsearch.embedding.resolve import resolve
 from semsearch.evaluation.synthetic_queries import SyntheticQuery

@@ -17,7 +17,7 @@ import numpy as np
 
 from semsearch import settings, subprocesses
 from semsearch.callbacks import Announce
-from semsearch.chunking.splitter import encoded
+from semsearch.chunking.chunk import encoded
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError

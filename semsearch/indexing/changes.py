@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from semsearch.errors import ReadError
 from semsearch.sources.differences import RootDifference, compare
-from semsearch.sources.opening import digest_of, open_regular
+from semsearch.sources.regular_file import digest_of, open_regular
 from semsearch.sources.walk import (
     LEAVES_FOLDER,
     NOT_FOLLOWED,
@@ -25,15 +25,15 @@ from semsearch.store.records import Counts, FileRecord, Root
 _ONE_BY_ONE = 200
 OUTSIDE = "outside of the indexed folders"
 # (root id, file, what the index knows of it)
-Found = tuple[int, File, FileRecord | None]
+Change = tuple[int, File, FileRecord | None]
 
 
 @dataclass
 class Changes:
     """What is different, by what is to be done about it."""
 
-    read: list[Found] = field(default_factory=list)
-    skip: list[Found] = field(default_factory=list)
+    read: list[Change] = field(default_factory=list)
+    skip: list[Change] = field(default_factory=list)
     failed: list[tuple[int, str, str]] = field(default_factory=list)
     rename: list[tuple[int, File, FileRecord]] = field(default_factory=list)
     remove: list[FileRecord] = field(default_factory=list)
@@ -43,8 +43,8 @@ class Changes:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How files are compared with what the index knows.
+class FileComparison:
+    """How files are compared with what the index knows of them.
 
     `rules`: which files the walk takes in; `location`: the index, which is left out of the walk; `generation`: files of
     another one are read again. `verify`: compare by content, not by stamps. `retry`: read what failed before again;
@@ -83,7 +83,7 @@ class KnownFiles:
         self._records: dict[bytes, FileRecord] | None = None
         self._asked = 0
 
-    def differences(self, files: Iterable[File], comparison: Comparison) -> RootDifference:
+    def differences(self, files: Iterable[File], comparison: FileComparison) -> RootDifference:
         """How the walked `files` differ, by stamps alone; what is to be read again counts as different."""
         if self._snapshot is None:
             return compare(files, {}, {}, set)
@@ -108,7 +108,7 @@ class KnownFiles:
 def find_changes(
     roots: dict[int, str],
     known: dict[int, KnownFiles],
-    comparison: Comparison,
+    comparison: FileComparison,
     files_from: Iterable[str] | None,
     seen: Mapping[int, RootDifference],
 ) -> Changes:
@@ -128,7 +128,12 @@ def find_changes(
 
 
 def _compare_root(
-    changes: Changes, root_id: int, root: str, known: KnownFiles, comparison: Comparison, seen: RootDifference | None
+    changes: Changes,
+    root_id: int,
+    root: str,
+    known: KnownFiles,
+    comparison: FileComparison,
+    seen: RootDifference | None,
 ) -> None:
     """Adds to `changes` how the files below `root` differ from what is `known`."""
     unlisted: list[bytes] = []
@@ -156,7 +161,7 @@ def _compare_named(
     paths: Iterable[str],
     roots: dict[int, str],
     known: dict[int, KnownFiles],
-    comparison: Comparison,
+    comparison: FileComparison,
 ) -> None:
     """`_compare_root` for the files named by `--files-from`, and no others.
 
@@ -172,12 +177,12 @@ def _compare_named(
 
 
 def _compare_one(
-    changes: Changes, path: str, root_id: int, root: str, known: KnownFiles, comparison: Comparison
+    changes: Changes, path: str, root_id: int, root: str, known: KnownFiles, comparison: FileComparison
 ) -> None:
     name = os.path.relpath(path, root)
     old = known.record(os.fsencode(name))
     try:
-        found = os.stat(path, follow_symlinks=comparison.rules.follow)
+        status = os.stat(path, follow_symlinks=comparison.rules.follow)
     except (FileNotFoundError, NotADirectoryError):
         if old is not None:
             changes.remove.append(old)
@@ -187,13 +192,13 @@ def _compare_one(
     except OSError as error:
         changes.failed.append((root_id, name, f"cannot be read: {error.strerror}"))
         return
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         if old is not None:
             changes.remove.append(old)
         changes.failed.append((root_id, name, "a folder, not a file"))
         return
-    reason = _refuse_way(path, root, comparison.rules.follow) or refuse_file(found, comparison.rules.max_file_size)
-    file = File(name, found.st_size, found.st_mtime_ns, found.st_ino, reason)
+    reason = _refuse_way(path, root, comparison.rules.follow) or refuse_file(status, comparison.rules.max_file_size)
+    file = File(name, status.st_size, status.st_mtime_ns, status.st_ino, reason)
     _sort_in(changes, root_id, file, old, comparison)
 
 
@@ -206,7 +211,7 @@ def _refuse_way(path: str, root: str, follow: bool) -> str:
     return "" if real == straight else NOT_FOLLOWED
 
 
-def _sort_in(changes: Changes, root_id: int, file: File, old: FileRecord | None, comparison: Comparison) -> None:
+def _sort_in(changes: Changes, root_id: int, file: File, old: FileRecord | None, comparison: FileComparison) -> None:
     if old is not None and comparison.is_unchanged(file, old):
         changes.unchanged += old.status == "indexed"
     elif file.skip:
@@ -243,7 +248,7 @@ def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> N
             sizes.add(removed.size)
     if not gone:
         return
-    remaining: list[Found] = []
+    remaining: list[Change] = []
     renamed: set[int] = set()
     for root_id, file, old in changes.read:
         if old is None and file.size in sizes:

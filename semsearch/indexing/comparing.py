@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from semsearch.errors import SemsearchError
-from semsearch.indexing.changes import Changes, Comparison, KnownFiles, find_changes, mass_delete
+from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find_changes, mass_delete
 from semsearch.indexing.options import IndexOptions
 from semsearch.indexing.resolved_settings import ResolvedSettings
 from semsearch.sources.differences import RootDifference
@@ -22,14 +22,14 @@ class ComparedFolders:
     roots: tuple[Root, ...]
     lost: tuple[Root, ...]
     changes: Changes
-    comparison: Comparison
+    comparison: FileComparison
 
 
-def comparison_of(settings: ResolvedSettings, options: IndexOptions, location: str) -> Comparison:
+def comparison_of(settings: ResolvedSettings, options: IndexOptions, location: str) -> FileComparison:
     """How a run of `options` compares files."""
     rules = settings.info.rules
     assert rules is not None
-    return Comparison(
+    return FileComparison(
         rules,
         location,
         settings.info.generation,
@@ -43,7 +43,7 @@ def comparison_of(settings: ResolvedSettings, options: IndexOptions, location: s
 def compare_folders(
     snapshot: Snapshot | None,
     roots: tuple[Root, ...],
-    comparison: Comparison,
+    comparison: FileComparison,
     options: IndexOptions,
     seen: Mapping[int, RootDifference],
 ) -> ComparedFolders:

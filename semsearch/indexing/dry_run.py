@@ -6,7 +6,7 @@ import time
 from semsearch.embedding.model_table import price_of
 from semsearch.embedding.resolve import resolve
 from semsearch.index_report import Estimate, IndexReport
-from semsearch.indexing.changes import OUTSIDE, Comparison
+from semsearch.indexing.changes import OUTSIDE, FileComparison
 from semsearch.indexing.comparing import ComparedFolders, compare_folders, why_refused
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
@@ -33,7 +33,7 @@ def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot
     report = IndexReport(location)
     recorded = IndexInfo() if snapshot is None else snapshot.info()
     info = with_roots(recorded, folders)
-    comparison = Comparison(
+    comparison = FileComparison(
         walk_rules(recorded.rules, options),
         location,
         -1 if options.rebuild or snapshot is None else recorded.generation,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.chunking.splitter import encoded
+from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.model_table import card_of, price_of
 from semsearch.index_report import IndexReport

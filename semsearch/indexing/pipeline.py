@@ -204,16 +204,16 @@ class _ComparedRun:
         if not changes.read:
             return
         if self.options.newest_first:
-            changes.read.sort(key=lambda found: -found[1].mtime_ns)
+            changes.read.sort(key=lambda change: -change[1].mtime_ns)
         self.progress.reading(len(changes.read))
         batch: list[ReadFile] = []
         chunks, last, patience = 0, time.perf_counter(), _FIRST_COMMIT_SECONDS
         results = (part for _, part in readers.run(self._tasks(changes), self._read_rules()))
-        for number, found in enumerate(changes.read):
+        for number, change in enumerate(changes.read):
             if number and self.progress.stopping():  # one at least, lest a short limit never gets anywhere
                 self.report.left = len(changes.read) - number
                 break
-            item = ReadFile(*found, next(results))
+            item = ReadFile(*change, next(results))
             if item.prepared.last:
                 batch.append(item)
                 chunks += len(item.prepared.chunks)

@@ -1,1 +1,1 @@
-"""Text -> terms (`analyzer`, `language`) -> postings (`postings`) -> BM25 scores (`bm25`)."""
+"""Lexical search: text to terms (`analyzer`, `language`), terms to postings (`postings`), BM25 scores (`bm25`)."""

@@ -1,8 +1,9 @@
-"""Text -> terms. The same code makes the terms of passages and of queries.
+"""Splits text into terms, for passages and for queries alike.
 
-A term is a byte-safe string key: the stem with its language in front (`en\x1fevict`), or bare where no stemming
-applies: numbers, identifiers, CJK. Keys of two languages never collide (German stems "news" to "new"), and a
-query word becomes a group of keys, one for each language the index holds, so that no query language is guessed.
+A term key is a string: the language, \\x1f and the stem (`en\\x1fevict`), or the bare word where nothing is stemmed
+(numbers, identifiers, scripts without spaces). So keys of two languages never collide: German stems "news" to "new". A
+query word becomes a group of keys, one for each language of the index, so that the language of a query need not be
+guessed.
 """
 
 import re
@@ -12,7 +13,8 @@ from typing import Any
 
 from semsearch.lexical.language import FUNCTION_WORDS, STEMMERS
 
-# Scripts written without spaces between words, and Hangul, whose words carry their particles: character n-grams.
+# Scripts written without spaces between words, and Hangul, where particles are attached to words. They are indexed by
+# characters and character bigrams.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
     "\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -25,7 +27,7 @@ _MAX_TERM = 64
 
 
 def analyze(text: str, language: str) -> list[str]:
-    """The term keys of a passage in `language`, in order, function words included."""
+    """The term keys of a passage, in order, function words included. `language`: its ISO 639-1 code, may be empty."""
     terms: list[str] = []
     for token, unspaced in _tokens(text):
         terms += _passage_keys(token, unspaced, language)
@@ -34,9 +36,9 @@ def analyze(text: str, language: str) -> list[str]:
 
 @lru_cache(maxsize=100_000)
 def _passage_keys(token: str, unspaced: bool, language: str) -> tuple[str, ...]:
-    """The term keys of one token of a passage; most tokens of a folder are repetitions."""
+    """The term keys of one token of a passage. Cached, because most tokens of a folder occur many times."""
     if unspaced:
-        # Single characters too, so that a query of one character finds the words it is part of.
+        # Single characters too, so that a query of one character finds the words that contain it.
         return (*token, *_bigrams(token))
     plain, stems = _keys(token)
     prefix = _prefix(language)
@@ -44,9 +46,9 @@ def _passage_keys(token: str, unspaced: bool, language: str) -> tuple[str, ...]:
 
 
 def analyze_query(text: str, languages: frozenset[str]) -> list[tuple[str, ...]]:
-    """The words of a query, each as the group of term keys that stand for it in `languages` of the index.
+    """The words of a query, each as a tuple of term keys: one key for each of `languages`, those of the index.
 
-    Function words of the query's own language are left out unless nothing else is left.
+    Function words are left out, unless the query holds nothing else.
     """
     words = list(_tokens(text))
     spaced = [token.lower() for token, unspaced in words if not unspaced]
@@ -76,12 +78,12 @@ def analyze_query(text: str, languages: frozenset[str]) -> list[tuple[str, ...]]
 
 
 def words_of(text: str) -> list[str]:
-    """The words of `text`: what fertility counts."""
+    """The words of `text`. Fertility, the number of subwords for each word, counts them."""
     return [token for token, _ in _tokens(text)]
 
 
 def matchable(text: str) -> list[str]:
-    """The pieces of `text` that a query can match each by itself: words, and bigrams where words have no spaces."""
+    """The parts of `text` that a query can match: words, and character bigrams of scripts without spaces."""
     pieces: list[str] = []
     for token, unspaced in _tokens(text):
         pieces += (_bigrams(token) or [token]) if unspaced else [token]
@@ -89,21 +91,22 @@ def matchable(text: str) -> list[str]:
 
 
 def _tokens(text: str) -> list[tuple[str, bool]]:
+    """(token, whether it is of a script without spaces) of `text`, normalised to NFKC."""
     normal = unicodedata.normalize("NFKC", text)
     return [(match.group()[:1000], match.group("unspaced") is not None) for match in _TOKEN.finditer(normal)]
 
 
 def _keys(token: str) -> tuple[list[str], list[str]]:
-    """(keys without a language, lower-case words to be stemmed) of one token.
+    """(keys that are not stemmed, lower-case words that are to be stemmed) of one token.
 
-    `maxmemory-policy` gives itself and its two words; `shedFeeders` itself, `shed` and `feeders`; `E-417`
-    itself, `e` and `417`; a word with an apostrophe is that word without what follows it.
+    A compound gives itself and its parts: `maxmemory-policy`, `maxmemory` and `policy`; `shedFeeders`, `shed` and
+    `feeders`; `E-417`, `e` and `417`. A word with an apostrophe gives its longest part only.
     """
     lowered = token.lower()[:_MAX_TERM]
     if "'" in token or "’" in token:
         parts = re.split("['’]", token)
         if all(part.isalpha() for part in parts):
-            # don't, l'eau, Redis's: the long part is the word.
+            # As in don't, l'eau, Redis's.
             return [], [max(parts, key=len).lower()[:_MAX_TERM]]
     parts = [hump for part in _PART.findall(token) for hump in _HUMP.split(part)]
     plain = [lowered] if len(parts) > 1 else []
@@ -118,10 +121,12 @@ def _keys(token: str) -> tuple[list[str], list[str]]:
 
 
 def _bigrams(run: str) -> list[str]:
+    """Every pair of neighbouring characters; none for a single character."""
     return [run[start : start + 2] for start in range(len(run) - 1)]
 
 
 def _prefix(language: str) -> str:
+    """What stands before the stem in a key; languages without a stemmer share one prefix."""
     return (language if language in STEMMERS else "") + "\x1f"
 
 
@@ -142,15 +147,15 @@ def _stemmer(language: str) -> Any:
 
 
 def _function_words(words: list[str], languages: frozenset[str]) -> frozenset[str]:
-    """The list of the language whose function words `words` holds most of; empty when it holds fewer than two.
+    """The function words of the language of a query: the one with the most of its function words among `words`.
 
-    English is not asked to prove itself twice: a single "the" is enough where the index holds English.
+    Two of them are needed, else none are left out. One is enough for English, and where the index holds one language.
     """
     best: frozenset[str] = frozenset()
     most = 0
     for language in sorted(languages, key=lambda code: (code != "en", code)):
-        known = FUNCTION_WORDS.get(language, frozenset())
-        hits = sum(word in known for word in words)
-        if hits > most and (hits >= 2 or len(languages) == 1 or language == "en"):
-            best, most = known, hits
+        function_words = FUNCTION_WORDS.get(language, frozenset())
+        count = sum(word in function_words for word in words)
+        if count > most and (count >= 2 or len(languages) == 1 or language == "en"):
+            best, most = function_words, count
     return best

@@ -1,8 +1,12 @@
 """BM25 over segments of postings.
 
-The class is a `rank_bm25.BM25Okapi`: same constructor parameters k1 and b, same `get_scores`, same formula. What
-differs is where the numbers come from (mapped postings of many segments instead of one dict per document) and the
-idf: `ln(1 + (N - n + 0.5) / (n + 0.5))` (Robertson & Zaragoza 2009 with the +1 of Lucene), which is never negative.
+The score of a row is the sum over the query's words of idf * tf (k1 + 1) / (tf + k1 (1 - b + b length / avgdl))
+(Robertson and Zaragoza 2009), with idf = ln(1 + (N - n + 0.5) / (n + 0.5)); the 1, as in Lucene, keeps it from being
+negative. N: live rows; n: live rows with the word; tf: how often the row has it; length: terms of the row; avgdl: the
+average length.
+
+`PostingsBM25` is a `rank_bm25.BM25Okapi` with the same parameters k1 and b and the same `get_scores`. It differs in the
+idf, and in that it reads mapped postings of many segments instead of one dict for each document.
 """
 
 import math
@@ -14,18 +18,18 @@ from rank_bm25 import BM25Okapi
 
 from semsearch.lexical.postings import Postings
 
-# (rows, tfs) of one term in one segment (`Postings.find`).
-Found = tuple[NDArray[np.int32], NDArray[np.uint16]]
+# (rows (p,) int32, term frequencies (p,) uint16) of one term in one segment: what `Postings.find` returns.
+TermPostings = tuple[NDArray[np.int32], NDArray[np.uint16]]
 
 K1 = 1.2
 B = 0.75
 
 
 class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
-    """Scores queries over `segments`, of which `alive` (None: all) tells the rows that count.
+    """Scores queries over `segments`; `alive`: for each the rows that are not deleted, (n,) bool, None: all.
 
-    Dead rows count nowhere: not in N, not in n, not in the average length. So the scores of an index that was edited
-    equal those of one built anew.
+    Deleted rows count nowhere: not in N, not in n, not in the average length. So an index that was edited gives the
+    same scores as one that was built anew.
     """
 
     def __init__(
@@ -35,7 +39,7 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         k1: float = K1,
         b: float = B,
     ) -> None:
-        # BM25Okapi.__init__ counts a corpus; here the counting is done, so it is not called.
+        # BM25Okapi.__init__ is not called: it would count the terms of a corpus, which the postings hold already.
         self.k1 = k1
         self.b = b
         self.segments = segments
@@ -51,41 +55,44 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         self.norms = [(k1 * (1 - b + b * part.lengths / self.avgdl)).astype(np.float32) for part in segments]
 
     def get_scores(self, query: Sequence[str | tuple[str, ...]]) -> NDArray[np.float32]:
-        """(rows of all segments,) float32. A query word is a term key, or a tuple of keys that count as one word."""
+        """(rows of all segments,) float32 scores. A word of `query` is a term key, or a tuple of keys: any of them."""
         words = [(word,) if isinstance(word, str) else word for word in query]
         scores = self.query(words).segment_scores()
         return np.concatenate(scores) if scores else np.empty(0, np.float32)
 
     def query(self, words: Sequence[tuple[str, ...]]) -> "QueryScorer":
-        """What scores the chunks for `words`, each a tuple of term keys that count as one word."""
+        """A scorer for `words`, each a tuple of term keys that count as one word."""
         return QueryScorer(self, words)
 
 
 class QueryScorer:
-    """One query over the segments of `bm25`: the postings of its words are looked up once, when it is made.
+    """Scores one query over the segments of `bm25`. The postings of its words are looked up once, here.
 
-    `idf` (words,) float32: the weight of each word; a word that occurs nowhere has the highest.
+    `idf` (words,) float32: the weight of each word; the highest for a word that occurs nowhere.
     """
 
     def __init__(self, bm25: PostingsBM25, words: Sequence[tuple[str, ...]]) -> None:
         self._bm25 = bm25
-        self._found: list[list[list[Found]]] = [
+        self._postings: list[list[list[TermPostings]]] = [
             [[part.find(key) for key in word] for part in bm25.segments] for word in words
         ]
-        self._idf = [self._idf_of(found) for found in self._found]
+        self._idf = [self._idf_of(postings) for postings in self._postings]
         self.idf: NDArray[np.float32] = np.array(self._idf, np.float32)
         self._scores: list[NDArray[np.float32]] | None = None
 
     def segment_scores(self) -> list[NDArray[np.float32]]:
-        """For each segment its rows' scores, (n,) float32, not to be changed; dead rows score 0."""
+        """For each segment the scores of its rows, (n,) float32; 0 for deleted rows.
+
+        The arrays are computed once and shared: callers must not change them.
+        """
         if self._scores is None:
             bm25 = self._bm25
             self._scores = [np.zeros(len(part), np.float32) for part in bm25.segments]
-            for of_word, idf in zip(self._found, self._idf, strict=True):
+            for of_word, idf in zip(self._postings, self._idf, strict=True):
                 for of_segment, score, norm in zip(of_word, self._scores, bm25.norms, strict=True):
                     for rows, tfs in of_segment:
                         tf = tfs.astype(np.float32)
-                        # A row occurs once in a term's postings, so plain indexing adds up.
+                        # A row occurs once in a term's postings, so that indexed addition counts it once.
                         score[rows] += np.float32(idf * (bm25.k1 + 1)) * tf / (tf + norm[rows])
             for score, keep in zip(self._scores, bm25.alive, strict=True):
                 if keep is not None:
@@ -93,27 +100,27 @@ class QueryScorer:
         return self._scores
 
     def scores_of(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n,) the scores of the chunks `ids` (n,); 0 for one that no segment has."""
+        """(n,) float32: the scores of the chunks `ids` (n,) int64; 0 for a chunk that no segment has."""
         scores = np.zeros(len(ids), np.float32)
         for part, of_segment in zip(self._bm25.segments, self.segment_scores(), strict=True):
-            wanted, rows = places(ids, part.ids)
-            scores[wanted] = of_segment[rows]
+            positions, rows = locate(ids, part.ids)
+            scores[positions] = of_segment[rows]
         return scores
 
     def held_by(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(words, n) bool: which words the chunks `ids` (n,) hold."""
-        held = np.zeros((len(self._found), len(ids)), np.bool_)
+        """(words, n) bool: which of the query's words the chunks `ids` (n,) int64 contain."""
+        held = np.zeros((len(self._postings), len(ids)), np.bool_)
         for number, part in enumerate(self._bm25.segments):
-            wanted, at = places(ids, part.ids)
-            for word, of_word in enumerate(self._found):
+            positions, chunk_rows = locate(ids, part.ids)
+            for word, of_word in enumerate(self._postings):
                 for rows, _ in of_word[number]:
                     if len(rows):
-                        near = np.minimum(np.searchsorted(rows, at), len(rows) - 1)
-                        held[word, wanted[rows[near] == at]] = True
+                        near = np.minimum(np.searchsorted(rows, chunk_rows), len(rows) - 1)
+                        held[word, positions[rows[near] == chunk_rows]] = True
         return held
 
-    def _idf_of(self, of_word: list[list[Found]]) -> float:
-        """idf of a word from its postings in each segment, under each of its keys."""
+    def _idf_of(self, of_word: list[list[TermPostings]]) -> float:
+        """The idf of one word; `of_word`: for each segment the postings of each of its keys."""
         frequency = sum(
             len(rows) if keep is None else int(np.count_nonzero(keep[rows]))
             for of_segment, keep in zip(of_word, self._bm25.alive, strict=True)
@@ -122,10 +129,13 @@ class QueryScorer:
         return math.log(1 + (self._bm25.corpus_size - frequency + 0.5) / (frequency + 0.5))
 
 
-def places(wanted: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions in `wanted` of the chunk ids that a segment with rising `ids` holds, and their rows there."""
-    if not len(ids):
+def locate(ids: NDArray[np.int64], segment_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(positions in `ids`, rows in the segment), both (m,) int64, of the chunks that a segment holds.
+
+    `ids` (n,) int64: chunk ids in any order; `segment_ids` (rows,) int64: those of the segment, rising.
+    """
+    if not len(segment_ids):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-    there = np.flatnonzero(ids[at] == wanted)
-    return there, at[there]
+    rows = np.minimum(np.searchsorted(segment_ids, ids), len(segment_ids) - 1)
+    positions = np.flatnonzero(segment_ids[rows] == ids)
+    return positions, rows[positions]

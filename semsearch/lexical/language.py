@@ -1,4 +1,4 @@
-"""Which language a text is in, as an ISO 639-1 code; the stemmer and the function words of each."""
+"""Detects the language of a text; the stemmers and function words of languages. Languages are ISO 639-1 codes."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import numpy as np
 
 from semsearch.settings import cache_folder
 
-# Snowball algorithms by ISO 639-1 code. A language without one is indexed by its word forms.
+# Language code -> Snowball algorithm. Words of other languages are not stemmed.
 STEMMERS = {
     "ar": "arabic", "hy": "armenian", "eu": "basque", "ca": "catalan", "da": "danish", "nl": "dutch",
     "en": "english", "fi": "finnish", "fr": "french", "de": "german", "el": "greek", "hi": "hindi",
@@ -20,6 +20,7 @@ STEMMERS = {
     "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian",
     "sr": "serbian", "es": "spanish", "sv": "swedish", "ta": "tamil", "tr": "turkish",
 }  # fmt: skip
+# Languages that are detected, but have no stemmer.
 _OTHERS = ("zh", "ja", "ko", "th", "pl", "cs", "sk", "uk", "bg", "he", "fa", "vi", "hr", "sl", "et", "lv")
 _SAMPLE_CHARACTERS = 1000
 _ARRAYS = ("ptc", "pc", "moves", "rows", "output")
@@ -27,7 +28,7 @@ _LETTERS = re.compile(r"[^\W\d_]")
 
 
 def detect(text: str) -> str:
-    """The language of `text` by its first 1,000 characters; "" when it holds no letters."""
+    """The language code of `text`, judged by its first 1,000 characters; empty when these hold no letters."""
     sample = text[:_SAMPLE_CHARACTERS]
     if not _LETTERS.search(sample):
         return ""
@@ -35,26 +36,28 @@ def detect(text: str) -> str:
 
 
 def load() -> None:
-    """Loads what the first `detect` would."""
+    """Loads the classifier now, which the first `detect` would do otherwise."""
     _classifier()
 
 
 @cache
 def _classifier() -> Callable[[str], tuple[str, float]]:
-    """py3langid's, restricted to the languages the analyzer treats apart: short technical English is else called Pidgin
-    or Latin."""
+    """The classifier of py3langid, restricted to the languages of `STEMMERS` and `_OTHERS`.
+
+    Without that it takes short technical English for Pidgin or Latin.
+    """
     import py3langid
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     languages = [*STEMMERS, *_OTHERS]
     key = f"{py3langid.__version__}-{zlib.crc32(' '.join(languages).encode('ascii')):08x}"
     folder = os.path.join(cache_folder(), f"language-{key}")
-    loaded = _mapped(folder)
+    loaded = _read_cached(folder)
     if loaded is None:
-        # It unpacks 68 MB into a temporary file each time: 0.7 s of a run with one changed file.
+        # py3langid unpacks 68 MB into a temporary file each time: 0.7 s of a run with one changed file.
         unpacked = LanguageIdentifier.from_model_file(MODEL_FILE)
         unpacked.set_languages(languages)
-        _keep(folder, unpacked)
+        _write_cache(folder, unpacked)
         return unpacked.classify  # type: ignore[no-any-return]
     arrays, classes = loaded
     moves, rows = (memoryview(arrays[name].data) for name in ("moves", "rows"))
@@ -62,8 +65,8 @@ def _classifier() -> Callable[[str], tuple[str, float]]:
     return identifier.classify  # type: ignore[no-any-return]
 
 
-def _mapped(folder: str) -> tuple[dict[str, np.ndarray], list[str]] | None:
-    """What `_keep` kept in `folder`; None: it is not there, or not whole."""
+def _read_cached(folder: str) -> tuple[dict[str, np.ndarray], list[str]] | None:
+    """(mapped arrays by name, language codes) that `_write_cache` wrote; None when they are missing or incomplete."""
     try:
         arrays = {name: np.load(os.path.join(folder, f"{name}.npy"), mmap_mode="r") for name in _ARRAYS}
         with open(os.path.join(folder, "classes"), encoding="ascii") as file:
@@ -73,8 +76,8 @@ def _mapped(folder: str) -> tuple[dict[str, np.ndarray], list[str]] | None:
         return None
 
 
-def _keep(folder: str, identifier: Any) -> None:
-    """Writes the arrays of `identifier` to the cache, so that they are mapped from now on."""
+def _write_cache(folder: str, identifier: Any) -> None:
+    """Writes the arrays of `identifier` to the cache, where later runs map them."""
     arrays = {
         "ptc": identifier.nb_ptc, "pc": identifier.nb_pc, "moves": np.asarray(identifier.tk_nextmove),
         "rows": np.asarray(identifier.tk_row), "output": np.array(identifier.tk_output, np.int32),
@@ -91,9 +94,9 @@ def _keep(folder: str, identifier: Any) -> None:
         shutil.rmtree(working, ignore_errors=True)
 
 
-# Closed-class words: articles, pronouns, prepositions, conjunctions, auxiliaries, question words. Left out of
-# queries only, never of the index; idf weighs down what is missing here. Ready-made lists were tried: one with
-# 1,333 English words loses 0.010 nDCG@10 on XQuAD-en, for it drops words that carry meaning.
+# Articles, pronouns, prepositions, conjunctions, auxiliaries, question words. They are left out of queries, never of the
+# index; words that are missing here have a low idf anyway. A ready-made list of 1,333 English words loses 0.010 nDCG@10
+# on XQuAD-en, because it drops words that carry meaning.
 # ruff: noqa: E501
 FUNCTION_WORDS: dict[str, frozenset[str]] = {
     code: frozenset(words.split())

@@ -1,7 +1,9 @@
-"""Postings of one id range as arrays: raw term frequencies and lengths, so that ranges add up and merge.
+"""The postings of one segment as arrays: which rows (chunks) each term occurs in, and how often.
 
-Compressed sparse rows: term t occurs in rows `rows[indptr[t]:indptr[t+1]]`, that often. Terms are sorted UTF-8 in one
-byte array and found by bisection, so that opening a segment reads none of them.
+They are a matrix in compressed sparse row form: term t occurs in the rows `rows[indptr[t]:indptr[t + 1]]`, with the
+frequencies `tfs` of the same range. Frequencies and lengths are raw counts, not scores, so that segments can be merged
+and BM25 computed over several. Terms are sorted UTF-8 in one byte array and found by bisection, so that opening a
+segment reads none of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,11 +19,14 @@ _LARGEST_TF = 65535
 
 @dataclass(frozen=True)
 class Postings:
-    """All arrays of one segment; n rows (chunks), t terms, p postings.
+    """The arrays of one segment with n rows, t terms and p postings.
 
-    ids (n,) int64 rising chunk ids; lengths (n,) int32 terms per row; languages: codes its terms are in;
-    term_bytes (b,) uint8 and term_offsets (t+1,) int64: the terms; indptr (t+1,) int64; rows (p,) int32, rising
-    within a term; tfs (p,) uint16.
+    `ids` (n,) int64: the chunk id of each row, rising.
+    `lengths` (n,) int32: how many terms each row has, repetitions included.
+    `term_bytes` (b,) uint8, `term_offsets` (t + 1,) int64: the terms in UTF-8, sorted; term i is
+    term_bytes[term_offsets[i]:term_offsets[i + 1]].
+    `indptr` (t + 1,) int64, `rows` (p,) int32, rising within a term, `tfs` (p,) uint16: the postings.
+    `languages`: the codes of the languages of its terms.
     """
 
     ids: NDArray[np.int64]
@@ -37,35 +42,46 @@ class Postings:
         return len(self.ids)
 
     def term(self, position: int) -> bytes:
+        """The term at `position` in sorted order, in UTF-8."""
         return self.term_bytes[self.term_offsets[position] : self.term_offsets[position + 1]].tobytes()
 
     def find(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
-        """(rows, tfs) of `term`; empty arrays when it does not occur.
+        """(rows (m,) int32, term frequencies (m,) uint16) of `term`; empty arrays when it does not occur.
 
-        Raises `IndexDamagedError` for rows that the segment does not have: it may come from anywhere.
+        Raises `IndexDamagedError` for rows that the segment does not have: its files may be damaged or hostile.
         """
-        wanted = term.encode("utf-8", "surrogatepass")
+        key = term.encode("utf-8", "surrogatepass")
         low, high = 0, len(self.term_offsets) - 1
         while low < high:
             middle = (low + high) // 2
-            if self.term(middle) < wanted:
+            if self.term(middle) < key:
                 low = middle + 1
             else:
                 high = middle
-        if low == len(self.term_offsets) - 1 or self.term(low) != wanted:
+        if low == len(self.term_offsets) - 1 or self.term(low) != key:
             return self.rows[:0], self.tfs[:0]
         span = slice(int(self.indptr[low]), int(self.indptr[low + 1]))
         rows, tfs = self.rows[span], self.tfs[span]
-        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self.ids):
-            raise IndexDamagedError("the postings of a segment name rows that it does not have")
+        self._check_rows(rows)
         return rows, tfs
 
+    def check(self) -> None:
+        """Raises `IndexDamagedError` where the arrays cannot be gone through as a whole."""
+        self._check_rows(self.rows)
+        if self.indptr[0] != 0 or (np.diff(self.indptr) < 0).any():
+            raise IndexDamagedError("the postings of a segment do not follow one another")
+
+    def _check_rows(self, rows: NDArray[np.int32]) -> None:
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self.ids):
+            raise IndexDamagedError("the postings of a segment name rows that it does not have")
+
     def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name, as they are written to files."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "languages"}
 
 
 def build(ids: Sequence[int], texts: Iterable[list[str]], languages: tuple[str, ...]) -> Postings:
-    """Postings of chunks `ids` (rising) whose terms are `texts`, row by row."""
+    """The postings of the chunks `ids` (rising); `texts`: the term keys of each chunk, in the same order."""
     numbers: dict[str, int] = {}
     lengths: list[int] = []
     terms: list[int] = []
@@ -89,7 +105,13 @@ def build(ids: Sequence[int], texts: Iterable[list[str]], languages: tuple[str, 
 
 
 def merge(parts: Sequence[Postings], alive: Sequence[NDArray[np.bool_] | None], languages: tuple[str, ...]) -> Postings:
-    """One Postings, by rising ids, of all rows of `parts` that `alive` keeps; None keeps all rows."""
+    """The postings of the live rows of all `parts`, sorted by chunk id.
+
+    `alive`: for each part the rows that are kept, (n,) bool, None: all. Raises `IndexDamagedError` for a part that
+    names rows it does not have.
+    """
+    for part in parts:
+        part.check()
     all_terms = sorted({part.term(number) for part in parts for number in range(len(part.indptr) - 1)})
     position = {term: number for number, term in enumerate(all_terms)}
     ids, lengths, terms, rows, tfs = [], [], [], [], []
@@ -97,26 +119,27 @@ def merge(parts: Sequence[Postings], alive: Sequence[NDArray[np.bool_] | None], 
     for part, keep in zip(parts, alive, strict=True):
         kept = np.ones(len(part), np.bool_) if keep is None else keep
         new_row = base + np.cumsum(kept) - 1
-        of_term = np.array([position[part.term(number)] for number in range(len(part.indptr) - 1)], np.int64)
-        term = np.repeat(of_term, np.diff(part.indptr))
-        chosen = kept[part.rows]
+        new_terms = np.array([position[part.term(number)] for number in range(len(part.indptr) - 1)], np.int64)
+        term = np.repeat(new_terms, np.diff(part.indptr))
+        is_kept = kept[part.rows]
         ids.append(part.ids[kept])
         lengths.append(part.lengths[kept])
-        terms.append(term[chosen])
-        rows.append(new_row[part.rows[chosen]])
-        tfs.append(part.tfs[chosen])
+        terms.append(term[is_kept])
+        rows.append(new_row[part.rows[is_kept]])
+        tfs.append(part.tfs[is_kept])
         base += int(kept.sum())
     used, term = np.unique(np.concatenate(terms), return_inverse=True)
-    merged = np.concatenate(ids)
-    order = np.argsort(merged)  # what a repair made again lies between others
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
+    merged_ids = np.concatenate(ids)
+    # The ids of a part need not follow those of the part before it: a repair builds chunks of the middle again.
+    order = np.argsort(merged_ids)
+    new_rows = np.empty_like(order)
+    new_rows[order] = np.arange(len(order))
     return _assemble(
-        merged[order],
+        merged_ids[order],
         np.concatenate(lengths)[order],
         [all_terms[number] for number in used],
         term,
-        place[np.concatenate(rows)],
+        new_rows[np.concatenate(rows)],
         np.concatenate(tfs),
         languages,
     )
@@ -131,6 +154,8 @@ def _assemble(
     tf: np.ndarray,
     languages: tuple[str, ...],
 ) -> Postings:
+    """`Postings` of rows sorted by id, from unsorted triples (`term`, `row`, `tf`), (p,) each; `term` is a position in
+    `sorted_terms`."""
     order = np.lexsort((row, term))
     sizes = np.bincount(term, minlength=len(sorted_terms)) if len(term) else np.zeros(len(sorted_terms), np.int64)
     return Postings(

@@ -64,25 +64,25 @@ def verify(index: str | None, repair: bool, wait: bool, announce: Announce) -> V
     clock = time.perf_counter()
     path = settings.index_for_reading(index)
     require(open_store(path), "verify", "verify")
-    found = _examined(path)
+    findings = _examined(path)
     before: list[Problem] = []
-    if repair and found.problems:
+    if repair and findings.problems:
         with IndexWriter(path, wait, trust=True) as writer:
-            found = examine(path, writer.catalog, writer.suspect)
-            before = list(found.problems)
-            repairing.repair(writer, found, lambda: _encoder(writer, announce), announce)
-        found = _examined(path)
-    if not found.problems:
-        found.notices += _drift(path, found, announce)
-    left = {(problem.part, problem.what) for problem in found.problems}
+            findings = examine(path, writer.catalog, writer.suspect)
+            before = list(findings.problems)
+            repairing.repair(writer, findings, lambda: _encoder(writer, announce), announce)
+        findings = _examined(path)
+    if not findings.problems:
+        findings.notices += _drift(path, findings, announce)
+    left = {(problem.part, problem.what) for problem in findings.problems}
     return VerifyReport(
         path,
-        found.files,
-        found.chunks,
-        found.segments,
-        tuple(found.problems),
+        findings.files,
+        findings.chunks,
+        findings.segments,
+        tuple(findings.problems),
         tuple(problem for problem in before if (problem.part, problem.what) not in left),
-        tuple(found.notices),
+        tuple(findings.notices),
         time.perf_counter() - clock,
     )
 
@@ -93,13 +93,13 @@ def _examined(path: str) -> Examination:
         try:
             snapshot = OpenSnapshot(path)
         except IndexDamagedError as error:
-            found = Examination(broken=True)
-            found.add(error.message, "")
-            return found
+            findings = Examination(broken=True)
+            findings.add(error.message, "")
+            return findings
         try:
-            found = examine(path, snapshot.catalog)
-            if not found.problems or attempt == _TRIES - 1 or not moved_on(snapshot):
-                return found
+            findings = examine(path, snapshot.catalog)
+            if not findings.problems or attempt == _TRIES - 1 or not moved_on(snapshot):
+                return findings
         finally:
             snapshot.close()
     raise AssertionError("unreachable")
@@ -119,7 +119,7 @@ def _encoder(writer: IndexWriter, announce: Announce) -> Callable[[NDArray[np.in
     return encode
 
 
-def _drift(path: str, found: Examination, announce: Announce) -> list[str]:
+def _drift(path: str, findings: Examination, announce: Announce) -> list[str]:
     """Measures whether quantized vectors lose more by now than when they were chosen."""
     try:
         measured = present_loss(path, announce)
@@ -130,6 +130,6 @@ def _drift(path: str, found: Examination, announce: Announce) -> list[str]:
     recorded, now = measured
     if now > recorded + _DRIFT:
         what = f"{now:.2%} of the ten nearest are lost by now, {recorded:.2%} when the vectors were quantized"
-        found.add(what, "", "vectors")
+        findings.add(what, "", "vectors")
         return [f"make them anew with: semsearch quantize --index {path}"]
     return [f"vectors lose {now:.2%} of the ten nearest, {recorded:.2%} when they were quantized"]

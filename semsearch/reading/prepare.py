@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from semsearch.chunking import splitter
-from semsearch.chunking.splitter import Chunk, ChunkRules
+from semsearch.chunking.chunk import Chunk
+from semsearch.chunking.splitter import ChunkRules
 from semsearch.chunking.tokenizers import SubwordTokenizer, Tokenizer, tiktoken_named
 from semsearch.errors import ReadError
 from semsearch.lexical import analyzer, language
-from semsearch.sources import registry
+from semsearch.sources import document_types
 from semsearch.sources.dates import document_date
 from semsearch.sources.document import Document, storable
-from semsearch.sources.opening import Stamp, digest_of, open_regular, stamp_of
+from semsearch.sources.regular_file import Stamp, digest_of, open_regular, stamp_of
 from semsearch.store.records import Chunking
 
 DEFAULT_OVERLAP = 32
@@ -94,7 +95,7 @@ def prepare(task: Task, rules: ChunkRules, passwords: Sequence[str]) -> Iterator
                 return
             pieces = (
                 piece
-                for document in registry.documents(file, task.path, passwords)
+                for document in document_types.documents(file, task.path, passwords)
                 for piece in document.pieces(_PIECE_CHARACTERS)
             )
             document: Document | None = next(pieces)

@@ -1,7 +1,10 @@
 """The candidates of a query: both legs' best chunks of a snapshot under the filters, scored by both legs, fused."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +12,10 @@ from numpy.typing import NDArray
 from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.retrieval import confidence, fusion
 from semsearch.retrieval.plan import QueryPlan, Unwanted
-from semsearch.store.protocol import Selection, Snapshot
 from semsearch.store.records import Scores
+
+if TYPE_CHECKING:
+    from semsearch.store.protocol import Selection, Snapshot
 
 # Chunks of each leg. With scores normalised by a floor of the model's own, 30 to 3,000 make no difference to nDCG@10
 # (`benchmarks/dense_feedback.py`); more serve those who page on, and reciprocal ranks.
@@ -45,7 +50,7 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, positions: NDArray[np.int64]) -> "Candidates":
+    def take(self, positions: NDArray[np.int64]) -> Candidates:
         return Candidates(*(getattr(self, name)[positions] for name in self.__dataclass_fields__))
 
 

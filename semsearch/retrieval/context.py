@@ -1,7 +1,13 @@
 """The lines around the best sentence of a hit, from the index: the document itself need not be there any more."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from semsearch.retrieval.hit import ContextLine, Hit
-from semsearch.store.protocol import Snapshot
+
+if TYPE_CHECKING:
+    from semsearch.store.protocol import Snapshot
 
 # A chunk has about twenty lines; so many chunks on either side hold any context a terminal can show.
 _NEIGHBOURS = 8

@@ -1,7 +1,10 @@
 """What of a hit is shown: its best sentence, the lines around it, a snippet."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,9 @@ from semsearch.retrieval.plan import QueryPlan
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.sentence_scoring import SentenceSpan
 from semsearch.retrieval.snippets import snippet
-from semsearch.store.protocol import Snapshot
+
+if TYPE_CHECKING:
+    from semsearch.store.protocol import Snapshot
 
 # Sentences whose meaning is looked at, over all hits of a query: 2 ms each.
 _MOST_ENCODED = 12

@@ -1,10 +1,13 @@
 """Candidates -> hits: the chunks are read in batches, and only as many as the results need."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +17,10 @@ from semsearch.retrieval.deduplication import deduplicated
 from semsearch.retrieval.hit import Explanation, Hit
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
-from semsearch.store.protocol import Snapshot
 from semsearch.store.records import IndexInfo, Passage
+
+if TYPE_CHECKING:
+    from semsearch.store.protocol import Snapshot
 
 # Copies and neighbours make one result of several chunks.
 _SPARE = 6

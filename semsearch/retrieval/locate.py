@@ -1,7 +1,10 @@
 """Finds a file by the path results show, the passage at one of its lines, and where it stands in a ranking."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +15,10 @@ from semsearch.retrieval.hydrate import ScoredCandidates, hits_from
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
 from semsearch.retrieval.snippets import snippet
-from semsearch.store.protocol import Snapshot
 from semsearch.store.records import FileRecord
+
+if TYPE_CHECKING:
+    from semsearch.store.protocol import Snapshot
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ def passage_at(snapshot: Snapshot, path: str, line: int | None, prefix: str) -> 
             "like", f"{path}: no indexed file is shown so", "name it as results show it, or index it first"
         )
     passages = snapshot.passages_of(file.id)
+    if not passages:
+        raise ParameterError("like", f"{path}: it holds no passage", "name another file")
     if line is None:
         return passages[0].text, frozenset([passages[0].id])
     holding = [

@@ -1,7 +1,10 @@
 """A query -> what to ask the store: its words, its vector, and how much each leg counts."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from semsearch import settings
 from semsearch.embedding.calibration import script_of
@@ -12,8 +15,10 @@ from semsearch.lexical.analyzer import analyze_query
 from semsearch.retrieval import fusion
 from semsearch.retrieval.options import SearchOptions, clean_query
 from semsearch.retrieval.query_encoder import QueryEncoder
-from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Word
+
+if TYPE_CHECKING:
+    from semsearch.store.protocol import Snapshot
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 cross-encoder.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,11 +11,11 @@ import numpy as np
 
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
-from semsearch.store.protocol import Snapshot
 
 if TYPE_CHECKING:
     from semsearch.embedding.cached_embedder import CachedEmbedder
     from semsearch.embedding.cross_encoder import Reranker
+    from semsearch.store.protocol import Snapshot
 
 _MOST_REMEMBERED = 20_000
 
@@ -34,11 +36,11 @@ class QueryEncoder:
             self._embedder.close()
 
     @property
-    def embedder(self) -> "CachedEmbedder | None":
+    def embedder(self) -> CachedEmbedder | None:
         """The model that was opened last; None before any was."""
         return self._embedder
 
-    def open(self, snapshot: Snapshot, model: ModelInfo, query: str) -> "CachedEmbedder":
+    def open(self, snapshot: Snapshot, model: ModelInfo, query: str) -> CachedEmbedder:
         """The model that made the vectors of `snapshot`, ready for `query`. Raises `ModelError`."""
         if self._embedder is None or not self._embedder.info.same_vectors(model):
             from semsearch.embedding.open import open_recorded
@@ -76,7 +78,7 @@ class QueryEncoder:
         assert self._embedder is not None
         return len(self._embedder.tokenizer.spans(text))
 
-    def reranker(self, name: str) -> "Reranker":
+    def reranker(self, name: str) -> Reranker:
         """The cross-encoder called `name`. Raises `ModelError`."""
         if self._reranker is None or self._reranker_name != name:
             from semsearch.embedding.cross_encoder import open_reranker

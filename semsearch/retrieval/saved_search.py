@@ -97,5 +97,5 @@ def _read(path: str) -> dict[str, dict[str, Any]]:
         raise UsageError(
             f"--new-since {path} is not a state file: {error}", "name another file, or remove it to start anew"
         ) from None
-    found: Mapping[str, dict[str, Any]] = queries
-    return dict(found)
+    saved: Mapping[str, dict[str, Any]] = queries
+    return dict(saved)

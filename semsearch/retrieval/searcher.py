@@ -3,27 +3,32 @@
 Opened once, it serves many queries; the model is loaded for the first query that needs it.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from semsearch import settings
-from semsearch.chunking.splitter import encoded
+from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
 from semsearch.retrieval.candidates import DEPTH, Candidates, find_candidates
 from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.highlight import highlighted, scored_sentences
 from semsearch.retrieval.hit import IndexCoverage, SearchResult
 from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
-from semsearch.retrieval.locate import Standing, passage_at, standing
 from semsearch.retrieval.options import SearchOptions, check_options, clean_query
 from semsearch.retrieval.plan import QueryPlan, plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.sentence_scoring import SentenceSpan
 from semsearch.store.opening import open_store
-from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Position, Root
+
+if TYPE_CHECKING:
+    from semsearch.retrieval.locate import Standing
+    from semsearch.store.protocol import Snapshot
 
 # Passages that a reranker reads.
 _RERANKED = 50
@@ -53,7 +58,7 @@ class Searcher:
         self._encoder = QueryEncoder(announce or (lambda message: None), "queries" if remember else "")
         self._adapt: Callable[[Vectors], Vectors] | None = None
 
-    def __enter__(self) -> "Searcher":
+    def __enter__(self) -> Searcher:
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -80,6 +85,8 @@ class Searcher:
         query = clean_query(query)
         check_options(query, options)
 
+        from semsearch.retrieval.locate import standing  # nothing a search has use for
+
         def stands(snapshot: Snapshot) -> Standing | None:
             plan_of = lambda: self._plan(snapshot, query, options)  # noqa: E731  # shorter than a function
             return standing(snapshot, path, options, self.prefix, _depth(options), plan_of)
@@ -89,6 +96,8 @@ class Searcher:
     def passage(self, path: str, line: int | None) -> tuple[str, frozenset[int]]:
         """(text, chunk ids) of the passage of the file shown as `path` that holds `line` (a page, where a document has
         no lines; None: the first passage). Raises `UsageError`."""
+        from semsearch.retrieval.locate import passage_at
+
         return self._store.read(lambda snapshot: passage_at(snapshot, path, line, self.prefix))
 
     def roots(self) -> tuple[Root, ...]:

@@ -75,14 +75,14 @@ def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Itera
     """(start, end, key) of each piece of `text` that a query with term keys `keys` matches."""
     position = 0
     for word in dict.fromkeys(matchable(text)):
-        found = _word_keys(word, languages) & keys
-        if not found:
+        common = _word_keys(word, languages) & keys
+        if not common:
             continue
         position = text.find(word)
         while position >= 0:
             end = position + len(word)
             if _whole(text, position, end):
-                yield position, end, min(found)
+                yield position, end, min(common)
             position = text.find(word, end)
 
 

@@ -1,1 +1,1 @@
-"""Which files there are (`walk`, `ignore`) and how each type becomes a Document (`registry`, `readers`)."""
+"""Finds the files below a folder (`walk`, `ignore`) and reads each as a `Document` (`document_types`, `readers`)."""

@@ -1,11 +1,11 @@
-"""Dates of documents and of `--since`/`--before`, as seconds since the epoch."""
+"""Parses the dates of documents and of `--since` and `--before` into seconds since the epoch (float)."""
 
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from email.utils import parsedate_to_datetime
 
-# What documents call their own date, the most telling first: what was last changed says more than what was begun.
+# Metadata keys of a document's date, the one to prefer first: the last change before the creation.
 _DATE_KEYS = ("updated", "modified", "lastmod", "date", "published", "sent", "created")
 _PDF_DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?")
 _YEAR_MONTH = re.compile(r"(\d{4})(?:-(\d\d?))?(?:-(\d\d?))?")
@@ -14,16 +14,19 @@ _DAYS = {"h": 1 / 24, "d": 1, "w": 7, "m": 30.44, "y": 365.25}
 
 
 def document_date(metadata: Mapping[str, object]) -> float | None:
-    """The date `metadata` gives its document; None when it gives none that can be read."""
+    """The date of a document by its `metadata`, in seconds since the epoch; None when none can be parsed."""
     lowered = {key.lower(): value for key, value in metadata.items()}
     for key in _DATE_KEYS:
-        if (value := lowered.get(key)) is not None and (found := parse(str(value))) is not None:
-            return found
+        if (value := lowered.get(key)) is not None and (seconds := parse(str(value))) is not None:
+            return seconds
     return None
 
 
 def parse(text: str) -> float | None:
-    """The moment `text` names: ISO 8601, a year or month alone (its beginning), a PDF's or an e-mail's date."""
+    """The time `text` gives, in seconds since the epoch; None when it is no date.
+
+    ISO 8601, a year or a month alone (its beginning), the format of PDF (`D:20250301...`) or of e-mail (RFC 5322).
+    """
     text = text.strip()
     try:
         if pdf := _PDF_DATE.match(text):
@@ -40,8 +43,8 @@ def parse(text: str) -> float | None:
         return None
 
 
-def parse_asked(text: str, now: datetime | None = None) -> float | None:
-    """`parse`, and `today`, `yesterday`, and spans back from now: `12h`, `30d`, `6 weeks`, `3m` (months), `1y`."""
+def parse_flag(text: str, now: datetime | None = None) -> float | None:
+    """As `parse`; also `today`, `yesterday` and spans back from `now`: `12h`, `30d`, `6 weeks`, `3m` (months), `1y`."""
     now = now or datetime.now().astimezone()
     if ago := _AGO.fullmatch(text.strip()):
         try:
@@ -55,5 +58,5 @@ def parse_asked(text: str, now: datetime | None = None) -> float | None:
 
 
 def _seconds(moment: datetime) -> float:
-    """A time without a zone is the user's own."""
+    """Seconds since the epoch; a time without a zone is in the zone of this machine."""
     return (moment if moment.tzinfo else moment.astimezone()).astimezone(UTC).timestamp()

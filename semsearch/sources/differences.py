@@ -1,5 +1,6 @@
-"""How the files of a folder differ from what an index knows of them, by names and stamps alone. Light: the stat check
-imports it.
+"""Compares the files of a folder with those of an index, by names and stamps alone (size, modification time, inode).
+
+Imports nothing heavy, because an unchanged run of `index` uses it.
 """
 
 import sys
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class RootDifference:
-    """What is below one root: files that may differ, names that are gone, and how many indexed files are unchanged."""
+    """How the files below one root folder differ from the index.
+
+    `different`: files that are new or may have changed; `gone`: the names of those that are no longer there;
+    `unchanged`: how many indexed files are as they were.
+    """
 
     __slots__ = ("different", "gone", "unchanged")
 
@@ -28,9 +33,10 @@ class RootDifference:
 
 
 class StatCheck:
-    """How the folders differ, by root id, at a walk that began at `scanned_ns` (nanoseconds since the epoch).
+    """How the root folders of the index at `path` differ from it, found by walking them.
 
-    Holds while the catalog has this `stamp`. `report` is that of a run in which nothing changed.
+    `roots`: the differences by root id. `scanned_ns`: when the walk began, in nanoseconds since the epoch. The result
+    is valid while the catalog has this `stamp`. `report`: that of a run in which nothing changed.
     """
 
     def __init__(self, path: str, stamp: "tuple[int, ...] | None") -> None:
@@ -40,6 +46,7 @@ class StatCheck:
         self.stamp = stamp
 
     def nothing_changed(self) -> bool:
+        """Whether no root folder differs from the index."""
         return not any(root.different or root.gone for root in self.roots.values())
 
 
@@ -50,11 +57,12 @@ def compare(
     known: "Callable[[], set[bytes]]",
     count: int | None = None,
 ) -> RootDifference:
-    """How the walked `files` of a root differ from what an index holds.
+    """How `files`, those of a walk, differ from what an index has of their root folder. File names are bytes.
 
-    `stamps`: those of files that are unchanged if their stamps are (`Snapshot.stamps`); `left_out`: (status, reason) of
-    what is not indexed; `known`: gives the names of all files of the root, of which there are `count`, where that is
-    known without asking for the names.
+    `stamps`: name -> stamp of the files that need not be read if their stamp is the same (`Snapshot.stamps`).
+    `left_out`: name -> (status, reason) of the files that are not indexed.
+    `known`: returns the names of all files of the root; only called when needed, for it takes time. `count`: how many
+    they are, if that is known without `known`.
     """
     encoding = sys.getfilesystemencoding()
     different = {}

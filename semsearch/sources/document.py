@@ -1,4 +1,4 @@
-"""What every reader returns: a Document of Sections. Pure data."""
+"""The text of one file with its sections, lines and metadata: what every reader returns."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True)
 class Section:
-    """A stretch of a document under one heading: characters `start` to `end` of `Document.text`."""
+    """Characters `start` to `end` of `Document.text`, which stand under one heading.
+
+    `heading`: the heading path, outermost first; `page`: from 1, None where the format has no pages.
+    """
 
     start: int
     end: int
@@ -17,12 +20,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """The text of one file and where its parts stand.
+    """The text of one file.
 
-    `sections` cover `text` in order without overlap. `line_starts` gives, in rising order, (character offset
-    in `text`, line number in the file) for each point where lines start; None when the file has no lines
-    (a PDF). Readers whose `text` is the file as it is use `line_starts_of`. `notice` says what of the file is not in
-    the text, for people.
+    `type`: the document type. `sections` cover `text` in order without overlap. `line_starts`: (offset in `text` in
+    characters, line number in the file from 1), rising; None when the file has no lines (a PDF). Readers that do not
+    change the text of the file use `line_starts_of`. `metadata`: author, date and the like. `notice`: for people, what
+    of the file is missing in the text.
     """
 
     text: str
@@ -34,12 +37,12 @@ class Document:
     notice: str = ""
 
     def storable(self) -> "Document":
-        """This document without unpaired surrogates, which neither tokenizers nor SQLite take."""
+        """This document without unpaired surrogates, which tokenizers and SQLite refuse."""
         text = storable(self.text)
         return self if text is self.text else replace(self, text=text)
 
     def pieces(self, size: int) -> "Iterator[Document]":
-        """This document, or where it is longer than `size` characters its consecutive parts, cut where lines end."""
+        """This document, or if it is longer than `size` characters, its consecutive parts, cut at line ends."""
         if len(self.text) <= size:
             yield self
             return
@@ -53,7 +56,7 @@ class Document:
             start = end
 
     def part(self, start: int, end: int) -> "Document":
-        """Characters `start` to `end` as a document of their own, with the places they have in this one."""
+        """Characters `start` to `end` as a document, with their headings, pages and line numbers in this one."""
         sections = tuple(
             replace(section, start=max(section.start, start) - start, end=min(section.end, end) - start)
             for section in self.sections
@@ -68,7 +71,7 @@ class Document:
 
 
 def storable(text: str) -> str:
-    """`text` without unpaired surrogates, character for character; `text` itself where it holds none."""
+    """`text` with each unpaired surrogate replaced by `?`; `text` itself where it has none."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -77,12 +80,12 @@ def storable(text: str) -> str:
 
 
 def heading_path(title: str, names: Sequence[str]) -> tuple[str, ...]:
-    """`names`, headings from the outermost in, under the document's title where they do not begin with it."""
+    """`names`, the headings from the outermost in, with the document's `title` before them unless it is the first."""
     return tuple(names) if not title or (names and names[0] == title) else (title, *names)
 
 
 def line_starts_of(text: str, first: int = 1) -> tuple[tuple[int, int], ...]:
-    r"""(offset, line number) of every line of `text`, whose first line is number `first`; lines end at "\n"."""
+    r"""(offset in characters, line number) of every line of `text`, numbered from `first`; lines end at "\n"."""
     starts = [(0, first)]
     position = text.find("\n")
     while position >= 0:

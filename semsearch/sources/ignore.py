@@ -1,7 +1,8 @@
-"""Which paths the ignore files and the user's globs leave out, and which line of which file says so.
+"""Ignore files and globs: which paths they leave out, and which line of which file decides.
 
-Rules are those of gitignore(5), matched by `pathspec`. Every folder may hold `.gitignore`, `.ignore` and
-`.semsearchignore`; a later name in that list and a deeper folder win. They hold outside a git repository too.
+The rules are those of gitignore(5), matched by `pathspec`. Every folder may have a `.gitignore`, a `.ignore` and a
+`.semsearchignore`. Where they disagree, the later one in this list and the one in the deeper folder decide. They hold
+outside git repositories, too.
 """
 
 import os
@@ -18,7 +19,10 @@ IGNORE_FILES = (".gitignore", ".ignore", ".semsearchignore")
 
 
 class Rule:
-    """One line of an ignore file that decided about a path: `keeps` for those that begin with `!`."""
+    """One line of an ignore file that matches a path.
+
+    `file`: its path; `line`: from 1; `keeps`: the pattern begins with `!`, so that the path is not left out.
+    """
 
     __slots__ = ("file", "keeps", "line", "pattern")
 
@@ -33,7 +37,7 @@ class Rule:
 
 
 class _RuleFile:
-    """The rules of one ignore file: `lines` are (line number, pattern) of each pattern of `spec`."""
+    """The rules of the ignore file at `path`: `lines` are (line number, pattern) of each pattern of `spec`."""
 
     __slots__ = ("lines", "path", "spec")
 
@@ -44,7 +48,7 @@ class _RuleFile:
 
 
 class IgnoreLevel:
-    """The ignore files of one folder, matched against paths below it."""
+    """The ignore files of the folder `base`, the one that decides first in front."""
 
     __slots__ = ("base", "files")
 
@@ -53,20 +57,20 @@ class IgnoreLevel:
         self.files = files
 
     def decision(self, path: str, is_dir: bool) -> Rule | None:
-        """The rule that speaks about `path` (absolute); None when none does."""
+        """The rule of this folder that matches `path` (absolute); None when none does."""
         relative = path[len(self.base) :].lstrip("/") + ("/" if is_dir else "")
         for file in self.files:
-            found = file.spec.check_file(relative)
-            if found.include is not None and found.index is not None:
-                number, pattern = file.lines[found.index]
-                return Rule(file.path, number, pattern, not found.include)
+            match = file.spec.check_file(relative)
+            if match.include is not None and match.index is not None:
+                number, pattern = file.lines[match.index]
+                return Rule(file.path, number, pattern, not match.include)
         return None
 
 
 def compile_globs(lines: "Iterable[str]") -> "GitIgnoreSpec":
-    """Globs in gitignore syntax. Raises `UsageError` for what is none.
+    """A matcher of the globs `lines`, in gitignore syntax. Raises `UsageError` for an invalid one.
 
-    pathspec is imported here: most folders hold no rule at all.
+    pathspec is imported here, because most folders need no rule at all.
     """
     from pathspec import GitIgnoreSpec
 
@@ -78,14 +82,14 @@ def compile_globs(lines: "Iterable[str]") -> "GitIgnoreSpec":
 
 
 def read_level(folder: str, names: "Iterable[str]") -> IgnoreLevel | None:
-    """The rules in the ignore files called `names` in `folder`; None when they hold none."""
+    """The rules of the ignore files in `folder`, whose files are called `names`; None when there are none."""
     files = [_read_rules(os.path.join(folder, name)) for name in reversed(IGNORE_FILES) if name in names]
-    found = [file for file in files if file is not None]
-    return IgnoreLevel(folder, found) if found else None
+    with_rules = [file for file in files if file is not None]
+    return IgnoreLevel(folder, with_rules) if with_rules else None
 
 
 def levels_above(root: str) -> list[IgnoreLevel]:
-    """The rules that reach `root` from above: up to and including the enclosing git repository's top."""
+    """The rules of the folders above `root`, up to the top of the git repository it is in; none outside of one."""
     folders = []
     folder = root
     while not os.path.exists(os.path.join(folder, ".git")):
@@ -106,7 +110,7 @@ def levels_above(root: str) -> list[IgnoreLevel]:
 
 
 def ignored_by(levels: list[IgnoreLevel], path: str, is_dir: bool) -> Rule | None:
-    """The rule that leaves out `path` (absolute): the deepest one that speaks about it, unless it keeps it."""
+    """The rule that leaves out `path` (absolute); None when none does. The deepest rule that matches decides."""
     for level in reversed(levels):
         rule = level.decision(path, is_dir)
         if rule is not None:
@@ -115,7 +119,7 @@ def ignored_by(levels: list[IgnoreLevel], path: str, is_dir: bool) -> Rule | Non
 
 
 def _read_rules(path: str) -> _RuleFile | None:
-    """The rules in the file at `path`; None when it holds none, or, like git, when it cannot be read."""
+    """The rules of the file at `path`; None when it has none, or cannot be read, which git passes over, too."""
     if not os.path.isfile(path):
         return None
     try:
@@ -123,18 +127,18 @@ def _read_rules(path: str) -> _RuleFile | None:
             lines = file.read().split("\n")
     except OSError:
         return None
-    found = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
+    patterns = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
     try:
-        spec = compile_globs(line for _, line in found)
+        spec = compile_globs(line for _, line in patterns)
     except UsageError:
-        found = [(number, line) for number, line in found if _is_pattern(line)]
-        spec = compile_globs(line for _, line in found)
-    return _RuleFile(path, found, spec) if found else None
+        patterns = [(number, line) for number, line in patterns if _is_pattern(line)]
+        spec = compile_globs(line for _, line in patterns)
+    return _RuleFile(path, patterns, spec) if patterns else None
 
 
 def _is_pattern(line: str) -> bool:
     try:
         compile_globs([line])
     except UsageError:
-        return False  # git passes over what is no pattern
+        return False  # git passes over invalid patterns, too
     return True

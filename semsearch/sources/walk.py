@@ -1,7 +1,7 @@
-"""Which files there are below a folder. Lists and stats; never opens a document.
+"""Lists the files below a folder, with their size and modification time. Opens no document.
 
-The classes here are plain, not dataclasses: this module is on the path of an `index` run that finds nothing
-changed, and importing `dataclasses` alone takes as long as walking a few hundred files.
+The classes here are no dataclasses: a run of `index` that finds nothing changed imports this module, and importing
+`dataclasses` takes as long as walking a few hundred files.
 """
 
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class KnownFile(Protocol):
-        """What an index knows of a file (`store.records.FileRecord`)."""
+        """What an index has recorded of a file: the fields of `store.records.FileRecord` that are needed here."""
 
         @property
         def status(self) -> str: ...
@@ -37,13 +37,18 @@ if TYPE_CHECKING:
 
 NOT_FOLLOWED = "symbolic link (--follow takes those that stay inside the folder)"
 LEAVES_FOLDER = "symbolic link that leaves the folder"
+# See `is_unchanged`, in nanoseconds.
 RACY_NS = 2_000_000_000
 _name = attrgetter("name")
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".jj"})
 
 
 class WalkRules:
-    """What the walk takes in. The fields are recorded in the index, so that a bare `index` repeats them."""
+    """Which files a walk takes in: what the flags of `index` say. The index records them for its next run.
+
+    `include`, `exclude`: globs in gitignore syntax. `hidden`: names that begin with a dot, too. `no_ignore`: ignore
+    files are not read. `follow`: symbolic links inside the folder are followed. `max_file_size`: in bytes.
+    """
 
     __slots__ = ("exclude", "follow", "hidden", "include", "max_file_size", "no_ignore")
 
@@ -64,11 +69,12 @@ class WalkRules:
         self.max_file_size = max_file_size
 
     def as_dict(self) -> dict[str, object]:
+        """The fields by name, as they are recorded."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @staticmethod
     def from_record(record: "dict[str, Any]") -> "WalkRules":
-        """The rules that `as_dict` told of, which may come from anywhere. Raises `ValueError`."""
+        """The rules that `as_dict` gave. Raises `ValueError` for a record that is damaged or hostile."""
         try:
             rules = WalkRules(**record)
         except TypeError as error:
@@ -86,7 +92,11 @@ class WalkRules:
 
 
 class File:
-    """One file the walk found: `path` relative to the root with `/`, or why it is left out (`skip`)."""
+    """One file of a walk.
+
+    `path`: relative to the root, with `/`. `size` in bytes, `mtime_ns` in nanoseconds since the epoch. `skip`: why the
+    file is not read, empty when it is.
+    """
 
     __slots__ = ("inode", "mtime_ns", "path", "size", "skip")
 
@@ -107,83 +117,134 @@ def walk(
 ) -> "Iterator[File]":
     """Every file below `root` (absolute) in a fixed order; `index` is the index folder, which is left out.
 
-    Symbolic links are skipped by name, or with `rules.follow` followed while they stay below `root`.
-    `on_error(path, error)` hears of folders and files that cannot be listed; the walk goes on. `on_ignored(path,
-    reason, rule)` hears of each file, and each folder as a whole (its path ends with `/`), that the rules leave out;
-    `rule` names the ignore file and line, or is empty.
+    Symbolic links come as files that are skipped, or with `rules.follow` are followed while they stay below `root`.
+    `on_error(path, error)` is called for each folder and file that cannot be listed; the walk goes on.
+    `on_ignored(path, reason, rule)` is called for each file, and each folder as a whole (its path ends with `/`), that
+    the rules leave out; `rule` names the ignore file and line, or the globs of a flag, or is empty.
     """
-    include = ignore.compile_globs(rules.include) if rules.include else None
-    exclude = ignore.compile_globs(rules.exclude) if rules.exclude else None
-    real_root = os.path.realpath(root)
-    hidden, most, follow = rules.hidden, rules.max_file_size, rules.follow
-    top_levels = [] if rules.no_ignore else ignore.levels_above(root)
-    pending = [(root, "", top_levels, frozenset({real_root}))]
-    while pending:
-        folder, prefix, levels, ancestors = pending.pop()
-        try:
-            with os.scandir(folder) as entries:
-                listed = sorted(entries, key=_name)
-        except OSError as error:
-            on_error(prefix or ".", error)
-            continue
-        names = {entry.name for entry in listed}
-        if CATALOG_FILE in names and "CACHEDIR.TAG" in names and folder != root:
-            if on_ignored:
-                on_ignored(prefix, "another index", "")
-            continue
-        if not rules.no_ignore and not names.isdisjoint(ignore.IGNORE_FILES):
-            level = ignore.read_level(folder, names)
-            levels = [*levels, level] if level else levels
-        below = []
-        for entry in listed:
-            name = entry.name
-            path = prefix + name
-            if (name[0] == "." and not hidden) or name in _VERSION_CONTROL or entry.path == index:
-                if on_ignored and entry.path != index:
-                    reason = "version control" if name in _VERSION_CONTROL else "hidden (--hidden takes it in)"
-                    on_ignored(path + "/" if entry.is_dir(follow_symlinks=False) else path, reason, "")
-                continue
-            try:
-                is_link = entry.is_symlink()
-                is_dir = entry.is_dir(follow_symlinks=follow)
-                if exclude and exclude.match_file(path + "/" if is_dir else path):
-                    if on_ignored:
-                        on_ignored(path + "/" if is_dir else path, "matches --exclude", " ".join(rules.exclude))
+    return _Walk(root, rules, index, on_error, on_ignored).files()
+
+
+class _Walk:
+    """One walk with its rules compiled. What happens to most files is in `files`, without further calls: it is fast."""
+
+    def __init__(
+        self,
+        root: str,
+        rules: WalkRules,
+        index: str,
+        on_error: "Callable[[str, OSError], None]",
+        on_ignored: "Callable[[str, str, str], None] | None",
+    ) -> None:
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._rules = rules
+        self._index = index
+        self._on_error = on_error
+        self._on_ignored = on_ignored
+        self._include = ignore.compile_globs(rules.include) if rules.include else None
+        self._exclude = ignore.compile_globs(rules.exclude) if rules.exclude else None
+
+    def files(self) -> "Iterator[File]":
+        index, include, exclude = self._index, self._include, self._exclude
+        hidden, max_file_size, follow = self._rules.hidden, self._rules.max_file_size, self._rules.follow
+        top_levels = [] if self._rules.no_ignore else ignore.levels_above(self._root)
+        pending = [(self._root, "", top_levels, frozenset({self._real_root}))]
+        while pending:
+            folder, prefix, levels, ancestors = pending.pop()
+            listed, names = self._list_folder(folder, prefix)
+            if not self._rules.no_ignore and not names.isdisjoint(ignore.IGNORE_FILES):
+                level = ignore.read_level(folder, names)
+                levels = [*levels, level] if level else levels
+            below = []
+            for entry in listed:
+                name = entry.name
+                path = prefix + name
+                if (name[0] == "." and not hidden) or name in _VERSION_CONTROL or entry.path == index:
+                    self._report_hidden(entry, path)
                     continue
-                rule = ignore.ignored_by(levels, entry.path, is_dir) if levels else None
-                if rule is not None:
-                    if on_ignored:
-                        on_ignored(path + "/" if is_dir else path, "left out by an ignore rule", str(rule))
-                    continue
-                if is_link:
-                    reason = _refuse_link(entry.path, real_root, ancestors, rules.follow)
+                try:
+                    is_link = entry.is_symlink()
+                    is_dir = entry.is_dir(follow_symlinks=follow)
+                    if (exclude or levels) and self._is_ignored(entry.path, path, is_dir, levels):
+                        continue
+                    reason = self._refuse_link(entry.path, ancestors) if is_link else ""
                     if reason:
                         if include is None or include.match_file(path):
                             yield File(path, 0, 0, 0, reason)
                         continue
-                if is_dir:
-                    seen = ancestors | {os.path.realpath(entry.path)} if rules.follow else ancestors
-                    below.append((entry.path, path + "/", levels, seen))
+                    if is_dir:
+                        seen = ancestors | {os.path.realpath(entry.path)} if follow else ancestors
+                        below.append((entry.path, path + "/", levels, seen))
+                        continue
+                    if include and not include.match_file(path):
+                        self._report(path, "matches no --include", " ".join(self._rules.include))
+                        continue
+                    status = entry.stat(follow_symlinks=follow)
+                except FileNotFoundError:
+                    continue  # deleted since the folder was listed
+                except OSError as error:
+                    self._on_error(path, error)
                     continue
-                if include and not include.match_file(path):
-                    if on_ignored:
-                        on_ignored(path, "matches no --include", " ".join(rules.include))
-                    continue
-                found = entry.stat(follow_symlinks=follow)
-            except FileNotFoundError:
-                continue  # gone since it was listed
-            except OSError as error:
-                on_error(path, error)
-                continue
-            yield File(path, found.st_size, found.st_mtime_ns, found.st_ino, refuse_file(found, most))
-        pending += reversed(below)
+                yield File(path, status.st_size, status.st_mtime_ns, status.st_ino, refuse_file(status, max_file_size))
+            pending += reversed(below)
+
+    def _list_folder(self, folder: str, prefix: str) -> "tuple[list[os.DirEntry[str]], set[str]]":
+        """The entries of `folder` sorted by name, and their names; none if it cannot be listed or is another index."""
+        try:
+            with os.scandir(folder) as entries:
+                listed = sorted(entries, key=_name)
+        except OSError as error:
+            self._on_error(prefix or ".", error)
+            return [], set()
+        names = {entry.name for entry in listed}
+        if CATALOG_FILE in names and "CACHEDIR.TAG" in names and folder != self._root:
+            self._report(prefix, "another index", "")
+            return [], set()
+        return listed, names
+
+    def _is_ignored(self, absolute: str, path: str, is_dir: bool, levels: "list[ignore.IgnoreLevel]") -> bool:
+        """Whether `--exclude` or an ignore rule leaves `path` out; `absolute` is the same path from the file system's
+        root."""
+        shown = path + "/" if is_dir else path
+        if self._exclude and self._exclude.match_file(shown):
+            self._report(shown, "matches --exclude", " ".join(self._rules.exclude))
+            return True
+        rule = ignore.ignored_by(levels, absolute, is_dir) if levels else None
+        if rule is not None:
+            self._report(shown, "left out by an ignore rule", str(rule))
+        return rule is not None
+
+    def _report_hidden(self, entry: "os.DirEntry[str]", path: str) -> None:
+        if self._on_ignored and entry.path != self._index:
+            reason = "version control" if entry.name in _VERSION_CONTROL else "hidden (--hidden takes it in)"
+            self._report(path + "/" if entry.is_dir(follow_symlinks=False) else path, reason, "")
+
+    def _report(self, path: str, reason: str, rule: str) -> None:
+        if self._on_ignored:
+            self._on_ignored(path, reason, rule)
+
+    def _refuse_link(self, path: str, ancestors: frozenset[str]) -> str:
+        """Why the symbolic link at `path` is not followed; empty when it is. `ancestors`: the real paths of the folders
+        it is in."""
+        if not self._rules.follow:
+            return NOT_FOLLOWED
+        target = os.path.realpath(path)
+        if not (target == self._real_root or target.startswith(self._real_root + "/")):
+            return LEAVES_FOLDER
+        if not os.path.exists(target):
+            return "symbolic link to nothing"
+        if target in ancestors:
+            return "symbolic link to a folder it is in"
+        return ""
 
 
 def is_unchanged(file: File, old: "KnownFile", generation: int) -> bool:
-    """Whether the record `old` still tells what `file` is, without opening the file.
+    """Whether `file` is as the record `old` says, by its size, modification time and inode.
 
-    A stamp younger than the scan that saw it, less two seconds, proves nothing: the file may have changed again within
-    the resolution of its time stamp (git's "racily clean" entries).
+    A file that was modified less than `RACY_NS` before the walk that recorded it is read again: it may have changed
+    once more within the resolution of its time stamp (git calls such entries "racily clean"). `generation` is that of
+    the index now: files that were read with other settings are read again.
     """
     if file.skip:
         return old.status == "skipped" and old.reason == file.skip
@@ -196,31 +257,28 @@ def is_unchanged(file: File, old: "KnownFile", generation: int) -> bool:
     )
 
 
-def _refuse_link(path: str, real_root: str, ancestors: frozenset[str], follow: bool) -> str:
-    if not follow:
-        return NOT_FOLLOWED
-    target = os.path.realpath(path)
-    if not (target == real_root or target.startswith(real_root + "/")):
-        return LEAVES_FOLDER
-    if not os.path.exists(target):
-        return "symbolic link to nothing"
-    if target in ancestors:
-        return "symbolic link to a folder it is in"
-    return ""
-
-
-def refuse_file(found: os.stat_result, max_file_size: int) -> str:
-    if not stat.S_ISREG(found.st_mode):
+def refuse_file(status: os.stat_result, max_file_size: int) -> str:
+    """Why a file with this `status` is not read; empty when it is. `max_file_size` in bytes."""
+    if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
-    if found.st_size > max_file_size:
-        return f"larger than --max-file-size ({format_size(found.st_size)} > {format_size(max_file_size)})"
+    if status.st_size > max_file_size:
+        return f"larger than --max-file-size ({format_size(status.st_size)} > {format_size(max_file_size)})"
     return ""
 
 
 def format_size(size: float) -> str:
-    """`21.3M`, in powers of 1024, the way `--max-file-size` is written."""
+    """`size` bytes as `21.3M`, in powers of 1024, as `--max-file-size` is written."""
     for unit in ("", "K", "M", "G"):
         if size < 1024:
             return f"{size:.0f}{unit}" if size == int(size) else f"{size:.1f}{unit}"
         size /= 1024
     return f"{size:.1f}T"
+
+
+def display_path(label: str, path: bytes, several_roots: bool) -> str:
+    """`path`, relative to its root folder, for people: after the root's `label` if the index has several roots.
+
+    Bytes that are not UTF-8 become backslash escapes.
+    """
+    shown = path.decode("utf-8", "backslashreplace")
+    return f"{label}/{shown}" if several_roots else shown

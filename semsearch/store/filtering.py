@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from semsearch.errors import UsageError
-from semsearch.sources.paths import display_path
+from semsearch.sources.walk import display_path
 from semsearch.store.records import Filters, Root
 
 
@@ -102,7 +102,7 @@ def _matches(row: Filterable, where: Sequence[tuple[str, str]]) -> bool:
 
 
 def _type(name: str) -> str:
-    from semsearch.sources.registry import type_named, type_names  # 10 ms, for searches that ask for a type
+    from semsearch.sources.document_types import type_named, type_names  # 10 ms, for searches that ask for a type
 
     known = type_named(name)
     if known is None:

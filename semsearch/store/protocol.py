@@ -9,7 +9,6 @@ What only some stores can do is named by `Store.capabilities`; a caller asks wit
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from semsearch.store.records import (
@@ -28,10 +27,12 @@ from semsearch.store.records import (
 )
 
 if TYPE_CHECKING:
+    from random import Random
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from semsearch.chunking.splitter import Chunk
+    from semsearch.chunking.chunk import Chunk
     from semsearch.embedding.model_info import ModelInfo
     from semsearch.store.records import FloatArray, Ids, Vectors
 
@@ -126,7 +127,7 @@ class Snapshot(Protocol):
     def file(self, root_id: int, path: bytes) -> FileRecord | None: ...
 
     def passages_of(self, file_id: int) -> list[Passage]:
-        """All chunks of one file, in the order of the document."""
+        """All chunks of one file, in the order of the document; none for a file that is not there."""
         ...
 
     def file_ids(self, ids: "Ids") -> "Ids":
@@ -146,7 +147,7 @@ class Snapshot(Protocol):
         """The paths of all files of a root."""
         ...
 
-    def shuffled(self, chance: Random) -> Iterator[Passage]:
+    def shuffled(self, chance: "Random") -> Iterator[Passage]:
         """The chunks that have vectors (all chunks where none has), in random order, each once. Made to draw a sample
         from: it may end before the last few were met."""
         ...

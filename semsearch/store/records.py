@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from semsearch.settings import ANALYSIS_VERSION
-from semsearch.sources.paths import display_path
+from semsearch.sources.walk import display_path
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from semsearch.chunking.splitter import Chunk
+    from semsearch.chunking.chunk import Chunk
     from semsearch.embedding.model_info import ModelInfo
     from semsearch.sources.walk import WalkRules
 
@@ -57,7 +57,7 @@ class IndexInfo:
     `generation` counts rebuilds: files of another generation are read again. `model_name` is the model the user chose
     and `dim` the length its vectors are cut to (None: not cut); `model` is the one that made the vectors, None before
     there are any. `rules`: which files the walk takes in. `readers`: version of the readers that last saw every file.
-    `adapter`: the learnt map of query vectors (`dense.adapter.Adapter.as_record` with the number of `questions`).
+    `adapter`: the learnt map of query vectors (`dense.query_adapter.Adapter.as_record` with the number of `questions`).
     """
 
     roots: tuple[Root, ...] = ()
@@ -188,6 +188,10 @@ class RunRecord:
     started: float
     seconds: float
     report: Mapping[str, Any]
+
+
+# `StorageInfo.vectors` of an index whose vectors nobody changed.
+DEFAULT_VECTORS: Mapping[str, Any] = {"kind": "float16", "original": None, "dim": None, "ann": "auto", "loss": 0.0}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Learns the adapter of query vectors (`dense.adapter`) from questions with known answers.
+"""Learns the adapter of query vectors (`dense.query_adapter`) from questions with known answers.
 
 q' = unit(q + qW), with W learnt so that q' is near the passages that answer q: the loss is the cross entropy of a
 softmax over passages (InfoNCE, van den Oord et al. 2018, with every passage as a negative) plus the squared norm of W.
@@ -8,7 +8,7 @@ Needs no GPU, no torch and no texts of passages, and a second for some hundred q
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.dense.adapter import Adapter
+from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import Vectors
 
 # Cosines are divided by this before the softmax.

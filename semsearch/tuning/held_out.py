@@ -6,13 +6,13 @@ from functools import partial
 
 import numpy as np
 
-from semsearch.dense.vector_format import VectorFormat
 from semsearch.errors import UsageError
 from semsearch.evaluation.index_copies import copy_with_model
 from semsearch.evaluation.query_sets import QuerySet
 from semsearch.indexing.options import Progress
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
+from semsearch.store.records import DEFAULT_VECTORS
 from semsearch.tuning.base_model import BaseModel
 from semsearch.tuning.comparison import MODES, Comparison, compare, per_question_ndcg, unadapted
 from semsearch.tuning.pairs import query_key
@@ -89,7 +89,7 @@ def judge(
 
 def _is_quantized(snapshot: Snapshot) -> bool:
     """Whether vectors are kept in another format than in a new index."""
-    return dict(snapshot.storage().vectors) != VectorFormat(0).summary()
+    return dict(snapshot.storage().vectors) != DEFAULT_VECTORS
 
 
 def _encoding(context: RunContext, name: str) -> Progress:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from semsearch.chunking.splitter import encoded
+from semsearch.chunking.chunk import encoded
 from semsearch.evaluation.synthetic_queries import heading_query, without_labels
 from semsearch.retrieval.query_sentences import query_sentences
 from semsearch.store.protocol import Snapshot

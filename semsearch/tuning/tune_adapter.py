@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semsearch import settings
 from semsearch.callbacks import Advance, Announce
-from semsearch.dense.adapter import Adapter
+from semsearch.dense.query_adapter import Adapter
 from semsearch.errors import SemsearchError
 from semsearch.store.opening import open_store, read_index
 from semsearch.tuning.adapter_learning import Relevance, folds, learn_adapter

@@ -11,7 +11,7 @@ from semsearch.chunking.tokenizers import Spans, SubwordTokenizer, TiktokenToken
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import UsageError
 from semsearch.sources.document import Document, Section, line_starts_of
-from semsearch.sources.registry import read
+from semsearch.sources.document_types import read
 
 
 @pytest.fixture(scope="module")

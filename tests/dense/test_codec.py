@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from semsearch.dense.codec import KINDS, Codec, CodedVectors
+from semsearch.dense.codec import KINDS, Codec
+from semsearch.dense.coded_vectors import CodedVectors
 from semsearch.dense.rotation import rotate, rotate_back
 from semsearch.embedding.embedder import unit_rows
 from semsearch.errors import IndexDamagedError
@@ -78,7 +79,7 @@ def test_what_comes_back_has_the_same_codes_again(tmp_path: Path, vectors: np.nd
 def test_int8_never_wraps(values: np.ndarray) -> None:
     """Values outside of the range that was learnt become its end, not its other end."""
     codec = Codec.train("int8", np.array(values[:10]))
-    back = codec.restored(codec.build(values), np.arange(20))
+    back = codec.decode(codec.build(values), np.arange(20))
     low, width = codec.trained["ranges"].reshape(2, -1)
     inside = np.clip(values, low, low + width)
     assert np.abs(back - inside).max() <= width.max() / 255 + 1e-6

@@ -9,7 +9,7 @@ import pytest
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
-from semsearch.sources.registry import documents, read
+from semsearch.sources.document_types import documents, read
 from tests.support.documents import headings, line_of
 from tests.support.office import (
     book,

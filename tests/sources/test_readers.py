@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
-from semsearch.sources.registry import read
+from semsearch.sources.document_types import read
 from tests.support.documents import headings, line_of
 
 

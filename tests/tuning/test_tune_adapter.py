@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semsearch.dense.adapter import Adapter
+from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import unit_rows
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders

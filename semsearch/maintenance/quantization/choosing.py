@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from semsearch.dense.codec import FEW, KINDS, PQ_TRAINING, Codec
+from semsearch.dense import product_quantizer
+from semsearch.dense.codec import FEW_TRAINING_VECTORS, KINDS, Codec
 from semsearch.dense.projection import Projection, principal
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
@@ -72,9 +73,9 @@ class FormatChooser:
                 self.notices.append(f"{kind} is left out: {refusal.message}")
             return None
         ann = options.ann or ("auto" if old.ann == "ivf" and not options.keep_original else old.ann)
-        if old.shortened and kind == old.store:
+        if old.truncated and kind == old.store:
             return replace(old, ann=ann)
-        if old.shortened:
+        if old.truncated:
             # What is kept is short already; a kind in its place is coded as it is.
             return replace(old, store=kind, ann=ann, trained={}, loss=0.0)
         dim, full = options.dim, self.vectors.model.dim
@@ -103,17 +104,18 @@ class FormatChooser:
                 anew,
                 code="originals_dropped",
             )
-        if kind == "pq" and self.vectors.count < PQ_TRAINING:
+        needed = product_quantizer.MIN_TRAINING_VECTORS
+        if kind == "pq" and self.vectors.count < needed:
             return SemsearchError(
-                f"pq needs {PQ_TRAINING} vectors to learn from, the index has {self.vectors.count}",
+                f"pq needs {needed} vectors to learn from, the index has {self.vectors.count}",
                 "use int8 or rabitq, which learn from any number",
                 code="too_few_vectors",
             )
-        if old.shortened and options.dim is not None and options.dim < old.store_dim:
+        if old.truncated and options.dim is not None and options.dim < old.store_dim:
             return SemsearchError(
                 f"the vectors were shortened to {old.store_dim} numbers before, the longer ones dropped", anew
             )
-        if old.shortened and options.keep_original and kind != old.store:
+        if old.truncated and options.keep_original and kind != old.store:
             return SemsearchError(
                 "shortened vectors whose originals were dropped take no second form beside them",
                 "add --drop-original, or " + anew,
@@ -141,7 +143,7 @@ class FormatChooser:
         sample = self._training()
         if not len(sample):
             raise SemsearchError("all vectors of the index are deleted", "index something first", code="no_vectors")
-        stored = sample if old.shortened else wanted.stored(sample)
+        stored = sample if old.truncated else wanted.stored(sample)
         if not wanted.same_store(old):
             wanted = wanted.with_trained("store", Codec.train(wanted.store, stored), len(sample))
         first_stages = [wanted.first_stage(segment.rows) for segment in self.vectors.segments]
@@ -152,4 +154,4 @@ class FormatChooser:
 
     def learnt_from_few(self, chosen: VectorFormat) -> bool:
         """Whether what was learnt may not fit later documents, with the finer vectors dropped."""
-        return not chosen.reversible and bool(chosen.trained) and self.vectors.count < FEW
+        return not chosen.reversible and bool(chosen.trained) and self.vectors.count < FEW_TRAINING_VECTORS

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from semsearch.dense import cells
 from semsearch.dense.cells import Cells
-from semsearch.dense.codec import CodedVectors
+from semsearch.dense.coded_vectors import CodedVectors
+from semsearch.dense.segment_vectors import RowScores, SegmentVectors, search
 from semsearch.dense.vector_format import VectorFormat
-from semsearch.dense.vectors import Found, SegmentVectors, search
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import open_recorded
@@ -114,7 +114,7 @@ def _made(vectors: IndexVectors, vector_format: VectorFormat) -> list[SegmentVec
         store = segment.vectors.store
         if not vector_format.same_store(vectors.format):
             codec = vector_format.store_codec()
-            own = own if vectors.format.shortened else vector_format.stored(own)
+            own = own if vectors.format.truncated else vector_format.stored(own)
             store = CodedVectors(codec, codec.build(own))
         first, inside = vector_format.first_stage(len(own)), None
         codes = None
@@ -132,21 +132,21 @@ def _measured(
     vectors: IndexVectors, vector_format: VectorFormat, segments: Sequence[SegmentVectors], against: Reference
 ) -> MeasuredFormat:
     queries, nearest = against.queries, against.nearest
-    asked = queries if vectors.format.shortened else vector_format.stored(queries)
-    seconds, found, first = [], 0, 0
+    asked = queries if vectors.format.truncated else vector_format.stored(queries)
+    seconds, near, first = [], 0, 0
     for query, whole, best in zip(asked, queries, nearest, strict=True):
         clock = time.perf_counter()
         results = search(segments, query, _TOP, vectors.alive)
         seconds.append(time.perf_counter() - clock)
         cosines = _cosines(vectors, whole, results)
-        found += int(np.count_nonzero(cosines >= best[-1] - _EQUAL))
+        near += int(np.count_nonzero(cosines >= best[-1] - _EQUAL))
         first += bool(len(cosines)) and bool(cosines[0] >= best[0] - _EQUAL)
     searched, disk = _bytes(vectors.segments, vector_format)
-    recall = found / nearest.size if nearest.size else 1.0
+    recall = near / nearest.size if nearest.size else 1.0
     return MeasuredFormat(vector_format, searched, disk, recall, first / len(queries), float(np.median(seconds)))
 
 
-def _cosines(vectors: IndexVectors, query: Vectors, results: Sequence[Found]) -> NDArray[np.float32]:
+def _cosines(vectors: IndexVectors, query: Vectors, results: Sequence[RowScores]) -> NDArray[np.float32]:
     """Cosines of the ten best of `results` by the finest vectors, (at most 10,), in the order in which they rank."""
     every = sorted(
         (-float(score), int(segment.ids[row]), number, int(row))

@@ -1,1 +1,1 @@
-"""One module per document type; `sources.registry` is the only list of them."""
+"""The readers: each module reads some document types; `sources.document_types` says which."""

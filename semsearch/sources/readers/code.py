@@ -1,12 +1,12 @@
-"""Source code: the file as it is, cut where a top-level definition starts."""
+"""Source code: the unchanged text, with a section for each top-level definition."""
 
 import re
 
 from semsearch.sources.document import Document, Section, line_starts_of
 from semsearch.sources.readers.text import decode
 
-# A line without indentation that names what it defines, in the languages of the registry. A miss costs
-# nothing but a heading: the text is indexed all the same.
+# A line without indentation that begins a definition, in any of the languages. If it misses one, a heading is missing,
+# but the text is indexed all the same.
 _DEFINITION = re.compile(
     r"^(?:(?:export|default|public|private|protected|static|final|abstract|async|pub(?:\([^)]*\))?|unsafe)[ \t]+)*"
     r"(?:def|class|func|function|fn|interface|struct|enum|trait|impl|module|object|namespace"
@@ -17,6 +17,7 @@ _DEFINITION = re.compile(
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data`, a section for each top-level definition, headed by its name."""
     text, metadata = decode(data)
     cuts = [(match.start(), (match.group(1),)) for match in _DEFINITION.finditer(text)]
     begin: int = 0

@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from semsearch.sources.building import DocumentBuilder
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder
 from semsearch.sources.readers.text import decode, decoded_lines
-from semsearch.sources.tables import TableWriter
+from semsearch.sources.table_writer import TableWriter
 
 _DELIMITERS = ",;\t|"
 _ROWS_A_PIECE = 20_000
@@ -16,11 +16,13 @@ _LONGEST_FIELD = 10_000_000
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """All rows of `data` as one document."""
     text, metadata = decode(data)
     return next(_documents(io.StringIO(text), text[:20_000], type_name, metadata, None))
 
 
 def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
+    """The rows of `file`, 20,000 in a document, all with the header of the first rows."""
     lines, sample, metadata = decoded_lines(file)
     yield from _documents(lines, sample, type_name, metadata, _ROWS_A_PIECE)
 
@@ -45,7 +47,7 @@ def _documents(
 
 
 def _delimiter(sample: str) -> str:
-    """The delimiter that cuts the first lines into the same number of cells, the most of them."""
+    """The delimiter that splits most of the first lines into the same number of cells, and into many."""
     lines = [line for line in sample.splitlines()[:20] if line.strip()][: -1 if sample.count("\n") > 1 else None]
     best, most = ",", 0
     for delimiter in _DELIMITERS:

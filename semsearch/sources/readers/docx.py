@@ -1,7 +1,7 @@
-"""Word documents: every paragraph, table cell, text box, foot- and endnote in reading order; comments; properties.
+"""Word documents: paragraphs, tables, text boxes and notes in reading order, then comments; properties as metadata.
 
-python-docx opens the package and knows its styles; the text is taken from the XML itself, because its paragraphs leave
-out inserted text, content controls and text boxes.
+python-docx opens the package and its styles. The text is taken from the XML, because the paragraphs of python-docx
+leave out inserted text, content controls and text boxes.
 """
 
 import io
@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from semsearch.sources.building import DocumentBuilder
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
@@ -21,6 +21,7 @@ _NOTES = ("/footnotes", "/endnotes")
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data` with a section for each heading."""
     import docx
 
     package = docx.Document(io.BytesIO(data))
@@ -39,7 +40,7 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def core_metadata(properties: Any) -> dict[str, object]:
-    """The core properties that every Office file has (python-docx and python-pptx name them alike)."""
+    """The properties of an Office file as metadata; python-docx and python-pptx name them alike."""
     return {
         "author": properties.author,
         "subject": properties.subject,
@@ -56,9 +57,10 @@ def _parser() -> Any:
 
 
 def _heading_levels(package: Any) -> dict[str, int]:
-    """The heading level of each paragraph style that is one; a title is level 0.
+    """Style id -> heading level, for the paragraph styles of headings; 0 for titles.
 
-    By the style's outline level, or by a name as publishers' templates have them: `Heading 2`, `HeadB`, `H2`.
+    The level follows from the style's name, as in publishers' templates (`Heading 2`, `HeadB`, `H2`), or from its
+    outline level.
     """
     levels = {}
     for style in package.styles.element.iter(f"{_W}style"):
@@ -66,10 +68,11 @@ def _heading_levels(package: Any) -> dict[str, int]:
         outline = style.find(f"{_W}pPr/{_W}outlineLvl")
         label = (name.get(f"{_W}val") or "").lower() if name is not None else ""
         identity = style.get(f"{_W}styleId") or ""
-        named = _HEADING_STYLE.fullmatch(label)
-        if named:
-            mark = named.group(1)
-            levels[identity] = int(mark) if mark.isdigit() else ord(mark) - ord("a") + 1
+        match = _HEADING_STYLE.fullmatch(label)
+        if match:
+            digit_or_letter = match.group(1)
+            is_digit = digit_or_letter.isdigit()
+            levels[identity] = int(digit_or_letter) if is_digit else ord(digit_or_letter) - ord("a") + 1
         elif label in ("title", "chaptertitle", "chapter title"):
             levels[identity] = 0
         elif outline is not None and (outline.get(f"{_W}val") or "9").isdigit():
@@ -80,7 +83,7 @@ def _heading_levels(package: Any) -> dict[str, int]:
 
 
 def _blocks(parent: Any, builder: DocumentBuilder, levels: dict[str, int]) -> None:
-    """The paragraphs and tables below `parent`, in order, at any depth."""
+    """Adds the paragraphs and tables below `parent` to `builder`, in order, at any depth."""
     for element in parent:
         if element.tag == f"{_W}p":
             text = "".join(_text(element))
@@ -105,7 +108,7 @@ def _blocks(parent: Any, builder: DocumentBuilder, levels: dict[str, int]) -> No
 
 
 def _text(paragraph: Any) -> Iterator[str]:
-    """The text of a paragraph and of the text boxes in it; deleted text is under other tags and stays out."""
+    """The text of a paragraph and of its text boxes, without deleted text, which has other tags."""
     pending = [iter(paragraph)]
     while pending:
         element = next(pending[-1], None)

@@ -1,35 +1,39 @@
-"""One e-mail: headers into metadata, the text (or the text of its HTML), attachments by name."""
+"""One e-mail: its headers as metadata, its text (or that of its HTML), the names of its attachments."""
 
 import email
 import email.policy
 from email.message import EmailMessage
 from typing import Any
 
-from semsearch.sources.building import DocumentBuilder, plain
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers import html
 
 _HEADERS = ("from", "to", "cc", "date", "subject")
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The message in `data`."""
     builder = DocumentBuilder(type_name)
     metadata = add_message(builder, parse(data))
     return builder.document(metadata)
 
 
 def parse(data: bytes) -> EmailMessage:
-    # The default policy decodes headers; a malformed one must not end the message.
+    """The message in `data`, with headers that decode themselves."""
     message = email.message_from_bytes(data, policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     return message
 
 
 def add_message(builder: DocumentBuilder, message: EmailMessage, line: int | None = None) -> dict[str, object]:
-    """Writes `message` under its subject; returns its headers and the names of its attachments."""
+    """Adds `message` to `builder` as a section headed by its subject; returns its headers and attachments as metadata.
+
+    `line`: the line of the mailbox in which it begins.
+    """
     metadata: dict[str, object] = {name: _header(message, name) for name in _HEADERS}
     subject = str(metadata["subject"])
-    builder.heading(1, subject, shown=False)  # ends the section before, which is not of this title
+    builder.heading(1, subject, shown=False)  # ends the section before, which belongs to another message
     builder.title = builder.title or subject
     lines = [f"{name.capitalize()}: {metadata[name]}" for name in ("from", "to", "date", "subject") if metadata[name]]
     builder.block("\n".join(lines), line)
@@ -48,12 +52,12 @@ def add_message(builder: DocumentBuilder, message: EmailMessage, line: int | Non
 def _header(message: EmailMessage, name: str) -> str:
     try:
         return plain(str(message.get(name, "")))
-    except Exception:  # the header parser raises what malformed headers trip it into
+    except Exception:  # the header parser raises errors of any type on malformed headers
         return plain(str(dict(message.raw_items()).get(name.capitalize(), "")))
 
 
 def _body(message: EmailMessage) -> str:
-    """The plain text of every part that is no attachment; of parts that are HTML only, its text."""
+    """The text of every part that is no attachment; HTML is used only where there is no plain text beside it."""
     texts = []
     pending: list[Any] = [message]
     while pending:
@@ -85,6 +89,6 @@ def _text(part: Any) -> str:
         except ReadError:
             text = str(raw.decode("latin-1"))
     if part.get_content_subtype() == "html":
-        # What the header declares comes before what the page itself does.
+        # The charset of the mail header overrides that of the page: the page gets a UTF-8 byte order mark.
         return html.read(b"\xef\xbb\xbf" + text.encode("utf-8", "replace") if declared else raw, "html").text
     return text

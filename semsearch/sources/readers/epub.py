@@ -1,4 +1,4 @@
-"""EPUB: the chapters in reading order, each with the headings its pages have; no reader for encrypted books."""
+"""EPUB books that are not encrypted: the chapters in reading order, with the headings of their pages."""
 
 import io
 import posixpath
@@ -6,8 +6,8 @@ import zipfile
 from urllib.parse import unquote
 
 from semsearch.errors import ReadError
-from semsearch.sources.building import DocumentBuilder, plain
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers import html
 
 _OPF = "{http://www.idpf.org/2007/opf}"
@@ -22,6 +22,7 @@ _PAGES = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of the book in `data`. Raises `ReadError` when its container names no book."""
     from lxml import etree
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

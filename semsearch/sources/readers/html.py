@@ -1,6 +1,6 @@
-"""HTML: the visible text by block, headings, title; navigation and scripts left out. Never fetches anything.
+"""HTML: the visible text block by block, headings, title; without navigation and scripts. Nothing is fetched.
 
-The standard library's parser is used because it tells the source line of every tag; the faster ones do not.
+The parser is that of the standard library, because it gives the source line of every tag, as faster ones do not.
 """
 
 import re
@@ -25,6 +25,7 @@ _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)"
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The visible text of `data`; only that of its main part if the page has one with enough text."""
     text, metadata = _decode_html(data)
     parser = _TextParser()
     parser.feed(text)
@@ -40,7 +41,7 @@ def read(data: bytes, type_name: str) -> Document:
         metadata | parser.metadata,
     )
     start, end = parser.main
-    # What a page calls its main part is taken for that when it is more than a frame for scripts to fill.
+    # A main part with little text is an empty frame that scripts would fill.
     return document.part(start, end) if end - start >= max(_MAIN_CHARACTERS, len(document.text) / 10) else document
 
 
@@ -53,12 +54,14 @@ def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
         try:
             text = data.decode(name)
         except (LookupError, UnicodeError):
-            return decode(data)  # it declares what it is not
+            return decode(data)  # the declared encoding is wrong
         return text, {} if name in ("utf-8", "utf8") else {"encoding": name}
     return decode(data)
 
 
 class _TextParser(HTMLParser):
+    """Collects the visible text in `parts`, with `line_starts`, `title` and `metadata` as a `Document` has them."""
+
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
@@ -72,7 +75,7 @@ class _TextParser(HTMLParser):
         self._in_title = False
         self._preformatted = 0
         self._heading_tag = ""
-        # (offset, offset) of the main part of the page
+        # Start and end, in characters of the text, of the main part of the page.
         self.main = (0, 0)
         self._main_start: int | None = None
         self._headings: list[tuple[int, int, str]] = []  # (offset, level, name)
@@ -94,7 +97,7 @@ class _TextParser(HTMLParser):
         if tag in _SILENT:
             self._silent.append(tag)
         elif tag == "body":
-            self._silent.clear()  # a head or a script that was never closed must not hide the page
+            self._silent.clear()  # a head or script without an end tag must not hide the page
         if self._silent:
             return
         if tag in _BLOCKS:
@@ -138,7 +141,7 @@ class _TextParser(HTMLParser):
         self._block.append(data)
 
     def end_block(self) -> None:
-        """Closes the block of text that is open and puts it into the document."""
+        """Ends the open block and adds it to `parts`."""
         text = "".join(self._block)
         text = text.rstrip() if self._preformatted else _SPACE.sub(" ", text).strip()
         self._block.clear()
@@ -154,16 +157,17 @@ class _TextParser(HTMLParser):
         self._length += 1
 
     def sections(self, title: str) -> tuple[Section, ...]:
-        found: list[Section] = []
+        """The sections of the text by its headings, under `title`."""
+        sections: list[Section] = []
         begin = 0
         path: list[tuple[int, str]] = []
         heading: tuple[str, ...] = (title,) if title else ()
         for offset, level, name in self._headings:
             if offset > begin:
-                found.append(Section(begin, offset, heading))
+                sections.append(Section(begin, offset, heading))
             begin = offset
             path = [*(above for above in path if above[0] < level), (level, name)]
             names = [name for _, name in path]
             heading = heading_path(title, names)
-        found.append(Section(begin, self._length, heading))
-        return tuple(found)
+        sections.append(Section(begin, self._length, heading))
+        return tuple(sections)

@@ -1,4 +1,4 @@
-"""JSON and JSON lines: the file as it is, with the escapes in its strings decoded, so that words are words."""
+"""JSON and JSON lines: the text of the file, with `\\uXXXX` escapes decoded, so that words can be found."""
 
 import re
 from collections.abc import Iterator
@@ -12,12 +12,14 @@ _ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u([0-9a-fA-F]{4})")
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data` as one section."""
     content, metadata = text.decode(data)
     content = unescape(content)
     return Document(content, type_name, (Section(0, len(content)),), line_starts_of(content), metadata=metadata)
 
 
 def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
+    """The text of `file`, some megabytes in a document."""
     for piece in text.read_pieces(file, type_name):
         content = unescape(piece.text)
         first = piece.line_starts[0][1] if piece.line_starts else 1
@@ -27,7 +29,7 @@ def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
 
 
 def unescape(source: str) -> str:
-    r"""`source` with every `\uXXXX` of a printable character as that character; the lines stay the same."""
+    r"""`source` with every `\uXXXX` of a printable character decoded; the number of lines does not change."""
     if "\\u" not in source:
         return source
     joined = _SURROGATES.sub(

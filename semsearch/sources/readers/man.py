@@ -1,9 +1,9 @@
-"""Manual pages: the text without its roff, line by line, under its section headings."""
+"""Manual pages: the text without roff requests and escapes, line by line, under its section headings."""
 
 import re
 
-from semsearch.sources.building import DocumentBuilder, plain
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers.text import decode
 
 _ESCAPES = (
@@ -31,6 +31,7 @@ _SILENT = frozenset(
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of the manual page in `data`."""
     text, metadata = decode(data)
     builder = DocumentBuilder(type_name)
     for number, line in enumerate(text.split("\n"), 1):
@@ -50,6 +51,7 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _plain(line: str) -> str:
+    """`line` without roff escapes."""
     for pattern, replacement in _ESCAPES:
         line = pattern.sub(replacement, line)
     return line

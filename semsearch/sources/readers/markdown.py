@@ -1,6 +1,6 @@
-"""Markdown: headings by the CommonMark block parser, front matter into metadata.
+"""Markdown: sections by the headings of a CommonMark parser, YAML front matter as metadata.
 
-The text is the file as it is, so that line numbers are those of the file.
+The text is that of the file, unchanged, so that its line numbers are right.
 """
 
 import datetime
@@ -23,6 +23,7 @@ _MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*]+|<[^>]+>|\s#+\s*$")
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data` with a section for each heading."""
     text, metadata = decode(data)
     body_start = 0
     front = _FRONT_MATTER.match(text)
@@ -51,17 +52,17 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def front_matter(source: str) -> dict[str, object]:
-    """The flat part of a YAML front matter: scalars and lists of scalars. {} when it is not a YAML mapping.
+    """The scalars and lists of scalars of a YAML front matter by key; {} when it is no YAML mapping.
 
-    Nested values are left out: an alias bomb stays small while it is parsed, and would grow when written out.
+    Nested values are left out: aliases in them can stand for gigabytes, once they are written out.
     """
     import yaml
 
     if len(source) > _FRONT_MATTER_CHARACTERS or source.count("[") + source.count("{") > 200 or "<<" in source:
-        return {}  # too deep for libyaml, or merge keys, which multiply
+        return {}  # nested too deep for libyaml, or merge keys, which can multiply the content
     try:
         loaded = yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except Exception:  # its constructors raise what a wrong value trips them into; the text is indexed all the same
+    except Exception:  # YAML constructors raise errors of any type on wrong values; the text is indexed all the same
         return {}
     if not isinstance(loaded, Mapping):
         return {}
@@ -77,31 +78,32 @@ def front_matter(source: str) -> dict[str, object]:
 
 
 def _scalar(value: object) -> object:
+    """`value` as JSON can hold it; None for what it cannot."""
     if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
-        return None  # JSON has no word for it
+        return None  # JSON has no infinity and no NaN
     if isinstance(value, int) and abs(value) > 2**63:
         return None
     return value if isinstance(value, str | int | float) else None
 
 
 def headings(body: str) -> list[tuple[int, int, str]]:
-    """(line from 0, level 1-6, plain name) of each heading outside lists and quotes."""
+    """(line from 0, level 1 to 6, name without markup) of each heading outside lists and quotes."""
     tokens = _parser().parse(body)
-    found = []
+    result = []
     for position, token in enumerate(tokens):
         if token.type == "heading_open" and token.level == 0 and token.map:
             name = _MARKUP.sub(lambda match: match.group(1) or "", tokens[position + 1].content[:_HEADING_CHARACTERS])
             name = " ".join(name.split())
             if name:
-                found.append((token.map[0], int(token.tag[1]), name))
-    return found
+                result.append((token.map[0], int(token.tag[1]), name))
+    return result
 
 
 @cache
 def _parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
-    # Only blocks matter here; inline parsing is most of the parser's time.
+    # Headings are blocks; inline parsing would take most of the time.
     return MarkdownIt("commonmark").disable(["inline", "reference"])

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from semsearch.sources.building import DocumentBuilder
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder
 from semsearch.sources.readers.email import add_message, parse
 
 _MESSAGES_A_PIECE = 500
@@ -13,6 +13,7 @@ _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """All messages of the mailbox in `data` as one document."""
     builder = DocumentBuilder(type_name)
     for line, message in _messages(iter(data.splitlines(keepends=True))):
         add_message(builder, parse(message), line)
@@ -21,6 +22,7 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
+    """The messages of the mailbox `file`, 500 in a document."""
     builder = DocumentBuilder(type_name)
     for number, (line, message) in enumerate(_messages(iter(file)), 1):
         add_message(builder, parse(message), line)
@@ -32,7 +34,7 @@ def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
 
 
 def _messages(lines: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
-    """(first line, content) of each message: one begins at `From ` after an empty line (RFC 4155)."""
+    """(line in which it begins, content) of each message: it begins with `From ` after an empty line (RFC 4155)."""
     part: list[bytes] = []
     begin, blank = 1, True
     for number, line in enumerate(lines, 1):

@@ -1,14 +1,15 @@
-"""Outlook messages."""
+"""Outlook messages (.msg): headers as metadata, the text or that of the HTML, the names of attachments."""
 
 import io
 from email.header import decode_header, make_header
 
-from semsearch.sources.building import DocumentBuilder, plain
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers import html
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The message in `data`."""
     import oxmsg
 
     message = oxmsg.Message.load(io.BytesIO(data))
@@ -35,5 +36,5 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _decoded(header: str) -> str:
-    """`header` with its encoded words (RFC 2047) as characters."""
+    """`header` with its encoded words (RFC 2047) decoded."""
     return plain(str(make_header(decode_header(header))))

@@ -4,8 +4,8 @@ import io
 import zipfile
 from typing import Any
 
-from semsearch.sources.building import DocumentBuilder
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder
 
 _NS = "urn:oasis:names:tc:opendocument:xmlns:"
 _TEXT, _TABLE, _DRAW, _OFFICE, _META = (
@@ -23,6 +23,7 @@ _PROPERTIES = {
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data`. Raises `ReadError` when it is encrypted."""
     from lxml import etree
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -47,6 +48,7 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _blocks(parent: Any, builder: DocumentBuilder, pages: Any) -> None:
+    """Adds the headings, paragraphs and tables below `parent` to `builder`; `pages`: the numbers of the next slides."""
     for element in parent:
         tag = element.tag
         if tag == f"{_TEXT}h":
@@ -68,7 +70,7 @@ def _blocks(parent: Any, builder: DocumentBuilder, pages: Any) -> None:
 
 
 def _text(element: Any) -> str:
-    """The text of a paragraph, with its notes and comments where they stand."""
+    """The text of a paragraph; its notes and comments stand in brackets at their place."""
     parts = [element.text or ""]
     for child in element:
         tag = child.tag

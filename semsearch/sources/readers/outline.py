@@ -1,15 +1,15 @@
-"""Text formats whose headings one line tells: TeX, Org, AsciiDoc, TOML, INI, YAML. The text is the file as it is."""
+"""Text formats with headings of one line: TeX, Org, AsciiDoc, TOML, INI, YAML. The text is not changed."""
 
 import re
 
-from semsearch.sources.building import plain
 from semsearch.sources.document import Document, Section, heading_path, line_starts_of
+from semsearch.sources.document_builder import plain
 from semsearch.sources.readers.text import decode
 
 _TEX_LEVELS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph")
 _TEX_MARKUP = re.compile(r"\\[A-Za-z]+\*?|[{}$~]")
 
-# type -> (headings: group `name`, and `level` as a word or by its length; title)
+# Document type -> pattern of a heading: `name`, and `level`, whose length (in TeX: whose word) is the level.
 _HEADINGS = {
     "tex": re.compile(
         r"^[ \t]*\\(?P<level>part|chapter|(?:sub){0,2}section|paragraph)\*?(?:\[[^\]\n]*\])?\{(?P<name>[^\n]+)\}", re.M
@@ -29,9 +29,10 @@ _ORG_NOISE = re.compile(r"^(?:TODO|DONE)\s+|\s+:[\w:@]+:\s*$")
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data` with a section for each heading."""
     text, metadata = decode(data)
-    found = _TITLES[type_name].search(text) if type_name in _TITLES else None
-    title = _name(type_name, found.group(1)) if found else ""
+    title_match = _TITLES[type_name].search(text) if type_name in _TITLES else None
+    title = _name(type_name, title_match.group(1)) if title_match else ""
     sections: list[Section] = []
     path: list[tuple[int, str]] = []
     begin = 0
@@ -49,6 +50,7 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _name(type_name: str, source: str) -> str:
+    """A heading without markup, at most 200 characters."""
     if type_name == "tex":
         source = _TEX_MARKUP.sub(" ", source)
     elif type_name == "org":

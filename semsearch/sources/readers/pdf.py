@@ -1,6 +1,7 @@
-"""PDF: the text of each page by pypdf, under the headings of its outline; properties into metadata.
+"""PDF: the text of each page by pypdf, under the headings of the outline; properties as metadata.
 
-Running heads and feet are left out, words cut at line ends joined, pages without text named.
+Running heads and feet are left out, and words that are hyphenated at line ends joined. Pages without text are named in
+the notice.
 """
 
 import io
@@ -12,29 +13,34 @@ from itertools import groupby
 from typing import Any
 
 from semsearch.errors import ReadError
-from semsearch.sources.building import plain
 from semsearch.sources.document import Document, Section, heading_path
+from semsearch.sources.document_builder import plain
 
 _PROPERTIES = {
     "/Title": "title", "/Author": "author", "/Subject": "subject", "/Keywords": "keywords", "/CreationDate": "created",
     "/ModDate": "modified",
 }  # fmt: skip
-# What PDF libraries write where the author gave nothing.
+# What PDF libraries write for properties that the author left out.
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
 _CUT_WORD = re.compile(r"(\w{2,})[-\u00ad\u2010][ \t]*\n[ \t]*([a-zà-öø-ÿа-я]\w*)")
 _DIGITS = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
-# Ligatures are letters: a search for "filled" must find them. A NUL is what some fonts give for what they lack.
+# Ligatures become letters, so that a search for "filled" finds them. Some fonts give NUL for characters they lack.
 _REPLACED = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\0": ""})
-# Lines at the top and at the bottom of a page that are looked at, and the fewest pages one must stand on.
+# Running lines are looked for among so many lines at the top and the bottom of a page, in documents of at least so many
+# pages, and on pages of at least so many lines.
 _EDGE_LINES = 2
-_FEWEST_PAGES = 4
-_FEWEST_LINES = 6
+_MIN_PAGES = 4
+_MIN_LINES = 6
 
 
 def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document:
+    """The text of `data`, a section for each page and heading. `passwords` are tried if it is encrypted.
+
+    Raises `ReadError` when no password fits, no page can be read, or none has text (with `skip`).
+    """
     import pypdf
 
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings name no file; ours do
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings do not name the file, as the notice does
     pdf = pypdf.PdfReader(io.BytesIO(data))
     if pdf.is_encrypted and not any(pdf.decrypt(password) for password in ("", *passwords)):
         tried = " none of the given passwords opens it" if passwords else " needs a password (--password-file)"
@@ -46,7 +52,7 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document
             pages.append(pdf.pages[number].extract_text())
         except MemoryError:
             raise
-        except Exception:  # pypdf raises whatever its parsing trips over
+        except Exception:  # pypdf raises errors of any type on damaged pages
             pages.append("")
             broken.append(number + 1)
     if count and len(broken) == count:
@@ -78,16 +84,18 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document
 
 def _properties(pdf: Any) -> dict[str, object]:
     try:
-        found: Mapping[str, object] = pdf.metadata or {}
-        named = {name: str(found[key]).replace("\0", "") for key, name in _PROPERTIES.items() if found.get(key)}
-        return {key: value for key, value in named.items() if value.strip("() ").lower() not in _PLACEHOLDERS}
-    except Exception:  # a broken dictionary of properties does not spoil the text
+        entries: Mapping[str, object] = pdf.metadata or {}
+        properties = {
+            name: str(entries[key]).replace("\0", "") for key, name in _PROPERTIES.items() if entries.get(key)
+        }
+        return {key: value for key, value in properties.items() if value.strip("() ").lower() not in _PLACEHOLDERS}
+    except Exception:  # damaged properties must not cost the text
         return {}
 
 
 def _outline(pdf: Any) -> dict[int, list[tuple[int, str]]]:
-    """(level, name) of the outline's entries by page; empty when there is none that can be read."""
-    found: dict[int, list[tuple[int, str]]] = {}
+    """Page, from 1 -> (level, name) of the outline entries that begin there; empty without a readable outline."""
+    entries_of: dict[int, list[tuple[int, str]]] = {}
 
     def collect(entries: Any, level: int) -> None:
         for entry in entries:
@@ -97,21 +105,22 @@ def _outline(pdf: Any) -> dict[int, list[tuple[int, str]]]:
             page = pdf.get_destination_page_number(entry)
             name = plain(str(entry.title or "").replace("\0", ""))[:200]
             if page is not None and name:
-                found.setdefault(page + 1, []).append((level, name))
+                entries_of.setdefault(page + 1, []).append((level, name))
 
     try:
         collect(pdf.outline, 1)
-    except Exception:  # as above
+    except Exception:  # a damaged outline must not cost the text
         return {}
-    return found
+    return entries_of
 
 
 def _cut_at_headings(
     text: str, entries: Sequence[tuple[int, str]], path: list[tuple[int, str]]
 ) -> list[tuple[int, int, list[tuple[int, str]]]]:
-    """(start, end, heading path) of the parts of a page; the path that held before goes on until a heading comes.
+    """(start, end, heading path) of the parts of the page `text`, cut where the outline `entries` stand in it.
 
-    An entry that does not stand in the page's text begins with the page.
+    `path`: the heading path at the end of the page before. An entry that is not found in the text begins where the one
+    before it does.
     """
     parts = []
     begin = 0
@@ -129,8 +138,8 @@ def _cut_at_headings(
 
 
 def _without_running_lines(pages: list[str]) -> list[str]:
-    """`pages` without the first and last lines that most of them share but for their numbers."""
-    if len(pages) < _FEWEST_PAGES:
+    """`pages` without the first and last lines that half of them share, numbers aside."""
+    if len(pages) < _MIN_PAGES:
         return pages
     split = [page.split("\n") for page in pages]
     seen: Counter[str] = Counter()
@@ -140,7 +149,7 @@ def _without_running_lines(pages: list[str]) -> list[str]:
     running = {
         shape
         for shape, count in seen.items()
-        # A row of numbers looks like the next one; only a page number stands alone.
+        # Rows of numbers have one shape, but are content; a single number is the page number.
         if count >= max(3, written * 0.5) and (shape == "#" or any(letter.isalpha() for letter in shape))
     }
     if not running:
@@ -153,19 +162,23 @@ def _without_running_lines(pages: list[str]) -> list[str]:
 
 
 def _edges(lines: list[str]) -> list[int]:
-    """Where the outermost lines that are not blank stand."""
+    """The positions in `lines` of the first and last ones that are not blank; none on a page of few lines."""
     written = [at for at, line in enumerate(lines) if line.strip()]
-    if len(written) < _FEWEST_LINES:
-        return []  # a page of a few words is all content
+    if len(written) < _MIN_LINES:
+        return []
     return sorted({*written[:_EDGE_LINES], *written[-_EDGE_LINES:]})
 
 
 def _shape(line: str) -> str:
+    """`line` in lower case with every number, arabic or roman, as `#`."""
     return _DIGITS.sub("#", plain(line)).lower()
 
 
 def _joined_words(pages: list[str]) -> list[str]:
-    """`pages` with words that were cut at line ends joined; the hyphen stays where the document writes it elsewhere."""
+    """`pages` with words that are hyphenated at line ends joined.
+
+    The hyphen is kept if the document has the word with a hyphen elsewhere, within a line.
+    """
     if not any(_CUT_WORD.search(page) for page in pages):
         return pages
     words = set(re.findall(r"\w+-\w+", "\n".join(pages).lower()))
@@ -179,7 +192,7 @@ def _joined_words(pages: list[str]) -> list[str]:
 
 
 def _pages(numbers: list[int]) -> str:
-    """`page 3`, `pages 1-4, 7`."""
+    """`numbers` (rising) for people: `page 3`, `pages 1-4, 7`."""
     runs = []
     for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
         members = [number for _, number in run]

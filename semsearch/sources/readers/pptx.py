@@ -1,15 +1,16 @@
-"""PowerPoint: a page for each slide; titles, text, tables, groups and notes."""
+"""PowerPoint: each slide is a page with its title, text, tables, groups and notes."""
 
 import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from semsearch.sources.building import DocumentBuilder
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder
 from semsearch.sources.readers.docx import core_metadata
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data`, a page for each slide."""
     import pptx
 
     deck = pptx.Presentation(io.BytesIO(data))
@@ -30,6 +31,7 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:
+    """All shapes, those of groups included."""
     for shape in shapes:
         if hasattr(shape, "shapes"):
             yield from _shapes(shape.shapes)
@@ -38,6 +40,7 @@ def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:
 
 
 def _texts(shape: Any) -> Iterator[str]:
+    """The text, table or chart labels of a shape."""
     if shape.has_text_frame:
         yield shape.text_frame.text.replace("\v", "\n")
     elif getattr(shape, "has_table", False) and shape.has_table:

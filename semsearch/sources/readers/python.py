@@ -1,4 +1,4 @@
-"""Python: cut where a class, function or method begins, by Python's own parser; the text is the file as it is."""
+"""Python: the unchanged text, with a section for each class, function and method by Python's own parser."""
 
 import ast
 import warnings
@@ -11,15 +11,16 @@ _Symbol = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data`; read as other source code (`code`) where Python cannot parse it."""
     text, metadata = decode(data)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what the file does wrong
+            warnings.simplefilter("ignore")  # warnings about the code of the file
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return code.read(data, type_name)  # another version's syntax, or a draft
+        return code.read(data, type_name)  # the syntax of another version, or a draft
     starts = line_starts_of(text)
-    # (line, heading) where a heading begins to hold, or holds again after what was nested ends
+    # (line, heading path) from which on a heading path holds
     cuts: list[tuple[int, tuple[str, ...]]] = []
     _collect(tree, (), cuts)
     sections, begin, heading = [], 0, tuple[str, ...]()
@@ -36,6 +37,7 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _collect(node: ast.AST, path: tuple[str, ...], cuts: list[tuple[int, tuple[str, ...]]]) -> None:
+    """Adds to `cuts` where the definitions below `node` begin, and where after them `path` holds again."""
     for child in getattr(node, "body", ()):
         if isinstance(child, _Symbol):
             name = (*path, child.name)

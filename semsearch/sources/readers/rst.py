@@ -1,7 +1,7 @@
-"""reStructuredText: sections by their underlines.
+"""reStructuredText: sections by their underlined titles.
 
-docutils is not used: it gives no reliable line for a section, stops at directives it does not know, and
-can be told by a document to include other files.
+docutils is not used: its line numbers of sections are not reliable, it stops at unknown directives, and a document can
+make it include other files.
 """
 
 import re
@@ -13,6 +13,7 @@ _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*\Z")
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data` with a section for each title."""
     text, metadata = decode(data)
     lines = text.split("\n")
     starts = line_starts_of(text)
@@ -38,10 +39,10 @@ def read(data: bytes, type_name: str) -> Document:
 def _titles(lines: list[str]) -> list[tuple[int, str, str]]:
     """(first line from 0, name, adornment style) of each section title.
 
-    A title stands under nothing but a blank line or its overline, and its underline is as long as it is
-    (reStructuredText specification, "Sections"). The style is the character, doubled with an overline.
+    A title follows a blank line or its overline, and its underline is at least as long as it (reStructuredText
+    specification, "Sections"). The style is the character of the underline, twice if there is an overline.
     """
-    found = []
+    titles = []
     for number in range(1, len(lines)):
         under = _ADORNMENT.match(lines[number])
         name = lines[number - 1].strip()
@@ -52,7 +53,7 @@ def _titles(lines: list[str]) -> list[tuple[int, str, str]]:
         above = lines[number - 2] if number >= 2 else ""
         over = _ADORNMENT.match(above)
         if over and over.group(1) == under.group(1):
-            found.append((number - 2, name, under.group(1) * 2))
+            titles.append((number - 2, name, under.group(1) * 2))
         elif not above.strip() and not lines[number - 1][0].isspace():
-            found.append((number - 1, name, under.group(1)))
-    return found
+            titles.append((number - 1, name, under.group(1)))
+    return titles

@@ -3,12 +3,13 @@
 import datetime
 import io
 
-from semsearch.sources.building import DocumentBuilder
 from semsearch.sources.document import Document
-from semsearch.sources.tables import TableWriter
+from semsearch.sources.document_builder import DocumentBuilder
+from semsearch.sources.table_writer import TableWriter
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The rows of all sheets of `data`, a section for each sheet."""
     import python_calamine
 
     workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
@@ -24,6 +25,7 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _shown(cell: object) -> str:
+    """The value of a cell as a spreadsheet shows it: whole numbers without a fraction, dates in ISO 8601."""
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.10g}"
     if isinstance(cell, datetime.datetime):

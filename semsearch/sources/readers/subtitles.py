@@ -1,9 +1,9 @@
-"""SubRip and WebVTT subtitles: the spoken text, with the lines of the file; numbers, times and styles left out."""
+"""SubRip and WebVTT subtitles: the spoken text with its lines in the file, without numbers, times and styles."""
 
 import re
 
-from semsearch.sources.building import DocumentBuilder
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder
 from semsearch.sources.readers.text import decode
 
 _TIME = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} +--> +")
@@ -12,6 +12,7 @@ _BLOCKS = ("WEBVTT", "NOTE", "STYLE", "REGION")
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The spoken text of `data` as one section."""
     text, metadata = decode(data)
     builder = DocumentBuilder(type_name)
     lines = text.split("\n")
@@ -27,5 +28,5 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _is_label(lines: list[str], number: int) -> bool:
-    """Whether line `number` is a cue's number or name: the line before its time."""
+    """Whether line `number` (from 1) is the number or name of a cue: the line before its time."""
     return number < len(lines) and bool(_TIME.match(lines[number].strip()))

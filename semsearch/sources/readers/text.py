@@ -1,4 +1,4 @@
-"""Plain text, and the decoding that all text readers share."""
+"""Plain text; the detection of encodings and the decoding that all readers of text use."""
 
 import codecs
 import io
@@ -16,17 +16,18 @@ _BYTE_ORDER_MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 _PIECE_CHARACTERS = 4_000_000
-# What the encoding of a large file is judged by.
+# The encoding of a large file is detected by so many bytes at its start.
 _SAMPLE_BYTES = 1_000_000
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data` as one section."""
     text, metadata = decode(data)
     return Document(text, type_name, (Section(0, len(text)),), line_starts_of(text), metadata=metadata)
 
 
 def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
-    """A text of any size, a few megabytes at a time."""
+    """The text of `file`, four million characters or a little more in a document."""
     lines, _, metadata = decoded_lines(file)
     number = 1
     while True:
@@ -45,26 +46,27 @@ def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
 
 
 def decode(data: bytes) -> tuple[str, dict[str, object]]:
-    r"""The text of `data` with "\n" line ends, and `{"encoding": name}` where it is not plain UTF-8.
+    r"""(text of `data` with "\n" as line end, metadata: `{"encoding": name}` where it is not UTF-8).
 
     Raises `ReadError` when no encoding fits.
     """
     encoding = encoding_of(data)
     text = data.decode(encoding, "replace")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text, _noted(encoding)
+    return text, _metadata_of(encoding)
 
 
 def decoded_lines(file: BinaryIO) -> tuple[Iterator[str], str, dict[str, object]]:
-    """The lines of `file` (at its start) as they come, a sample of its text, and what `decode` would note.
+    """(lines of `file`, a sample of its text, metadata as in `decode`); `file` is at its start.
 
-    A line longer than a piece comes in parts. Bytes that do not fit the encoding become U+FFFD.
+    The lines are read when they are asked for. A line longer than a piece comes in parts. Bytes that do not fit the
+    encoding become U+FFFD. Raises `ReadError` when no encoding fits.
     """
     sample = file.read(_SAMPLE_BYTES)
     cut = sample.rfind(b"\n") + 1 or len(sample)
     encoding = encoding_of(sample[:cut])
     file.seek(0)
-    return _lines(file, encoding), sample[:cut].decode(encoding, "replace"), _noted(encoding)
+    return _lines(file, encoding), sample[:cut].decode(encoding, "replace"), _metadata_of(encoding)
 
 
 def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
@@ -83,9 +85,12 @@ def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
 
 
 def encoding_of(data: bytes) -> str:
-    """Python's name of the encoding of `data`: by its byte order mark, as UTF-8, or by what a detector makes of it."""
-    marked = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
-    for name in (marked, "utf-8"):
+    """Python's name of the encoding of `data`: by a byte order mark, else UTF-8 if it fits, else by a detector.
+
+    Raises `ReadError` when no encoding fits.
+    """
+    by_mark = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
+    for name in (by_mark, "utf-8"):
         if name is not None:
             try:
                 data.decode(name)
@@ -96,7 +101,7 @@ def encoding_of(data: bytes) -> str:
 
 
 def _detect(data: bytes) -> str:
-    """By chardet, which told 11 of 12 one-line samples of old encodings; charset-normalizer told 8."""
+    """By chardet, which recognised 11 of 12 one-line samples of old encodings; charset-normalizer recognised 8."""
     import chardet
 
     name = chardet.detect(data[:_SAMPLE_BYTES])["encoding"]
@@ -105,5 +110,5 @@ def _detect(data: bytes) -> str:
     return codecs.lookup(name).name
 
 
-def _noted(encoding: str) -> dict[str, object]:
+def _metadata_of(encoding: str) -> dict[str, object]:
     return {} if encoding.startswith("utf-8") else {"encoding": encoding}

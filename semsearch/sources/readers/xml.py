@@ -1,13 +1,13 @@
-"""XML: the text of every element with its source line; RSS and Atom entries under their titles.
+"""XML: the text of every element with its source line; entries of RSS and Atom feeds under their titles.
 
-Entities are not expanded and nothing is fetched, so that a few hundred bytes cannot become gigabytes.
+Entities are not expanded, so that a few hundred bytes cannot become gigabytes, and nothing is fetched.
 """
 
 from typing import Any
 
 from semsearch.errors import ReadError
-from semsearch.sources.building import DocumentBuilder, plain
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers import html
 
 _ENTRIES = frozenset({"item", "entry"})
@@ -16,6 +16,7 @@ _HTML_ROOTS = frozenset({"html"})
 
 
 def read(data: bytes, type_name: str) -> Document:
+    """The text of `data`; a page in XHTML is read as HTML. Raises `ReadError` for a damaged file without text."""
     from lxml import etree
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, recover=True)
@@ -38,6 +39,7 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _feed(root: Any, builder: DocumentBuilder) -> None:
+    """Adds the title, the description and the entries of a feed to `builder`."""
     from lxml import etree
 
     for element in root.iter():
@@ -61,17 +63,17 @@ def _feed(root: Any, builder: DocumentBuilder) -> None:
 
 
 def _markup(element: Any) -> str:
-    """The text of an element that may hold HTML, escaped or not."""
+    """The text of an element whose content may be HTML, escaped or not."""
     text = "".join(element.itertext())
     return html.read(text.encode("utf-8", "replace"), "html").text if "<" in text else text or element.get("href", "")
 
 
 def _element(root: Any, builder: DocumentBuilder) -> None:
-    """The text below `root`: one line for what stands directly in an element."""
+    """Adds the text below `root` to `builder`: one line for the text directly in each element."""
     for element in root.iter():
         if not isinstance(element.tag, str):
             continue  # a comment, a processing instruction, an entity that is not expanded
         pieces = [element.text or "", *(child.tail or "" for child in element)]
-        # Words around inline elements belong together, and are written where the element begins.
+        # The text before and after inline elements is one line, at the line where the element begins.
         text = " ".join(plain(piece) for piece in pieces if piece.strip())
         builder.lines(text, element.sourceline)

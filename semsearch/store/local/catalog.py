@@ -10,16 +10,21 @@ import sqlite3
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.settings import CATALOG_FILE
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, TypeVar
 
     Answer = TypeVar("Answer")
 
+SCHEMA_VERSION = 2
+# Older versions that can be read as they are; a writer brings them up to date (`schema.MIGRATIONS`).
+_READABLE_VERSIONS = (1, SCHEMA_VERSION)
 _KEPT_RUNS = 100
+# More chunks, commits or rebuilds than any index has: a larger number is no count.
+MOST_CHUNKS = 2**48
+STATUSES = ("indexed", "skipped", "failed")
 # What SQLite raises for a damaged file; it quotes the schema in its message, which may be no UTF-8 any more.
 _BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
 
@@ -42,7 +47,7 @@ class Catalog:
             connection.close()
             raise _not_a_catalog(path, error) from None
         self.version = int(version)
-        if version in READABLE_VERSIONS:
+        if version in _READABLE_VERSIONS:
             # What an index brings along, such as triggers and views, may call none of SQLite's functions that do more
             # than compute (sqlite.org/security.html).
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -67,6 +72,8 @@ class Catalog:
     @staticmethod
     def create_beside(folder: str) -> sqlite3.Connection:
         """An empty catalog, `catalog.db.new`, that is to be closed and renamed."""
+        from semsearch.store.local.schema import APPLICATION_ID, SCHEMA
+
         working = os.path.join(folder, CATALOG_FILE) + ".new"
         for suffix in ("", "-wal", "-shm", "-journal"):
             if os.path.lexists(working + suffix):
@@ -146,6 +153,8 @@ class Catalog:
 
     def migrate(self) -> None:
         """Inside a commit: brings a catalog of an older version up to date."""
+        from semsearch.store.local.schema import MIGRATIONS
+
         for version in range(self.version, SCHEMA_VERSION):
             for statement in MIGRATIONS[version]:
                 self.connection.execute(statement)
@@ -209,22 +218,28 @@ class Catalog:
             return row[1]
         import json  # takes 8 ms, which the run that finds nothing changed has no use for
 
-        return json.loads(row[1])
+        try:
+            return json.loads(row[1])
+        except (ValueError, RecursionError) as error:
+            raise catalog_damaged(self.folder, f"the setting {key} is no JSON: {error}") from None
 
     def number(self, key: str, default: int = 0) -> int:
-        """A setting that is a whole number. Raises `IndexDamagedError` for anything else."""
+        """A setting that counts something. Raises `IndexDamagedError` for anything else."""
         value = self.setting(key, default)
-        if type(value) is not int:
+        if type(value) is not int or not 0 <= value <= MOST_CHUNKS:
             raise catalog_damaged(self.folder, f"the setting {key} is no number")
         return value
 
-    def settings(self) -> "dict[str, Any]":
-        """All settings, as they are. Raises `IndexDamagedError` for one that is no JSON."""
+    def settings(self, keys: "Iterable[str]") -> "dict[str, Any]":
+        """Those of the settings `keys` that there are, as they are. Raises `IndexDamagedError` for one that is no
+        JSON.
+        """
         import json
 
+        query = "SELECT key, value FROM settings WHERE key IN (SELECT value FROM json_each(?))"
         try:
-            return {row[0]: json.loads(row[1]) for row in self.rows("SELECT key, value FROM settings")}
-        except (ValueError, TypeError) as error:
+            return {row[0]: json.loads(row[1]) for row in self.rows(query, (json.dumps(list(keys)),))}
+        except (ValueError, TypeError, RecursionError) as error:
             raise catalog_damaged(self.folder, f"a setting is no JSON: {error}") from None
 
     def recorded_rules(self) -> "dict[str, Any]":
@@ -253,7 +268,7 @@ class Catalog:
         """(id, absolute path, label) of each indexed folder. One that holds the index is kept relative to it."""
         roots = []
         for root_id, path, label in self.rows("SELECT id, path, label FROM roots ORDER BY id"):
-            if not (type(path) is bytes and type(label) is str):
+            if not (type(root_id) is int and type(path) is bytes and type(label) is str):
                 raise catalog_damaged(self.folder, f"indexed folder {root_id} has no path or no label")
             roots.append((root_id, os.path.normpath(os.path.join(self.folder, os.fsdecode(path))), label))
         return roots
@@ -270,8 +285,8 @@ class Catalog:
         """Files by status, `chunks` alive, and `pending`: those not yet gone through by the dense leg."""
         counts = {"indexed": 0, "skipped": 0, "failed": 0, "chunks": 0}
         for status, files, chunks in self.rows("SELECT status, COUNT(*), SUM(chunk_count) FROM files GROUP BY status"):
-            if type(chunks) is not int:
-                raise catalog_damaged(self.folder, "a file's number of chunks is no number")
+            if status not in STATUSES or type(chunks) is not int:
+                raise catalog_damaged(self.folder, "the status of a file, or its number of chunks, is none")
             counts[status] = files
             counts["chunks"] += chunks
         pending = "SELECT COUNT(*) FROM chunks WHERE id > ? AND file_id IS NOT NULL"

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from semsearch.dense import cells
 from semsearch.dense.cells import Cells
-from semsearch.dense.codec import CodedVectors
+from semsearch.dense.coded_vectors import CodedVectors
+from semsearch.dense.segment_vectors import SegmentVectors
 from semsearch.dense.vector_format import VectorFormat
-from semsearch.dense.vectors import SegmentVectors
 from semsearch.embedding.embedder import Vectors
 from semsearch.store.local.damage import unreadable_as_damage
 from semsearch.store.local.segment_folder import (
@@ -99,10 +99,10 @@ def _first_stage(vectors: Vectors, vector_format: VectorFormat) -> dict[str, byt
     coded = vector_format.coded(vectors)
     contents: dict[str, bytes] = {}
     if vector_format.has_cells(len(vectors)):
-        found = Cells.train(coded)
-        coded = coded[found.order]
+        trained = Cells.train(coded)
+        coded = coded[trained.order]
         contents = {
-            f"{part}.bin": np.ascontiguousarray(getattr(found, part), dtype).tobytes()
+            f"{part}.bin": np.ascontiguousarray(getattr(trained, part), dtype).tobytes()
             for part, dtype in cells.FILES.items()
         }
     return {f"{codec.kind}.faiss": codec.serialize(coded).tobytes(), **contents}

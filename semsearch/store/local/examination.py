@@ -10,47 +10,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
-from semsearch.chunking.splitter import hash_of
-from semsearch.errors import IndexDamagedError
+from semsearch.chunking.chunk import hash_of
+from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.sources.ignore import compile_globs
 from semsearch.store.local import rows
-from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.catalog import MOST_CHUNKS, Catalog
 from semsearch.store.local.checksum import check_catalog
 from semsearch.store.local.problems import SHOWN, Examination
-from semsearch.store.local.rows import MOST_CHUNKS
 from semsearch.store.local.segment_examination import examine_segments
 
 _ANEW = "make it anew from what can be read of it"
 
 
 def examine(folder: str, catalog: Catalog, suspect: bool | None = None) -> Examination:
-    """What is found; `suspect`: whether the catalog is known not to be what was written, None: its checksum is asked.
+    """What is wrong with the index folder; `suspect`: whether the catalog is known not to be what was written, None:
+    its checksum is asked.
 
     Who has the catalog open for writing must not ask: closing the file would drop SQLite's locks.
     """
-    found = Examination()
+    findings = Examination()
     # A changed byte may leave text that is no UTF-8: it is then another text, not an error of the whole table.
     catalog.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
         said = [str(row[0]) for row in catalog.connection.execute("PRAGMA integrity_check(20)")]
         if said != ["ok"]:
-            found.broken = True
+            findings.broken = True
             for text in said[:SHOWN]:
-                found.add(text, _ANEW)
-            return found
-        _examine_checksum(found, folder, suspect)
-        _examine_settings(found, catalog)
-        alive = _examine_chunks(found, catalog)
-        embedded_to = found.counters.get("embedded_to", _counter(catalog, "embedded_to", 0))
-        examine_segments(found, folder, catalog, alive, embedded_to)
+                findings.add(text, _ANEW)
+            return findings
+        _examine_checksum(findings, folder, suspect)
+        _examine_settings(findings, catalog)
+        alive = _examine_chunks(findings, catalog)
+        embedded_to = findings.counters.get("embedded_to", _counter(catalog, "embedded_to", 0))
+        examine_segments(findings, folder, catalog, alive, embedded_to)
         if not catalog.row("SELECT 1 FROM roots"):
-            found.notices.append(f"it knows no folder: name them anew with: semsearch index FOLDER --index {folder}")
+            findings.notices.append(f"it knows no folder: name them anew with: semsearch index FOLDER --index {folder}")
     except (sqlite3.DatabaseError, IndexDamagedError) as error:
-        found.broken = True
-        found.add(f"{type(error).__name__}: {error}", _ANEW)
-    return found
+        findings.broken = True
+        findings.add(f"{type(error).__name__}: {error}", _ANEW)
+    return findings
 
 
-def _examine_checksum(found: Examination, folder: str, suspect: bool | None) -> None:
+def _examine_checksum(findings: Examination, folder: str, suspect: bool | None) -> None:
     if suspect is None:
         try:
             check_catalog(folder)
@@ -58,8 +59,8 @@ def _examine_checksum(found: Examination, folder: str, suspect: bool | None) -> 
         except IndexDamagedError:
             suspect = True
     if suspect:
-        found.suspect = True
-        found.add("it is not what was written", "the next index reads every file again")
+        findings.suspect = True
+        findings.add("it is not what was written", "the next index reads every file again")
 
 
 # -- settings --------------------------------------------------------------------------------------------------------
@@ -79,14 +80,14 @@ def raw_setting(catalog: Catalog, key: str) -> Any:
     return _UNREADABLE
 
 
-def _examine_settings(found: Examination, catalog: Catalog) -> None:
+def _examine_settings(findings: Examination, catalog: Catalog) -> None:
     """Whether the numbers that new passages, vectors and files are counted by fit what there is."""
     for key in _FORGETTABLE:
         value = raw_setting(catalog, key)
-        if value is not _ABSENT and not rows.is_decodable(key, value):
-            found.forget.append(key)
+        if value is not _ABSENT and not (rows.is_decodable(key, value) and _has_good_globs(key, value)):
+            findings.forget.append(key)
             again = "forget it: the next index goes by its flags and defaults, and reads every file again"
-            found.add(f"what it records as {key} is damaged", again)
+            findings.add(f"what it records as {key} is damaged", again)
 
     def most(column: str, table: str) -> int:
         query = f"SELECT MAX({column}) FROM {table} AND typeof({column}) = 'integer' AND {column} < {MOST_CHUNKS}"
@@ -96,15 +97,26 @@ def _examine_settings(found: Examination, catalog: Catalog) -> None:
     given = max(most("id", "chunks WHERE id > 0"), most("last_id", "segments WHERE kind IN ('lex', 'vec')"))
     next_chunk = _counter(catalog, "next_chunk", 1)
     if not _between(next_chunk, given + 1, MOST_CHUNKS):
-        next_chunk = found.counters["next_chunk"] = given + 1
-        found.add("it does not know the number of the next passage", "count anew")
+        next_chunk = findings.counters["next_chunk"] = given + 1
+        findings.add("it does not know the number of the next passage", "count anew")
     if not _between(_counter(catalog, "embedded_to", 0), encoded_to, next_chunk - 1):
-        found.counters["embedded_to"] = encoded_to
-        found.add("it does not know up to which passage it has vectors", "count anew")
+        findings.counters["embedded_to"] = encoded_to
+        findings.add("it does not know up to which passage it has vectors", "count anew")
     generation = most("generation", "files WHERE id > 0")
     if not _between(_counter(catalog, "generation", 1), max(1, generation), MOST_CHUNKS):
-        found.counters["generation"] = max(1, generation) + 1
-        found.add("it does not know by which rules files were read", "the next index reads every file again")
+        findings.counters["generation"] = max(1, generation) + 1
+        findings.add("it does not know by which rules files were read", "the next index reads every file again")
+
+
+def _has_good_globs(key: str, value: Any) -> bool:
+    """Whether the globs of the walk's rules can be compiled; other settings have none."""
+    if key != "rules":
+        return True
+    try:
+        compile_globs([*value.get("include", ()), *value.get("exclude", ())])
+    except SemsearchError:
+        return False
+    return True
 
 
 def _counter(catalog: Catalog, key: str, default: int) -> Any:
@@ -119,7 +131,7 @@ def _between(value: Any, low: int, high: int) -> bool:
 # -- files and chunks ------------------------------------------------------------------------------------------------
 
 
-def _examine_chunks(found: Examination, catalog: Catalog) -> NDArray[np.int64]:
+def _examine_chunks(findings: Examination, catalog: Catalog) -> NDArray[np.int64]:
     """The ids of all chunks that are alive, (n,) rising."""
     ids, malformed = [], set()
     for row in catalog.each("SELECT id, file_id, hash, heading, text FROM chunks ORDER BY id"):
@@ -153,9 +165,9 @@ def _examine_chunks(found: Examination, catalog: Catalog) -> NDArray[np.int64]:
         for number in sorted(files):
             name = names.get(number)
             shown = os.fsdecode(name) if isinstance(name, bytes) else "?"
-            found.add(what, "the next index reads it again", f"{settings.CATALOG_FILE}: {shown}")
-    found.unreadable_files = sorted(malformed | mismatched | orphaned)
-    found.files, found.chunks = len(names), len(ids)
+            findings.add(what, "the next index reads it again", f"{settings.CATALOG_FILE}: {shown}")
+    findings.unreadable_files = sorted(malformed | mismatched | orphaned)
+    findings.files, findings.chunks = len(names), len(ids)
     return np.array(ids, np.int64)
 
 
@@ -165,10 +177,10 @@ def _ids(catalog: Catalog, query: str) -> set[int]:
 
 def _undecodable(catalog: Catalog) -> set[int]:
     """The ids of files whose rows no writer can have put there."""
-    undecodable = set()
+    undecodable, roots = set(), _ids(catalog, "SELECT id FROM roots")
     for row in catalog.each(rows.FILES):
         try:
-            rows.file_record(catalog.folder, row, 0)
+            rows.file_record(catalog.folder, row, 0, roots)
         except IndexDamagedError:
             undecodable.add(row["id"])
     return undecodable

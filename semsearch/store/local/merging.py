@@ -120,7 +120,7 @@ def _reformatted(writer: IndexWriter, old: Segment, kept_as: VectorFormat, new: 
     vectors = segment.vectors.vectors(np.arange(old.rows, dtype=np.int64))
     if new.same_store(kept_as):
         return name, rewrite_dense(writer.index, name, old.name, old.files, vectors, new)
-    vectors = vectors if kept_as.shortened else new.stored(vectors)
+    vectors = vectors if kept_as.truncated else new.stored(vectors)
     return name, write_dense(writer.index, name, segment.ids, vectors, new)
 
 

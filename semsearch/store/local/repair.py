@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.chunking.splitter import encoded
+from semsearch.chunking.chunk import encoded
 from semsearch.lexical import analyzer, postings
 from semsearch.store.local import rows
 from semsearch.store.local.dense_segment import stored_vectors
@@ -30,33 +30,33 @@ EncodeLost = Callable[[NDArray[np.int64]], None]
 
 def repair(
     writer: IndexWriter,
-    found: Examination,
+    findings: Examination,
     prepare_encoder: Callable[[], EncodeLost],
     announce: Callable[[str], None],
 ) -> None:
-    """Mends what was `found` in the state of `writer`.
+    """Mends the `findings` in the state of `writer`.
 
     `prepare_encoder` opens the model that made the vectors, and raises before anything is dropped where it cannot.
     """
-    if found.broken:
-        found = _readable_again(writer, announce)
-        if found.broken:
+    if findings.broken:
+        findings = _readable_again(writer, announce)
+        if findings.broken:
             return
-    encode_lost = prepare_encoder() if len(_lost_vectors(found)) and not found.vectors_unknown else None
+    encode_lost = prepare_encoder() if len(_lost_vectors(findings)) and not findings.vectors_unknown else None
     # From here on passages may lack words or vectors: until all is there again, whatever becomes of this process, the
     # index counts as damaged.
     writer.mark_suspect()
-    reread = found.suspect or bool(found.forget)
-    _take_out_damaged(writer, found)
+    reread = findings.suspect or bool(findings.forget)
+    _take_out_damaged(writer, findings)
     # Counted anew only now, without the numbers of what was damaged.
-    found = examine(writer.index, writer.catalog, False)
+    findings = examine(writer.index, writer.catalog, False)
     with writer.commit():
-        for key, value in found.counters.items():
+        for key, value in findings.counters.items():
             writer.catalog.set_setting(key, value)
-        if reread and "generation" not in found.counters:
+        if reread and "generation" not in findings.counters:
             writer.catalog.set_setting("generation", writer.catalog.number("generation", 1) + 1)
-    index_words(writer, found.missing.get("lex", np.empty(0, np.int64)))
-    lost = found.missing.get("vec", np.empty(0, np.int64))
+    index_words(writer, findings.missing.get("lex", np.empty(0, np.int64)))
+    lost = findings.missing.get("vec", np.empty(0, np.int64))
     if len(lost):
         announce(f"encoding {len(lost):,} passages again")
         (encode_lost or prepare_encoder())(lost)
@@ -69,46 +69,46 @@ def _readable_again(writer: IndexWriter, announce: Callable[[str], None]) -> Exa
     """Makes a catalog that SQLite finds damaged readable, and says what there is then."""
     with contextlib.suppress(sqlite3.DatabaseError):  # often only the indexes of tables are damaged
         writer.catalog.connection.execute("REINDEX")
-    found = examine(writer.index, writer.catalog, writer.suspect)
-    if found.broken:
+    findings = examine(writer.index, writer.catalog, writer.suspect)
+    if findings.broken:
         announce("the catalog cannot be read whole: making it anew from what can be read")
         writer.mark_suspect()
         writer.salvage_catalog()
-        found = examine(writer.index, writer.catalog, True)
-    return found
+        findings = examine(writer.index, writer.catalog, True)
+    return findings
 
 
-def _lost_vectors(found: Examination) -> NDArray[np.int64]:
+def _lost_vectors(findings: Examination) -> NDArray[np.int64]:
     """The ids of the chunks whose vectors must be encoded again: none that only lost their codes."""
-    lost = found.missing.get("vec", np.empty(0, np.int64))
-    for segment in found.recodable:
+    lost = findings.missing.get("vec", np.empty(0, np.int64))
+    for segment in findings.recodable:
         lost = lost[(lost < segment.first_id) | (lost > segment.last_id)]
     return lost
 
 
-def _take_out_damaged(writer: IndexWriter, found: Examination) -> None:
+def _take_out_damaged(writer: IndexWriter, findings: Examination) -> None:
     """One commit: what is damaged goes, and codes are made anew where the vectors are good."""
     catalog = writer.catalog
     with writer.commit() as connection:
-        connection.executemany("DELETE FROM settings WHERE key = ?", [(key,) for key in found.forget])
-        if "model_name" in found.forget and "model" not in found.forget:
+        connection.executemany("DELETE FROM settings WHERE key = ?", [(key,) for key in findings.forget])
+        if "model_name" in findings.forget and "model" not in findings.forget:
             model = rows.recorded_model(catalog)
             if model is not None:
                 catalog.set_setting("model_name", model.name)
-        if found.vectors_unknown:
+        if findings.vectors_unknown:
             writer.drop_vectors()
-        _make_codes_anew(writer, found)
-        connection.executemany("DELETE FROM segments WHERE id = ?", [(number,) for number in found.damaged])
-        for kind, ids in found.extra.items():
+        _make_codes_anew(writer, findings)
+        connection.executemany("DELETE FROM segments WHERE id = ?", [(number,) for number in findings.damaged])
+        for kind, ids in findings.extra.items():
             writer.mark_rows_dead(kind, [(int(number), int(number) + 1) for number in ids])
-        for number in found.unreadable_files:
+        for number in findings.unreadable_files:
             _take_out_file(writer, number)
         connection.execute("DELETE FROM roots WHERE typeof(path) != 'blob' OR typeof(label) != 'text'")
 
 
-def _make_codes_anew(writer: IndexWriter, found: Examination) -> None:
+def _make_codes_anew(writer: IndexWriter, findings: Examination) -> None:
     """Inside a commit: writes the segments whose codes alone are damaged anew from their vectors."""
-    for segment in found.recodable:
+    for segment in findings.recodable:
         dim = writer.model_dim()
         where = (writer.index, segment.name, segment.rows, segment.files)
         ids, vectors = stored_vectors(*where, writer.vector_format(dim))
@@ -135,17 +135,17 @@ def _take_out_file(writer: IndexWriter, number: int) -> None:
 def index_words(writer: IndexWriter, missing: NDArray[np.int64]) -> None:
     """Makes the postings of the chunks `missing` (n,) from their texts; a commit every batch."""
     for start in range(0, len(missing), _LEXICAL_BATCH):
-        found = writer.catalog.rows(
+        chunks = writer.catalog.rows(
             "SELECT chunks.id, chunks.text, chunks.heading, files.language FROM chunks JOIN files"
             " ON files.id = chunks.file_id WHERE chunks.id IN (SELECT value FROM json_each(?)) ORDER BY chunks.id",
             (json.dumps(missing[start : start + _LEXICAL_BATCH].tolist()),),
         )
         terms = [
-            analyzer.analyze(encoded(tuple(json.loads(row["heading"])), row["text"]), row["language"]) for row in found
+            analyzer.analyze(encoded(tuple(json.loads(row["heading"])), row["text"]), row["language"]) for row in chunks
         ]
-        if found:
-            languages = tuple(sorted({row["language"] for row in found}))
-            built = postings.build([row["id"] for row in found], terms, languages)
+        if chunks:
+            languages = tuple(sorted({row["language"] for row in chunks}))
+            built = postings.build([row["id"] for row in chunks], terms, languages)
             name, files = writer.write_lexical(built)
             with writer.commit():
                 writer.add_segment("lex", name, built.ids, files)

@@ -3,30 +3,30 @@ checked, and one that no writer can have put there is damage of the index, never
 """
 
 import json
+import math
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from semsearch import settings
-from semsearch.chunking.splitter import hash_of
+from semsearch.chunking.chunk import hash_of
 from semsearch.embedding.model_info import ModelInfo
-from semsearch.errors import IndexDamagedError, SemsearchError
-from semsearch.sources.ignore import compile_globs
+from semsearch.errors import IndexDamagedError
 from semsearch.sources.walk import WalkRules
-from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.catalog import MOST_CHUNKS, STATUSES, Catalog
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.records import Chunking, FileRecord, IndexInfo, Passage, Root, RunRecord
+from semsearch.store.records import DEFAULT_VECTORS, Chunking, FileRecord, IndexInfo, Passage, Root, RunRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # What decoding a value of the wrong type or range raises.
-_MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError)
-_STATUSES = ("indexed", "skipped", "failed")
-# More than any index has.
-MOST_CHUNKS = 2**48
+_MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
+# Seconds since the epoch that a calendar has a date for, well after the last file was changed.
+_LATEST = 2**37
 Record = TypeVar("Record")
 
 _FILE_COLUMNS = (
@@ -63,10 +63,12 @@ class Segment:
     def alive_count(self) -> int:
         return self.rows - self.dead_count
 
-    def alive(self) -> NDArray[np.bool_] | None:
+    def alive(self) -> "NDArray[np.bool_] | None":
         """(rows,) bool, the rows that are not deleted; None: all. Raises `IndexDamagedError`."""
         if self.dead is None:
             return None
+        import numpy as np
+
         bits = np.frombuffer(self.dead, np.uint8)
         if len(bits) != (self.rows + 7) // 8:
             raise IndexDamagedError(f"the deletions of segment {self.name} do not fit its rows")
@@ -96,6 +98,23 @@ def _whole(value: Any) -> int:
     return of_type(value, int)
 
 
+def _count(value: Any) -> int:
+    """A whole number that an index can count to."""
+    if not 0 <= _whole(value) <= MOST_CHUNKS:
+        raise ValueError(f"{value} is out of range")
+    return value  # type: ignore[no-any-return]
+
+
+def _count_or_none(value: Any) -> int | None:
+    return None if value is None else _count(value)
+
+
+def _finite(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
 def _whole_or_none(value: Any) -> int | None:
     return None if value is None else of_type(value, int)
 
@@ -115,20 +134,27 @@ def _mapping(value: Any) -> dict[str, Any]:
 # -- rows ------------------------------------------------------------------------------------------------------------
 
 
-def file_record(folder: str, row: sqlite3.Row, embedded_to: int) -> FileRecord:
-    """A row of `FILES` or `PASSAGES`; `embedded_to`: the last chunk that has a vector."""
-    return decoded(folder, lambda: _file(row, embedded_to), "a file's row")
+def file_record(folder: str, row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRecord:
+    """A row of `FILES` or `PASSAGES`; `embedded_to`: the last chunk that has a vector; `roots`: the ids there are."""
+    return decoded(folder, lambda: _file(row, embedded_to, roots), "a file's row")
 
 
-def _file(row: sqlite3.Row, embedded_to: int) -> FileRecord:
-    status = _text(row["status"])
-    if status not in _STATUSES:
+def span(row: sqlite3.Row) -> tuple[int, int]:
+    """(first chunk id, past-last id) of the file of `row`. Raises `ValueError` or `TypeError`."""
+    first, count = _count(row["first_chunk"]), _count(row["chunk_count"])
+    return first, first + count
+
+
+def _file(row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRecord:
+    status, root_id = _text(row["status"]), _whole(row["root_id"])
+    if status not in STATUSES:
         raise ValueError(f"no such status: {status}")
-    count = _whole(row["chunk_count"])
-    last = _whole(row["first_chunk"]) + count - 1
+    if root_id not in roots:
+        raise ValueError(f"it is in no indexed folder: {root_id}")
+    first, end = span(row)
     digest, date = row["hash"], row["date"]
     return FileRecord(
-        root_id=_whole(row["root_id"]),
+        root_id=root_id,
         path=_bytes(row["path"]),
         status=status,
         size=_whole(row["size"]),
@@ -142,21 +168,33 @@ def _file(row: sqlite3.Row, embedded_to: int) -> FileRecord:
         title=_text(row["title"]),
         language=_text(row["language"]),
         metadata=_mapping(json.loads(row["metadata"])),
-        date=None if date is None else float(date),
+        date=None if date is None else _finite(date),
         id=_whole(row["id"]),
-        chunk_count=count,
-        pending=min(count, max(0, last - embedded_to)),
+        chunk_count=end - first,
+        pending=min(end - first, max(0, end - 1 - embedded_to)),
     )
 
 
-def passage(folder: str, row: sqlite3.Row, embedded_to: int) -> Passage:
-    """A row of `PASSAGES`; raises `IndexDamagedError` also where the text is not the one that was indexed."""
+def passages(folder: str, chunk_rows: Iterable[sqlite3.Row], embedded_to: int, roots: Collection[int]) -> list[Passage]:
+    """Rows of `PASSAGES`; a file is decoded once for all of its chunks. Raises `IndexDamagedError`."""
+    files: dict[Any, FileRecord] = {}
+    decoded_rows = []
+    for row in chunk_rows:
+        number = row["id"]
+        if number not in files:
+            files[number] = file_record(folder, row, embedded_to, roots)
+        decoded_rows.append(_passage(folder, row, files[number]))
+    return decoded_rows
+
+
+def _passage(folder: str, row: sqlite3.Row, file: FileRecord) -> Passage:
+    """Raises `IndexDamagedError` also where the text is not the one that was indexed."""
 
     def make() -> Passage:
         heading = tuple(_text(name) for name in json.loads(row["heading"]))
         return Passage(
-            id=_whole(row["chunk_id"]),
-            file=_file(row, embedded_to),
+            id=_count(row["chunk_id"]),
+            file=file,
             text=_text(row["text"]),
             heading=heading,
             page=_whole_or_none(row["page"]),
@@ -166,10 +204,10 @@ def passage(folder: str, row: sqlite3.Row, embedded_to: int) -> Passage:
             text_hash=_bytes(row["text_hash"]),
         )
 
-    found = decoded(folder, make, "a passage's row")
-    if hash_of(found.heading, found.text) != found.text_hash:
-        raise chunk_damaged(folder, found.id)
-    return found
+    passage = decoded(folder, make, "a passage's row")
+    if hash_of(passage.heading, passage.text) != passage.text_hash:
+        raise chunk_damaged(folder, passage.id)
+    return passage
 
 
 def chunk_damaged(folder: str, chunk_id: int) -> IndexDamagedError:
@@ -188,9 +226,7 @@ def segments(catalog: Catalog, kind: str) -> list[Segment]:
 
 def segment(row: sqlite3.Row) -> Segment:
     """A row of the table `segments`. Raises `ValueError` or `TypeError` for one that no writer put there."""
-    numbers = [_whole(row[name]) for name in ("id", "first_id", "last_id", "rows", "dead_count")]
-    if not all(0 <= number <= MOST_CHUNKS for number in numbers):
-        raise ValueError("its numbers are out of range")
+    numbers = [_count(row[name]) for name in ("id", "first_id", "last_id", "rows", "dead_count")]
     files = _mapping(json.loads(row["files"]))
     dead = row["dead"]
     return Segment(
@@ -211,11 +247,14 @@ def last_run(catalog: Catalog) -> RunRecord | None:
     row = catalog.row("SELECT started, seconds, report FROM runs ORDER BY id DESC LIMIT 1")
     if row is None:
         return None
-    return decoded(
-        catalog.folder,
-        lambda: RunRecord(float(row["started"]), float(row["seconds"]), _mapping(json.loads(row["report"]))),
-        "the last run",
-    )
+
+    def make() -> RunRecord:
+        started, seconds = _finite(row["started"]), _finite(row["seconds"])
+        if not 0 <= started <= _LATEST:
+            raise ValueError(f"it began at {started}")
+        return RunRecord(started, seconds, _mapping(json.loads(row["report"])))
+
+    return decoded(catalog.folder, make, "the last run")
 
 
 # -- settings --------------------------------------------------------------------------------------------------------
@@ -223,7 +262,7 @@ def last_run(catalog: Catalog) -> RunRecord | None:
 
 def index_info(catalog: Catalog) -> IndexInfo:
     """What the table `settings` records, with the roots. Raises `IndexDamagedError` for a value that cannot be."""
-    values = catalog.settings()
+    values = catalog.settings(SETTINGS)
     info: dict[str, Any] = {}
     for name, decode in SETTINGS.items():
         if name in values:
@@ -239,20 +278,15 @@ def recorded_model(catalog: Catalog) -> ModelInfo | None:
 
 
 def _rules(value: Any) -> WalkRules:
-    rules = WalkRules.from_record(_mapping(value))
-    try:
-        compile_globs([*rules.include, *rules.exclude])
-    except SemsearchError as error:
-        raise ValueError(error.message) from None
-    return rules
+    return WalkRules.from_record(_mapping(value))
 
 
 def _chunking(value: Any) -> Chunking:
     if set(value) != {"size", "overlap", "tokenizer", "analysis"}:
         raise ValueError("it holds other things")
     return Chunking(
-        _whole_or_none(value["size"]),
-        _whole_or_none(value["overlap"]),
+        _count_or_none(value["size"]),
+        _count_or_none(value["overlap"]),
         None if value["tokenizer"] is None else _text(value["tokenizer"]),
         _whole(value["analysis"]),
     )
@@ -266,7 +300,10 @@ def _model(value: Any) -> ModelInfo | None:
     info = ModelInfo.from_dict(value)
     for name in ("name", "fingerprint", "runtime", "pooling", "query_prefix", "passage_prefix"):
         _text(getattr(info, name))
-    _whole(info.window)
+    _count(info.window)
+    measured = info.calibration
+    for number in (measured.background, measured.related, *_mapping(measured.fertility).values()):
+        _finite(number)
     return info
 
 
@@ -278,16 +315,35 @@ def _adapter(value: Any) -> Mapping[str, Any] | None:
 
 # Setting -> what decodes it, or raises one of `_MALFORMED`.
 SETTINGS: dict[str, Callable[[Any], Any]] = {
-    "generation": _whole,
+    "generation": _count,
     "model_name": _text,
-    "dim": _whole_or_none,
+    "dim": _count_or_none,
     "model": _model,
     "chunking": _chunking,
-    "analysis": _whole,
+    "analysis": _count,
     "rules": _rules,
-    "readers": _whole,
+    "readers": _count,
     "adapter": _adapter,
 }
+
+
+def vectors_summary(catalog: Catalog) -> dict[str, Any]:
+    """How the vectors are kept, as `StorageInfo.vectors`: the setting `vectors`, without what was learnt."""
+    record = catalog.setting("vectors")
+    if record is None:
+        return dict(DEFAULT_VECTORS)
+
+    def make() -> dict[str, Any]:
+        codes, projection = record["codes"], record["projection"]
+        return {
+            "kind": _text(codes or record["store"]),
+            "original": _text(record["store"]) if codes else None,
+            "dim": projection and _whole(projection["dim"]),
+            "ann": _text(record["ann"]),
+            "loss": float(record["loss"]),
+        }
+
+    return decoded(catalog.folder, make, "the setting vectors")
 
 
 def is_decodable(name: str, value: Any) -> bool:

@@ -62,10 +62,10 @@ def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[object,
                 yield row
             return
         except sqlite3.DatabaseError:
-            found = _next(damaged, query, first)
-            first = None if found is None else int(str(found[0])) + 1
-            if found is not None:
-                yield found
+            readable = _next(damaged, query, first)
+            first = None if readable is None else int(str(readable[0])) + 1
+            if readable is not None:
+                yield readable
 
 
 def _next(damaged: sqlite3.Connection, query: str, first: int) -> tuple[object, ...] | None:

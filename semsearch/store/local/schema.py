@@ -5,9 +5,6 @@ its rows, least significant bit first (as FAISS reads it), NULL when all are ali
 no `file_id` and is kept for its vector until nothing is pending.
 """
 
-SCHEMA_VERSION = 2
-# Older versions that can be read as they are; a writer brings them up to date by `MIGRATIONS`.
-READABLE_VERSIONS = (1, SCHEMA_VERSION)
 APPLICATION_ID = 0x73656D73  # "sems"
 
 SCHEMA = """

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.dense.vectors import search
+from semsearch.dense.segment_vectors import search
 from semsearch.embedding.embedder import Vectors
-from semsearch.lexical.bm25 import QueryScorer, places
+from semsearch.lexical.bm25 import QueryScorer, locate
 from semsearch.lexical.postings import Postings
 from semsearch.store.local.dense_segment import DenseSegment
 from semsearch.store.records import Ranking
@@ -48,7 +48,7 @@ def vectors_of(segments: Sequence[DenseSegment], ids: NDArray[np.int64], dim: in
     """(n, dim) the stored vectors of the chunks `ids` (n,); a row of nan where none has it."""
     vectors = np.full((len(ids), dim), np.nan, np.float32)
     for part in segments:
-        wanted, rows = places(ids, part.ids)
+        wanted, rows = locate(ids, part.ids)
         if len(rows):
             vectors[wanted] = part.vectors.vectors(rows)
     return vectors
@@ -58,7 +58,7 @@ def cosines_of(segments: Sequence[DenseSegment], ids: NDArray[np.int64], vectors
     """(v, n) the inner products of `vectors` (v, d) with the chunks `ids` (n,); nan where a chunk has no vector."""
     cosines = np.full((len(vectors), len(ids)), np.nan, np.float32)
     for part in segments:
-        wanted, rows = places(ids, part.ids)
+        wanted, rows = locate(ids, part.ids)
         held = part.vectors.vectors(rows)
         for number, vector in enumerate(vectors):
             # One vector at a time: a product with several of them is rounded otherwise.

@@ -22,48 +22,51 @@ class _InTwoSegmentsError(IndexDamagedError):
 
 
 def examine_segments(
-    found: Examination, folder: str, catalog: Catalog, alive: NDArray[np.int64], embedded_to: int
+    findings: Examination, folder: str, catalog: Catalog, alive: NDArray[np.int64], embedded_to: int
 ) -> None:
-    """Adds to `found` what is wrong with the segments; `alive` (n,): the ids of all chunks that there are; those up to
-    `embedded_to` must have a vector."""
-    vector_format = _examine_format(found, catalog)
+    """Adds to `findings` what is wrong with the segments; `alive` (n,): the ids of all chunks that there are; those
+    up to `embedded_to` must have a vector.
+    """
+    vector_format = _examine_format(findings, catalog)
     has_vector = alive[alive <= embedded_to]
     named = set()
     for kind, wanted in (("lex", alive), ("vec", has_vector)):
         held: list[NDArray[np.int64]] = []
-        damaged_before = len(found.damaged)
+        damaged_before = len(findings.damaged)
         for row in catalog.rows("SELECT * FROM segments WHERE kind = ? ORDER BY first_id", (kind,)):
             named.add(row["name"])
-            found.segments += 1
+            findings.segments += 1
             if kind == "lex" or vector_format is not None:
-                _examine_segment(found, folder, row, vector_format, held)
+                _examine_segment(findings, folder, row, vector_format, held)
         covered = np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
-        found.missing[kind] = np.setdiff1d(wanted, covered)
-        found.extra[kind] = np.setdiff1d(covered, alive)
+        findings.missing[kind] = np.setdiff1d(wanted, covered)
+        findings.extra[kind] = np.setdiff1d(covered, alive)
         if kind == "lex" or vector_format is not None:
-            _add_coverage(found, kind, len(found.damaged) > damaged_before)
+            _add_coverage(findings, kind, len(findings.damaged) > damaged_before)
     segments = os.path.join(folder, SEGMENTS_FOLDER)
     left_over = sorted(set(os.listdir(segments)) - named) if os.path.isdir(segments) else []
     if left_over:
         shown = ", ".join(left_over[:SHOWN]) + ("" if len(left_over) <= SHOWN else ", ...")
-        found.notices.append(f"no part of the index: {SEGMENTS_FOLDER}/{shown} (the next index removes what it left)")
+        findings.notices.append(
+            f"no part of the index: {SEGMENTS_FOLDER}/{shown} (the next index removes what it left)"
+        )
 
 
-def _add_coverage(found: Examination, kind: str, damaged: bool) -> None:
+def _add_coverage(findings: Examination, kind: str, damaged: bool) -> None:
     """Says which chunks no segment has, unless `damaged` segments say it, and which are gone and still there."""
     what = "words" if kind == "lex" else "vectors"
-    missing, extra = len(found.missing[kind]), len(found.extra[kind])
+    missing, extra = len(findings.missing[kind]), len(findings.extra[kind])
     if missing and not damaged:
         again = "index their words again" if kind == "lex" else "encode them again"
-        found.add(f"{missing:,} passages have no {what}", again, SEGMENTS_FOLDER)
+        findings.add(f"{missing:,} passages have no {what}", again, SEGMENTS_FOLDER)
     if extra:
-        found.add(f"{extra:,} passages that are gone have {what}", "take them out", SEGMENTS_FOLDER)
+        findings.add(f"{extra:,} passages that are gone have {what}", "take them out", SEGMENTS_FOLDER)
 
 
-def _examine_format(found: Examination, catalog: Catalog) -> VectorFormat | None:
+def _examine_format(findings: Examination, catalog: Catalog) -> VectorFormat | None:
     """How vectors are kept; None: there are none, or nobody knows."""
     try:
-        model = None if "model" in found.forget else rows.recorded_model(catalog)
+        model = None if "model" in findings.forget else rows.recorded_model(catalog)
         if model is None and not catalog.row("SELECT 1 FROM segments WHERE kind = 'vec'"):
             return None
         if model is None:
@@ -71,20 +74,20 @@ def _examine_format(found: Examination, catalog: Catalog) -> VectorFormat | None
         vector_format = VectorFormat.from_record(catalog.setting("vectors"), model.dim)
         vector_format.check()
     except (IndexDamagedError, sqlite3.DatabaseError) as error:
-        found.vectors_unknown = True
-        found.add(str(error), "drop all vectors; index encodes anew")
+        findings.vectors_unknown = True
+        findings.add(str(error), "drop all vectors; index encodes anew")
         return None
     return vector_format
 
 
 def _examine_segment(
-    found: Examination,
+    findings: Examination,
     folder: str,
     row: sqlite3.Row,
     vector_format: VectorFormat | None,
     held: list[NDArray[np.int64]],
 ) -> None:
-    """Adds to `held` the ids of the chunks that the segment of `row` has, or to `found` why it is damaged."""
+    """Adds to `held` the ids of the chunks that the segment of `row` has, or to `findings` why it is damaged."""
     segment: Segment | None = None
     try:
         try:
@@ -96,10 +99,10 @@ def _examine_segment(
             raise _InTwoSegmentsError("passages are in two segments")
         held.append(ids)
     except IndexDamagedError as error:
-        found.damaged.append(row["id"])
+        findings.damaged.append(row["id"])
         what = error.message.split(" is damaged: ")[-1]
-        repair = _repair(found, folder, row["kind"], segment, vector_format, error)
-        found.add(what, repair, f"{SEGMENTS_FOLDER}/{row['name']}")
+        repair = _repair(findings, folder, row["kind"], segment, vector_format, error)
+        findings.add(what, repair, f"{SEGMENTS_FOLDER}/{row['name']}")
 
 
 def _alive_ids(folder: str, segment: Segment, vector_format: VectorFormat | None) -> NDArray[np.int64]:
@@ -121,7 +124,7 @@ def _alive_ids(folder: str, segment: Segment, vector_format: VectorFormat | None
 
 
 def _repair(
-    found: Examination,
+    findings: Examination,
     folder: str,
     kind: str,
     segment: Segment | None,
@@ -140,5 +143,5 @@ def _repair(
         stored_vectors(folder, segment.name, segment.rows, segment.files, vector_format)
     except IndexDamagedError:
         return f"encode its {segment.alive_count:,} passages again"
-    found.recodable.append(segment)
+    findings.recodable.append(segment)
     return "make its codes anew"

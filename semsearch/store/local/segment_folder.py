@@ -112,15 +112,15 @@ def checked_folder(index: str, name: str, files: FileList) -> str:
     for file_name, (size, _) in files.items():
         path = os.path.join(folder, file_name)
         try:
-            found = os.lstat(path)
+            status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             raise damaged_segment(folder, f"{file_name} is missing") from None
-        except OSError as error:
-            raise damaged_segment(folder, f"{file_name}: {error.strerror}") from None
-        if "/" in file_name or not stat.S_ISREG(found.st_mode):
+        except (OSError, ValueError) as error:  # also for a name that no file can have
+            raise damaged_segment(folder, f"{file_name!r}: {error}") from None
+        if "/" in file_name or not stat.S_ISREG(status.st_mode):
             raise damaged_segment(folder, f"{file_name} is not a regular file")
-        if found.st_size != size:
-            raise damaged_segment(folder, f"{file_name} has {found.st_size} bytes, not {size}")
+        if status.st_size != size:
+            raise damaged_segment(folder, f"{file_name} has {status.st_size} bytes, not {size}")
     return folder
 
 

@@ -2,13 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.records import FileRecord
 
 Span = tuple[int, int]
@@ -17,16 +18,21 @@ Span = tuple[int, int]
 class FileRow:
     """What filters look at (`filtering.Filterable`), decoded as it is asked for: metadata is rarely needed."""
 
-    def __init__(self, folder: str, row: sqlite3.Row) -> None:
+    def __init__(self, folder: str, row: sqlite3.Row, roots: Collection[int]) -> None:
+        """`row`: a row of the table `files`, which must be in one of `roots`, the ids there are."""
         self._folder = folder
         self._row = row
+        self._roots = roots
 
     def _decoded(self, name: str, kind: type) -> Any:
         return rows.decoded(self._folder, lambda: rows.of_type(self._row[name], kind), f"{name} of a file")
 
     @property
     def root_id(self) -> int:
-        return int(self._decoded("root_id", int))
+        root_id = int(self._decoded("root_id", int))
+        if root_id not in self._roots:
+            raise catalog_damaged(self._folder, f"a file is in no indexed folder: {root_id}")
+        return root_id
 
     @property
     def path(self) -> bytes:
@@ -58,8 +64,7 @@ class FileRow:
     @property
     def span(self) -> Span:
         """(first chunk id, past-last id)."""
-        first, count = self._decoded("first_chunk", int), self._decoded("chunk_count", int)
-        return first, first + count
+        return rows.decoded(self._folder, lambda: rows.span(self._row), "the chunks of a file")
 
 
 @dataclass(frozen=True)
@@ -78,4 +83,6 @@ class LocalSelection:
 
     def includes(self, file: FileRecord) -> bool:
         row = self.catalog.row("SELECT first_chunk, chunk_count FROM files WHERE id = ?", (file.id,))
-        return row is not None and (row[0], row[0] + row[1]) in self.ranges
+        if row is None:
+            return False
+        return rows.decoded(self.catalog.folder, lambda: rows.span(row), "the chunks of a file") in self.ranges

@@ -1,46 +1,29 @@
-"""A committed state of an index folder, as `protocol.Snapshot`. Segments are opened when they are first asked for."""
+"""A committed state of an index folder, as `protocol.Snapshot`.
+
+What the catalog alone can tell needs no numpy, so that `status` is quick; segments are opened when a search needs them.
+"""
 
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
-from random import Random
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from semsearch.dense.adapter import Adapter
-from semsearch.dense.vector_format import VectorFormat
-from semsearch.embedding.embedder import Vectors
-from semsearch.lexical.bm25 import PostingsBM25, QueryScorer
-from semsearch.lexical.postings import Postings
-from semsearch.store.filtering import matching_files
-from semsearch.store.local import rows, scoring
+from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.local.dense_segment import DenseSegment, open_dense
-from semsearch.store.local.lexical_segment import open_lexical
-from semsearch.store.local.segment_folder import check_content
-from semsearch.store.local.selection import FileRow, LocalSelection
-from semsearch.store.protocol import Selection, Stamp
-from semsearch.store.records import (
-    Counts,
-    FileRecord,
-    Filters,
-    IndexInfo,
-    Passage,
-    Position,
-    Ranking,
-    RunRecord,
-    Scores,
-    StorageInfo,
-    Word,
-)
+from semsearch.store.records import Counts, FileRecord, Filters, IndexInfo, Passage, Position, RunRecord, StorageInfo
 
-# The segments of a leg are read whole and compared with their checksums when they are opened, up to this many bytes:
-# 1.4 ms a megabyte. Larger ones are by `verify`.
-_COMPARED_BYTES = 8 * 1024 * 1024
-# Queries whose postings are kept at hand: the one that is answered, and texts it is compared with.
-_SCORERS = 4
+if TYPE_CHECKING:
+    from random import Random
+
+    from semsearch.dense.vector_format import VectorFormat
+    from semsearch.lexical.postings import Postings
+    from semsearch.store.local.dense_segment import DenseSegment
+    from semsearch.store.local.scoring import Ranges
+    from semsearch.store.local.segment_search import SegmentSearch
+    from semsearch.store.protocol import Selection, Stamp
+    from semsearch.store.records import FloatArray, Ids, Ranking, Scores, Vectors, Word
+
 # Draws in a row that met nothing new, after which `shuffled` ends: nearly all chunks were met.
 _MOST_MISSES = 200
 
@@ -54,13 +37,17 @@ class LocalSnapshot:
         self._info: IndexInfo | None = None
         self._counts: Counts | None = None
         self._embedded_to: int | None = None
-        self._postings: list[Postings] | None = None
-        self._bm25: PostingsBM25 | None = None
-        self._scorers: dict[tuple[Word, ...], QueryScorer] = {}
-        self._dense: list[DenseSegment] | None = None
-        self._alive_vectors: list[scoring.Alive] | None = None
-        self._vector_format: VectorFormat | None = None
-        self._adapter: Adapter | None = None
+        self._root_ids: frozenset[int] | None = None
+        self._search: SegmentSearch | None = None
+
+    @property
+    def search(self) -> "SegmentSearch":
+        """What searches the segments of this state."""
+        if self._search is None:
+            from semsearch.store.local.segment_search import SegmentSearch  # numpy, which `status` has no use for
+
+            self._search = SegmentSearch(self.catalog, self.info())
+        return self._search
 
     # -- about the index -----------------------------------------------------------------------------------------
 
@@ -96,62 +83,37 @@ class LocalSnapshot:
             segments={kind: len(rows.segments(self.catalog, kind)) for kind in ("lex", "vec")},
             size=sum(sizes),
             checked=os.stat(lock).st_mtime if os.path.exists(lock) else 0.0,  # a clone has none
-            vectors=self.vector_format().summary(),
+            vectors=rows.vectors_summary(self.catalog),
         )
 
     def last_run(self) -> RunRecord | None:
         return rows.last_run(self.catalog)
 
-    # -- segments ------------------------------------------------------------------------------------------------
-
-    def postings(self) -> list[Postings]:
-        """The lexical segments."""
-        if self._postings is None:
-            segments = self._segments("lex")
-            self._postings = [open_lexical(self.folder, one.name, one.rows, one.files) for one in segments]
-            self._bm25 = PostingsBM25(self._postings, [one.alive() for one in segments])
-        return self._postings
-
-    def dense_segments(self) -> list[DenseSegment]:
-        """The segments of vectors."""
-        if self._dense is None:
-            segments = self._segments("vec")
-            vector_format = self.vector_format()
-            self._dense = [open_dense(self.folder, one.name, one.rows, one.files, vector_format) for one in segments]
-            self._alive_vectors = [one.alive() for one in segments]
-        return self._dense
-
-    def alive_vectors(self) -> list[scoring.Alive]:
-        """For each segment of vectors which rows are alive, (rows,) bool; None: all."""
-        self.dense_segments()
-        assert self._alive_vectors is not None
-        return self._alive_vectors
-
-    def vector_format(self) -> VectorFormat:
-        """How the vectors are kept."""
-        if self._vector_format is None:
-            model = self.info().model
-            record = self.catalog.setting("vectors")
-            self._vector_format = VectorFormat.from_record(record, model.dim if model else 0)
-        return self._vector_format
-
-    def _segments(self, kind: str) -> list[rows.Segment]:
-        segments = rows.segments(self.catalog, kind)
-        if sum(size for one in segments for size, _ in one.files.values()) <= _COMPARED_BYTES:
-            for one in segments:
-                check_content(self.folder, one.name, one.files)
-        return segments
-
     # -- searching -----------------------------------------------------------------------------------------------
 
-    def warm_up(self) -> None:
-        self.dense_segments()
+    def postings(self) -> "list[Postings]":
+        """The lexical segments."""
+        return self.search.postings()
 
-    def select(self, filters: Filters, prefix: str = "") -> Selection | None:
+    def dense_segments(self) -> "list[DenseSegment]":
+        """The segments of vectors."""
+        return self.search.dense_segments()
+
+    def vector_format(self) -> "VectorFormat":
+        """How the vectors are kept."""
+        return self.search.vector_format()
+
+    def warm_up(self) -> None:
+        self.search.dense_segments()
+
+    def select(self, filters: Filters, prefix: str = "") -> "Selection | None":
         if not filters:
             return None
+        from semsearch.store.filtering import matching_files
+        from semsearch.store.local.selection import FileRow, LocalSelection
+
         files = [
-            FileRow(self.folder, row)
+            FileRow(self.folder, row, self._roots())
             for row in self.catalog.rows(
                 "SELECT root_id, path, type, title, language, metadata, COALESCE(date, mtime_ns / 1e9) AS moment,"
                 " first_chunk, chunk_count FROM files WHERE status = 'indexed' ORDER BY first_chunk"
@@ -160,41 +122,34 @@ class LocalSnapshot:
         chosen, unmatched = matching_files(files, filters, self.info().roots, prefix)
         return LocalSelection.of([row.span for row in chosen], filters.after, unmatched, self.catalog)
 
-    def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
-        return scoring.lexical_ranking(self.postings(), self._scorer(words), k, _ranges(selection))
+    def lexical(self, words: "Sequence[Word]", k: int, selection: "Selection | None") -> "Ranking":
+        return self.search.lexical(words, k, _ranges(selection))
 
-    def dense(self, vector: Vectors, k: int, selection: Selection | None) -> Ranking:
-        return scoring.dense_ranking(self.dense_segments(), self.alive_vectors(), vector, k, _ranges(selection))
+    def dense(self, vector: "Vectors", k: int, selection: "Selection | None") -> "Ranking":
+        return self.search.dense(vector, k, _ranges(selection))
 
-    def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
-        scorer = self._scorer(words)
-        none = np.empty((0, len(ids)), np.float32)
-        cosines = none if vectors is None else scoring.cosines_of(self.dense_segments(), ids, vectors)
-        return Scores(scorer.scores_of(ids), cosines, scorer.held_by(ids), scorer.idf)
+    def score(self, ids: "Ids", words: "Sequence[Word]", vectors: "Vectors | None") -> "Scores":
+        return self.search.score(ids, words, vectors)
 
-    def idf(self, words: Sequence[Word]) -> NDArray[np.float32]:
-        return self._scorer(words).idf
+    def idf(self, words: "Sequence[Word]") -> "FloatArray":
+        return self.search.scorer(words).idf
 
-    def _scorer(self, words: Sequence[Word]) -> QueryScorer:
-        key = tuple(words)
-        if key not in self._scorers:
-            self.postings()
-            assert self._bm25 is not None
-            while len(self._scorers) >= _SCORERS:
-                del self._scorers[next(iter(self._scorers))]
-            self._scorers[key] = self._bm25.query(key)
-        return self._scorers[key]
-
-    def as_stored(self, vectors: Vectors) -> Vectors:
+    def as_stored(self, vectors: "Vectors") -> "Vectors":
         return self.vector_format().stored(vectors)
 
-    def adapted(self, vector: Vectors) -> Vectors:
-        record = self.info().adapter
-        if record is None:
-            return vector
-        if self._adapter is None:
-            self._adapter = Adapter.from_record(record, len(vector))
-        return self._adapter(vector)
+    def adapted(self, vector: "Vectors") -> "Vectors":
+        return self.search.adapted(vector)
+
+    def encoded_ids(self) -> "Ids":
+        return self.search.encoded_ids()
+
+    def vectors(self, ids: "Ids") -> "Vectors":
+        return self.search.vectors(ids)
+
+    def keeps_model_vectors(self) -> bool:
+        vector_format = self.vector_format()
+        vector_format.check()
+        return vector_format.reversible
 
     # -- chunks --------------------------------------------------------------------------------------------------
 
@@ -215,17 +170,24 @@ class LocalSnapshot:
         return self._passages(query, (chunk_id - count, chunk_id + count, chunk_id))
 
     def passages_of(self, file_id: int) -> list[Passage]:
-        return self._passages(rows.PASSAGES + " WHERE chunks.file_id = ? ORDER BY chunks.id", (file_id,))
+        passages = self._passages(rows.PASSAGES + " WHERE chunks.file_id = ? ORDER BY chunks.id", (file_id,))
+        file = self.catalog.row("SELECT chunk_count FROM files WHERE id = ?", (file_id,))
+        if file is not None and file[0] != len(passages):
+            raise catalog_damaged(self.folder, f"file {file_id} has {len(passages)} chunks, not {file[0]}")
+        return passages
 
-    def file_ids(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def file_ids(self, ids: "Ids") -> "Ids":
+        import numpy as np
+
         query = "SELECT id, file_id FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
         file_of = {row[0]: row[1] for row in self.catalog.rows(query, (json.dumps(ids.tolist()),))}
-        try:
-            return np.array([file_of[number] for number in ids.tolist()], np.int64)
-        except (KeyError, TypeError) as error:  # a chunk that is not there, or that is of no file
-            raise catalog_damaged(self.folder, f"a chunk has no file: {error}") from None
+        # Damage is also a chunk that is not there, or that is of no file.
+        files = rows.decoded(
+            self.folder, lambda: [rows.of_type(file_of[number], int) for number in ids.tolist()], "the file of a chunk"
+        )
+        return np.array(files, np.int64)
 
-    def shuffled(self, chance: Random) -> Iterator[Passage]:
+    def shuffled(self, chance: "Random") -> Iterator[Passage]:
         last = self.embedded_to() or self._last_chunk()
         query = rows.PASSAGES + " WHERE chunks.id >= ? AND chunks.id <= ? ORDER BY chunks.id LIMIT 1"
         seen: set[int] = set()
@@ -239,26 +201,32 @@ class LocalSnapshot:
             seen.add(passages[0].id)
             yield passages[0]
 
+    def _roots(self) -> frozenset[int]:
+        """The ids of the indexed folders, one of which every file is in."""
+        if self._root_ids is None:
+            self._root_ids = frozenset(root_id for root_id, _, _ in self.catalog.roots())
+        return self._root_ids
+
     def _last_chunk(self) -> int:
         return self.catalog.number("next_chunk", 1) - 1
 
     def _passages(self, query: str, parameters: Sequence[object]) -> list[Passage]:
-        embedded_to = self.embedded_to()
-        return [rows.passage(self.folder, row, embedded_to) for row in self.catalog.rows(query, parameters)]
+        chunk_rows = self.catalog.rows(query, parameters)
+        return rows.passages(self.folder, chunk_rows, self.embedded_to(), self._roots())
 
     # -- files ---------------------------------------------------------------------------------------------------
 
     def files(self, root_id: int | None = None) -> Iterator[FileRecord]:
         where, parameters = ("", ()) if root_id is None else (" WHERE root_id = ?", (root_id,))
-        embedded_to = self.embedded_to()
+        embedded_to, roots = self.embedded_to(), self._roots()
         for row in self.catalog.each(rows.FILES + where, parameters):
-            yield rows.file_record(self.folder, row, embedded_to)
+            yield rows.file_record(self.folder, row, embedded_to, roots)
 
     def file(self, root_id: int, path: bytes) -> FileRecord | None:
         row = self.catalog.row(rows.FILES + " WHERE root_id = ? AND path = ?", (root_id, path))
-        return None if row is None else rows.file_record(self.folder, row, self.embedded_to())
+        return None if row is None else rows.file_record(self.folder, row, self.embedded_to(), self._roots())
 
-    def stamps(self, root_id: int, generation: int, racy_ns: int) -> dict[bytes, Stamp]:
+    def stamps(self, root_id: int, generation: int, racy_ns: int) -> "dict[bytes, Stamp]":
         return self.catalog.stamps(root_id, generation, racy_ns)
 
     def left_out(self, root_id: int) -> dict[bytes, tuple[str, str]]:
@@ -267,22 +235,7 @@ class LocalSnapshot:
     def paths(self, root_id: int) -> set[bytes]:
         return self.catalog.file_names(root_id)
 
-    # -- vectors -------------------------------------------------------------------------------------------------
-
-    def encoded_ids(self) -> NDArray[np.int64]:
-        held = [
-            part.ids if keep is None else part.ids[keep]
-            for part, keep in zip(self.dense_segments(), self.alive_vectors(), strict=True)
-        ]
-        return np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
-
-    def vectors(self, ids: NDArray[np.int64]) -> Vectors:
-        return scoring.vectors_of(self.dense_segments(), ids, self.vector_format().store_dim)
-
-    def keeps_model_vectors(self) -> bool:
-        vector_format = self.vector_format()
-        vector_format.check()
-        return vector_format.reversible
+    # -- what has no vector --------------------------------------------------------------------------------------
 
     def pending(self, limit: int) -> list[Passage]:
         return self._passages(rows.PASSAGES + " WHERE chunks.id > ? ORDER BY chunks.id LIMIT ?",
@@ -290,7 +243,8 @@ class LocalSnapshot:
 
     def pending_tokens(self) -> int:
         query = "SELECT COALESCE(SUM(tokens), 0) FROM chunks WHERE id > ? AND file_id IS NOT NULL"
-        return int(self.catalog.rows(query, (self.embedded_to(),))[0][0])
+        row = self.catalog.rows(query, (self.embedded_to(),))[0]
+        return rows.decoded(self.folder, lambda: rows.of_type(row[0], int), "the tokens of passages")
 
     def encoded_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
         return {digest for _, digest in encoded_chunks(self.catalog, hashes, self.embedded_to())}
@@ -299,17 +253,19 @@ class LocalSnapshot:
 def encoded_chunks(catalog: Catalog, hashes: Collection[bytes], embedded_to: int) -> list[tuple[int, bytes]]:
     """(chunk id, text hash) of the newest chunk up to `embedded_to` with each of `hashes`, deleted chunks included."""
     wanted = list(dict.fromkeys(hashes))
-    found: list[tuple[int, bytes]] = []
+    encoded: list[tuple[int, bytes]] = []
     for start in range(0, len(wanted) if embedded_to else 0, 500):
         part = wanted[start : start + 500]
         marks = ",".join("?" * len(part))
         query = f"SELECT MAX(id), hash FROM chunks WHERE hash IN ({marks}) AND id <= ? GROUP BY hash"
-        found += [(row[0], row[1]) for row in catalog.rows(query, (*part, embedded_to))]
-    return found
+        encoded += [(row[0], row[1]) for row in catalog.rows(query, (*part, embedded_to))]
+    return encoded
 
 
-def _ranges(selection: Selection | None) -> scoring.Ranges:
+def _ranges(selection: "Selection | None") -> "Ranges":
     if selection is None:
         return None
+    from semsearch.store.local.selection import LocalSelection
+
     assert isinstance(selection, LocalSelection)
     return selection.ranges

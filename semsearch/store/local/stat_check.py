@@ -10,8 +10,7 @@ from functools import partial
 
 from semsearch import settings
 from semsearch.sources.differences import StatCheck, compare
-from semsearch.sources.paths import display_path
-from semsearch.sources.walk import RACY_NS, WalkRules, walk
+from semsearch.sources.walk import RACY_NS, WalkRules, display_path, walk
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import check_catalog
 

@@ -1,18 +1,20 @@
 """An index in a folder of this machine, as `protocol.Store`."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from typing import TypeVar
 
 from semsearch.settings import CATALOG_FILE
-from semsearch.store.local.clone import clone_index
 from semsearch.store.local.reader import Reader
 from semsearch.store.local.snapshot import LocalSnapshot
-from semsearch.store.protocol import Snapshot, Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    from semsearch.store.protocol import Snapshot, Writer
 
 Answer = TypeVar("Answer")
 
@@ -34,14 +36,16 @@ class LocalStore:
             self._reader = Reader(self.location)
         return self._reader.read(question)
 
-    def write(self, wait: bool = False, rebuild: bool = False) -> "AbstractContextManager[Writer]":
+    def write(self, wait: bool = False, rebuild: bool = False) -> AbstractContextManager[Writer]:
         # Nothing a search has use for.
         from semsearch.store.local.transaction import LocalWriter
         from semsearch.store.local.writer import IndexWriter
 
         return LocalWriter(IndexWriter(self.location, wait, trust=rebuild))
 
-    def clone(self, target: str) -> "LocalStore":
+    def clone(self, target: str) -> LocalStore:
+        from semsearch.store.local.clone import clone_index
+
         def copy(snapshot: Snapshot) -> None:
             assert isinstance(snapshot, LocalSnapshot)
             clone_index(snapshot, target)

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.lexical import postings
 from semsearch.sources.document import storable
-from semsearch.store.local import merging
+from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
@@ -21,7 +22,7 @@ from semsearch.store.protocol import Stamp
 from semsearch.store.records import AnalysedPart, AnalysedParts, FileRecord, IndexInfo, RunRecord
 
 if TYPE_CHECKING:
-    from semsearch.chunking.splitter import Chunk
+    from semsearch.chunking.chunk import Chunk
 
 # Chunks of one lexical segment, at the most; a file that is larger is written in several.
 _SEGMENT_CHUNKS = 8192
@@ -97,6 +98,15 @@ class LocalWriter:
         self._index.clear_suspicion()
 
 
+@dataclass(frozen=True)
+class _Part:
+    """One chunk as an `AnalysedPart`."""
+
+    chunks: "Sequence[Chunk]"
+    terms: Sequence[list[str]]
+    language: str
+
+
 class LocalTransaction:
     """Changes inside one commit of `index`. Chunks are given ids as they come; their postings are written in segments
     of several files, the last one by `flush`."""
@@ -122,7 +132,7 @@ class LocalTransaction:
             "readers": info.readers,
             "adapter": info.adapter,
         }
-        recorded = catalog.settings()
+        recorded = catalog.settings(values)
         for key, value in values.items():
             if json.loads(json.dumps(value)) != recorded.get(key):
                 catalog.set_setting(key, value)
@@ -141,7 +151,8 @@ class LocalTransaction:
                 self._write_postings()
             self._insert_chunks(part, file_id)
         count = self._next_chunk - first
-        self._catalog.connection.execute("UPDATE files SET chunk_count = ? WHERE id = ?", (count, file_id))
+        if count:
+            self._catalog.connection.execute("UPDATE files SET chunk_count = ? WHERE id = ?", (count, file_id))
         return count
 
     def _insert_file(self, file: FileRecord, first_chunk: int) -> int:
@@ -169,20 +180,21 @@ class LocalTransaction:
         return int(cursor.lastrowid or 0)
 
     def _insert_chunks(self, part: AnalysedPart, file_id: int) -> None:
-        for chunk, terms in zip(part.chunks, part.terms, strict=True):
-            self._insert_chunk(chunk, terms, file_id, part.language)
-
-    def _insert_chunk(self, chunk: "Chunk", terms: list[str], file_id: int, language: str) -> None:
-        self._catalog.connection.execute(
+        if not part.chunks:
+            return
+        self._catalog.connection.executemany(
             "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                self._next_chunk, file_id, chunk.hash(), storable(chunk.text), json.dumps(chunk.heading), chunk.page,
-                chunk.line_start, chunk.line_end, chunk.tokens,
-            ),
+            [
+                (
+                    number, file_id, chunk.hash(), storable(chunk.text), json.dumps(chunk.heading), chunk.page,
+                    chunk.line_start, chunk.line_end, chunk.tokens,
+                )
+                for number, chunk in enumerate(part.chunks, self._next_chunk)
+            ],
         )  # fmt: skip
-        self._next_chunk += 1
-        self._terms.append(terms)
-        self._languages.add(language)
+        self._next_chunk += len(part.chunks)
+        self._terms += part.terms
+        self._languages.add(part.language)
 
     def flush(self) -> None:
         """Writes the postings that are left; the last thing of the commit."""
@@ -204,7 +216,8 @@ class LocalTransaction:
             row = self._catalog.row("SELECT first_chunk, chunk_count FROM files WHERE id = ?", (number,))
             if row is None:
                 raise catalog_damaged(self._index.index, f"file {number} is not there")
-            spans.append((row[0], row[1]))
+            first, end = rows.decoded(self._index.index, partial(rows.span, row), "the chunks of a file")
+            spans.append((first, end - first))
         self._index.mark_dead(spans)
         self._catalog.connection.executemany("DELETE FROM files WHERE id = ?", [(number,) for number in ids])
         return sum(count for _, count in spans)
@@ -240,7 +253,7 @@ class LocalTransaction:
             if row is None:
                 raise catalog_damaged(self._index.index, f"chunk {number} is not there")
             new.append(self._next_chunk)
-            self._insert_chunk(chunk, terms, row[0], row[1])
+            self._insert_chunks(_Part([chunk], [terms], row[1]), row[0])
         self._index.mark_dead([(number, 1) for number, _, _ in changed])
         return new
 

@@ -21,14 +21,13 @@ from semsearch.file_lock import WriterLock
 from semsearch.lexical.postings import Postings
 from semsearch.settings import CATALOG_FILE
 from semsearch.store.local import rows
-from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.catalog import SCHEMA_VERSION, Catalog
 from semsearch.store.local.checksum import check_catalog, mark_damaged, remove_checksum, write_checksum
 from semsearch.store.local.dense_segment import DenseSegment, open_dense, open_ids, write_dense
 from semsearch.store.local.index_folder import make_folder
 from semsearch.store.local.lexical_segment import open_lexical, write_lexical
 from semsearch.store.local.rows import Segment
 from semsearch.store.local.salvage import salvage
-from semsearch.store.local.schema import SCHEMA_VERSION
 from semsearch.store.local.segment_folder import FileList, check_content, remove_unreferenced, sync_folder
 
 

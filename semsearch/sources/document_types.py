@@ -1,7 +1,7 @@
-"""The one list of document types, and how a file's name and first bytes tell which one it is.
+"""The table of document types, and the detection of a file's type by its name and first bytes.
 
-Reader modules are imported when their first file comes. Each has `read(data, type_name) -> Document`; those whose
-files may be too large to be held also have `read_pieces(file, type_name) -> Iterator[Document]`.
+A reader module is imported when the first file of its types is read. Each has `read(data, type_name) -> Document`;
+those whose files may be larger than memory also have `read_pieces(file, type_name) -> Iterator[Document]`.
 """
 
 import gzip
@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
 
 from semsearch.errors import ReadError
-from semsearch.sources import containers
-from semsearch.sources.building import reading
+from semsearch.sources import file_signatures
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import parsing
 
-# Above this, text is read in pieces; other types are held as a whole up to the second limit.
+# Larger files are read in pieces if their reader can; if not, as a whole up to the second limit.
 _PIECE_BYTES = 4_000_000
 _MOST_BYTES = 1_000_000_000
 _HEAD_BYTES = 8192
@@ -74,10 +74,10 @@ _TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "css": ("code", (".css", ".scss")),
 }
 _BY_SUFFIX = {suffix: name for name, (_, suffixes) in _TYPES.items() for suffix in suffixes}
-# Types that are told by their content; what only bears the name is damaged, or is the text it looks like.
+# Types that are recognised by their content. A file with only their suffix is damaged, or is text.
 _BINARY = frozenset({"pdf", "docx", "pptx", "xlsx", "xls", "ods", "odt", "odp", "epub", "msg"})
-# What people call them, in messages.
-_CALLED = {
+# Their names in messages.
+_DISPLAY_NAMES = {
     "docx": "Word", "pptx": "PowerPoint", "xlsx": "Excel", "xls": "Excel", "pdf": "PDF", "epub": "EPUB",
     "odt": "OpenDocument", "ods": "OpenDocument", "odp": "OpenDocument",
 }  # fmt: skip
@@ -85,7 +85,7 @@ _MANUAL_SECTIONS = frozenset(_TYPES["man"][1][:-1])
 
 
 def type_named(name: str) -> str | None:
-    """The type a user means by `--type NAME`: a type's name or one of its suffixes (`md`, `.md`)."""
+    """The document type that `--type NAME` means: `name` is a type or one of its suffixes (`md`, `.md`); None: none."""
     lowered = name.lower()
     if lowered in _TYPES:
         return lowered
@@ -93,23 +93,28 @@ def type_named(name: str) -> str | None:
 
 
 def type_names() -> list[str]:
+    """All document types, sorted."""
     return sorted(_TYPES)
 
 
 def read(path: str, data: bytes, passwords: Sequence[str] = ()) -> Document:
-    """The Document in `data`, the content of a file called `path` that is small enough not to come in pieces."""
+    """The document in `data`, the content of a file called `path`; of a large text only the first piece.
+
+    Raises `ReadError` as `documents` does.
+    """
     return next(documents(io.BytesIO(data), path, passwords))
 
 
 def documents(file: BinaryIO, path: str, passwords: Sequence[str] = ()) -> Iterator[Document]:
-    """The Document in `file` (at its start), read as the type that its name and first bytes tell.
+    """The document in `file`, which is at its start; a large text comes as several documents, in order.
 
-    A large text comes as several, in order. Raises `ReadError`, with `skip` where the file is left out by rule rather
-    than broken; never ends without a Document.
+    The type follows from the name `path` and the first bytes. `passwords` are tried on encrypted PDFs. Gzip files are
+    unpacked. At least one document is yielded, or `ReadError` raised: with `skip` for a file that holds no text by
+    rule (empty, binary, an image), without for a damaged one.
     """
     if file.read(2) == b"\x1f\x8b":
         file.seek(0)
-        # gzip's own file object reads on from where the parser is: what is inside may be larger than memory.
+        # A file object that unpacks while it is read: the content may be larger than memory.
         file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
         path = path[:-3] if path.lower().endswith(".gz") else path
         try:
@@ -131,14 +136,14 @@ def _documents(file: BinaryIO, path: str, passwords: Sequence[str]) -> Iterator[
     module = importlib.import_module(f"semsearch.sources.readers.{_TYPES[name][0]}")
     file.seek(0)
     data = file.read(_PIECE_BYTES + 1)
-    found = False
+    has_text = False
     if len(data) > _PIECE_BYTES and hasattr(module, "read_pieces"):
         del data
         file.seek(0)
-        with reading(f"{_CALLED.get(name, name)} file"):
+        with parsing(f"{_DISPLAY_NAMES.get(name, name)} file"):
             for document in module.read_pieces(file, name):
                 if document.text.strip():
-                    found = True
+                    has_text = True
                     yield document.storable()
     else:
         if len(data) > _PIECE_BYTES:
@@ -147,43 +152,43 @@ def _documents(file: BinaryIO, path: str, passwords: Sequence[str]) -> Iterator[
                 raise ReadError(f"holds more than {_MOST_BYTES // 1_000_000} MB, which is read of plain text only")
         if not data.strip():
             raise ReadError("empty file", skip=True)
-        with reading(f"{_CALLED.get(name, name)} file"):
+        with parsing(f"{_DISPLAY_NAMES.get(name, name)} file"):
             document = module.read(data, name, passwords) if name == "pdf" else module.read(data, name)
         if document.text.strip():
-            found = True
+            has_text = True
             yield document.storable()
-    if not found:
+    if not has_text:
         raise ReadError("no text in it", skip=True)
 
 
 def _type_of(path: str, head: bytes, file: BinaryIO) -> str:
+    """The document type of `file`; `head`: its first bytes. Raises `ReadError` for files without text."""
     suffix = _suffix(path)
-    named = _BY_SUFFIX.get(suffix)
-    told = containers.type_of(head, file, suffix)
-    if told is not None:
-        return told
-    if named in _BINARY:
-        # A web page that was saved as .xls, a letter saved as .doc: what it is, not what it is called.
+    type_by_suffix = _BY_SUFFIX.get(suffix)
+    type_by_content = file_signatures.type_of(head, file, suffix)
+    if type_by_content is not None:
+        return type_by_content
+    if type_by_suffix in _BINARY:
+        # Some programs save web pages as .xls and plain text as .doc.
         if _is_binary(head) or not _looks_like_text(head):
             raise ReadError(f"damaged {suffix} file: its content is not that of one")
         return "html" if _is_html(head) else "text"
     if _is_binary(head):
         raise ReadError(_binary_reason(suffix, head), skip=True)
     if suffix in _MANUAL_SECTIONS and not _is_manual(head):
-        named = None
-    if named is None:
-        return _sniffed(head)
-    return named
+        type_by_suffix = None
+    return _type_of_text(head) if type_by_suffix is None else type_by_suffix
 
 
 def _suffix(path: str) -> str:
+    """The suffix of a file name in lower case with its dot; empty where there is none."""
     name = path.rsplit("/", 1)[-1].lower()
     dot = name.rfind(".")
     return name[dot:] if dot > 0 else ""
 
 
-def _sniffed(head: bytes) -> str:
-    """The type of a text whose name tells nothing."""
+def _type_of_text(head: bytes) -> str:
+    """The type of a text file by its first bytes."""
     if _is_html(head):
         return "html"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<?xml"):
@@ -206,12 +211,13 @@ def _is_manual(head: bytes) -> bool:
 
 
 def _looks_like_text(head: bytes) -> bool:
+    """Whether less than one byte in a hundred is a control character."""
     controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
     return controls * 100 < len(head)
 
 
 def _is_binary(head: bytes) -> bool:
-    """A NUL byte near the start, as git decides; UTF-16 and UTF-32 text starts with a byte order mark."""
+    """Whether there is a NUL byte, which is how git decides; not in UTF-16 and UTF-32, by their byte order mark."""
     return b"\0" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff") and head[:4] != b"\0\0\xfe\xff"
 
 

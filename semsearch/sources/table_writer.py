@@ -1,19 +1,19 @@
-"""Rows of tables as text: every row says what its cells are, so that a row makes sense in a chunk of its own."""
+"""Writes the rows of a table as text, each cell with its column's name, so that a row can be understood alone."""
 
 from collections.abc import Sequence
 
-from semsearch.sources.building import DocumentBuilder, plain
+from semsearch.sources.document_builder import DocumentBuilder, plain
 
 
 class TableWriter:
     """Takes the rows of one table in order and writes them into `builder`.
 
-    The first row that fills as many columns as the ones after it, all with distinct words, is taken for the header;
-    what stands above it (a title, a date) and tables without one are written as they are.
+    The header is the first row that fills about as many columns as the others, with short, distinct texts. Rows above
+    it (a title, a date) and tables without a header are written without column names.
     """
 
-    # Rows that are held back to look for a header among them.
-    _LOOKED_AT = 10
+    # The header is looked for among so many rows.
+    _HEADER_ROWS = 10
 
     def __init__(self, builder: DocumentBuilder) -> None:
         self._builder = builder
@@ -22,7 +22,7 @@ class TableWriter:
         self._decided = False
 
     def row(self, cells: Sequence[str], number: int) -> None:
-        """Row `number` of the sheet (from 1), or the line of the file it begins in."""
+        """Adds a row; `number`: that of the row in the sheet, or of the line of the file it begins in, from 1."""
         cleaned = [plain(cell) for cell in cells]
         if not any(cleaned):
             return
@@ -30,20 +30,21 @@ class TableWriter:
             self._write(cleaned, number)
             return
         self._held.append((cleaned, number))
-        if len(self._held) == self._LOOKED_AT:
+        if len(self._held) == self._HEADER_ROWS:
             self._decide()
 
     def end(self) -> None:
-        """After the last row."""
+        """To be called after the last row."""
         if not self._decided:
             self._decide()
 
     def continue_in(self, builder: DocumentBuilder) -> DocumentBuilder:
-        """Writes the rows to come into `builder`, under the same header."""
+        """Writes the following rows into `builder`, with the same header; returns `builder`."""
         self._builder = builder
         return builder
 
     def _decide(self) -> None:
+        """Finds the header among the rows that were held back, and writes these."""
         self._decided = True
         widest = max((_filled(cells) for cells, _ in self._held), default=0)
         for position, (cells, number) in enumerate(self._held):
@@ -74,7 +75,7 @@ def _filled(cells: list[str]) -> int:
 
 
 def _is_header(cells: list[str]) -> bool:
-    """Short, distinct, and no number among them."""
+    """Whether the cells are short, distinct and have a letter each."""
     names = [cell for cell in cells if cell]
     return len(set(names)) == len(names) and all(
         len(name) <= 60 and any(character.isalpha() for character in name) for name in names

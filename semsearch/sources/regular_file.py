@@ -1,4 +1,4 @@
-"""Opens files the safe way: only regular ones, never waiting for a pipe; and hashes their content."""
+"""Opens regular files only, without ever waiting for a pipe; their stamps and content hashes."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from semsearch.errors import ReadError
 
 
 class Stamp(NamedTuple):
-    """What tells that a file is unchanged without reading it; times in nanoseconds."""
+    """Size in bytes, modification time in nanoseconds since the epoch, inode: if they are the same, so is the file."""
 
     size: int
     mtime_ns: int
@@ -18,8 +18,8 @@ class Stamp(NamedTuple):
 
 
 def open_regular(path: str) -> BufferedReader:
-    """`path` for reading. Raises `OSError`, or `ReadError` (skip) when it became a pipe, socket or device."""
-    # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
+    """The file at `path`, opened for reading. Raises `OSError`, or `ReadError` (skip) for a pipe, socket or device."""
+    # Without O_NONBLOCK, opening a pipe that nobody writes to waits for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -28,12 +28,13 @@ def open_regular(path: str) -> BufferedReader:
 
 
 def stamp_of(file: BufferedReader) -> Stamp:
-    found = os.fstat(file.fileno())
-    return Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
+    """The stamp of the open `file`."""
+    status = os.fstat(file.fileno())
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def digest_of(file: BufferedReader) -> bytes:
-    """16 bytes of BLAKE2b over all of `file`, which is left at its start."""
+    """The content hash of the open `file`: 16 bytes of BLAKE2b. `file` is at its start before and after."""
     digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
     file.seek(0)
     return digest

@@ -1,4 +1,4 @@
-"""What binary files are by their first bytes, and what is refused because of it, with the reason people are told."""
+"""Recognises binary files by their first bytes and refuses those without text, with a reason for people."""
 
 import zipfile
 import zlib
@@ -6,10 +6,10 @@ from typing import BinaryIO
 
 from semsearch.errors import ReadError
 
-# What documents unpack to; a real one of 20 MB rarely comes to a tenth of it.
-_MOST_UNPACKED = 600_000_000
+# The most bytes a document may unpack to. Real documents of 20 MB rarely have a tenth of it.
+_MAX_UNPACKED_BYTES = 600_000_000
 
-# (first bytes, at which offset, what it is)
+# (signature, its offset in bytes, what the file is)
 _WITHOUT_TEXT = (
     (b"\x89PNG", 0, "an image"),
     (b"\xff\xd8\xff", 0, "an image"),
@@ -49,9 +49,10 @@ _OLD_OFFICE = {"WordDocument": "Word .doc", "PowerPoint Document": "PowerPoint .
 
 
 def type_of(head: bytes, file: BinaryIO, suffix: str) -> str | None:
-    """The document type that `head`, the first bytes of `file`, tells; None when they look like text or like nothing.
+    """The document type of a binary `file` by its first bytes, `head`; None for text and unknown signatures.
 
-    Raises `ReadError` for what holds no text, for archives, and for documents that unpack to too much.
+    `suffix`: that of its name, with the dot. Raises `ReadError` for files without text, for archives, and for documents
+    that unpack to more than `_MAX_UNPACKED_BYTES`.
     """
     if head.lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(b"%PDF-") or (suffix == ".pdf" and b"%PDF-" in head[:1024]):
         return "pdf"
@@ -62,14 +63,15 @@ def type_of(head: bytes, file: BinaryIO, suffix: str) -> str | None:
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _ole_type(file)
     if b"\0" in head or head.startswith(b"\xff\xd8\xff"):
-        for magic, offset, what in _WITHOUT_TEXT:
-            if head[offset : offset + len(magic)] == magic:
-                hint = " (needs OCR)" if what == "an image" else ""
-                raise ReadError(f"{what}{hint}", skip=True)
+        for signature, offset, description in _WITHOUT_TEXT:
+            if head[offset : offset + len(signature)] == signature:
+                hint = " (needs OCR)" if description == "an image" else ""
+                raise ReadError(f"{description}{hint}", skip=True)
     return None
 
 
 def _zip_type(file: BinaryIO, suffix: str) -> str:
+    """The type of a document that is a ZIP archive."""
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
@@ -80,24 +82,27 @@ def _zip_type(file: BinaryIO, suffix: str) -> str:
                 mimetype = archive.read("mimetype").strip()
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise ReadError(f"damaged {suffix or 'zip'} file: {error}") from None
-    found = _MIMETYPES.get(mimetype)
-    if found is None and "[Content_Types].xml" in names:
+    type_name = _MIMETYPES.get(mimetype)
+    if type_name is None and "[Content_Types].xml" in names:
         folders = {name.split("/", 1)[0] for name in names}
-        found = next((kind for folder, kind in _OFFICE_FOLDERS.items() if folder in folders), None)
-    if found is None:
+        type_name = next((kind for folder, kind in _OFFICE_FOLDERS.items() if folder in folders), None)
+    if type_name is None:
         raise ReadError("an archive: unpack it to index its files", skip=True)
-    if total > _MOST_UNPACKED:
-        raise ReadError(f"unpacks to {total // 1_000_000:,} MB, more than {_MOST_UNPACKED // 1_000_000}: a zip bomb?")
-    return found
+    if total > _MAX_UNPACKED_BYTES:
+        raise ReadError(
+            f"unpacks to {total // 1_000_000:,} MB, more than {_MAX_UNPACKED_BYTES // 1_000_000}: a zip bomb?"
+        )
+    return type_name
 
 
 def _ole_type(file: BinaryIO) -> str:
+    """The type of a document in the OLE container that Office used before 2007 and Outlook uses."""
     import olefile
 
     try:
         with olefile.OleFileIO(file.read()) as ole:
             names = {entry[0] for entry in ole.listdir()}
-    except Exception as error:  # olefile raises what its parsing trips over
+    except Exception as error:  # olefile raises errors of any type on damaged files
         raise ReadError(f"damaged Office file: {type(error).__name__}: {error}") from None
     if "EncryptedPackage" in names:
         raise ReadError("encrypted Office document: save it without its password")

@@ -1,4 +1,4 @@
-"""How readers of structured formats put a Document together, and how they tell a damaged file."""
+"""Builds a `Document` from headings and blocks of text, and turns the errors of parsers into `ReadError`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,10 @@ _HEADING_CHARACTERS = 200
 
 
 class DocumentBuilder:
-    """Takes headings and blocks of text in reading order."""
+    """Collects headings and blocks of text in reading order.
+
+    `type_name`: the document type; `title`: the title of the document, which may also be set later.
+    """
 
     def __init__(self, type_name: str, title: str = "") -> None:
         self.type = type_name
@@ -26,7 +29,10 @@ class DocumentBuilder:
         self._lines: list[tuple[int, int]] = []
 
     def heading(self, level: int, name: str, *, shown: bool = True) -> None:
-        """What follows stands under `name`; higher levels above it, equal and lower ones before it are left."""
+        """Begins a section headed `name`, below the last headings of smaller `level`.
+
+        `shown`: the heading is also part of the text.
+        """
         name = plain(name)
         if not name:
             return
@@ -36,17 +42,17 @@ class DocumentBuilder:
             self.block(name)
 
     def page(self, number: int | None) -> None:
-        """What follows stands on page (slide) `number`."""
+        """Begins page or slide `number`, from 1."""
         self._end_section()
         self._page = number
 
     def block(self, text: str, line: int | None = None) -> None:
-        """A paragraph, table or cell block; `line` is the file's line (or the sheet's row) in which it begins."""
+        """Adds a paragraph, table or notebook cell; `line`: the line of the file (or row of the sheet) it begins in."""
         self.lines(text, line)
         self._add("\n")
 
     def lines(self, text: str, line: int | None = None) -> None:
-        """Lines that belong to the block that is open."""
+        """Adds lines to the open block; `line` as in `block`."""
         text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
         if not text.strip():
             return
@@ -55,7 +61,10 @@ class DocumentBuilder:
         self._add(text + "\n")
 
     def document(self, metadata: Mapping[str, object] | None = None, notice: str = "") -> Document:
-        """What was built; `metadata` without its empty entries."""
+        """The document that was built.
+
+        `metadata`: its properties, empty ones are dropped; `notice`: what of the file is missing in the text.
+        """
         self._end_section()
         kept = {key: value for key, value in (metadata or {}).items() if value not in ("", None, [], ())}
         lines = tuple(self._lines) or None
@@ -75,15 +84,18 @@ class DocumentBuilder:
 
 
 @contextmanager
-def reading(kind: str) -> Iterator[None]:
-    """Whatever a parser trips over inside means that the file is a damaged `kind`."""
+def parsing(kind: str) -> Iterator[None]:
+    """Turns every error raised inside into `ReadError`: the file is a damaged `kind`, such as "PDF file".
+
+    Parsers raise errors of any type on damaged files. `ReadError`, `MemoryError` and errors of the disk pass through.
+    """
     try:
         yield
     except (ReadError, MemoryError):
         raise
     except OSError as error:
         if error.errno is not None:
-            raise  # the disk, not the document
+            raise  # an error of the disk, not of the document
         raise ReadError(f"damaged {kind}: {error}") from None
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
@@ -91,5 +103,5 @@ def reading(kind: str) -> Iterator[None]:
 
 
 def plain(text: str) -> str:
-    """`text` on one line."""
+    """`text` on one line, without blanks around it."""
     return _SPACE.sub(" ", text).strip()

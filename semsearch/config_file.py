@@ -1,0 +1,34 @@
+"""The user's configuration file: where it is, and its table as TOML gives it. `settings` checks its keys and values."""
+
+import os
+import sys
+
+_NAME = "semsearch/config.toml"
+
+
+def config_file() -> str:
+    """The path of the user's configuration file, whether or not it exists."""
+    # The same path as platformdirs gives. Importing platformdirs would slow down an unchanged run of `index`.
+    if str(sys.platform).startswith("linux"):  # without str(), mypy takes the rest of the function for unreachable
+        folder = os.environ.get("XDG_CONFIG_HOME", "")
+        return os.path.join(folder if os.path.isabs(folder) else os.path.expanduser("~/.config"), _NAME)
+    import platformdirs
+
+    return os.path.join(platformdirs.user_config_dir("semsearch", appauthor=False), "config.toml")
+
+
+def read_table(path: str) -> dict[str, object]:
+    """The table of the TOML file at `path`; empty when there is no file. Raises `UsageError` for invalid TOML."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    import tomllib
+
+    from semsearch.errors import UsageError
+
+    try:
+        return tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {error}", "correct the file or remove it") from None

@@ -1,0 +1,120 @@
+"""Searches the segments of one committed state, which are opened when they are first asked for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.dense.query_adapter import Adapter
+from semsearch.dense.vector_format import VectorFormat
+from semsearch.embedding.embedder import Vectors
+from semsearch.lexical.bm25 import PostingsBM25, QueryScorer
+from semsearch.lexical.postings import Postings
+from semsearch.store.local import rows, scoring
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.dense_segment import DenseSegment, open_dense
+from semsearch.store.local.lexical_segment import open_lexical
+from semsearch.store.local.segment_folder import check_content
+from semsearch.store.records import IndexInfo, Ranking, Scores, Word
+
+# The segments of a leg are read whole and compared with their checksums when they are opened, up to this many bytes:
+# 1.4 ms a megabyte. Larger ones are by `verify`.
+_COMPARED_BYTES = 8 * 1024 * 1024
+# Queries whose postings are kept at hand: the one that is answered, and texts it is compared with.
+_SCORERS = 4
+
+
+class SegmentSearch:
+    """The segments that `catalog` names, of an index that records `info`."""
+
+    def __init__(self, catalog: Catalog, info: IndexInfo) -> None:
+        self._catalog = catalog
+        self._info = info
+        self._postings: list[Postings] | None = None
+        self._bm25: PostingsBM25 | None = None
+        self._scorers: dict[tuple[Word, ...], QueryScorer] = {}
+        self._dense: list[DenseSegment] | None = None
+        self._alive: list[scoring.Alive] = []
+        self._vector_format: VectorFormat | None = None
+        self._adapter: Adapter | None = None
+
+    def postings(self) -> list[Postings]:
+        """The lexical segments."""
+        if self._postings is None:
+            segments = self._segments("lex")
+            folder = self._catalog.folder
+            opened = [open_lexical(folder, one.name, one.rows, one.files) for one in segments]
+            # Both or none: what is damaged is found to be so each time it is asked for.
+            self._bm25 = PostingsBM25(opened, [one.alive() for one in segments])
+            self._postings = opened
+        return self._postings
+
+    def dense_segments(self) -> list[DenseSegment]:
+        """The segments of vectors."""
+        if self._dense is None:
+            segments = self._segments("vec")
+            folder, vector_format = self._catalog.folder, self.vector_format()
+            self._alive = [one.alive() for one in segments]
+            self._dense = [open_dense(folder, one.name, one.rows, one.files, vector_format) for one in segments]
+        return self._dense
+
+    def vector_format(self) -> VectorFormat:
+        """How the vectors are kept."""
+        if self._vector_format is None:
+            model = self._info.model
+            record = self._catalog.setting("vectors")
+            self._vector_format = VectorFormat.from_record(record, model.dim if model else 0)
+        return self._vector_format
+
+    def _segments(self, kind: str) -> list[rows.Segment]:
+        segments = rows.segments(self._catalog, kind)
+        if sum(size for one in segments for size, _ in one.files.values()) <= _COMPARED_BYTES:
+            for one in segments:
+                check_content(self._catalog.folder, one.name, one.files)
+        return segments
+
+    def lexical(self, words: Sequence[Word], k: int, ranges: scoring.Ranges) -> Ranking:
+        """The `k` best chunks within `ranges` by BM25."""
+        return scoring.lexical_ranking(self.postings(), self.scorer(words), k, ranges)
+
+    def dense(self, vector: Vectors, k: int, ranges: scoring.Ranges) -> Ranking:
+        """The `k` chunks within `ranges` nearest to `vector` (d,)."""
+        segments = self.dense_segments()
+        return scoring.dense_ranking(segments, self._alive, vector, k, ranges)
+
+    def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
+        """`protocol.Snapshot.score`."""
+        scorer = self.scorer(words)
+        none = np.empty((0, len(ids)), np.float32)
+        cosines = none if vectors is None else scoring.cosines_of(self.dense_segments(), ids, vectors)
+        return Scores(scorer.scores_of(ids), cosines, scorer.held_by(ids), scorer.idf)
+
+    def scorer(self, words: Sequence[Word]) -> QueryScorer:
+        """What scores chunks for `words`; made once for each query."""
+        key = tuple(words)
+        if key not in self._scorers:
+            self.postings()
+            assert self._bm25 is not None
+            while len(self._scorers) >= _SCORERS:
+                del self._scorers[next(iter(self._scorers))]
+            self._scorers[key] = self._bm25.query(key)
+        return self._scorers[key]
+
+    def adapted(self, vector: Vectors) -> Vectors:
+        """`protocol.Snapshot.adapted`."""
+        record = self._info.adapter
+        if record is None:
+            return vector
+        if self._adapter is None:
+            self._adapter = Adapter.from_record(record, len(vector))
+        return self._adapter(vector)
+
+    def encoded_ids(self) -> NDArray[np.int64]:
+        """`protocol.Snapshot.encoded_ids`."""
+        segments = self.dense_segments()
+        held = [part.ids if keep is None else part.ids[keep] for part, keep in zip(segments, self._alive, strict=True)]
+        return np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
+
+    def vectors(self, ids: NDArray[np.int64]) -> Vectors:
+        """`protocol.Snapshot.vectors`."""
+        return scoring.vectors_of(self.dense_segments(), ids, self.vector_format().store_dim)

@@ -1,0 +1,45 @@
+"""The engines that the suite runs against: a new one adds a line to `ENGINES`, and nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from semsearch.store.opening import open_store
+from semsearch.store.protocol import Store
+from tests.support.memory_store import MemoryStore
+
+# Opens the same index again, as another process would.
+Opener = Callable[[], Store]
+# Makes the place of a new index.
+Engine = Callable[[], Opener]
+
+
+def _local(folder: Path) -> Opener:
+    return lambda: open_store(str(folder / "index"))
+
+
+def _memory(folder: Path) -> Opener:
+    store = MemoryStore(str(folder))
+    return lambda: store
+
+
+# name -> what makes the place of a new index, given a folder that is empty.
+ENGINES: dict[str, Callable[[Path], Opener]] = {"local": _local, "memory": _memory}
+
+
+@pytest.fixture(params=sorted(ENGINES), scope="module")
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """Makes a new index each time it is called; for tests of many examples."""
+    return lambda: ENGINES[request.param](tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def opener(engine: Engine) -> Opener:
+    """Opens one new index, as often as it is called."""
+    return engine()
+
+
+@pytest.fixture
+def store(opener: Opener) -> Store:
+    return opener()

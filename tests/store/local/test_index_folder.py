@@ -1,0 +1,98 @@
+"""What may be an index folder, and what is refused before anything is written in it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.settings import CATALOG_FILE
+from semsearch.store.local.store import LocalStore
+from semsearch.store.local.writer import IndexWriter
+from tests.support.corpus import filled
+
+
+def test_a_new_index_says_what_it_is_to_other_programs(tmp_path: Path) -> None:
+    with LocalStore(str(tmp_path / "deep" / "index")).write():
+        pass
+    assert (tmp_path / "deep" / "index" / ".gitignore").read_text() == "*\n"
+    assert (tmp_path / "deep" / "index" / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886")
+
+
+def test_a_folder_with_other_things_in_it_is_no_index(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(SemsearchError, match="is a folder with other things in it") as raised:
+        LocalStore(str(tmp_path)).write()
+    assert raised.value.code == "not_an_index"
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_a_file_cannot_be_an_index(tmp_path: Path) -> None:
+    (tmp_path / "index").write_text("mine")
+    with pytest.raises(SemsearchError, match="cannot write the index") as raised:
+        LocalStore(str(tmp_path / "index")).write()
+    assert raised.value.code == "not_writable"
+
+
+@pytest.mark.parametrize("name", ["lock", CATALOG_FILE, CATALOG_FILE + "-wal", "segments"])
+def test_a_link_in_an_index_is_not_followed(tmp_path: Path, name: str) -> None:
+    index = tmp_path / "index"
+    filled(LocalStore(str(index)), {"a.md": ["one"]})
+    target = tmp_path / "elsewhere"
+    if (index / name).exists():
+        (index / name).rename(target)
+    (index / name).symlink_to(target)
+    with pytest.raises(IndexDamagedError, match="is a link"):
+        LocalStore(str(index)).write()
+
+
+@pytest.mark.parametrize("name", ["lock", CATALOG_FILE])
+def test_a_folder_in_the_place_of_a_file_is_damage(tmp_path: Path, name: str) -> None:
+    index = tmp_path / "index"
+    filled(LocalStore(str(index)), {"a.md": ["one"]})
+    (index / name).unlink()
+    (index / name).mkdir()
+    with pytest.raises(IndexDamagedError, match="is not what it should be"):
+        LocalStore(str(index)).write()
+
+
+def test_a_writer_removes_what_a_killed_one_left_and_nothing_else(tmp_path: Path) -> None:
+    store = filled(LocalStore(str(tmp_path)), {"a.md": ["one"]})
+    segments = tmp_path / "segments"
+    (segments / "lex-000077").mkdir()
+    (segments / ".vec-000078.new").mkdir()
+    (segments / "vec-000079").symlink_to(tmp_path / "lock")
+    (segments / "notes.txt").write_text("mine")
+    with store.write():
+        pass
+    assert sorted(os.listdir(segments)) == ["lex-000001", "notes.txt"]
+    assert (tmp_path / "lock").exists()
+
+
+def test_a_damaged_index_is_written_by_one_who_will_mend_it_only(tmp_path: Path) -> None:
+    store = filled(LocalStore(str(tmp_path / "index")), {"a.md": ["one"]})
+    checksum = tmp_path / "index" / "catalog.crc"
+    checksum.write_text("damaged\n")
+    with pytest.raises(IndexDamagedError):
+        store.write()
+    with store.write(rebuild=True) as writer, writer.transaction() as transaction:
+        transaction.drop_damaged()
+    assert checksum.read_text() == "damaged\n"  # the rebuild was not said to have come to its end
+    with store.write(rebuild=True) as writer:
+        writer.rebuilt()
+    assert store.read(lambda snapshot: snapshot.counts().chunks) == 1
+
+
+def test_a_rebuild_drops_the_segments_that_are_damaged(tmp_path: Path) -> None:
+    store = filled(LocalStore(str(tmp_path / "index")), {"a.md": ["one"]})
+    path = tmp_path / "index" / "segments" / "lex-000001" / "bm25.bin"
+    path.write_bytes(b"x" * path.stat().st_size)
+    with store.write(rebuild=True) as writer, writer.transaction() as transaction:
+        transaction.drop_damaged()
+    with pytest.raises(IndexDamagedError):  # until the rebuild has come to its end
+        store.read(lambda snapshot: snapshot.counts())
+    with IndexWriter(store.location, trust=True) as index:
+        assert index.suspect
+        assert index.segments("lex") == []
+        index.clear_suspicion()
+    assert store.read(lambda snapshot: snapshot.counts().chunks) == 1

@@ -1,0 +1,32 @@
+"""The way in: what a location names, and what only some stores can do."""
+
+from pathlib import Path
+
+import pytest
+
+from semsearch.errors import SemsearchError, UsageError
+from semsearch.store.local.store import LocalStore
+from semsearch.store.opening import open_store, require
+from tests.support.memory_store import MemoryStore
+
+
+@pytest.mark.parametrize("location", ["postgresql://host/db", "s3://bucket/x", "x+y.z-1://"])
+def test_a_url_of_no_engine_is_refused(location: str) -> None:
+    with pytest.raises(UsageError, match="there is no engine for"):
+        open_store(location)
+
+
+@pytest.mark.parametrize("name", ["index", "a:b", "://", "1x://y", "C:/x", "über"])
+def test_everything_else_is_a_folder(tmp_path: Path, name: str) -> None:
+    store = open_store(str(tmp_path / name))
+    assert isinstance(store, LocalStore)
+    assert store.location == str(tmp_path / name)
+    assert not store.exists()  # nothing is made by looking
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_store_cannot_do_is_said() -> None:
+    require(LocalStore("x"), "quantize", "quantize")
+    with pytest.raises(SemsearchError, match="its engine has no quantize") as raised:
+        require(MemoryStore("mem"), "quantize", "quantize")
+    assert raised.value.code == "not_supported"

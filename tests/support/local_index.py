@@ -1,0 +1,57 @@
+"""An index folder to damage, mend and look into, without a model."""
+
+import sqlite3
+from pathlib import Path
+
+from semsearch.settings import CATALOG_FILE
+from semsearch.store.local.checksum import CHECKSUM_FILE
+from semsearch.store.local.rows import Segment, segments
+from semsearch.store.local.segment_folder import SEGMENTS_FOLDER
+from semsearch.store.local.store import LocalStore
+from semsearch.store.local.writer import IndexWriter
+from tests.support.corpus import VECTORS, encode, file_id, filled, put
+
+
+def small_index(index: Path) -> LocalStore:
+    """Three commits of 40 files of two chunks; the first file of each commit was deleted, all chunks have vectors."""
+    store = LocalStore(str(index))
+    filled(store, {})
+    for commit in range(3):
+        with store.write() as writer, writer.transaction() as transaction:
+            for number in range(40):
+                put(
+                    transaction,
+                    f"{commit}/{number}.md",
+                    f"word{number} commit{commit}",
+                    f"common text {commit} {number}",
+                )
+        encode(store, VECTORS[80 * commit : 80 * (commit + 1)])
+    with store.write() as writer, writer.transaction() as transaction:
+        transaction.delete_files([file_id(store, f"{commit}/0.md") for commit in range(3)])
+    return store
+
+
+def sql(index: Path, statement: str, *values: object, checksum: bool = False) -> None:
+    """Changes the catalog behind the back of everybody; `checksum`: what it was is still recorded."""
+    with sqlite3.connect(index / CATALOG_FILE) as connection:
+        connection.execute(statement, values)
+    connection.close()
+    if not checksum:
+        (index / CHECKSUM_FILE).unlink(missing_ok=True)
+
+
+def flip(path: Path, place: float = 0.5) -> None:
+    """Changes one byte of a file."""
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * place)] ^= 0x41
+    path.write_bytes(data)
+
+
+def folders(index: Path, kind: str) -> list[Path]:
+    """The folders of the segments of `kind`, 'lex' or 'vec'."""
+    return sorted((index / SEGMENTS_FOLDER).glob(f"{kind}-*"))
+
+
+def segments_of(index: Path, kind: str) -> list[Segment]:
+    with IndexWriter(str(index), trust=True) as writer:
+        return segments(writer.catalog, kind)

@@ -1,0 +1,250 @@
+"""One state of a `MemoryStore`, as `protocol.Snapshot`: textbook loops where an engine has indexes."""
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.dense.query_adapter import Adapter
+from semsearch.embedding.embedder import Vectors
+from semsearch.errors import IndexDamagedError
+from semsearch.store.filtering import matching_files
+from semsearch.store.protocol import Selection, Snapshot, Stamp
+from semsearch.store.records import (
+    DEFAULT_VECTORS,
+    Counts,
+    FileRecord,
+    Filters,
+    IndexInfo,
+    Passage,
+    Position,
+    Ranking,
+    RunRecord,
+    Scores,
+    StorageInfo,
+    Word,
+)
+
+if TYPE_CHECKING:
+    from tests.support.memory_store import MemoryChunk, MemoryState
+
+K1 = 1.2
+B = 0.75
+
+
+@dataclass(frozen=True)
+class MemorySelection:
+    """The ids of the files all of whose chunks are let in, and of all chunks that are."""
+
+    files: frozenset[int]
+    chunks: frozenset[int]
+    unmatched: tuple[str, ...]
+
+    def includes(self, file: FileRecord) -> bool:
+        return file.id in self.files
+
+
+class MemorySnapshot:
+    """`state`, which nobody changes any more."""
+
+    def __init__(self, state: "MemoryState") -> None:
+        self._state = state
+        self._alive: Mapping[int, MemoryChunk] = state.alive()
+
+    # -- about the index
+
+    def info(self) -> IndexInfo:
+        return self._state.info
+
+    def counts(self) -> Counts:
+        statuses = [file.status for file in self._state.files.values()]
+        indexed, skipped, failed = (statuses.count(status) for status in ("indexed", "skipped", "failed"))
+        return Counts(indexed, skipped, failed, len(self._alive), len(self._state.pending()))
+
+    def position(self) -> Position:
+        state = self._state
+        last = min(state.last_chunk, state.encoded_to) if state.encoded_to else state.last_chunk
+        return Position(last, state.info.generation)
+
+    def languages(self) -> frozenset[str]:
+        return frozenset(chunk.language for chunk in self._alive.values())
+
+    def storage(self) -> StorageInfo:
+        return StorageInfo({"lex": 1, "vec": 1}, 0, 0.0, DEFAULT_VECTORS)
+
+    def last_run(self) -> RunRecord | None:
+        return self._state.runs[-1] if self._state.runs else None
+
+    def _dim(self) -> int:
+        return 0 if self._state.info.model is None else self._state.info.model.dim
+
+    # -- searching
+
+    def warm_up(self) -> None:
+        pass
+
+    def select(self, filters: Filters, prefix: str = "") -> Selection | None:
+        if not filters:
+            return None
+        files = [file for _, file in sorted(self._state.files.items()) if file.status == "indexed"]
+        chosen, unmatched = matching_files(files, filters, self._state.info.roots, prefix)
+        held = {file.id: self._ids_of(file.id) for file in chosen}
+        return MemorySelection(
+            frozenset(number for number, ids in held.items() if all(one > filters.after for one in ids)),
+            frozenset(one for ids in held.values() for one in ids if one > filters.after),
+            unmatched,
+        )
+
+    def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
+        scores = {number: self._bm25(number, words) for number in self._alive}
+        return _best({number: score for number, score in scores.items() if score > 0}, k, selection)
+
+    def dense(self, vector: Vectors, k: int, selection: Selection | None) -> Ranking:
+        return _best({number: self._cosine(number, vector) for number in self.encoded_ids().tolist()}, k, selection)
+
+    def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
+        numbers = ids.tolist()
+        compared = [] if vectors is None else list(vectors)
+        held = [[any(self._frequency(number, key) for key in word) for number in numbers] for word in words]
+        cosines = [[self._cosine(number, vector) for number in numbers] for vector in compared]
+        return Scores(
+            np.array([self._bm25(number, words) for number in numbers], np.float32),
+            np.array(cosines, np.float32).reshape(len(compared), len(ids)),
+            np.array(held, np.bool_).reshape(len(words), len(ids)),
+            self.idf(words),
+        )
+
+    def idf(self, words: Sequence[Word]) -> NDArray[np.float32]:
+        return np.array([self._idf(word) for word in words], np.float32)
+
+    def _bm25(self, number: int, words: Sequence[Word]) -> float:
+        """Robertson & Zaragoza 2009, with k1 1.2 and b 0.75; several keys of one word share its idf."""
+        average = sum(chunk.length for chunk in self._alive.values()) / max(1, len(self._alive)) or 1.0
+        norm = K1 * (1 - B + B * self._alive[number].length / average)
+        score = 0.0
+        for word in words:
+            for key in word:
+                frequency = self._frequency(number, key)
+                score += self._idf(word) * frequency * (K1 + 1) / (frequency + norm)
+        return score
+
+    def _idf(self, word: Word) -> float:
+        """ln(1 + (N - n + 0.5) / (n + 0.5)), as Lucene has it: never negative."""
+        held = sum(bool(self._frequency(number, key)) for number in self._alive for key in word)
+        return math.log(1 + (len(self._alive) - held + 0.5) / (held + 0.5))
+
+    def _frequency(self, number: int, key: str) -> int:
+        return self._alive[number].terms.get(key, 0)
+
+    def _cosine(self, number: int, vector: Vectors) -> float:
+        return float(self._state.vectors[number] @ vector) if number in self._state.vectors else math.nan
+
+    def as_stored(self, vectors: Vectors) -> Vectors:
+        return vectors
+
+    def adapted(self, vector: Vectors) -> Vectors:
+        record = self._state.info.adapter
+        return vector if record is None else Adapter.from_record(record, len(vector))(vector)
+
+    # -- chunks
+
+    def passages(self, ids: Sequence[int]) -> list[Passage]:
+        return [self._passage(int(number)) for number in ids]
+
+    def _passage(self, number: int) -> Passage:
+        if number not in self._alive:
+            raise IndexDamagedError(f"chunk {number} is not there")
+        chunk = self._alive[number].chunk
+        return Passage(
+            number, self._file(self._state.files[self._file_of(number)]), chunk.text, chunk.heading, chunk.page,
+            chunk.line_start, chunk.line_end, chunk.tokens, chunk.hash(),
+        )  # fmt: skip
+
+    def _file_of(self, number: int) -> int:
+        file_id = self._alive[number].file_id if number in self._alive else None
+        if file_id is None:
+            raise IndexDamagedError(f"chunk {number} is not there")
+        return file_id
+
+    def _ids_of(self, file_id: int) -> list[int]:
+        return [number for number, chunk in self._alive.items() if chunk.file_id == file_id]
+
+    def neighbours(self, chunk_id: int, count: int) -> list[Passage]:
+        near = range(chunk_id - count, chunk_id + count + 1)
+        return [self._passage(number) for number in self._ids_of(self._file_of(chunk_id)) if number in near]
+
+    def passages_of(self, file_id: int) -> list[Passage]:
+        return [self._passage(number) for number in self._ids_of(file_id)]
+
+    def file_ids(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.array([self._file_of(number) for number in ids.tolist()], np.int64)
+
+    def shuffled(self, chance: Random) -> Iterator[Passage]:
+        ids = self.encoded_ids().tolist() or list(self._alive)
+        return (self._passage(number) for number in chance.sample(ids, len(ids)))
+
+    # -- files
+
+    def files(self, root_id: int | None = None) -> Iterator[FileRecord]:
+        return (self._file(file) for file in self._state.files.values() if root_id in (None, file.root_id))
+
+    def file(self, root_id: int, path: bytes) -> FileRecord | None:
+        return next((file for file in self.files(root_id) if file.path == path), None)
+
+    def _file(self, file: FileRecord) -> FileRecord:
+        return replace(file, pending=sum(number > self._state.encoded_to for number in self._ids_of(file.id)))
+
+    def stamps(self, root_id: int, generation: int, racy_ns: int) -> dict[bytes, Stamp]:
+        return {
+            file.path: (file.size, file.mtime_ns, file.inode)
+            for file in self.files(root_id)
+            if file.generation == generation and file.mtime_ns < file.scanned_ns - racy_ns
+        }
+
+    def left_out(self, root_id: int) -> dict[bytes, tuple[str, str]]:
+        return {file.path: (file.status, file.reason) for file in self.files(root_id) if file.status != "indexed"}
+
+    def paths(self, root_id: int) -> set[bytes]:
+        return {file.path for file in self.files(root_id)}
+
+    # -- vectors
+
+    def encoded_ids(self) -> NDArray[np.int64]:
+        return np.array([number for number in self._alive if number in self._state.vectors], np.int64)
+
+    def vectors(self, ids: NDArray[np.int64]) -> Vectors:
+        none = np.full(self._dim(), np.nan, np.float32)
+        found = [self._state.vectors.get(number, none) for number in ids.tolist()]
+        return np.array(found, np.float32).reshape(len(ids), self._dim())
+
+    def keeps_model_vectors(self) -> bool:
+        return True
+
+    def pending(self, limit: int) -> list[Passage]:
+        return self.passages(self._state.pending()[:limit])
+
+    def pending_tokens(self) -> int:
+        return sum(self._alive[number].chunk.tokens for number in self._state.pending())
+
+    def encoded_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
+        return set(hashes) & {self._state.chunks[number].chunk.hash() for number in self._state.vectors}
+
+
+def _best(scores: Mapping[int, float], k: int, selection: Selection | None) -> Ranking:
+    if selection is not None:
+        assert isinstance(selection, MemorySelection)
+        scores = {number: score for number, score in scores.items() if number in selection.chunks}
+    # Ties are of scores as they are handed out.
+    rounded = {number: float(np.float32(score)) for number, score in scores.items()}
+    chosen = sorted(rounded.items(), key=lambda item: (-item[1], item[0]))[:k]
+    return Ranking(
+        np.array([number for number, _ in chosen], np.int64), np.array([score for _, score in chosen], np.float32)
+    )
+
+
+def _is_a_snapshot(snapshot: MemorySnapshot) -> Snapshot:
+    return snapshot  # for the type checker alone
