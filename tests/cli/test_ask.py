@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from semsearch.indexing import index_folders
 from tests.support.chat_server import Handler, chat
 from tests.support.commands import Command, one_line_error
 from tests.support.folders import write
@@ -40,9 +41,9 @@ QUESTION = "how often is the main bearing greased"
 
 
 @pytest.fixture
-def index(semsearch: Command, tmp_path: Path) -> Path:
+def index(tmp_path: Path) -> Path:
     write(tmp_path / "docs", TEXTS)
-    assert semsearch("index", tmp_path / "docs", "-q").code == 0
+    index_folders([str(tmp_path / "docs")])
     return tmp_path / "docs"
 
 

@@ -7,12 +7,13 @@ import pytest
 
 from semsearch.errors import SemsearchError
 from semsearch.evaluation import plots
+from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import Command
 
 
 @pytest.fixture
-def index(semsearch: Command, notes: Path) -> Path:
-    assert semsearch("index", notes, "--model", "static", "-q").code == 0
+def index(notes: Path) -> Path:
+    index_folders([str(notes)], None, IndexOptions(model="static"))
     return notes / ".semsearch"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import COMMAND, Command, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.schemas import ERROR, HIT, INDEX, SEARCH
@@ -17,11 +18,15 @@ from tests.support.waiting import CEILING_SECONDS, wait_until, waits_for_lock
 
 
 @pytest.fixture
-def index(semsearch: Command, notes: Path, tmp_path: Path) -> Path:
+def index(notes: Path, tmp_path: Path) -> Path:
+    index_folders([str(notes)], str(tmp_path / "index"), IndexOptions(model="static"))
+    return tmp_path / "index"
+
+
+def test_index_json(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     done = semsearch("index", notes, "--index", tmp_path / "index", "--model", "static", "--json")
     assert done.code == 0, done.err
     jsonschema.validate(done.json, INDEX)
-    return tmp_path / "index"
 
 
 def test_search_json(semsearch: Command, index: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from semsearch.indexing import index_folders
 from tests.support.commands import Command, one_line_error
 from tests.support.folders import PROJECT, write
-from tests.support.tiny_models import make_cross_encoder
 from tests.support.waiting import CEILING_SECONDS
 
 TEXTS = {
@@ -33,8 +33,8 @@ def docs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def index(semsearch: Command, docs: Path) -> Path:
-    assert semsearch("index", docs, "-q").code == 0
+def index(docs: Path) -> Path:
+    index_folders([str(docs)])
     return docs
 
 
@@ -207,8 +207,8 @@ def test_queries_are_answered_as_they_come(index: Path) -> None:
     assert process.wait(CEILING_SECONDS) == 0
 
 
-def test_rerank(semsearch: Command, index: Path, tmp_path: Path) -> None:
-    folder = make_cross_encoder(tmp_path / "made")
+def test_rerank(semsearch: Command, index: Path, cross_encoder: Path) -> None:
+    folder = cross_encoder
     plain = semsearch("search", "the water tide pump", "-i", index, "--min-score", "0", "--json").json["results"]
     done = semsearch("search", "the water tide pump", "-i", index, "--rerank", folder, "--min-score", "0", "--json")
     assert done.code == 0, done.err

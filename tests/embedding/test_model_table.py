@@ -4,19 +4,22 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from semsearch.embedding.calibration import sample_texts
-from semsearch.embedding.embedder import unit_rows
+from semsearch.embedding.embedder import Embedder, unit_rows
 from semsearch.embedding.export.transformer import export_transformer, open_runtime
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of, cards, is_matryoshka
+from semsearch.embedding.onnx_runtime import OnnxEmbedder
 from semsearch.embedding.open import open_model, open_recorded
 from semsearch.embedding.recommendation import Requirements, recommended
 from semsearch.embedding.resolve import packaged, resolve
+from semsearch.embedding.torch_runtime import TorchEmbedder
 from semsearch.errors import ModelError, UsageError
 from tests.support.commands import Command
 from tests.support.tiny_models import make_family, make_model
@@ -52,17 +55,24 @@ def test_rows_are_whole() -> None:
 
 @pytest.mark.parametrize("card", LOCAL, ids=lambda card: card.name)
 def test_a_local_model_is_run_with_its_prefixes_window_and_pooling(
-    card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    card: ModelCard, tmp_path: Path, made_once: Callable[[str, Callable[[Path], Path]], Path]
 ) -> None:
     """The row's name on a small random model of its architecture, against sentence-transformers."""
     from sentence_transformers import SentenceTransformer
 
-    monkeypatch.setenv("SEMSEARCH_CACHE", str(tmp_path / "cache"))
     pooling = {"last token": "lasttoken"}.get(card.pooling, card.pooling)
-    folder = tmp_path / card.name
-    shutil.move(make_family(tmp_path / "made", STANDS_IN.get(card.architecture, card.architecture), pooling), folder)
-    embedder = open_model(resolve(str(folder)), lambda message: None)
-    info = embedder.info
+    family = STANDS_IN.get(card.architecture, card.architecture)
+    folder, working = tmp_path / card.name, tmp_path / "working"
+    shutil.copytree(made_once(f"{family}-{pooling}", lambda base: make_family(base, family, pooling)), folder)
+    working.mkdir()
+    # As `prepare_model` does, which starts a process that imports transformers for five seconds.
+    record = export_transformer(str(folder), str(folder), "0" * 64, str(working), False)
+    info = ModelInfo.from_dict(record["info"])
+    embedder: Embedder
+    if info.runtime == "torch-fp32":
+        embedder = TorchEmbedder(info, str(working), str(folder), False, card)
+    else:
+        embedder = OnnxEmbedder(info, str(working))
     assert (info.query_prefix, info.passage_prefix) == (card.query_prefix, card.passage_prefix)
     assert info.window == 64
     exports = card.pooling in ("mean", "cls")

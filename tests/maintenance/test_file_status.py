@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import Command, one_line_error
 from tests.support.folders import write
 from tests.support.office import mail, word
@@ -32,7 +33,7 @@ WHY = record(
 
 
 @pytest.fixture
-def folder(semsearch: Command, notes: Path) -> Path:
+def folder(notes: Path) -> Path:
     write(
         notes,
         {
@@ -46,7 +47,7 @@ def folder(semsearch: Command, notes: Path) -> Path:
             "japan.txt": "今日は良い天気ですね。散歩に行きましょう。".encode("cp932"),
         },
     )
-    assert semsearch("index", notes, "--model", "static").code == 0
+    index_folders([str(notes)], None, IndexOptions(model="static"))
     write(notes, {"new.txt": "brand new"})
     return notes
 
