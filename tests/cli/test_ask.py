@@ -131,6 +131,7 @@ def refuse(handler: Handler, body: dict[str, Any]) -> None:
     handler.reply(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
 
 
+@pytest.mark.slow
 def test_when_the_model_fails_what_was_found_is_still_shown(semsearch: Command, index: Path) -> None:
     dead = semsearch("ask", QUESTION, "-i", index, "--llm", "m", "--base-url", "http://127.0.0.1:9/v1")
     assert dead.code == 2

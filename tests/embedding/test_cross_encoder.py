@@ -10,6 +10,8 @@ from semsearch.embedding.cross_encoder import Reranker, open_reranker
 from semsearch.errors import ModelError
 from tests.support.tiny_models import make_model, word_pair
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(cross_encoder: Path) -> Path:

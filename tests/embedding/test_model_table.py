@@ -122,6 +122,7 @@ def test_shorter_vectors_of_a_matryoshka_model(tmp_path: Path, monkeypatch: pyte
         resolve("static", 512)
 
 
+@pytest.mark.slow
 def test_an_index_of_shorter_vectors(semsearch: Command, notes: Path) -> None:
     done = semsearch("index", notes, "--model", "static", "--dim", "64", "--json")
     assert done.code == 0, done.err
@@ -148,6 +149,7 @@ class Evil(Pooling):
 """
 
 
+@pytest.mark.slow
 def test_code_in_a_folder_runs_only_when_it_is_trusted(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     folder = make_model(tmp_path / "made")
     ran = tmp_path / "ran"
@@ -182,6 +184,7 @@ def test_recommendations_fit_what_was_asked() -> None:
     assert not recommended(Requirements(multilingual=True, low_latency=True, memory_gb=0.01))
 
 
+@pytest.mark.slow
 def test_the_commands(semsearch: Command) -> None:
     done = semsearch("models", "--json")
     assert done.json["schema"] == "semsearch.models/1" and len(done.json["models"]) == len(cards())
@@ -201,6 +204,7 @@ def test_the_commands(semsearch: Command) -> None:
     assert done.code == 2
 
 
+@pytest.mark.slow
 def test_a_model_folder_is_known_from_everywhere(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     """By whatever path it was named: cron works in another folder."""
     folder = make_model(tmp_path)
@@ -211,6 +215,7 @@ def test_a_model_folder_is_known_from_everywhere(semsearch: Command, notes: Path
     assert semsearch("status", "-i", tmp_path / "index", "--json").json["model"]["name"] == str(folder)
 
 
+@pytest.mark.slow
 def test_a_model_without_its_tokenizer_is_refused(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     shutil.copytree(packaged(), folder)
@@ -220,6 +225,7 @@ def test_a_model_without_its_tokenizer_is_refused(semsearch: Command, notes: Pat
     assert done.code == 2 and "the files of its tokenizer are missing" in done.err
 
 
+@pytest.mark.slow
 def test_a_device_that_is_not_there(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     folder = make_model(tmp_path, pooling="max")
     environment = {"SEMSEARCH_CACHE": str(tmp_path / "c")}

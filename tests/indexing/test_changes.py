@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from semsearch.indexing.changes import Changes, Comparison, KnownFiles, find_changes, mass_delete
+from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find_changes, mass_delete
 from semsearch.sources.differences import RootDifference
 from semsearch.sources.walk import WalkRules
 from semsearch.store.protocol import Snapshot
@@ -15,8 +15,8 @@ from semsearch.store.records import Counts, Root
 from tests.support.folders import write
 
 
-def comparison(snapshot: Snapshot, **more: object) -> Comparison:
-    return replace(Comparison(WalkRules(), "/no/index", snapshot.info().generation), **more)  # type: ignore[arg-type]
+def comparison(snapshot: Snapshot, **more: object) -> FileComparison:
+    return replace(FileComparison(WalkRules(), "/no/index", snapshot.info().generation), **more)  # type: ignore[arg-type]
 
 
 def found(folder: Path, snapshot: Snapshot, files_from: list[str] | None = None, **more: object) -> Changes:
