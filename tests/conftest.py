@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from semsearch.settings import DEFAULT_MODEL, cache_folder
 from tests.support.commands import Command, Completed
 from tests.support.folders import NOTES, PROJECT, write
 from tests.support.real_collections import data_folder
+from tests.support.tiny_models import make_cross_encoder
 
 # The machine may be busy: no example is too slow.
 settings.register_profile("patient", deadline=None)
@@ -50,6 +52,32 @@ def prepared_models() -> None:
             source = resolve(name)
             if read_info(source.cache_path()) is None:
                 open_model(source, print)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], Path]], Path]:
+    """`made_once(name, make)`: what `make(folder)` returns, made once for all pytest-xdist workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def made(name: str, make: Callable[[Path], Path]) -> Path:
+        folder = base / "made" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        result = folder / "result"
+        with open(folder / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not result.exists():
+                result.write_text(str(make(folder / "content")))
+        return Path(result.read_text())
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def cross_encoder(made_once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    """The folder of a small cross-encoder, which takes half a minute to train."""
+    return made_once("cross-encoder", make_cross_encoder)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ _UNLIKE = 0.5
 Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class Candidates:
     """Aligned arrays (n,) over the union of both legs' candidates, best first.
 

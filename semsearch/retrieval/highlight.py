@@ -40,7 +40,7 @@ def highlighted(
     return hits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class _Sentences:
     """The sentences of one hit: their spans and texts, which words of the query each holds (n, words), and `chosen`:
     the numbers of those whose meaning is looked at."""

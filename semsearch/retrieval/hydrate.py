@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SPARE = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class ScoredCandidates:
     """`candidates` (n) with the `scores` (n,) their hits get; `reranked`: these are a cross-encoder's."""
 

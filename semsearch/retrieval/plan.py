@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class Unwanted:
     """A text that results should not be about: its words, and its vector (d,) as the index keeps vectors."""
 
@@ -29,7 +29,7 @@ class Unwanted:
     vector: Vectors | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class QueryPlan:
     """A query and all that was decided about how to answer it from one snapshot.
 

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from semsearch.store.records import (
-    AnalysedParts,
     Counts,
     FileRecord,
     Filters,
@@ -39,6 +38,22 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 # (size, mtime_ns, inode) of a file.
 Stamp = tuple[int, int, int]
+
+
+class AnalysedPart(Protocol):
+    """A document, or one part of a large one, ready to be stored: its chunks and the terms of each of them."""
+
+    @property
+    def chunks(self) -> "Sequence[Chunk]": ...
+
+    @property
+    def terms(self) -> Sequence[list[str]]: ...
+
+    @property
+    def language(self) -> str: ...
+
+
+AnalysedParts = Iterator[AnalysedPart] | Sequence[AnalysedPart]
 
 
 class Selection(Protocol):
@@ -87,7 +102,9 @@ class Snapshot(Protocol):
         ...
 
     def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
-        """The `k` best chunks of `selection` by BM25 (k1 1.2, b 0.75, idf over the whole index); scores above 0."""
+        """The `k` best chunks of `selection` by BM25 (k1 1.2, b 0.75, idf over the whole index); scores above 0.
+        Which of several equal ones at the end are among the `k` is not said, here and in `dense`.
+        """
         ...
 
     def dense(self, vector: "Vectors", k: int, selection: Selection | None) -> Ranking:

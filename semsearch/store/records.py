@@ -4,9 +4,9 @@ Arrays: chunk ids are int64, scores and vectors float32. `n` stands for the numb
 query words, `v` for the number of vectors that are compared.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from semsearch.settings import ANALYSIS_VERSION
 from semsearch.sources.walk import display_path
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from semsearch.chunking.chunk import Chunk
     from semsearch.embedding.model_info import ModelInfo
     from semsearch.sources.walk import WalkRules
 
@@ -137,7 +136,7 @@ class Passage:
     text_hash: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class Ranking:
     """The best chunks of one leg, best first; equal scores by rising id. `ids` (n,), `scores` (n,)."""
 
@@ -145,7 +144,7 @@ class Ranking:
     scores: "FloatArray"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class Scores:
     """What is known of given chunks.
 
@@ -224,19 +223,3 @@ class Filters:
 
     def __bool__(self) -> bool:
         return self != Filters()
-
-
-class AnalysedPart(Protocol):
-    """A document, or one part of a large one, ready to be stored: its chunks and the terms of each of them."""
-
-    @property
-    def chunks(self) -> "Sequence[Chunk]": ...
-
-    @property
-    def terms(self) -> Sequence[list[str]]: ...
-
-    @property
-    def language(self) -> str: ...
-
-
-AnalysedParts = Iterator[AnalysedPart] | Sequence[AnalysedPart]

@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from semsearch.indexing import index_folders
 from tests.support.chat_server import Handler, chat
 from tests.support.commands import Command, one_line_error
 from tests.support.folders import write
@@ -40,9 +41,9 @@ QUESTION = "how often is the main bearing greased"
 
 
 @pytest.fixture
-def index(semsearch: Command, tmp_path: Path) -> Path:
+def index(tmp_path: Path) -> Path:
     write(tmp_path / "docs", TEXTS)
-    assert semsearch("index", tmp_path / "docs", "-q").code == 0
+    index_folders([str(tmp_path / "docs")])
     return tmp_path / "docs"
 
 
@@ -130,6 +131,7 @@ def refuse(handler: Handler, body: dict[str, Any]) -> None:
     handler.reply(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
 
 
+@pytest.mark.slow
 def test_when_the_model_fails_what_was_found_is_still_shown(semsearch: Command, index: Path) -> None:
     dead = semsearch("ask", QUESTION, "-i", index, "--llm", "m", "--base-url", "http://127.0.0.1:9/v1")
     assert dead.code == 2

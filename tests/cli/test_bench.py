@@ -7,15 +7,17 @@ import pytest
 
 from semsearch.errors import SemsearchError
 from semsearch.evaluation import plots
+from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import Command
 
 
 @pytest.fixture
-def index(semsearch: Command, notes: Path) -> Path:
-    assert semsearch("index", notes, "--model", "static", "-q").code == 0
+def index(notes: Path) -> Path:
+    index_folders([str(notes)], None, IndexOptions(model="static"))
     return notes / ".semsearch"
 
 
+@pytest.mark.slow
 def test_speed_says_where_the_time_goes(semsearch: Command, index: Path) -> None:
     flags = ("--chunks", 3, "--rounds", 1)
     record = semsearch("bench", "speed", "-i", index, *flags, "--json").json
@@ -29,6 +31,7 @@ def test_speed_says_where_the_time_goes(semsearch: Command, index: Path) -> None
     assert "where the time goes" in plain.out and "batches of 32" in plain.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "begins"), [(".png", b"\x89PNG"), (".svg", b"<?xml")])
 def test_pictures(semsearch: Command, index: Path, tmp_path: Path, suffix: str, begins: bytes) -> None:
     for bench, flags in (("vectors", ("--queries", 10, "--sample", 100)), ("quality", ("--questions", 5))):

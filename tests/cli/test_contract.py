@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import COMMAND, Command, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.schemas import ERROR, HIT, INDEX, SEARCH
@@ -17,11 +18,15 @@ from tests.support.waiting import CEILING_SECONDS, wait_until, waits_for_lock
 
 
 @pytest.fixture
-def index(semsearch: Command, notes: Path, tmp_path: Path) -> Path:
+def index(notes: Path, tmp_path: Path) -> Path:
+    index_folders([str(notes)], str(tmp_path / "index"), IndexOptions(model="static"))
+    return tmp_path / "index"
+
+
+def test_index_json(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     done = semsearch("index", notes, "--index", tmp_path / "index", "--model", "static", "--json")
     assert done.code == 0, done.err
     jsonschema.validate(done.json, INDEX)
-    return tmp_path / "index"
 
 
 def test_search_json(semsearch: Command, index: Path) -> None:
@@ -60,6 +65,7 @@ def test_search_formats(semsearch: Command, index: Path) -> None:
     assert semsearch(*query, "--explain", "--json").json["results"][0]["explain"]["lexical_rank"] == 1
 
 
+@pytest.mark.slow
 def test_modes_fusion_filters_and_groups(semsearch: Command, index: Path) -> None:
     def paths(*flags: str) -> list[str]:
         return [
@@ -122,6 +128,7 @@ def test_status(semsearch: Command, index: Path, notes: Path) -> None:
     assert semsearch("status", "-i", index.parent / "none").code == 2
 
 
+@pytest.mark.slow
 def test_the_nearest_index_upwards_is_searched_and_search_creates_nothing(semsearch: Command, notes: Path) -> None:
     assert semsearch("index", ".", "--model", "static", cwd=notes).code == 0
     before = {path: path.stat().st_mtime_ns for path in notes.rglob("*")}
@@ -240,6 +247,7 @@ hashlib.file_digest = file_digest
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="tells a file by its descriptor")
 def test_interrupt(semsearch: Command, tmp_path: Path) -> None:
     write(tmp_path / "big", {f"{number}.txt": f"text number {number} about pumps\n" for number in range(300)})
@@ -260,6 +268,7 @@ def test_interrupt(semsearch: Command, tmp_path: Path) -> None:
     assert semsearch("index", "big", "-i", "big.index", "--model", "static", "--json").json["chunks"]["total"] == 301
 
 
+@pytest.mark.slow
 def test_a_closed_pipe(semsearch: Command, tmp_path: Path) -> None:
     """What is printed is more than a pipe holds, so that it cannot be written before its reader has gone."""
     write(tmp_path / "big", {f"{number}.txt": f"text number {number} about pumps\n" * 30 for number in range(600)})
@@ -294,6 +303,7 @@ def test_document_text_is_never_markup_and_never_drives_the_terminal(semsearch: 
     assert "\x1b[1;33m" not in plain and "\x1b[36m" not in plain
 
 
+@pytest.mark.slow
 def test_damaged_and_foreign_indexes(semsearch: Command, index: Path, notes: Path) -> None:
     segment = next((index / "segments").glob("vec-*")) / "index.faiss"
     data = segment.read_bytes()
@@ -397,6 +407,7 @@ def test_help_and_version(semsearch: Command) -> None:
     assert semsearch("--version").out.startswith("semsearch 0.")
 
 
+@pytest.mark.slow
 def test_streams_that_are_closed(semsearch: Command, index: Path, notes: Path) -> None:
     write(notes, {})
     for command in (f"index {notes} -i {index}", f"search roses -i {index}"):
@@ -419,6 +430,7 @@ def test_a_working_folder_that_is_gone(semsearch: Command, tmp_path: Path) -> No
     one_line_error(done.stderr)
 
 
+@pytest.mark.slow
 def test_arguments_that_are_empty_or_no_text(semsearch: Command, index: Path, notes: Path) -> None:
     assert "empty" in one_line_error(semsearch("index", "").err)
     assert "empty" in one_line_error(semsearch("index", notes, "-i", "").err)

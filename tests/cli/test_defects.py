@@ -11,7 +11,9 @@ import pytest
 from semsearch.cli import unchanged
 from semsearch.cli.app import failed, run
 from semsearch.indexing import IndexOptions, index_folders
-from tests.conftest import NOTES, write
+from tests.support.folders import NOTES, write
+
+pytestmark = pytest.mark.slow
 
 # What decoding a damaged value raises, and so what must not be taken for it elsewhere.
 ERRORS = [TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError]
@@ -21,14 +23,14 @@ IN_A_SEARCH = [
     "semsearch.retrieval.candidates.query_coverage",
     "semsearch.retrieval.hydrate._hit",
     "semsearch.retrieval.searcher.highlighted",
-    "semsearch.store.local.snapshot.matching_files",
+    "semsearch.store.filtering.matching_files",
     "semsearch.store.local.scoring.lexical_ranking",
     "semsearch.store.local.scoring.allowed_rows",
     "semsearch.store.local.scoring.search",
-    "semsearch.store.local.snapshot.open_dense",
+    "semsearch.store.local.segment_search.open_dense",
     "semsearch.dense.codec.CodedVectors.search",
     "semsearch.lexical.postings.Postings.find",
-    "semsearch.store.local.rows.passage",
+    "semsearch.store.local.rows.passages",
     "semsearch.store.local.rows.hash_of",
     "semsearch.store.local.segment_folder.checked_folder",
 ]

@@ -20,7 +20,9 @@ from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.lexical_segment import open_lexical, write_lexical
 from semsearch.store.local.rows import segments
 from semsearch.store.local.segment_folder import SEGMENTS_FOLDER
-from tests.conftest import NOTES, write
+from tests.support.folders import NOTES, write
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from semsearch.indexing import index_folders
 from tests.support.commands import Command, one_line_error
 from tests.support.folders import PROJECT, write
-from tests.support.tiny_models import make_cross_encoder
 from tests.support.waiting import CEILING_SECONDS
 
 TEXTS = {
@@ -33,8 +33,8 @@ def docs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def index(semsearch: Command, docs: Path) -> Path:
-    assert semsearch("index", docs, "-q").code == 0
+def index(docs: Path) -> Path:
+    index_folders([str(docs)])
     return docs
 
 
@@ -101,6 +101,7 @@ def test_csv(semsearch: Command, index: Path) -> None:
     assert {row["query_id"] for row in batch} == {"1", "2"}, "one header, then every query"
 
 
+@pytest.mark.slow
 def test_several_indexes_are_one_ranking(semsearch: Command, index: Path, tmp_path: Path) -> None:
     write(tmp_path / "more" / "docs", {"notes.txt": "The harbour master logs every ferry that leaves at night.\n"})
     semsearch("index", tmp_path / "more" / "docs", "-q")
@@ -117,6 +118,7 @@ def test_several_indexes_are_one_ranking(semsearch: Command, index: Path, tmp_pa
     assert answer.json["citations"][0]["path"] == "docs/ferry.txt"
 
 
+@pytest.mark.slow
 def test_new_since_tells_only_what_is_new_or_changed(semsearch: Command, index: Path, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     ask = ("search", "night ferry harbour", "-i", index, "--new-since", state, "--json")
@@ -148,6 +150,7 @@ def test_new_since_remembers_nothing_that_was_not_shown(semsearch: Command, inde
     assert not state.exists()
 
 
+@pytest.mark.slow
 def test_search_by_example(semsearch: Command, index: Path) -> None:
     write(index, {"other.txt": "To begin, open the valve at the inlet and push the green button.\n"})
     semsearch("index", index, "-q")
@@ -160,6 +163,7 @@ def test_search_by_example(semsearch: Command, index: Path) -> None:
     assert "give one of" in one_line_error(semsearch("search", "x", "--like", "pumps.md", "-i", index).err)
 
 
+@pytest.mark.slow
 def test_unlike_pushes_down(semsearch: Command, index: Path) -> None:
     def paths(*flags: str) -> list[str]:
         done = semsearch("search", "recipe with bread or soup", "-i", index, "-l", "--min-score", "0", *flags)
@@ -184,6 +188,7 @@ def test_copies_are_folded(semsearch: Command, index: Path) -> None:
     assert len(semsearch("search", "night ferry", "-i", index, "-l").out.splitlines()) >= 3
 
 
+@pytest.mark.slow
 def test_a_path_filter_as_the_shell_writes_it_and_one_that_matches_nothing(semsearch: Command, index: Path) -> None:
     for glob in ("menu/", "./menu/", "./menu", str(index / "menu"), "*.txt"):
         done = semsearch("search", "leek soup", "-i", index, "--path", glob, "-l", cwd=index)
@@ -207,8 +212,9 @@ def test_queries_are_answered_as_they_come(index: Path) -> None:
     assert process.wait(CEILING_SECONDS) == 0
 
 
-def test_rerank(semsearch: Command, index: Path, tmp_path: Path) -> None:
-    folder = make_cross_encoder(tmp_path / "made")
+@pytest.mark.slow
+def test_rerank(semsearch: Command, index: Path, cross_encoder: Path) -> None:
+    folder = cross_encoder
     plain = semsearch("search", "the water tide pump", "-i", index, "--min-score", "0", "--json").json["results"]
     done = semsearch("search", "the water tide pump", "-i", index, "--rerank", folder, "--min-score", "0", "--json")
     assert done.code == 0, done.err
@@ -227,6 +233,7 @@ def test_rerank(semsearch: Command, index: Path, tmp_path: Path) -> None:
         assert "SEMSEARCH_DOWNLOAD=1" in missing.err
 
 
+@pytest.mark.slow
 def test_hostile_and_odd_queries(semsearch: Command, index: Path) -> None:
     begun = resource.getrusage(resource.RUSAGE_CHILDREN)
     for query in ("pump " * 20_000, "\x1b[31m [/red] pump", "-- pump", "[/red]", "%s{0}\\", "🙂", "a" * 100_000):
@@ -240,6 +247,7 @@ def test_hostile_and_odd_queries(semsearch: Command, index: Path) -> None:
     assert "Possible options: --format" in semsearch("search", "pump", "--fromat", "json").err
 
 
+@pytest.mark.slow
 def test_links_and_colours_on_a_terminal_only(semsearch: Command, index: Path) -> None:
     always = semsearch("search", "red button", "-i", index, "--color", "always").out
     assert f"file://{index}/pumps.md" in always and "\x1b[" in always
@@ -254,6 +262,7 @@ def test_a_configured_list_of_settings(semsearch: Command, index: Path) -> None:
     assert "nothing that answers well enough" in low.out
 
 
+@pytest.mark.slow
 def test_index_flags_that_choose_files_and_chunks(semsearch: Command, docs: Path) -> None:
     write(docs, {".secret.txt": "hidden words\n", "left.log": "ignored words\n", ".gitignore": "*.log\n"})
     base = ("index", docs, "--model", "static", "--json")

@@ -121,6 +121,7 @@ def test_a_file_that_is_not_what_it_should_be_is_an_error(tmp_path: Path, vector
         CodedVectors.open(str(tmp_path / "none"), codec, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_changed_byte_outside_of_the_codes_is_an_error(tmp_path: Path, vectors: np.ndarray, kind: str) -> None:
     codec = Codec.train(kind, vectors)

@@ -160,6 +160,7 @@ def test_a_server_of_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         assert open_recorded(embedder.info, lambda message: None).info == embedder.info
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_index_is_made_searched_resumed_and_paid_once(
     kind: str, semsearch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -264,6 +265,7 @@ def test_keys_that_servers_repeat_are_not_printed(kind: str, server: Server, mon
         assert KEY not in caught.value.message
 
 
+@pytest.mark.slow
 def test_an_index_that_names_a_provider_sends_nothing_unasked(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     with provider("openai", 1536) as server:
         first = {**server.environment(), "SEMSEARCH_CACHE": str(tmp_path / "cache")}

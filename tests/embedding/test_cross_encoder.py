@@ -8,12 +8,14 @@ import pytest
 
 from semsearch.embedding.cross_encoder import Reranker, open_reranker
 from semsearch.errors import ModelError
-from tests.support.tiny_models import make_cross_encoder, make_model, word_pair
+from tests.support.tiny_models import make_model, word_pair
+
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_cross_encoder(tmp_path_factory.mktemp("cross"))
+@pytest.fixture
+def folder(cross_encoder: Path) -> Path:
+    return cross_encoder
 
 
 @pytest.fixture

@@ -4,19 +4,22 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from semsearch.embedding.calibration import sample_texts
-from semsearch.embedding.embedder import unit_rows
+from semsearch.embedding.embedder import Embedder, unit_rows
 from semsearch.embedding.export.transformer import export_transformer, open_runtime
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of, cards, is_matryoshka
+from semsearch.embedding.onnx_runtime import OnnxEmbedder
 from semsearch.embedding.open import open_model, open_recorded
 from semsearch.embedding.recommendation import Requirements, recommended
 from semsearch.embedding.resolve import packaged, resolve
+from semsearch.embedding.torch_runtime import TorchEmbedder
 from semsearch.errors import ModelError, UsageError
 from tests.support.commands import Command
 from tests.support.tiny_models import make_family, make_model
@@ -52,17 +55,24 @@ def test_rows_are_whole() -> None:
 
 @pytest.mark.parametrize("card", LOCAL, ids=lambda card: card.name)
 def test_a_local_model_is_run_with_its_prefixes_window_and_pooling(
-    card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    card: ModelCard, tmp_path: Path, made_once: Callable[[str, Callable[[Path], Path]], Path]
 ) -> None:
     """The row's name on a small random model of its architecture, against sentence-transformers."""
     from sentence_transformers import SentenceTransformer
 
-    monkeypatch.setenv("SEMSEARCH_CACHE", str(tmp_path / "cache"))
     pooling = {"last token": "lasttoken"}.get(card.pooling, card.pooling)
-    folder = tmp_path / card.name
-    shutil.move(make_family(tmp_path / "made", STANDS_IN.get(card.architecture, card.architecture), pooling), folder)
-    embedder = open_model(resolve(str(folder)), lambda message: None)
-    info = embedder.info
+    family = STANDS_IN.get(card.architecture, card.architecture)
+    folder, working = tmp_path / card.name, tmp_path / "working"
+    shutil.copytree(made_once(f"{family}-{pooling}", lambda base: make_family(base, family, pooling)), folder)
+    working.mkdir()
+    # As `prepare_model` does, which starts a process that imports transformers for five seconds.
+    record = export_transformer(str(folder), str(folder), "0" * 64, str(working), False)
+    info = ModelInfo.from_dict(record["info"])
+    embedder: Embedder
+    if info.runtime == "torch-fp32":
+        embedder = TorchEmbedder(info, str(working), str(folder), False, card)
+    else:
+        embedder = OnnxEmbedder(info, str(working))
     assert (info.query_prefix, info.passage_prefix) == (card.query_prefix, card.passage_prefix)
     assert info.window == 64
     exports = card.pooling in ("mean", "cls")
@@ -112,6 +122,7 @@ def test_shorter_vectors_of_a_matryoshka_model(tmp_path: Path, monkeypatch: pyte
         resolve("static", 512)
 
 
+@pytest.mark.slow
 def test_an_index_of_shorter_vectors(semsearch: Command, notes: Path) -> None:
     done = semsearch("index", notes, "--model", "static", "--dim", "64", "--json")
     assert done.code == 0, done.err
@@ -138,6 +149,7 @@ class Evil(Pooling):
 """
 
 
+@pytest.mark.slow
 def test_code_in_a_folder_runs_only_when_it_is_trusted(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     folder = make_model(tmp_path / "made")
     ran = tmp_path / "ran"
@@ -172,6 +184,7 @@ def test_recommendations_fit_what_was_asked() -> None:
     assert not recommended(Requirements(multilingual=True, low_latency=True, memory_gb=0.01))
 
 
+@pytest.mark.slow
 def test_the_commands(semsearch: Command) -> None:
     done = semsearch("models", "--json")
     assert done.json["schema"] == "semsearch.models/1" and len(done.json["models"]) == len(cards())
@@ -191,6 +204,7 @@ def test_the_commands(semsearch: Command) -> None:
     assert done.code == 2
 
 
+@pytest.mark.slow
 def test_a_model_folder_is_known_from_everywhere(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     """By whatever path it was named: cron works in another folder."""
     folder = make_model(tmp_path)
@@ -201,6 +215,7 @@ def test_a_model_folder_is_known_from_everywhere(semsearch: Command, notes: Path
     assert semsearch("status", "-i", tmp_path / "index", "--json").json["model"]["name"] == str(folder)
 
 
+@pytest.mark.slow
 def test_a_model_without_its_tokenizer_is_refused(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     shutil.copytree(packaged(), folder)
@@ -210,6 +225,7 @@ def test_a_model_without_its_tokenizer_is_refused(semsearch: Command, notes: Pat
     assert done.code == 2 and "the files of its tokenizer are missing" in done.err
 
 
+@pytest.mark.slow
 def test_a_device_that_is_not_there(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     folder = make_model(tmp_path, pooling="max")
     environment = {"SEMSEARCH_CACHE": str(tmp_path / "c")}

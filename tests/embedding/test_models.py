@@ -69,6 +69,7 @@ def test_the_static_tier_is_made_from_the_packaged_model_and_tells_meanings_apar
     np.testing.assert_array_equal(static.encode([""])[0], np.zeros(256, np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_a_local_folder_runs_on_onnx_with_its_own_prompts(tmp_path: Path, pooling: str) -> None:
     folder = make_model(tmp_path, pooling=pooling, prompts={"query": "the ", "document": "a "})
@@ -82,6 +83,7 @@ def test_a_local_folder_runs_on_onnx_with_its_own_prompts(tmp_path: Path, poolin
     shutil.rmtree(resolve(str(folder)).cache_path())
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_export_is_run_by_sentence_transformers(tmp_path: Path) -> None:
     folder = make_model(tmp_path, pooling="max")
     embedder = open_named(str(folder))
@@ -102,6 +104,7 @@ def test_a_cached_hub_name_is_found_without_network(tmp_path: Path, monkeypatch:
     assert os.path.samefile(resolve("maker/tiny").folder, snapshot)
 
 
+@pytest.mark.slow
 def test_names_that_lead_nowhere_say_where_was_looked(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model called no-such-model on this machine") as caught:
         resolve("no-such-model")

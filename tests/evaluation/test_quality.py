@@ -35,6 +35,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_search_and_ir_measures(collection: Path, semsearch: Command, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     done = semsearch(
@@ -73,6 +74,7 @@ def test_the_figures_are_those_of_search_and_ir_measures(collection: Path, semse
     assert rows["hybrid"]["p"] is None and all(0 < row["p"] <= 1 for row in table["rows"] if row["p"] is not None)
 
 
+@pytest.mark.slow
 def test_a_gate_that_is_not_reached_is_exit_status_1(collection: Path, semsearch: Command) -> None:
     def gated(*gates: str) -> tuple[int, str]:
         flags = [part for gate in gates for part in ("--fail-under", gate)]
@@ -87,6 +89,7 @@ def test_a_gate_that_is_not_reached_is_exit_status_1(collection: Path, semsearch
     assert code == 1 and "mrr@10 of hybrid search is 0." in errors and "ndcg" not in errors
 
 
+@pytest.mark.slow
 def test_without_labels_two_kinds_of_questions_are_reported_apart(collection: Path, semsearch: Command) -> None:
     done = semsearch("bench", "quality", "-i", collection / "folder" / ".semsearch", "--questions", 15, "--json")
     tables = {table["queries_of"]: table for table in done.json["tables"]}
@@ -96,6 +99,7 @@ def test_without_labels_two_kinds_of_questions_are_reported_apart(collection: Pa
     assert "known-item, 15 queries" in plain.out and "hybrid, alpha 0.8" in plain.out
 
 
+@pytest.mark.slow
 def test_a_beir_folder_without_an_index_is_indexed_for_the_occasion(
     collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -173,6 +173,7 @@ def test_verify_sees_what_hides_behind_an_old_stamp(notes: Path, index: Path) ->
     same_as_new(notes, index)
 
 
+@pytest.mark.slow
 def test_many_runs_merge_and_forget_what_is_dead(notes: Path, index: Path) -> None:
     for number in range(20):
         write(notes, {"counter.txt": f"run number {number} writes this\n", f"n{number}.txt": f"note {number}\n"})

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import Command, one_line_error
 from tests.support.folders import write
 from tests.support.office import mail, word
@@ -32,7 +33,7 @@ WHY = record(
 
 
 @pytest.fixture
-def folder(semsearch: Command, notes: Path) -> Path:
+def folder(notes: Path) -> Path:
     write(
         notes,
         {
@@ -46,7 +47,7 @@ def folder(semsearch: Command, notes: Path) -> Path:
             "japan.txt": "今日は良い天気ですね。散歩に行きましょう。".encode("cp932"),
         },
     )
-    assert semsearch("index", notes, "--model", "static").code == 0
+    index_folders([str(notes)], None, IndexOptions(model="static"))
     write(notes, {"new.txt": "brand new"})
     return notes
 
@@ -139,6 +140,7 @@ def test_why_a_file_stands_where_it_does(semsearch: Command, folder: Path) -> No
     assert "changed since it was indexed" in str(why("prune roses", "garden.md")["reason"])
 
 
+@pytest.mark.slow
 def test_failed_files_are_tried_again_when_asked_or_changed(semsearch: Command, folder: Path, tmp_path: Path) -> None:
     passwords = tmp_path / "passwords.txt"
     passwords.write_text("ebb\ntide\n")
@@ -153,6 +155,7 @@ def test_failed_files_are_tried_again_when_asked_or_changed(semsearch: Command, 
     assert "No such file" in one_line_error(semsearch("index", folder, "--password-file", tmp_path / "none").err)
 
 
+@pytest.mark.slow
 def test_files_from(semsearch: Command, folder: Path, tmp_path: Path) -> None:
     write(
         folder,
@@ -176,6 +179,7 @@ def test_files_from(semsearch: Command, folder: Path, tmp_path: Path) -> None:
     assert semsearch("index", folder, "--files-from", listed, "--json").json["files"]["added"] == 1
 
 
+@pytest.mark.slow
 def test_metadata_and_dates_filter(semsearch: Command, folder: Path) -> None:
     write(
         folder,
@@ -204,6 +208,7 @@ def test_metadata_and_dates_filter(semsearch: Command, folder: Path) -> None:
     assert "not a date" in one_line_error(semsearch("search", "x", "-i", folder, "--since", "soon").err)
 
 
+@pytest.mark.slow
 def test_names_and_files_of_every_kind(semsearch: Command, tmp_path: Path) -> None:
     """FIFOs, sockets' names, loops, names with newlines and undecodable bytes: named, and the run goes on."""
     folder = tmp_path / "odd"
@@ -230,6 +235,7 @@ def test_names_and_files_of_every_kind(semsearch: Command, tmp_path: Path) -> No
     assert sorted(paths) == ["a\nb.txt", "caf\\xe9.txt"]
 
 
+@pytest.mark.slow
 def test_a_large_file_is_indexed_in_parts_or_not_at_all(semsearch: Command, tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     lines = [f"entry {number} of the long log" for number in range(90_000)]

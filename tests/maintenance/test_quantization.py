@@ -125,6 +125,7 @@ def test_filters_and_deletions_work_with_cells_and_codes(
     assert all(hit.path.startswith("1-4") for hit in few.hits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "keep"), [("int8", True), ("int8", False), ("binary", True), ("pq", True)])
 def test_later_runs_keep_the_format_and_the_loss(index: Path, kind: str, keep: bool) -> None:
     report = change(index, kind, keep_original=keep, max_loss=0.05)
@@ -302,6 +303,7 @@ def test_usage_errors(index: Path, tmp_path: Path) -> None:
         change(tmp_path / "words", "int8")
 
 
+@pytest.mark.slow
 def test_the_command(semsearch: Command, index: Path) -> None:
     dry = semsearch("quantize", "--dry-run", "-i", index, "--queries", "30", "--json")
     assert dry.code == 0, dry.err
@@ -322,6 +324,7 @@ def test_the_command(semsearch: Command, index: Path) -> None:
     assert os.path.isdir(index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["int8", "rabitq", "pq"])
 def test_codes_of_the_kind_that_is_stored_learn_for_themselves(index: Path, kind: str) -> None:
     """Coarse vectors that were kept alone, and shorter codes of the same kind before them."""
@@ -343,6 +346,7 @@ def test_truncated_vectors_keep_what_they_learnt(index: Path) -> None:
     assert any("were lost before" in notice for notice in report.notices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_format_chosen_for_a_few_files_serves_for_many(tmp_path: Path, keep: bool) -> None:
     folder = tmp_path / "folder"

@@ -100,6 +100,7 @@ def test_a_caller_that_stops_leaves_no_process(rules: ReadRules, tmp_path: Path)
     assert not any(reader.is_running() and reader.status() != psutil.STATUS_ZOMBIE for reader in readers)
 
 
+@pytest.mark.slow
 def test_a_large_file_comes_in_parts(rules: ReadRules, tmp_path: Path) -> None:
     lines = [f"line number {number} of the log" for number in range(150_000)]
     write(tmp_path, {"big.log": "\n".join(lines), "a.txt": "a"})
@@ -112,6 +113,7 @@ def test_a_large_file_comes_in_parts(rules: ReadRules, tmp_path: Path) -> None:
         assert chunk.text.split("\n")[0] == lines[(chunk.line_start or 0) - 1]
 
 
+@pytest.mark.slow
 def test_large_files_never_keep_the_one_that_is_due_waiting(rules: ReadRules, tmp_path: Path) -> None:
     large = "some words in a log line\n" * 100_000
     write(tmp_path, {"a.txt": "a", "b.txt": "b", "y.txt": large, "z.txt": large})

@@ -16,8 +16,8 @@ from semsearch.chunking.chunk import Chunk
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, IndexNotFoundError, LockedError
-from semsearch.store.protocol import Snapshot, Stamp, Store, Transaction, Writer
-from semsearch.store.records import AnalysedParts, FileRecord, IndexInfo, RunRecord
+from semsearch.store.protocol import AnalysedParts, Snapshot, Stamp, Store, Transaction, Writer
+from semsearch.store.records import FileRecord, IndexInfo, RunRecord
 from tests.support.memory_snapshot import MemorySnapshot
 
 Answer = TypeVar("Answer")

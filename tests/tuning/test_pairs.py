@@ -66,7 +66,7 @@ def test_negatives_are_near_but_no_answers(index: str) -> None:
             training_set = TrainingSet([], nothing, ids, passages, [], [], embedder, {})
             options = MiningOptions(2, exclude_likely_answers)
             found = mine_negatives(snapshot, training_set, pairs, positives, options, silent)
-            return list(zip(pairs, found, strict=True)), encoded_texts(snapshot.catalog, {int(chunk) for chunk in ids})
+            return list(zip(pairs, found, strict=True)), encoded_texts(snapshot, {int(chunk) for chunk in ids})
 
         found, text_of = reader.read(on)
         maize = next(chunks for pair, chunks in found if "maize" in pair.query)

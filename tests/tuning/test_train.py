@@ -56,6 +56,7 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_batch_that_does_not_fit_is_learnt_from_in_parts(model: Path, tmp_path: Path, loss: str) -> None:
     """Where memory is short, parts are computed one after another (by the cached loss, or added up): the gradients are
@@ -72,6 +73,7 @@ def test_a_batch_that_does_not_fit_is_learnt_from_in_parts(model: Path, tmp_path
     assert moved > 1e-4 and apart < 0.1 * moved
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(model: Path, tmp_path: Path) -> None:
     often = "train._SECONDS_A_CHECKPOINT = train._SAVES_A_CHECKPOINT = 0"
     assert start(tmp_path / "whole", model, epochs=30).wait() == 0
@@ -92,6 +94,7 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(model: Path, tmp_pa
         np.testing.assert_allclose(weights(tmp_path / "cut")[name], value, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_that_are_no_numbers_are_not_written(model: Path, tmp_path: Path) -> None:
     process = start(tmp_path / "run", model, learning_rate=0.9, epochs=1, setup=(
         "import torch\nadam = torch.optim.AdamW.step\n"
@@ -101,6 +104,7 @@ def test_weights_that_are_no_numbers_are_not_written(model: Path, tmp_path: Path
     assert process.wait() == 1 and not (tmp_path / "run" / "out").exists()
 
 
+@pytest.mark.slow
 def test_few_pairs_are_learnt_from(model: Path, tmp_path: Path) -> None:
     """One step is no warm-up."""
     assert start(tmp_path / "run", model, batch_size=64).wait() == 0
@@ -108,6 +112,7 @@ def test_few_pairs_are_learnt_from(model: Path, tmp_path: Path) -> None:
     assert any(np.abs(value - before[name]).max() > 0 for name, value in weights(tmp_path / "run").items())
 
 
+@pytest.mark.slow
 def test_half_precision_is_trained_in_single(model: Path, tmp_path: Path) -> None:
     import torch
     from sentence_transformers import SentenceTransformer

@@ -52,6 +52,7 @@ def first(index: Path, query: str) -> str:
         return searcher.search(query, SearchOptions(mode="dense", min_score=0)).hits[0].path
 
 
+@pytest.mark.slow
 def test_what_words_mean_here_is_learnt_and_can_be_dropped(index: Path) -> None:
     query = "which violin needs paint near the pier"
     before = first(index, query)
@@ -68,6 +69,7 @@ def test_what_words_mean_here_is_learnt_and_can_be_dropped(index: Path) -> None:
     assert first(index, query) == before
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_where_there_is_nothing_to_learn(index: Path) -> None:
     """Answers drawn by lot: what is learnt of some questions says nothing about others."""
     queries, qrels = questions()
@@ -78,6 +80,7 @@ def test_nothing_is_kept_where_there_is_nothing_to_learn(index: Path) -> None:
     assert Catalog.read(str(index), lambda catalog: catalog.setting("adapter")) is None
 
 
+@pytest.mark.slow
 def test_another_model_drops_what_was_learnt(index: Path) -> None:
     tune(index)
     assert Catalog.read(str(index), lambda catalog: catalog.setting("adapter"))
@@ -98,6 +101,7 @@ def test_too_little_or_nothing_to_learn_from(index: Path, notes: Path, tmp_path:
         tune_adapter(str(tmp_path / "words"), QuestionSource(queries=queries, qrels=qrels), silent, silent)
 
 
+@pytest.mark.slow
 def test_the_command(semsearch: Command, index: Path, tmp_path: Path) -> None:
     queries, qrels = questions()
     (tmp_path / "q.jsonl").write_text("".join(json.dumps({"_id": n, "text": t}) + "\n" for n, t in queries.items()))

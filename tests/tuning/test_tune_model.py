@@ -28,6 +28,8 @@ from tests.support.jargon import documents, questions, silent
 from tests.support.tiny_models import make_cross_encoder, make_model
 from tests.support.waiting import CEILING_SECONDS, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:

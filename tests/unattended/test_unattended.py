@@ -30,15 +30,18 @@ from tests.support.waiting import CEILING_SECONDS, wait_until, wait_until_unchan
 FAST = IndexOptions(model="static")
 
 
+@pytest.mark.slow
 def test_kills_leave_a_committed_state() -> None:
     outcomes = kills.run(9, 7, kills.SCENARIOS[1:4])
     assert set(outcomes) == {"good"} and outcomes["good"] == 9
 
 
+@pytest.mark.slow
 def test_a_changed_byte_gives_a_right_answer_or_a_clear_error() -> None:
     assert set(corruption.run(12, 3)) == {""}
 
 
+@pytest.mark.slow
 def test_readers_beside_a_writer_see_committed_states() -> None:
     outcomes = readers.run(5, 2, searches=20, rounds=3)
     assert not readers.failures(outcomes), outcomes
@@ -78,6 +81,7 @@ def test_encoding_that_ends_early_is_gone_on_with(tmp_path: Path) -> None:
     assert report.chunks["encoded"] == 136 and report.chunks["pending"] == 0
 
 
+@pytest.mark.slow
 def test_the_flags_of_limits(semsearch: Command, notes: Path) -> None:
     done = semsearch("index", notes, "--model", "static", "--max-time", "0.001s", "--newest-first", "--json")
     assert done.code == 0 and done.json["left"] == 4 and done.json["stopped"]
@@ -102,6 +106,7 @@ def watching(notes: Path) -> "Iterator[subprocess.Popen[str]]":
     process.wait()
 
 
+@pytest.mark.slow
 def test_what_changes_is_indexed_while_watched(watching: "subprocess.Popen[str]", notes: Path) -> None:
     def next_run() -> dict[str, int]:
         assert watching.stdout is not None
@@ -141,6 +146,7 @@ def is_complete(index: Path, files: int) -> bool:
     return bool(counts["indexed"] == files and not counts["pending"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [("--max-time", "2s"), ("-q",)])
 def test_a_watch_goes_on_by_itself_and_then_rests(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """What a time limit left needs no event; and its own writes, by whatever path, are none."""
@@ -194,6 +200,7 @@ def test_a_clock_that_goes_back_misses_no_change(notes: Path, monkeypatch: pytes
     assert index_folders([], str(notes / ".semsearch"), IndexOptions()).files["changed"] == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_commit(tmp_path: Path) -> None:
     """A limit on the size of files stands for the disk: what is written beyond fails as on a full one."""
     write(tmp_path / "folder", texts(200, 1))  # type: ignore[arg-type]
@@ -232,6 +239,7 @@ hashlib.file_digest = file_digest
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="tells a file by its descriptor")
 def test_a_file_the_disk_cannot_read_back_stays_as_it_was_indexed(
     semsearch: Command, notes: Path, tmp_path: Path
@@ -326,6 +334,7 @@ def test_nobody_is_told_of_its_use(notes: Path, semsearch: Command, tmp_path: Pa
     assert not [path for path in home.rglob("*") if "microsoft" in str(path).lower()]
 
 
+@pytest.mark.slow
 def test_search_writes_nothing(notes: Path, semsearch: Command) -> None:
     index_folders([str(notes)], None, FAST)
     index = notes / ".semsearch"

@@ -35,7 +35,7 @@ LEARNT_FROM = 131_072
 _MOST_ROWS = 2**40
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class DenseSegment:
     """The vectors of one segment, and `ids` (rows,) int64, rising: the chunks they belong to."""
 

@@ -308,7 +308,9 @@ def _model(value: Any) -> ModelInfo | None:
 
 
 def _adapter(value: Any) -> Mapping[str, Any] | None:
-    return None if value is None else _mapping(value)
+    # What is no adapter is refused by the search that needs one (`Adapter.from_record`): `tune --drop` must be able to
+    # read the rest.
+    return value if value is None or isinstance(value, dict) else {}
 
 
 # Setting -> what decodes it, or raises one of `_MALFORMED`.

@@ -18,8 +18,8 @@ from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
-from semsearch.store.protocol import Stamp
-from semsearch.store.records import AnalysedPart, AnalysedParts, FileRecord, IndexInfo, RunRecord
+from semsearch.store.protocol import AnalysedPart, AnalysedParts, Stamp
+from semsearch.store.records import FileRecord, IndexInfo, RunRecord
 
 if TYPE_CHECKING:
     from semsearch.chunking.chunk import Chunk

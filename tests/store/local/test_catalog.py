@@ -9,8 +9,7 @@ import pytest
 
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.settings import CATALOG_FILE
-from semsearch.store.local.catalog import Catalog
-from semsearch.store.local.schema import SCHEMA_VERSION
+from semsearch.store.local.catalog import SCHEMA_VERSION, Catalog
 from semsearch.store.local.store import LocalStore
 from semsearch.store.records import Root, RunRecord
 from tests.support.corpus import INFO, NOTES, filled, put
@@ -87,7 +86,7 @@ def test_readers_that_open_no_segment_see_one_state_too(index: Path) -> None:
     assert asked == [2, 3]
     sql(index, "UPDATE settings SET value = '{'")
     with pytest.raises(IndexDamagedError):
-        Catalog.read(str(index), lambda catalog: catalog.settings())
+        Catalog.read(str(index), lambda catalog: catalog.settings(["rules"]))
 
 
 def test_a_reader_that_stays_does_not_hold_up_a_writer(index: Path) -> None:

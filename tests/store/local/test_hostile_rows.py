@@ -23,6 +23,8 @@ from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Filters, RunRecord
 from tests.support.corpus import DIM, INFO, NOTES, VECTORS, encode, filled, put
 
+pytestmark = pytest.mark.slow
+
 TABLES = {
     "roots": ["id", "path", "label"],
     "files": [

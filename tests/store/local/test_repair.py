@@ -26,6 +26,8 @@ from semsearch.store.protocol import Snapshot
 from tests.support.corpus import DIM, MODEL, VECTORS
 from tests.support.local_index import flip, folders, small_index, sql
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from semsearch.store.local.lock import WriterLock
 
 from semsearch.errors import LockedError
+from semsearch.file_lock import WriterLock
 
 
 @pytest.fixture

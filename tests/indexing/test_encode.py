@@ -1,0 +1,115 @@
+"""Chunks without vectors are encoded in order, each text once, and what was encoded is kept whatever happens next."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.embedding.open import open_model
+from semsearch.embedding.resolve import resolve
+from semsearch.index_report import IndexReport
+from semsearch.indexing import IndexOptions, Progress, index_folders
+from semsearch.indexing.encode import encode_lost, encode_pending
+from semsearch.store.opening import open_store
+from semsearch.store.protocol import Store
+from tests.support.folders import write
+from tests.support.made_texts import texts
+
+
+@pytest.fixture(scope="module")
+def static() -> Embedder:
+    return open_model(resolve("static"), print)
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Store:
+    """An index of 150 files, two of them alike, without vectors."""
+    write(tmp_path / "many", {**texts(148, 1), "same-1.txt": "The same text.\n", "same-2.txt": "The same text.\n"})
+    options = IndexOptions(model="static", embed=False)
+    index_folders([str(tmp_path / "many")], str(tmp_path / "words"), options)
+    return open_store(str(tmp_path / "words"))
+
+
+class Failing:
+    """The static model, which fails after so many calls."""
+
+    def __init__(self, model: Embedder, calls: int) -> None:
+        self.info, self.tokenizer, self._model, self._left = model.info, model.tokenizer, model, calls
+
+    def encode(self, passages: list[str], progress: Callable[[int], None] | None = None) -> Vectors:
+        self._left -= 1
+        if self._left < 0:
+            raise MemoryError("no more")
+        return self._model.encode(passages)
+
+    def encode_query(self, query: str) -> Vectors:
+        raise NotImplementedError
+
+    def fertility(self, query: str) -> float:
+        raise NotImplementedError
+
+
+def test_each_text_is_encoded_once(words: Store, static: Embedder) -> None:
+    report, told = IndexReport("/i"), []
+    with words.write() as writer:
+        progress = Progress(
+            encoding=lambda total: told.append(("of", total)), encoded=lambda n: told.append(("did", n))
+        )
+        assert encode_pending(writer, lambda: static, report, progress)
+        assert (report.chunks["encoded"], report.chunks["reused"]) == (149, 1)
+        assert told[0] == ("of", 150) and sum(count for what, count in told if what == "did") == 150
+        snapshot = writer.snapshot()
+        assert snapshot.counts().pending == 0 and len(snapshot.encoded_ids()) == 150
+        passage = snapshot.passages([3])[0]
+        expected = snapshot.as_stored(static.encode([passage.text]))
+        np.testing.assert_allclose(snapshot.vectors(np.array([3])), expected, atol=2e-3)
+        assert not encode_pending(writer, lambda: static, report, progress), "nothing is left"
+
+
+def test_what_was_encoded_before_a_failure_is_kept(words: Store, static: Embedder) -> None:
+    report = IndexReport("/i")
+    with words.write() as writer:
+        with pytest.raises(MemoryError):
+            encode_pending(writer, lambda: Failing(static, 1), report, Progress())
+        assert report.chunks["encoded"] == 64 and writer.snapshot().counts().pending == 86
+        encode_pending(writer, lambda: static, report, Progress())
+        assert report.chunks["encoded"] == 149 and writer.snapshot().counts().pending == 0
+
+
+def test_a_run_that_is_to_end_encodes_something_unless_it_read(words: Store, static: Embedder) -> None:
+    stop = Progress(stopping=lambda: True)
+    with words.write() as writer:
+        report = IndexReport("/i")
+        report.files["added"] = 1
+        encode_pending(writer, lambda: static, report, stop)
+        assert report.chunks["encoded"] == 0
+        encode_pending(writer, lambda: static, IndexReport("/i"), stop)
+        assert writer.snapshot().counts().pending == 86
+
+
+def test_what_a_provider_is_sent_is_announced_with_its_price(words: Store, static: Embedder) -> None:
+    """A stand-in for a model behind an API: the real clients are tested in `tests/embedding`."""
+    paid = Failing(static, 100)
+    paid.info = replace(static.info, runtime="api-openai", name="text-embedding-3-small")
+    told: list[str] = []
+    with words.write() as writer:
+        encode_pending(writer, lambda: paid, IndexReport("/i"), Progress(announce=told.append))
+    assert len(told) == 1 and told[0].startswith("sending 150 passages to be encoded: about ") and "about $" in told[0]
+
+
+def test_lost_vectors_are_made_again(words: Store, static: Embedder) -> None:
+    report = IndexReport("/i")
+    with words.write() as writer:
+        encode_pending(writer, lambda: static, report, Progress())
+    with words.write() as writer:
+        ids = writer.snapshot().encoded_ids()
+        before = writer.snapshot().vectors(ids)
+        with writer.transaction() as transaction:
+            transaction.drop_vectors()
+        encode_lost(writer, static, ids, report, Progress(stopping=lambda: True))
+        assert writer.snapshot().counts().pending == 150
+        encode_lost(writer, static, ids, report, Progress())
+        np.testing.assert_array_equal(writer.snapshot().vectors(ids), before)
