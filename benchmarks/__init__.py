@@ -1,1 +1,1 @@
-"""Scripts that print the figures in the documentation; README.md says which prints which. None is run by pytest."""
+"""Scripts that print the figures in the documentation; README.md says which prints which. pytest runs none of them."""

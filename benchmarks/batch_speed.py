@@ -2,8 +2,8 @@
 
     python -m benchmarks.batch_speed INDEX QUERIES.jsonl [--queries 1000] [--single 25]
 
-All queries go through one process; a sample of them through a process each, in between, so that both meet the same
-machine. Prints queries a second of both and the ratio.
+Prints queries a second of both and their ratio. They alternate, so that a busy machine slows both alike; only a sample
+of the queries is run in processes of their own.
 """
 
 import argparse

@@ -1,8 +1,9 @@
-"""Whether `bench vectors` says what FAISS does when it is called directly on the same vectors.
+"""Compares the figures of `bench vectors` with those of FAISS called directly on the same vectors.
 
     python -m benchmarks.bench_vectors INDEX [--sample 100000] [--queries 200]
 
-Both measure in one process, one after the other: recall@10 and the median time of a query, and the ratio of the times.
+Prints recall@10 and the median time of a query of both, measured in one process one after the other, and the ratio of
+the times.
 """
 
 import argparse
@@ -27,14 +28,14 @@ def main() -> None:
     chosen = parser.parse_args()
     report = bench.measure_vectors(str(chosen.index), chosen.sample, chosen.queries, print)
     ours = {row.name: row for row in report.rows if row.metric == "cosine"}
-    held, _, model, texts = bench.read_vectors(OpenSnapshot(str(chosen.index)), chosen.sample, chosen.queries)
+    vectors, _, model, texts = bench.read_vectors(OpenSnapshot(str(chosen.index)), chosen.sample, chosen.queries)
     assert model is not None
     embedder = open_recorded(model, print)
-    asked = np.stack([embedder.encode_query(text) for text in texts])
+    queries = np.stack([embedder.encode_query(text) for text in texts])
     faiss.omp_set_num_threads(1)
-    exact = faiss.IndexFlatIP(held.shape[1])
-    exact.add(held)
-    nearest = exact.search(asked, 10)[1]
+    exact = faiss.IndexFlatIP(vectors.shape[1])
+    exact.add(vectors)
+    nearest = exact.search(queries, 10)[1]
     print(f"{'':<28}{'bench':>10}{'direct':>10}{'ratio':>8}{'bench':>9}{'direct':>9}")
     for name in ours:
         kind, _, rest = name.partition(" + refine x ")
@@ -42,23 +43,23 @@ def main() -> None:
         if kind.startswith("binary"):
             continue
         kind += ",Flat" if kind.startswith("IVF") and "," not in kind else ""
-        index = faiss.index_factory(held.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
         if rest:
             index = faiss.IndexRefineFlat(index)
             index.k_factor = float(rest.split()[0])
-        index.train(held)
-        index.add(held)
+        index.train(vectors)
+        index.add(vectors)
         if probed.endswith("probed"):
             index.nprobe = int(probed.split()[0])
         elif probed.startswith("ef "):
             index.hnsw.efSearch = int(probed.split()[1])
-        index.search(asked[:1], 10)
+        index.search(queries[:1], 10)
         seconds, hits = [], 0
-        for query, best in zip(asked, nearest, strict=True):
+        for query, best in zip(queries, nearest, strict=True):
             clock = time.perf_counter()
-            found = index.search(query[None], 10)[1][0]
+            rows = index.search(query[None], 10)[1][0]
             seconds.append(time.perf_counter() - clock)
-            hits += len(np.intersect1d(found, best))
+            hits += len(np.intersect1d(rows, best))
         direct = float(np.median(seconds))
         print(
             f"{name:<28}{ours[name].p50 * 1000:>7.3f} ms{direct * 1000:>7.3f} ms{ours[name].p50 / direct:>8.2f}"

@@ -1,9 +1,10 @@
-"""BM25 of a large index against rank_bm25 as people use it: unpickle the whole object, score every document.
+"""Time of BM25 on a large index, beside rank_bm25 as it is commonly used: unpickle the object, score every document.
 
     python -m benchmarks.bm25_speed INDEX [--chunks 100000]
 
-INDEX: any with that many chunks (`benchmarks.million` makes one). Opening and asking is timed in processes of their
-own for rank_bm25, and with nothing open yet for semsearch; the scores of both are compared, with the same idf.
+INDEX is any index with so many chunks (`benchmarks.million` makes one). Timed is a query with all that comes before it:
+rank_bm25 unpickled from a file, the segment of semsearch opened. rank_bm25 gets the idf of semsearch, and the scores of
+both are compared.
 """
 
 import argparse
@@ -35,17 +36,18 @@ class SameIdf(BM25Okapi):  # type: ignore[misc]
 
 
 def documents_of(postings: Postings) -> list[list[str]]:
-    """The terms of every row, as often as they occur."""
+    """For each row its terms, repeated as often as they occur."""
     documents: list[list[str]] = [[] for _ in range(len(postings))]
     for number in range(len(postings.indptr) - 1):
         term = postings.term(number).decode()
-        found = slice(int(postings.indptr[number]), int(postings.indptr[number + 1]))
-        for row, tf in zip(postings.rows[found].tolist(), postings.tfs[found].tolist(), strict=True):
+        span = slice(int(postings.indptr[number]), int(postings.indptr[number + 1]))
+        for row, tf in zip(postings.rows[span].tolist(), postings.tfs[span].tolist(), strict=True):
             documents[row] += [term] * tf
     return documents
 
 
 def median(measure: Callable[[], object], rounds: int) -> float:
+    """The median seconds of `measure` over `rounds` calls."""
     times = []
     for _ in range(rounds):
         clock = time.perf_counter()

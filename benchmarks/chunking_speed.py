@@ -1,13 +1,14 @@
-"""Our splitter against semantic-text-splitter (pip install semantic-text-splitter), same tokenizer and window.
+"""Seconds and chunks of the splitter beside semantic-text-splitter, with the same tokenizer and size.
 
-python -m benchmarks.chunking_speed FOLDER
+    python -m benchmarks.chunking_speed FOLDER
+
+Reads the .md files below FOLDER. Needs `pip install semantic-text-splitter`.
 """
 
 import sys
 import time
 from pathlib import Path
 
-from semantic_text_splitter import MarkdownSplitter
 from tokenizers import Tokenizer
 
 from benchmarks.timing import turn_caches_off
@@ -18,12 +19,16 @@ from semsearch.sources.document_types import read
 
 
 def main() -> None:
+    try:
+        from semantic_text_splitter import MarkdownSplitter
+    except ImportError:
+        sys.exit("chunking_speed compares with semantic-text-splitter: pip install semantic-text-splitter")
     turn_caches_off()
     files = sorted(Path(sys.argv[1]).rglob("*.md"))
     path = str(resolve("all-MiniLM-L6-v2").tokenizer_path())
     documents = [read(str(file), file.read_bytes()) for file in files]
-    ruler = SubwordTokenizer("all-MiniLM-L6-v2", path)
-    rules = ChunkRules(254, 0, ruler, 254, ruler)
+    tokenizer = SubwordTokenizer("all-MiniLM-L6-v2", path)
+    rules = ChunkRules(254, 0, tokenizer, 254, tokenizer)
     start = time.perf_counter()
     ours = sum(len(split(document, rules)) for document in documents)
     middle = time.perf_counter()

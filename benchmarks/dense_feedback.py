@@ -1,10 +1,11 @@
-"""What dense feedback and the depth of the candidate lists do to nDCG@10, on the collections at hand.
+"""nDCG@10 of hybrid search with and without dense feedback, and by the length of the candidate lists.
 
     python -m benchmarks.dense_feedback [COLLECTION...]
 
-Feedback (Rocchio 1971, in the form of vector pseudo relevance feedback; Li et al. 2021, "Pseudo Relevance Feedback
-with Deep Language Models and Dense Retrievers", section 3.2): the query vector plus `weight` times the mean of its best
-`top` passages, searched again. Works on the vectors and postings of a real index, fused as `search` does it.
+Feedback: the query vector plus `weight` times the mean of the vectors of its best `top` passages is searched again
+(Rocchio 1971, as vector pseudo relevance feedback in Li et al. 2021, "Pseudo Relevance Feedback with Deep Language
+Models and Dense Retrievers", section 3.2). Scores are computed from the vectors and postings of an index, and fused as
+`search` does it.
 """
 
 import argparse
@@ -29,7 +30,7 @@ DEPTHS = [30, 100, 300, 1000, 3000]
 
 
 def runs(collection: Collection, index: Path) -> dict[str, float]:
-    """nDCG@10 of hybrid search under each setting."""
+    """nDCG@10 of hybrid search with each setting."""
     snapshot = OpenSnapshot(str(index))
     info = snapshot.info().model
     assert info is not None
@@ -46,11 +47,11 @@ def runs(collection: Collection, index: Path) -> dict[str, float]:
     documents = [row[0].decode().removesuffix(".txt") for row in rows]
     languages = frozenset(code for part in segments for code in part.languages)
     bm25 = PostingsBM25(segments, [None] * len(segments))
-    found: dict[str, list[ir_measures.ScoredDoc]] = {}
+    results: dict[str, list[ir_measures.ScoredDoc]] = {}
     for query_id, text in collection.queries.items():
         query = embedder.encode_query(text)
-        fertile = fertility(text, embedder.tokenizer.tokens(text))
-        alpha = fusion.adaptive_alpha(fertile, script_of(text), info.calibration)
+        query_fertility = fertility(text, embedder.tokenizer.tokens(text))
+        alpha = fusion.adaptive_alpha(query_fertility, script_of(text), info.calibration)
         lexical = fusion.normalise_lexical(np.concatenate(bm25.query(analyze_query(text, languages)).segment_scores()))
         plain = vectors @ query
         settings = [(f"feedback {weight} x {top}", 1000, weight, top) for weight, top in FEEDBACK]
@@ -63,12 +64,12 @@ def runs(collection: Collection, index: Path) -> dict[str, float]:
             dense = fusion.normalise_dense(cosines, info.calibration.background)
             kept = set(np.argsort(-dense)[:depth].tolist()) | set(np.argsort(-lexical)[:depth].tolist())
             fused = fusion.convex(dense, lexical, alpha)
-            seen: dict[str, float] = {}
+            best_scores: dict[str, float] = {}
             for row in np.argsort(-fused)[:400].tolist():
                 if row in kept:
-                    seen.setdefault(documents[row], float(fused[row]))
-            top_ten = list(seen.items())[:10]
-            found.setdefault(name, []).extend(
+                    best_scores.setdefault(documents[row], float(fused[row]))
+            top_ten = list(best_scores.items())[:10]
+            results.setdefault(name, []).extend(
                 ir_measures.ScoredDoc(query_id, document, score) for document, score in top_ten
             )
     judged = [
@@ -77,7 +78,7 @@ def runs(collection: Collection, index: Path) -> dict[str, float]:
         for document, gain in of_query.items()
     ]
     measure = ir_measures.nDCG @ 10
-    return {name: float(ir_measures.calc_aggregate([measure], judged, run)[measure]) for name, run in found.items()}
+    return {name: float(ir_measures.calc_aggregate([measure], judged, run)[measure]) for name, run in results.items()}
 
 
 def main() -> None:

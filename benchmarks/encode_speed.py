@@ -1,4 +1,4 @@
-"""Chunks per second of the embedder inside `index` against `SentenceTransformer.encode`, same chunk texts, one run.
+"""Chunks a second of the embedder that `index` uses, beside `SentenceTransformer.encode` on the same chunks.
 
 python -m benchmarks.encode_speed INDEX [--chunks 320] [--rounds 3]
 """
@@ -18,7 +18,7 @@ from semsearch.store.local.reader import OpenSnapshot
 
 
 def texts_of(index: Path, count: int) -> list[str]:
-    """Every n-th chunk of an index as it is encoded, `count` of them."""
+    """`count` chunks, evenly spread over the index, as they are encoded."""
     snapshot = OpenSnapshot(str(index))
     rows = snapshot.catalog.connection.execute("SELECT heading, text FROM chunks ORDER BY id").fetchall()
     step = max(1, len(rows) // count)

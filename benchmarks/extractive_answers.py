@@ -1,4 +1,4 @@
-"""How often `ask --no-llm` quotes a sentence that holds a gold answer: XQuAD-en, through the real command.
+"""How often `ask --no-llm` quotes a sentence that contains a gold answer, on XQuAD-en, with the real command.
 
 python -m benchmarks.extractive_answers
 """
@@ -14,6 +14,7 @@ from tests.support.real_collections import data_folder, load
 
 
 def gold_answers() -> dict[str, list[str]]:
+    """Query id -> gold answers in lower case."""
     folder = data_folder()
     assert folder is not None
     records = map(json.loads, (folder / "data" / "xquad-en" / "answers.jsonl").read_text("utf-8").splitlines())
@@ -21,7 +22,7 @@ def gold_answers() -> dict[str, list[str]]:
 
 
 def measure(index: Path, queries: Path) -> dict[str, float]:
-    """Shares of the questions: gold answer in the first quote, in the first three, and not answered."""
+    """Shares of the questions: a gold answer in the first quote, in one of the first three, and not answered."""
     done = subprocess.run(
         [sys.executable, "-m", "semsearch", "ask", "--no-llm", "--queries", str(queries), "--jsonl", "-i", str(index)],
         check=True,
@@ -34,9 +35,9 @@ def measure(index: Path, queries: Path) -> dict[str, float]:
     assert len(answers) == len(gold)
     first = three = unanswered = 0
     for answer in answers:
-        wanted = gold[answer["query_id"]]
+        expected = gold[answer["query_id"]]
         quotes = [citation["quote"].lower() for citation in answer["citations"][:3]]
-        held = [any(text in quote for text in wanted) for quote in quotes]
+        held = [any(text in quote for text in expected) for quote in quotes]
         first += held[:1] == [True]
         three += any(held)
         unanswered += not answer["answered"]

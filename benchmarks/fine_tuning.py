@@ -1,8 +1,8 @@
-"""What training the model gains: half of a collection's questions learnt from, the other half asked.
+"""What training the model gains in nDCG@10: trained on half of a collection's questions, measured on the other half.
 
-    python -m benchmarks.fine_tuning [COLLECTION...] [--made] [--negatives N] [--epochs N]
+    python -m benchmarks.fine_tuning [COLLECTION...] [--synthetic] [--negatives N] [--epochs N]
 
-`--made`: without labels, from pairs made of the documents. Cranfield takes some ten minutes on two cores.
+`--synthetic`: without labels, on queries made from the documents. Cranfield takes some ten minutes on two cores.
 """
 
 import argparse
@@ -22,22 +22,22 @@ from tests.support.real_collections import NAMES, data_folder, load
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("collections", nargs="*", default=list(NAMES))
-    parser.add_argument("--made", action="store_true")
+    parser.add_argument("--synthetic", action="store_true")
     parser.add_argument("--negatives", type=int)
     parser.add_argument("--epochs", type=int, default=1)
-    asked = parser.parse_args()
-    if asked.negatives is not None:
-        training_rows.NEGATIVES["multiple-negatives"] = asked.negatives
-    for name in asked.collections:
+    chosen = parser.parse_args()
+    if chosen.negatives is not None:
+        training_rows.NEGATIVES["multiple-negatives"] = chosen.negatives
+    for name in chosen.collections:
         with tempfile.TemporaryDirectory() as folder:
             index = build(load(name), Path(folder))
             beir = str(Path(str(data_folder())) / "data" / name)
-            source = QuestionSource() if asked.made else QuestionSource(beir=beir)
+            source = QuestionSource() if chosen.synthetic else QuestionSource(beir=beir)
             clock = time.perf_counter()
             report = tune_model(
                 str(index),
                 source,
-                TrainOptions(str(Path(folder) / "model"), epochs=asked.epochs),
+                TrainOptions(str(Path(folder) / "model"), epochs=chosen.epochs),
                 print,
                 lambda step, done, total: None,
             )

@@ -1,4 +1,4 @@
-"""How long `index` takes from nothing, when words are found, and the peak of its memory.
+"""Seconds of `index` from nothing, seconds until the first and all files are searchable by words, peak memory.
 
 python -m benchmarks.index_speed FOLDER WORD
 """
@@ -19,7 +19,7 @@ from semsearch.store.local.catalog import Catalog
 
 
 def _indexed(index: Path) -> int:
-    """Indexed files in the last committed state, read without another process that would slow the run down."""
+    """How many files are indexed by now. Read in this process: another one would slow the run down."""
     try:
         catalog, _ = Catalog.open_for_reading(str(index))
     except SemsearchError:
@@ -44,14 +44,14 @@ def main() -> None:
             [*command, "index", str(chosen.folder), "--index", str(index), "--json"], stdout=subprocess.PIPE
         )
         process = psutil.Process(running.pid)
-        own = family = found = complete = 0.0
+        own = family = first = complete = 0.0
         search = [*command, "search", chosen.word, "--mode", "lexical", "-q", "-i", str(index)]
         files = sum(1 for path in chosen.folder.rglob("*") if path.is_file())
         while running.poll() is None:
             if not complete and (index / "catalog.db").exists():
                 indexed = _indexed(index)
-                if indexed and not found:
-                    found = time.perf_counter() - start
+                if indexed and not first:
+                    first = time.perf_counter() - start
                 if indexed == files:
                     complete = time.perf_counter() - start
                     subprocess.run(search, check=True)
@@ -65,7 +65,7 @@ def main() -> None:
         total = time.perf_counter() - start
         report = json.loads(running.communicate()[0])
         print(f"chunks                          {report['chunks']['total']}")
-        print(f"first files searchable by words {found:.1f} s")
+        print(f"first files searchable by words {first:.1f} s")
         print(f"all files searchable by words   {complete:.1f} s")
         print(f"complete                        {total:.1f} s (read {report['seconds']['read']:.1f}, "
               f"encode {report['seconds']['encode']:.1f})")  # fmt: skip

@@ -1,9 +1,9 @@
-"""What size costs: a large index against a small one, in whole commands, private memory and recall.
+"""Milliseconds of whole commands, private memory and recall@10 of a large index beside a small one.
 
     python -m benchmarks.large_index LARGE SMALL [--rounds 15] [--queries 200]
 
-LARGE: `benchmarks.million` makes one. Recall is of the ten nearest by meaning, as searches return them, against every
-vector of LARGE compared with the query.
+`benchmarks.million` makes LARGE. recall@10 is the share of the ten nearest vectors, by an exact scan of LARGE, that a
+dense search returns.
 """
 
 import argparse
@@ -27,30 +27,30 @@ _DENSE = SearchOptions(mode="dense", fold=False, snippets=False, min_score=0)
 
 
 def private_memory(command: list[str]) -> float:
-    """Megabytes of anonymous memory of `command` at most: what is mapped from files is shared and can be dropped."""
-    most = 0
+    """The peak of anonymous memory of `command` in megabytes, without mapped files, which the system can drop."""
+    peak = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            found = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
-            most = max(most, int(found[1]) if found else 0)
+            match = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+            peak = max(peak, int(match[1]) if match else 0)
             time.sleep(0.001)
-    return most / 1000
+    return peak / 1000
 
 
 def recall(index: Path, count: int) -> tuple[float, float]:
     """(recall@10 of dense searches, their median seconds)."""
     snapshot = OpenSnapshot(str(index))
     queries = held_out_queries(snapshot, count)
-    found, seconds, asked = [], [], []
+    results, seconds, encoded = [], [], []
     with Searcher(str(index)) as searcher:
         searcher.search(queries[0], _DENSE)  # loads the model
         for query in queries:
             clock = time.perf_counter()
             hits = searcher.search(query, _DENSE).hits
             seconds.append(time.perf_counter() - clock)
-            asked.append(searcher.encode_query(query))
-            found.append([hit.chunk_id for hit in hits])
-    vectors = np.stack(asked)
+            encoded.append(searcher.encode_query(query))
+            results.append([hit.chunk_id for hit in hits])
+    vectors = np.stack(encoded)
     ids = np.zeros((len(queries), 0), np.int64)
     scores = np.zeros((len(queries), 0), np.float32)
     for segment in snapshot.dense_segments():
@@ -60,7 +60,7 @@ def recall(index: Path, count: int) -> tuple[float, float]:
             ids = np.hstack([ids, np.broadcast_to(segment.ids[rows], (len(queries), len(rows)))])
             best = np.argsort(-scores, axis=1, kind="stable")[:, :10]
             ids, scores = np.take_along_axis(ids, best, 1), np.take_along_axis(scores, best, 1)
-    hit = sum(len(set(own) & set(best.tolist())) for own, best in zip(found, ids, strict=True))
+    hit = sum(len(set(own) & set(best.tolist())) for own, best in zip(results, ids, strict=True))
     return hit / ids.size, statistics.median(seconds)
 
 
@@ -83,10 +83,10 @@ def main() -> None:
     )
     print(table(times, "search, small"))
     for name, index in (("small", chosen.small), ("large", chosen.large)):
-        most = statistics.median(private_memory([command, "search", QUERY, "-i", str(index)]) for _ in range(3))
-        print(f"private memory of a search, {name}: {most:.0f} MB")
-    found, seconds = recall(chosen.large, chosen.queries)
-    print(f"recall@10 by meaning, large: {found:.4f}; a query in an open process {seconds * 1000:.1f} ms")
+        memory = statistics.median(private_memory([command, "search", QUERY, "-i", str(index)]) for _ in range(3))
+        print(f"private memory of a search, {name}: {memory:.0f} MB")
+    share, seconds = recall(chosen.large, chosen.queries)
+    print(f"recall@10 by meaning, large: {share:.4f}; a query in an open process {seconds * 1000:.1f} ms")
 
 
 if __name__ == "__main__":

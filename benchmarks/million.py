@@ -1,9 +1,9 @@
-"""A large index made of a small one's real vectors and texts, to measure what size costs.
+"""Makes a large index from the vectors and texts of a small one, for benchmarks of size; prints the seconds it took.
 
     python -m benchmarks.million BASE_INDEX TARGET [--chunks 1000000] [--sentences 8]
 
-Every chunk of TARGET has the vector of a chunk of BASE_INDEX with noise, and sentences of that chunk and of others;
-written through the ordinary writer, 20 chunks a file. The files themselves do not exist.
+Every chunk of TARGET has the vector of a chunk of BASE_INDEX with noise, and sentences of that chunk and of others. The
+index is written by the ordinary writer, with 20 chunks in a file; the files themselves do not exist.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.noisy import vectors_of, with_noise
+from benchmarks.noisy_vectors import vectors_of, with_noise
 from benchmarks.timing import turn_caches_off
 from semsearch.chunking.chunk import hash_of
 from semsearch.lexical import postings

@@ -1,4 +1,4 @@
-"""Files read, cut and analysed per second with one reader process and with two; PDF text against bare pypdf.
+"""How many times the speed of one reader process two have, and the speed of reading PDF text beside bare pypdf.
 
 python -m benchmarks.reading_speed
 """
@@ -10,26 +10,26 @@ import time
 from pathlib import Path
 
 from benchmarks.timing import turn_caches_off
-from semsearch import settings
 from semsearch.embedding.resolve import resolve
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool
-from semsearch.settings import DEFAULT_MODEL
+from semsearch.settings import ANALYSIS_VERSION, DEFAULT_MODEL
 from semsearch.sources.readers import pdf
 from semsearch.sources.walk import WalkRules, walk
+from semsearch.store.records import Chunking
 from tests.support.real_collections import data_folder
 
 _ROUNDS = 5
 
 
 def tasks(root: Path) -> list[Task]:
-    """All files below `root`, the largest not last, as they are handed out by `index`."""
-    found = walk(str(root), WalkRules(), "", lambda path, error: None)
-    return [Task(str(root / file.path), file.size) for file in found if not file.skip]
+    """A task for every file below `root` that `index` would read."""
+    files = walk(str(root), WalkRules(), "", lambda path, error: None)
+    return [Task(str(root / file.path), file.size) for file in files if not file.skip]
 
 
 def pool_seconds(rules: ReadRules, work: list[Task], count: int) -> tuple[float, float]:
-    """(seconds with the start of the processes, seconds from the first result on)."""
+    """(seconds with the start of the processes, seconds from the first result on) of `count` processes."""
     clock = time.perf_counter()
     first = 0.0
     with ReaderPool(count) as pool:
@@ -51,7 +51,7 @@ def main() -> None:
     assert shared is not None, "the real collections are not here"
     root = shared / "folders"
     source = resolve(DEFAULT_MODEL)
-    chunking = {"size": None, "overlap": None, "tokenizer": None, "analysis": settings.ANALYSIS_VERSION}
+    chunking = Chunking(None, None, None, ANALYSIS_VERSION)
     rules = ReadRules(source.name, str(source.tokenizer_path()), source.window() or 256, chunking)
     for name in ("redis-doc", "mixed"):
         work = tasks(root / name)

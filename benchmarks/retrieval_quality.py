@@ -1,4 +1,4 @@
-"""nDCG@10 of each leg and of the fusions, through the real command, on the collections at hand.
+"""nDCG@10 of lexical, dense and hybrid search, and of other ways to fuse them, with the real command.
 
 python -m benchmarks.retrieval_quality [COLLECTION...] [--model NAME]
 """
@@ -35,7 +35,7 @@ def build(collection: Collection, folder: Path, model: str | None = None) -> Pat
 
 
 def measure(collection: Collection, index: Path, runs: dict[str, list[str]]) -> dict[str, float]:
-    """nDCG@10 of each of `runs`, one file a document, grouped by file."""
+    """nDCG@10 of each of `runs` (name -> flags of `search`); every document is a file, and hits are grouped by file."""
     queries = collection.write_queries(index.parent / "queries.jsonl")
     values = {}
     for name, flags in runs.items():

@@ -1,11 +1,12 @@
-"""Fits and measures `retrieval.confidence`: questions put to their own collection, and to the others.
+"""Measures and fits `retrieval.confidence`: questions are asked of their own collection and of the others.
 
     python -m benchmarks.score_calibration [--fit]
 
-Prints for every pair of collection and questions the share that is turned away at `MIN_SCORE`: few of the collection's
-own, most of the others. XQuAD's three languages ask the same questions of the same texts, so these are no strangers to
-each other and are left out. `--fit` prints the coefficients of a logistic regression on the best hit of each search,
-every pair of equal weight, own and foreign questions balanced; and what is lost when a collection is left out of it.
+Prints for every pair of collection and questions the share of questions that find nothing above `MIN_SCORE`. It should
+be small for the collection's own questions and large for foreign ones. The three languages of XQuAD have the same texts
+and questions, so these pairs are left out. `--fit` prints the coefficients of a logistic regression on the best hit of
+each search, with every pair of equal weight and own and foreign questions balanced; then how it does on each collection
+when that is left out of the fit.
 """
 
 import argparse
@@ -38,32 +39,33 @@ inspect keys without blocking the server|sampling keys for eviction|append only 
 
 
 def features(snapshot: OpenSnapshot, plan: QueryPlan) -> tuple[float, float, float]:
-    """(reliability, cosine on the model's scale, coverage) of the surest hit among the first 10."""
-    found = find_candidates(snapshot, plan, None)
-    found = found.take(np.arange(min(10, len(found.ids))))
+    """(reliability, cosine on the model's scale, coverage) of the most confident hit among the first 10."""
+    candidates = find_candidates(snapshot, plan, None)
+    candidates = candidates.take(np.arange(min(10, len(candidates.ids))))
     model = plan.calibration
-    if not len(found.ids) or model is None:
+    if not len(candidates.ids) or model is None:
         return plan.reliability, 0.0, 0.0
-    coverage = query_coverage(snapshot.score(found.ids, plan.words, None))
-    best = int(confidence(found.cosines, coverage, plan.reliability, model).argmax())
-    cosine = float(np.nan_to_num(found.cosines[best], nan=model.background))
+    coverage = query_coverage(snapshot.score(candidates.ids, plan.words, None))
+    best = int(confidence(candidates.cosines, coverage, plan.reliability, model).argmax())
+    cosine = float(np.nan_to_num(candidates.cosines[best], nan=model.background))
     return plan.reliability, (cosine - model.background) / (model.related - model.background), float(coverage[best])
 
 
 def ask(index: Path, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each question the features (n, 3) and the best score (n,)."""
+    """(features (n, 3), best score (n,)) of the questions `texts`; 0 for a question without candidates."""
     snapshot = OpenSnapshot(str(index))
     encoder = QueryEncoder(print, "")
     rows, scores = [], []
     for text in texts:
         plan = plan_query(snapshot, text, SearchOptions(), encoder, str(index))
         rows.append(features(snapshot, plan))
-        found = find_candidates(snapshot, plan, None)
-        scores.append(float(found.scores[0]) if len(found.ids) else 0.0)
+        candidates = find_candidates(snapshot, plan, None)
+        scores.append(float(candidates.scores[0]) if len(candidates.ids) else 0.0)
     return np.array(rows), np.array(scores)
 
 
 def strangers(one: str, other: str) -> bool:
+    """Whether two collections share no texts."""
     return not (one.startswith("xquad") and other.startswith("xquad"))
 
 
@@ -84,7 +86,7 @@ def fit(data: dict[tuple[str, str], np.ndarray], without: str = "") -> np.ndarra
     return np.append(model.coef_[0], model.intercept_)
 
 
-def turned_away(rows: np.ndarray, weights: np.ndarray) -> float:
+def share_without_hits(rows: np.ndarray, weights: np.ndarray) -> float:
     """The share of questions whose probability is below `MIN_SCORE`."""
     reliability, cosine, coverage = rows.T
     inputs = np.stack([reliability * cosine, coverage, reliability * coverage, reliability], axis=1)
@@ -120,8 +122,10 @@ def main() -> None:
         print("fitted on all:", fit(data).round(2))
         for name in asked:
             weights = fit(data, without=name)
-            own = turned_away(data[name, name], weights)
-            foreign = [turned_away(rows, weights) for (index, other), rows in data.items() if index == name != other]
+            own = share_without_hits(data[name, name], weights)
+            foreign = [
+                share_without_hits(rows, weights) for (index, other), rows in data.items() if index == name != other
+            ]
             print(f"fitted without {name}: own {own:.1%}, foreign {np.mean(foreign):.1%} turned away")
 
 

@@ -1,4 +1,4 @@
-"""Timing of whole commands, alternating, so that a noisy machine slows all of them alike."""
+"""Times whole commands in turn, so that a busy machine slows all of them alike."""
 
 import os
 import statistics
@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 
 def turn_caches_off() -> None:
-    """For this process and those it starts: no vector that an earlier run encoded makes a later one look faster."""
+    """Switches the caches of vectors off, for this process and those it starts, unless the environment sets them.
+
+    Otherwise a vector that an earlier run encoded would make a later one look faster.
+    """
     for name in ("SEMSEARCH_QUERY_CACHE", "SEMSEARCH_PASSAGE_CACHE"):
         os.environ.setdefault(name, "0")
 
@@ -27,7 +30,7 @@ def alternate(commands: dict[str, Sequence[str]], rounds: int) -> dict[str, floa
 
 
 def table(times: dict[str, float], base: str) -> str:
-    """One line a command: milliseconds and the ratio to `base`."""
+    """A line for each command with its milliseconds and the ratio to the command `base`; `times` in seconds."""
     lines = [
         f"{name:<48} {seconds * 1000:>8.1f} ms  {seconds / times[base]:>6.2f} x" for name, seconds in times.items()
     ]

@@ -1,9 +1,9 @@
-"""Every trial of an index left to itself, about an hour on two cores: what runs cost, kills, damage, readers.
+"""All trials of unattended use, about an hour on two cores: the cost of runs, kills, damaged files, concurrent readers.
 
     python -m benchmarks.unattended
 
 Prints the cost of a run by what changed (`benchmarks.unattended_cost`), then for 300 kills, 200 changed bytes and ten
-minutes of eight readers beside a writer how many left the index as it must never be.
+minutes of eight readers beside a writer how many ended in a damaged index or a wrong answer.
 """
 
 import subprocess

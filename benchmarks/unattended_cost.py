@@ -1,8 +1,8 @@
-"""What a run of `index` costs by what changed, with 40,000 files and more than 100,000 passages of the static model.
+"""Seconds and megabytes written of a run of `index`, by what changed, with 40,000 files and the static model.
 
     python -m benchmarks.unattended_cost [--files 40000] [--folder FOLDER]
 
-FOLDER is made where it is not there, and kept; without it a temporary one is used.
+FOLDER is made if it does not exist, and kept; without it a temporary one is used.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def run_index(index: Path, *flags: str) -> tuple[float, float, str]:
     command = [sys.executable, "-m", "semsearch", "index", "-i", str(index), *flags]
     clock = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # its counters are there until it is waited for
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # WNOWAIT keeps its counters readable
         seconds = time.perf_counter() - clock
         counters = dict(line.split(": ") for line in Path(f"/proc/{process.pid}/io").read_text().splitlines())
         output, _ = process.communicate()
@@ -63,8 +63,8 @@ def measure(base: Path, files: int, rounds: int) -> None:
     if not folder.exists():
         make_folder(folder, files)
     if not index.exists():
-        seconds, written, said = run_index(index, str(folder), "--model", "static")
-        print(f"first run: {seconds:.0f} s, {written:.0f} MB written: {said}", flush=True)
+        seconds, written, summary = run_index(index, str(folder), "--model", "static")
+        print(f"first run: {seconds:.0f} s, {written:.0f} MB written: {summary}", flush=True)
     run_index(index)  # the files of the last measurement
     time.sleep(3)
     bare = [sys.executable, "-c", WALK, str(folder)]
@@ -77,15 +77,15 @@ def measure(base: Path, files: int, rounds: int) -> None:
     for what, change in CHANGES.items():
         seconds, written = [], []
         for _ in range(5 if what == "one file" else 2):
-            run_index(index)  # looks again at what changed within the last two seconds
+            run_index(index)  # reads files again that were modified within two seconds before the last run
             change(folder, names, chance)
-            took, megabytes, said = run_index(index)
+            took, megabytes, summary = run_index(index)
             seconds.append(took)
             written.append(megabytes)
             names = sorted(folder.rglob("*.txt"))
         more = statistics.median(seconds) - times["index, nothing changed"]
         print(
-            f"{what:<16}{statistics.median(seconds):>9.2f}{more:>17.2f} s{statistics.median(written):>12.2f}  {said}",
+            f"{what:<16}{statistics.median(seconds):>9.2f}{more:>17.2f} s{statistics.median(written):>12.2f}  {summary}",
             flush=True,
         )
 

@@ -17,7 +17,7 @@ from semsearch.errors import IndexDamagedError
 FEWEST_ROWS = 10_000
 _TRAINING_PER_CELL = 64
 _ITERATIONS = 8
-# One cell in 8 is scanned: at 250,000 x 384 that keeps 0.99 of the ten nearest (`benchmarks/vector_forms.py`).
+# One cell in 8 is scanned: at 250,000 x 384 that keeps 0.99 of the ten nearest (`benchmarks/vector_formats.py`).
 PROBED_SHARE = 8
 FILES = {"centroids": "<f4", "offsets": "<i8", "order": "<i4"}
 

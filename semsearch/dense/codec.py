@@ -1,7 +1,7 @@
 """How vectors are compressed: seven kinds of codes, trained, encoded and decoded with FAISS.
 
-Time of a query over all rows of 500,000 x 384 on one core (`benchmarks/vector_forms.py`): float32 26 ms, float16 12 ms,
-int8 11 ms, rabitq 4 ms, binary 1 ms, pq 0.6 ms.
+Time of a query over all rows of 500,000 x 384 on one core (`benchmarks/vector_formats.py`): float32 26 ms, float16
+12 ms, int8 11 ms, rabitq 4 ms, binary 1 ms, pq 0.6 ms.
 """
 
 from dataclasses import dataclass, field

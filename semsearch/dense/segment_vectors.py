@@ -18,7 +18,7 @@ from semsearch.embedding.embedder import Vectors
 RowScores = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 # Kind -> (candidates for each result, at least so many): 0.9 of the nearest are found where vectors are much alike,
-# 0.99 to 1 in real texts (`benchmarks/vector_forms.py`).
+# 0.99 to 1 in real texts (`benchmarks/vector_formats.py`).
 _CANDIDATES = {"int8": (4, 40), "int4": (4, 80), "rabitq": (10, 300), "pq": (10, 500), "binary": (10, 1000)}
 # The same for codes of truncated vectors, whatever their kind.
 _TRUNCATED = (4, 100)

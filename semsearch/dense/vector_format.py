@@ -20,7 +20,7 @@ from semsearch.errors import IndexDamagedError
 ANNS = ("auto", "exact", "ivf")
 # From so many rows in a segment on, `auto` scans codes of one bit a dimension first and compares the best rows by their
 # vectors: at 131,072 x 384 that takes 1.1 ms instead of 3.2 ms and finds 0.999 of the ten nearest
-# (`benchmarks/vector_forms.py`).
+# (`benchmarks/vector_formats.py`).
 CROSSOVER = 131_072
 
 

@@ -14,7 +14,7 @@ from semsearch.embedding.embedder import Vectors
 # Cosines are divided by this before the softmax.
 _TEMPERATURE = 0.05
 # Weight of the squared norm of W. Gain of dense nDCG@10 on held-out questions (5 folds) with 0.01, 0.03, 0.1: Cranfield
-# 0.033, 0.036, 0.024; XQuAD-en 0.003, 0.005, 0.007; -de 0.082, 0.081, 0.063 (`python -m benchmarks.adapter`).
+# 0.033, 0.036, 0.024; XQuAD-en 0.003, 0.005, 0.007; -de 0.082, 0.081, 0.063 (`python -m benchmarks.query_adapter`).
 _PENALTY = 0.03
 _STEPS = 100
 _LEARNING_RATE = 1e-3

@@ -1,9 +1,9 @@
-"""Every form of the vectors at one size: bytes, recall@10 against an exact scan, time of a query, ratios to float32.
+"""Every vector format at one size: bytes, recall@10 against an exact scan, time of a query, ratios to float32.
 
-    python -m benchmarks.vector_forms INDEX [--rows 500000] [--queries 200]
+    python -m benchmarks.vector_formats INDEX [--rows 500000] [--queries 200]
 
-Vectors of INDEX repeated with noise; 500 of INDEX are kept out of them and are the queries. One core, one query after
-another, all forms in turn so that a busy machine slows all of them alike.
+The vectors are those of INDEX, repeated with noise; some of INDEX are held out as queries. One core, one query after
+another, all formats in turn, so that a busy machine slows all of them alike.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.noisy import repeated, vectors_of
+from benchmarks.noisy_vectors import repeated, vectors_of
 from benchmarks.timing import turn_caches_off
 from semsearch.dense.cells import PROBED_SHARE, Cells
 from semsearch.dense.codec import KINDS, Codec
@@ -38,39 +38,39 @@ def main() -> None:
     exact = np.argsort(-(queries @ vectors.T), axis=1, kind="stable")[:, :10]
     float16 = Codec("float16", dim)
     store = CodedVectors(float16, float16.build(vectors))
-    forms: dict[str, tuple[SegmentVectors, float]] = {}
+    formats: dict[str, tuple[SegmentVectors, float]] = {}
     for kind in KINDS:
         codec = Codec.train(kind, vectors[:_TRAINING])
         alone = CodedVectors(codec, codec.build(vectors))
-        plain = VectorFormat(dim, kind, trained={kind: codec.trained})
-        forms[f"{kind}"] = SegmentVectors(plain, alone), codec.row_bytes
+        plain = VectorFormat(dim, kind, trained={"store": codec.trained})
+        formats[f"{kind}"] = SegmentVectors(plain, alone), codec.row_bytes
         if kind not in ("float32", "float16"):
-            form = VectorFormat(dim, codes=kind, trained={kind: codec.trained})
-            forms[f"{kind}, best by float16"] = SegmentVectors(form, store, alone), codec.row_bytes
+            vector_format = VectorFormat(dim, codes=kind, trained={"codes": codec.trained})
+            formats[f"{kind}, best by float16"] = SegmentVectors(vector_format, store, alone), codec.row_bytes
     clock = time.perf_counter()
     cells = Cells.train(vectors)
     print(f"{len(cells.centroids)} cells of {chosen.rows:,} vectors in {time.perf_counter() - clock:.1f} s")
     for kind in ("int8", "binary"):
         codec = Codec.train(kind, vectors[:_TRAINING])
-        form = VectorFormat(dim, codes=kind, ann="ivf", trained={kind: codec.trained})
+        vector_format = VectorFormat(dim, codes=kind, ann="ivf", trained={"codes": codec.trained})
         codes = CodedVectors(codec, codec.build(vectors[cells.order]))
-        forms[f"ivf {kind}, best by float16"] = (
-            SegmentVectors(form, store, codes, cells),
+        formats[f"ivf {kind}, best by float16"] = (
+            SegmentVectors(vector_format, store, codes, cells),
             codec.row_bytes / PROBED_SHARE,
         )
-    seconds: dict[str, list[float]] = {name: [] for name in forms}
-    hits = dict.fromkeys(forms, 0)
+    seconds: dict[str, list[float]] = {name: [] for name in formats}
+    hits = dict.fromkeys(formats, 0)
     for number, query in enumerate(queries):
-        for name, (segment, _) in forms.items():
+        for name, (segment, _) in formats.items():
             clock = time.perf_counter()
             ((rows, scores),) = search([segment], query, 10, [None])
             seconds[name].append(time.perf_counter() - clock)
             best = rows[np.argsort(-scores, kind="stable")[:10]]
             hits[name] += len(set(best.tolist()) & set(exact[number].tolist()))
-    size, base_time = forms["float32"][1], float(np.median(seconds["float32"]))
+    size, base_time = formats["float32"][1], float(np.median(seconds["float32"]))
     print(f"{chosen.rows:,} x {dim}, {len(queries)} queries")
     print(f"{'':<26}{'searched':>9}{'1 /':>7}{'recall@10':>11}{'p50 ms':>9}{'p95 ms':>9}{'x as fast':>11}")
-    for name, (_, row_bytes) in forms.items():
+    for name, (_, row_bytes) in formats.items():
         times = np.array(seconds[name])
         print(
             f"{name:<26}{row_bytes:>7.0f} B{size / row_bytes:>7.1f}{hits[name] / exact.size:>11.4f}"

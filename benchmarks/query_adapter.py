@@ -1,9 +1,10 @@
-"""What an adapter of queries gains on held-out questions, by the weight of its penalty, and in real searches.
+"""What an adapter of query vectors gains in nDCG@10 on held-out questions, by the weight of its penalty.
 
-    python -m benchmarks.adapter [COLLECTION...]
+    python -m benchmarks.query_adapter [COLLECTION...]
 
-The gain by penalty is that of the dense ranking alone, 5 folds; then what `tune` itself measures. In the XQuAD
-collections several questions are about one document: there some of what is learnt is the documents.
+The gain by penalty is that of the dense ranking alone, with 5-fold cross-validation. Then follows what `tune` measures,
+with hybrid search. In the XQuAD collections several questions are about one document, so that the adapter learns some
+of the documents, too.
 """
 
 import argparse
@@ -32,11 +33,11 @@ PENALTIES = (0.01, 0.03, 0.1)
 
 
 def by_penalty(index: Path, name: str) -> Iterator[tuple[float, metrics.MeanEstimate]]:
-    """(penalty, gain of dense nDCG@10 over the passages) of each."""
+    """(penalty, gain in dense nDCG@10) for each of `PENALTIES`, on the collection `name`."""
     beir = Beir.open(str(Path(str(data_folder())) / "data" / name))
-    one = labelled(str(index), name, beir.queries, beir.qrels, [])
+    query_set = labelled(str(index), name, beir.queries, beir.qrels, [])
     reader = Reader(str(index))
-    training_set = reader.read(lambda snapshot: training_set_of(snapshot, [one], print))
+    training_set = reader.read(lambda snapshot: training_set_of(snapshot, [query_set], print))
     reader.close()
     passages, gains = relevance(training_set)
     before = _ndcg(training_set.queries @ passages.T, gains)
@@ -50,15 +51,16 @@ def by_penalty(index: Path, name: str) -> Iterator[tuple[float, metrics.MeanEsti
 
 
 def _ndcg(scores: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """(queries,) nDCG@10 of `scores` by `gains`, both (queries, passages); 0 without relevant passages."""
     discounts = 1 / np.log2(np.arange(10) + 2)
     top = np.argsort(-scores, axis=1)[:, :10]
-    found = (np.take_along_axis(gains, top, axis=1) * discounts).sum(axis=1)
+    dcg = (np.take_along_axis(gains, top, axis=1) * discounts).sum(axis=1)
     ideal = (-np.sort(-gains, axis=1)[:, :10] * discounts).sum(axis=1)
-    return np.divide(found, ideal, out=np.zeros_like(found), where=ideal > 0)
+    return np.divide(dcg, ideal, out=np.zeros_like(dcg), where=ideal > 0)
 
 
 def tuned(index: Path, name: str) -> TuneReport:
-    """What `tune` finds on the labels of the collection; the index is left as it is."""
+    """The report of `tune --dry-run` with the labels of the collection `name`."""
     beir = str(Path(str(data_folder())) / "data" / name)
     return tune_adapter(str(index), QuestionSource(beir=beir), print, lambda name, done, total: None, dry_run=True)
 
