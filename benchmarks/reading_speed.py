@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.timing import turn_caches_off
 from semsearch import settings
 from semsearch.embedding.resolve import resolve
+from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool
-from semsearch.reading.prepare import ReadRules, Task
 from semsearch.settings import DEFAULT_MODEL
 from semsearch.sources.readers import pdf
 from semsearch.sources.walk import WalkRules, walk

@@ -202,9 +202,11 @@ def index_for_writing(flag: str | None, roots: list[str]) -> str:
 
     It is what `flag` (`--index`) or else `SEMSEARCH_INDEX` names: an index, or a folder with a `.semsearch`. Without
     both it is the `.semsearch` in the first of `roots`; without roots the nearest `.semsearch` upwards of the working
-    folder, or a new one in it.
+    folder, or a new one in it. A URL is returned as it is: `store.opening` knows which engine it names, if any.
     """
     chosen = _chosen_index(flag)
+    if chosen and "://" in chosen:
+        return chosen
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))
         below = os.path.join(path, INDEX_FOLDER)
@@ -219,11 +221,14 @@ def index_for_reading(flag: str | None) -> str:
     """The absolute path of an existing index folder.
 
     It is what `flag` (`--index`) or else `SEMSEARCH_INDEX` names: an index, or a folder with a `.semsearch`. Without
-    both it is the nearest `.semsearch` upwards of the working folder, as with git. Raises `IndexNotFoundError`.
+    both it is the nearest `.semsearch` upwards of the working folder, as with git. A URL is returned as it is. Raises
+    `IndexNotFoundError`.
     """
     from semsearch.errors import IndexNotFoundError
 
     chosen = _chosen_index(flag)
+    if chosen and "://" in chosen:
+        return chosen
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))
         for candidate in (path, os.path.join(path, INDEX_FOLDER)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from semsearch.index_report import IndexReport
 from semsearch.indexing.changes import Changes
-from semsearch.reading.prepare import Prepared
+from semsearch.reading.analysis import FilePart
 from semsearch.sources.walk import File
 from semsearch.store.protocol import Stamp, Transaction, Writer
 from semsearch.store.records import FileRecord, IndexInfo, Root
@@ -25,7 +25,7 @@ class ReadFile:
     root_id: int
     file: File
     old: FileRecord | None
-    prepared: Prepared
+    prepared: FilePart
 
     @property
     def is_kept(self) -> bool:
@@ -69,7 +69,7 @@ class Committer:
                 stamp = (file.size, file.mtime_ns, file.inode)
                 transaction.rename(old.id, root_id, os.fsencode(file.path), stamp, self._scanned_ns)
             for root_id, file, _ in changes.skip:
-                left_out = ReadFile(root_id, file, None, Prepared("skipped", file.skip))
+                left_out = ReadFile(root_id, file, None, FilePart("skipped", file.skip))
                 transaction.put_file(replace(self._record(left_out), generation=_READ_AGAIN), ())
             if lost:
                 left = tuple(root for root in self._info.roots if root not in lost)
@@ -91,7 +91,7 @@ class Committer:
                 elif not item.is_kept:
                     self._report.chunks["added"] += transaction.put_file(self._record(item), [item.prepared])
 
-    def large(self, item: ReadFile, following: Iterator[Prepared]) -> None:
+    def large(self, item: ReadFile, following: Iterator[FilePart]) -> None:
         """One commit for a file whose parts, the first in `item`, come one after the other."""
         try:
             with self._writer.transaction() as transaction:
@@ -140,7 +140,7 @@ class Committer:
             files["changed" if item.old is not None and item.old.status == "indexed" else "added"] += 1
 
 
-def _parts(first: Prepared, following: Iterator[Prepared]) -> Iterator[Prepared]:
+def _parts(first: FilePart, following: Iterator[FilePart]) -> Iterator[FilePart]:
     """The parts of a large file. Raises `_GivenUpError` where its reader gives up."""
     yield first
     part = first

@@ -11,8 +11,8 @@ from semsearch.indexing.comparing import ComparedFolders, compare_folders, why_r
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import asked_chunking, run_model, walk_rules, with_roots
+from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
-from semsearch.reading.prepare import ReadRules, Task
 from semsearch.settings import READERS_VERSION
 from semsearch.store.protocol import Snapshot, Store
 from semsearch.store.records import IndexInfo

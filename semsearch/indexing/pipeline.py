@@ -29,8 +29,8 @@ from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import ResolvedSettings, resolve_settings, run_model, with_roots
+from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
-from semsearch.reading.prepare import ReadRules, Task
 from semsearch.sources.differences import StatCheck
 from semsearch.sources.ignore import compile_globs
 from semsearch.store.opening import open_store

@@ -1,1 +1,1 @@
-"""Files -> chunks and terms, in reader processes with a time and a memory limit (`pool`, `worker`, `prepare`)."""
+"""Reads, chunks and analyses files (`analysis`) in processes with a time and a memory limit (`pool`, `worker`)."""

@@ -1,6 +1,6 @@
-"""The pool of reader processes: tasks in, what was prepared out, in the order of the tasks.
+"""The pool of reader processes: takes tasks, gives the parts of their files, in the order of the tasks.
 
-One pipe for each process and no shared lock: a process can be killed at any moment without harm to the others.
+Each process has a pipe of its own and shares no lock, so that it can be killed at any moment without harm to others.
 (`concurrent.futures` and `multiprocessing.Pool` give up the whole pool when one process dies.)
 """
 
@@ -19,34 +19,37 @@ from multiprocessing.connection import Pipe, wait
 
 from semsearch import subprocesses
 from semsearch.errors import SemsearchError
-from semsearch.reading.prepare import Prepared, ReadRules, Task
+from semsearch.reading.analysis import FilePart, ReadRules, Task
 from semsearch.reading.worker import OUT_OF_MEMORY, READY, seconds_for
 from semsearch.settings import read_memory, read_seconds
 
-# Tasks handed out beyond the one whose result is due, at most, and bytes of their files.
+# The most tasks that are in work or done beyond the one whose result is due, and the most bytes of their files.
 _AHEAD = 128
 _AHEAD_BYTES = 48_000_000
 _LARGE_BYTES = 500_000
-# Bytes of results that wait for the committing thread.
+# The most bytes of results that wait for the caller.
 _WAITING_BYTES = 32_000_000
 _START_SECONDS = 60
 
 
 def core_count() -> int:
-    """Cores this process may run on."""
+    """How many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class ReaderPool:
-    """Reader processes, started when they are needed; `with` ends them."""
+    """Up to `count` reader processes (None: one for each core), started when needed; `with` ends them.
+
+    Raises `SemsearchError` from `run` when no process can start.
+    """
 
     def __init__(self, count: int | None = None) -> None:
         self._setup = b""
         self._count = count or core_count()
         self._seconds = read_seconds()
         self._workers: list[_Worker] = []
-        # What the thread has received and the caller has not taken yet: (task, part, bytes); None at the end.
-        self._results: deque[tuple[Task, Prepared, int] | BaseException | None] = deque()
+        # (task, part, bytes) that the thread has received and the caller has not taken yet; None at the end.
+        self._results: deque[tuple[Task, FilePart, int] | BaseException | None] = deque()
         self._waiting_bytes = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -70,13 +73,13 @@ class ReaderPool:
         self._workers = []
 
     def warm_up(self) -> None:
-        """Starts one process now, so that it is there when it is known what to read: 0.15 s of a run with one file."""
+        """Starts one process before it is known what to read, which saves 0.15 s of a run with one file."""
         self._workers.append(_Worker())
 
-    def run(self, tasks: Iterable[Task], rules: ReadRules) -> Iterator[tuple[Task, Prepared]]:
-        """The parts of every task, tasks in order and the parts of each in a row. Called once.
+    def run(self, tasks: Iterable[Task], rules: ReadRules) -> Iterator[tuple[Task, FilePart]]:
+        """(task, part) of all parts of the files of `tasks`, in the order of the tasks. To be called once.
 
-        Handing out goes on in a thread of its own, so that the readers work while the caller commits.
+        A thread hands out the tasks, so that the readers work while the caller commits.
         """
         self._setup = pickle.dumps((rules, read_seconds(), read_memory()), protocol=5)
         self._thread = threading.Thread(target=self._serve, args=(iter(tasks),), daemon=True)
@@ -102,7 +105,7 @@ class ReaderPool:
         except BaseException as error:
             self._put(error)
 
-    def _put(self, item: "tuple[Task, Prepared, int] | BaseException | None") -> None:
+    def _put(self, item: "tuple[Task, FilePart, int] | BaseException | None") -> None:
         with self._changed:
             while self._waiting_bytes > _WAITING_BYTES and not self._stopping:
                 self._changed.wait()
@@ -128,10 +131,11 @@ class ReaderPool:
                 self._receive(slots)
 
     def _idle(self) -> "_Worker | None":
+        """A process without a task, a new one if there may be more; None when all are busy."""
         for worker in [worker for worker in self._workers if worker.slot is None]:
             if worker.is_alive():
                 return worker
-            self._workers.remove(worker)  # ended from outside while it was idle: no file is to blame
+            self._workers.remove(worker)  # killed from outside while it was idle, so that no file has failed
             worker.kill()
         if len(self._workers) < self._count:
             self._workers.append(_Worker())
@@ -139,8 +143,9 @@ class ReaderPool:
         return None
 
     def _receive(self, slots: "deque[_Slot]") -> None:
-        """Takes in what comes next, or ends what is overdue."""
-        # Who is not due and has something waiting already is left alone: its pipe fills up and it pauses.
+        """Waits for the next message of a process and takes it; ends processes that are over their time limit."""
+        # A process whose task is not due, and that has parts waiting here already, is not read from: its pipe fills up
+        # and it pauses.
         awaited = [
             worker
             for worker in self._workers
@@ -163,18 +168,23 @@ class ReaderPool:
 
 @dataclass
 class _Slot:
-    """A task that was handed out and the parts that came back, with their sizes in bytes."""
+    """A task with the parts of its file that came back, each with its size in bytes.
+
+    `begun`: a process has it; `early`: it was begun before smaller tasks that come first; `ended`: all parts are here.
+    """
 
     task: Task
     begun: bool = False
-    # Begun before its turn.
     early: bool = False
     ended: bool = False
-    parts: deque[tuple[Prepared, int]] = field(default_factory=deque)
+    parts: deque[tuple[FilePart, int]] = field(default_factory=deque)
 
 
 def _next(slots: "deque[_Slot]", cores: int) -> "_Slot | None":
-    """What is to be read next: a large file before its turn, lest it is left over at the end with one core busy."""
+    """The task to begin next; None: none for now.
+
+    A large file is begun before its turn: at the end it would keep one core busy while the others have nothing to do.
+    """
     waiting = [slot for slot in slots if not slot.begun]
     if not waiting or not slots[0].begun:
         return waiting[0] if waiting else None
@@ -182,7 +192,7 @@ def _next(slots: "deque[_Slot]", cores: int) -> "_Slot | None":
     if held > _AHEAD_BYTES:
         return None
     largest = max(waiting, key=lambda slot: slot.task.size)
-    # One at a time, lest no process is left for what is due.
+    # One at a time, so that a process is left for the task whose result is due.
     ahead = any(slot.early and not slot.ended for slot in slots)
     if largest is not waiting[0] and largest.task.size > _LARGE_BYTES and cores > 1 and not ahead:
         largest.early = True
@@ -191,14 +201,14 @@ def _next(slots: "deque[_Slot]", cores: int) -> "_Slot | None":
 
 
 class _Worker:
-    """One reader process and what it is at."""
+    """One reader process and its current task (`slot`); `deadline`: when it is ended, by `time.monotonic`."""
 
     def __init__(self) -> None:
         self.connection, theirs = Pipe()
         self._process = subprocesses.start(
             "semsearch.reading.worker",
             [str(theirs.fileno())],
-            # One thread each: there are as many processes as cores.
+            # One thread for each process: there are as many processes as cores.
             {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
             pass_fds=[theirs.fileno()],
             stdout=subprocess.DEVNULL,
@@ -211,18 +221,21 @@ class _Worker:
         self.allowed = 0.0
 
     def begin(self, slot: _Slot, seconds: float, setup: bytes) -> None:
+        """Sends the task of `slot`, and before the first one `setup`; `seconds`: the time limit of a small file."""
         self.slot = slot
         slot.begun = True
         self.allowed = seconds_for(slot.task, seconds)
         self.deadline = time.monotonic() + self.allowed + (0 if self._ready else _START_SECONDS)
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` will find the process gone
+        with contextlib.suppress(
+            BrokenPipeError, ConnectionResetError
+        ):  # `receive` finds out that the process has ended
             if not self._set_up:
                 self._set_up = True
                 self.connection.send_bytes(setup)
             self.connection.send_bytes(pickle.dumps(slot.task, protocol=5))
 
     def receive(self) -> bool:
-        """Takes one message; False when the process is gone."""
+        """Takes one message; False when the process has ended. Raises `SemsearchError` when it could not start."""
         assert self.slot is not None
         try:
             message = self.connection.recv_bytes()
@@ -232,13 +245,13 @@ class _Worker:
                 raise SemsearchError(
                     f"a reader process cannot start (exit status {code})", "SEMSEARCH_DEBUG=1 shows why"
                 ) from None
-            self.give_up(_crash(code))
+            self.give_up(_exit_reason(code))
             return False
         self.deadline = time.monotonic() + self.allowed
         if message == READY:
             self._ready = True
             return True
-        part: Prepared = pickle.loads(message)
+        part: FilePart = pickle.loads(message)
         self.slot.parts.append((part, len(message)))
         if part.last:
             self.slot.ended = True
@@ -246,9 +259,9 @@ class _Worker:
         return True
 
     def give_up(self, reason: str) -> None:
-        """Ends the process; the file it was at has failed."""
+        """Ends the process; the file of its task has failed, for this `reason`."""
         if self.slot is not None:
-            self.slot.parts.append((Prepared("failed", reason), 0))
+            self.slot.parts.append((FilePart("failed", reason), 0))
             self.slot.ended = True
             self.slot = None
         self.kill()
@@ -262,7 +275,8 @@ class _Worker:
         self.connection.close()
 
 
-def _crash(code: int) -> str:
+def _exit_reason(code: int) -> str:
+    """Why a process ended with exit status `code`, for people; negative: by that signal."""
     if code == OUT_OF_MEMORY:
         return f"needs more than {read_memory() >> 20} MB of memory to be read"
     if code >= 0:

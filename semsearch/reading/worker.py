@@ -1,7 +1,8 @@
-"""A reader process: takes tasks from a socket, sends back what it prepared. `python -m semsearch.reading.worker FD`.
+"""A reader process: `python -m semsearch.reading.worker FD` receives tasks from a pipe and sends back `FilePart`s.
 
-Documents are parsed here and nowhere else, so that one that hangs, crashes its parser or eats all memory takes only
-this process with it. The rules come as the first message, then one task a message.
+Documents are parsed in such processes only: one that hangs, crashes its parser or takes all memory ends this process
+and no other. The first message holds (`ReadRules`, time limit in seconds, memory limit in bytes), each later one a
+`Task`; all are pickled.
 """
 
 import os
@@ -12,23 +13,24 @@ import sys
 from multiprocessing.connection import Connection
 
 from semsearch.lexical import language
-from semsearch.reading.prepare import Prepared, Task, prepare
+from semsearch.reading.analysis import FilePart, Task, analyze_file
 
 READY = b"ready"
-# Exit status of a process that came to its memory limit.
+# Exit status of a process that reached its memory limit.
 OUT_OF_MEMORY = 77
-# Beyond what the parent allows; for when there is no parent any more.
-_LAST_RESORT_SECONDS = 30
+# Added to the parent's time limit, after which this process ends itself if the parent no longer exists to end it.
+_ORPHAN_SECONDS = 30
 
 
 def main() -> None:
+    """Serves tasks until the parent closes the pipe."""
     connection = Connection(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     language.load()
     try:
         rules, seconds, memory = pickle.loads(connection.recv_bytes())
     except EOFError:
-        return  # there was nothing to read
+        return  # the parent had nothing to read
     _limit_memory(memory)
     chunk_rules = rules.chunk_rules()
     connection.send_bytes(READY)
@@ -37,45 +39,48 @@ def main() -> None:
             task: Task = pickle.loads(connection.recv_bytes())
         except EOFError:
             return
-        seconds_left = int(seconds_for(task, seconds)) + _LAST_RESORT_SECONDS
+        seconds_left = int(seconds_for(task, seconds)) + _ORPHAN_SECONDS
         signal.alarm(seconds_left)
         try:
-            for part in prepare(task, chunk_rules, rules.passwords):
+            for part in analyze_file(task, chunk_rules, rules.passwords):
                 _send(connection, part)
                 signal.alarm(seconds_left)
         except MemoryError:
             os._exit(OUT_OF_MEMORY)  # a fresh process has its memory back
         except (BrokenPipeError, ConnectionResetError):
             return  # the parent is gone
-        except Exception as error:  # a parser met what its author did not foresee: this file fails, no other
-            _send(connection, Prepared("failed", f"cannot be read: {type(error).__name__}: {error}"[:300]))
+        except Exception as error:  # a defect of a parser: this file fails, the others are read
+            _send(connection, FilePart("failed", f"cannot be read: {type(error).__name__}: {error}"[:300]))
         signal.alarm(0)
 
 
-def _send(connection: Connection, part: Prepared) -> None:
+def _send(connection: Connection, part: FilePart) -> None:
     message = pickle.dumps(part, protocol=5)
-    signal.alarm(0)  # a parent that is busy may let it wait
+    signal.alarm(0)  # sending may take long, if the parent is busy
     connection.send_bytes(message)
 
 
 def seconds_for(task: Task, seconds: float) -> float:
-    """The time limit of `task`: `seconds`, and a sixth of it more for every megabyte."""
+    """The time limit of `task` in seconds: `seconds`, and a sixth of that more for every megabyte."""
     return seconds * (1 + task.size / 6_000_000)
 
 
 def _limit_memory(limit: int) -> None:
-    """Allocations beyond `limit` bytes fail, with MemoryError in Python. macOS does not enforce it."""
+    """Makes allocations beyond `limit` bytes fail, in Python with MemoryError, and switches core dumps off.
+
+    macOS does not enforce the limit.
+    """
     for kind in (resource.RLIMIT_AS, resource.RLIMIT_CORE):
         _, hard = resource.getrlimit(kind)
-        wanted = limit if kind == resource.RLIMIT_AS else 0
+        soft = limit if kind == resource.RLIMIT_AS else 0
         if hard != resource.RLIM_INFINITY:
-            wanted = min(wanted, hard)
+            soft = min(soft, hard)
         try:
-            resource.setrlimit(kind, (wanted, hard))
+            resource.setrlimit(kind, (soft, hard))
         except (ValueError, OSError):
             continue  # a system without this limit still has the time limit
 
 
 if __name__ == "__main__":
     main()
-    os._exit(0)  # nothing here needs the interpreter's farewell
+    os._exit(0)  # saves the time of the interpreter's shutdown

@@ -102,8 +102,9 @@ class Snapshot(Protocol):
         ...
 
     def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
-        """The `k` best chunks of `selection` by BM25 (k1 1.2, b 0.75, idf over the whole index); scores above 0. Which of
-        several equal ones at the end are among the `k` is not said, here and in `dense`."""
+        """The `k` best chunks of `selection` by BM25 (k1 1.2, b 0.75, idf over the whole index); scores above 0.
+        Which of several equal ones at the end are among the `k` is not said, here and in `dense`.
+        """
         ...
 
     def dense(self, vector: "Vectors", k: int, selection: Selection | None) -> Ranking:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from semsearch.reading.prepare import Prepared
 
 from semsearch.chunking.splitter import Chunk
 from semsearch.index_report import IndexReport
 from semsearch.indexing.changes import Changes
 from semsearch.indexing.commit import Committer, ReadFile
-from semsearch.reading.prepare import Prepared
 from semsearch.sources.walk import File
 from semsearch.store.protocol import Store, Writer
 from semsearch.store.records import FileRecord

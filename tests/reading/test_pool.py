@@ -11,8 +11,8 @@ import pytest
 
 from semsearch import settings
 from semsearch.embedding.resolve import resolve
+from semsearch.reading.analysis import FilePart, ReadRules, Task
 from semsearch.reading.pool import ReaderPool
-from semsearch.reading.prepare import Prepared, ReadRules, Task
 from semsearch.store.records import Chunking
 from tests.support.folders import write
 from tests.support.office import one_of_each
@@ -30,7 +30,7 @@ def tasks(folder: Path, names: list[str]) -> list[Task]:
     return [Task(str(folder / name), (folder / name).stat().st_size) for name in names]
 
 
-def results(rules: ReadRules, work: list[Task], count: int = 2) -> list[tuple[str, Prepared]]:
+def results(rules: ReadRules, work: list[Task], count: int = 2) -> list[tuple[str, FilePart]]:
     with ReaderPool(count) as pool:
         return [(os.path.basename(task.path), part) for task, part in pool.run(iter(work), rules)]
 
@@ -80,7 +80,7 @@ def test_a_file_that_needs_too_much_memory_fails_alone(
 def test_a_reader_that_crashes_takes_only_its_file_with_it(rules: ReadRules, tmp_path: Path) -> None:
     write(tmp_path, {"slow.pdf": slow_pdf(), "a.txt": "a", "b.txt": "b"})
     with ReaderPool(1) as pool:
-        running: Iterator[tuple[Task, Prepared]] = pool.run(
+        running: Iterator[tuple[Task, FilePart]] = pool.run(
             iter(tasks(tmp_path, ["a.txt", "slow.pdf", "b.txt"])), rules
         )
         assert next(running)[1].status == "indexed"

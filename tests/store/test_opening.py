@@ -7,6 +7,7 @@ import pytest
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.store.local.store import LocalStore
 from semsearch.store.opening import open_store, require
+from tests.support.commands import Command
 from tests.support.memory_store import MemoryStore
 
 
@@ -30,3 +31,9 @@ def test_what_a_store_cannot_do_is_said() -> None:
     with pytest.raises(SemsearchError, match="its engine has no quantize") as raised:
         require(MemoryStore("mem"), "quantize", "quantize")
     assert raised.value.code == "not_supported"
+
+
+@pytest.mark.parametrize("command", [("search", "x"), ("index", "."), ("status",), ("verify",), ("quantize", "int8")])
+def test_every_command_says_that_no_engine_is_called_so(semsearch: Command, command: tuple[str, ...]) -> None:
+    done = semsearch(*command, "-i", "postgresql://user@host/db")
+    assert done.code == 2 and "there is no engine for postgresql://" in done.err
