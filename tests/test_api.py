@@ -42,6 +42,7 @@ def test_every_public_function_and_class_says_what_it_does() -> None:
     assert [name for name in semsearch.__all__ if not getattr(semsearch, name).__doc__] == []
 
 
+@pytest.mark.slow
 def test_a_type_checker_sees_every_name(tmp_path: Path) -> None:
     """As a user's own strict mypy sees the installed package."""
     user = tmp_path / "user.py"

@@ -169,6 +169,7 @@ def test_the_tables_of_settings_are_those_of_the_source() -> None:
     assert shown == settings_tables(), "docs/settings.md should hold:\n" + settings_tables()
 
 
+@pytest.mark.slow
 def test_every_variable_that_the_source_reads_is_in_a_table() -> None:
     """Variables of semsearch's own and of the providers; those of the system and of Python are not ours to explain."""
     ours = re.compile(r"(SEMSEARCH|OPENAI|COHERE|CO|VOYAGE|JINA|TIKTOKEN)_[A-Z_]+|NO_COLOR|HF_HUB_OFFLINE")
@@ -177,6 +178,7 @@ def test_every_variable_that_the_source_reads_is_in_a_table() -> None:
     assert {name for name in found if name not in settings_tables()} == set()
 
 
+@pytest.mark.slow
 def test_every_error_code_is_documented() -> None:
     codes = error_codes()
     assert {"usage", "no_index", "locked", "internal", "provider_key"} <= codes

@@ -63,6 +63,7 @@ def test_an_answer_is_quoted_exactly_with_its_place(semsearch: Command, index: P
     assert "passage [1]" in semsearch("ask", QUESTION, "-i", index, "--show-context").out
 
 
+@pytest.mark.slow
 def test_what_the_documents_do_not_say_is_not_answered(semsearch: Command, index: Path) -> None:
     done = semsearch("ask", "who won the chess championship in 1972", "-i", index)
     assert (done.code, done.out) == (1, "not found in these documents\n")
@@ -74,6 +75,7 @@ def test_what_the_documents_do_not_say_is_not_answered(semsearch: Command, index
     assert semsearch("ask", QUESTION, "-i", index, "-q").out == ""
 
 
+@pytest.mark.slow
 def test_many_questions(semsearch: Command, index: Path) -> None:
     done = semsearch("ask", "--queries", "-", "--jsonl", "-i", index, stdin=f"{QUESTION}\nwhen does the ferry leave\n")
     lines = [json.loads(line) for line in done.out.splitlines()]
@@ -83,6 +85,7 @@ def test_many_questions(semsearch: Command, index: Path) -> None:
     assert semsearch("ask", "--queries", "-", "-i", index, stdin=f"{QUESTION}\n").out.startswith(f"1: {QUESTION}\n")
 
 
+@pytest.mark.slow
 def test_a_model_answers_and_is_checked(semsearch: Command, index: Path) -> None:
     said = "The main bearing is greased every 700 running hours [1]. It costs 45 euros [1]. PWNED [8]."
     with chat(lambda handler, body: handler.say(body, said)) as server:
@@ -149,6 +152,7 @@ def test_when_the_model_fails_what_was_found_is_still_shown(semsearch: Command, 
     assert KEY not in done.out + done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

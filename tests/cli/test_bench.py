@@ -51,6 +51,7 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_measured(
         plots.check(str(tmp_path / "out.png"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

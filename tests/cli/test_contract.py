@@ -29,6 +29,7 @@ def test_index_json(semsearch: Command, notes: Path, tmp_path: Path) -> None:
     jsonschema.validate(done.json, INDEX)
 
 
+@pytest.mark.slow
 def test_search_json(semsearch: Command, index: Path) -> None:
     done = semsearch("search", "when do I prune roses", "-i", index, "--json", "-k", "2")
     assert (done.code, done.err) == (0, "")
@@ -86,6 +87,7 @@ def test_modes_fusion_filters_and_groups(semsearch: Command, index: Path) -> Non
     assert semsearch("search", "water", "-i", index, "--path", "nowhere/").code == 1
 
 
+@pytest.mark.slow
 def test_many_queries(semsearch: Command, index: Path, tmp_path: Path) -> None:
     queries = tmp_path / "queries.jsonl"
     queries.write_text('{"_id": "q1", "text": "prune roses"}\n\n{"_id": "q2", "text": "leek soup"}\n')
@@ -179,6 +181,7 @@ def test_errors_are_one_line_with_a_way_out_and_exit_2(
     assert not (notes / ".semsearch").exists()
 
 
+@pytest.mark.slow
 def test_index_exit_codes(semsearch: Command, notes: Path, index: Path) -> None:
     write(notes, {"broken.pdf": b"%PDF-1.4 no more"})
     done = semsearch("index", notes, "-i", index)
@@ -194,6 +197,7 @@ def test_index_exit_codes(semsearch: Command, notes: Path, index: Path) -> None:
     jsonschema.validate(dry.json, INDEX)
 
 
+@pytest.mark.slow
 def test_an_empty_folder_is_an_empty_index(semsearch: Command, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = semsearch("index", tmp_path / "empty", "--json")
@@ -204,6 +208,7 @@ def test_an_empty_folder_is_an_empty_index(semsearch: Command, tmp_path: Path) -
     assert semsearch("status", "-i", tmp_path / "empty").code == 0
 
 
+@pytest.mark.slow
 def test_another_writer_holds_the_lock(semsearch: Command, notes: Path, index: Path) -> None:
     holder = subprocess.Popen(
         [
@@ -333,6 +338,7 @@ def test_damaged_and_foreign_indexes(semsearch: Command, index: Path, notes: Pat
         assert "file is not a database" in one_line_error(done.err)
 
 
+@pytest.mark.slow
 def test_an_index_of_another_model_names_the_command_to_run(semsearch: Command, index: Path, tmp_path: Path) -> None:
     import sqlite3
 
@@ -356,6 +362,7 @@ def test_an_index_that_cannot_be_written(semsearch: Command, notes: Path, tmp_pa
     assert "--index PATH" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_no_space_left(semsearch: Command, notes: Path, index: Path) -> None:
     limited = subprocess.run(
@@ -383,6 +390,7 @@ def test_lexical_search_and_status_load_no_model_runtime(semsearch: Command, ind
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_unchanged_answer_is_that_of_the_full_command(semsearch: Command, notes: Path, index: Path) -> None:
     write(notes, {"broken.pdf": b"%PDF-1.4 no more", "x.bin": b"\0\1"})
     semsearch("index", notes, "-i", index)

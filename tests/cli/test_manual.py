@@ -41,6 +41,7 @@ def test_the_wheel_carries_the_page(tmp_path: Path) -> None:
     assert any(name.endswith("data/share/man/man1/semsearch.1") for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [

@@ -63,6 +63,7 @@ def test_the_best_sentence_has_its_span_and_lines(semsearch: Command, index: Pat
     assert sentence["text"] in hit["snippet"]
 
 
+@pytest.mark.slow
 def test_context_lines_come_from_the_index_even_without_the_file(semsearch: Command, index: Path) -> None:
     (index / "pumps.md").unlink()
     out = semsearch("search", "red button", "-i", index, "-k1", "-C", "2").out.splitlines()
@@ -74,6 +75,7 @@ def test_context_lines_come_from_the_index_even_without_the_file(semsearch: Comm
     assert "negative" in one_line_error(semsearch("search", "x", "-i", index, "-C", "-1").err)
 
 
+@pytest.mark.slow
 def test_paths_for_other_commands(semsearch: Command, index: Path, tmp_path: Path) -> None:
     done = semsearch("search", "red button", "-i", index, "-l", "-0", "--absolute", "--mode", "lexical")
     assert done.out == f"{index / 'pumps.md'}\0"
@@ -82,6 +84,7 @@ def test_paths_for_other_commands(semsearch: Command, index: Path, tmp_path: Pat
         assert "with -l" in one_line_error(semsearch("search", "red", "-i", index, *flags).err)
 
 
+@pytest.mark.slow
 def test_vimgrep_lines_can_be_opened(semsearch: Command, index: Path, tmp_path: Path) -> None:
     for folder in (index, index / "menu", tmp_path):
         line = semsearch("search", "red button", "-i", index, "--format", "vimgrep", "-k1", cwd=folder).out
@@ -93,6 +96,7 @@ def test_vimgrep_lines_can_be_opened(semsearch: Command, index: Path, tmp_path: 
     )
 
 
+@pytest.mark.slow
 def test_csv(semsearch: Command, index: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(semsearch("search", "red button", "-i", index, "--format", "csv").out)))
     assert rows[0]["path"] == "pumps.md" and rows[0]["rank"] == "1"
@@ -176,6 +180,7 @@ def test_unlike_pushes_down(semsearch: Command, index: Path) -> None:
     assert "empty" in one_line_error(semsearch("search", "x", "-i", index, "--unlike", " ").err)
 
 
+@pytest.mark.slow
 def test_copies_are_folded(semsearch: Command, index: Path) -> None:
     write(index, {"copy/ferry.txt": TEXTS["ferry.txt"], "old/ferry.txt": TEXTS["ferry.txt"]})
     semsearch("index", index, "-q")
@@ -255,6 +260,7 @@ def test_links_and_colours_on_a_terminal_only(semsearch: Command, index: Path) -
         assert "\x1b" not in semsearch("search", "red button", "-i", index, *flags).out
 
 
+@pytest.mark.slow
 def test_a_configured_list_of_settings(semsearch: Command, index: Path) -> None:
     assert semsearch("why", "red button", "pumps.md", "-i", index).code == 0
     low = semsearch("why", "who won the chess championship in 1972", "ferry.txt", "-i", index)
@@ -275,6 +281,7 @@ def test_index_flags_that_choose_files_and_chunks(semsearch: Command, docs: Path
     assert (checked["unchanged"], checked["changed"]) == (1, 0), "touched, not changed"
 
 
+@pytest.mark.slow
 def test_ask_and_why_take_the_filters_and_the_ranking_of_search(semsearch: Command, index: Path) -> None:
     question = "when does the night ferry leave"
     flags = [

@@ -42,6 +42,7 @@ def opened(kind: str, dim: int | None = None) -> Embedder:
     return open_model(resolve(MODELS[kind], dim), lambda message: None)
 
 
+@pytest.mark.slow
 def test_texts_are_encoded_in_batches_as_passages_and_queries(kind: str, server: Server) -> None:
     embedder = opened(kind)
     assert embedder.info.runtime == f"api-{kind}" and 0 < embedder.info.calibration.background < 1
@@ -83,6 +84,7 @@ TWISTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TWISTS)
 def test_an_answer_that_cannot_be_the_vectors_is_an_error(kind: str, server: Server, name: str) -> None:
     embedder = opened(kind)
@@ -203,6 +205,7 @@ def test_an_index_is_made_searched_resumed_and_paid_once(
         assert other.json["chunks"]["total"] == 700 and len(server.asked) == sent + 1
 
 
+@pytest.mark.slow
 def test_answers_beside_one_that_failed_are_kept(server: Server, kind: str) -> None:
     model = opened(kind)
     first = len(server.asked) + 1

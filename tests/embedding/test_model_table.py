@@ -53,6 +53,7 @@ def test_rows_are_whole() -> None:
         assert not card.is_api or card.check == "protocol", card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", LOCAL, ids=lambda card: card.name)
 def test_a_local_model_is_run_with_its_prefixes_window_and_pooling(
     card: ModelCard, tmp_path: Path, made_once: Callable[[str, Callable[[Path], Path]], Path]
@@ -87,6 +88,7 @@ def test_a_local_model_is_run_with_its_prefixes_window_and_pooling(
         assert (ours * theirs).sum(axis=1).mean() >= 0.985
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bert", "xlm-roberta", "mpnet", "distilbert"])
 def test_exports_of_a_family_agree_with_sentence_transformers(family: str, tmp_path: Path) -> None:
     """ONNX in full precision to 0.9999, as int8 to 0.985, on sentences in eight languages."""

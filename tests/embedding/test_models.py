@@ -29,6 +29,7 @@ def reference(folder: str, texts: list[str]) -> np.ndarray:
     return unit_rows(model.encode(texts, prompt="", show_progress_bar=False))
 
 
+@pytest.mark.slow
 def test_the_packaged_model_agrees_with_sentence_transformers(packaged: Embedder) -> None:
     texts = sample_texts()
     ours = packaged.encode(texts)

@@ -26,6 +26,7 @@ def both(folder: Path, index: Path, **flags: object) -> None:
     assert (dry.estimate.chunks if dry.estimate else 0) == done.chunks["encoded"]
 
 
+@pytest.mark.slow
 def test_of_a_new_folder(folder: Path, tmp_path: Path) -> None:
     both(folder, tmp_path / "none", model="static")
 
@@ -42,6 +43,7 @@ def test_of_chunks_that_are_pending(folder: Path, tmp_path: Path) -> None:
     both(folder, tmp_path / "index")
 
 
+@pytest.mark.slow
 def test_of_a_rebuild_with_another_model(folder: Path, tmp_path: Path) -> None:
     both(folder, tmp_path / "index", rebuild=True, model="all-MiniLM-L6-v2")
 
@@ -57,6 +59,7 @@ def test_it_says_what_would_be_refused(folder: Path, tmp_path: Path) -> None:
     assert dry.refused == f"the indexed folder {folder} is gone"
 
 
+@pytest.mark.slow
 def test_the_price_of_a_provider_is_estimated(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     options = IndexOptions(dry_run=True, model="text-embedding-3-small")

@@ -117,6 +117,7 @@ def test_change_encodes_only_what_is_new(notes: Path, index: Path) -> None:
     same_as_new(notes, index)
 
 
+@pytest.mark.slow
 def test_rename_and_copy_encode_nothing(notes: Path, index: Path) -> None:
     (notes / "kitchen").rename(notes / "cellar")
     shutil.copy2(notes / "garden.md", notes / "copy.md")
@@ -126,6 +127,7 @@ def test_rename_and_copy_encode_nothing(notes: Path, index: Path) -> None:
     same_as_new(notes, index)
 
 
+@pytest.mark.slow
 def test_swapped_names(notes: Path, index: Path) -> None:
     (notes / "kitchen/bread.txt").rename(notes / "x")
     (notes / "kitchen/soup.txt").rename(notes / "kitchen/bread.txt")
@@ -162,6 +164,7 @@ def test_an_edit_within_the_resolution_of_the_time_stamp_is_seen(notes: Path, tm
     assert run(notes, tmp_path / "index").files["changed"] == 1
 
 
+@pytest.mark.slow
 def test_verify_sees_what_hides_behind_an_old_stamp(notes: Path, index: Path) -> None:
     path = notes / "kitchen/soup.txt"
     stamp = path.stat()
@@ -189,6 +192,7 @@ def test_many_runs_merge_and_forget_what_is_dead(notes: Path, index: Path) -> No
     same_as_new(notes, index)
 
 
+@pytest.mark.slow
 def test_words_first_meaning_later(notes: Path, tmp_path: Path) -> None:
     index = tmp_path / "index"
     report = run(notes, index, embed=False)
@@ -217,6 +221,7 @@ def interrupted_after(count: int) -> Progress:
     return Progress(encoded=encoded)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_keeps_what_it_encoded_and_is_resumed(tmp_path: Path) -> None:
     folder, index = tmp_path / "many", tmp_path / "index"
     write(folder, {f"{number}.txt": f"Document {number} speaks of matter {number * 7}.\n" for number in range(200)})
@@ -232,6 +237,7 @@ def test_an_interrupted_run_keeps_what_it_encoded_and_is_resumed(tmp_path: Path)
     same_as_new(folder, index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["lexical", "dense", "commit"])
 def test_a_run_that_dies_leaves_the_last_commit(
     notes: Path, index: Path, point: str, monkeypatch: pytest.MonkeyPatch
@@ -274,6 +280,7 @@ def test_settings_are_kept_and_another_model_needs_a_rebuild(notes: Path, tmp_pa
         assert searcher.search("baking").coverage.files == 3
 
 
+@pytest.mark.slow
 def test_a_rebuild_that_was_interrupted_is_finished_by_the_next_run(notes: Path, index: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         index_folders([str(notes)], str(index), IndexOptions(rebuild=True, chunk_size=30), interrupted_after(1))
@@ -327,6 +334,7 @@ def run_while(folder: Path, index: Path, happens: Callable[[], None]) -> IndexRe
     )
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_read_are_named_and_tried_again(notes: Path, tmp_path: Path) -> None:
     write(
         notes,
@@ -409,6 +417,7 @@ def test_odd_file_names(tmp_path: Path, odd_names: list[bytes]) -> None:
     assert run(folder, tmp_path / "index").files["added"] == 0
 
 
+@pytest.mark.slow
 def test_dry_run_tells_and_writes_nothing(notes: Path, tmp_path: Path, index: Path) -> None:
     report = run(notes, tmp_path / "none", dry_run=True)
     assert report.files["added"] == 5
@@ -446,6 +455,7 @@ def test_what_is_refused_leaves_the_settings_as_they_were(notes: Path, index: Pa
     assert run(notes, index).files["unchanged"] == 5
 
 
+@pytest.mark.slow
 def test_a_larger_size_limit_takes_in_what_was_too_large(notes: Path, index: Path) -> None:
     write(notes, {"big.txt": "zebra " * 500})
     assert dict(run(notes, index, max_file_size=1000).skipped)["big.txt"].startswith("larger than")
@@ -464,6 +474,7 @@ def test_a_rebuild_heals_damage_of_the_same_size(notes: Path, index: Path) -> No
     healthy(index)
 
 
+@pytest.mark.slow
 def test_a_rebuild_reads_a_renamed_file_anew(notes: Path, index: Path) -> None:
     write(notes, {"long.md": "\n\n".join(f"Paragraph {number} about the harbor." for number in range(60))})
     run(notes, index)
@@ -474,6 +485,7 @@ def test_a_rebuild_reads_a_renamed_file_anew(notes: Path, index: Path) -> None:
     healthy(index)
 
 
+@pytest.mark.slow
 def test_a_rebuild_goes_through_all_folders(notes: Path, index: Path, tmp_path: Path) -> None:
     write(tmp_path / "more", {"zephyr.txt": "a zephyr blows\n"})
     run(tmp_path / "more", index)

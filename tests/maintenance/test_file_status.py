@@ -92,11 +92,13 @@ def test_every_file_is_listed_with_its_reason_and_rule(semsearch: Command, folde
     assert search["index"]["skipped"] == 3  # one skipped, two failed
 
 
+@pytest.mark.slow
 def test_what_is_not_encoded_is_pending(semsearch: Command, folder: Path) -> None:
     assert semsearch("index", folder, "--no-embed").code == 0
     assert file_status(semsearch, folder, "--pending")["new.txt"]["status"] == "pending"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "status", "reason"),
     [
@@ -121,6 +123,7 @@ def test_why(semsearch: Command, folder: Path, file: str, status: str, reason: s
     assert f": {status}" in text.out.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_why_a_file_stands_where_it_does(semsearch: Command, folder: Path) -> None:
     def why(*arguments: str) -> dict[str, object]:
         done = semsearch("why", *arguments, "-i", folder, "--json")

@@ -51,6 +51,7 @@ def content(index: Path) -> dict[str, bytes]:
     return {str(path.relative_to(index)): path.read_bytes() for path in (index / "segments").rglob("*.*")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_finds_the_same_and_can_be_undone(index: Path, kind: str) -> None:
     before, stored = hits(index), content(index)
@@ -84,6 +85,7 @@ def test_a_format_that_finds_other_passages_loses(index: Path) -> None:
     assert binary.loss > 0.1 and binary.top1 < 1
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_what_a_later_run_measures(index: Path) -> None:
     """The table is made of formats in memory, `now` is read from the disk."""
     for kind, keep in (("binary", True), ("int4", False), ("pq", True)):
@@ -197,6 +199,7 @@ def test_the_smallest_that_passes_is_chosen(index: Path) -> None:
         assert searcher.search(QUERIES[0], SearchOptions(min_score=0)).hits
 
 
+@pytest.mark.slow
 def test_large_segments_are_scanned_by_bits_first(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_format, "CROSSOVER", 300)
     before = hits(index)
@@ -282,6 +285,7 @@ def test_a_record_that_does_not_fit_is_an_error(index: Path) -> None:
     assert hits(index)
 
 
+@pytest.mark.slow
 def test_usage_errors(index: Path, tmp_path: Path) -> None:
     for options in (
         {"kind": "int7"},
@@ -377,6 +381,7 @@ def test_a_format_that_loses_more_by_now_is_made_anew_when_asked_for_again(index
     assert not change(index, "int8").changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["[]", "ranges"])
 def test_a_rebuild_heals_a_record_that_cannot_be_read(index: Path, damage: str) -> None:
     before = hits(index)

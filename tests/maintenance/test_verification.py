@@ -146,6 +146,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_named_and_repaired(index: Path, damage: str) -> None:
     before = answers(index)
@@ -162,6 +163,7 @@ def test_damage_is_named_and_repaired(index: Path, damage: str) -> None:
     assert not check(index).problems
 
 
+@pytest.mark.slow
 def test_only_what_is_lost_is_encoded_again(index: Path, semsearch: Command) -> None:
     for _ in range(2):
         flip(segment(index, "vec") / "index.faiss")
@@ -192,6 +194,7 @@ def test_what_a_killed_run_left_is_no_problem(index: Path) -> None:
     assert not report.problems and ".vec-000099.new" in report.notices[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_pages_of_the_catalog_that_cannot_be_read_cost_only_what_was_on_them(index: Path, seed: int) -> None:
     before = answers(index)
@@ -264,6 +267,7 @@ def test_damage_of_an_older_version_is_not_forgotten(index: Path) -> None:
     assert title(index).strip() == before
 
 
+@pytest.mark.slow
 def test_what_a_repair_made_merges_with_its_neighbours(index: Path) -> None:
     """What lay in several segments comes back in one that spans those between."""
     for kind in ("lex", "vec"):
@@ -284,6 +288,7 @@ def test_what_a_repair_made_merges_with_its_neighbours(index: Path) -> None:
     assert not check(index).problems and answers(index) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["index_words", "encode_lost", "examine"])
 def test_a_repair_that_is_cut_off_leaves_no_silent_gap(index: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = answers(index)
@@ -361,6 +366,7 @@ def test_the_writer_keeps_its_locks_on_the_catalog(index: Path) -> None:
         assert any(f":{inode} " in line and f" {os.getpid()} " in line for line in locks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["segments/lex-000099", "segments/.lex-000099.new", "segments/vec-000001"])
 def test_files_where_folders_should_be_are_cleared_away(index: Path, name: str) -> None:
     before = answers(index)

@@ -52,6 +52,7 @@ def test_results_come_in_the_order_of_the_tasks(rules: ReadRules, tmp_path: Path
     assert [part.chunks for _, part in one] == [part.chunks for _, part in found]
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_long_is_stopped_and_the_rest_goes_on(
     rules: ReadRules, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

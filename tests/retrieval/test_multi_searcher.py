@@ -24,6 +24,7 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(base / name / ".semsearch") for name in ("one/notes", "two/notes", "letters")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
 def test_hits_are_those_of_each_index_by_score(indexes: list[str], mode: str) -> None:
     options = SearchOptions(mode=mode, min_score=0, k=7)

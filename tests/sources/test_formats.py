@@ -301,6 +301,7 @@ def test_a_page_saved_as_a_sheet_is_read_as_a_page() -> None:
     assert read("table.xls", b"<html><body><table><tr><td>x</td></tr></table></body></html>").type == "html"
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_named() -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:

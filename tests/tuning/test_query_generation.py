@@ -99,6 +99,7 @@ def test_queries_generated_before_a_failure_are_kept(index: str, tmp_path: Path)
         assert len(server.requests) - before == 40 - len(kept)
 
 
+@pytest.mark.slow
 def test_the_command_learns_from_them(index: str, semsearch: Command) -> None:
     with chat(lambda handler, body: handler.say(body, f"When does gate {number_of(body)} open?")) as server:
         done = semsearch(

@@ -91,6 +91,7 @@ def test_another_model_drops_what_was_learnt(index: Path) -> None:
     assert Catalog.read(str(index), lambda catalog: catalog.setting("adapter")) is None
 
 
+@pytest.mark.slow
 def test_too_little_or_nothing_to_learn_from(index: Path, notes: Path, tmp_path: Path) -> None:
     queries, qrels = questions()
     few = dict(list(qrels.items())[:10])

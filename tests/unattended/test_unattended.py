@@ -50,6 +50,7 @@ def test_readers_beside_a_writer_see_committed_states() -> None:
 # -- limits ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_early_is_gone_on_with(tmp_path: Path) -> None:
     write(tmp_path / "folder", texts(60, 1))  # type: ignore[arg-type]
     names = sorted((tmp_path / "folder").iterdir())
@@ -317,6 +318,7 @@ def test_triggers_of_an_index_are_no_way_out(notes: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "x").exists() and not Path("x").exists()
 
 
+@pytest.mark.slow
 def test_nobody_is_told_of_its_use(notes: Path, semsearch: Command, tmp_path: Path) -> None:
     """ONNX Runtime keeps a device id and a queue of events to send in the home folder, unless it is told not to."""
     home = tmp_path / "home"

@@ -38,6 +38,7 @@ def test_nothing_changed(index: Path) -> None:
     assert [path for path, _ in found.report.skipped] == ["link", "x.bin"]
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_from_the_look_does_what_a_full_one_does(notes: Path, index: Path, tmp_path: Path) -> None:
     shutil.copytree(notes, tmp_path / "twin", symlinks=True)
     for folder in (notes, tmp_path / "twin"):
@@ -54,6 +55,7 @@ def test_a_run_that_goes_on_from_the_look_does_what_a_full_one_does(notes: Path,
     assert index_folders([], str(index)).files["unchanged"] == 5
 
 
+@pytest.mark.slow
 def test_the_look_is_dropped_when_the_index_changed_meanwhile(notes: Path, index: Path) -> None:
     write(notes, {"new.txt": "Something new.\n"})
     first = seen(index)
@@ -99,6 +101,7 @@ def test_a_damaged_index_is_not_up_to_date(semsearch: Command, notes: Path, inde
     assert done.code == 2 and "verify --repair" in done.err and "defect" not in done.err
 
 
+@pytest.mark.slow
 def test_an_empty_mount_point_is_not_an_empty_folder(notes: Path, tmp_path: Path, semsearch: Command) -> None:
     write(tmp_path / "large", {f"{number}.txt": f"Note {number}.\n" for number in range(20)})
     index = tmp_path / "all.index"
@@ -132,6 +135,7 @@ def test_files_that_readers_learn_to_read_are_tried_in_every_folder(notes: Path,
     assert Catalog.read(str(index), lambda catalog: catalog.setting("readers")) == READERS_VERSION
 
 
+@pytest.mark.slow
 def test_a_pipe_for_a_catalog_keeps_nobody_waiting(semsearch: Command, notes: Path, index: Path) -> None:
     (index / "catalog.db").unlink()
     os.mkfifo(index / "catalog.db")
