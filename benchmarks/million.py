@@ -60,13 +60,7 @@ def build(base: Path, target: Path, chunks: int, count_of_sentences: int) -> Non
             ids = np.arange(first, first + count)
             chosen = rng.integers(0, len(vectors), count)
             name, files = writer.write_dense(ids, with_noise(vectors, chosen, rng), vectors.shape[1])
-            mixed = [
-                " ".join(
-                    chance.choice(sentences[number])
-                    for number in (own, *(chance.randrange(len(sentences)) for _ in range(count_of_sentences - 1)))
-                )
-                for own in chosen.tolist()
-            ]
+            mixed = [_mixed_text(sentences, own, count_of_sentences, chance) for own in chosen.tolist()]
             words = {}
             terms = [
                 [term for part in text.split() for term in words.setdefault(part, analyze(part, "en"))]
@@ -102,6 +96,12 @@ def build(base: Path, target: Path, chunks: int, count_of_sentences: int) -> Non
                 )
                 writer.catalog.set_setting("next_chunk", first + count)
                 writer.catalog.set_setting("embedded_to", first + count - 1)
+
+
+def _mixed_text(sentences: list[list[str]], own: int, count: int, chance: random.Random) -> str:
+    """`count` sentences: one of the chunk `own`, the others of random chunks; `sentences`: those of each chunk."""
+    chunks = (own, *(chance.randrange(len(sentences)) for _ in range(count - 1)))
+    return " ".join(chance.choice(sentences[number]) for number in chunks)
 
 
 if __name__ == "__main__":

@@ -84,10 +84,8 @@ def measure(base: Path, files: int, rounds: int) -> None:
             written.append(megabytes)
             names = sorted(folder.rglob("*.txt"))
         more = statistics.median(seconds) - times["index, nothing changed"]
-        print(
-            f"{what:<16}{statistics.median(seconds):>9.2f}{more:>17.2f} s{statistics.median(written):>12.2f}  {summary}",
-            flush=True,
-        )
+        middle, megabytes = statistics.median(seconds), statistics.median(written)
+        print(f"{what:<16}{middle:>9.2f}{more:>17.2f} s{megabytes:>12.2f}  {summary}", flush=True)
 
 
 def _change_one(folder: Path, names: list[Path], chance: random.Random) -> None:

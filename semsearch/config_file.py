@@ -1,7 +1,13 @@
-"""The user's configuration file: where it is, and its table as TOML gives it. `settings` checks its keys and values."""
+"""The user's configuration file: where it is, and its table as TOML gives it. `settings` checks keys and values."""
 
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from semsearch.errors import UsageError
 
 _NAME = "semsearch/config.toml"
 
@@ -32,3 +38,16 @@ def read_table(path: str) -> dict[str, object]:
         return tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}", "correct the file or remove it") from None
+
+
+def unknown_key(path: str, key: str, known: "Collection[str]") -> "UsageError":
+    """The error for a `key` in the file at `path` that is not one of the `known` settings."""
+    import difflib
+
+    from semsearch.errors import UsageError
+
+    if key in ("api_key", "openai_api_key"):
+        return UsageError(f"{path}: {key} does not belong into a file", "set OPENAI_API_KEY in the environment")
+    similar = difflib.get_close_matches(key, list(known), 1)
+    hint = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(known)}"
+    return UsageError(f"{path}: no setting called {key}", hint)

@@ -6,7 +6,7 @@ Nothing is written here. Nothing heavy is imported, because an unchanged run of 
 
 import os
 
-from semsearch.config_file import config_file, read_table
+from semsearch.config_file import config_file, read_table, unknown_key
 
 INDEX_FOLDER = ".semsearch"
 CATALOG_FILE = "catalog.db"
@@ -292,19 +292,6 @@ def _user_config() -> "dict[str, str | float]":
     checked: dict[str, str | float] = {}
     for key, value in read_table(path).items():
         if key not in _BY_NAME:
-            raise _unknown_key(path, key)
+            raise unknown_key(path, key, _BY_NAME)
         checked[key] = _checked(_BY_NAME[key], value, f"{path}: {key}")
     return checked
-
-
-def _unknown_key(path: str, key: str) -> Exception:
-    """The `UsageError` for a key of the configuration file that is no setting."""
-    import difflib
-
-    from semsearch.errors import UsageError
-
-    if key in ("api_key", "openai_api_key"):
-        return UsageError(f"{path}: {key} does not belong into a file", "set OPENAI_API_KEY in the environment")
-    similar = difflib.get_close_matches(key, _BY_NAME, 1)
-    hint = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(_BY_NAME)}"
-    return UsageError(f"{path}: no setting called {key}", hint)

@@ -58,8 +58,8 @@ _OS_HINTS = {
 }
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(value: bool) -> None:
+    if value:
         print(f"semsearch {__version__}")
         raise typer.Exit
 
@@ -112,8 +112,8 @@ def failed(error: BaseException, arguments: Sequence[str]) -> int:
         )
         return _fail(interrupted, arguments, 130)
     if isinstance(error, ParameterError):
-        named = UsageError(f"{flag_of(error.parameter)} {error.problem}", error.hint)
-        return _fail(named, arguments, named.exit_code)
+        usage_error = UsageError(f"{flag_of(error.parameter)} {error.problem}", error.hint)
+        return _fail(usage_error, arguments, usage_error.exit_code)
     if isinstance(error, SemsearchError):
         return _fail(error, arguments, error.exit_code)
     if isinstance(error, OSError):

@@ -27,8 +27,8 @@ def command(
     if as_json:
         print_json({"schema": "semsearch.config/1", "file": config_file(), "settings": rows})
         return 0
-    there = "" if os.path.isfile(config_file()) else "  (not there)"
-    write(f"{'file':<18}  {one_line(config_file())}{there}")
+    missing = "" if os.path.isfile(config_file()) else "  (not there)"
+    write(f"{'file':<18}  {one_line(config_file())}{missing}")
     for row in rows:
         value = "-" if row["value"] is None else one_line(str(row["value"]))
         variable = row["variable"] if row["source"] == "environment" else ""

@@ -13,6 +13,7 @@ from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from semsearch.tuning.comparison import Comparison, TuneReport
+    from semsearch.tuning.question_source import QuestionSource
 
 
 def command(
@@ -80,11 +81,10 @@ def command(
       semsearch tune --llm qwen3 --base-url http://localhost:11434/v1 --questions 500 --output ./our-model
       semsearch tune --drop
     """
-    from semsearch.cli.progress import bars, interruptible
     from semsearch.evaluation.labels import read_qrels
     from semsearch.tuning.question_source import QuestionSource, read_pairs
     from semsearch.tuning.training_set import FEWEST_QUESTIONS
-    from semsearch.tuning.tune_adapter import drop_adapter, tune_adapter
+    from semsearch.tuning.tune_adapter import drop_adapter
 
     sources = {"--beir": beir, "--queries": queries, "--pairs": pairs, "--llm": llm}
     given = [name for name, value in sources.items() if value is not None]
@@ -103,12 +103,9 @@ def command(
     fewest = FEWEST_QUESTIONS * (1 if output is None else 2)
     if questions < fewest:
         raise UsageError(f"--questions {questions} is too few", f"use {fewest} or more")
-    training = {
-        "loss": loss, "teacher": teacher, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
-    }  # fmt: skip
-    chosen: dict[str, Any] = {name: value for name, value in training.items() if value is not None}
-    if chosen and output is None:
-        flags = " and ".join(f"--{name.replace('_', '-')}" for name in chosen)
+    training = _training_options(loss, teacher, epochs, batch_size, learning_rate)
+    if training and output is None:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in training)
         raise UsageError(f"{flags}: only a model is trained by that", "say where it goes: --output FOLDER")
     source = QuestionSource(
         beir=beir,
@@ -118,20 +115,45 @@ def command(
         llm=chosen_llm(llm, base_url),
         questions=questions,
     )
-    announce = (lambda message: None) if as_json else render.announce
-    with interruptible(), bars() as advance:
-        if output is None:
-            report = tune_adapter(index, source, announce, advance, dry_run=dry_run, wait=wait)
-        else:
-            from semsearch.tuning.train_options import TrainOptions
-            from semsearch.tuning.tune_model import tune_model
-
-            report = tune_model(index, source, TrainOptions(output, **chosen), announce, advance, wait=wait)
+    report = _learn(index, source, output, training, as_json, dry_run, wait)
     if as_json:
         render.print_json(report.as_dict())
     else:
         _print(report)
     return 0 if report.better else 1
+
+
+def _learn(
+    index: str | None,
+    source: "QuestionSource",
+    output: str | None,
+    training: dict[str, Any],
+    as_json: bool,
+    dry_run: bool,
+    wait: bool,
+) -> "TuneReport":
+    """Learns an adapter, or with `output` trains a model into that folder, with progress bars on a terminal."""
+    from semsearch.cli.progress import bars, interruptible
+    from semsearch.tuning.tune_adapter import tune_adapter
+
+    announce = (lambda message: None) if as_json else render.announce
+    with interruptible(), bars() as advance:
+        if output is None:
+            return tune_adapter(index, source, announce, advance, dry_run=dry_run, wait=wait)
+        from semsearch.tuning.train_options import TrainOptions
+        from semsearch.tuning.tune_model import tune_model
+
+        return tune_model(index, source, TrainOptions(output, **training), announce, advance, wait=wait)
+
+
+def _training_options(
+    loss: str | None, teacher: str | None, epochs: int | None, batch_size: int | None, learning_rate: float | None
+) -> dict[str, Any]:
+    """The fields of `TrainOptions` that the flags set."""
+    options = {
+        "loss": loss, "teacher": teacher, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+    }  # fmt: skip
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _print(report: "TuneReport") -> None:

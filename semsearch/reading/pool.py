@@ -267,9 +267,11 @@ class _Worker:
         self.kill()
 
     def is_alive(self) -> bool:
+        """Whether the process still runs."""
         return self._process.poll() is None
 
     def kill(self) -> None:
+        """Ends the process and closes its pipe."""
         self._process.kill()
         self._process.wait()
         self.connection.close()

@@ -146,6 +146,7 @@ class _Walk:
         self._exclude = ignore.compile_globs(rules.exclude) if rules.exclude else None
 
     def files(self) -> "Iterator[File]":
+        """See `walk`."""
         index, include, exclude = self._index, self._include, self._exclude
         hidden, max_file_size, follow = self._rules.hidden, self._rules.max_file_size, self._rules.follow
         top_levels = [] if self._rules.no_ignore else ignore.levels_above(self._root)
@@ -174,8 +175,8 @@ class _Walk:
                             yield File(path, 0, 0, 0, reason)
                         continue
                     if is_dir:
-                        seen = ancestors | {os.path.realpath(entry.path)} if follow else ancestors
-                        below.append((entry.path, path + "/", levels, seen))
+                        inner = ancestors | {os.path.realpath(entry.path)} if follow else ancestors
+                        below.append((entry.path, path + "/", levels, inner))
                         continue
                     if include and not include.match_file(path):
                         self._report(path, "matches no --include", " ".join(self._rules.include))
