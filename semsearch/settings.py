@@ -197,6 +197,14 @@ def _checked(setting: Setting, value: object, where: str) -> "str | float":
     return number
 
 
+def url_scheme(location: str) -> str:
+    """The scheme, in lower case, of a `location` that is a URL (RFC 3986, section 3.1); "" for a path."""
+    scheme, separator, _ = location.partition("://")
+    letters = scheme.replace("+", "").replace("-", "").replace(".", "")
+    is_scheme = bool(separator) and scheme.isascii() and scheme[:1].isalpha() and letters.isalnum()
+    return scheme.lower() if is_scheme else ""
+
+
 def index_for_writing(flag: str | None, roots: list[str]) -> str:
     """The absolute path of the index folder that `index` writes.
 
@@ -205,7 +213,7 @@ def index_for_writing(flag: str | None, roots: list[str]) -> str:
     folder, or a new one in it. A URL is returned as it is: `store.opening` knows which engine it names, if any.
     """
     chosen = _chosen_index(flag)
-    if chosen and "://" in chosen:
+    if chosen and url_scheme(chosen):
         return chosen
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))
@@ -227,7 +235,7 @@ def index_for_reading(flag: str | None) -> str:
     from semsearch.errors import IndexNotFoundError
 
     chosen = _chosen_index(flag)
-    if chosen and "://" in chosen:
+    if chosen and url_scheme(chosen):
         return chosen
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))

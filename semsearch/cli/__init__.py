@@ -1,4 +1,7 @@
-"""The command line: parses flags, calls one function, prints, exits. Nothing below this package does any of that."""
+"""The command line: parses flags, calls one function of the library, prints the result, exits.
+
+No other package prints or ends the process.
+"""
 
 import os
 import sys
@@ -9,38 +12,38 @@ if TYPE_CHECKING:
 
 
 def main() -> "NoReturn":
-    """The `semsearch` command. Ends the process with the exit codes documented in the README."""
+    """The `semsearch` command. Ends the process with one of the exit codes that the manual page lists."""
     for stream in ("stdin", "stdout", "stderr"):
         if getattr(sys, stream) is None:  # the caller closed it
             setattr(sys, stream, open(os.devnull, "r" if stream == "stdin" else "w"))  # noqa: SIM115
     arguments = sys.argv[1:]
-    seen = None
+    checked = None
     if arguments and arguments[0] == "index":
-        # Importing Typer alone takes as long as walking thousands of files, so this is asked first.
+        # First, because importing Typer takes as long as walking thousands of files.
         from semsearch.cli import unchanged
 
         try:
-            answered, seen = unchanged.answer(arguments[1:])
+            answered, checked = unchanged.answer(arguments[1:])
             if answered:
                 sys.stdout.flush()
-                _leave(0)
+                _exit(0)
         except (Exception, KeyboardInterrupt) as error:
             from semsearch.cli.app import failed
 
-            _leave(failed(error, arguments))
+            _exit(failed(error, arguments))
     from semsearch.cli.app import run
 
-    _leave(run(arguments, seen))
+    _exit(run(arguments, checked))
 
 
-def _leave(code: int) -> "NoReturn":
-    """Ends the process at once: taking onnxruntime, faiss and the heap apart would add 55 ms to every search.
+def _exit(code: int) -> "NoReturn":
+    """Ends the process without the clean-up of the interpreter, onnxruntime and FAISS, which takes 55 ms.
 
-    All files are closed and committed by now; only the standard streams may still hold something.
+    All files are closed and committed by now; only the standard streams have to be flushed.
     """
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
-        code = code or 2  # what was printed did not arrive
+        code = code or 2  # the results did not reach the reader
     os._exit(code)

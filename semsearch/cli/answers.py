@@ -9,34 +9,40 @@ from semsearch.retrieval.hit import Hit
 
 
 class AnswerPrinter:
-    """Prints one answer after another as `style`, text or json; notices go to stderr, each once."""
+    """Prints answers one after another; notices go to stderr, each once.
+
+    `style`: text or json; `show_context`: the passages that were read are printed, too; `batch`: there are many
+    questions, and each answer says which one it belongs to; `quiet`: nothing is printed.
+    """
 
     def __init__(self, style: str, *, show_context: bool, batch: bool, quiet: bool) -> None:
         self._style = style
         self._show_context = show_context
         self._batch = batch
         self._quiet = quiet
-        self._said: set[str] = set()
+        self._announced: set[str] = set()
         self._streamed = ""
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is shown while it is written: one question, as text, in a terminal."""
+        """Whether the answer is printed while the model writes it: for one question, as text, on a terminal."""
         return self._style == "text" and not self._batch and not self._quiet and sys.stdout.isatty()
 
     def notices(self, notices: Iterable[str]) -> None:
+        """Prints those of `notices` that were not printed before."""
         for notice in notices:
-            if notice not in self._said and not self._quiet:
-                self._said.add(notice)
+            if notice not in self._announced and not self._quiet:
+                self._announced.add(notice)
                 announce(notice)
 
     def piece(self, text: str) -> None:
-        """Prints the next piece of an answer that is being written."""
+        """Prints the next piece of an answer that the model is writing."""
         self._streamed += text
         sys.stdout.write(text)
         sys.stdout.flush()
 
     def print(self, answer: Answer, query_id: str | None) -> None:
+        """Prints `answer` and its notices; `query_id`: that of the question, in a batch."""
         self.notices(answer.notices)
         if self._quiet:
             return
@@ -47,7 +53,7 @@ class AnswerPrinter:
         sys.stdout.flush()
 
     def print_passages(self, question: str, hits: Sequence[Hit], model: str) -> None:
-        """Prints the retrieved passages, when the model that was to read them failed."""
+        """Prints the passages that were found for `question`, when the model that should have read them failed."""
         if self._streamed:
             write("")
             self._streamed = ""

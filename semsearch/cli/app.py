@@ -1,4 +1,4 @@
-"""The Typer application and the one place where errors become messages and exit codes."""
+"""The Typer application, and the one place that turns errors into messages and exit codes."""
 
 import contextlib
 import errno
@@ -40,8 +40,8 @@ app.command("verify")(verify.command)
 app.command("why")(why.command)
 
 
-# What people type who know other tools, and what it is called here.
-_WAYS = {
+# Part of a usage error -> hint, for flags that other tools have.
+_USAGE_HINTS = {
     "No such option: -n": "the number of results is -k",
     "No such option: --limit": "the number of results is -k",
     "No such option: --top": "the number of results is -k",
@@ -49,7 +49,8 @@ _WAYS = {
 }
 
 
-_HINTS = {
+# Error number of the operating system -> hint.
+_OS_HINTS = {
     errno.ENOSPC: "free some space and run again; nothing that was committed is lost",
     errno.EDQUOT: "free some space and run again; nothing that was committed is lost",
     errno.EFBIG: "a limit on the size of files stands in the way (ulimit -f); nothing that was committed is lost",
@@ -72,37 +73,37 @@ def _options(
     pass
 
 
-def run(arguments: Sequence[str], seen: "StatCheck | None" = None) -> int:
-    """Runs one command and returns the exit code; prints at most one line for an error, never a traceback.
+def run(arguments: Sequence[str], checked: "StatCheck | None" = None) -> int:
+    """Runs one command and returns the exit code; an error is printed as one line, without a traceback.
 
-    `seen`: what `index` found when it looked whether anything had changed.
+    `checked`: how the folders differ from the index, if `unchanged.answer` has compared them already.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # What the terminal's encoding lacks is shown as an escape; in UTF-8 that is only a lone surrogate, and JSON's.
+        # Characters that the output's encoding lacks become escapes; in UTF-8 these are lone surrogates only.
         sys.stdout.reconfigure(errors="backslashreplace")
     if arguments and arguments[0] in ("--show-completion", "--install-completion") and len(arguments) == 2:
-        # Typer guesses the shell, which fails outside of one, or takes its name: with this variable only.
+        # Without this variable Typer ignores the name of the shell that was given, and guesses, which may fail.
         os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
     command = typer.main.get_command(app)
     try:
         if "_SEMSEARCH_COMPLETE" in os.environ:
             command.main(list(arguments), prog_name="semsearch")
-        # Not command.main: it turns interrupts and closed pipes into exit codes of its own.
-        with command.make_context("semsearch", with_rerank_value(arguments) or ["--help"], obj=seen) as context:
+        # Not command.main, which turns interrupts and closed pipes into exit codes of its own.
+        with command.make_context("semsearch", with_rerank_value(arguments) or ["--help"], obj=checked) as context:
             code = command.invoke(context)
         sys.stdout.flush()
         return int(code or 0)
-    except typer.Exit as done:
+    except typer.Exit as finished:
         sys.stdout.flush()
-        return done.exit_code
+        return finished.exit_code
     except (Exception, KeyboardInterrupt) as error:
         return failed(error, arguments)
 
 
 def failed(error: BaseException, arguments: Sequence[str]) -> int:
-    """Says in one line on stderr what `error` was; returns the exit code for it."""
+    """Prints `error` as one line on stderr and returns its exit code."""
     if isinstance(error, BrokenPipeError):
-        # The reader of the pipe has what it wanted. Python would complain again when it closes stdout.
+        # The reader of the pipe has closed it. Without this, Python would raise again when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     if isinstance(error, KeyboardInterrupt | typer.Abort):
@@ -117,25 +118,28 @@ def failed(error: BaseException, arguments: Sequence[str]) -> int:
         return _fail(error, arguments, error.exit_code)
     if isinstance(error, OSError):
         name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        hint = _HINTS.get(error.errno or 0, "")
+        hint = _OS_HINTS.get(error.errno or 0, "")
         return _fail(SemsearchError(f"{name}{error.strerror or error}", hint, code="os"), arguments, 2)
     return _unexpected(error, arguments)
 
 
 def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
-    """Usage errors of the parser, SQLite's own errors, and what nobody foresaw (`SEMSEARCH_DEBUG=1` shows where)."""
+    """Prints errors of other libraries: usage errors of the parser, errors of SQLite, and defects.
+
+    With `SEMSEARCH_DEBUG=1` a defect is raised again, so that its traceback is shown.
+    """
     import sqlite3
 
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "semsearch"
         message = error.format_message()
-        hint = next((way for words, way in _WAYS.items() if words in message), f"see: {path} --help")
+        hint = next((hint for words, hint in _USAGE_HINTS.items() if words in message), f"see: {path} --help")
         return _fail(SemsearchError(message.rstrip("."), hint, code="usage"), arguments, 2)
     # Not a misuse of the library, which is a defect like any other.
     if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
         full = "full" in str(error)
-        hint = _HINTS[errno.ENOSPC] if full else "check the disk and its limits, then: semsearch verify"
+        hint = _OS_HINTS[errno.ENOSPC] if full else "check the disk and its limits, then: semsearch verify"
         return _fail(SemsearchError(f"the catalog of the index: {error}", hint, code="catalog"), arguments, 2)
     if os.environ.get("SEMSEARCH_DEBUG"):
         raise error
@@ -151,6 +155,7 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
 
 
 def _fail(error: SemsearchError, arguments: Sequence[str], code: int) -> int:
+    """Prints `error` on stderr, as JSON where the command prints JSON; returns `code`."""
     from semsearch.cli.render import one_line
 
     if "--json" in arguments or "--jsonl" in arguments:
@@ -158,6 +163,6 @@ def _fail(error: SemsearchError, arguments: Sequence[str], code: int) -> int:
         text = json.dumps({"schema": "semsearch.error/1", "error": body}, ensure_ascii=False)
     else:
         text = "semsearch: " + one_line(error.message) + (f" ({one_line(error.hint)})" if error.hint else "")
-    with contextlib.suppress(OSError):  # nobody listens on stderr; the exit code still tells
+    with contextlib.suppress(OSError):  # stderr is closed; the exit code still says it
         print(text, file=sys.stderr, flush=True)
     return code

@@ -1,4 +1,4 @@
-"""`semsearch ask`: answers a question from the documents, quoting them, or through a language model."""
+"""`semsearch ask`: answers a question from the documents, with quotations or through a language model."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ from semsearch.cli.flags import (
     chosen_llm,
     chosen_reranker,
 )
-from semsearch.cli.queries import read_queries
+from semsearch.cli.query_files import read_queries
 from semsearch.errors import SemsearchError, UsageError
 
 if TYPE_CHECKING:
@@ -103,10 +103,10 @@ def command(
     printer = AnswerPrinter(
         "json" if as_json or as_jsonl else "text", show_context=show_context, batch=queries is not None, quiet=quiet
     )
-    asked: Iterable[tuple[str | None, str]] = [(None, question or "")] if queries is None else read_queries(queries)
+    questions: Iterable[tuple[str | None, str]] = [(None, question or "")] if queries is None else read_queries(queries)
     answered = False
     with opened_searcher(index or []) as searcher:
-        for query_id, text in asked:
+        for query_id, text in questions:
             answer = _answer(searcher, text, options, model, printer)
             printer.print(answer, query_id)
             answered = answered or answer.answered
@@ -114,7 +114,7 @@ def command(
 
 
 def _model(llm: str | None, base_url: str | None, context_window: int, timeout: float) -> "LlmSettings | None":
-    """The chat model to ask, by the flags or as configured; None: none. Raises `UsageError`."""
+    """The language model that the flags or the settings name; None: none. Raises `UsageError`."""
     from semsearch import settings
 
     name = llm or settings.llm_model()
@@ -132,7 +132,7 @@ def _answer(
     model: "LlmSettings | None",
     printer: "AnswerPrinter",
 ) -> "Answer":
-    """`ask`; where the model fails, the passages it was to read are printed before its error is raised."""
+    """The answer to `question`. If the model fails, the passages are printed before its error is raised."""
     from semsearch.answering.pipeline import ask
 
     results: list[SearchResult] = []

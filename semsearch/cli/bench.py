@@ -1,4 +1,4 @@
-"""`semsearch bench`: quality, vectors and speed of the user's own index, as tables."""
+"""`semsearch bench`: measures quality, vector formats and speed on the user's own index, and prints tables."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from semsearch.cli import render
 from semsearch.cli.flags import IndexPath, Rerank, chosen_reranker
-from semsearch.cli.queries import read_queries
+from semsearch.cli.query_files import read_queries
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
 
@@ -182,10 +182,12 @@ def speed(
 
 
 def _announce(as_json: bool) -> "Callable[[str], None]":
+    """The function that prints messages for the user; with JSON it prints none."""
     return (lambda message: None) if as_json else render.announce
 
 
 def _numbers(text: str | None) -> tuple[int, ...]:
+    """The numbers of `--dims 64,128`; none for None. Raises `UsageError`."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:

@@ -1,4 +1,4 @@
-"""`semsearch config`: each effective setting and where it came from."""
+"""`semsearch config`: the value of each setting and where it comes from."""
 
 import os
 import re
@@ -37,11 +37,12 @@ def command(
 
 
 def _rows() -> list[dict[str, Any]]:
+    """Name, value, source and variable of the environment of each setting; of the API key only whether it is set."""
     rows = []
     for setting in settings.SETTINGS:
         value, source = settings.effective(setting.name)
         if setting.name == "base_url" and value is not None:
-            # User, password and query, where keys are put too.
+            # Without user, password and query, any of which may hold a key.
             value = re.sub(r"//[^/@]*@", "//", str(value)).partition("?")[0]
         rows.append({"name": setting.name, "value": value, "source": source, "variable": setting.variable})
     key = os.environ.get("OPENAI_API_KEY")

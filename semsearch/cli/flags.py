@@ -1,4 +1,4 @@
-"""Flags that several commands have: which index, how to rank, which files to search."""
+"""Flags that several commands have, and the objects of the library that their values become."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def values(*known: str) -> Callable[[str], list[str]]:
-    """What a shell completes the value of an option to."""
+    """A completion function for an option whose values are `known`."""
     return lambda incomplete: [value for value in known if value.startswith(incomplete)]
 
 
@@ -28,6 +28,7 @@ def _types(incomplete: str) -> list[str]:
 
 
 def known_models(incomplete: str) -> list[str]:
+    """Completes the name of a model."""
     from semsearch.embedding.model_table import cards
 
     return values(*(card.name for card in cards()))(incomplete)
@@ -103,7 +104,7 @@ Before = Annotated[str | None, typer.Option("--before", metavar="DATE", help="On
 def chosen_filters(
     path: list[str] | None, type_: list[str] | None, where: list[str] | None, since: str | None, before: str | None
 ) -> "Filters":
-    """The Filters these flags ask for. Raises `UsageError`."""
+    """The `Filters` that these flags describe. Raises `UsageError`."""
     from semsearch.retrieval.options import parse_where
     from semsearch.store.records import Filters
 
@@ -117,7 +118,10 @@ def chosen_filters(
 
 
 def chosen_llm(name: str | None, base_url: str | None, **limits: "Any") -> "LlmSettings | None":
-    """The chat model `name`, at `base_url` or as configured; None: no model. Raises `UsageError`."""
+    """The language model `name` at `base_url`, or at the configured server; None where `name` is None.
+
+    `limits`: further fields of `LlmSettings`. Raises `UsageError`.
+    """
     if name is None:
         if base_url is not None:
             raise UsageError("--base-url names a server but no model", "name the model with --llm")
@@ -126,12 +130,12 @@ def chosen_llm(name: str | None, base_url: str | None, **limits: "Any") -> "LlmS
     from semsearch.answering.llm import LlmSettings
 
     model = LlmSettings(name, base_url or settings.base_url(), **limits)
-    model.endpoint()  # refuses what is no address before anything is searched
+    model.endpoint()  # raises for an invalid address, before anything is searched
     return model
 
 
 def chosen_reranker(flag: str | None) -> str | None:
-    """The cross-encoder `--rerank` names, or the configured one where it names none; None without the flag."""
+    """The cross-encoder that `--rerank` names, or the configured one for `--rerank` alone; None without the flag."""
     if flag is None:
         return None
     from semsearch.settings import rerank_model
@@ -144,38 +148,39 @@ def _moment(flag: str, text: str | None) -> float | None:
         return None
     from semsearch.sources.dates import parse_flag
 
-    found = parse_flag(text)
-    if found is None:
+    seconds = parse_flag(text)
+    if seconds is None:
         raise UsageError(f"{flag} {text} is not a date", "write it like 2025-03-01, 2025, 30d or yesterday")
-    return found
+    return seconds
 
 
 def with_rerank_value(arguments: Sequence[str]) -> list[str]:
-    """`arguments` with `--rerank` and `--rerank MODEL` as `--rerank=` and `--rerank=MODEL`: its value may be left out.
+    """`arguments` with `--rerank` and `--rerank MODEL` as `--rerank=` and `--rerank=MODEL`.
 
-    What follows is taken for a model when it is a path or a name with an owner, `cross-encoder/...`; else for a query.
+    Typer has no options whose value may be left out. The next argument is taken for a model if it contains a slash
+    (`cross-encoder/...`) or is a folder, and for the query if not.
     """
-    done: list[str] = []
-    waiting = list(arguments)
-    while waiting:
-        argument = waiting.pop(0)
+    result: list[str] = []
+    remaining = list(arguments)
+    while remaining:
+        argument = remaining.pop(0)
         if argument == "--":
-            return [*done, argument, *waiting]
+            return [*result, argument, *remaining]
         if argument == "--rerank":
-            following = waiting[0] if waiting else ""
-            names = not following.startswith("-") and not any(character.isspace() for character in following)
-            if names and following and ("/" in following or os.path.isdir(following)):
-                argument = f"--rerank={waiting.pop(0)}"
+            following = remaining[0] if remaining else ""
+            may_be_name = not following.startswith("-") and not any(character.isspace() for character in following)
+            if may_be_name and following and ("/" in following or os.path.isdir(following)):
+                argument = f"--rerank={remaining.pop(0)}"
             else:
                 argument = "--rerank="
-        done.append(argument)
-    return done
+        result.append(argument)
+    return result
 
 
-# Parameters of the library whose flag is not their name.
+# Parameters of the library whose flag has another name.
 _FLAGS = {"k": "-k", "context": "-C", "kind": "KIND"}
 
 
 def flag_of(parameter: str) -> str:
-    """How the command line calls a parameter of the library."""
+    """The flag of a `parameter` of the library."""
     return _FLAGS.get(parameter, "--" + parameter.replace("_", "-"))

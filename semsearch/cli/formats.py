@@ -1,4 +1,7 @@
-"""How hits are printed: text, JSON, CSV, vimgrep, paths, TREC. Document text never goes through Rich's markup."""
+"""Prints hits as text, JSON, CSV, vimgrep, paths or TREC runs.
+
+Rich is used on terminals only, and its markup never for text of documents, which may hold [brackets].
+"""
 
 import os
 import sys
@@ -17,10 +20,11 @@ _CSV_FIELDS = ("rank", "score", "path", "page", "line_start", "line_end", "type"
 
 
 class Printer:
-    """Prints the hits of one query after another in the format `style`; notices go to stderr, each once.
+    """Prints the hits of one query after another; notices go to stderr, each once.
 
-    `nul`: paths end with a NUL byte; `absolute`: they begin at the root. `batch`: there are many queries, and each hit
-    says which one it answers.
+    `style`: one of `FORMATS`. `group`: chunk or file, what a hit stands for. `nul`: paths end with a NUL byte.
+    `absolute`: paths are absolute. `color`: one of `COLORS`. `batch`: there are many queries, and each hit is printed
+    with the id of its query.
     """
 
     def __init__(
@@ -32,13 +36,14 @@ class Printer:
         self._nul = nul
         self._color = color
         self._batch = batch
-        self._said: set[str] = set()
+        self._announced: set[str] = set()
         self._header = False
 
     def print(self, result: "SearchResult", query_id: str | None) -> None:
+        """Prints `result` and its notices; `query_id`: that of the query, in a batch."""
         for notice in result.notices:
-            if notice not in self._said:
-                self._said.add(notice)
+            if notice not in self._announced:
+                self._announced.add(notice)
                 announce(notice)
         getattr(self, f"_{self._style}")(result, query_id)
         if self._batch:
@@ -83,7 +88,7 @@ class Printer:
     def _trec(self, result: "SearchResult", query_id: str | None) -> None:
         for hit in result.hits:
             document = hit.path if self._group == "file" else f"{hit.path}#{hit.chunk_id}"
-            # The format is separated by white space.
+            # Fields of the format are separated by white space.
             write(f"{_word(query_id or '1')} Q0 {_word(document)} {hit.rank} {hit.score:.9g} semsearch")
 
     def _paths(self, result: "SearchResult", query_id: str | None) -> None:
@@ -119,7 +124,7 @@ class Printer:
 
 
 def place(hit: "Hit") -> str:
-    """Where a hit stands, for people: path and page, or the line of its best sentence."""
+    """The place of a hit for people: its path with the page, or with the line of its best sentence."""
     if hit.page is not None:
         return f"{hit.path}:p{hit.page}"
     line = hit.sentence_lines()[0]
@@ -127,7 +132,7 @@ def place(hit: "Hit") -> str:
 
 
 def openable(hit: "Hit") -> str:
-    """The path of a hit as an editor can open it: relative inside the indexed folder, else absolute."""
+    """The path of a hit as an editor can open it: relative in the indexed folder and those below it, else absolute."""
     try:
         here = os.getcwd().rstrip("/") + "/"
     except FileNotFoundError:
@@ -137,35 +142,40 @@ def openable(hit: "Hit") -> str:
 
 
 def explain(hit: "Hit") -> str:
-    """How the score of a hit came about, in one line."""
-    how = hit.explanation
-    assert how is not None
-    parts = [how.fusion]
-    if how.alpha is not None:
-        parts.append(f"alpha {how.alpha:.2f}")
-    if how.fertility is not None:
-        parts.append(f"fertility {how.fertility:.2f}")
-    if how.dense is not None:
+    """How the score of a hit was computed, in one line; for hits with an explanation."""
+    explanation = hit.explanation
+    assert explanation is not None
+    parts = [explanation.fusion]
+    if explanation.alpha is not None:
+        parts.append(f"alpha {explanation.alpha:.2f}")
+    if explanation.fertility is not None:
+        parts.append(f"fertility {explanation.fertility:.2f}")
+    if explanation.dense is not None:
         raw = "not encoded" if hit.dense is None else f"cosine {hit.dense:.3f}"
-        parts.append(f"dense {how.dense:.3f} ({raw}, rank {how.dense_rank or '-'})")
-    if how.lexical is not None and hit.lexical is not None:
-        parts.append(f"lexical {how.lexical:.3f} (BM25 {hit.lexical:.2f}, rank {how.lexical_rank or '-'})")
+        parts.append(f"dense {explanation.dense:.3f} ({raw}, rank {explanation.dense_rank or '-'})")
+    if explanation.lexical is not None and hit.lexical is not None:
+        parts.append(
+            f"lexical {explanation.lexical:.3f} (BM25 {hit.lexical:.2f}, rank {explanation.lexical_rank or '-'})"
+        )
     if hit.rerank is not None:
         parts.append(f"reranked {hit.rerank:.3f}")
     return ", ".join(parts)
 
 
 def _copies(hit: "Hit") -> str:
+    """How many copies of a passage were folded into `hit`, for people; empty for none."""
     count = len(hit.copies)
     return f"  (+{count} cop{'y' if count == 1 else 'ies'})" if count else ""
 
 
 def _body(hit: "Hit") -> list[str]:
+    """The lines below the place of a hit: its context or snippet, and the explanation of its score."""
     shown = [_numbered(line) for line in hit.context] or [one_line(hit.snippet)]
     return [*shown, *([explain(hit)] if hit.explanation else [])]
 
 
 def _numbered(line: "ContextLine") -> str:
+    """A line of context with its number as grep -n prints it: `:` after the number of a matching line, else `-`."""
     text = line.text.expandtabs(4).rstrip()
     text = " " * (len(text) - len(text.lstrip())) + one_line(text)
     mark = ":" if line.match else "-"
@@ -173,6 +183,7 @@ def _numbered(line: "ContextLine") -> str:
 
 
 def _terminal_hits(result: "SearchResult", console: "Console") -> None:
+    """Prints hits with colours, links, and the words of the query in bold."""
     from rich.padding import Padding
     from rich.style import Style
     from rich.text import Text
@@ -205,11 +216,12 @@ def _terminal_hits(result: "SearchResult", console: "Console") -> None:
 
 
 def _uri(file: str) -> str:
-    """The address a terminal opens (OSC 8). Percent-encoded, so that no name can end the sequence."""
+    """The URI of `file` for a link in a terminal (OSC 8), percent-encoded, so that no name can end the sequence."""
     from urllib.parse import quote
 
     return "file://" + quote(os.fsencode(file))
 
 
 def _word(text: str) -> str:
+    """`text` with white space percent-encoded."""
     return "".join(f"%{ord(character):02X}" if character.isspace() else character for character in text)

@@ -123,7 +123,9 @@ def command(
     from semsearch.indexing import IndexOptions, index_folders
 
     if device is not None:
-        os.environ["SEMSEARCH_DEVICE"] = device  # for the process that prepares the model, too
+        os.environ["SEMSEARCH_DEVICE"] = (
+            device  # in the environment, so that processes that prepare the model have it, too
+        )
     if trust_remote_code and model is None:
         raise UsageError("--trust-remote-code trusts a model by name", "say which: --model NAME")
     options = IndexOptions(
@@ -166,7 +168,7 @@ def command(
 
 
 def _size(text: str) -> int:
-    """Bytes of `20M`, `1.5G`, `512k` or `1000`, in powers of 1024."""
+    """The bytes that `20M`, `1.5G`, `512k` or `1000` stands for, in powers of 1024. Raises `UsageError`."""
     match = _SIZE.fullmatch(text.strip())
     if not match or len(text) > 20:
         raise UsageError(f"--max-file-size {text} is not a size", "write it like 20M or 512k")
@@ -174,7 +176,7 @@ def _size(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    """Seconds of `90s`, `20m`, `1.5h` or `90`."""
+    """The seconds that `90s`, `20m`, `1.5h` or `90` stands for. Raises `UsageError`."""
     match = _TIME.fullmatch(text.strip())
     seconds = float(match.group(1)) * _SECONDS[match.group(2).lower()] if match else 0.0
     if not 0 < seconds < 1e9:
@@ -183,7 +185,7 @@ def _seconds(text: str) -> float:
 
 
 def _names(source: str, separator: str) -> list[str]:
-    """What the file `source` (`-`: standard input) lists."""
+    """The names in the file `source` (`-`: standard input), which end with `separator`. Raises `UsageError`."""
     if source == "-":
         data = sys.stdin.buffer.read()
     else:

@@ -1,4 +1,4 @@
-"""The manual page, made from the application itself: `python -m semsearch.cli.manual > man/semsearch.1`."""
+"""Writes the manual page from the commands and settings: `python -m semsearch.cli.manual > man/semsearch.1`."""
 
 import re
 import sys
@@ -6,7 +6,7 @@ from typing import Any
 
 from semsearch import __version__
 
-_EXITS = (
+_EXIT_CODES = (
     ("0", "search, ask: found, answered. index: up to date. why: the search shows the file."),
     ("1", "search, ask: nothing found, not answered. why: the search does not show the file."),
     ("1", "quantize: more would be lost than --max-loss allows. bench: a figure is below --fail-under."),
@@ -20,7 +20,7 @@ _EXITS = (
 
 
 def manual() -> str:
-    """The page in roff, section 1."""
+    """The manual page in roff."""
     import typer
 
     from semsearch import settings
@@ -42,7 +42,7 @@ def manual() -> str:
     for name, command in commands_of(group).items():
         lines += _command(name, command)
     lines.append(".SH EXIT STATUS")
-    for code, meaning in _EXITS:
+    for code, meaning in _EXIT_CODES:
         lines += [".TP", f".B {code}", _text(meaning)]
     lines.append(".SH ENVIRONMENT")
     for setting in settings.SETTINGS:
@@ -70,17 +70,18 @@ def manual() -> str:
 
 
 def commands_of(group: Any) -> dict[str, Any]:
-    """The commands of a Click group by name, sorted; those of groups in it as `bench quality`."""
-    found: dict[str, Any] = {}
+    """The commands of a Click group by name, sorted; those of its groups as `bench quality`."""
+    commands: dict[str, Any] = {}
     for name, command in sorted(group.commands.items()):
         if hasattr(command, "commands"):
-            found |= {f"{name} {inner}": inside for inner, inside in commands_of(command).items()}
+            commands |= {f"{name} {inner}": inside for inner, inside in commands_of(command).items()}
         else:
-            found[name] = command
-    return found
+            commands[name] = command
+    return commands
 
 
 def _command(name: str, command: Any) -> list[str]:
+    """The lines of the section about one Click command."""
     description, _, examples = (command.help or "").partition("\b\n")
     arguments = " ".join(f"\\fI{_escape(p.metavar)}\\fR" for p in command.params if p.param_type_name == "argument")
     lines = [
@@ -102,12 +103,13 @@ def _command(name: str, command: Any) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """`text` as roff prints it: escaped, and not taken for a request where it begins with a dot or a quote."""
+    """`text` as a line of roff; `\\&` keeps a leading dot or quote from being read as a request."""
     escaped = _escape(text)
     return "\\&" + escaped if escaped[:1] in (".", "'") else escaped
 
 
 def _escape(text: str) -> str:
+    """`text` with the characters that mean something in roff escaped."""
     return (
         text.replace("\\", "\\e").replace("-", "\\-").replace("~", "\\(ti").replace("^", "\\(ha").replace("'", "\\(aq")
     )

@@ -1,4 +1,4 @@
-"""`semsearch models`: the table of models, which one to take, and what is on this machine."""
+"""`semsearch models`: the table of embedding models; recommends, downloads, finds and verifies one."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,11 +92,11 @@ def recommend(
 
     fitting = recommended(Requirements(multilingual, offline, low_latency, commercial, budget, memory))
     if as_json:
-        rows = [{"name": one.card.name, "why": list(one.reasons)} for one in fitting]
+        rows = [{"name": model.card.name, "why": list(model.reasons)} for model in fitting]
         render.print_json({"schema": "semsearch.models/1", "recommended": rows})
     else:
-        for rank, one in enumerate(fitting[:3], 1):
-            render.write(f"{rank}  {one.card.name}: {'; '.join(one.reasons)}")
+        for rank, model in enumerate(fitting[:3], 1):
+            render.write(f"{rank}  {model.card.name}: {'; '.join(model.reasons)}")
         if fitting:
             render.write(f"take it with: semsearch index FOLDER --model {fitting[0].card.name}")
         else:

@@ -1,4 +1,4 @@
-"""How far `index` is: bars on a terminal, lines elsewhere, and what a signal does to it."""
+"""Progress bars on a terminal, messages elsewhere; SIGTERM as an interrupt."""
 
 import signal
 import sys
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
-    """Bars with rate and time left for reading and encoding, on a terminal; only announcements elsewhere."""
+    """The `Progress` of a run of `index`: bars with rate and time left on a terminal, only messages elsewhere.
+
+    With `quiet` nothing is printed.
+    """
     if quiet:
         yield Progress()
         return
@@ -47,7 +50,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
 
 def _bars(rate: bool) -> "Bars":
-    """Bars on stderr with what is done of how much and the time left; `rate`: a field that tasks fill."""
+    """Progress bars on stderr with counts and the time left; `rate`: with a field `rate` that the caller fills."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -65,7 +68,7 @@ def _bars(rate: bool) -> "Bars":
 
 @contextmanager
 def bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A function that is told (what is done, how much of it, of how much), with a bar for each on a terminal."""
+    """A `callbacks.Advance` function that shows a bar for each name on a terminal and does nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda name, done, total: None
         return
@@ -83,7 +86,7 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: what is encoded is committed first."""
+    """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that what is encoded is committed first."""
 
     def interrupt(signal_number: int, frame: object) -> None:
         raise KeyboardInterrupt

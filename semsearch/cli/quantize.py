@@ -1,4 +1,4 @@
-"""`semsearch quantize`: smaller vectors, with what they lose measured first."""
+"""`semsearch quantize`: makes the vectors smaller, after measuring what that loses."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -94,7 +94,7 @@ def command(
 
 
 def _share(text: str) -> float:
-    """0.01 of `1%` or `0.01`."""
+    """The share that `1%` or `0.01` stands for. Raises `UsageError`."""
     try:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
@@ -142,6 +142,7 @@ def _row(note: str, row: "MeasuredFormat") -> list[str]:
 
 
 def _name(row: "MeasuredFormat") -> str:
+    """The vector format of a row for people, such as `int8 x 128 + float16`."""
     chosen = row.format
     name: str = chosen.kind + (f" x {chosen.codes_dim}" if chosen.projection is not None else "")
     name += "" if chosen.ann == "auto" else f", {chosen.ann}"
@@ -149,4 +150,5 @@ def _name(row: "MeasuredFormat") -> str:
 
 
 def _size(count: int) -> str:
+    """`count` bytes in megabytes."""
     return f"{count / 1e6:,.2f} MB" if count < 1e8 else f"{count / 1e6:,.0f} MB"

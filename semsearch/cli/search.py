@@ -1,4 +1,4 @@
-"""`semsearch search`: hits for one query or many."""
+"""`semsearch search`: prints the hits for one query or many."""
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ from semsearch.cli.flags import (
     values,
 )
 from semsearch.cli.formats import COLORS, FORMATS, Printer
-from semsearch.cli.queries import read_queries
+from semsearch.cli.query_files import read_queries
 from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def command(
     if color not in COLORS:
         raise UsageError(f"--color {color} is not known", "use one of: " + ", ".join(COLORS))
     if style == "trec" or like is not None:
-        # A run file is judged as a whole; an example shares few words with what is like it.
+        # A TREC run is evaluated with all its hits; an example shares few words with similar passages.
         min_score = min_score or 0.0
     options = SearchOptions(
         k=k,
@@ -151,23 +151,23 @@ def command(
         snippets=style not in ("trec", "paths") and not quiet,
     )
     printer = Printer(style, group=options.group, nul=nul, absolute=absolute, color=color, batch=queries is not None)
-    found = False
+    has_hits = False
     with ExitStack() as stack:
         search, finish = _opened(stack, index or [], like, new_since)
-        asked: Iterable[tuple[str | None, str]] = [(None, query or "")] if queries is None else read_queries(queries)
-        for query_id, text in asked:
+        searches: Iterable[tuple[str | None, str]] = [(None, query or "")] if queries is None else read_queries(queries)
+        for query_id, text in searches:
             result = search(text, options)
-            found = found or bool(result.hits)
+            has_hits = has_hits or bool(result.hits)
             if not quiet:
                 printer.print(result, query_id)
         finish()
-    return 0 if found else 1
+    return 0 if has_hits else 1
 
 
 def _opened(
     stack: ExitStack, indexes: list[str], like: str | None, new_since: str | None
 ) -> "tuple[Search, Callable[[], None]]":
-    """What answers a query, and what is to be done when all were answered."""
+    """(the function that searches for a query, the function to call after the last query)."""
     from dataclasses import replace
 
     from semsearch.retrieval.searcher import Searcher
@@ -192,7 +192,7 @@ def _opened(
 
 
 def opened_searcher(indexes: list[str]) -> "Searcher | MultiSearcher":
-    """A searcher over one index, or over several at once."""
+    """A searcher over one index or several; without `indexes`, over the default one."""
     if len(indexes) > 1:
         from semsearch.retrieval.multi_searcher import MultiSearcher
 
@@ -203,7 +203,7 @@ def opened_searcher(indexes: list[str]) -> "Searcher | MultiSearcher":
 
 
 def _save(saved: "SavedSearches") -> None:
-    """Remembers what was shown only when it was: printed, and the pipe still open."""
+    """Saves which hits were shown, after they were: if the pipe is closed, flushing raises and nothing is saved."""
     import sys
 
     sys.stdout.flush()
@@ -211,11 +211,12 @@ def _save(saved: "SavedSearches") -> None:
 
 
 def _style(format_: str | None, as_json: bool, as_jsonl: bool, only_paths: bool) -> str:
-    asked = [name for name, flag in (("json", as_json), ("jsonl", as_jsonl), ("paths", only_paths)) if flag]
-    asked += [format_] if format_ is not None else []
-    if len(set(asked)) > 1:
-        raise UsageError("more than one output format: " + ", ".join(asked), "choose one")
-    style = asked[0] if asked else "text"
+    """The one of `FORMATS` that the flags name; text for none. Raises `UsageError` for several."""
+    names = [name for name, flag in (("json", as_json), ("jsonl", as_jsonl), ("paths", only_paths)) if flag]
+    names += [format_] if format_ is not None else []
+    if len(set(names)) > 1:
+        raise UsageError("more than one output format: " + ", ".join(names), "choose one")
+    style = names[0] if names else "text"
     if style not in FORMATS:
         raise UsageError(f"--format {style} is not known", "use one of: " + ", ".join(FORMATS))
     return style

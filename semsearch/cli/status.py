@@ -1,12 +1,15 @@
-"""`semsearch status`: what an index holds and how it is; with `--files`, every file and why it is not in it."""
+"""`semsearch status`: what an index holds and its state; with `--files`, every file and why it is not indexed."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from semsearch.cli import render
 from semsearch.cli.flags import IndexPath
+from semsearch.cli.render import one_line, print_json, write
 from semsearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from semsearch.maintenance.file_status import FileStatus
 
 
 def command(
@@ -32,16 +35,63 @@ def command(
       semsearch status --files --skipped --json | jq -r '.files[].path'
     """
     groups = (("skipped", "ignored"), skipped), (("failed",), failed), (("pending", "new"), pending)
-    wanted = {status for statuses, asked in groups if asked for status in statuses}
-    if wanted and not files:
+    selected = {status for statuses, flag in groups if flag for status in statuses}
+    if selected and not files:
         raise UsageError("--skipped, --failed and --pending choose among files", "add --files")
     if files:
         from semsearch.maintenance import file_status
 
-        path, found = file_status.file_statuses(index, lambda status: not wanted or status in wanted)
-        render.file_list(path, found, as_json=as_json)
+        path, entries = file_status.file_statuses(index, lambda status: not selected or status in selected)
+        _print_files(path, entries, as_json=as_json)
         return 0
     from semsearch.maintenance.index_status import index_status
 
-    render.index_status(index_status(index), as_json=as_json)
+    _print_status(index_status(index), as_json=as_json)
     return 0
+
+
+def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
+    """Prints the result of `status`: JSON, or a few aligned lines."""
+    if as_json:
+        print_json(status)
+        return
+    from semsearch.sources.walk import format_size
+
+    files, chunks, model = status["files"], status["chunks"], status["model"]
+    change = status["last_change"]
+    name = model["name"] + (f" ({model['runtime']}, {model['dim']} dimensions)" if model["runtime"] else "")
+    rows = [
+        ("index", f"{status['index']} ({format_size(status['bytes'])})"),
+        *(("folder", root["path"] + ("" if root["exists"] else "  (gone)")) for root in status["roots"]),
+        ("files", f"{files['indexed']:,} indexed, {files['skipped']:,} skipped, {files['failed']:,} failed"),
+        ("chunks", f"{chunks['total']:,}, of which {chunks['pending']:,} not encoded yet"),
+        ("model", name),
+        ("vectors", _vectors(status["vectors"])),
+        *([("queries", f"tuned on {status['tuned']:,} questions")] if status["tuned"] else []),
+        ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
+        ("changed", f"{change['time']}, in {change['seconds']:.1f} s" if change else "never"),
+        ("checked", status["last_check"]),
+    ]
+    for label, value in rows:
+        write(f"{label:<9} {one_line(value)}")
+
+
+def _vectors(vector_format: "dict[str, Any]") -> str:
+    text = str(vector_format["kind"]) + (f", {vector_format['dim']} numbers" if vector_format["dim"] else "")
+    text += f", {vector_format['original']} kept" if vector_format["original"] else ""
+    return text + (f", {vector_format['loss']:.2%} of the ten nearest lost" if vector_format["loss"] else "")
+
+
+def _print_files(index: str, entries: "list[FileStatus]", *, as_json: bool) -> None:
+    """Prints the result of `status --files`: JSON, or a line for each file."""
+    if as_json:
+        from semsearch.maintenance.file_status import as_dict
+
+        print_json(as_dict(index, entries))
+        return
+    for entry in entries:
+        cause = ": ".join(filter(None, [entry.reason, entry.rule]))
+        notes = [cause] if cause else []
+        if entry.encoding:
+            notes.append(f"read as {entry.encoding}")
+        write(f"{entry.status:<8} {one_line(entry.path)}" + (f"  ({one_line('; '.join(notes))})" if notes else ""))

@@ -1,4 +1,4 @@
-"""Tables of figures: Rich's on a terminal, aligned columns in a pipe."""
+"""Prints tables of figures: with Rich on a terminal, as aligned columns in a pipe."""
 
 import sys
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from semsearch.cli.render import one_line, write
 
 @dataclass(frozen=True)
 class Column:
-    """`right`: figures are aligned at their right."""
+    """A column with its heading; `right`: its cells are aligned to the right."""
 
     name: str
     right: bool = False
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Prints `rows` under `columns` on stdout; a row has a text for each column."""
+    """Prints `rows`, each with a text for every one of `columns`, on stdout under an optional `title`."""
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table

@@ -1,4 +1,4 @@
-"""`semsearch tune`: learns from questions with known answers how to search one index better."""
+"""`semsearch tune`: learns an adapter, or trains a model, from questions with known answers."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +7,7 @@ import typer
 
 from semsearch.cli import render
 from semsearch.cli.flags import BaseUrl, IndexPath, chosen_llm, values
-from semsearch.cli.queries import read_queries
+from semsearch.cli.query_files import read_queries
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
 
@@ -87,17 +87,17 @@ def command(
     from semsearch.tuning.tune_adapter import drop_adapter, tune_adapter
 
     sources = {"--beir": beir, "--queries": queries, "--pairs": pairs, "--llm": llm}
-    brought = [name for name, value in sources.items() if value is not None]
+    given = [name for name, value in sources.items() if value is not None]
     if drop:
-        if brought or dry_run or output is not None or adapter:
+        if given or dry_run or output is not None or adapter:
             raise UsageError("--drop learns nothing", "leave out the other flags")
-        there = drop_adapter(index, wait)
-        render.announce("what was learnt is dropped" if there else "nothing was learnt for this index")
+        existed = drop_adapter(index, wait)
+        render.announce("what was learnt is dropped" if existed else "nothing was learnt for this index")
         return 0
     if (queries is None) != (qrels is None):
         raise UsageError("--queries and --qrels belong together", "name both")
-    if len(brought) > 1:
-        raise UsageError(f"{' and '.join(brought)} both bring questions", "name one of them")
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} both bring questions", "name one of them")
     if output is not None and (adapter or dry_run):
         raise UsageError(f"--output and {'--adapter' if adapter else '--dry-run'} exclude each other", "leave out one")
     fewest = FEWEST_QUESTIONS * (1 if output is None else 2)

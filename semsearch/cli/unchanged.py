@@ -1,8 +1,8 @@
-"""`index` when nothing changed, answered in the time of the walk: cron asks every few minutes.
+"""The fast path of `index`: if nothing has changed, it is answered without importing the full command.
 
-Understands the plain forms `index [DIR...] [-i PATH] [-q] [--json]`, and the flags that change nothing where there is
-nothing to do; holds the writer's lock while it looks. Everything else is for the full command, which goes on from what
-was seen.
+cron may run `index` every few minutes. This module understands `index [DIR...] [-i PATH] [-q] [--json]` and the flags
+that make no difference if there is nothing to do. It holds the writer's lock while it compares the folders. In all
+other cases the full command runs, and uses the comparison.
 """
 
 import fcntl
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 
 def answer(arguments: list[str]) -> "tuple[bool, StatCheck | None]":
-    """Prints what `index` prints when all is up to date: (True, ...); else (False, what was seen), nothing printed."""
+    """(whether the command is answered, how the folders differ from the index if they were compared).
+
+    If nothing has changed, the result of `index` is printed; else nothing is.
+    """
     started = time.perf_counter()
-    gc.disable()  # tens of thousands of tuples, and none of them garbage: a tenth of the time
+    gc.disable()  # it would look through tens of thousands of live tuples, a tenth of the time
     try:
         return _answer(arguments, started)
     finally:
@@ -47,28 +50,29 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, StatCheck | No
         return False, None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        seen = stat_check(path, roots)
-        if seen is None or not seen.nothing_changed():
-            return False, seen
-        os.utime(lock)  # when the last run was, for `status`
+        checked = stat_check(path, roots)
+        if checked is None or not checked.nothing_changed():
+            return False, checked
+        os.utime(lock)  # the time of the last run, which `status` prints
     except (OSError, SemsearchError):
         return False, None
     finally:
         os.close(lock)
-    seen.report.seconds["total"] = time.perf_counter() - started
+    checked.report.seconds["total"] = time.perf_counter() - started
     from semsearch.cli import render
 
-    render.index_report(seen.report, quiet=quiet, as_json=as_json)
-    return True, seen
+    render.index_report(checked.report, quiet=quiet, as_json=as_json)
+    return True, checked
 
 
 def _parse(arguments: list[str]) -> tuple[list[str], str | None, bool, bool] | None:
+    """(folders, index, quiet, as JSON) of the arguments after `index`; None where the full command must parse them."""
     roots: list[str] = []
     index, quiet, as_json = None, False, False
-    waiting = iter(arguments)
-    for argument in waiting:
+    remaining = iter(arguments)
+    for argument in remaining:
         if argument in ("-i", "--index"):
-            index = next(waiting, None)
+            index = next(remaining, None)
             if index is None:
                 return None
         elif argument in ("-q", "--quiet"):
@@ -78,8 +82,8 @@ def _parse(arguments: list[str]) -> tuple[list[str], str | None, bool, bool] | N
         elif argument in ("--newest-first", "--wait"):
             pass
         elif argument == "--max-time":
-            # What is certainly a time; whether anything else is one is for the full command to say.
-            number = next(waiting, "")
+            # Only what is a time for certain; the full command checks everything else.
+            number = next(remaining, "")
             number = number[:-1] if number.endswith(("s", "m", "h")) else number
             if not (number.isascii() and number.isdecimal() and number[0] != "0" and len(number) < 6):
                 return None

@@ -1,4 +1,4 @@
-"""`semsearch verify`: whether an index is what was written, and its repair."""
+"""`semsearch verify`: checks whether an index is as it was written, and repairs it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,7 @@ from semsearch.cli.flags import IndexPath
 if TYPE_CHECKING:
     from semsearch.maintenance.verification import VerifyReport
 
-_SHOWN = 20
+_MAX_SHOWN = 20
 
 
 def command(
@@ -44,11 +44,11 @@ def _print(report: "VerifyReport") -> None:
     for notice in report.notices:
         render.announce(notice)
     for state, problems in (("repaired", report.repaired), ("damaged", report.problems)):
-        for problem in problems[:_SHOWN]:
+        for problem in problems[:_MAX_SHOWN]:
             todo = f" (--repair: {problem.repair})" if problem.repair and state == "damaged" else ""
             render.write(render.one_line(f"{state:<9} {problem.part}: {problem.what}{todo}"))
-        if len(problems) > _SHOWN:
-            render.write(f"{state:<9} {len(problems) - _SHOWN:,} more; all of them: semsearch verify --json")
+        if len(problems) > _MAX_SHOWN:
+            render.write(f"{state:<9} {len(problems) - _MAX_SHOWN:,} more; all of them: semsearch verify --json")
     state = "damaged" if report.problems else "good"
     render.write(
         f"{state}: {report.files:,} files, {report.chunks:,} chunks, {report.segments:,} segments"

@@ -1,11 +1,15 @@
-"""`semsearch why`: explains why a file is, or is not, among the results of a query."""
+"""`semsearch why`: explains why a file is among the results of a query, or is not."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semsearch.cli import render
 from semsearch.cli.flags import Before, Fusion, IndexPath, Mode, PathGlobs, Since, Types, Where, chosen_filters
+from semsearch.cli.formats import explain, place
+from semsearch.cli.render import announce, one_line, print_json, write
+
+if TYPE_CHECKING:
+    from semsearch.maintenance.why import Why
 
 
 def command(
@@ -49,7 +53,23 @@ def command(
         filters=chosen_filters(path, type_, where, since, before),
         explain=True,
     )
-    with Searcher(index, render.announce) as searcher:
+    with Searcher(index, announce) as searcher:
         answer = why(searcher, query, file, options)
-    render.explanation(answer, as_json=as_json)
+    _print(answer, as_json=as_json)
     return 0 if answer.status == "found" else 1
+
+
+def _print(answer: "Why", *, as_json: bool) -> None:
+    """Prints the result of `why`: JSON, or what happened in one line, then the best passage with its scores."""
+    if as_json:
+        print_json(answer.as_dict())
+        return
+    line = f"{one_line(answer.path)}: {answer.status}"
+    if answer.hit is not None:
+        line += f", rank {answer.rank:,} of {answer.candidates:,} passages compared ({answer.file_rank:,} among files)"
+    write(line + (f": {one_line(answer.reason)}" if answer.reason else ""))
+    if answer.rule:
+        write(f"    by {one_line(answer.rule)}")
+    if answer.hit is not None:
+        write(f"    {answer.hit.score:.3f}  {one_line(place(answer.hit))}  {one_line(answer.hit.snippet)}")
+        write(f"    {explain(answer.hit)}")

@@ -55,7 +55,7 @@ class ModelInfo:
     def from_dict(record: dict[str, Any]) -> "ModelInfo":
         """The inverse of `as_dict`. Raises ValueError, KeyError or TypeError for a record that is damaged."""
         info = ModelInfo(**{**record, "calibration": Calibration(**record["calibration"])})
-        if not (isinstance(info.dim, int) and 0 < info.dim <= _LONGEST_VECTOR):
+        if not (type(info.dim) is int and 0 < info.dim <= _LONGEST_VECTOR):
             raise ValueError(f"vectors of {info.dim} numbers")
         return info
 

@@ -82,7 +82,7 @@ class Committer:
         if not files:
             return
         with self._writer.transaction() as transaction:
-            self._delete_replaced(transaction, files)
+            removed = _delete_replaced(transaction, files)
             for item in files:
                 self._count(item)
                 if item.prepared.status == "unchanged" and item.old is not None:
@@ -90,22 +90,20 @@ class Committer:
                     transaction.rename(old.id, old.root_id, old.path, item.stamp(), self._scanned_ns)
                 elif not item.is_kept:
                     self._report.chunks["added"] += transaction.put_file(self._record(item), [item.prepared])
+        self._report.chunks["removed"] += removed
 
     def large(self, item: ReadFile, following: Iterator[FilePart]) -> None:
         """One commit for a file whose parts, the first in `item`, come one after the other."""
         try:
             with self._writer.transaction() as transaction:
-                self._delete_replaced(transaction, [item])
+                removed = _delete_replaced(transaction, [item])
                 count = transaction.put_file(self._record(item), _parts(item.prepared, following))
         except _GivenUpError as error:
             self.batch([replace(item, prepared=error.args[0])])
             return
         self._count(item)
         self._report.chunks["added"] += count
-
-    def _delete_replaced(self, transaction: Transaction, files: Sequence[ReadFile]) -> None:
-        replaced = [item.replaced.id for item in files if item.replaced is not None]
-        self._report.chunks["removed"] += transaction.delete_files(replaced)
+        self._report.chunks["removed"] += removed
 
     def _record(self, item: ReadFile) -> FileRecord:
         prepared = item.prepared
@@ -138,6 +136,11 @@ class Committer:
             self._report.failed.append((shown, item.prepared.reason + "; what was indexed of it is kept"))
         elif status == "indexed":
             files["changed" if item.old is not None and item.old.status == "indexed" else "added"] += 1
+
+
+def _delete_replaced(transaction: Transaction, files: Sequence[ReadFile]) -> int:
+    """Deletes what the index holds of `files` that are replaced; returns how many chunks."""
+    return transaction.delete_files([item.replaced.id for item in files if item.replaced is not None])
 
 
 def _parts(first: FilePart, following: Iterator[FilePart]) -> Iterator[FilePart]:

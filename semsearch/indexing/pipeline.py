@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.embedding.resolve import resolve
-from semsearch.errors import ParameterError, SemsearchError, UsageError
+from semsearch.errors import IndexDamagedError, ParameterError, SemsearchError, UsageError
 from semsearch.index_report import IndexReport
 from semsearch.indexing.changes import OUTSIDE, Changes
 from semsearch.indexing.commit import Committer, ReadFile
@@ -34,7 +34,7 @@ from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.sources.differences import StatCheck
 from semsearch.sources.ignore import compile_globs
 from semsearch.store.opening import open_store
-from semsearch.store.protocol import Store, Writer
+from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import IndexInfo, RunRecord
 
 # The first commit comes soon, so that the folder can be searched soon; later ones are larger.
@@ -269,8 +269,16 @@ class _ComparedRun:
         run = RunRecord(started, seconds, {key: record[key] for key in ("files", "chunks", "seconds")})
         changed = any(report.files[name] for name in ("added", "changed", "renamed", "removed"))
         with self.writer.transaction() as transaction:
-            if changed or report.chunks["encoded"] or report.chunks["reused"] or snapshot.last_run() is None:
+            if changed or report.chunks["encoded"] or report.chunks["reused"] or not _has_last_run(snapshot):
                 transaction.record_run(run)
             whole = len(self.compared.roots) == len(info.roots) and not changes.failed
             if whole and self.options.files_from is None and not self.report.left:
                 transaction.update(replace(info, readers=settings.READERS_VERSION))
+
+
+def _has_last_run(snapshot: Snapshot) -> bool:
+    """Whether a run is recorded; one that is damaged is recorded anew."""
+    try:
+        return snapshot.last_run() is not None
+    except IndexDamagedError:
+        return False

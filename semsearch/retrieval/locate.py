@@ -62,14 +62,13 @@ def standing(
 def indexed_file(snapshot: Snapshot, path: str, prefix: str) -> FileRecord | None:
     """The indexed file that is shown as `path`; None when there is none."""
     info = snapshot.info()
-    return next(
-        (
-            file
-            for file in snapshot.files()
-            if file.status == "indexed" and prefix + info.shown_path(file.root_id, file.path) == path
-        ),
-        None,
-    )
+    shown = ((root.id, name) for root in info.roots for name in snapshot.paths(root.id))
+    for root_id, name in shown:
+        if prefix + info.shown_path(root_id, name) == path:
+            file = snapshot.file(root_id, name)
+            if file is not None and file.status == "indexed":
+                return file
+    return None
 
 
 def passage_at(snapshot: Snapshot, path: str, line: int | None, prefix: str) -> tuple[str, frozenset[int]]:

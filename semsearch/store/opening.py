@@ -1,24 +1,22 @@
 """The way in: `open_store` tells by its name what keeps an index."""
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from semsearch.errors import SemsearchError, UsageError
+from semsearch.settings import url_scheme
 
 if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot, Store
 
 Answer = TypeVar("Answer")
 
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://")
-
 
 def open_store(location: str) -> "Store":
     """The index at `location`, a folder. Nothing is read or made yet. Raises `UsageError` for a URL of no engine."""
-    url = _URL.match(location)
-    if url is not None:
-        raise UsageError(f"there is no engine for {url['scheme']}://", "name a folder")
+    scheme = url_scheme(location)
+    if scheme:
+        raise UsageError(f"there is no engine for {scheme}://", "name a folder")
     from semsearch.store.local.store import LocalStore
 
     return LocalStore(location)

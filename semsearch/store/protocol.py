@@ -242,7 +242,8 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
     def snapshot(self) -> Snapshot:
-        """The index as it is now; inside a transaction with what was changed so far."""
+        """The index as it is now, inside a transaction with what was changed so far; chunks that were just put are
+        found by their words once it has ended."""
         ...
 
     def transaction(self) -> AbstractContextManager[Transaction]: ...
@@ -251,8 +252,13 @@ class Writer(Protocol):
         """hash -> stored vector (d,) of chunks that were encoded before, deleted ones included."""
         ...
 
+    def forget_deleted(self) -> None:
+        """Lets go of deleted chunks, which were kept for `known_vectors`; nothing while chunks are pending. To be
+        called when a run has encoded what there was: what is indexed later is new (`Snapshot.position`)."""
+        ...
+
     def maintain(self) -> None:
-        """Merges what many small changes left, and lets go of what was deleted. Each step is a commit."""
+        """Merges what many small changes left. Each step is a commit."""
         ...
 
     def is_current(self, stamp: Any) -> bool:

@@ -92,11 +92,11 @@ def all_vectors(snapshot: Snapshot) -> tuple[NDArray[np.int64], Vectors]:
 
 
 def _chunks_of_documents(snapshot: Snapshot, queries: QuerySet) -> dict[str, frozenset[int]]:
-    """Document id of `queries` -> ids of its chunks."""
+    """Document id of `queries` -> ids of its chunks that have a vector."""
     info = snapshot.info()
+    shown = {file.id: info.shown_path(file.root_id, file.path) for file in snapshot.files()}
+    ids = snapshot.encoded_ids()
     chunks_of: dict[str, list[int]] = {}
-    for file in snapshot.files():
-        shown = info.shown_path(file.root_id, file.path)
-        for passage in snapshot.passages_of(file.id) if file.chunk_count else ():
-            chunks_of.setdefault(queries.document(shown, passage.id), []).append(passage.id)
+    for chunk, file_id in zip(ids.tolist(), snapshot.file_ids(ids).tolist(), strict=True):
+        chunks_of.setdefault(queries.document(shown[file_id], chunk), []).append(chunk)
     return {document: frozenset(chunks) for document, chunks in chunks_of.items()}

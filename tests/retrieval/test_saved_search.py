@@ -61,6 +61,20 @@ def test_a_touched_file_and_a_rebuilt_index_bring_nothing_up_again(folder: Path,
     assert new() == []
 
 
+@pytest.mark.parametrize("changes", [{}, {"a.txt": "Water the roses at night.\n"}])
+def test_what_waits_for_its_vectors_comes_up_once(folder: Path, new: Search, changes: dict[str, str | bytes]) -> None:
+    write(folder, changes | {"c.txt": "Water the roses in summer.\n"})
+    index_again(folder, embed=False)
+    words = SearchOptions(k=10, mode="lexical")
+    found = new("roses", words)
+    assert set(found) == {"a.txt", "c.txt"}
+    index_again(folder)
+    assert new("roses", words) == []
+    write(folder, {"d.txt": "Tie the roses to the wall.\n"})
+    index_again(folder, embed=False)
+    assert new("roses", words) == ["d.txt"]
+
+
 def test_a_file_that_changed_comes_up_again(folder: Path, new: Search) -> None:
     new()
     write(folder, {"a.txt": "Prune the roses in autumn.\n"})

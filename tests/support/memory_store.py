@@ -146,6 +146,9 @@ class MemoryWriter:
         }
 
     def maintain(self) -> None:
+        pass  # small changes leave nothing to merge
+
+    def forget_deleted(self) -> None:
         if self._state.pending():
             return
         with self.transaction() as transaction:

@@ -172,6 +172,13 @@ class Catalog:
             self.connection.execute("PRAGMA busy_timeout = 1000")
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Makes `target` hold what this catalog holds. Raises `IndexDamagedError` for a reader."""
+        try:
+            self.connection.backup(target)
+        except _BROKEN as error:
+            raise self._damage(error) from None
+
     def close(self) -> None:
         self.connection.close()
 

@@ -16,7 +16,7 @@ def clone_index(snapshot: LocalSnapshot, target: str) -> None:
     os.makedirs(target)
     copied = sqlite3.connect(os.path.join(target, CATALOG_FILE))
     try:
-        snapshot.catalog.connection.backup(copied)
+        snapshot.catalog.copy_to(copied)
     finally:
         copied.close()
     for kind in ("lex", "vec"):

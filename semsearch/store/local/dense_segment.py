@@ -112,7 +112,7 @@ def stored_vectors(
     index: str, name: str, rows: int, files: FileList, vector_format: VectorFormat
 ) -> tuple[NDArray[np.int64], Vectors]:
     """(ids, vectors) of a dense segment whose stored vectors are what was written, whatever became of its codes."""
-    check_content(index, name, {part: files[part] for part in (VECTORS_FILE, "ids.bin")})
+    check_content(index, name, {part: files[part] for part in (VECTORS_FILE, "ids.bin") if part in files})
     folder = os.path.join(index, SEGMENTS_FOLDER, name)
     with unreadable_as_damage(index):
         store = CodedVectors.open(os.path.join(folder, VECTORS_FILE), vector_format.store_codec(), rows)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
-from semsearch.chunking.chunk import hash_of
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.sources.ignore import compile_globs
 from semsearch.store.local import rows
@@ -40,6 +39,7 @@ def examine(folder: str, catalog: Catalog, suspect: bool | None = None) -> Exami
             return findings
         _examine_checksum(findings, folder, suspect)
         _examine_settings(findings, catalog)
+        _examine_last_run(findings, catalog)
         alive = _examine_chunks(findings, catalog)
         embedded_to = findings.counters.get("embedded_to", _counter(catalog, "embedded_to", 0))
         examine_segments(findings, folder, catalog, alive, embedded_to)
@@ -75,7 +75,7 @@ def raw_setting(catalog: Catalog, key: str) -> Any:
     row = catalog.row("SELECT value FROM settings WHERE key = ?", (key,))
     if row is None:
         return _ABSENT
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, RecursionError):
         return json.loads(row[0])
     return _UNREADABLE
 
@@ -108,6 +108,14 @@ def _examine_settings(findings: Examination, catalog: Catalog) -> None:
         findings.add("it does not know by which rules files were read", "the next index reads every file again")
 
 
+def _examine_last_run(findings: Examination, catalog: Catalog) -> None:
+    try:
+        rows.last_run(catalog)
+    except IndexDamagedError:
+        findings.last_run_damaged = True
+        findings.add("what it records of its last run is damaged", "forget it")
+
+
 def _has_good_globs(key: str, value: Any) -> bool:
     """Whether the globs of the walk's rules can be compiled; other settings have none."""
     if key != "rules":
@@ -134,10 +142,10 @@ def _between(value: Any, low: int, high: int) -> bool:
 def _examine_chunks(findings: Examination, catalog: Catalog) -> NDArray[np.int64]:
     """The ids of all chunks that are alive, (n,) rising."""
     ids, malformed = [], set()
-    for row in catalog.each("SELECT id, file_id, hash, heading, text FROM chunks ORDER BY id"):
+    for row in catalog.each(rows.CHUNKS):
         if row["file_id"] is not None:
-            ids.append(row["id"])
-            if not _is_what_was_indexed(row):
+            ids.append(row["chunk_id"])
+            if not rows.is_sound_chunk(row):
                 malformed.add(row["file_id"])
     orphaned = _ids(
         catalog,
@@ -162,11 +170,11 @@ def _examine_chunks(findings: Examination, catalog: Catalog) -> NDArray[np.int64
         (mismatched - malformed, "its passages do not fit it"),
         (orphaned - malformed - mismatched, "it is in no folder of the index, or its row is damaged"),
     ):
-        for number in sorted(files):
+        for number in sorted(files, key=str):
             name = names.get(number)
             shown = os.fsdecode(name) if isinstance(name, bytes) else "?"
             findings.add(what, "the next index reads it again", f"{settings.CATALOG_FILE}: {shown}")
-    findings.unreadable_files = sorted(malformed | mismatched | orphaned)
+    findings.unreadable_files = sorted(malformed | mismatched | orphaned, key=str)
     findings.files, findings.chunks = len(names), len(ids)
     return np.array(ids, np.int64)
 
@@ -184,13 +192,3 @@ def _undecodable(catalog: Catalog) -> set[int]:
         except IndexDamagedError:
             undecodable.add(row["id"])
     return undecodable
-
-
-def _is_what_was_indexed(row: sqlite3.Row) -> bool:
-    def hashed() -> bytes:
-        return hash_of(tuple(rows.of_type(name, str) for name in json.loads(row["heading"])), row["text"])
-
-    try:
-        return bool(rows.decoded("", hashed, "") == row["hash"])
-    except IndexDamagedError:
-        return False

@@ -32,7 +32,7 @@ class Examination:
     only their codes are made anew. `missing`: kind -> chunk ids (n,) no segment has; `extra`: kind -> chunk ids (n,)
     that are deleted and that a segment has. `unreadable_files`: ids of files whose passages are damaged.
     `vectors_unknown`: nobody knows how the vectors are kept. `counters`: what numbers that cannot be are to be instead;
-    `forget`: other settings that cannot be.
+    `forget`: other settings that cannot be. `last_run_damaged`: what is recorded of the last run cannot be.
     """
 
     files: int = 0
@@ -50,6 +50,7 @@ class Examination:
     vectors_unknown: bool = False
     counters: dict[str, int] = field(default_factory=dict)
     forget: list[str] = field(default_factory=list)
+    last_run_damaged: bool = False
 
     def add(self, what: str, repair: str, part: str = settings.CATALOG_FILE) -> None:
         self.problems.append(Problem(part, what, repair))

@@ -103,6 +103,8 @@ def _take_out_damaged(writer: IndexWriter, findings: Examination) -> None:
             writer.mark_rows_dead(kind, [(int(number), int(number) + 1) for number in ids])
         for number in findings.unreadable_files:
             _take_out_file(writer, number)
+        if findings.last_run_damaged:
+            connection.execute("DELETE FROM runs")
         connection.execute("DELETE FROM roots WHERE typeof(path) != 'blob' OR typeof(label) != 'text'")
 
 

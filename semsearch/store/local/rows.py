@@ -34,10 +34,14 @@ _FILE_COLUMNS = (
     " metadata, date, id, first_chunk, chunk_count"
 )
 FILES = f"SELECT {_FILE_COLUMNS} FROM files"
+_CHUNK_COLUMNS = (
+    "chunks.id AS chunk_id, chunks.text, chunks.heading, chunks.page, chunks.line_start, chunks.line_end,"
+    " chunks.tokens, chunks.hash AS text_hash"
+)
+CHUNKS = f"SELECT file_id, {_CHUNK_COLUMNS} FROM chunks ORDER BY id"
 PASSAGES = (
-    "SELECT " + ", ".join(f"files.{name.strip()}" for name in _FILE_COLUMNS.split(",")) + ", chunks.id AS chunk_id,"
-    " chunks.text, chunks.heading, chunks.page, chunks.line_start, chunks.line_end, chunks.tokens,"
-    " chunks.hash AS text_hash FROM chunks JOIN files ON files.id = chunks.file_id"
+    "SELECT " + ", ".join(f"files.{name.strip()}" for name in _FILE_COLUMNS.split(",")) + f", {_CHUNK_COLUMNS}"
+    " FROM chunks JOIN files ON files.id = chunks.file_id"
 )
 
 
@@ -188,26 +192,37 @@ def passages(folder: str, chunk_rows: Iterable[sqlite3.Row], embedded_to: int, r
 
 
 def _passage(folder: str, row: sqlite3.Row, file: FileRecord) -> Passage:
-    """Raises `IndexDamagedError` also where the text is not the one that was indexed."""
-
-    def make() -> Passage:
-        heading = tuple(_text(name) for name in json.loads(row["heading"]))
-        return Passage(
-            id=_count(row["chunk_id"]),
-            file=file,
-            text=_text(row["text"]),
-            heading=heading,
-            page=_whole_or_none(row["page"]),
-            line_start=_whole_or_none(row["line_start"]),
-            line_end=_whole_or_none(row["line_end"]),
-            tokens=_whole(row["tokens"]),
-            text_hash=_bytes(row["text_hash"]),
-        )
-
-    passage = decoded(folder, make, "a passage's row")
-    if hash_of(passage.heading, passage.text) != passage.text_hash:
+    passage = Passage(file=file, **decoded(folder, lambda: _chunk(row), "a passage's row"))
+    if not _is_what_was_indexed(passage.heading, passage.text, passage.text_hash):
         raise chunk_damaged(folder, passage.id)
     return passage
+
+
+def is_sound_chunk(row: sqlite3.Row) -> bool:
+    """Whether a row of `CHUNKS` decodes, and its text is the one that was indexed."""
+    try:
+        values = _chunk(row)
+        return _is_what_was_indexed(values["heading"], values["text"], values["text_hash"])
+    except _MALFORMED:
+        return False
+
+
+def _chunk(row: sqlite3.Row) -> dict[str, Any]:
+    """The fields of a `Passage` that the table `chunks` holds. Raises one of `_MALFORMED`."""
+    return {
+        "id": _count(row["chunk_id"]),
+        "text": _text(row["text"]),
+        "heading": tuple(_text(name) for name in json.loads(row["heading"])),
+        "page": _whole_or_none(row["page"]),
+        "line_start": _whole_or_none(row["line_start"]),
+        "line_end": _whole_or_none(row["line_end"]),
+        "tokens": _whole(row["tokens"]),
+        "text_hash": _bytes(row["text_hash"]),
+    }
+
+
+def _is_what_was_indexed(heading: tuple[str, ...], text: str, digest: bytes) -> bool:
+    return hash_of(heading, text) == digest
 
 
 def chunk_damaged(folder: str, chunk_id: int) -> IndexDamagedError:

@@ -81,8 +81,9 @@ def link_segment(index: str, target: str, name: str, files: FileList) -> None:
     source = checked_folder(index, name, files)
     folder = os.path.join(target, SEGMENTS_FOLDER, name)
     os.makedirs(folder)
-    for file_name in files:
-        _link(os.path.join(source, file_name), os.path.join(folder, file_name))
+    with unreadable_as_damage(index):
+        for file_name in files:
+            _link(os.path.join(source, file_name), os.path.join(folder, file_name))
 
 
 def _link(source: str, target: str) -> None:

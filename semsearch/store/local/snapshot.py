@@ -3,6 +3,7 @@
 What the catalog alone can tell needs no numpy, so that `status` is quick; segments are opened when a search needs them.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -75,13 +76,15 @@ class LocalSnapshot:
         return frozenset(code for part in self.postings() for code in part.languages)
 
     def storage(self) -> StorageInfo:
-        sizes = [
-            os.lstat(os.path.join(parent, name)).st_size for parent, _, names in os.walk(self.folder) for name in names
-        ]
+        size = 0
+        for parent, _, names in os.walk(self.folder):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # a writer has removed it since
+                    size += os.lstat(os.path.join(parent, name)).st_size
         lock = os.path.join(self.folder, "lock")
         return StorageInfo(
             segments={kind: len(rows.segments(self.catalog, kind)) for kind in ("lex", "vec")},
-            size=sum(sizes),
+            size=size,
             checked=os.stat(lock).st_mtime if os.path.exists(lock) else 0.0,  # a clone has none
             vectors=rows.vectors_summary(self.catalog),
         )
@@ -170,10 +173,18 @@ class LocalSnapshot:
         return self._passages(query, (chunk_id - count, chunk_id + count, chunk_id))
 
     def passages_of(self, file_id: int) -> list[Passage]:
-        passages = self._passages(rows.PASSAGES + " WHERE chunks.file_id = ? ORDER BY chunks.id", (file_id,))
-        file = self.catalog.row("SELECT chunk_count FROM files WHERE id = ?", (file_id,))
-        if file is not None and file[0] != len(passages):
-            raise catalog_damaged(self.folder, f"file {file_id} has {len(passages)} chunks, not {file[0]}")
+        file = self.catalog.row("SELECT first_chunk, chunk_count FROM files WHERE id = ?", (file_id,))
+        if file is None:
+            return []
+        first, end = rows.decoded(self.folder, lambda: rows.span(file), "the chunks of a file")
+        query = rows.PASSAGES + " WHERE chunks.file_id = ?"
+        passages = self._passages(
+            query + " AND chunks.id BETWEEN ? AND ? ORDER BY chunks.id", (file_id, first, end - 1)
+        )
+        if len(passages) != end - first:  # some were replaced (`Transaction.replace_passages`), or are lost
+            passages = self._passages(query + " ORDER BY chunks.id", (file_id,))
+        if len(passages) != end - first:
+            raise catalog_damaged(self.folder, f"file {file_id} has {len(passages)} chunks, not {end - first}")
         return passages
 
     def file_ids(self, ids: "Ids") -> "Ids":

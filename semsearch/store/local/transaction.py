@@ -72,12 +72,10 @@ class LocalWriter:
         return known
 
     def maintain(self) -> None:
-        self._forget_deleted()
         merging.merge(self._index)
         merging.learn_codes_again(self._index)
 
-    def _forget_deleted(self) -> None:
-        """Deletes the chunks of deleted files, which were kept for their vectors, once nothing is pending."""
+    def forget_deleted(self) -> None:
         catalog = self._index.catalog
         if catalog.counts()["pending"]:
             return
@@ -218,6 +216,7 @@ class LocalTransaction:
                 raise catalog_damaged(self._index.index, f"file {number} is not there")
             first, end = rows.decoded(self._index.index, partial(rows.span, row), "the chunks of a file")
             spans.append((first, end - first))
+        self._write_postings()  # what was put in this transaction can be deleted, too
         self._index.mark_dead(spans)
         self._catalog.connection.executemany("DELETE FROM files WHERE id = ?", [(number,) for number in ids])
         return sum(count for _, count in spans)
@@ -254,6 +253,7 @@ class LocalTransaction:
                 raise catalog_damaged(self._index.index, f"chunk {number} is not there")
             new.append(self._next_chunk)
             self._insert_chunks(_Part([chunk], [terms], row[1]), row[0])
+        self._write_postings()
         self._index.mark_dead([(number, 1) for number, _, _ in changed])
         return new
 

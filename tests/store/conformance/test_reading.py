@@ -208,6 +208,7 @@ def _write_something(writer: Writer) -> None:
     ids = np.array([one.id for one in writer.snapshot().pending(9)], np.int64)
     with writer.transaction() as transaction:
         transaction.put_vectors(ids, np.stack([VECTORS[0]] * len(ids)), MODEL)
+    writer.forget_deleted()
     writer.maintain()
 
 

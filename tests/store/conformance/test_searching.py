@@ -63,6 +63,7 @@ class Corpus:
                 if self.late:
                     put(transaction, "0/late.md", *map(" ".join, self.late))
             if self.maintained:
+                writer.forget_deleted()
                 writer.maintain()
         return store
 

@@ -99,6 +99,23 @@ def test_deleted_files_are_gone_and_their_chunks_too(store: Store) -> None:
         transaction.delete_files([12345])
 
 
+def test_what_was_just_put_can_be_deleted_and_replaced(store: Store) -> None:
+    filled(store, {})
+    with store.write() as writer, writer.transaction() as transaction:
+        put(transaction, "a.md", "red fox")
+        put(transaction, "b.md", "green hare")
+        put(transaction, "c.md", "blue fox")
+        a, b = (writer.snapshot().file(NOTES.id, name) for name in (b"a.md", b"b.md"))
+        assert a is not None and b is not None
+        transaction.delete_files([a.id])
+        (old,) = writer.snapshot().passages_of(b.id)
+        transaction.replace_passages([(old.id, chunk("grey owl"), ["grey", "owl"])])
+    assert store.read(texts_of) == ["blue fox", "grey owl"]
+    words = [("fox",), ("hare",), ("owl",)]
+    found = store.read(lambda snapshot: snapshot.lexical(words, 9, None).ids.tolist())
+    assert sorted(found) == sorted(store.read(lambda snapshot: ids_of(snapshot, "c.md") + ids_of(snapshot, "b.md")))
+
+
 def test_a_renamed_file_keeps_its_chunks(store: Store) -> None:
     filled(store, FILES)
     number = file_id(store, "a.md")
@@ -160,7 +177,7 @@ def test_vectors_of_deleted_chunks_serve_until_nothing_is_pending(store: Store) 
         assert writer.snapshot().encoded_hashes([digest, b"?" * 16]) == {digest}
     encode(store, VECTORS[3:6])
     with store.write() as writer:
-        writer.maintain()
+        writer.forget_deleted()
         assert writer.known_vectors([digest]) == {}
         assert writer.snapshot().encoded_hashes([digest]) == set()
         assert writer.snapshot().encoded_ids().tolist() == [3, 4, 5, 6]

@@ -203,6 +203,7 @@ def _write_all(store: LocalStore) -> None:
         writer.known_vectors([passage.text_hash for passage in snapshot.pending(9)])
         with writer.transaction() as transaction:
             transaction.delete_files(files(snapshot))
+        writer.forget_deleted()
         writer.maintain()
 
 

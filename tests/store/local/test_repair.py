@@ -141,6 +141,14 @@ MENDED: dict[str, tuple[Callable[[Path], object], str, int]] = {
     "no generation": (lambda index: setting(index, "generation", "null"), "by which rules files were read", 0),
     "rules that are none": (lambda index: setting(index, "rules", "null"), "what it records as rules", 0),
     "a model name that is none": (lambda index: setting(index, "model_name", "7"), "records as model_name", 0),
+    "a run that is none": (
+        lambda index: sql(index, "INSERT INTO runs (started, seconds, report) VALUES (1, 2, '[')"), "last run", 0,
+    ),
+    "a segment without its ids": (
+        lambda index: sql(index, "UPDATE segments SET files = json_remove(files, '$.\"ids.bin\"')"
+                                 " WHERE kind = 'vec' AND first_id > 1"),
+        "not a folder with the files of a segment", 156,
+    ),
     "a checksum that is a folder": (lambda index: replace_checksum(index, os.mkdir), "it is not what was written", 0),
     "an index of a table": (lambda index: damage_page(index, "files_stamps"), "", 0),
 }  # fmt: skip
@@ -183,6 +191,8 @@ TAKEN_OUT: dict[str, tuple[Callable[[Path], object], str]] = {
         "a passage is not",
     ),
     "a heading that is none": (lambda index: sql(index, "UPDATE chunks SET heading = 7 WHERE id = 60"), "a passage is"),
+    "a page that is none": (lambda index: sql(index, "UPDATE chunks SET page = 'x' WHERE id = 60"), "a passage is"),
+    "tokens that are none": (lambda index: sql(index, "UPDATE chunks SET tokens = 'x' WHERE id = 60"), "a passage is"),
     "no text": (lambda index: sql(index, "UPDATE chunks SET text = X'80' WHERE id = 60"), "a passage is not what"),
     "a lost passage": (lambda index: sql(index, "DELETE FROM chunks WHERE id = 60"), "its passages do not fit it"),
     "passages of no file": (lambda index: sql(index, "DELETE FROM files WHERE id = 30"), "its passages do not fit it"),
@@ -217,8 +227,9 @@ def test_vectors_of_which_nobody_knows_the_form_are_dropped(index: Path) -> None
     assert LocalStore(str(index)).read(lambda snapshot: snapshot.counts().pending) == 234
 
 
-def test_a_model_that_nobody_knows_is_forgotten(index: Path) -> None:
-    setting(index, "model", "7")
+@pytest.mark.parametrize("model", ["7", "json_set(value, '$.dim', json('true'))"], ids=["no record", "no number"])
+def test_a_model_that_nobody_knows_is_forgotten(index: Path, model: str) -> None:
+    sql(index, f"UPDATE settings SET value = {model} WHERE key = 'model'")
     found = found_in(index)
     assert found.forget == ["model"] and found.vectors_unknown
     mend(index)

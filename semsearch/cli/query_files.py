@@ -1,4 +1,4 @@
-"""Files of queries, for `search --queries` and `ask --queries`."""
+"""Reads the files of `--queries`."""
 
 import json
 import sys
@@ -8,9 +8,10 @@ from semsearch.errors import UsageError
 
 
 def read_queries(source: str) -> Iterator[tuple[str, str]]:
-    """(id, text) of each query in the file `source` (`-`: standard input), as its lines come in.
+    """(id, text) of each query in the file `source` (`-`: standard input), read line by line.
 
-    JSON lines with `_id` and `text`, or plain lines numbered from 1. Raises `UsageError`.
+    The file has JSON lines with `_id` and `text`, or plain lines, which are numbered from 1. Raises `UsageError` for an
+    invalid line and for a file without queries.
     """
     if source == "-":
         yield from _parse(sys.stdin.buffer, "standard input")
@@ -21,14 +22,14 @@ def read_queries(source: str) -> Iterator[tuple[str, str]]:
 
 def _parse(lines: Iterable[bytes], name: str) -> Iterator[tuple[str, str]]:
     count = 0
-    objects = False
+    is_jsonl = False
     for number, raw in enumerate(lines, 1):
         line = raw.decode("utf-8", "replace").strip()
         if not line:
             continue
         count += 1
-        objects = objects or (count == 1 and line.startswith("{"))
-        if objects or line.startswith("{"):
+        is_jsonl = is_jsonl or (count == 1 and line.startswith("{"))
+        if is_jsonl or line.startswith("{"):
             try:
                 record = json.loads(line)
                 text = record["text"]
