@@ -234,5 +234,13 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert not anchor or anchor in anchors, f"{path.name} links to {target}#{anchor}"
 
 
+@pytest.mark.parametrize("page", sorted(path.name for path in PROJECT.glob("*.md") if path.name != "CHANGELOG.md"))
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    named = re.findall(
+        r"\b(?:semsearch|tests|benchmarks|docs)/[\w/]*\w\.(?:py|md|json)\b", (PROJECT / page).read_text()
+    )
+    assert [name for name in named if "NAME" not in name and not (PROJECT / name).is_file()] == []
+
+
 def test_the_readme_is_short() -> None:
     assert len((PROJECT / "README.md").read_text("utf-8").splitlines()) <= 150

@@ -28,7 +28,7 @@ IN_A_SEARCH = [
     "semsearch.store.local.scoring.allowed_rows",
     "semsearch.store.local.scoring.search",
     "semsearch.store.local.segment_search.open_dense",
-    "semsearch.dense.codec.CodedVectors.search",
+    "semsearch.dense.coded_vectors.CodedVectors.search",
     "semsearch.lexical.postings.Postings.find",
     "semsearch.store.local.rows.passages",
     "semsearch.store.local.rows.hash_of",

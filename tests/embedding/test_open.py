@@ -1,3 +1,5 @@
+"""Models are found, prepared once, and give the vectors that sentence-transformers gives."""
+
 import os
 import shutil
 from pathlib import Path
