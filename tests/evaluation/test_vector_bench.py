@@ -29,6 +29,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / ".semsearch"
 
 
+@pytest.mark.slow
 def test_recall_and_size_are_those_of_faiss_on_the_same_vectors(index: Path) -> None:
     report = measure(index)
     with closing(OpenSnapshot(str(index))) as snapshot:

@@ -263,6 +263,7 @@ def test_a_run_that_dies_leaves_the_last_commit(
     same_as_new(notes, index)
 
 
+@pytest.mark.slow
 def test_settings_are_kept_and_another_model_needs_a_rebuild(notes: Path, tmp_path: Path) -> None:
     index = tmp_path / "index"
     run(notes, index, exclude=("kitchen/",), chunk_size=40)
@@ -463,6 +464,7 @@ def test_a_larger_size_limit_takes_in_what_was_too_large(notes: Path, index: Pat
     same_as_new(notes, index)
 
 
+@pytest.mark.slow
 def test_a_rebuild_heals_damage_of_the_same_size(notes: Path, index: Path) -> None:
     before = answers(index)
     for path in [*index.glob("segments/vec-*/index.faiss"), *index.glob("segments/lex-*/bm25.bin")]:

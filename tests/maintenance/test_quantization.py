@@ -102,6 +102,7 @@ def test_what_was_measured_is_what_a_later_run_measures(index: Path) -> None:
             break
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ann", ["exact", "ivf"])
 def test_filters_and_deletions_work_with_cells_and_codes(
     index: Path, ann: str, monkeypatch: pytest.MonkeyPatch
@@ -173,6 +174,7 @@ def test_dropping_needs_a_limit_that_allows_the_loss(index: Path) -> None:
     assert change(index, "binary", keep_original=False, max_loss=0.95).changed
 
 
+@pytest.mark.slow
 def test_shorter_vectors(index: Path) -> None:
     report = change(index, "int8", dim=64, max_loss=0.2)
     assert report.after is not None and report.after.as_dict()["dim"] == 64
@@ -237,6 +239,7 @@ def test_a_refused_or_failed_change_leaves_everything(index: Path, monkeypatch: 
     assert hits(index)
 
 
+@pytest.mark.slow
 def test_killed_anywhere_the_old_format_serves(index: Path) -> None:
     before = hits(index)
     code = (

@@ -332,6 +332,7 @@ def test_a_rebuild_that_is_cut_off_leaves_no_silent_gap(index: Path, monkeypatch
     assert answers(index) == before and not check(index).problems
 
 
+@pytest.mark.slow
 def test_a_salvage_loses_only_rows_that_cannot_be_read(tmp_path: Path) -> None:
     write(tmp_path / "folder", texts(400, 1))  # type: ignore[arg-type]
     index_folders([str(tmp_path / "folder")], str(tmp_path / "index"), IndexOptions(model="static"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import adapter, extractive_answers
+from benchmarks import extractive_answers, query_adapter
 from benchmarks.retrieval_quality import build, measure
 from tests.support.real_collections import data_folder, load
 
@@ -82,7 +82,7 @@ def test_quoted_answers_hold_the_gold_answer(tmp_path: Path) -> None:
 
 
 def test_what_is_learnt_of_some_questions_helps_others(tmp_path: Path) -> None:
-    report = adapter.tuned(build(load("cranfield"), tmp_path), "cranfield")
+    report = query_adapter.tuned(build(load("cranfield"), tmp_path), "cranfield")
     print(report.as_dict())
     dense, hybrid = report.rows
     assert dense.difference.mean >= 0.01 and dense.difference.low > 0

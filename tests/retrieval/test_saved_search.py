@@ -52,6 +52,7 @@ def test_only_what_is_new_comes_up_and_only_once(folder: Path, new: Search) -> N
     assert new() == []
 
 
+@pytest.mark.slow
 def test_a_touched_file_and_a_rebuilt_index_bring_nothing_up_again(folder: Path, new: Search) -> None:
     new()
     (folder / "a.txt").touch()

@@ -190,6 +190,7 @@ def test_an_index_of_the_version_before_is_read_and_brought_up_to_date(notes: Pa
 # -- trouble ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_clock_that_goes_back_misses_no_change(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index_folders([str(notes)], None, FAST)
     now = time.time_ns()

@@ -154,6 +154,7 @@ def test_the_only_file_of_a_folder_may_be_renamed_and_changed(notes: Path, tmp_p
     assert index_folders([], str(index), IndexOptions()).files["removed"] == 1
 
 
+@pytest.mark.slow
 def test_a_checksum_without_a_catalog_is_of_no_index(notes: Path, index: Path) -> None:
     (index / "catalog.db").unlink()
     assert index_folders([str(notes)], str(index), FAST).files["added"] == 5
