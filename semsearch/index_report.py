@@ -50,6 +50,8 @@ class IndexReport:
         self.left = 0
         # How many files the index has after the run.
         self.indexed = 0
+        # Whether the run was not made: the report says what it would do.
+        self.dry_run = False
         # For a dry run only.
         self.estimate: Estimate | None = None
         # For a dry run only: why a run would refuse to change anything.
@@ -73,12 +75,16 @@ class IndexReport:
             **({"estimate": self.estimate.as_dict()} if self.estimate else {}),
         }
 
+    def __repr__(self) -> str:
+        return f"<IndexReport of {self.index}: {self.summary()}>"
+
     def summary(self) -> str:
         """One line for people: `478 files, 3,334 chunks: 478 added, 3,334 encoded (52.1 s)`."""
         counts = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
         if self.chunks["encoded"]:
             counts.append(f"{self.chunks['encoded']:,} chunks encoded")
-        line = f"{self.indexed:,} files, {self.chunks['total']:,} chunks: " + (", ".join(counts) or "up to date")
+        total = "would be" if self.dry_run else f"{self.indexed:,} files, {self.chunks['total']:,} chunks"
+        line = f"{total}: " + (", ".join(counts) or "up to date")
         if self.left:
             line += f"; {self.left:,} files left to the next run"
         if self.chunks["pending"]:

@@ -91,6 +91,26 @@ def test_a_variable_that_the_user_set_stays(notes: Path) -> None:
     assert done.stdout == "0 mine\n", done.stderr
 
 
+def test_paths_of_any_kind_are_taken_and_one_is_no_list(notes: Path) -> None:
+    import semsearch as library
+
+    report = library.index([notes], notes / "index", IndexOptions(model="static"))
+    assert str(notes / "index") in repr(report) and report.summary() in repr(report)
+    with library.open_index(notes / "index") as searcher:
+        assert searcher.search("roses").hits
+    for one in (notes, str(notes)):
+        with pytest.raises(TypeError, match="roots is one path"):
+            library.index(one)
+
+
+@pytest.mark.parametrize("wrong", [{"paths": "notes/*"}, {"types": "pdf"}, {"where": {"author": "Ada"}}])
+def test_a_filter_of_one_text_is_refused(wrong: dict[str, object]) -> None:
+    import semsearch as library
+
+    with pytest.raises(TypeError, match=f"{next(iter(wrong))} is a"):
+        library.Filters(**wrong)  # type: ignore[arg-type]
+
+
 WRONG = [
     ("k", SearchOptions(k=0), ("-k", "0")),
     ("context", SearchOptions(context=-1), ("-C", "-1")),

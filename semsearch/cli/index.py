@@ -163,7 +163,7 @@ def command(
         return 0
     with progress(quiet) as bars, interruptible():
         report = index_folders(folders or [], index, options, bars, context.obj)
-    render.index_report(report, quiet=quiet, as_json=as_json, dry_run=dry_run)
+    render.index_report(report, quiet=quiet, as_json=as_json)
     return 3 if strict and (report.skipped or report.failed) else 0
 
 

@@ -38,13 +38,13 @@ def write(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def index_report(report: "IndexReport", *, quiet: bool, as_json: bool, dry_run: bool = False) -> None:
+def index_report(report: "IndexReport", *, quiet: bool, as_json: bool) -> None:
     """Prints the result of `index`: JSON or a line on stdout; the files that were skipped or failed on stderr."""
     if as_json:
         print_json(report.as_dict())
         return
     if not quiet:
-        write(("would be: " if dry_run else "") + one_line(report.summary()))
+        write(one_line(report.summary()))
         _list_files("skipped", report.skipped)
     _list_files("failed", report.failed)
 

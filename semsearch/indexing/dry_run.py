@@ -31,6 +31,7 @@ def dry_run(store: Store, folders: list[str], options: IndexOptions) -> IndexRep
 
 def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot: Snapshot | None) -> IndexReport:
     report = IndexReport(location)
+    report.dry_run = True
     recorded = IndexInfo() if snapshot is None else snapshot.info()
     info = with_roots(recorded, folders)
     comparison = FileComparison(

@@ -43,8 +43,8 @@ _FIRST_COMMIT_SECONDS = 2.0
 
 
 def index_folders(
-    roots: Sequence[str],
-    index: str | None = None,
+    roots: Sequence[str | os.PathLike[str]],
+    index: str | os.PathLike[str] | None = None,
     options: IndexOptions | None = None,
     progress: Progress | None = None,
     seen: StatCheck | None = None,
@@ -57,8 +57,10 @@ def index_folders(
     """
     options, progress = options or IndexOptions(), progress or Progress()
     clock = time.perf_counter()
-    folders = [_existing_folder(root) for root in roots]
-    location = settings.index_for_writing(index, folders)
+    if isinstance(roots, (str, os.PathLike)):
+        raise TypeError(f"roots is one path; write [{roots!r}]")
+    folders = [_existing_folder(os.fspath(root)) for root in roots]
+    location = settings.index_for_writing(None if index is None else os.fspath(index), folders)
     store = open_store(location)
     if not folders and not store.exists():
         raise UsageError(

@@ -74,11 +74,11 @@ def check_options(query: str, options: SearchOptions) -> None:
 
 
 def parse_where(conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """(key, value) of each `KEY=VALUE`, in lower case. Raises `UsageError`."""
+    """(key, value) of each `KEY=VALUE`. Raises `UsageError`."""
     parsed = []
     for condition in conditions:
         key, equals, value = condition.partition("=")
         if not equals or not key.strip():
             raise ParameterError("where", f"{condition} is not KEY=VALUE", "write it like author='*Aldous*'")
-        parsed.append((key.strip().lower(), value.strip().lower()))
+        parsed.append((key.strip(), value.strip()))
     return tuple(parsed)

@@ -31,6 +31,9 @@ class SavedSearches:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise UsageError(f"--new-since {path}: no such folder: {folder}", "make it first")
         self._queries: dict[str, dict[str, Any]] = _read(path)
 
     def search(self, searcher: Searcher, query: str, options: SearchOptions) -> SearchResult:

@@ -5,6 +5,7 @@ Opened once, it serves many queries; the model is loaded for the first query tha
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -47,12 +48,12 @@ class Searcher:
 
     def __init__(
         self,
-        index: str | None = None,
+        index: str | os.PathLike[str] | None = None,
         announce: Callable[[str], None] | None = None,
         prefix: str = "",
         remember: bool = True,
     ) -> None:
-        self.index = settings.index_for_reading(index)
+        self.index = settings.index_for_reading(None if index is None else os.fspath(index))
         self.prefix = prefix
         self._store = open_store(self.index)
         self._encoder = QueryEncoder(announce or (lambda message: None), "queries" if remember else "")

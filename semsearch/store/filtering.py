@@ -56,7 +56,8 @@ def matching_files(
     if filters.paths:
         rows = _matching_paths(rows, filters.paths, roots, prefix, unmatched.append)
     if filters.where:
-        rows = [row for row in rows if _matches(row, filters.where)]
+        where = [(key.lower(), glob.lower()) for key, glob in filters.where]
+        rows = [row for row in rows if _matches(row, where)]
     return rows, tuple(unmatched)
 
 

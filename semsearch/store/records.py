@@ -209,9 +209,9 @@ class Filters:
     """What a file must be to be searched; empty fields let everything in.
 
     `paths`: globs in gitignore syntax on the shown path, one must match; `types`: type names or suffixes, one must be
-    the file's; `where`: (key, value or glob) on the metadata, for each key one must match; `since` (inclusive) and
-    `before` (exclusive): seconds since the epoch, compared with `FileRecord.moment`; `after`: only chunks with a higher
-    id (`Position.last`).
+    the file's; `where`: (key, value or glob) on the metadata, in any case, for each key one must match; `since`
+    (inclusive) and `before` (exclusive): seconds since the epoch, compared with `FileRecord.moment`; `after`: only
+    chunks with a higher id (`Position.last`). Raises `TypeError` where a text stands for a tuple.
     """
 
     paths: tuple[str, ...] = ()
@@ -220,6 +220,12 @@ class Filters:
     since: float | None = None
     before: float | None = None
     after: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("paths", "types", "where"):
+            value = getattr(self, name)
+            if isinstance(value, (str, dict)):
+                raise TypeError(f"Filters: {name} is a {type(value).__name__}, not a tuple: {value!r}")
 
     def __bool__(self) -> bool:
         return self != Filters()

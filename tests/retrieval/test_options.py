@@ -44,7 +44,7 @@ def test_a_query_becomes_text_that_can_be_encoded_and_is_not_too_long() -> None:
 
 
 def test_conditions_on_metadata_are_split_at_the_first_equals_sign() -> None:
-    assert parse_where(["Author= *Aldous* ", "url=a=b"]) == (("author", "*aldous*"), ("url", "a=b"))
+    assert parse_where(["Author= *Aldous* ", "url=a=b"]) == (("Author", "*Aldous*"), ("url", "a=b"))
     assert parse_where([]) == ()
     for wrong in ("author", "=x", " =x"):
         with pytest.raises(ParameterError) as caught:

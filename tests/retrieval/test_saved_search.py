@@ -131,3 +131,9 @@ def test_the_file_is_written_whole_or_not_at_all(folder: Path, tmp_path: Path, m
         saved.save()
     assert path.read_text() == before
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".semsearch-")] == []
+
+
+def test_a_state_file_in_no_folder_is_refused_before_the_search(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such folder") as raised:
+        SavedSearches(str(tmp_path / "none" / "state.json"))
+    assert raised.value.hint == "make it first"

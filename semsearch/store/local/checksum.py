@@ -2,7 +2,7 @@
 
 SQLite notices where its structure is damaged, not where a byte of its content is another. The writer removes the
 checksum before its first commit and writes it when it ends, so that one that is there belongs to what `catalog.db`
-holds. One that does not match stays until the damage is mended: it is all that tells of it. A catalog above the limit
+holds. One that does not match stays until the damage is repaired: it is all that tells of it. A catalog above the limit
 has none: reading all of it would cost more than a search, or than a run with one changed file.
 """
 

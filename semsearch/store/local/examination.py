@@ -165,6 +165,7 @@ def _examine_chunks(findings: Examination, catalog: Catalog) -> NDArray[np.int64
         "SELECT DISTINCT file_id FROM chunks WHERE file_id IS NOT NULL AND file_id NOT IN (SELECT id FROM files)",
     )
     names = {row[0]: row[1] for row in catalog.rows("SELECT id, path FROM files")}
+    indexed = catalog.rows("SELECT COUNT(*) FROM files WHERE status = 'indexed'")[0][0]
     for files, what in (
         (malformed, "a passage is not what was written"),
         (mismatched - malformed, "its passages do not fit it"),
@@ -175,7 +176,7 @@ def _examine_chunks(findings: Examination, catalog: Catalog) -> NDArray[np.int64
             shown = os.fsdecode(name) if isinstance(name, bytes) else "?"
             findings.add(what, "the next index reads it again", f"{settings.CATALOG_FILE}: {shown}")
     findings.unreadable_files = sorted(malformed | mismatched | orphaned, key=str)
-    findings.files, findings.chunks = len(names), len(ids)
+    findings.files, findings.chunks = indexed, len(ids)
     return np.array(ids, np.int64)
 
 
