@@ -94,8 +94,7 @@ def test_a_defect_in_a_search_is_called_one(
     assert_called_a_defect(code, capfd.readouterr().err, error)
 
 
-@pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("name", IN_A_RUN)
+@pytest.mark.parametrize(("name", "error"), zip(IN_A_RUN, ERRORS, strict=True))
 def test_a_defect_in_a_run_of_index_is_called_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str, error: type[Exception]
 ) -> None:
@@ -117,8 +116,7 @@ def test_a_defect_in_other_readers_is_called_one(
     assert_called_a_defect(run([*command, "-i", str(folder)]), capfd.readouterr().err, KeyError)
 
 
-@pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("name", IN_A_STAT_CHECK)
+@pytest.mark.parametrize(("name", "error"), zip(IN_A_STAT_CHECK, ERRORS, strict=True))
 def test_a_defect_in_the_unchanged_run_is_not_hidden_by_the_full_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str, error: type[Exception]
 ) -> None:
