@@ -77,14 +77,20 @@ def test_a_file_that_needs_too_much_memory_fails_alone(
     assert found[0][1].reason == "needs more than 700 MB of memory to be read"
 
 
+def children() -> set[psutil.Process]:
+    """The processes that this one started, those of earlier tests included."""
+    return set(psutil.Process().children())
+
+
 def test_a_reader_that_crashes_takes_only_its_file_with_it(rules: ReadRules, tmp_path: Path) -> None:
     write(tmp_path, {"slow.pdf": slow_pdf(), "a.txt": "a", "b.txt": "b"})
+    before = children()
     with ReaderPool(1) as pool:
         running: Iterator[tuple[Task, FilePart]] = pool.run(
             iter(tasks(tmp_path, ["a.txt", "slow.pdf", "b.txt"])), rules
         )
         assert next(running)[1].status == "indexed"
-        (reader,) = psutil.Process().children()
+        (reader,) = children() - before
         reader.send_signal(signal.SIGSEGV)
         rest = [part for _, part in running]
     assert [(part.status, part.reason) for part in rest] == [
@@ -94,9 +100,10 @@ def test_a_reader_that_crashes_takes_only_its_file_with_it(rules: ReadRules, tmp
 
 def test_a_caller_that_stops_leaves_no_process(rules: ReadRules, tmp_path: Path) -> None:
     write(tmp_path, {"slow.pdf": slow_pdf(), "a.txt": "a"})
+    before = children()
     with ReaderPool(2) as pool:
         next(pool.run(iter(tasks(tmp_path, ["a.txt", "slow.pdf", "slow.pdf"])), rules))
-        readers = psutil.Process().children()
+        readers = children() - before
     assert readers
     assert not any(reader.is_running() and reader.status() != psutil.STATUS_ZOMBIE for reader in readers)
 
