@@ -146,7 +146,7 @@ class LocalTransaction:
         file_id = self._insert_file(file, first)
         for part in parts:
             if len(self._terms) >= _SEGMENT_CHUNKS:
-                self._write_postings()
+                self.flush()
             self._insert_chunks(part, file_id)
         count = self._next_chunk - first
         if count:
@@ -195,10 +195,7 @@ class LocalTransaction:
         self._languages.add(part.language)
 
     def flush(self) -> None:
-        """Writes the postings that are left; the last thing of the commit."""
-        self._write_postings()
-
-    def _write_postings(self) -> None:
+        """Writes the postings of the chunks that have none yet; also the last thing of the commit."""
         if not self._terms:
             return
         ids = range(self._first_unwritten, self._next_chunk)
@@ -216,7 +213,7 @@ class LocalTransaction:
                 raise catalog_damaged(self._index.index, f"file {number} is not there")
             first, end = rows.decoded(self._index.index, partial(rows.span, row), "the chunks of a file")
             spans.append((first, end - first))
-        self._write_postings()  # what was put in this transaction can be deleted, too
+        self.flush()  # what was put in this transaction can be deleted, too
         self._index.mark_dead(spans)
         self._catalog.connection.executemany("DELETE FROM files WHERE id = ?", [(number,) for number in ids])
         return sum(count for _, count in spans)
@@ -253,7 +250,7 @@ class LocalTransaction:
                 raise catalog_damaged(self._index.index, f"chunk {number} is not there")
             new.append(self._next_chunk)
             self._insert_chunks(_Part([chunk], [terms], row[1]), row[0])
-        self._write_postings()
+        self.flush()
         self._index.mark_dead([(number, 1) for number, _, _ in changed])
         return new
 
