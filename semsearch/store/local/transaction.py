@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.lexical import postings
+from semsearch.lexical.bm25 import locate
 from semsearch.sources.document import storable
 from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import catalog_damaged
@@ -65,9 +66,8 @@ class LocalWriter:
             inside = ids[(ids >= one.first_id) & (ids <= one.last_id)]
             if len(inside):
                 segment = self._index.dense_segment(one, vector_format)
-                at = np.searchsorted(segment.ids, inside)
-                there = (at < len(segment.ids)) & (segment.ids[np.minimum(at, len(segment.ids) - 1)] == inside)
-                vectors = segment.vectors.vectors(at[there])
+                there, at = locate(inside, segment.ids)
+                vectors = segment.vectors.vectors(at)
                 known.update((older[int(chunk)], vector) for chunk, vector in zip(inside[there], vectors, strict=True))
         return known
 
