@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from semsearch.errors import SemsearchError
 from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find_changes, mass_delete
 from semsearch.indexing.options import IndexOptions
-from semsearch.indexing.resolved_settings import ResolvedSettings
 from semsearch.sources.differences import RootDifference
+from semsearch.sources.walk import WalkRules
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Root
 
@@ -25,18 +25,12 @@ class ComparedFolders:
     comparison: FileComparison
 
 
-def comparison_of(settings: ResolvedSettings, options: IndexOptions, location: str) -> FileComparison:
-    """How a run of `options` compares files."""
-    rules = settings.info.rules
-    assert rules is not None
+def comparison_of(
+    rules: WalkRules, generation: int, new_readers: bool, options: IndexOptions, location: str
+) -> FileComparison:
+    """How a run of `options` compares files; the rest as in `FileComparison`."""
     return FileComparison(
-        rules,
-        location,
-        settings.info.generation,
-        options.verify,
-        options.retry,
-        bool(options.passwords),
-        settings.new_readers,
+        rules, location, generation, options.verify, options.retry, bool(options.passwords), new_readers
     )
 
 

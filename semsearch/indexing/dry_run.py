@@ -6,8 +6,8 @@ import time
 from semsearch.embedding.model_table import price_of
 from semsearch.embedding.resolve import resolve
 from semsearch.index_report import Estimate, IndexReport
-from semsearch.indexing.changes import OUTSIDE, FileComparison
-from semsearch.indexing.comparing import ComparedFolders, compare_folders, why_refused
+from semsearch.indexing.changes import OUTSIDE
+from semsearch.indexing.comparing import ComparedFolders, compare_folders, comparison_of, why_refused
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import asked_chunking, run_model, walk_rules, with_roots
@@ -34,14 +34,12 @@ def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot
     report.dry_run = True
     recorded = IndexInfo() if snapshot is None else snapshot.info()
     info = with_roots(recorded, folders)
-    comparison = FileComparison(
+    comparison = comparison_of(
         walk_rules(recorded.rules, options),
-        location,
         -1 if options.rebuild or snapshot is None else recorded.generation,
-        options.verify,
-        options.retry,
-        bool(options.passwords),
         snapshot is not None and recorded.readers != READERS_VERSION,
+        options,
+        location,
     )
     roots = tuple(root for root in info.roots if not folders or root.path in folders)
     compared = compare_folders(snapshot, roots, comparison, options, {})

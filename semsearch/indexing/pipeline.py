@@ -151,7 +151,8 @@ def _begin(
     roots = tuple(root for root in info.roots if everything or root.path in folders)
     if not options.prune:
         refuse_lost_roots(roots, location)
-    comparison = comparison_of(resolved, options, location)
+    assert info.rules is not None
+    comparison = comparison_of(info.rules, info.generation, resolved.new_readers, options, location)
     compared = compare_folders(snapshot, roots, comparison, options, seen.roots if seen else {})
     if not options.prune:
         refuse_mass_delete(snapshot, compared, location)

@@ -22,8 +22,10 @@ from semsearch.store.protocol import Snapshot
 def compared(snapshot: Snapshot, *folders: Path, **flags: object) -> ComparedFolders:
     options = IndexOptions(**flags)  # type: ignore[arg-type]
     settings = resolve_settings(snapshot, options, run_model(snapshot.info(), options, Progress()), "/i")
-    roots = with_roots(settings.info, [str(folder) for folder in folders]).roots
-    return compare_folders(snapshot, roots, comparison_of(settings, options, "/i"), options, {})
+    info = with_roots(settings.info, [str(folder) for folder in folders])
+    assert info.rules is not None
+    comparison = comparison_of(info.rules, info.generation, settings.new_readers, options, "/i")
+    return compare_folders(snapshot, info.roots, comparison, options, {})
 
 
 def test_flags_reach_the_comparison(snapshot: Snapshot) -> None:
