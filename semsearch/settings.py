@@ -12,7 +12,7 @@ INDEX_FOLDER = ".semsearch"
 CATALOG_FILE = "catalog.db"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 # To be raised when the same text gives other chunks or terms than before: older indexes then need a rebuild.
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 DEFAULT_MAX_FILE_SIZE = 20 * 1024 * 1024  # bytes
 DEFAULT_READ_SECONDS = 60
 # How many vectors are cached. At 384 dimensions: 40 MB of queries and sentences, 1 GB of passages.
@@ -20,7 +20,7 @@ DEFAULT_QUERY_CACHE = 20_000
 DEFAULT_PASSAGE_CACHE = 1_000_000
 DEFAULT_READ_MEMORY = 2048  # megabytes
 # To be raised when readers can read more than before: files that were skipped or failed are then read again.
-READERS_VERSION = 1
+READERS_VERSION = 2
 
 
 class Setting:

@@ -19,8 +19,9 @@ from semsearch.answering.parsed_passage import (
     count_negations,
     numbers_of,
 )
-from semsearch.lexical.analyzer import analyze_query, words_of
+from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.language import detect
+from semsearch.lexical.words import words_of
 
 # The cosine of two sentences.
 Similarity = Callable[[str, str], float]
@@ -196,6 +197,6 @@ def _unknown_names(claim: str, keys: frozenset[str], languages: frozenset[str]) 
     names = []
     for match in _NAME.finditer(claim):
         terms = analyze_query(match.group(), languages)
-        if match.group() != "I" and terms and not any(keys.intersection(term) for term in terms):
+        if match.group() != "I" and terms and not any(key.text in keys for term in terms for key in term):
             names.append(match.group())
     return names

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from semsearch.lexical.analyzer import analyze, analyze_query, words_of
+from semsearch.lexical.analyzer import analyze, analyze_query
 from semsearch.lexical.language import detect
+from semsearch.lexical.words import words_of
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.sentences import sentence_spans
 
@@ -103,8 +104,8 @@ def parse_passage(hit: Hit) -> ParsedPassage:
 
 def content_terms(text: str, languages: frozenset[str]) -> list[tuple[str, ...]]:
     """The content words of `text` without numbers, each as the term keys it has in any of `languages`."""
-    terms = analyze_query(text, languages)
-    return [keys for keys in terms if not (len(keys) == 1 and _NUMBER.fullmatch(keys[0]))]
+    groups = [tuple(key.text for key in group) for group in analyze_query(text, languages)]
+    return [keys for keys in groups if not _NUMBER.fullmatch(keys[0].lstrip("\x1f"))]
 
 
 def numbers_of(text: str, *, loose: bool = False) -> list[tuple[int, frozenset[str]]]:

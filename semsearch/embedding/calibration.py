@@ -17,7 +17,7 @@ import numpy as np
 
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import Calibration
-from semsearch.lexical.analyzer import words_of
+from semsearch.lexical.words import words_of
 
 # (mean cosine of question and own answer - mean with other answers) / standard deviation of the latter.
 _LEAST_SEPARATION = 2.0

@@ -62,7 +62,7 @@ def copy_without_queries(
         for query, old in zip(changed, passages, strict=True):
             heading, text = query.rest or ((), "")
             chunk = Chunk(text, heading, old.page, old.line_start, old.line_end, old.tokens)
-            replaced.append((query.chunk, chunk, analyzer.analyze(chunk.encoded(), old.file.language)))
+            replaced.append((query.chunk, chunk, analyzer.analyze(chunk.encoded(), old.file.language, old.file.type)))
         with writer.transaction() as transaction:
             numbers = transaction.replace_passages(replaced)
         model = snapshot.info().model

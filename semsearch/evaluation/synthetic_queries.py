@@ -4,7 +4,9 @@ import random
 from dataclasses import dataclass
 from itertools import islice
 
-from semsearch.lexical.analyzer import analyze_query, words_of
+from semsearch.lexical.analyzer import analyze_query
+from semsearch.lexical.query_word import Word
+from semsearch.lexical.words import words_of
 from semsearch.retrieval.query_sentences import query_sentences
 from semsearch.retrieval.sentences import label_spans
 from semsearch.store.protocol import Snapshot
@@ -58,8 +60,8 @@ def _known_item(snapshot: Snapshot, passage: Passage, chance: random.Random) -> 
     and discriminative terms.
     """
     languages = snapshot.languages()
-    first_uses: dict[tuple[tuple[str, ...], ...], tuple[int, str]] = {}
-    counts: dict[tuple[tuple[str, ...], ...], int] = {}
+    first_uses: dict[tuple[Word, ...], tuple[int, str]] = {}
+    counts: dict[tuple[Word, ...], int] = {}
     for place, word in enumerate(words_of(passage.text)):
         keys = tuple(analyze_query(word, languages))
         if keys and not word.isdigit() and len(word) > 1:

@@ -3,7 +3,8 @@
 The score of a row is the sum over the query's words of idf * tf (k1 + 1) / (tf + k1 (1 - b + b length / avgdl))
 (Robertson and Zaragoza 2009), with idf = ln(1 + (N - n + 0.5) / (n + 0.5)); the 1, as in Lucene, keeps it from being
 negative. N: live rows; n: live rows with the word; tf: how often the row has it; length: terms of the row; avgdl: the
-average length.
+average length. A word has several keys (`query_word.Word`): n counts rows with any of them, and what a row gets for a
+word is the most that one of its keys gives, times the weight of that key.
 
 `PostingsBM25` is a `rank_bm25.BM25Okapi` with the same parameters k1 and b and the same `get_scores`. It differs in the
 idf, and in that it reads mapped postings of many segments instead of one dict for each document.
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
 from semsearch.lexical.postings import Postings
+from semsearch.lexical.query_word import Key, Word
 
-# (rows (p,) int32, term frequencies (p,) uint16) of one term in one segment: what `Postings.find` returns.
-TermPostings = tuple[NDArray[np.int32], NDArray[np.uint16]]
+# Weight of a key, its rows (p,) int32, its frequencies (p,) uint16.
+_WeightedPostings = tuple[float, NDArray[np.int32], NDArray[np.uint16]]
 
 K1 = 1.2
 B = 0.75
@@ -54,14 +56,14 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         self.avgdl = total / self.corpus_size if total else 1.0
         self.norms = [(k1 * (1 - b + b * part.lengths / self.avgdl)).astype(np.float32) for part in segments]
 
-    def get_scores(self, query: Sequence[str | tuple[str, ...]]) -> NDArray[np.float32]:
-        """(rows of all segments,) float32 scores. A word of `query` is a term key, or a tuple of keys: any of them."""
-        words = [(word,) if isinstance(word, str) else word for word in query]
+    def get_scores(self, query: Sequence[str | Word]) -> NDArray[np.float32]:
+        """(rows of all segments,) float32 scores. A word of `query` is a term key, or a `Word`."""
+        words = [(Key(word),) if isinstance(word, str) else word for word in query]
         scores = self.query(words).segment_scores()
         return np.concatenate(scores) if scores else np.empty(0, np.float32)
 
-    def query(self, words: Sequence[tuple[str, ...]]) -> "QueryScorer":
-        """A scorer for `words`, each a tuple of term keys that count as one word."""
+    def query(self, words: Sequence[Word]) -> "QueryScorer":
+        """A scorer for `words`."""
         return QueryScorer(self, words)
 
 
@@ -71,10 +73,10 @@ class QueryScorer:
     `idf` (words,) float32: the weight of each word; the highest for a word that occurs nowhere.
     """
 
-    def __init__(self, bm25: PostingsBM25, words: Sequence[tuple[str, ...]]) -> None:
+    def __init__(self, bm25: PostingsBM25, words: Sequence[Word]) -> None:
         self._bm25 = bm25
-        self._postings: list[list[list[TermPostings]]] = [
-            [[part.find(key) for key in word] for part in bm25.segments] for word in words
+        self._postings: list[list[list[_WeightedPostings]]] = [
+            [_postings_of(word, part) for part in bm25.segments] for word in words
         ]
         self._idf = [self._idf_of(postings) for postings in self._postings]
         self.idf: NDArray[np.float32] = np.array(self._idf, np.float32)
@@ -90,14 +92,29 @@ class QueryScorer:
             self._scores = [np.zeros(len(part), np.float32) for part in bm25.segments]
             for of_word, idf in zip(self._postings, self._idf, strict=True):
                 for of_segment, score, norm in zip(of_word, self._scores, bm25.norms, strict=True):
-                    for rows, tfs in of_segment:
-                        tf = tfs.astype(np.float32)
-                        # A row occurs once in a term's postings, so that indexed addition counts it once.
-                        score[rows] += np.float32(idf * (bm25.k1 + 1)) * tf / (tf + norm[rows])
+                    self._add(score, of_segment, norm, idf)
             for score, keep in zip(self._scores, bm25.alive, strict=True):
                 if keep is not None:
                     score[~keep] = 0
         return self._scores
+
+    def _add(
+        self, score: NDArray[np.float32], of_segment: Sequence[_WeightedPostings], norm: NDArray[np.float32], idf: float
+    ) -> None:
+        """Adds to `score` (n,) what one word with weight `idf` gives; of several keys in a row, the one that gives
+        most."""
+        gains = []
+        for weight, rows, tfs in of_segment:
+            tf = tfs.astype(np.float32)
+            gains.append(np.float32(weight * idf * (self._bm25.k1 + 1)) * tf / (tf + norm[rows]))
+        if len(gains) == 1:
+            # A row occurs once in a term's postings, so that indexed addition counts it once.
+            score[of_segment[0][1]] += gains[0]
+        elif gains:
+            best = np.zeros(len(score), np.float32)
+            for (_, rows, _), gain in zip(of_segment, gains, strict=True):
+                best[rows] = np.maximum(best[rows], gain)
+            score += best
 
     def scores_of(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) float32: the scores of the chunks `ids` (n,) int64; 0 for a chunk that no segment has."""
@@ -113,20 +130,39 @@ class QueryScorer:
         for number, part in enumerate(self._bm25.segments):
             positions, chunk_rows = locate(ids, part.ids)
             for word, of_word in enumerate(self._postings):
-                for rows, _ in of_word[number]:
-                    if len(rows):
-                        near = np.minimum(np.searchsorted(rows, chunk_rows), len(rows) - 1)
-                        held[word, positions[rows[near] == chunk_rows]] = True
+                for _, rows, _ in of_word[number]:
+                    near = np.minimum(np.searchsorted(rows, chunk_rows), len(rows) - 1)
+                    held[word, positions[rows[near] == chunk_rows]] = True
         return held
 
-    def _idf_of(self, of_word: list[list[TermPostings]]) -> float:
-        """The idf of one word; `of_word`: for each segment the postings of each of its keys."""
-        frequency = sum(
-            len(rows) if keep is None else int(np.count_nonzero(keep[rows]))
-            for of_segment, keep in zip(of_word, self._bm25.alive, strict=True)
-            for rows, _ in of_segment
-        )
+    def held_ids(self, word: int) -> NDArray[np.int64]:
+        """(n,) int64: the ids of the live chunks that contain the query's word number `word`, rising."""
+        ids = []
+        for number, (part, keep) in enumerate(zip(self._bm25.segments, self._bm25.alive, strict=True)):
+            rows = _rows_of(self._postings[word][number])
+            ids.append(part.ids[rows if keep is None else rows[keep[rows]]])
+        return np.unique(np.concatenate(ids)) if ids else np.empty(0, np.int64)
+
+    def _idf_of(self, of_word: list[list[_WeightedPostings]]) -> float:
+        """The idf of one word; `of_word`: for each segment the postings of its keys."""
+        frequency = 0
+        for of_segment, keep in zip(of_word, self._bm25.alive, strict=True):
+            rows = _rows_of(of_segment)
+            frequency += len(rows) if keep is None else int(np.count_nonzero(keep[rows]))
         return math.log(1 + (self._bm25.corpus_size - frequency + 0.5) / (frequency + 0.5))
+
+
+def _postings_of(word: Word, segment: Postings) -> list[_WeightedPostings]:
+    """The postings in `segment` of the keys of `word` that occur there."""
+    found = [(key.weight, *segment.find(key.text)) for key in word]
+    return [one for one in found if len(one[1])]
+
+
+def _rows_of(postings: Sequence[_WeightedPostings]) -> NDArray[np.int32]:
+    """(n,) int32: the rows of any of `postings`, each once."""
+    if len(postings) == 1:
+        return postings[0][1]
+    return np.unique(np.concatenate([rows for _, rows, _ in postings])) if postings else np.empty(0, np.int32)
 
 
 def locate(ids: NDArray[np.int64], segment_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -110,7 +110,7 @@ def analyze_file(task: Task, rules: ChunkRules, passwords: Sequence[str]) -> Ite
                 if properties is None:
                     properties = replace(_properties(document), digest=digest, stamp=stamp)
                 chunks = splitter.split(document, rules)
-                terms = [analyzer.analyze(chunk.encoded(), properties.language) for chunk in chunks]
+                terms = [analyzer.analyze(chunk.encoded(), properties.language, properties.type) for chunk in chunks]
                 yield replace(properties, last=following is None, chunks=chunks, terms=terms)
                 document = following
     except ReadError as error:

@@ -12,10 +12,10 @@ from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import Calibration
 from semsearch.errors import SemsearchError
 from semsearch.lexical.analyzer import analyze_query
+from semsearch.lexical.query_word import Word
 from semsearch.retrieval import fusion
 from semsearch.retrieval.options import SearchOptions, clean_query
 from semsearch.retrieval.query_encoder import QueryEncoder
-from semsearch.store.records import Word
 
 if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot

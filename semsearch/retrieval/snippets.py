@@ -1,10 +1,12 @@
 """The part of a passage that is shown: the window with most words of the query, and where those words stand."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import lru_cache
 
-from semsearch.lexical.analyzer import analyze_query, matchable
+from semsearch.lexical.analyzer import analyze_query, passage_keys
+from semsearch.lexical.markup import without_markup
+from semsearch.lexical.words import is_unspaced, word_spans, words_of
 from semsearch.retrieval.sentences import FRONT_MATTER
 
 SNIPPET_CHARACTERS = 240
@@ -13,16 +15,18 @@ _SPACE = re.compile(r"\s+")
 
 def query_keys(query: str, languages: frozenset[str]) -> frozenset[str]:
     """The term keys that stand for `query`: what `matches` looks for."""
-    return frozenset(key for group in analyze_query(query, languages) for key in group)
+    return frozenset(key.text for group in analyze_query(query, languages) for key in group)
 
 
 # The words of a text recur in its neighbours; in a batch of queries this is most of a snippet's time.
-_word_keys = lru_cache(maxsize=50_000)(query_keys)
+@lru_cache(maxsize=50_000)
+def _word_keys(word: str, languages: frozenset[str]) -> frozenset[str]:
+    return frozenset(key for language in languages or {""} for key in passage_keys(word, language))
 
 
-def keys_of(text: str, languages: frozenset[str]) -> set[str]:
-    """The term keys of all words of `text`."""
-    return {key for word in set(matchable(text)) for key in _word_keys(word, languages)}
+def keys_of(text: str, languages: frozenset[str], type_name: str) -> set[str]:
+    """The term keys of all words of `text`, which is of a document of type `type_name`."""
+    return {key for word in set(words_of(without_markup(text, type_name))) for key in _word_keys(word, languages)}
 
 
 def snippet(text: str, query: str, languages: frozenset[str], sentence: tuple[int, int] | None = None) -> str:
@@ -71,23 +75,14 @@ def match_spans(text: str, query: str, languages: frozenset[str]) -> list[tuple[
     return sorted((start, end) for start, end, _ in matches(text, query_keys(query, languages), languages))
 
 
-def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Iterable[tuple[int, int, str]]:
+def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Iterator[tuple[int, int, str]]:
     """(start, end, key) of each piece of `text` that a query with term keys `keys` matches."""
-    position = 0
-    for word in dict.fromkeys(matchable(text)):
-        common = _word_keys(word, languages) & keys
-        if not common:
+    for start, end, word in word_spans(text):
+        if not is_unspaced(word):
+            if common := _word_keys(word, languages) & keys:
+                yield start, end, min(common)
             continue
-        position = text.find(word)
-        while position >= 0:
-            end = position + len(word)
-            if _whole(text, position, end):
-                yield position, end, min(common)
-            position = text.find(word, end)
-
-
-def _whole(text: str, start: int, end: int) -> bool:
-    """Whether text[start:end] is not part of a longer word; scripts without spaces have no such edge."""
-    if ord(text[start]) >= 0x0E00:
-        return True
-    return not (start and text[start - 1].isalnum()) and not (end < len(text) and text[end].isalnum())
+        for at in range(len(word) - 1 if len(word) > 1 else 1):
+            piece = word[at : at + 2]
+            if common := _word_keys(piece, languages) & keys:
+                yield start + at, start + at + len(piece), min(common)

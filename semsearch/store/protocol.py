@@ -22,7 +22,6 @@ from semsearch.store.records import (
     RunRecord,
     Scores,
     StorageInfo,
-    Word,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from semsearch.chunking.chunk import Chunk
     from semsearch.embedding.model_info import ModelInfo
+    from semsearch.lexical.query_word import Word
     from semsearch.store.records import FloatArray, Ids, Vectors
 
 Answer = TypeVar("Answer")
@@ -101,7 +101,7 @@ class Snapshot(Protocol):
         """
         ...
 
-    def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
+    def lexical(self, words: "Sequence[Word]", k: int, selection: Selection | None) -> Ranking:
         """The `k` best chunks of `selection` by BM25 (k1 1.2, b 0.75, idf over the whole index); scores above 0.
         Which of several equal ones at the end are among the `k` is not said, here and in `dense`.
         """
@@ -111,11 +111,11 @@ class Snapshot(Protocol):
         """The `k` chunks of `selection` nearest to `vector` (d,), as `as_stored` makes it, by cosine."""
         ...
 
-    def score(self, ids: "Ids", words: Sequence[Word], vectors: "Vectors | None") -> Scores:
+    def score(self, ids: "Ids", words: "Sequence[Word]", vectors: "Vectors | None") -> Scores:
         """What is known of the chunks `ids` (n,), wherever they stand in a ranking; `vectors` (v, d) as stored."""
         ...
 
-    def idf(self, words: Sequence[Word]) -> "FloatArray":
+    def idf(self, words: "Sequence[Word]") -> "FloatArray":
         """(w,) the BM25 idf of each word; a word that occurs nowhere has the highest."""
         ...
 

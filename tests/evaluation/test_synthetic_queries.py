@@ -8,7 +8,7 @@ import pytest
 from semsearch.evaluation.index_copies import copy_without_queries
 from semsearch.evaluation.synthetic_queries import synthetic_queries
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.lexical.analyzer import words_of
+from semsearch.lexical.words import words_of
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.query_sentences import held_out_queries
 from semsearch.retrieval.searcher import Searcher

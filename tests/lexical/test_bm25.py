@@ -8,6 +8,7 @@ from rank_bm25 import BM25Okapi
 
 from semsearch.lexical import postings
 from semsearch.lexical.bm25 import PostingsBM25
+from semsearch.lexical.query_word import Key
 
 CORPUS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), min_size=1, max_size=12)
 QUERY = st.lists(st.sampled_from("abcdefghxyz"), max_size=5)
@@ -69,8 +70,19 @@ def test_the_smallest_corpora() -> None:
 def test_keys_of_one_word_share_their_frequency() -> None:
     corpus = [["en:run"], ["en:run"], ["de:run"], ["en:walk"]]
     model = PostingsBM25([postings.build(range(4), corpus, ())], [None])
-    scores = model.get_scores([("en:run", "de:run")])
+    scores = model.get_scores([(Key("en:run"), Key("de:run"))])
     assert scores[0] == pytest.approx(scores[2])
+
+
+def test_of_several_keys_that_a_row_holds_the_best_counts() -> None:
+    corpus = [["cafe"], ["café", "~cafe"], ["café", "cafe"], ["tea"]]
+    model = PostingsBM25([postings.build(range(4), corpus, ())], [None])
+    word = (Key("cafe"), Key("~cafe", 0.7))
+    scores = model.get_scores([word])
+    assert scores[0] > scores[1] > 0
+    assert scores[3] == 0
+    assert model.query([word]).idf[0] == pytest.approx(np.log(1 + 1.5 / 3.5))
+    assert model.query([word]).held_ids(0).tolist() == [0, 1, 2]
 
 
 def test_terms_are_found_whatever_they_are_made_of() -> None:

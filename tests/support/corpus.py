@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from semsearch.chunking.chunk import Chunk
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import Calibration, ModelInfo
+from semsearch.lexical.query_word import Key, Word
 from semsearch.settings import ANALYSIS_VERSION
 from semsearch.sources.walk import WalkRules
 from semsearch.store.protocol import Snapshot, Store, Transaction
@@ -116,3 +117,8 @@ def ids_of(snapshot: Snapshot, path: str, root: Root = NOTES) -> list[int]:
 def texts_of(snapshot: Snapshot) -> list[str]:
     """The texts of all chunks, sorted."""
     return sorted(one.text for file in snapshot.files() for one in snapshot.passages_of(file.id))
+
+
+def word(*keys: str) -> Word:
+    """A word of a query that these term keys stand for."""
+    return tuple(Key(key) for key in keys)

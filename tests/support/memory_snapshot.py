@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
+from semsearch.lexical.query_word import Word
 from semsearch.store.filtering import matching_files
 from semsearch.store.protocol import Selection, Snapshot, Stamp
 from semsearch.store.records import (
@@ -26,7 +27,6 @@ from semsearch.store.records import (
     RunRecord,
     Scores,
     StorageInfo,
-    Word,
 )
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class MemorySnapshot:
     def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
         numbers = ids.tolist()
         compared = [] if vectors is None else list(vectors)
-        held = [[any(self._frequency(number, key) for key in word) for number in numbers] for word in words]
+        held = [[self._holds(number, word) for number in numbers] for word in words]
         cosines = [[self._cosine(number, vector) for number in numbers] for vector in compared]
         return Scores(
             np.array([self._bm25(number, words) for number in numbers], np.float32),
@@ -122,20 +122,23 @@ class MemorySnapshot:
         return np.array([self._idf(word) for word in words], np.float32)
 
     def _bm25(self, number: int, words: Sequence[Word]) -> float:
-        """Robertson & Zaragoza 2009, with k1 1.2 and b 0.75; several keys of one word share its idf."""
+        """Robertson & Zaragoza 2009, with k1 1.2 and b 0.75; of several keys of one word the one that gives most."""
         average = sum(chunk.length for chunk in self._alive.values()) / max(1, len(self._alive)) or 1.0
         norm = K1 * (1 - B + B * self._alive[number].length / average)
         score = 0.0
         for word in words:
-            for key in word:
-                frequency = self._frequency(number, key)
-                score += self._idf(word) * frequency * (K1 + 1) / (frequency + norm)
+            frequencies = [(key.weight, self._frequency(number, key.text)) for key in word]
+            gains = [weight * frequency * (K1 + 1) / (frequency + norm) for weight, frequency in frequencies]
+            score += self._idf(word) * max(gains, default=0.0)
         return score
 
     def _idf(self, word: Word) -> float:
         """ln(1 + (N - n + 0.5) / (n + 0.5)), as Lucene has it: never negative."""
-        held = sum(bool(self._frequency(number, key)) for number in self._alive for key in word)
+        held = sum(self._holds(number, word) for number in self._alive)
         return math.log(1 + (len(self._alive) - held + 0.5) / (held + 0.5))
+
+    def _holds(self, number: int, word: Word) -> bool:
+        return any(self._frequency(number, key.text) for key in word)
 
     def _frequency(self, number: int, key: str) -> int:
         return self._alive[number].terms.get(key, 0)
@@ -162,6 +165,7 @@ class MemorySnapshot:
         return Passage(
             number, self._file(self._state.files[self._file_of(number)]), chunk.text, chunk.heading, chunk.page,
             chunk.line_start, chunk.line_end, chunk.tokens, chunk.hash(),
+            chunk.line_breaks,
         )  # fmt: skip
 
     def _file_of(self, number: int) -> int:

@@ -138,12 +138,13 @@ def index_words(writer: IndexWriter, missing: NDArray[np.int64]) -> None:
     """Makes the postings of the chunks `missing` (n,) from their texts; a commit every batch."""
     for start in range(0, len(missing), _LEXICAL_BATCH):
         chunks = writer.catalog.rows(
-            "SELECT chunks.id, chunks.text, chunks.heading, files.language FROM chunks JOIN files"
+            "SELECT chunks.id, chunks.text, chunks.heading, files.language, files.type FROM chunks JOIN files"
             " ON files.id = chunks.file_id WHERE chunks.id IN (SELECT value FROM json_each(?)) ORDER BY chunks.id",
             (json.dumps(missing[start : start + _LEXICAL_BATCH].tolist()),),
         )
         terms = [
-            analyzer.analyze(encoded(tuple(json.loads(row["heading"])), row["text"]), row["language"]) for row in chunks
+            analyzer.analyze(encoded(tuple(json.loads(row["heading"])), row["text"]), row["language"], row["type"])
+            for row in chunks
         ]
         if chunks:
             languages = tuple(sorted({row["language"] for row in chunks}))

@@ -10,12 +10,13 @@ from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
 from semsearch.lexical.bm25 import PostingsBM25, QueryScorer
 from semsearch.lexical.postings import Postings
+from semsearch.lexical.query_word import Word
 from semsearch.store.local import rows, scoring
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import DenseSegment, open_dense
 from semsearch.store.local.lexical_segment import open_lexical
 from semsearch.store.local.segment_folder import check_content
-from semsearch.store.records import IndexInfo, Ranking, Scores, Word
+from semsearch.store.records import IndexInfo, Ranking, Scores
 
 # The segments of a leg are read whole and compared with their checksums when they are opened, up to this many bytes:
 # 1.4 ms a megabyte. Larger ones are by `verify`.

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     from semsearch.dense.vector_format import VectorFormat
     from semsearch.lexical.postings import Postings
+    from semsearch.lexical.query_word import Word
     from semsearch.store.local.dense_segment import DenseSegment
     from semsearch.store.local.scoring import Ranges
     from semsearch.store.local.segment_search import SegmentSearch
     from semsearch.store.protocol import Selection, Stamp
-    from semsearch.store.records import FloatArray, Ids, Ranking, Scores, Vectors, Word
+    from semsearch.store.records import FloatArray, Ids, Ranking, Scores, Vectors
 
 # Draws in a row that met nothing new, after which `shuffled` ends: nearly all chunks were met.
 _MOST_MISSES = 200
