@@ -168,12 +168,7 @@ def _citation(n: int, passage: ParsedPassage, claims: Sequence[Claim], similarit
             if best is None or score > best[0]:
                 best = score, sentence
     start, end = (best[1].start, best[1].end) if best else (0, len(hit.text))
-    if hit.line_start is None:
-        return Citation(n, hit.path, hit.page, None, None, hit.text[start:end])
-    last_line = hit.line_end if hit.line_end is not None else hit.line_start + hit.text.count("\n")
-    first = min(last_line, hit.line_start + hit.text.count("\n", 0, start))
-    last = min(last_line, hit.line_start + hit.text.count("\n", 0, end))
-    return Citation(n, hit.path, hit.page, first, last, hit.text[start:end])
+    return Citation(n, hit.path, hit.place_at(start)[0], *hit.lines_of(start, end), hit.text[start:end])
 
 
 def _cited_sentences(text: str) -> list[_CitedSentence]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from semsearch.answering.answer import NOT_FOUND, Answer, Citation
 from semsearch.retrieval.hit import Hit
+from semsearch.retrieval.sentence_scoring import TypedText
 
 if TYPE_CHECKING:
     from semsearch.retrieval.protocol import SearchEngine
@@ -33,7 +34,7 @@ def extract_answer(engine: SearchEngine, question: str, hits: Sequence[Hit]) -> 
     best = max(hit.score for hit in passages) or 1.0
     scored = [
         (score + _PASSAGE_WEIGHT * passages[sentence.passage].score / best, sentence)
-        for sentence, score in engine.sentences(question, [hit.text for hit in passages])
+        for sentence, score in engine.sentences(question, [TypedText(hit.text, hit.type) for hit in passages])
     ]
     scored.sort(key=lambda pair: -pair[0])
     citations: list[Citation] = []
@@ -52,8 +53,4 @@ def _cite(number: int, hit: Hit, start: int, end: int) -> Citation:
     if end - start > _LONGEST_QUOTE:
         pause = max(hit.text.rfind(mark, start, start + _LONGEST_QUOTE) for mark in ("\n", " "))
         end = pause if pause > start else start + _LONGEST_QUOTE
-    first = last = None
-    if hit.line_start is not None:
-        first = hit.line_start + hit.text.count("\n", 0, start)
-        last = first + hit.text.count("\n", start, end)
-    return Citation(number, hit.path, hit.page, first, last, hit.text[start:end])
+    return Citation(number, hit.path, hit.place_at(start)[0], *hit.lines_of(start, end), hit.text[start:end])

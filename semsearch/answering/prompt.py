@@ -216,9 +216,7 @@ def halved(hit: Hit) -> Hit:
 def _cut_at(hit: Hit, end: int) -> Hit:
     """`hit` with the first `end` characters of its text, and its last line as far as that."""
     text = hit.text[:end]
-    if hit.line_start is None or hit.line_end is None:
-        return replace(hit, text=text)
-    return replace(hit, text=text, line_end=min(hit.line_end, hit.line_start + text.count("\n")))
+    return replace(hit, text=text, line_end=hit.lines_of(0, end)[1])
 
 
 def _left_out(of: int, sent: int, cut: bool, model: str) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from semsearch.sources.lines import LineStarts
+
 # Characters at the start of a text in which its headings are looked for, and most characters of those put before it.
 HEADING_CHARACTERS = 120
 
@@ -16,6 +18,7 @@ class Chunk:
     `page`: from 1, None where the format has no pages.
     `line_start`, `line_end`: the first and last line, from 1, None where the format has no lines.
     `tokens`: its size with its headings, in tokens of `ChunkRules.tokenizer`.
+    `line_breaks`: where counting the line ends in `text` would go wrong (`sources.lines.breaks_in`).
     """
 
     text: str
@@ -24,6 +27,7 @@ class Chunk:
     line_start: int | None
     line_end: int | None
     tokens: int
+    line_breaks: LineStarts = ()
 
     def encoded(self) -> str:
         """The text that is embedded and analysed: the headings that `text` does not begin with, then `text`."""

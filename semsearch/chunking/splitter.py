@@ -5,7 +5,6 @@ several times as long (`benchmarks/chunking_speed.py`), and lexical search waits
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import numpy as np
 from semsearch.chunking.chunk import HEADING_CHARACTERS, Chunk, prefix_of
 from semsearch.chunking.tokenizers import Spans, Tokenizer
 from semsearch.sources.document import Document, Section
+from semsearch.sources.lines import LineStarts, breaks_in, line_in, line_of
 
 # A section this short says little alone: it is joined with a neighbour if both fit one chunk.
 _SMALL_SECTION_TOKENS = 64
@@ -188,13 +188,10 @@ def _chunk(
         return None
     start += len(raw) - len(raw.lstrip())
     line_start = line_end = None
+    breaks: LineStarts = ()
     if document.line_starts:
-        line_start = _line_at(document.line_starts, start)
-        line_end = _line_at(document.line_starts, start + len(kept) - 1)
+        line_start = line_of(document.line_starts, start)
+        breaks = breaks_in(kept, line_start, document.line_starts, start)
+        line_end = line_in(kept, line_start, breaks, len(kept) - 1)
     tokens = int(np.subtract(*np.searchsorted(spans[:, 0], (start + len(kept), start))))
-    return Chunk(kept, heading, page, line_start, line_end, tokens + heading_tokens)
-
-
-def _line_at(line_starts: tuple[tuple[int, int], ...], offset: int) -> int:
-    """The number of the line that holds the character at `offset`; `line_starts` as in `Document`."""
-    return line_starts[bisect_right(line_starts, (offset, 1 << 62)) - 1][1]
+    return Chunk(kept, heading, page, line_start, line_end, tokens + heading_tokens, breaks)

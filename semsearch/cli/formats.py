@@ -76,7 +76,7 @@ class Printer:
     def _vimgrep(self, result: "SearchResult", query_id: str | None) -> None:
         """`file:line:column:text` of the best sentence, columns in bytes as Vim counts them."""
         for hit in result.hits:
-            start, _ = hit.sentence or (0, 0)
+            start = hit.told
             line_begin = hit.text.rfind("\n", 0, start) + 1
             line_end = hit.text.find("\n", start)
             line = hit.text[line_begin : line_end if line_end >= 0 else None]

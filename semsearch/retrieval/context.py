@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from semsearch.retrieval.hit import ContextLine, Hit
+from semsearch.sources.lines import line_in
 
 if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot
@@ -22,9 +23,12 @@ def context_lines(snapshot: Snapshot, hit: Hit, around: int) -> tuple[ContextLin
     for passage in snapshot.neighbours(hit.chunk_id, _NEIGHBOURS):
         if passage.line_start is None:
             continue
-        for number, text in enumerate(passage.text.split("\n"), passage.line_start):
+        offset = 0
+        for text in passage.text.split("\n"):
+            number = line_in(passage.text, passage.line_start, passage.line_breaks, offset)
             # A chunk may begin inside a line, which the chunk before it then holds whole.
             lines[number] = max(lines.get(number, ""), text, key=len)
+            offset += len(text) + 1
     shown = range(max(1, first - around), last + around + 1)
     return tuple(ContextLine(number, lines[number], first <= number <= last) for number in shown if number in lines)
 

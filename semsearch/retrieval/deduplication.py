@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
-from semsearch.retrieval.hit import Hit, Place
+from semsearch.retrieval.hit import Hit, Place, TextPlace
 
 # Share of common five-word runs (Broder 1997, "On the resemblance and containment of documents") from which two
 # passages are copies: one changed word in 200 leaves 0.95.
@@ -56,15 +55,26 @@ def deduplicated(hits: Iterable[Hit], k: int) -> list[Hit]:
 
 def _whole(group: _Group) -> Hit:
     first, last = group.parts[0], group.parts[-1]
-    text = first.text
-    for before, part in pairwise(group.parts):
+    text, parts = first.text, list(first.places)
+    for part in group.parts[1:]:
         common = overlap(text, part.text)
-        # As many line ends as the document has there, so that lines can be counted in the joined text.
-        lines = 1 if part.line_start is None or before.line_end is None else part.line_start - before.line_end
-        text += part.text[common:] if common else "\n" * max(1, lines) + part.text
-    places = tuple(Place(copy.path, copy.file, copy.page, copy.line_start, copy.line_end) for copy in group.copies)
+        if not common:
+            text += "\n\n"
+        begin = len(text) - common
+        text += part.text[common:]
+        # The place of what both hold is told by the part before.
+        page, line = part.place_at(common)
+        parts.append(TextPlace(begin + common, page, line))
+        parts += [place._replace(offset=begin + place.offset) for place in part.places if place.offset > common]
+    copies = tuple(Place(copy.path, copy.file, copy.page, copy.line_start, copy.line_end) for copy in group.copies)
     return replace(
-        group.best, text=text, page=first.page, line_start=first.line_start, line_end=last.line_end, copies=places
+        group.best,
+        text=text,
+        page=first.page,
+        line_start=first.line_start,
+        line_end=last.line_end,
+        places=tuple(parts),
+        copies=copies,
     )
 
 

@@ -15,8 +15,8 @@ from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
 from semsearch.retrieval.query_encoder import QueryEncoder
-from semsearch.retrieval.sentence_scoring import SentenceSpan
-from semsearch.retrieval.snippets import snippet
+from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
+from semsearch.retrieval.snippets import matches, snippet
 
 if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot
@@ -57,9 +57,10 @@ def _with_sentences(snapshot: Snapshot, hits: list[Hit], plan: QueryPlan, encode
     left = _MOST_ENCODED if plan.vector is not None and plan.reliability > 0 else 0
     of_hits: list[_Sentences] = []
     for hit in hits:
-        spans = sentence_scoring.sentences_of([hit.text])
+        spans = sentence_scoring.sentences_of([TypedText(hit.text, hit.type)])
         texts = [hit.text[one.start : one.end] for one in spans]
-        held = sentence_scoring.words_held(texts, plan.words, plan.languages)
+        typed = [TypedText(text, hit.type) for text in texts]
+        held = sentence_scoring.words_held(typed, plan.words, plan.languages)
         share = held @ weights
         told = len(texts) < 2 or share.max() >= _FOUND_BY_WORDS * weights.sum() > 0
         # Of a long passage those with most words of the query, then the first ones.
@@ -83,23 +84,39 @@ def _with_best(
 ) -> Hit:
     if not own.spans:
         return hit
-    scores = sentence_scoring.sentence_scores(plan.text, own.spans, own.held, weights, cosines, [hit.text])
+    passage = TypedText(hit.text, hit.type)
+    scores = sentence_scoring.sentence_scores(plan.text, own.spans, own.held, weights, cosines, [passage])
     best = own.spans[int(scores.argmax())]
-    return replace(hit, sentence=(best.start, best.end))
+    match = _match_in(hit.text, best.start, best.end, plan, weights)
+    page, _ = hit.place_at(best.start if match is None else match)
+    return replace(hit, sentence=(best.start, best.end), match=match, page=page)
+
+
+def _match_in(text: str, start: int, end: int, plan: QueryPlan, weights: NDArray[np.float32]) -> int | None:
+    """Where in text[start:end] the words of the query stand: of its lines the one that holds most; None: in none."""
+    word_of = {key.text: number for number, word in enumerate(plan.words) for key in word}
+    by_line: dict[int, tuple[int, set[int]]] = {}
+    for begin, _, key in matches(text[start:end], frozenset(word_of), plan.languages):
+        line = text.count("\n", start, start + begin)
+        by_line.setdefault(line, (start + begin, set()))[1].add(word_of[key])
+    if not by_line:
+        return None
+    return max(by_line.values(), key=lambda found: (float(weights[list(found[1])].sum()), -found[0]))[0]
 
 
 def scored_sentences(
-    snapshot: Snapshot, texts: Sequence[str], plan: QueryPlan, encoder: QueryEncoder
+    snapshot: Snapshot, passages: Sequence[TypedText], plan: QueryPlan, encoder: QueryEncoder
 ) -> list[tuple[SentenceSpan, float]]:
-    """Every sentence of the passages `texts` with how well it answers the query (`sentence_scoring`)."""
-    spans = sentence_scoring.sentences_of(texts)
+    """Every sentence of `passages` with how well it answers the query (`sentence_scoring`)."""
+    spans = sentence_scoring.sentences_of(passages)
     if not spans:
         return []
-    own = [texts[one.passage][one.start : one.end] for one in spans]
-    held = sentence_scoring.words_held(own, plan.words, plan.languages)
+    own = [passages[one.passage].text[one.start : one.end] for one in spans]
+    typed = [TypedText(text, passages[one.passage].type) for one, text in zip(spans, own, strict=True)]
+    held = sentence_scoring.words_held(typed, plan.words, plan.languages)
     cosines = None
     if plan.vector is not None and plan.reliability > 0:
         cosines = encoder.sentence_vectors(own) @ plan.vector
     weights = snapshot.idf(plan.words)
-    scores = sentence_scoring.sentence_scores(plan.text, spans, held, weights, cosines, texts)
+    scores = sentence_scoring.sentence_scores(plan.text, spans, held, weights, cosines, passages)
     return list(zip(spans, scores.tolist(), strict=True))

@@ -1,8 +1,9 @@
 """What a search returns."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 SEARCH_SCHEMA = "semsearch.search/1"
 
@@ -31,6 +32,14 @@ class Place:
     line_end: int | None
 
 
+class TextPlace(NamedTuple):
+    """From the character `offset` of a hit's text on, lines are counted from `line` (None: it has none) of `page`."""
+
+    offset: int
+    page: int | None
+    line: int | None
+
+
 @dataclass(frozen=True)
 class ContextLine:
     """A line around the best sentence of a hit; `number` None where a document has no lines."""
@@ -46,8 +55,10 @@ class Hit:
 
     `score`, in [0, 1], is comparable across queries (`retrieval.confidence`); with a reranker it is the reranker's.
     `dense` is the cosine, `lexical` the BM25 score, `rerank` the reranker's (None: took no part). Lines are 1-based and
-    inclusive. `path` is relative to the indexed folder, `file` absolute. `sentence`: (start, end) of the best sentence
-    in `text`; `copies`: where near-duplicates of the passage stand; `context`: lines around the sentence, when asked.
+    inclusive. `page` is that of the best sentence. `path` is relative to the indexed folder, `file` absolute.
+    `sentence`: (start, end) of the best sentence in `text`; `match`: where in it the words of the query stand, None:
+    nowhere; `places`: where the parts of `text` stand; `copies`: where near-duplicates of the passage stand; `context`:
+    lines around the sentence, when asked.
     """
 
     rank: int
@@ -70,15 +81,31 @@ class Hit:
     metadata: Mapping[str, object] = field(default_factory=dict)
     explanation: Explanation | None = None
     sentence: tuple[int, int] | None = None
+    match: int | None = None
+    places: tuple[TextPlace, ...] = ()
     copies: tuple[Place, ...] = ()
     context: tuple[ContextLine, ...] = ()
 
+    @property
+    def told(self) -> int:
+        """The character of `text` whose place is told: the words of the query, or where the best sentence begins."""
+        return self.match if self.match is not None else self.sentence[0] if self.sentence else 0
+
+    def place_at(self, offset: int) -> tuple[int | None, int | None]:
+        """(page, line) of the character at `offset` of `text`."""
+        number = bisect_right(self.places, offset, key=lambda place: place.offset) - 1
+        begin, page, line = self.places[number] if number >= 0 else TextPlace(0, self.page, self.line_start)
+        return page, None if line is None else line + self.text.count("\n", begin, offset)
+
+    def lines_of(self, start: int, end: int) -> tuple[int | None, int | None]:
+        """(first, last) line of text[start:end]."""
+        return self.place_at(start)[1], self.place_at(max(start, end - 1))[1]
+
     def sentence_lines(self) -> tuple[int | None, int | None]:
-        """(first, last) line of the best sentence in the document."""
-        if self.line_start is None or self.sentence is None:
+        """(the line that is told, the last line of the best sentence); those of the passage where it has none."""
+        if self.sentence is None:
             return self.line_start, self.line_end
-        first = self.line_start + self.text.count("\n", 0, self.sentence[0])
-        return first, first + self.text.count("\n", *self.sentence)
+        return self.lines_of(self.told, self.sentence[1])
 
 
 @dataclass(frozen=True)

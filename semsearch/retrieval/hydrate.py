@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from semsearch.retrieval.candidates import Candidates
 from semsearch.retrieval.deduplication import deduplicated
-from semsearch.retrieval.hit import Explanation, Hit
+from semsearch.retrieval.hit import Explanation, Hit, TextPlace
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
 from semsearch.store.records import IndexInfo, Passage
@@ -102,6 +102,10 @@ def _hit(
         snippet="",
         modified=_iso(file.mtime_ns),
         metadata=file.metadata,
+        places=(
+            TextPlace(0, passage.page, passage.line_start),
+            *(TextPlace(offset, passage.page, line) for offset, line in passage.line_breaks),
+        ),
         explanation=_explanation(candidates, position, plan) if options.explain else None,
     )
 

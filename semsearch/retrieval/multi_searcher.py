@@ -12,7 +12,7 @@ from semsearch.errors import UsageError
 from semsearch.retrieval.hit import Hit, IndexCoverage, SearchResult
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
-from semsearch.retrieval.sentence_scoring import SentenceSpan
+from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
 
 
 class MultiSearcher:
@@ -62,9 +62,9 @@ class MultiSearcher:
             languages,
         )
 
-    def sentences(self, query: str, texts: Sequence[str]) -> list[tuple[SentenceSpan, float]]:
+    def sentences(self, query: str, passages: Sequence[TypedText]) -> list[tuple[SentenceSpan, float]]:
         """As `Searcher.sentences`, by the words and the model of the first index."""
-        return self.searchers[0].sentences(query, texts)
+        return self.searchers[0].sentences(query, passages)
 
     @property
     def similarity(self) -> Callable[[str, str], float] | None:

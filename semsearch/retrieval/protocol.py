@@ -5,7 +5,7 @@ from typing import Protocol
 
 from semsearch.retrieval.hit import SearchResult
 from semsearch.retrieval.options import SearchOptions
-from semsearch.retrieval.sentence_scoring import SentenceSpan
+from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
 
 
 class SearchEngine(Protocol):
@@ -21,8 +21,8 @@ class SearchEngine(Protocol):
         """The best hits for `query`. Raises `SemsearchError`."""
         ...
 
-    def sentences(self, query: str, texts: Sequence[str]) -> list[tuple[SentenceSpan, float]]:
-        """Every sentence of the passages `texts` with how well it answers `query`, higher is better."""
+    def sentences(self, query: str, passages: Sequence[TypedText]) -> list[tuple[SentenceSpan, float]]:
+        """Every sentence of `passages` with how well it answers `query`, higher is better."""
         ...
 
     @property

@@ -23,7 +23,7 @@ from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
 from semsearch.retrieval.options import SearchOptions, check_options, clean_query
 from semsearch.retrieval.plan import QueryPlan, plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
-from semsearch.retrieval.sentence_scoring import SentenceSpan
+from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
 from semsearch.store.opening import open_store
 from semsearch.store.records import Position, Root
 
@@ -109,12 +109,12 @@ class Searcher:
         """How far the index is now."""
         return self._store.read(lambda snapshot: snapshot.position())
 
-    def sentences(self, query: str, texts: Sequence[str]) -> list[tuple[SentenceSpan, float]]:
-        """Every sentence of the passages `texts` with how well it answers `query`, higher is better."""
+    def sentences(self, query: str, passages: Sequence[TypedText]) -> list[tuple[SentenceSpan, float]]:
+        """Every sentence of `passages` with how well it answers `query`, higher is better."""
         query = clean_query(query)
 
         def scored(snapshot: Snapshot) -> list[tuple[SentenceSpan, float]]:
-            return scored_sentences(snapshot, texts, self._plan(snapshot, query, SearchOptions()), self._encoder)
+            return scored_sentences(snapshot, passages, self._plan(snapshot, query, SearchOptions()), self._encoder)
 
         return self._store.read(scored)
 

@@ -8,10 +8,12 @@ for 80.6 % (94.4 %) (`python -m benchmarks.extractive_answers`).
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.lexical.query_word import Word
 from semsearch.retrieval.sentences import label_spans, sentence_spans
 from semsearch.retrieval.snippets import keys_of
 
@@ -48,17 +50,24 @@ class SentenceSpan:
     end: int
 
 
-def sentences_of(texts: Sequence[str]) -> list[SentenceSpan]:
-    """All sentences of `texts`, passage by passage, in order."""
-    return [SentenceSpan(number, *span) for number, text in enumerate(texts) for span in sentence_spans(text)]
+class TypedText(NamedTuple):
+    """The text of a passage and the type of its document."""
+
+    text: str
+    type: str
 
 
-def words_held(texts: Sequence[str], words: Sequence[tuple[str, ...]], languages: frozenset[str]) -> NDArray[np.bool_]:
+def sentences_of(passages: Sequence[TypedText]) -> list[SentenceSpan]:
+    """All sentences of `passages`, one passage after another, in order."""
+    return [SentenceSpan(number, *span) for number, one in enumerate(passages) for span in sentence_spans(*one)]
+
+
+def words_held(texts: Sequence[TypedText], words: Sequence[Word], languages: frozenset[str]) -> NDArray[np.bool_]:
     """(n, words) bool: which words of a query (groups of term keys) each of `texts` holds."""
     held = np.zeros((len(texts), len(words)), np.bool_)
-    for number, text in enumerate(texts):
-        keys = keys_of(text, languages)
-        held[number] = [not keys.isdisjoint(word) for word in words]
+    for number, one in enumerate(texts):
+        keys = keys_of(one.text, languages, one.type)
+        held[number] = [any(key.text in keys for key in word) for word in words]
     return held
 
 
@@ -68,7 +77,7 @@ def sentence_scores(
     held: NDArray[np.bool_],
     weights: NDArray[np.float32],
     cosines: Scores | None,
-    texts: Sequence[str],
+    passages: Sequence[TypedText],
 ) -> Scores:
     """(n,) float32, higher is better, not bounded: how well each of `sentences` answers `question`.
 
@@ -93,11 +102,14 @@ def sentence_scores(
     if cosines is not None:
         scores = scores + _DENSE_WEIGHT * (cosines + _NEIGHBOUR_COSINE * near)
     if _ASKS_NUMBER.search(question):
-        holds = [bool(_NUMBER.search(texts[s.passage], s.start, s.end)) for s in sentences]
+        holds = [bool(_NUMBER.search(passages[s.passage].text, s.start, s.end)) for s in sentences]
         scores = scores + _NUMBER_BONUS * np.array(holds, np.float32)
-    labels = [label_spans(text) for text in texts]
-    for number, sentence in enumerate(sentences):
-        if any(start <= sentence.start and sentence.end <= end for start, end in labels[sentence.passage]):
-            scores[number] -= _LABEL_LOSS
+    spans = [label_spans(*one) for one in passages]
+    labels = np.array(
+        [any(start <= s.start and s.end <= end for start, end in spans[s.passage]) for s in sentences], np.bool_
+    )
+    # Where words of the question stand in labels alone, they are what was looked for.
+    only = not own[~labels].any() and own.any()
+    scores = scores - np.float32(_LABEL_LOSS) * (labels & ((own == 0) if only else True))
     result: Scores = scores.astype(np.float32)
     return result

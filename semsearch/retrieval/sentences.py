@@ -15,7 +15,8 @@ _BREAK = re.compile(
     r"|(?<=[。！？])[」』”’)]*\s*",
     re.MULTILINE,
 )
-_HEADING_LINE = re.compile(r"^[ \t]*#{1,6}\s[^\n]*|^[^\n]+\n(?:={3,}|-{3,})[ \t]*$", re.MULTILINE)
+_UNDERLINED = re.compile(r"^[^\n]+\n(?:={3,}|-{3,})[ \t]*$", re.MULTILINE)
+_HEADING_LINE = re.compile(rf"^[ \t]*#{{1,6}}\s[^\n]*|{_UNDERLINED.pattern}", re.MULTILINE)
 _HEADING = re.compile(r"[ \t]*#{1,6}\s[^\n]*(\n|$)")
 # Where a full stop ends no sentence: initials, titles, and what stands before a number or a name.
 _ABBREVIATION = re.compile(
@@ -25,22 +26,43 @@ _ABBREVIATION = re.compile(
 )
 # A run of lines without a full stop that is longer is no sentence but code, data or a poem: each line is one.
 _LONGEST = 600
-
+# So many lines, all shorter than these many characters, are a poem, a list or a log.
+_VERSE_LINES = 4
+_VERSE_WIDTH = 40
+_LINE = re.compile(r"[^\n]+")
+# Documents in which each line says something of its own.
+_LINE_TYPES = frozenset({
+    "csv", "json", "toml", "ini", "yaml", "xlsx", "xls", "ods", "python", "javascript", "typescript", "c", "cpp",
+    "csharp", "go", "java", "kotlin", "rust", "ruby", "php", "swift", "scala", "lua", "perl", "r", "shell", "sql",
+    "css",
+})  # fmt: skip
+_MARKDOWN_TYPES = frozenset({"markdown", "notebook", ""})
 
 # Of a Markdown file: found by, but not what a reader wants to see first.
 FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
 
 
-def label_spans(text: str) -> list[Span]:
-    """(start, end) of what names its surroundings and says nothing itself: headings, front matter."""
+def label_spans(text: str, type_name: str = "") -> list[Span]:
+    """(start, end) of what names its surroundings and says nothing itself: headings, front matter.
+
+    `type_name`: that of the document of `text`. In code, `#` begins a comment.
+    """
+    if type_name in _LINE_TYPES:
+        return []
     front = FRONT_MATTER.match(text)
     begin = front.end() if front else 0
-    headings = [match.span() for match in _HEADING_LINE.finditer(text, begin)]
+    pattern = _HEADING_LINE if type_name in _MARKDOWN_TYPES else _UNDERLINED
+    headings = [match.span() for match in pattern.finditer(text, begin)]
     return [(0, begin), *headings] if front else headings
 
 
-def sentence_spans(text: str) -> list[Span]:
-    """(start, end) of each sentence of `text`, in order, without the white space around it; none is empty."""
+def sentence_spans(text: str, type_name: str = "") -> list[Span]:
+    """(start, end) of each sentence of `text`, in order, without the white space around it; none is empty.
+
+    `type_name`: that of the document of `text`; of code, settings and tables each line is one.
+    """
+    if type_name in _LINE_TYPES:
+        return list(_lines(text, 0, len(text)))
     return [span for start, end in _pieces(text) for span in _parts(text, start, end)]
 
 
@@ -63,11 +85,21 @@ def _parts(text: str, start: int, end: int) -> Iterator[Span]:
         yield from _parts(text, start, heading.end())
         yield from _parts(text, heading.end(), end)
         return
-    if end - start > _LONGEST and "\n" in text[start:end]:
-        for line in re.finditer(r"[^\n]+", text[start:end]):
-            yield from _trimmed(text, start + line.start(), start + line.end())
+    if "\n" in text[start:end] and (end - start > _LONGEST or _is_verse(text[start:end])):
+        yield from _lines(text, start, end)
         return
     yield from _trimmed(text, start, end)
+
+
+def _is_verse(piece: str) -> bool:
+    """Whether `piece` is lines that end where they do for a reason, not where a page ends: many, and all short."""
+    lines = piece.split("\n")
+    return len(lines) >= _VERSE_LINES and max(map(len, lines)) < _VERSE_WIDTH
+
+
+def _lines(text: str, start: int, end: int) -> Iterator[Span]:
+    for line in _LINE.finditer(text, start, end):
+        yield from _trimmed(text, *line.span())
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:

@@ -4,6 +4,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from semsearch.sources.lines import LineStarts
+
 
 @dataclass(frozen=True)
 class Section:
@@ -31,7 +33,7 @@ class Document:
     text: str
     type: str
     sections: tuple[Section, ...]
-    line_starts: tuple[tuple[int, int], ...] | None
+    line_starts: LineStarts | None
     title: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
     notice: str = ""
@@ -82,13 +84,3 @@ def storable(text: str) -> str:
 def heading_path(title: str, names: Sequence[str]) -> tuple[str, ...]:
     """`names`, the headings from the outermost in, with the document's `title` before them unless it is the first."""
     return tuple(names) if not title or (names and names[0] == title) else (title, *names)
-
-
-def line_starts_of(text: str, first: int = 1) -> tuple[tuple[int, int], ...]:
-    r"""(offset in characters, line number) of every line of `text`, numbered from `first`; lines end at "\n"."""
-    starts = [(0, first)]
-    position = text.find("\n")
-    while position >= 0:
-        starts.append((position + 1, len(starts) + first))
-        position = text.find("\n", position + 1)
-    return tuple(starts)

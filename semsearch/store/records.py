@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from semsearch.settings import ANALYSIS_VERSION
+from semsearch.sources.lines import LineStarts
 from semsearch.sources.walk import display_path
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     Ids = NDArray[np.int64]
     FloatArray = NDArray[np.float32]
     Vectors = NDArray[np.float32]
-
-# A query word: the term keys that stand for it, any of which counts as the word (`lexical.analyzer.analyze_query`).
-Word = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,9 @@ class FileRecord:
 class Passage:
     """One chunk with the file it stands in.
 
-    `heading`: its heading path; `page` and the 1-based inclusive lines are None where the format has none; `tokens`:
-    its size in the tokenizer that cut it; `text_hash`: equal for chunks that are encoded alike.
+    `heading`: its heading path; `page` and the 1-based inclusive lines are None where the format has none;
+    `line_breaks`: where counting line ends in `text` would go wrong (`sources.lines.line_in`); `tokens`: its size in
+    the tokenizer that cut it; `text_hash`: equal for chunks that are encoded alike.
     """
 
     id: int
@@ -134,6 +133,7 @@ class Passage:
     line_end: int | None
     tokens: int
     text_hash: bytes
+    line_breaks: LineStarts = ()
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared

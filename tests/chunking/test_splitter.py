@@ -10,8 +10,9 @@ from semsearch.chunking.splitter import ChunkRules, split
 from semsearch.chunking.tokenizers import Spans, SubwordTokenizer, TiktokenTokenizer
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import UsageError
-from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.document import Document, Section
 from semsearch.sources.document_types import read
+from semsearch.sources.lines import line_starts_of
 
 
 @pytest.fixture(scope="module")

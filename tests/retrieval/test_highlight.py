@@ -8,6 +8,7 @@ from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.query_encoder import QueryEncoder
+from semsearch.retrieval.sentence_scoring import TypedText
 from semsearch.store.protocol import Snapshot
 from tests.support.planning import Planner
 
@@ -50,10 +51,11 @@ def test_nothing_is_marked_that_was_not_asked_for(shown) -> None:  # type: ignor
 
 def test_every_sentence_of_every_text_is_scored(snapshot: Snapshot, encoder: QueryEncoder, planned: Planner) -> None:
     texts = ["Water the tomatoes. Prune the roses in spring.", "", "The ferry leaves at ten."]
+    passages = [TypedText(text, "text") for text in texts]
     for mode in ("hybrid", "lexical"):
-        scored = scored_sentences(snapshot, texts, planned("when are roses pruned", mode=mode), encoder)
+        scored = scored_sentences(snapshot, passages, planned("when are roses pruned", mode=mode), encoder)
         assert [texts[one.passage][one.start : one.end] for one, _ in scored] == [
             "Water the tomatoes.", "Prune the roses in spring.", "The ferry leaves at ten.",
         ]  # fmt: skip
         assert max(scored, key=lambda pair: pair[1])[0] == scored[1][0]
-    assert scored_sentences(snapshot, ["", "  "], planned("roses"), encoder) == []
+    assert scored_sentences(snapshot, [TypedText("", ""), TypedText("  ", "")], planned("roses"), encoder) == []

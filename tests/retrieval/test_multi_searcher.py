@@ -9,6 +9,7 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.multi_searcher import MultiSearcher
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
+from semsearch.retrieval.sentence_scoring import TypedText
 from semsearch.store.records import Filters
 from tests.support.folders import write
 from tests.support.made_texts import texts
@@ -83,7 +84,7 @@ def test_sentences_and_meanings_are_those_of_the_first_index(indexes: list[str])
         searcher.search("a violin")
         assert searcher.similarity is not None and searcher.similarity("violin", "violin") == pytest.approx(1, abs=1e-4)
         assert searcher.count_tokens is not None and searcher.count_tokens("a violin") >= 2
-        scored = searcher.sentences("a violin", ["It is a violin. It is not."])
+        scored = searcher.sentences("a violin", [TypedText("It is a violin. It is not.", "text")])
         assert scored[0][1] > scored[1][1]
 
 

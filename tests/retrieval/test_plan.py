@@ -19,7 +19,7 @@ from tests.support.planning import Planner
 def test_a_hybrid_plan_has_words_and_a_unit_vector(planned: Planner) -> None:
     plan = planned("prune the roses")
     assert plan.mode == "hybrid" and plan.by_words and plan.feedback and plan.calibration is not None
-    assert any("rose" in key for word in plan.words for key in word)
+    assert any("rose" in key.text for word in plan.words for key in word)
     assert plan.vector is not None and plan.stored_vector is not None
     assert plan.vector.shape == (256,) and plan.vector.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(plan.vector), 1, rtol=1e-5)

@@ -11,6 +11,7 @@ from semsearch.errors import IndexNotFoundError, ParameterError, SemsearchError,
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
+from semsearch.retrieval.sentence_scoring import TypedText
 from semsearch.store.records import Filters
 from tests.support.folders import write
 
@@ -106,7 +107,9 @@ def test_an_adapter_takes_the_place_of_the_index_own(index: str) -> None:
 
 
 def test_sentences_of_texts_are_scored_for_a_query(searcher: Searcher) -> None:
-    scored = searcher.sentences("when does the ferry leave", ["Prune the roses. The ferry leaves at ten."])
+    scored = searcher.sentences(
+        "when does the ferry leave", [TypedText("Prune the roses. The ferry leaves at ten.", "text")]
+    )
     assert len(scored) == 2 and scored[1][1] > scored[0][1]
 
 

@@ -2,7 +2,8 @@
 
 import re
 
-from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.document import Document, Section
+from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.text import decode
 
 # A line without indentation that begins a definition, in any of the languages. If it misses one, a heading is missing,

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.document import Document, Section
+from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers import text
 
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from semsearch.sources.document import Document, Section, heading_path, line_starts_of
+from semsearch.sources.document import Document, Section, heading_path
+from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.text import decode
 
 TYPE_CHECKING = False

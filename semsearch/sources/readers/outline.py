@@ -2,8 +2,9 @@
 
 import re
 
-from semsearch.sources.document import Document, Section, heading_path, line_starts_of
+from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.document_builder import plain
+from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.text import decode
 
 _TEX_LEVELS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph")

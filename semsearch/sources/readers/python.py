@@ -3,7 +3,8 @@
 import ast
 import warnings
 
-from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.document import Document, Section
+from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers import code
 from semsearch.sources.readers.text import decode
 

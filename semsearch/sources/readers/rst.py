@@ -6,7 +6,8 @@ make it include other files.
 
 import re
 
-from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.document import Document, Section
+from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.text import decode
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*\Z")

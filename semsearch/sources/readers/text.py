@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from semsearch.errors import ReadError
-from semsearch.sources.document import Document, Section, line_starts_of
+from semsearch.sources.document import Document, Section
+from semsearch.sources.lines import line_starts_of
 
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Older versions that can be read as they are; a writer brings them up to date (`schema.MIGRATIONS`).
-_READABLE_VERSIONS = (1, SCHEMA_VERSION)
+_READABLE_VERSIONS = (1, 2, SCHEMA_VERSION)
+# What stands for the table in catalogs of a version that lacks a column of it, until they are migrated.
+_OLD_CHUNKS = "CREATE TEMP VIEW chunks AS SELECT *, NULL AS line_breaks FROM main.chunks"
 _KEPT_RUNS = 100
 # More chunks, commits or rebuilds than any index has: a larger number is no count.
 MOST_CHUNKS = 2**48
@@ -51,6 +53,8 @@ class Catalog:
             # What an index brings along, such as triggers and views, may call none of SQLite's functions that do more
             # than compute (sqlite.org/security.html).
             connection.execute("PRAGMA trusted_schema = OFF")
+            if self.version < SCHEMA_VERSION:
+                connection.execute(_OLD_CHUNKS)
             return
         connection.close()
         if version > SCHEMA_VERSION:
@@ -155,6 +159,8 @@ class Catalog:
         """Inside a commit: brings a catalog of an older version up to date."""
         from semsearch.store.local.schema import MIGRATIONS
 
+        if self.version < SCHEMA_VERSION:
+            self.connection.execute("DROP VIEW IF EXISTS temp.chunks")
         for version in range(self.version, SCHEMA_VERSION):
             for statement in MIGRATIONS[version]:
                 self.connection.execute(statement)

@@ -14,6 +14,7 @@ from semsearch import settings
 from semsearch.chunking.chunk import hash_of
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError
+from semsearch.sources.lines import LineStarts
 from semsearch.sources.walk import WalkRules
 from semsearch.store.local.catalog import MOST_CHUNKS, STATUSES, Catalog
 from semsearch.store.local.damage import catalog_damaged
@@ -36,7 +37,7 @@ _FILE_COLUMNS = (
 FILES = f"SELECT {_FILE_COLUMNS} FROM files"
 _CHUNK_COLUMNS = (
     "chunks.id AS chunk_id, chunks.text, chunks.heading, chunks.page, chunks.line_start, chunks.line_end,"
-    " chunks.tokens, chunks.hash AS text_hash"
+    " chunks.line_breaks, chunks.tokens, chunks.hash AS text_hash"
 )
 CHUNKS = f"SELECT file_id, {_CHUNK_COLUMNS} FROM chunks ORDER BY id"
 PASSAGES = (
@@ -216,9 +217,19 @@ def _chunk(row: sqlite3.Row) -> dict[str, Any]:
         "page": _whole_or_none(row["page"]),
         "line_start": _whole_or_none(row["line_start"]),
         "line_end": _whole_or_none(row["line_end"]),
+        "line_breaks": _line_breaks(row["line_breaks"]),
         "tokens": _whole(row["tokens"]),
         "text_hash": _bytes(row["text_hash"]),
     }
+
+
+def _line_breaks(value: object) -> LineStarts:
+    if value is None:
+        return ()
+    numbers = [_whole(number) for number in of_type(json.loads(_text(value)), list)]
+    if len(numbers) % 2 or any(number < 0 for number in numbers):
+        raise ValueError("no pairs of offset and line")
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def _is_what_was_indexed(heading: tuple[str, ...], text: str, digest: bytes) -> bool:

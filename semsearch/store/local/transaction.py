@@ -15,6 +15,7 @@ from semsearch.embedding.model_info import ModelInfo
 from semsearch.lexical import postings
 from semsearch.lexical.bm25 import locate
 from semsearch.sources.document import storable
+from semsearch.sources.lines import LineStarts
 from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
@@ -181,11 +182,11 @@ class LocalTransaction:
         if not part.chunks:
             return
         self._catalog.connection.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     number, file_id, chunk.hash(), storable(chunk.text), json.dumps(chunk.heading), chunk.page,
-                    chunk.line_start, chunk.line_end, chunk.tokens,
+                    chunk.line_start, chunk.line_end, chunk.tokens, _joined(chunk.line_breaks),
                 )
                 for number, chunk in enumerate(part.chunks, self._next_chunk)
             ],
@@ -256,3 +257,8 @@ class LocalTransaction:
 
     def record_run(self, run: RunRecord) -> None:
         self._catalog.add_run(run.started, run.seconds, dict(run.report))
+
+
+def _joined(breaks: LineStarts) -> str | None:
+    """`breaks` as the table `chunks` holds them."""
+    return json.dumps([number for pair in breaks for number in pair]) if breaks else None

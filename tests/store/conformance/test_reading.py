@@ -27,6 +27,7 @@ from tests.support.corpus import (
     part,
     put,
     texts_of,
+    word,
 )
 
 Opener = Callable[[], Store]
@@ -188,7 +189,7 @@ def test_storage_says_how_vectors_are_kept(store: Store) -> None:
 
 
 def _seen(snapshot: Snapshot) -> tuple[object, ...]:
-    ranking = snapshot.lexical([("word",)], 99, None)
+    ranking = snapshot.lexical([word("word")], 99, None)
     return (
         snapshot.counts(),
         texts_of(snapshot),
@@ -253,6 +254,6 @@ def test_a_new_read_sees_the_new_state(opener: Opener) -> None:
         with writer.transaction() as transaction:
             put(transaction, "more.md", "more")
         assert reader.read(lambda snapshot: snapshot.counts().indexed) == 7
-        assert reader.read(lambda snapshot: len(snapshot.lexical([("more",)], 1, None).ids)) == 1
+        assert reader.read(lambda snapshot: len(snapshot.lexical([word("more")], 1, None).ids)) == 1
     reader.close()
     assert reader.read(lambda snapshot: snapshot.counts().indexed) == 7  # a store that was closed opens again

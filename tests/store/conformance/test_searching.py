@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from semsearch.dense.query_adapter import Adapter
 from semsearch.errors import UsageError
+from semsearch.lexical.query_word import Key, Word
 from semsearch.store.protocol import Selection, Snapshot, Store
-from semsearch.store.records import Filters, Ranking, Word
+from semsearch.store.records import Filters, Ranking
 from tests.support.corpus import (
     DIM,
     INFO,
@@ -25,6 +26,7 @@ from tests.support.corpus import (
     ids_of,
     part,
     put,
+    word,
 )
 from tests.support.memory_store import MemoryStore
 
@@ -81,7 +83,14 @@ def _corpora() -> st.SearchStrategy[Corpus]:
     )
 
 
-QUERIES: list[list[Word]] = [[], [("ant",)], [("bee",), ("水",), ("none",)], [("cow", "dog")], [("ant",), ("ant",)]]
+QUERIES: list[list[Word]] = [
+    [],
+    [word("ant")],
+    [word("bee"), word("水"), word("none")],
+    [word("cow", "dog")],
+    [(Key("cow"), Key("dog", 0.7), Key("ant", 0.5)), word("bee")],
+    [word("ant"), word("ant")],
+]
 FILTERS = [Filters(), Filters(paths=("0/",)), Filters(paths=("1/*.md",), after=3), Filters(types=("pdf",))]
 
 
@@ -135,23 +144,23 @@ def test_equal_scores_stand_by_rising_id(store: Store) -> None:
     encode(store, [VECTORS[0]] * 15)
     encode(store, [VECTORS[0]] * 25)
     ids = list(range(1, 41))
-    assert store.read(lambda snapshot: snapshot.lexical([("same",)], 40, None).ids.tolist()) == ids
+    assert store.read(lambda snapshot: snapshot.lexical([word("same")], 40, None).ids.tolist()) == ids
     assert store.read(lambda snapshot: snapshot.dense(VECTORS[0], 40, None).ids.tolist()) == ids
 
 
 def test_an_empty_index_finds_nothing(store: Store) -> None:
     filled(store, {})
     for k in (1, 10):
-        assert store.read(lambda snapshot: snapshot.lexical([("a",)], k, None).ids.tolist()) == []  # noqa: B023
+        assert store.read(lambda snapshot: snapshot.lexical([word("a")], k, None).ids.tolist()) == []  # noqa: B023
         assert store.read(lambda snapshot: snapshot.dense(VECTORS[0], k, None).ids.tolist()) == []  # noqa: B023
-    scores = store.read(lambda snapshot: snapshot.score(np.empty(0, np.int64), [("a",)], np.stack(VECTORS[:1])))
+    scores = store.read(lambda snapshot: snapshot.score(np.empty(0, np.int64), [word("a")], np.stack(VECTORS[:1])))
     assert (scores.bm25.shape, scores.cosines.shape, scores.held.shape) == ((0,), (1, 0), (1, 0))
     assert store.read(lambda snapshot: snapshot.languages()) == frozenset()
 
 
 def test_scores_without_vectors_have_no_cosines(store: Store) -> None:
     filled(store, {"a.md": ["one two"]})
-    scores = store.read(lambda snapshot: snapshot.score(np.array([1], np.int64), [("one",), ("none",)], None))
+    scores = store.read(lambda snapshot: snapshot.score(np.array([1], np.int64), [word("one"), word("none")], None))
     assert scores.cosines.shape == (0, 1)
     assert scores.held.tolist() == [[True], [False]]
     assert scores.bm25[0] > 0
@@ -225,7 +234,7 @@ def test_filters_let_in_what_they_say(library: Store, filters: Filters, prefix: 
 
     def found(snapshot: Snapshot) -> list[list[int]]:
         selection = snapshot.select(filters, prefix)
-        rankings = snapshot.lexical([("common",)], 99, selection), snapshot.dense(VECTORS[0], 99, selection)
+        rankings = snapshot.lexical([word("common")], 99, selection), snapshot.dense(VECTORS[0], 99, selection)
         return [sorted(one.ids.tolist()) for one in rankings]
 
     assert library.read(found) == [list(ids), list(ids)]
@@ -258,7 +267,7 @@ def test_filters_decide_before_the_ranking(store: Store) -> None:
     one = Filters(paths=("one.md",))
     wanted = store.read(lambda snapshot: ids_of(snapshot, "one.md"))
     for rank in (
-        lambda snapshot: snapshot.lexical([("word",)], 1, snapshot.select(one)),
+        lambda snapshot: snapshot.lexical([word("word")], 1, snapshot.select(one)),
         lambda snapshot: snapshot.dense(VECTORS[0], 1, snapshot.select(one)),
     ):
         assert store.read(rank).ids.tolist() == wanted

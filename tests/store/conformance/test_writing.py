@@ -28,6 +28,7 @@ from tests.support.corpus import (
     part,
     put,
     texts_of,
+    word,
 )
 
 FILES = {"a.md": ["red fox", "blue fox"], "b.md": ["green hare"], "c.md": ["grey owl", "white owl", "owl"]}
@@ -111,7 +112,7 @@ def test_what_was_just_put_can_be_deleted_and_replaced(store: Store) -> None:
         (old,) = writer.snapshot().passages_of(b.id)
         transaction.replace_passages([(old.id, chunk("grey owl"), ["grey", "owl"])])
     assert store.read(texts_of) == ["blue fox", "grey owl"]
-    words = [("fox",), ("hare",), ("owl",)]
+    words = [word("fox"), word("hare"), word("owl")]
     found = store.read(lambda snapshot: snapshot.lexical(words, 9, None).ids.tolist())
     assert sorted(found) == sorted(store.read(lambda snapshot: ids_of(snapshot, "c.md") + ids_of(snapshot, "b.md")))
 
@@ -192,7 +193,7 @@ def test_maintenance_changes_no_answer(store: Store) -> None:
         encode(store, VECTORS[number : number + 2])
     with store.write() as writer, writer.transaction() as transaction:
         transaction.delete_files([file_id(store, f"{number}.md") for number in range(0, 10, 3)])
-    words = [("common",), ("word4",)]
+    words = [word("common"), word("word4")]
     ask = lambda snapshot: [  # noqa: E731
         snapshot.lexical(words, 20, None).ids.tolist(), snapshot.dense(VECTORS[3], 20, None).ids.tolist(),
         snapshot.lexical(words, 20, None).scores.tolist(), snapshot.encoded_ids().tolist(), snapshot.counts(),
@@ -239,8 +240,8 @@ def test_replaced_passages_are_found_by_their_new_words(store: Store) -> None:
         snapshot = writer.snapshot()
         assert [one.text for one in snapshot.pending(9)] == ["purple newt"]
         assert [one.id for one in snapshot.passages_of(file_id(store, "b.md"))] == new
-        assert snapshot.lexical([("newt",)], 9, None).ids.tolist() == new
-        assert snapshot.lexical([("hare",)], 9, None).ids.tolist() == []
+        assert snapshot.lexical([word("newt")], 9, None).ids.tolist() == new
+        assert snapshot.lexical([word("hare")], 9, None).ids.tolist() == []
         assert snapshot.encoded_ids().tolist() == [1, 2, 4, 5, 6]
         with pytest.raises(IndexDamagedError), writer.transaction() as transaction:
             transaction.replace_passages([(old[0], chunk("gone"), ["gone"])])
@@ -300,8 +301,8 @@ def test_a_transaction_that_raises_leaves_nothing(store: Store, change: str) -> 
         assert _everything(writer.snapshot()) == before
         with writer.transaction() as transaction:  # the writer goes on as if nothing had been
             put(transaction, "after.md", "after")
-        assert writer.snapshot().lexical([("after",)], 1, None).ids.tolist() == [7]
-        assert writer.snapshot().lexical([("new",), ("large",)], 9, None).ids.tolist() == []
+        assert writer.snapshot().lexical([word("after")], 1, None).ids.tolist() == [7]
+        assert writer.snapshot().lexical([word("new"), word("large")], 9, None).ids.tolist() == []
     with store.write() as writer, writer.transaction() as transaction:
         transaction.delete_files([file_id(store, "after.md")])
     assert store.read(_everything)[:3] == before[:3]
@@ -310,7 +311,7 @@ def test_a_transaction_that_raises_leaves_nothing(store: Store, change: str) -> 
 def _everything(one: Snapshot) -> list[object]:
     return [
         sorted(one.files(), key=lambda file: file.path), texts_of(one), one.info(), one.counts(), one.position(),
-        one.encoded_ids().tolist(), one.last_run(), one.lexical([("owl",), ("fox",)], 9, None).scores.tolist(),
+        one.encoded_ids().tolist(), one.last_run(), one.lexical([word("owl"), word("fox")], 9, None).scores.tolist(),
         one.dense(VECTORS[1], 9, None).scores.tolist(), [passage.id for passage in one.pending(99)],
     ]  # fmt: skip
 

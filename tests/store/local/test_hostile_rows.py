@@ -21,7 +21,7 @@ from semsearch.settings import CATALOG_FILE
 from semsearch.store.local.store import LocalStore
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Filters, RunRecord
-from tests.support.corpus import DIM, INFO, NOTES, VECTORS, encode, filled, put
+from tests.support.corpus import DIM, INFO, NOTES, VECTORS, encode, filled, put, word
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,9 @@ TABLES = {
         "id", "root_id", "path", "status", "reason", "size", "mtime_ns", "inode", "scanned_ns", "generation", "hash",
         "type", "title", "language", "metadata", "date", "first_chunk", "chunk_count",
     ],
-    "chunks": ["id", "file_id", "hash", "text", "heading", "page", "line_start", "line_end", "tokens"],
+    "chunks": [
+        "id", "file_id", "hash", "text", "heading", "page", "line_start", "line_end", "tokens", "line_breaks",
+    ],
     "segments": ["id", "kind", "name", "first_id", "last_id", "rows", "dead", "dead_count", "files"],
     "runs": ["id", "started", "seconds", "report"],
 }  # fmt: skip
@@ -90,11 +92,11 @@ QUESTIONS = {
     "languages": lambda one: one.languages(),
     "storage": lambda one: one.storage(),
     "last_run": lambda one: one.last_run(),
-    "lexical": lambda one: one.passages(one.lexical([("owl",), ("hare",)], 9, None).ids.tolist()),
+    "lexical": lambda one: one.passages(one.lexical([word("owl"), word("hare")], 9, None).ids.tolist()),
     "dense": lambda one: one.passages(one.dense(VECTORS[1], 9, None).ids.tolist()),
-    "score": lambda one: one.score(np.array([1, 3, 4], np.int64), [("owl",)], np.stack(VECTORS[:1])),
+    "score": lambda one: one.score(np.array([1, 3, 4], np.int64), [word("owl")], np.stack(VECTORS[:1])),
     "paths": lambda one: one.select(Filters(paths=("*.md",))),
-    "dates": lambda one: one.lexical([("owl",)], 9, one.select(Filters(since=0.0, before=1e12, after=1))),
+    "dates": lambda one: one.lexical([word("owl")], 9, one.select(Filters(since=0.0, before=1e12, after=1))),
     "where": lambda one: one.select(Filters(where=(("title", "*"),), types=("md",))),
     "included": lambda one: [one.select(Filters(after=1)).includes(file) for file in one.files()],
     "adapted": lambda one: one.adapted(VECTORS[0]),

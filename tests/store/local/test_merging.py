@@ -15,7 +15,7 @@ from semsearch.store.local.rows import Segment
 from semsearch.store.local.store import LocalStore
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import Snapshot
-from tests.support.corpus import DIM, VECTORS, encode, file_id, filled, put
+from tests.support.corpus import DIM, VECTORS, encode, file_id, filled, put, word
 from tests.support.local_index import folders, segments_of, small_index
 
 
@@ -46,7 +46,7 @@ def test_no_merge_is_larger_than_the_limit() -> None:
 
 
 def answers(snapshot: Snapshot) -> list[object]:
-    words = [("common",), ("word7",)]
+    words = [word("common"), word("word7")]
     return [
         snapshot.lexical(words, 300, None).ids.tolist(), snapshot.lexical(words, 300, None).scores.tolist(),
         snapshot.dense(VECTORS[9], 300, None).scores.tolist(), snapshot.encoded_ids().tolist(),

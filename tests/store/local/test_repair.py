@@ -23,7 +23,7 @@ from semsearch.store.local.repair import EncodeLost, repair
 from semsearch.store.local.store import LocalStore
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import Snapshot
-from tests.support.corpus import DIM, MODEL, VECTORS
+from tests.support.corpus import DIM, MODEL, VECTORS, word
 from tests.support.local_index import flip, folders, small_index, sql
 
 pytestmark = pytest.mark.slow
@@ -83,7 +83,7 @@ def mend(index: Path) -> list[int]:
 
 
 def answers(snapshot: Snapshot) -> list[object]:
-    words = [("en\x1fcommon",), ("word7",), ("en\x1ftext",)]
+    words = [word("en\x1fcommon"), word("word7"), word("en\x1ftext")]
     return [
         snapshot.counts(), snapshot.lexical(words, 300, None).ids.tolist(),
         snapshot.dense(VECTORS[9], 10, None).scores.tolist(), snapshot.encoded_ids().tolist(),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from semsearch.lexical import postings
 from semsearch.lexical.bm25 import PostingsBM25
 from semsearch.store.local.scoring import allowed_rows, lexical_ranking
+from tests.support.corpus import word
 
 SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 6)), max_size=4)
 
@@ -35,7 +36,7 @@ def test_the_ranking_does_not_depend_on_how_the_index_is_cut(cut: int) -> None:
         postings.build(range(low, min(30, low + cut)), texts[low : low + cut], ("en",)) for low in range(0, 30, cut)
     ]
     rankings = [
-        lexical_ranking(one, PostingsBM25(one, [None] * len(one)).query([("owl",), ("fox",)]), 30, None)
+        lexical_ranking(one, PostingsBM25(one, [None] * len(one)).query([word("owl"), word("fox")]), 30, None)
         for one in (whole, parts)
     ]
     assert rankings[0].ids.tolist() == rankings[1].ids.tolist()
