@@ -99,6 +99,7 @@ def command(
         filters=chosen_filters(path, type_, where, since, before),
         min_score=min_score,
         snippets=as_json or as_jsonl or show_context,
+        syntax=False,  # a question may hold quotation marks
     )
     printer = AnswerPrinter(
         "json" if as_json or as_jsonl else "text", show_context=show_context, batch=queries is not None, quiet=quiet

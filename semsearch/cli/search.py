@@ -79,6 +79,9 @@ def command(
             "--new-since", metavar="STATE_FILE", help="Only what is new since the last search with this file; for cron."
         ),
     ] = None,
+    literal: Annotated[
+        bool, typer.Option("--literal", help='The query has no syntax: " - * and fields are text like any other.')
+    ] = False,
     fold: Annotated[
         bool | None,
         typer.Option("--fold/--no-fold", help="Copies as one result, neighbouring passages joined. Default: on."),
@@ -114,7 +117,7 @@ def command(
       semsearch search "how do I renew the permit"
       semsearch search E-417 --mode lexical --path 'logs/**' -C 2
       semsearch search storm --since 2024 --where author='*aldous*'
-      semsearch search "battery warranty" --type pdf --json | jq '.results[0].path'
+      semsearch search '"battery warranty" -lease type:pdf' --json | jq '.results[0].path'
       semsearch search "pump failure" -l -0 --absolute | xargs -0 less
       semsearch search --like notes/pump.md:12 --unlike "spare parts list"
       semsearch search "new tenders" --new-since ~/.cache/tenders.json
@@ -149,6 +152,8 @@ def command(
         context=context,
         explain=explain,
         snippets=style not in ("trec", "paths") and not quiet,
+        # The queries of a test collection are text.
+        syntax=not literal and style != "trec",
     )
     printer = Printer(style, group=options.group, nul=nul, absolute=absolute, color=color, batch=queries is not None)
     has_hits = False

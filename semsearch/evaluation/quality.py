@@ -146,7 +146,11 @@ def _systems(index: str, folder: str, options: QualityOptions, announce: Announc
     """The systems to compare; makes the copies of `index` that they search in `folder`."""
 
     def system(name: str, path: str = index, **chosen: Any) -> System:
-        return System(name, path, SearchOptions(k=_DEPTH, fold=False, snippets=False, min_score=0, **chosen))
+        return System(
+            name,
+            path,
+            SearchOptions(k=_DEPTH, fold=False, snippets=False, syntax=False, correct=False, min_score=0, **chosen),
+        )
 
     encoded = read_index(index, lambda snapshot: snapshot.info().model)
     systems = [system("lexical", mode="lexical")]

@@ -161,9 +161,9 @@ def _cold(index: str, query: str, rounds: int) -> dict[str, float]:
 def _warm(index: str, queries: Sequence[str]) -> tuple[tuple[float, float], tuple[Step, ...]]:
     """(p50, p95) seconds of whole queries, and the medians of their parts, each timed by leaving out the others."""
     kinds = {
-        "words": SearchOptions(mode="lexical", snippets=False, fold=False, min_score=0),
-        "meaning": SearchOptions(mode="dense", snippets=False, fold=False, min_score=0),
-        "both": SearchOptions(snippets=False, fold=False, min_score=0),
+        "words": SearchOptions(mode="lexical", snippets=False, fold=False, syntax=False, correct=False, min_score=0),
+        "meaning": SearchOptions(mode="dense", snippets=False, fold=False, syntax=False, correct=False, min_score=0),
+        "both": SearchOptions(snippets=False, fold=False, syntax=False, correct=False, min_score=0),
         "all": SearchOptions(min_score=0),
     }
     times: dict[str, list[float]] = {name: [] for name in (*kinds, "encode")}

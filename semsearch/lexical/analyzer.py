@@ -28,11 +28,13 @@ FOLDED_WEIGHT = 0.7
 _MAX_TERM = 64
 _KEPT_CHARACTERS = 40
 _SEPARATOR = "\x1f"
+_RUN = re.compile(r"[^-_.'’\s]+")
 _SEGMENT = re.compile(r"[^-_.'’+#\s]+")
 _HUMP = re.compile(r"(?<=[^\WA-Z_\d])(?=[A-Z])|(?<=\d)(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ACRONYM_PLURAL = re.compile(r"[A-Z]{2,}s")
+_UNSTEMMED = re.compile(r"[\d+#]|^\.")
 _DIGITS_AND_LETTERS = re.compile(r"(\d+)([^\W\d_]+)|([^\W\d_]+)(\d+)")
-_NUMBER = re.compile(r"(?P<digits>\d[\d.,'’ ]*)(?P<unit>[^\W\d_]\S*)?")
+_NUMBER = re.compile(r"(?P<digits>\d[\d.,'’ ]*)(?P<unit>°?[^\W\d_]+[23]?)?")
 _GROUPED = re.compile(r"\d{1,3}(?:([,. '’])\d{3})(?:\1\d{3})*(?P<decimals>[.,]\d+)?")
 _DECIMAL = re.compile(r"\d+[.,]\d+")
 
@@ -106,19 +108,44 @@ def query_words(word: str, languages: frozenset[str]) -> list[Word]:
     return [whole, *(_group((part, *forms.wholes), languages) for part in forms.parts)]
 
 
-def exact_word(word: str, languages: frozenset[str]) -> Word:
-    """The keys by which passages are found that hold `word` as it is written, compounds not taken apart."""
-    if is_unspaced(word):
-        return (Key(_SEPARATOR + word[0]),)
-    return _group(_forms(word).wholes, languages)
-
-
-def prefixes(text: str, languages: frozenset[str]) -> list[str]:
+def key_beginnings(text: str, languages: frozenset[str]) -> list[str]:
     """What the keys of all words begin with that begin with `text`."""
     beginnings = [lower(text), *folded(lower(text))]
     marks = [_language_mark(language) for language in sorted(languages)]
     joints = (_SEPARATOR, _SEPARATOR * 2)
     return list(dict.fromkeys(mark + joint + one for mark in (*marks, "") for joint in joints for one in beginnings))
+
+
+def phrase_units(text: str) -> list[str]:
+    """The words of `text` as phrases are compared: in lower case, without accents, compounds taken apart.
+
+    Numbers are compared by value, and scripts without spaces by character.
+    """
+    return [unit for word in words_of(text) for unit in _units(word)]
+
+
+@lru_cache(maxsize=100_000)
+def _units(word: str) -> tuple[str, ...]:
+    if is_unspaced(word):
+        return tuple(word)
+    if word[0].isdigit() and _NUMBER.fullmatch(word):
+        return (_forms(word).wholes[0].text,)
+    lowered = lower(word)
+    segments = _RUN.findall(lowered)
+    return tuple((folded(segment) or (segment,))[0] for segment in segments) or (lowered,)
+
+
+def phrase_words(text: str, languages: frozenset[str]) -> list[Word]:
+    """Groups of keys, all of which a passage holds in which the phrase `text` stands as it is written."""
+    groups: list[Word] = []
+    for word in words_of(text):
+        if is_unspaced(word):
+            groups += [(Key(_SEPARATOR + piece),) for piece in (_bigrams(word) or word)]
+        elif word[0].isdigit() and _NUMBER.fullmatch(word):
+            groups.append(_group(_forms(word).wholes[:1], languages))
+        else:
+            groups += [_group([_form(segment)], languages) for segment in _RUN.findall(lower(word))]
+    return groups
 
 
 def _group(forms: Iterable[_Form], languages: frozenset[str]) -> Word:
@@ -230,7 +257,7 @@ def _number_forms(word: str, number: re.Match[str]) -> _Forms:
 
 def _form(text: str) -> _Form:
     """The form of `text`, which is in lower case."""
-    return _Form(_clipped(text), text.isalpha() or not any(letter.isdigit() for letter in text))
+    return _Form(_clipped(text), text.isalpha() or _UNSTEMMED.search(text) is None)
 
 
 def _clipped(text: str) -> str:

@@ -70,7 +70,8 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
 class QueryScorer:
     """Scores one query over the segments of `bm25`. The postings of its words are looked up once, here.
 
-    `idf` (words,) float32: the weight of each word; the highest for a word that occurs nowhere.
+    `idf` (words,) float32: the weight of each word; the highest for a word that occurs nowhere. `frequencies` (words,):
+    how many live rows hold each.
     """
 
     def __init__(self, bm25: PostingsBM25, words: Sequence[Word]) -> None:
@@ -78,7 +79,9 @@ class QueryScorer:
         self._postings: list[list[list[_WeightedPostings]]] = [
             [_postings_of(word, part) for part in bm25.segments] for word in words
         ]
-        self._idf = [self._idf_of(postings) for postings in self._postings]
+        self.frequencies: NDArray[np.int64] = np.array([self._frequency_of(one) for one in self._postings], np.int64)
+        size = bm25.corpus_size
+        self._idf = [math.log(1 + (size - held + 0.5) / (held + 0.5)) for held in self.frequencies.tolist()]
         self.idf: NDArray[np.float32] = np.array(self._idf, np.float32)
         self._scores: list[NDArray[np.float32]] | None = None
 
@@ -143,13 +146,13 @@ class QueryScorer:
             ids.append(part.ids[rows if keep is None else rows[keep[rows]]])
         return np.unique(np.concatenate(ids)) if ids else np.empty(0, np.int64)
 
-    def _idf_of(self, of_word: list[list[_WeightedPostings]]) -> float:
-        """The idf of one word; `of_word`: for each segment the postings of its keys."""
+    def _frequency_of(self, of_word: list[list[_WeightedPostings]]) -> int:
+        """How many live rows hold one word; `of_word`: for each segment the postings of its keys."""
         frequency = 0
         for of_segment, keep in zip(of_word, self._bm25.alive, strict=True):
             rows = _rows_of(of_segment)
             frequency += len(rows) if keep is None else int(np.count_nonzero(keep[rows]))
-        return math.log(1 + (self._bm25.corpus_size - frequency + 0.5) / (frequency + 0.5))
+        return frequency
 
 
 def _postings_of(word: Word, segment: Postings) -> list[_WeightedPostings]:

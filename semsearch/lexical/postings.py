@@ -45,12 +45,40 @@ class Postings:
         """The term at `position` in sorted order, in UTF-8."""
         return self.term_bytes[self.term_offsets[position] : self.term_offsets[position + 1]].tobytes()
 
-    def find(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
-        """(rows (m,) int32, term frequencies (m,) uint16) of `term`; empty arrays when it does not occur.
+    def beginning_with(self, text: str) -> dict[str, int]:
+        """The terms that begin with `text`, each with the number of its rows."""
+        begin = text.encode("utf-8", "surrogatepass")
+        first, end = self._position(begin), self._position(begin + b"\xff")
+        return {self._decoded(number): self._rows_of(number) for number in range(first, end)}
 
-        Raises `IndexDamagedError` for rows that the segment does not have: its files may be damaged or hostile.
-        """
-        key = term.encode("utf-8", "surrogatepass")
+    def similar_to(self, term: str, distance: int) -> dict[str, tuple[int, int]]:
+        """term -> (edits, number of its rows) of the terms at most `distance` edits from `term`; they have its language
+        and its first letter. Edits: optimal string alignment (`rapidfuzz.distance.OSA`)."""
+        from rapidfuzz.distance import OSA
+        from rapidfuzz.process import extract
+
+        mark, joint, word = term.rpartition("\x1f")
+        begin = f"{mark}{joint}{word[:1]}".encode("utf-8", "surrogatepass")
+        first, end = self._position(begin), self._position(begin + b"\xff")
+        sizes = np.diff(self.term_offsets[first : end + 1])
+        size = len(term.encode("utf-8", "surrogatepass"))
+        # A letter has at most four bytes.
+        near = np.flatnonzero(np.abs(sizes - size) <= 4 * distance) + first
+        choices = {number: self._decoded(number) for number in near.tolist()}
+        found = extract(term, choices, scorer=OSA.distance, score_cutoff=distance, limit=None)
+        return {other: (int(edits), self._rows_of(number)) for other, edits, number in found}
+
+    def _decoded(self, position: int) -> str:
+        try:
+            return self.term(position).decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise IndexDamagedError("a term of a segment is no UTF-8") from None
+
+    def _rows_of(self, position: int) -> int:
+        return int(self.indptr[position + 1] - self.indptr[position])
+
+    def _position(self, key: bytes) -> int:
+        """The position of the first term that is not less than `key`."""
         low, high = 0, len(self.term_offsets) - 1
         while low < high:
             middle = (low + high) // 2
@@ -58,6 +86,15 @@ class Postings:
                 low = middle + 1
             else:
                 high = middle
+        return low
+
+    def find(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        """(rows (m,) int32, term frequencies (m,) uint16) of `term`; empty arrays when it does not occur.
+
+        Raises `IndexDamagedError` for rows that the segment does not have: its files may be damaged or hostile.
+        """
+        key = term.encode("utf-8", "surrogatepass")
+        low = self._position(key)
         if low == len(self.term_offsets) - 1 or self.term(low) != key:
             return self.rows[:0], self.tfs[:0]
         span = slice(int(self.indptr[low]), int(self.indptr[low + 1]))

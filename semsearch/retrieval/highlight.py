@@ -36,7 +36,7 @@ def highlighted(
     if options.context:
         hits = [replace(hit, context=context_lines(snapshot, hit, options.context)) for hit in hits]
     if options.snippets:
-        hits = [replace(hit, snippet=snippet(hit.text, plan.text, plan.languages, hit.sentence)) for hit in hits]
+        hits = [replace(hit, snippet=snippet(hit.text, plan.keys, plan.languages, hit.sentence)) for hit in hits]
     return hits
 
 

@@ -130,8 +130,9 @@ class SearchResult:
     seconds: float
     hits: tuple[Hit, ...]
     notices: tuple[str, ...] = ()
-    # Languages of the index, by which words of the query are matched.
+    # Languages of the index, by which words are matched, and the term keys that were looked for.
     languages: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
 
 
 def result_dict(result: SearchResult) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.hydrate import ScoredCandidates, hits_from
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
+from semsearch.retrieval.restrictions import select
 from semsearch.retrieval.snippets import snippet
 from semsearch.store.records import FileRecord
 
@@ -44,17 +45,19 @@ def standing(
     """Where the best passage of the file shown as `path` stands, however deep; None when there is no such file, or the
     filters keep it out. `plan_of` plans the query, which a file that is not there has no use for."""
     file = indexed_file(snapshot, path, prefix)
-    selection = snapshot.select(options.filters, prefix)
-    if file is None or not file.chunk_count or (selection is not None and not selection.includes(file)):
+    if file is None or not file.chunk_count:
         return None
     plan = plan_of()
+    selection = select(snapshot, plan.parsed, options.filters, prefix, [])
+    if selection is not None and not selection.includes(file):
+        return None
     own = [passage.id for passage in snapshot.passages_of(file.id)]
     candidates = find_candidates(snapshot, plan, selection, depth, own)
     best = int(np.flatnonzero(np.isin(candidates.ids, own))[0])
     scored = ScoredCandidates(candidates, candidates.scores)
     explained = replace(options, explain=True)
     hit = next(hits_from(snapshot, scored, plan, explained, prefix, best))
-    hit = replace(hit, rank=best + 1, snippet=snippet(hit.text, plan.text, plan.languages))
+    hit = replace(hit, rank=best + 1, snippet=snippet(hit.text, plan.keys, plan.languages))
     above = len(np.unique(snapshot.file_ids(candidates.ids[:best])))
     return Standing(hit, above + 1, len(candidates), plan.mode, float(candidates.scores[0]))
 

@@ -43,7 +43,11 @@ class MultiSearcher:
         """The best hits of all indexes by score; the notices that all of them give, once."""
         options = options or SearchOptions()
         clock = time.perf_counter()
-        results = [searcher.search(query, options) for searcher in self.searchers]
+        # A word may be strange to one index and known to another: the words that are meant are looked for where none
+        # has the word.
+        results = [searcher.search(query, replace(options, correct=False)) for searcher in self.searchers]
+        if options.correct and not any(result.hits for result in results):
+            results = [searcher.search(query, options) for searcher in self.searchers]
         # Hits of equal scores alternate, so that no index stands behind another only because it was named later.
         in_turn = [hit for row in zip_longest(*(result.hits for result in results)) for hit in row if hit]
         best = sorted(in_turn, key=lambda hit: -hit.score)[: options.k]
@@ -60,6 +64,7 @@ class MultiSearcher:
             tuple(hits),
             tuple(shared or own),
             languages,
+            frozenset(key for result in results for key in result.keys),
         )
 
     def sentences(self, query: str, passages: Sequence[TypedText]) -> list[tuple[SentenceSpan, float]]:

@@ -25,7 +25,9 @@ class SearchOptions:
     (`candidates.FEEDBACK_WEIGHT`) in hybrid searches; the dense ranking alone loses by it in German. `fold`: copies
     are folded and neighbours joined (passages only). `explain`: hits carry an `Explanation`. `snippets`: hits carry a
     snippet and their best sentence. `context`: lines around the best sentence. `unlike`: texts that results should
-    not be about. `exclude`: chunk ids that are left out. `rerank`: the name of a cross-encoder.
+    not be about. `exclude`: chunk ids that are left out. `rerank`: the name of a cross-encoder. `syntax`: quotation
+    marks, `-`, `*` and fields in the query mean what `retrieval.query_syntax` says. `correct`: the nearest terms of
+    the index are looked for in the place of words that occur nowhere.
     """
 
     k: int = 10
@@ -43,6 +45,8 @@ class SearchOptions:
     unlike: tuple[str, ...] = ()
     exclude: frozenset[int] = frozenset()
     rerank: str | None = None
+    syntax: bool = True
+    correct: bool = True
 
 
 def clean_query(query: str) -> str:

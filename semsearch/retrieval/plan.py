@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from semsearch import settings
@@ -11,14 +11,20 @@ from semsearch.embedding.calibration import script_of
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import Calibration
 from semsearch.errors import SemsearchError
-from semsearch.lexical.analyzer import analyze_query
-from semsearch.lexical.query_word import Word
+from semsearch.lexical.analyzer import analyze_query, key_beginnings, passage_keys
+from semsearch.lexical.query_word import Key, Word
 from semsearch.retrieval import fusion
 from semsearch.retrieval.options import SearchOptions, clean_query
 from semsearch.retrieval.query_encoder import QueryEncoder
+from semsearch.retrieval.query_syntax import ParsedQuery, plain_query
+from semsearch.retrieval.spelling import Correction, corrected
 
 if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot
+    from semsearch.embedding.cached_embedder import CachedEmbedder
+
+# Terms that stand for the beginning of a word, those of most passages first.
+_MOST_COMPLETIONS = 1000
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared
@@ -36,7 +42,8 @@ class QueryPlan:
     `mode`: hybrid, dense or lexical; `alpha`: weight of the dense leg; `fertility`: subwords per word under the
     model; `reliability`: how well the model knows the words, 0 to 1; `languages`: those of the index; `words`: of the
     query, by the rules of these languages. `vector` (dim,): the query's, adapted, None without a model;
-    `stored_vector` (d,): the same as the index keeps vectors. `calibration`: the model's.
+    `stored_vector` (d,): the same as the index keeps vectors. `calibration`: the model's. `parsed`: what of the query
+    was syntax; `corrections`: terms that are looked for in the place of words that occur nowhere.
     """
 
     text: str
@@ -52,6 +59,13 @@ class QueryPlan:
     stored_vector: Vectors | None = None
     calibration: Calibration | None = None
     unwanted: tuple[Unwanted, ...] = ()
+    parsed: ParsedQuery = field(default_factory=lambda: plain_query(""))
+    corrections: tuple[Correction, ...] = ()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The term keys that are looked for."""
+        return frozenset(key.text for word in self.words for key in word)
 
     @property
     def by_words(self) -> bool:
@@ -60,14 +74,17 @@ class QueryPlan:
 
 def plan_query(
     snapshot: Snapshot,
-    query: str,
+    parsed: ParsedQuery,
     options: SearchOptions,
     encoder: QueryEncoder,
     location: str,
     adapt: Callable[[Vectors], Vectors] | None = None,
 ) -> QueryPlan:
-    """How `options` answer `query` from `snapshot`, the index at `location`; `adapt`: moves the query's vector in the
-    place of the index's own adapter. Raises `SemsearchError`."""
+    """How `options` answer the query `parsed` from `snapshot`, the index at `location`.
+
+    `adapt`: moves the query's vector in the place of the index's own adapter. Raises `SemsearchError`.
+    """
+    query = parsed.text
     info = snapshot.info()
     if info.analysis != settings.ANALYSIS_VERSION:
         raise SemsearchError(
@@ -94,6 +111,7 @@ def plan_query(
         if options.alpha is not None:
             alpha = options.alpha
     languages = snapshot.languages()
+    words, corrections = _words(snapshot, parsed, languages, embedder, options)
     vector = None if embedder is None else (adapt or snapshot.adapted)(embedder.encode_query(query))
     return QueryPlan(
         query,
@@ -104,12 +122,34 @@ def plan_query(
         fertile,
         reliability,
         languages,
-        tuple(analyze_query(query, languages)),
+        tuple(words),
         vector,
         None if vector is None else snapshot.as_stored(vector[None])[0],
         None if embedder is None else embedder.info.calibration,
         tuple(_unwanted(snapshot, clean_query(text), languages, embedder) for text in options.unlike),
+        parsed,
+        tuple(corrections),
     )
+
+
+def _words(
+    snapshot: Snapshot,
+    parsed: ParsedQuery,
+    languages: frozenset[str],
+    embedder: CachedEmbedder | None,
+    options: SearchOptions,
+) -> tuple[list[Word], list[Correction]]:
+    """The words to look for, and what was put in the place of those that occur nowhere."""
+    words, corrections = analyze_query(parsed.words, languages), list[Correction]()
+    if options.correct:
+        known = (lambda word: embedder.fertility(word) <= 1) if embedder is not None else (lambda word: False)
+        words, corrections = corrected(snapshot, parsed.words, words, known)
+    for beginning in parsed.prefixes:
+        # As stems are what is indexed, `tomatoe*` is looked for by the stem of it, too.
+        stems = [key for language in languages or {""} for key in passage_keys(beginning, language)]
+        keys = snapshot.completions(key_beginnings(beginning, languages), _MOST_COMPLETIONS)
+        words.append(tuple(Key(key) for key in dict.fromkeys([*keys, *stems])))
+    return words, corrections
 
 
 def _unwanted(snapshot: Snapshot, text: str, languages: frozenset[str], embedder: Embedder | None) -> Unwanted:

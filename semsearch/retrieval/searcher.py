@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +16,20 @@ import numpy as np
 from semsearch import settings
 from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
+from semsearch.errors import UsageError
 from semsearch.retrieval.candidates import DEPTH, Candidates, find_candidates
 from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.highlight import highlighted, scored_sentences
-from semsearch.retrieval.hit import IndexCoverage, SearchResult
+from semsearch.retrieval.hit import Hit, IndexCoverage, SearchResult
 from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
 from semsearch.retrieval.options import SearchOptions, check_options, clean_query
 from semsearch.retrieval.plan import QueryPlan, plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
+from semsearch.retrieval.query_syntax import parse_query, plain_query
+from semsearch.retrieval.restrictions import select
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
+from semsearch.retrieval.snippets import matches
+from semsearch.retrieval.spelling import Correction
 from semsearch.store.opening import open_store
 from semsearch.store.records import Position, Root
 
@@ -33,6 +39,8 @@ if TYPE_CHECKING:
 
 # Passages that a reranker reads.
 _RERANKED = 50
+# Words of the results that are looked at to say what was meant.
+_SEEN_WORDS = 50
 
 
 class Searcher:
@@ -138,7 +146,10 @@ class Searcher:
         self._adapt = adapter
 
     def _plan(self, snapshot: Snapshot, query: str, options: SearchOptions) -> QueryPlan:
-        return plan_query(snapshot, query, options, self._encoder, self.index, self._adapt)
+        parsed = parse_query(query) if options.syntax else plain_query(query)
+        if not parsed.text.strip():
+            raise UsageError("the query names no words", "say what to look for beside path:, type: and title:")
+        return plan_query(snapshot, parsed, options, self._encoder, self.index, self._adapt)
 
     def _answer(self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float) -> SearchResult:
         coverage = index_coverage(snapshot, self.index)
@@ -148,16 +159,16 @@ class Searcher:
                 f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
             )
         plan = self._plan(snapshot, query, options)
-        selection = snapshot.select(options.filters, self.prefix)
-        if selection is not None:
-            notices += [f"--path {glob} matches no indexed file" for glob in selection.unmatched]
+        selection = select(snapshot, plan.parsed, options.filters, self.prefix, notices)
         candidates = find_candidates(snapshot, plan, selection, _depth(options))
         scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options)
         hits = first_hits(snapshot, scored, plan, options, self.prefix)
         hits = highlighted(snapshot, hits, plan, options, self._encoder)
+        notices += [_said(one, hits, plan.languages) for one in plan.corrections if hits]
         return SearchResult(
-            query, plan.mode, coverage, time.perf_counter() - clock, tuple(hits), tuple(notices), plan.languages
-        )
+            query, plan.mode, coverage, time.perf_counter() - clock, tuple(hits), tuple(notices), plan.languages,
+            plan.keys,
+        )  # fmt: skip
 
     def _scored(
         self, snapshot: Snapshot, candidates: Candidates, plan: QueryPlan, options: SearchOptions
@@ -196,6 +207,15 @@ def _kept(candidates: Candidates, plan: QueryPlan, options: SearchOptions, notic
         )
         return kept.take(np.zeros(0, np.int64))
     return kept
+
+
+def _said(correction: Correction, hits: Sequence[Hit], languages: frozenset[str]) -> str:
+    """What was looked for in the place of a word, as it is written in the results."""
+    keys = frozenset(correction.keys)
+    written = (hit.text[start:end] for hit in hits for start, end, _ in matches(hit.text, keys, languages))
+    words = dict.fromkeys(word.lower() for word in islice(written, _SEEN_WORDS))
+    meant = " or ".join(f'"{word}"' for word in list(words)[:3]) or "words like it"
+    return f'no passage holds "{correction.typed}": did you mean {meant}?'
 
 
 def _depth(options: SearchOptions) -> int:

@@ -4,18 +4,13 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from semsearch.lexical.analyzer import analyze_query, passage_keys
+from semsearch.lexical.analyzer import passage_keys
 from semsearch.lexical.markup import without_markup
 from semsearch.lexical.words import is_unspaced, word_spans, words_of
 from semsearch.retrieval.sentences import FRONT_MATTER
 
 SNIPPET_CHARACTERS = 240
 _SPACE = re.compile(r"\s+")
-
-
-def query_keys(query: str, languages: frozenset[str]) -> frozenset[str]:
-    """The term keys that stand for `query`: what `matches` looks for."""
-    return frozenset(key.text for group in analyze_query(query, languages) for key in group)
 
 
 # The words of a text recur in its neighbours; in a batch of queries this is most of a snippet's time.
@@ -29,10 +24,10 @@ def keys_of(text: str, languages: frozenset[str], type_name: str) -> set[str]:
     return {key for word in set(words_of(without_markup(text, type_name))) for key in _word_keys(word, languages)}
 
 
-def snippet(text: str, query: str, languages: frozenset[str], sentence: tuple[int, int] | None = None) -> str:
+def snippet(text: str, keys: frozenset[str], languages: frozenset[str], sentence: tuple[int, int] | None = None) -> str:
     """At most 240 characters of `text` on one line, from its best `sentence` on.
 
-    Without one: around the place where most distinct words of the query stand.
+    Without one: around the place where most distinct words of the query, of the term keys `keys`, stand.
     """
     if sentence is not None:
         flat, lead = flatten(text), len(flatten(text[: sentence[0]]))
@@ -41,7 +36,7 @@ def snippet(text: str, query: str, languages: frozenset[str], sentence: tuple[in
         flat = flatten(body if body.strip() else text)
     if len(flat) <= SNIPPET_CHARACTERS:
         return flat
-    spans = [] if sentence is not None else list(matches(flat, query_keys(query, languages), languages))
+    spans = [] if sentence is not None else list(matches(flat, keys, languages))
     begin = 0
     if sentence is not None:
         # The whole sentence, with what stands before it as far as there is room.
@@ -70,9 +65,9 @@ def flatten(text: str) -> str:
     return _SPACE.sub(" ", text).strip()
 
 
-def match_spans(text: str, query: str, languages: frozenset[str]) -> list[tuple[int, int]]:
-    """(start, end) of each word of `text` that `query` matches, in order: what a terminal marks."""
-    return sorted((start, end) for start, end, _ in matches(text, query_keys(query, languages), languages))
+def match_spans(text: str, keys: frozenset[str], languages: frozenset[str]) -> list[tuple[int, int]]:
+    """(start, end) of each word of `text` with one of the term keys `keys`, in order: what a terminal marks."""
+    return sorted((start, end) for start, end, _ in matches(text, keys, languages))
 
 
 def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Iterator[tuple[int, int, str]]:

@@ -1,6 +1,8 @@
 """Which files filters let in: pure functions that every store can use."""
 
 import fnmatch
+import os
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -55,9 +57,15 @@ def matching_files(
         rows = [row for row in rows if row.moment < filters.before]
     if filters.paths:
         rows = _matching_paths(rows, filters.paths, roots, prefix, unmatched.append)
+    if filters.titles:
+        wanted_titles = [_spelled(title) for title in filters.titles]
+        rows = [row for row in rows if all(title in _names_of(row) for title in wanted_titles)]
     if filters.where:
         where = [(key.lower(), glob.lower()) for key, glob in filters.where]
         rows = [row for row in rows if _matches(row, where)]
+    if filters.also is not None:
+        rows, more = matching_files(rows, filters.also, roots, prefix)
+        unmatched += more
     return rows, tuple(unmatched)
 
 
@@ -67,15 +75,33 @@ def _matching_paths(
     from semsearch.sources.ignore import compile_globs
 
     labels = {root.id: root.label for root in roots}
-    shown = [prefix + display_path(labels[row.root_id], row.path, len(roots) > 1) for row in rows]
+    # A file system may keep names decomposed, and a keyboard composes them.
+    shown = [_composed(prefix + display_path(labels[row.root_id], row.path, len(roots) > 1)) for row in rows]
     chosen: set[int] = set()
     for glob in globs:
-        matching = compile_globs([_as_shown(glob, roots, prefix)])
+        matching = compile_globs([_composed(_as_shown(glob, roots, prefix))])
         numbers = [number for number, path in enumerate(shown) if matching.match_file(path)]
         if not numbers:
             unmatched(glob)
         chosen.update(numbers)
     return [row for number, row in enumerate(rows) if number in chosen]
+
+
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
+
+
+def _names_of(row: Filterable) -> str:
+    """The words of the title of a file, and of its name, as `_spelled` writes them."""
+    name = os.fsdecode(row.path).rsplit("/", 1)[-1].rpartition(".")
+    return _spelled(row.title) + _spelled(name[0] or name[2])
+
+
+def _spelled(text: str) -> str:
+    """The words of `text`, each between marks, to find words that follow one another."""
+    from semsearch.lexical.analyzer import phrase_units
+
+    return "\x1f" + "\x1f".join(phrase_units(text)) + "\x1f"
 
 
 def _as_shown(glob: str, roots: Sequence[Root], prefix: str) -> str:

@@ -94,11 +94,35 @@ class Snapshot(Protocol):
         """Opens what a search by vectors needs; worth calling while something else loads."""
         ...
 
-    def select(self, filters: Filters, prefix: str = "") -> Selection | None:
+    def select(
+        self, filters: Filters, prefix: str = "", within: "Ids | None" = None, without: "Ids | None" = None
+    ) -> Selection | None:
         """The chunks that `filters` let in, decided before the search; None: all. `prefix` stands before shown paths.
 
+        Of these only those `within` (n,) ids, and none of those `without` (m,) ids; both rising, None: not asked for.
         Raises `UsageError` for a type that does not exist.
         """
+        ...
+
+    def holding(self, words: "Sequence[Word]") -> "Ids":
+        """(n,) the ids of the chunks that hold every one of `words`, rising; all chunks where there are none."""
+        ...
+
+    def frequencies(self, words: "Sequence[Word]") -> "Ids":
+        """(w,) how many chunks hold each of `words`."""
+        ...
+
+    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
+        """The term keys that begin with any of `beginnings`, those of most chunks first, at most `limit`."""
+        ...
+
+    def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:
+        """The term keys at most `distance` edits (insertion, deletion, change, swap of neighbours) from one of `keys`,
+        with the same language and the same first letter; nearest first, then those of most chunks; at most `limit`."""
+        ...
+
+    def texts(self, ids: "Ids") -> Iterator[tuple[int, str]]:
+        """(id, the text with its headings, as it is encoded) of each of the chunks `ids` (n,), in any order."""
         ...
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: Selection | None) -> Ranking:

@@ -211,7 +211,9 @@ class Filters:
     `paths`: globs in gitignore syntax on the shown path, one must match; `types`: type names or suffixes, one must be
     the file's; `where`: (key, value or glob) on the metadata, in any case, for each key one must match; `since`
     (inclusive) and `before` (exclusive): seconds since the epoch, compared with `FileRecord.moment`; `after`: only
-    chunks with a higher id (`Position.last`). Raises `TypeError` where a text stands for a tuple.
+    chunks with a higher id (`Position.last`); `titles`: words that must stand, in that order, in the file's title or
+    name, all of them; `also`: filters that must let a file in as well. Raises `TypeError` where a text stands for a
+    tuple.
     """
 
     paths: tuple[str, ...] = ()
@@ -220,9 +222,11 @@ class Filters:
     since: float | None = None
     before: float | None = None
     after: int = 0
+    titles: tuple[str, ...] = ()
+    also: "Filters | None" = None
 
     def __post_init__(self) -> None:
-        for name in ("paths", "types", "where"):
+        for name in ("paths", "types", "titles", "where"):
             value = getattr(self, name)
             if isinstance(value, (str, dict)):
                 raise TypeError(f"Filters: {name} is a {type(value).__name__}, not a tuple: {value!r}")

@@ -92,7 +92,16 @@ def per_question_ndcg(
     count, total = 0, sum(len(one.qrels) for one in sets)
     with Searcher(index, remember=remember) as searcher:
         for number, one in enumerate(sets):
-            options = SearchOptions(mode=mode, k=_DEPTH, fold=False, snippets=False, min_score=0, group=one.group)
+            options = SearchOptions(
+                mode=mode,
+                k=_DEPTH,
+                fold=False,
+                snippets=False,
+                syntax=False,
+                correct=False,
+                min_score=0,
+                group=one.group,
+            )
             for query in one.qrels:
                 searcher.use_adapter(adapter_of(number, query))
                 best: dict[str, float] = {}

@@ -1,8 +1,10 @@
 """One state of a `MemoryStore`, as `protocol.Snapshot`: textbook loops where an engine has indexes."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -87,17 +89,52 @@ class MemorySnapshot:
     def warm_up(self) -> None:
         pass
 
-    def select(self, filters: Filters, prefix: str = "") -> Selection | None:
-        if not filters:
+    def select(
+        self,
+        filters: Filters,
+        prefix: str = "",
+        within: NDArray[np.int64] | None = None,
+        without: NDArray[np.int64] | None = None,
+    ) -> Selection | None:
+        if not filters and within is None and without is None:
             return None
         files = [file for _, file in sorted(self._state.files.items()) if file.status == "indexed"]
         chosen, unmatched = matching_files(files, filters, self._state.info.roots, prefix)
         held = {file.id: self._ids_of(file.id) for file in chosen}
+
+        def is_let_in(number: int) -> bool:
+            named = (within is None or number in within) and (without is None or number not in without)
+            return named and number > filters.after
+
         return MemorySelection(
-            frozenset(number for number, ids in held.items() if all(one > filters.after for one in ids)),
-            frozenset(one for ids in held.values() for one in ids if one > filters.after),
+            frozenset(number for number, ids in held.items() if all(map(is_let_in, ids))),
+            frozenset(one for ids in held.values() for one in ids if is_let_in(one)),
             unmatched,
         )
+
+    def holding(self, words: Sequence[Word]) -> NDArray[np.int64]:
+        ids = [number for number in self._alive if all(self._holds(number, word) for word in words)]
+        return np.array(ids, np.int64)
+
+    def frequencies(self, words: Sequence[Word]) -> NDArray[np.int64]:
+        return np.array([len(self.holding([word])) for word in words], np.int64)
+
+    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
+        counts = Counter(key for chunk in self._alive.values() for key in chunk.terms)
+        keys = [key for key in counts if key.startswith(tuple(beginnings))]
+        return sorted(keys, key=lambda key: (-counts[key], key))[:limit]
+
+    def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:
+        counts = Counter(key for chunk in self._alive.values() for key in chunk.terms)
+        near: dict[str, int] = {}
+        for key, other in product(keys, counts):
+            edits = _edits(key, other)
+            if edits <= min(distance, near.get(other, distance)) and _beginning(key) == _beginning(other):
+                near[other] = edits
+        return sorted(near, key=lambda key: (near[key], -counts[key], key))[:limit]
+
+    def texts(self, ids: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
+        return ((number, self._alive[number].chunk.encoded()) for number in ids.tolist())
 
     def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
         scores = {number: self._bm25(number, words) for number in self._alive}
@@ -236,6 +273,24 @@ class MemorySnapshot:
 
     def encoded_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
         return set(hashes) & {self._state.chunks[number].chunk.hash() for number in self._state.vectors}
+
+
+def _beginning(key: str) -> tuple[str, str]:
+    """(language, first letter) of a term key."""
+    mark, joint, word = key.rpartition("\x1f")
+    return mark + joint, word[:1]
+
+
+def _edits(one: str, other: str) -> int:
+    """Optimal string alignment distance, by the textbook (Boytsov 2011, "Indexing methods for approximate dictionary
+    searching", section 2)."""
+    rows = [[max(i, j) if not min(i, j) else 0 for j in range(len(other) + 1)] for i in range(len(one) + 1)]
+    for i, j in product(range(1, len(one) + 1), range(1, len(other) + 1)):
+        differs = one[i - 1] != other[j - 1]
+        rows[i][j] = min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + differs)
+        if min(i, j) > 1 and one[i - 2 : i] == other[j - 2 : j][::-1]:
+            rows[i][j] = min(rows[i][j], rows[i - 2][j - 2] + 1)
+    return rows[-1][-1]
 
 
 def _best(scores: Mapping[int, float], k: int, selection: Selection | None) -> Ranking:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from semsearch import settings
-from semsearch.chunking.chunk import hash_of
+from semsearch.chunking.chunk import encoded, hash_of
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError
 from semsearch.sources.lines import LineStarts
@@ -230,6 +230,12 @@ def _line_breaks(value: object) -> LineStarts:
     if len(numbers) % 2 or any(number < 0 for number in numbers):
         raise ValueError("no pairs of offset and line")
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def encoded_text(row: sqlite3.Row) -> tuple[int, str]:
+    """(id, text with its headings) of a row of `chunks`. Raises one of `_MALFORMED`."""
+    heading = tuple(_text(name) for name in json.loads(row["heading"]))
+    return _count(row["id"]), encoded(heading, _text(row["text"]))
 
 
 def _is_what_was_indexed(heading: tuple[str, ...], text: str, digest: bytes) -> bool:

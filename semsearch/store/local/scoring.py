@@ -9,20 +9,19 @@ from semsearch.dense.segment_vectors import search
 from semsearch.embedding.embedder import Vectors
 from semsearch.lexical.bm25 import QueryScorer, locate
 from semsearch.lexical.postings import Postings
+from semsearch.store.local.allowed import Allowed
 from semsearch.store.local.dense_segment import DenseSegment
 from semsearch.store.records import Ranking
 
-# (first chunk id, past-last id) of what may be returned, rising; None: everything.
-Ranges = Sequence[tuple[int, int]] | None
 Alive = NDArray[np.bool_] | None
 
 
-def lexical_ranking(segments: Sequence[Postings], scorer: QueryScorer, k: int, ranges: Ranges) -> Ranking:
-    """The `k` best chunks of `segments` within `ranges` that hold a word of the query."""
+def lexical_ranking(segments: Sequence[Postings], scorer: QueryScorer, k: int, allowed: Allowed) -> Ranking:
+    """The `k` best chunks of `segments` that are `allowed` that hold a word of the query."""
     best: list[tuple[float, int]] = []
     for part, scores in zip(segments, scorer.segment_scores(), strict=True):
-        allowed = allowed_rows(part.ids, None, ranges)
-        rows = np.flatnonzero(scores > 0 if allowed is None else (scores > 0) & allowed)
+        chosen = allowed.rows(part.ids, None)
+        rows = np.flatnonzero(scores > 0 if chosen is None else (scores > 0) & chosen)
         if len(rows) > k:
             rows = rows[np.argpartition(-scores[rows], k)[:k]]
         best += zip((-scores[rows]).tolist(), part.ids[rows].tolist(), strict=True)
@@ -30,11 +29,11 @@ def lexical_ranking(segments: Sequence[Postings], scorer: QueryScorer, k: int, r
 
 
 def dense_ranking(
-    segments: Sequence[DenseSegment], alive: Sequence[Alive], vector: Vectors, k: int, ranges: Ranges
+    segments: Sequence[DenseSegment], alive: Sequence[Alive], vector: Vectors, k: int, allowed: Allowed
 ) -> Ranking:
-    """The `k` chunks of `segments` within `ranges` nearest to `vector` (d,); `alive`: for each the rows that count."""
-    allowed = [allowed_rows(part.ids, keep, ranges) for part, keep in zip(segments, alive, strict=True)]
-    by_segment = search([part.vectors for part in segments], vector, k, allowed)
+    """The `k` `allowed` chunks of `segments` nearest to `vector` (d,); `alive`: of each the rows there are."""
+    chosen_rows = [allowed.rows(part.ids, keep) for part, keep in zip(segments, alive, strict=True)]
+    by_segment = search([part.vectors for part in segments], vector, k, chosen_rows)
     best: list[tuple[float, int]] = []
     for part, (rows, cosines) in zip(segments, by_segment, strict=True):
         if len(rows) > k:
@@ -64,16 +63,6 @@ def cosines_of(segments: Sequence[DenseSegment], ids: NDArray[np.int64], vectors
             # One vector at a time: a product with several of them is rounded otherwise.
             cosines[number, wanted] = held @ vector
     return cosines
-
-
-def allowed_rows(ids: NDArray[np.int64], alive: Alive, ranges: Ranges) -> Alive:
-    """Which rows of a segment with chunk ids `ids` may be returned, (n,) bool; None: all."""
-    if ranges is None:
-        return alive
-    allowed = np.zeros(len(ids), np.bool_)
-    for low, high in np.searchsorted(ids, np.array(ranges, np.int64).reshape(-1, 2)):
-        allowed[low:high] = True
-    return allowed if alive is None else allowed & alive
 
 
 def _ranking(best: list[tuple[float, int]], k: int) -> Ranking:

@@ -1,5 +1,6 @@
 """Searches the segments of one committed state, which are opened when they are first asked for."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from semsearch.lexical.bm25 import PostingsBM25, QueryScorer
 from semsearch.lexical.postings import Postings
 from semsearch.lexical.query_word import Word
 from semsearch.store.local import rows, scoring
+from semsearch.store.local.allowed import Allowed
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import DenseSegment, open_dense
 from semsearch.store.local.lexical_segment import open_lexical
@@ -74,14 +76,14 @@ class SegmentSearch:
                 check_content(self._catalog.folder, one.name, one.files)
         return segments
 
-    def lexical(self, words: Sequence[Word], k: int, ranges: scoring.Ranges) -> Ranking:
-        """The `k` best chunks within `ranges` by BM25."""
-        return scoring.lexical_ranking(self.postings(), self.scorer(words), k, ranges)
+    def lexical(self, words: Sequence[Word], k: int, allowed: Allowed) -> Ranking:
+        """The `k` best chunks that are `allowed` by BM25."""
+        return scoring.lexical_ranking(self.postings(), self.scorer(words), k, allowed)
 
-    def dense(self, vector: Vectors, k: int, ranges: scoring.Ranges) -> Ranking:
-        """The `k` chunks within `ranges` nearest to `vector` (d,)."""
+    def dense(self, vector: Vectors, k: int, allowed: Allowed) -> Ranking:
+        """The `k` chunks that are `allowed` nearest to `vector` (d,)."""
         segments = self.dense_segments()
-        return scoring.dense_ranking(segments, self._alive, vector, k, ranges)
+        return scoring.dense_ranking(segments, self._alive, vector, k, allowed)
 
     def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
         """`protocol.Snapshot.score`."""
@@ -100,6 +102,47 @@ class SegmentSearch:
                 del self._scorers[next(iter(self._scorers))]
             self._scorers[key] = self._bm25.query(key)
         return self._scorers[key]
+
+    def holding(self, words: Sequence[Word]) -> NDArray[np.int64]:
+        """`protocol.Snapshot.holding`."""
+        if not words:
+            self.postings()
+            assert self._bm25 is not None
+            alive = zip(self._bm25.segments, self._bm25.alive, strict=True)
+            ids = [part.ids if keep is None else part.ids[keep] for part, keep in alive]
+            return np.sort(np.concatenate(ids)) if ids else np.empty(0, np.int64)
+        scorer = self.scorer(words)
+        # The rarest first, so that what is compared with the others is short.
+        order = np.argsort(scorer.frequencies, kind="stable").tolist()
+        held = scorer.held_ids(order[0])
+        for number in order[1:]:
+            if not len(held):
+                break
+            held = held[np.isin(held, scorer.held_ids(number), assume_unique=True)]
+        return held
+
+    def frequencies(self, words: Sequence[Word]) -> NDArray[np.int64]:
+        """`protocol.Snapshot.frequencies`."""
+        return self.scorer(words).frequencies
+
+    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
+        """`protocol.Snapshot.completions`."""
+        counts: Counter[str] = Counter()
+        for part in self.postings():
+            for beginning in beginnings:
+                counts.update(part.beginning_with(beginning))
+        return [key for key, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]]
+
+    def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:
+        """`protocol.Snapshot.similar`."""
+        found: dict[str, tuple[int, int]] = {}
+        for part in self.postings():
+            for key in keys:
+                for other, (edits, held) in part.similar_to(key, distance).items():
+                    nearest, elsewhere = found.get(other, (edits, 0))
+                    found[other] = min(nearest, edits), elsewhere + held
+        ordered = sorted(found.items(), key=lambda item: (item[1][0], -item[1][1], item[0]))
+        return [key for key, _ in ordered[:limit]]
 
     def adapted(self, vector: Vectors) -> Vectors:
         """`protocol.Snapshot.adapted`."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from semsearch.store.local import rows
+from semsearch.store.local.allowed import Allowed
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.records import FileRecord
@@ -67,22 +68,22 @@ class FileRow:
         return rows.decoded(self._folder, lambda: rows.span(self._row), "the chunks of a file")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class LocalSelection:
-    """`ranges`: (first chunk id, past-last id) of what is let in, rising."""
+    """What is let in: chunks in `allowed`; `unmatched`: path globs that no file matches."""
 
-    ranges: Sequence[Span]
+    allowed: "Allowed"
     unmatched: tuple[str, ...]
     catalog: Catalog
-
-    @staticmethod
-    def of(spans: Sequence[Span], after: int, unmatched: tuple[str, ...], catalog: Catalog) -> "LocalSelection":
-        """Without what is not `after` that chunk id."""
-        ranges = [(max(first, after + 1), last) for first, last in spans if last > after + 1]
-        return LocalSelection(ranges, unmatched, catalog)
 
     def includes(self, file: FileRecord) -> bool:
         row = self.catalog.row("SELECT first_chunk, chunk_count FROM files WHERE id = ?", (file.id,))
         if row is None:
             return False
-        return rows.decoded(self.catalog.folder, lambda: rows.span(row), "the chunks of a file") in self.ranges
+        first, end = rows.decoded(self.catalog.folder, lambda: rows.span(row), "the chunks of a file")
+        return self.allowed.holds_all(first, end)
+
+
+def ranges_after(spans: Sequence[Span], after: int) -> list[Span]:
+    """`spans` without what is not `after` that chunk id."""
+    return [(max(first, after + 1), last) for first, last in spans if last > after + 1]

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from semsearch.store.local import rows
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
     from semsearch.dense.vector_format import VectorFormat
     from semsearch.lexical.postings import Postings
     from semsearch.lexical.query_word import Word
+    from semsearch.store.local.allowed import Allowed
     from semsearch.store.local.dense_segment import DenseSegment
-    from semsearch.store.local.scoring import Ranges
     from semsearch.store.local.segment_search import SegmentSearch
+    from semsearch.store.local.selection import FileRow
     from semsearch.store.protocol import Selection, Stamp
     from semsearch.store.records import FloatArray, Ids, Ranking, Scores, Vectors
 
 # Draws in a row that met nothing new, after which `shuffled` ends: nearly all chunks were met.
 _MOST_MISSES = 200
+# Texts that are read in one query.
+_TEXTS_AT_ONCE = 2000
 
 
 class LocalSnapshot:
@@ -110,11 +114,24 @@ class LocalSnapshot:
     def warm_up(self) -> None:
         self.search.dense_segments()
 
-    def select(self, filters: Filters, prefix: str = "") -> "Selection | None":
-        if not filters:
+    def select(
+        self, filters: Filters, prefix: str = "", within: "Ids | None" = None, without: "Ids | None" = None
+    ) -> "Selection | None":
+        if not filters and within is None and without is None:
             return None
+        from semsearch.store.local.allowed import Allowed
+        from semsearch.store.local.selection import LocalSelection, ranges_after
+
+        if not filters:
+            return LocalSelection(Allowed(None, within, without), (), self.catalog)
+        chosen, unmatched = self._matching(filters, prefix)
+        ranges = ranges_after([row.span for row in chosen], filters.after)
+        return LocalSelection(Allowed(ranges, within, without), unmatched, self.catalog)
+
+    def _matching(self, filters: Filters, prefix: str) -> "tuple[list[FileRow], tuple[str, ...]]":
+        """The files that `filters` let in, `after` aside, and the path globs that match none of them."""
         from semsearch.store.filtering import matching_files
-        from semsearch.store.local.selection import FileRow, LocalSelection
+        from semsearch.store.local.selection import FileRow
 
         files = [
             FileRow(self.folder, row, self._roots())
@@ -123,14 +140,32 @@ class LocalSnapshot:
                 " first_chunk, chunk_count FROM files WHERE status = 'indexed' ORDER BY first_chunk"
             )
         ]
-        chosen, unmatched = matching_files(files, filters, self.info().roots, prefix)
-        return LocalSelection.of([row.span for row in chosen], filters.after, unmatched, self.catalog)
+        return matching_files(files, filters, self.info().roots, prefix)
+
+    def holding(self, words: "Sequence[Word]") -> "Ids":
+        return self.search.holding(words)
+
+    def frequencies(self, words: "Sequence[Word]") -> "Ids":
+        return self.search.frequencies(words)
+
+    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
+        return self.search.completions(beginnings, limit)
+
+    def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:
+        return self.search.similar(keys, distance, limit)
+
+    def texts(self, ids: "Ids") -> Iterator[tuple[int, str]]:
+        wanted = ids.tolist()
+        for start in range(0, len(wanted), _TEXTS_AT_ONCE):
+            query = "SELECT id, heading, text FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
+            for row in self.catalog.rows(query, (json.dumps(wanted[start : start + _TEXTS_AT_ONCE]),)):
+                yield rows.decoded(self.folder, partial(rows.encoded_text, row), "the text of a passage")
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: "Selection | None") -> "Ranking":
-        return self.search.lexical(words, k, _ranges(selection))
+        return self.search.lexical(words, k, _allowed(selection))
 
     def dense(self, vector: "Vectors", k: int, selection: "Selection | None") -> "Ranking":
-        return self.search.dense(vector, k, _ranges(selection))
+        return self.search.dense(vector, k, _allowed(selection))
 
     def score(self, ids: "Ids", words: "Sequence[Word]", vectors: "Vectors | None") -> "Scores":
         return self.search.score(ids, words, vectors)
@@ -274,10 +309,11 @@ def encoded_chunks(catalog: Catalog, hashes: Collection[bytes], embedded_to: int
     return encoded
 
 
-def _ranges(selection: "Selection | None") -> "Ranges":
-    if selection is None:
-        return None
+def _allowed(selection: "Selection | None") -> "Allowed":
+    from semsearch.store.local.allowed import Allowed
     from semsearch.store.local.selection import LocalSelection
 
+    if selection is None:
+        return Allowed()
     assert isinstance(selection, LocalSelection)
-    return selection.ranges
+    return selection.allowed

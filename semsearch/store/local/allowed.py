@@ -1,0 +1,43 @@
+"""Which chunks a search may return: ranges of ids, and ids that are named."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Rows = NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, eq=False)  # arrays are not compared
+class Allowed:
+    """`ranges`: (first chunk id, past-last id), rising; None: everything. Of these only what is `within` (n,) ids, and
+    nothing that is `without` (m,) ids, both rising; None: not asked for."""
+
+    ranges: Sequence[tuple[int, int]] | None = None
+    within: Ids | None = None
+    without: Ids | None = None
+
+    def rows(self, ids: Ids, alive: Rows) -> Rows:
+        """Which rows of a segment with chunk ids `ids` (n,), rising, may be returned, (n,) bool; None: all."""
+        allowed = alive
+        if self.ranges is not None:
+            inside = np.zeros(len(ids), np.bool_)
+            for low, high in np.searchsorted(ids, np.array(self.ranges, np.int64).reshape(-1, 2)):
+                inside[low:high] = True
+            allowed = inside if allowed is None else inside & allowed
+        for named, wanted in ((self.within, True), (self.without, False)):
+            if named is not None:
+                chosen = np.isin(ids, named, assume_unique=True, invert=not wanted)
+                allowed = chosen if allowed is None else chosen & allowed
+        return allowed
+
+    def holds_all(self, first: int, end: int) -> bool:
+        """Whether all chunks from `first` to `end`, which is not among them, may be returned."""
+        inside = self.ranges is None or (first, end) in self.ranges
+        ids = np.arange(first, end)
+        named = (self.within is None or bool(np.isin(ids, self.within).all())) and (
+            self.without is None or not np.isin(ids, self.without).any()
+        )
+        return inside and named

@@ -1,0 +1,60 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semsearch.retrieval.query_syntax import parse_query
+
+
+def test_everything_at_once() -> None:
+    parsed = parse_query('harbour "closed to lorries" -draft -"old price" tomat* path:notes/2024 type:pdf title:"a b"')
+    assert parsed.text == "harbour closed to lorries tomat"
+    assert parsed.words == "harbour closed to lorries"
+    assert parsed.phrases == ("closed to lorries",)
+    assert parsed.excluded == ("draft", "old price")
+    assert parsed.prefixes == ("tomat",)
+    assert (parsed.filters.paths, parsed.filters.types, parsed.filters.titles) == (("notes/2024",), ("pdf",), ("a b",))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'a single " mark', "-", "--all", "-5 degrees", "ls -l", "5*3", "* * *", "a-b", "well-known", "note: this",
+        "type:nosuchtype", "path:", "title: foo", "http://example.org/a", "C:\\temp", "-draft", "AND OR NOT", "a*b",
+        "x*", "**bold**", "f(x)*", "mail@example.org", "path :a", "'single'", "20%", "#tag", "~5", "(a OR b)",
+    ],
+)  # fmt: skip
+def test_what_is_no_syntax_is_words(query: str) -> None:
+    parsed = parse_query(query)
+    assert parsed.is_plain
+    assert parsed.text.split() == query.replace('"', " ").split() or parsed.text == query
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [(r"\-draft note", "-draft note"), (r"tomat\*", "tomat*"), (r"path\:x y", "path:x y"), (r"say \"hi", 'say "hi')],
+)
+def test_a_backslash_makes_plain_characters(query: str, text: str) -> None:
+    parsed = parse_query(query)
+    assert parsed.is_plain and parsed.text == text
+
+
+def test_quotation_marks_of_any_kind() -> None:
+    assert parse_query("“to be” or").phrases == ("to be",)
+    assert parse_query("«être»").phrases == ("être",)
+    assert parse_query('"" x').phrases == ()
+    assert parse_query('title:"to be" x').filters.titles == ("to be",)
+
+
+def test_only_filters_name_no_words() -> None:
+    parsed = parse_query("type:pdf")
+    assert parsed.text == "" and parsed.filters.types == ("pdf",)
+
+
+@given(st.text(max_size=60))
+def test_any_query_is_read_and_keeps_its_letters(query: str) -> None:
+    parsed = parse_query(query)
+    assert parse_query(query) == parsed
+    letters = "".join(letter for letter in query if letter.isalnum())
+    said = parsed.text + "".join(parsed.excluded) + "".join(parsed.filters.paths + parsed.filters.types)
+    kept = "".join(letter for letter in said + "".join(parsed.filters.titles) if letter.isalnum())
+    assert len(kept) >= len(letters) - len("pathtypetitle") * query.count(":")
