@@ -74,7 +74,7 @@ class Printer:
             rows.writerow([*([query_id] if self._batch else []), *(record[name] for name in _CSV_FIELDS)])
 
     def _vimgrep(self, result: "SearchResult", query_id: str | None) -> None:
-        """`file:line:column:text` of the best sentence, columns in bytes as Vim counts them."""
+        """`file:line:column:text` of the words found, columns in bytes as Vim counts them."""
         for hit in result.hits:
             start = hit.told
             line_begin = hit.text.rfind("\n", 0, start) + 1

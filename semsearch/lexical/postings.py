@@ -45,37 +45,41 @@ class Postings:
         """The term at `position` in sorted order, in UTF-8."""
         return self.term_bytes[self.term_offsets[position] : self.term_offsets[position + 1]].tobytes()
 
-    def beginning_with(self, text: str) -> dict[str, int]:
-        """The terms that begin with `text`, each with the number of its rows."""
+    def beginning_with(self, text: str) -> range:
+        """The positions of the terms that begin with `text`."""
         begin = text.encode("utf-8", "surrogatepass")
-        first, end = self._position(begin), self._position(begin + b"\xff")
-        return {self._decoded(number): self._rows_of(number) for number in range(first, end)}
+        return range(self._position(begin), self._position(begin + b"\xff"))
 
-    def similar_to(self, term: str, distance: int) -> dict[str, tuple[int, int]]:
-        """term -> (edits, number of its rows) of the terms at most `distance` edits from `term`; they have its language
-        and its first letter. Edits: optimal string alignment (`rapidfuzz.distance.OSA`)."""
+    def similar_to(self, term: str, distance: int) -> dict[int, int]:
+        """position -> edits of the terms at most `distance` edits from `term` with its language and its first letter.
+
+        Edits: optimal string alignment (`rapidfuzz.distance.OSA`).
+        """
         from rapidfuzz.distance import OSA
         from rapidfuzz.process import extract
 
         mark, joint, word = term.rpartition("\x1f")
-        begin = f"{mark}{joint}{word[:1]}".encode("utf-8", "surrogatepass")
-        first, end = self._position(begin), self._position(begin + b"\xff")
-        sizes = np.diff(self.term_offsets[first : end + 1])
+        alike = self.beginning_with(mark + joint + word[:1])
+        sizes = np.diff(self.term_offsets[alike.start : alike.stop + 1])
         size = len(term.encode("utf-8", "surrogatepass"))
         # A letter has at most four bytes.
-        near = np.flatnonzero(np.abs(sizes - size) <= 4 * distance) + first
-        choices = {number: self._decoded(number) for number in near.tolist()}
+        near = np.flatnonzero(np.abs(sizes - size) <= 4 * distance) + alike.start
+        choices = {position: self.text(position) for position in near.tolist()}
         found = extract(term, choices, scorer=OSA.distance, score_cutoff=distance, limit=None)
-        return {other: (int(edits), self._rows_of(number)) for other, edits, number in found}
+        return {position: int(edits) for _, edits, position in found}
 
-    def _decoded(self, position: int) -> str:
+    def text(self, position: int) -> str:
+        """The term at `position`. Raises `IndexDamagedError` where it is no text."""
         try:
             return self.term(position).decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise IndexDamagedError("a term of a segment is no UTF-8") from None
 
-    def _rows_of(self, position: int) -> int:
-        return int(self.indptr[position + 1] - self.indptr[position])
+    def rows_of(self, position: int) -> NDArray[np.int32]:
+        """The rows (m,) int32 of the term at `position`. Raises `IndexDamagedError` as `find` does."""
+        rows = self.rows[int(self.indptr[position]) : int(self.indptr[position + 1])]
+        self._check_rows(rows)
+        return rows
 
     def _position(self, key: bytes) -> int:
         """The position of the first term that is not less than `key`."""

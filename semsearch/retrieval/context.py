@@ -16,7 +16,7 @@ _NEIGHBOURS = 8
 
 def context_lines(snapshot: Snapshot, hit: Hit, around: int) -> tuple[ContextLine, ...]:
     """The lines of the best sentence of `hit` (without one: of the passage) and `around` lines on either side."""
-    first, last = hit.sentence_lines()
+    first, last = hit.lines_of(*(hit.sentence or (0, len(hit.text))))
     if first is None or last is None:
         return _within(hit, around)
     lines: dict[int, str] = {}

@@ -20,8 +20,8 @@ from semsearch.retrieval.query_syntax import ParsedQuery, plain_query
 from semsearch.retrieval.spelling import Correction, corrected
 
 if TYPE_CHECKING:
-    from semsearch.store.protocol import Snapshot
     from semsearch.embedding.cached_embedder import CachedEmbedder
+    from semsearch.store.protocol import Snapshot
 
 # Terms that stand for the beginning of a word, those of most passages first.
 _MOST_COMPLETIONS = 1000

@@ -25,7 +25,7 @@ IN_A_SEARCH = [
     "semsearch.retrieval.searcher.highlighted",
     "semsearch.store.filtering.matching_files",
     "semsearch.store.local.scoring.lexical_ranking",
-    "semsearch.store.local.scoring.allowed_rows",
+    "semsearch.store.local.allowed.Allowed.rows",
     "semsearch.store.local.scoring.search",
     "semsearch.store.local.segment_search.open_dense",
     "semsearch.dense.coded_vectors.CodedVectors.search",

@@ -90,7 +90,8 @@ def test_vimgrep_lines_can_be_opened(semsearch: Command, index: Path, tmp_path: 
         line = semsearch("search", "red button", "-i", index, "--format", "vimgrep", "-k1", cwd=folder).out
         file, number, column, text = line.rstrip("\n").split(":", 3)
         shown = (folder / file).read_text().splitlines()[int(number) - 1]
-        assert (number, column, text) == ("12", "1", shown)
+        assert (number, text) == ("12", shown)
+        assert shown[int(column) - 1 :].startswith("red button"), "the column is that of the words"
     assert (
         semsearch("search", "red button", "-i", index, "--format", "vimgrep", "-k1", cwd=index).out[:9] == "pumps.md:"
     )
@@ -152,6 +153,22 @@ def test_new_since_remembers_nothing_that_was_not_shown(semsearch: Command, inde
     done = subprocess.run(["bash", "-c", command], capture_output=True, env={**os.environ, "PYTHONPATH": str(PROJECT)})
     assert done.returncode == 2
     assert not state.exists()
+
+
+def test_the_language_of_queries_and_none(semsearch: Command, index: Path) -> None:
+    write(
+        index,
+        {"mole.txt": "The east mole is closed to\nlorries.\n", "swap.txt": "Lorries and what is closed to them.\n"},
+    )
+    semsearch("index", index, "-q")
+    phrase = semsearch("search", '"closed to lorries"', "-i", index, "-l")
+    assert phrase.out == "mole.txt\n"
+    none = semsearch("search", '"to closed lorries"', "-i", index, "-l")
+    assert (none.code, none.out) == (1, "")
+    assert one_line_error(none.err) == 'semsearch: no passage holds "to closed lorries" as it is written'
+    literal = semsearch("search", '"to closed lorries"', "--literal", "--mode", "lexical", "-i", index, "-l")
+    assert set(literal.out.split()) == {"mole.txt", "swap.txt"}
+    assert "names no words" in one_line_error(semsearch("search", "type:md", "-i", index).err)
 
 
 @pytest.mark.slow

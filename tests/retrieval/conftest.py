@@ -9,6 +9,7 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
+from semsearch.retrieval.query_syntax import plain_query
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Snapshot
@@ -70,4 +71,4 @@ def encoder() -> Iterator[QueryEncoder]:
 @pytest.fixture
 def planned(snapshot: Snapshot, encoder: QueryEncoder, index: str) -> Planner:
     """`planned("query", mode="lexical", ...)`: the plan of a query under these options."""
-    return lambda query, **options: plan_query(snapshot, query, SearchOptions(**options), encoder, index)
+    return lambda query, **options: plan_query(snapshot, plain_query(query), SearchOptions(**options), encoder, index)

@@ -10,6 +10,7 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
+from semsearch.retrieval.query_syntax import plain_query
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from tests.support.folders import write
@@ -28,7 +29,7 @@ def test_a_hybrid_plan_has_words_and_a_unit_vector(planned: Planner) -> None:
 
 def test_words_alone_need_no_model(snapshot: Snapshot, index: str) -> None:
     encoder = QueryEncoder(lambda message: None, "")
-    plan = plan_query(snapshot, "prune the roses", SearchOptions(mode="lexical"), encoder, index)
+    plan = plan_query(snapshot, plain_query("prune the roses"), SearchOptions(mode="lexical"), encoder, index)
     assert encoder.embedder is None
     assert (plan.mode, plan.alpha, plan.vector, plan.calibration, plan.feedback) == ("lexical", 0, None, None, False)
 
@@ -56,8 +57,8 @@ def test_each_unwanted_text_has_words_and_a_vector(planned: Planner) -> None:
 
 
 def test_an_adapter_moves_the_query(snapshot: Snapshot, encoder: QueryEncoder, index: str) -> None:
-    plan = plan_query(snapshot, "roses", SearchOptions(), encoder, index, adapt=lambda vector: -vector)
-    plain = plan_query(snapshot, "roses", SearchOptions(), encoder, index)
+    plan = plan_query(snapshot, plain_query("roses"), SearchOptions(), encoder, index, adapt=lambda vector: -vector)
+    plain = plan_query(snapshot, plain_query("roses"), SearchOptions(), encoder, index)
     assert plan.vector is not None and plain.vector is not None
     np.testing.assert_array_equal(plan.vector, -plain.vector)
 
@@ -67,10 +68,12 @@ def test_an_index_without_vectors_is_searched_by_words_or_not_at_all(tmp_path: P
     index = str(tmp_path / "index")
     index_folders([str(tmp_path / "folder")], index, IndexOptions(model="static", embed=False))
     encoder = QueryEncoder(lambda message: None, "")
-    plan = read_index(index, lambda one: plan_query(one, "ferry", SearchOptions(), encoder, index))
+    plan = read_index(index, lambda one: plan_query(one, plain_query("ferry"), SearchOptions(), encoder, index))
     assert plan.mode == "lexical"
     with pytest.raises(SemsearchError, match="holds no vectors yet") as caught:
-        read_index(index, lambda one: plan_query(one, "ferry", SearchOptions(mode="dense"), encoder, index))
+        read_index(
+            index, lambda one: plan_query(one, plain_query("ferry"), SearchOptions(mode="dense"), encoder, index)
+        )
     assert caught.value.code == "no_vectors"
 
 
@@ -81,5 +84,5 @@ def test_an_index_of_other_words_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("semsearch.settings.ANALYSIS_VERSION", 10_000)
     encoder = QueryEncoder(lambda message: None, "")
     with pytest.raises(SemsearchError, match="cuts texts into other words") as caught:
-        read_index(index, lambda one: plan_query(one, "ferry", SearchOptions(), encoder, index))
+        read_index(index, lambda one: plan_query(one, plain_query("ferry"), SearchOptions(), encoder, index))
     assert caught.value.code == "settings_mismatch" and "--rebuild" in caught.value.hint

@@ -1,7 +1,7 @@
 """Searches the segments of one committed state, which are opened when they are first asked for."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,10 +106,7 @@ class SegmentSearch:
     def holding(self, words: Sequence[Word]) -> NDArray[np.int64]:
         """`protocol.Snapshot.holding`."""
         if not words:
-            self.postings()
-            assert self._bm25 is not None
-            alive = zip(self._bm25.segments, self._bm25.alive, strict=True)
-            ids = [part.ids if keep is None else part.ids[keep] for part, keep in alive]
+            ids = [part.ids if keep is None else part.ids[keep] for part, keep in self._live()]
             return np.sort(np.concatenate(ids)) if ids else np.empty(0, np.int64)
         scorer = self.scorer(words)
         # The rarest first, so that what is compared with the others is short.
@@ -128,21 +125,32 @@ class SegmentSearch:
     def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
         """`protocol.Snapshot.completions`."""
         counts: Counter[str] = Counter()
-        for part in self.postings():
-            for beginning in beginnings:
-                counts.update(part.beginning_with(beginning))
-        return [key for key, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]]
+        for part, keep in self._live():
+            for position in {one for beginning in beginnings for one in part.beginning_with(beginning)}:
+                counts[part.text(position)] += _live_count(part, position, keep)
+        held = [item for item in counts.items() if item[1]]
+        return [key for key, _ in sorted(held, key=lambda item: (-item[1], item[0]))[:limit]]
 
     def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:
         """`protocol.Snapshot.similar`."""
-        found: dict[str, tuple[int, int]] = {}
-        for part in self.postings():
+        edits: dict[str, int] = {}
+        counts: Counter[str] = Counter()
+        for part, keep in self._live():
+            near: dict[int, int] = {}
             for key in keys:
-                for other, (edits, held) in part.similar_to(key, distance).items():
-                    nearest, elsewhere = found.get(other, (edits, 0))
-                    found[other] = min(nearest, edits), elsewhere + held
-        ordered = sorted(found.items(), key=lambda item: (item[1][0], -item[1][1], item[0]))
-        return [key for key, _ in ordered[:limit]]
+                for position, distant in part.similar_to(key, distance).items():
+                    near[position] = min(distant, near.get(position, distant))
+            for position, distant in near.items():
+                if count := _live_count(part, position, keep):
+                    edits[part.text(position)] = distant
+                    counts[part.text(position)] += count
+        return sorted(edits, key=lambda key: (edits[key], -counts[key], key))[:limit]
+
+    def _live(self) -> Iterator[tuple[Postings, scoring.Alive]]:
+        """The lexical segments, each with its rows that are not deleted."""
+        self.postings()
+        assert self._bm25 is not None
+        return zip(self._bm25.segments, self._bm25.alive, strict=True)
 
     def adapted(self, vector: Vectors) -> Vectors:
         """`protocol.Snapshot.adapted`."""
@@ -162,3 +170,9 @@ class SegmentSearch:
     def vectors(self, ids: NDArray[np.int64]) -> Vectors:
         """`protocol.Snapshot.vectors`."""
         return scoring.vectors_of(self.dense_segments(), ids, self.vector_format().store_dim)
+
+
+def _live_count(part: Postings, position: int, keep: scoring.Alive) -> int:
+    """How many rows that are not deleted hold the term at `position` of `part`; `keep` (n,): those, None: all."""
+    rows = part.rows_of(position)
+    return len(rows) if keep is None else int(np.count_nonzero(keep[rows]))

@@ -127,8 +127,17 @@ def test_an_engine_answers_as_the_reference_does(engine: Engine, corpus: Corpus)
             assert np.array_equal(got.held, want.held)
             assert np.allclose(got.idf, want.idf, rtol=1e-5)
             assert (got.bm25.shape, got.cosines.shape) == ((len(alive),), (2, len(alive)))
-        for filters in FILTERS:
-            selections = snapshot.select(filters), expected.select(filters)
+            assert snapshot.holding(words).tolist() == expected.holding(words).tolist()
+            assert snapshot.frequencies(words).tolist() == expected.frequencies(words).tolist()
+        for beginnings in (["a"], ["b", "x"], ["水", "none"], [""]):
+            assert snapshot.completions(beginnings, 3) == expected.completions(beginnings, 3)
+        for keys in (["bat"], ["amt", "dig"], ["水道"], ["x" * 299]):
+            assert snapshot.similar(keys, 1, 9) == expected.similar(keys, 1, 9)
+        assert sorted(snapshot.texts(alive)) == sorted(expected.texts(alive))
+        some, others = alive[::2], alive[::3]
+        for filters, within, without in [*((one, None, None) for one in FILTERS), (FILTERS[1], some, others),
+                                         (FILTERS[0], some, None), (FILTERS[0], None, others)]:  # fmt: skip
+            selections = snapshot.select(filters, "", within, without), expected.select(filters, "", within, without)
             for k in (1, 3, 100):
                 for words in QUERIES:
                     every = expected.lexical(words, 10**6, selections[1])
