@@ -1,5 +1,6 @@
 """Copies of an index that differ from it in one thing: the model, the length of the vectors, or some passages."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,9 +12,10 @@ from semsearch.evaluation.synthetic_queries import SyntheticQuery
 from semsearch.index_report import IndexReport
 from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.options import Progress
-from semsearch.lexical import analyzer
+from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.maintenance.quantization import QuantizeOptions, quantize
 from semsearch.store.opening import clone_index
+from semsearch.store.records import FileRecord
 from semsearch.store.vector_cache import cached
 
 
@@ -62,7 +64,7 @@ def copy_without_queries(
         for query, old in zip(changed, passages, strict=True):
             heading, text = query.rest or ((), "")
             chunk = Chunk(text, heading, old.page, old.line_start, old.line_end, old.tokens)
-            replaced.append((query.chunk, chunk, analyzer.analyze(chunk.encoded(), old.file.language, old.file.type)))
+            replaced.append((query.chunk, chunk, _terms_of(old.file).of(heading, text, False)))
         with writer.transaction() as transaction:
             numbers = transaction.replace_passages(replaced)
         model = snapshot.info().model
@@ -72,3 +74,8 @@ def copy_without_queries(
         writer.maintain()
     new = [SyntheticQuery(query.text, number, query.rest) for query, number in zip(changed, numbers, strict=True)]
     return renumbered + new
+
+
+def _terms_of(file: FileRecord) -> DocumentTerms:
+    name = os.path.basename(os.fsdecode(file.path))
+    return DocumentTerms(name, file.title, file.metadata, file.language, file.type)

@@ -238,7 +238,8 @@ def mass_delete(counts: Counts, roots: Iterable[Root], indexed: Mapping[int, int
 def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> None:
     """Turns a removed file and a new one of equal content into a rename, which keeps chunks and vectors.
 
-    Not where the file is to be read anew anyway: its record is not of `generation` then.
+    A file that has another name now, not only another folder, is read again as the file it was: its name is among its
+    words, but its vectors serve. Not where the file is to be read anew anyway: its record is not of `generation` then.
     """
     gone: dict[bytes, list[FileRecord]] = {}
     sizes = set()
@@ -258,7 +259,10 @@ def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> N
             if match is not None:
                 same.remove(match)
                 renamed.add(match.id)
-                changes.rename.append((root_id, file, match))
+                if os.path.basename(match.path) == os.path.basename(os.fsencode(file.path)):
+                    changes.rename.append((root_id, file, match))
+                else:
+                    remaining.append((root_id, file, match))
                 continue
         remaining.append((root_id, file, old))
     changes.read = remaining

@@ -30,7 +30,17 @@ class ReadFile:
     @property
     def is_kept(self) -> bool:
         """Whether the file cannot be opened now and what is indexed of it stays: the trouble may pass."""
-        return self.prepared.status == "unreadable" and self.old is not None and self.old.status == "indexed"
+        return (
+            self.prepared.status == "unreadable"
+            and self.old is not None
+            and self.old.status == "indexed"
+            and not self.is_renamed
+        )
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether the index holds it under another name."""
+        return self.old is not None and self.old.path != os.fsencode(self.file.path)
 
     @property
     def replaced(self) -> FileRecord | None:
@@ -75,7 +85,7 @@ class Committer:
                 left = tuple(root for root in self._info.roots if root not in lost)
                 transaction.update(replace(self._info, roots=left))
         self._report.files["removed"] = sum(old.status == "indexed" for old in gone)
-        self._report.files["renamed"] = len(changes.rename)
+        self._report.files["renamed"] += len(changes.rename)
 
     def batch(self, files: Sequence[ReadFile]) -> None:
         """One commit: `files`, their chunks and terms; what was held of them is deleted."""
@@ -135,7 +145,10 @@ class Committer:
             shown = self._info.shown_path(item.root_id, os.fsencode(item.file.path))
             self._report.failed.append((shown, item.prepared.reason + "; what was indexed of it is kept"))
         elif status == "indexed":
-            files["changed" if item.old is not None and item.old.status == "indexed" else "added"] += 1
+            if item.is_renamed:
+                files["renamed"] += 1
+            else:
+                files["changed" if item.old is not None and item.old.status == "indexed" else "added"] += 1
 
 
 def _delete_replaced(transaction: Transaction, files: Sequence[ReadFile]) -> int:

@@ -44,9 +44,12 @@ def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot
     roots = tuple(root for root in info.roots if not folders or root.path in folders)
     compared = compare_folders(snapshot, roots, comparison, options, {})
     changes = compared.changes
-    for _, _, old in changes.read:
-        report.files["changed" if old is not None and old.status == "indexed" else "added"] += 1
-    report.files["renamed"] = len(changes.rename)
+    for _, file, old in changes.read:
+        if old is not None and old.path != os.fsencode(file.path):
+            report.files["renamed"] += 1
+        else:
+            report.files["changed" if old is not None and old.status == "indexed" else "added"] += 1
+    report.files["renamed"] += len(changes.rename)
     report.files["removed"] = sum(old.status == "indexed" for old in changes.remove)
     report.files["unchanged"] = changes.unchanged
     report.skipped = [(file.path, file.skip) for _, file, _ in changes.skip]

@@ -237,7 +237,8 @@ class _ComparedRun:
                 and old.generation == comparison.generation
                 and not comparison.tries_again(old.status, old.reason)
             )
-            known = old.content_hash if old is not None and reusable else None
+            is_same = old is not None and old.path == os.fsencode(file.path)
+            known = old.content_hash if old is not None and reusable and is_same else None
             yield Task(os.path.join(paths[root_id], file.path), file.size, known)
 
     def _read_rules(self) -> ReadRules:

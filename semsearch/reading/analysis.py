@@ -1,6 +1,7 @@
 """Turns one file into chunks and terms, ready to be committed. Runs in a reader process; errors become a status."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +10,8 @@ from semsearch.chunking.chunk import Chunk
 from semsearch.chunking.splitter import ChunkRules
 from semsearch.chunking.tokenizers import SubwordTokenizer, Tokenizer, tiktoken_named
 from semsearch.errors import ReadError
-from semsearch.lexical import analyzer, language
+from semsearch.lexical import language
+from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.sources import document_types
 from semsearch.sources.dates import document_date
 from semsearch.sources.document import Document, storable
@@ -105,12 +107,20 @@ def analyze_file(task: Task, rules: ChunkRules, passwords: Sequence[str]) -> Ite
             )
             document: Document | None = next(pieces)
             properties: FilePart | None = None
+            made: DocumentTerms | None = None
             while document is not None:
                 following = next(pieces, None)
-                if properties is None:
+                is_first = properties is None
+                if properties is None or made is None:
                     properties = replace(_properties(document), digest=digest, stamp=stamp)
+                    name = storable(os.path.basename(task.path))
+                    made = DocumentTerms(
+                        name, properties.title, document.metadata, properties.language, properties.type
+                    )
                 chunks = splitter.split(document, rules)
-                terms = [analyzer.analyze(chunk.encoded(), properties.language, properties.type) for chunk in chunks]
+                terms = [
+                    made.of(chunk.heading, chunk.text, is_first and number == 0) for number, chunk in enumerate(chunks)
+                ]
                 yield replace(properties, last=following is None, chunks=chunks, terms=terms)
                 document = following
     except ReadError as error:

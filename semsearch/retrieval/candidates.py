@@ -27,6 +27,8 @@ FEEDBACK_WEIGHT = 0.3
 FEEDBACK_TOP = 5
 # How much of the relative score of the best chunk for an `--unlike` text is taken away.
 _UNLIKE = 0.5
+# The score of a document that is called as the query is, over the best one of all.
+_NAMED = 1.01
 
 Array = NDArray[np.float32]
 
@@ -62,7 +64,7 @@ def find_candidates(
     also: Sequence[int] = (),
 ) -> Candidates:
     """Both legs' best `depth` of `selection` (None: of all), and the chunks `also` wherever they stand."""
-    words = plan.words if plan.by_words else ()
+    words = (*plan.words, *plan.name) if plan.by_words else ()
     ids = set(also)
     if plan.by_words:
         ids.update(snapshot.lexical(words, depth, selection).ids.tolist())
@@ -81,12 +83,17 @@ def find_candidates(
         relative = fusion.reciprocal_ranks(dense_part, lexical_part)
     else:
         relative = fusion.convex(dense_part, lexical_part, plan.alpha)
+    # Who types the whole name of a document looks for it.
+    named = known.held[len(plan.words) :].any(axis=0)
+    relative = np.where(named, np.float32(_NAMED) * relative.max(initial=0), relative)
     for unwanted in plan.unwanted:
         relative = np.maximum(relative - np.float32(_UNLIKE) * _likeness(snapshot, plan, unwanted, union), 0)
     # Ties by cosine, then by chunk id: the order never depends on how the index is cut into segments.
     order = np.lexsort((union, -np.nan_to_num(cosines, nan=-1.0), -relative))
     ordered = Candidates(union, cosines, known.bm25, dense_part, lexical_part, relative, relative).take(order)
-    confidences = _confidences(plan, known, cosines)[order]
+    # A name says nothing about how much of the query a passage holds.
+    of_words = replace(known, held=known.held[: len(plan.words)], idf=known.idf[: len(plan.words)])
+    confidences = _confidences(plan, of_words, cosines)[order]
     return replace(ordered, scores=confidence.absolute_scores(confidences, ordered.relative))
 
 

@@ -12,6 +12,7 @@ from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import Calibration
 from semsearch.errors import SemsearchError
 from semsearch.lexical.analyzer import analyze_query, key_beginnings, passage_keys
+from semsearch.lexical.document_terms import name_key
 from semsearch.lexical.query_word import Key, Word
 from semsearch.retrieval import fusion
 from semsearch.retrieval.options import SearchOptions, clean_query
@@ -43,7 +44,8 @@ class QueryPlan:
     model; `reliability`: how well the model knows the words, 0 to 1; `languages`: those of the index; `words`: of the
     query, by the rules of these languages. `vector` (dim,): the query's, adapted, None without a model;
     `stored_vector` (d,): the same as the index keeps vectors. `calibration`: the model's. `parsed`: what of the query
-    was syntax; `corrections`: terms that are looked for in the place of words that occur nowhere.
+    was syntax; `corrections`: terms that are looked for in the place of words that occur nowhere; `name`: the query as
+    the name of a document, if there is one of that name, which is to be found first.
     """
 
     text: str
@@ -61,6 +63,7 @@ class QueryPlan:
     unwanted: tuple[Unwanted, ...] = ()
     parsed: ParsedQuery = field(default_factory=lambda: plain_query(""))
     corrections: tuple[Correction, ...] = ()
+    name: tuple[Word, ...] = ()
 
     @property
     def keys(self) -> frozenset[str]:
@@ -129,7 +132,14 @@ def plan_query(
         tuple(_unwanted(snapshot, clean_query(text), languages, embedder) for text in options.unlike),
         parsed,
         tuple(corrections),
+        _name(snapshot, query),
     )
+
+
+def _name(snapshot: Snapshot, query: str) -> tuple[Word, ...]:
+    key = name_key(query)
+    word = (Key(key),)
+    return (word,) if key and snapshot.frequencies([word])[0] else ()
 
 
 def _words(

@@ -55,8 +55,12 @@ def test_new_changed_and_gone_files(folder: Path, snapshot: Snapshot) -> None:
 
 
 def test_equal_content_under_another_name_is_a_rename(folder: Path, snapshot: Snapshot) -> None:
-    shutil.move(folder / "b.txt", folder / "sub" / "ferry.txt")
-    assert names(found(folder, snapshot)) == only(rename=["sub/ferry.txt"])
+    shutil.move(folder / "b.txt", folder / "sub" / "b.txt")
+    assert names(found(folder, snapshot)) == only(rename=["sub/b.txt"])
+    shutil.move(folder / "sub" / "b.txt", folder / "sub" / "ferry.txt")
+    changes = found(folder, snapshot)
+    assert names(changes) == only(read=["sub/ferry.txt"]), "its words are other ones now"
+    assert [old and old.path for _, _, old in changes.read] == [b"b.txt"]
     shutil.move(folder / "sub" / "ferry.txt", folder / "ferry.md")
     changes = found(folder, snapshot)
     assert names(changes) == only(read=["ferry.md"], remove=["b.txt"]), "another suffix may mean another reader"

@@ -7,14 +7,15 @@ next run.
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.chunking.chunk import encoded
-from semsearch.lexical import analyzer, postings
+from semsearch.lexical import postings
+from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.store.local import rows
 from semsearch.store.local.dense_segment import stored_vectors
 from semsearch.store.local.examination import examine
@@ -134,16 +135,23 @@ def _take_out_file(writer: IndexWriter, number: int) -> None:
     connection.execute("DELETE FROM files WHERE id = ?", (number,))
 
 
+def _terms_of(row: sqlite3.Row) -> DocumentTerms:
+    """What makes the terms of the passages of the file that `row` holds the columns of."""
+    name = os.path.basename(os.fsdecode(row["path"]))
+    return DocumentTerms(name, row["title"], json.loads(row["metadata"]), row["language"], row["type"])
+
+
 def index_words(writer: IndexWriter, missing: NDArray[np.int64]) -> None:
     """Makes the postings of the chunks `missing` (n,) from their texts; a commit every batch."""
     for start in range(0, len(missing), _LEXICAL_BATCH):
         chunks = writer.catalog.rows(
-            "SELECT chunks.id, chunks.text, chunks.heading, files.language, files.type FROM chunks JOIN files"
+            "SELECT chunks.id, chunks.text, chunks.heading, files.language, files.type, files.path, files.title,"
+            " files.metadata, files.first_chunk FROM chunks JOIN files"
             " ON files.id = chunks.file_id WHERE chunks.id IN (SELECT value FROM json_each(?)) ORDER BY chunks.id",
             (json.dumps(missing[start : start + _LEXICAL_BATCH].tolist()),),
         )
         terms = [
-            analyzer.analyze(encoded(tuple(json.loads(row["heading"])), row["text"]), row["language"], row["type"])
+            _terms_of(row).of(tuple(json.loads(row["heading"])), row["text"], row["id"] == row["first_chunk"])
             for row in chunks
         ]
         if chunks:
