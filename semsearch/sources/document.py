@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from semsearch.sources.lines import LineStarts
 
+# The key of metadata under which decoding tells what it could not decode; it becomes `Document.notice`.
+NOTICE = "\0notice"
+
 
 @dataclass(frozen=True)
 class Section:
@@ -39,9 +42,14 @@ class Document:
     notice: str = ""
 
     def storable(self) -> "Document":
-        """This document without unpaired surrogates, which tokenizers and SQLite refuse."""
+        """This document without unpaired surrogates, which tokenizers and SQLite refuse, and with its notice."""
+        document = self
+        if NOTICE in self.metadata:
+            metadata = dict(self.metadata)
+            notices = [one for one in (self.notice, str(metadata.pop(NOTICE))) if one]
+            document = replace(self, metadata=metadata, notice="; ".join(notices))
         text = storable(self.text)
-        return self if text is self.text else replace(self, text=text)
+        return document if text is self.text else replace(document, text=text)
 
     def pieces(self, size: int) -> "Iterator[Document]":
         """This document, or if it is longer than `size` characters, its consecutive parts, cut at line ends."""

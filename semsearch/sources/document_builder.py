@@ -1,14 +1,23 @@
 """Builds a `Document` from headings and blocks of text, and turns the errors of parsers into `ReadError`."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document, Section, heading_path
 
 _SPACE = re.compile(r"\s+")
+_WORD = re.compile(r"\S+")
 _HEADING_CHARACTERS = 200
+
+
+class Piece(NamedTuple):
+    """Some text of a paragraph, and the line of the file it begins in; None where there are no lines."""
+
+    text: str
+    line: int | None = None
 
 
 class DocumentBuilder:
@@ -59,6 +68,40 @@ class DocumentBuilder:
         if line is not None:
             self._lines.append((self._length, line))
         self._add(text + "\n")
+
+    def flow(self, pieces: Sequence[Piece], end: str = "\n\n") -> None:
+        """Adds a paragraph of `pieces`, in which white space is one blank; each word keeps the line it stands in.
+
+        `end`: what follows it, an empty line or only a line end.
+        """
+        text: list[str] = []
+        length, blank, last = 0, False, None
+        starts: list[tuple[int, int]] = []
+        for piece in pieces:
+            position, line = 0, piece.line
+            for word in _WORD.finditer(piece.text):
+                gap = piece.text[position : word.start()]
+                if line is not None:
+                    line += gap.count("\n")
+                if (blank or gap) and length:
+                    text.append(" ")
+                    length += 1
+                if line is not None and line != last:
+                    starts.append((length, line))
+                    last = line
+                text.append(word.group())
+                length += len(word.group())
+                position, blank = word.end(), False
+            blank = blank or position < len(piece.text)
+        if length:
+            self._lines += [(self._length + offset, line) for offset, line in starts]
+            self._add("".join(text) + end)
+
+    def text(self, text: str, starts: Sequence[tuple[int, int]]) -> None:
+        """Adds `text` as it is, and an empty line; `starts`: (offset in it, line of the file), rising."""
+        if text.strip():
+            self._lines += [(self._length + offset, line) for offset, line in starts if offset < len(text)]
+            self._add(text.rstrip("\n") + "\n\n")
 
     def document(self, metadata: Mapping[str, object] | None = None, notice: str = "") -> Document:
         """The document that was built.

@@ -15,6 +15,7 @@ from semsearch.errors import ReadError
 from semsearch.sources import file_signatures
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import parsing
+from semsearch.sources.encodings import wide_encoding
 
 # Larger files are read in pieces if their reader can; if not, as a whole up to the second limit.
 _PIECE_BYTES = 4_000_000
@@ -43,7 +44,37 @@ _TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "notebook": ("notebook", (".ipynb",)),
     "csv": ("csv", (".csv", ".tsv")),
     "json": ("json", (".json", ".jsonl", ".ndjson", ".geojson")),
-    "xml": ("xml", (".xml", ".rss", ".atom", ".rdf")),
+    "xml": (
+        "xml",
+        (
+            ".xml",
+            ".rss",
+            ".atom",
+            ".rdf",
+            ".opml",
+            ".svg",
+            ".kml",
+            ".gpx",
+            ".xlf",
+            ".xliff",
+            ".tmx",
+            ".xsd",
+            ".xsl",
+            ".xslt",
+            ".wsdl",
+            ".plist",
+            ".resx",
+            ".dita",
+            ".ditamap",
+            ".dbk",
+            ".docbook",
+            ".fb2",
+            ".musicxml",
+            ".gml",
+            ".xul",
+            ".xhtm",
+        ),
+    ),
     "subtitles": ("subtitles", (".srt", ".vtt")),
     "man": ("man", (*(f".{number}" for number in range(1, 10)), ".man")),
     "tex": ("outline", (".tex", ".sty", ".bib")),
@@ -173,7 +204,7 @@ def _type_of(path: str, head: bytes, file: BinaryIO) -> str:
         if _is_binary(head) or not _looks_like_text(head):
             raise ReadError(f"damaged {suffix} file: its content is not that of one")
         return "html" if _is_html(head) else "text"
-    if _is_binary(head):
+    if _is_binary(head) and not (type_by_suffix is not None and _has_stray_nuls(head)):
         raise ReadError(_binary_reason(suffix, head), skip=True)
     if suffix in _MANUAL_SECTIONS and not _is_manual(head):
         type_by_suffix = None
@@ -217,8 +248,15 @@ def _looks_like_text(head: bytes) -> bool:
 
 
 def _is_binary(head: bytes) -> bool:
-    """Whether there is a NUL byte, which is how git decides; not in UTF-16 and UTF-32, by their byte order mark."""
-    return b"\0" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff") and head[:4] != b"\0\0\xfe\xff"
+    """Whether there is a NUL byte, which is how git decides; not in UTF-16 and UTF-32."""
+    has_mark = head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\0\0\xfe\xff"
+    return b"\0" in head and not has_mark and wide_encoding(head) is None
+
+
+def _has_stray_nuls(head: bytes) -> bool:
+    """Whether it is text but for NUL bytes, as a power cut leaves them in a log."""
+    rest = head.replace(b"\0", b"")
+    return len(rest) * 8 > len(head) and _looks_like_text(rest)
 
 
 def _binary_reason(suffix: str, head: bytes) -> str:

@@ -157,7 +157,7 @@ def test_feed_entries_and_xml_lines() -> None:
     assert (document.title, headings(document)) == ("Blog", [("News", ("Blog", "News"))])
     assert "A b" in document.text
     plain = read("a.xml", b"<r>\n<a>one <b>two</b> three</a>\n<c>four</c></r>")
-    assert plain.text == "one three\ntwo\nfour\n"
+    assert plain.text == "one two three\nfour\n"
     assert line_of(plain, "four") == 3
 
 
@@ -166,9 +166,8 @@ def test_xml_bombs_and_foreign_files_are_not_expanded() -> None:
     document = read("a.xml", f"{laughs}<r>x &b; &c;</r>".encode())
     assert "ha" not in document.text
     assert "root" not in document.text
-    with pytest.raises(ReadError, match="damaged XML file: Excessive depth in document"):
-        read("a.xml", b"<a>" * 100_000 + b"words" + b"</a>" * 100_000)
-    assert read("a.xml", b"<a>words<b></a>").notice.startswith("what follows may be missing: Opening and ending tag")
+    assert "words" in read("a.xml", b"<a>" * 100_000 + b"words" + b"</a>" * 100_000).text
+    assert read("a.xml", b"<a>words<b></a>").notice.startswith("what follows may be missing: mismatched tag, line 1")
 
 
 def test_subtitles_man_pages_and_outlines() -> None:
@@ -191,15 +190,14 @@ def test_subtitles_man_pages_and_outlines() -> None:
     assert [path for _, path in headings(org)] == [("Log",), ("Log", "Storm"), ("Log", "Storm", "After")]
 
 
-def test_main_content_of_a_page_is_kept_and_the_rest_left_out() -> None:
+def test_all_of_a_page_is_read_in_its_order() -> None:
     page = (
         "<html><body><header>Menu</header><main><h1>Story</h1><p>"
         + "words " * 100
         + "</p></main><div>Related</div></body></html>"
     )
     document = read("a.html", page.encode())
-    assert "words" in document.text
-    assert "Related" not in document.text
+    assert document.text.index("Menu") < document.text.index("words") < document.text.index("Related")
     short = read("a.html", b"<body><main>x</main><div>the rest of the page is what there is to read</div></body>")
     assert "the rest" in short.text
 

@@ -1,114 +1,153 @@
-"""HTML: the visible text block by block, headings, title; without navigation and scripts. Nothing is fetched.
+"""HTML: what a page shows, block by block in its order, with headings and title; not its scripts. Nothing is fetched.
 
-The parser is that of the standard library, because it gives the source line of every tag, as faster ones do not.
+Also what shows when the page cannot be seen or run: alternative texts, the text of `noscript` and of framed documents
+(`srcdoc`), values of fields, and the addresses that links to other sites lead to. Menus (`nav`) stand at the end,
+unless the page is made of them.
+
+The parser is that of the standard library, because it gives the source line of every piece of text, as faster ones do
+not.
 """
 
 import re
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from semsearch.sources.document import Document, Section, heading_path
-from semsearch.sources.readers.text import decode
+from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder, Piece, plain
+from semsearch.sources.readers.text import decode_declared
 
-_SILENT = frozenset({"script", "style", "template", "noscript", "svg", "nav", "footer", "head"})
+_SILENT = frozenset({"script", "style", "template", "head", "svg", "object", "applet"})
+_SHOWN_IN_SVG = frozenset({"text", "title", "desc"})
 _BLOCKS = frozenset(
-    """address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure form h1 h2 h3
-    h4 h5 h6 header hr legend li main ol optgroup option p pre section summary table tbody tfoot thead tr
-    ul""".split()  # noqa: SIM905
+    """address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure footer form h1
+    h2 h3 h4 h5 h6 header hr iframe legend li main nav noscript ol optgroup option p pre section select summary table
+    tbody textarea tfoot thead tr ul""".split()  # noqa: SIM905
 )
 _IN_HEAD = frozenset({"title", "meta", "link", "base", "script", "style", "noscript", "template"})
 _CELLS = frozenset({"td", "th"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _META_NAMES = frozenset({"author", "date", "description", "keywords"})
-_MAIN_CHARACTERS = 200
-_SPACE = re.compile(r"\s+")
+# Attributes that are read out or shown; an `alt` stands in the place of its picture.
+_SHOWN_ATTRIBUTES = ("alt", "title", "aria-label", "placeholder", "label", "summary")
+_FIELDS_WITHOUT_TEXT = frozenset({"hidden", "password", "checkbox", "radio", "image", "file"})
+_ADDRESS = re.compile(r"(?:https?://|mailto:)(\S{1,200})\S*", re.IGNORECASE)
+_RAW_END = re.compile(r"</(script|style|title|textarea|xmp)\b[^<>]*>", re.IGNORECASE)
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_XML_CHARSET = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
+_MOST_FRAMES = 3
 
 
 def read(data: bytes, type_name: str) -> Document:
-    """The visible text of `data`; only that of its main part if the page has one with enough text."""
+    """The text of the page in `data`."""
     text, metadata = _decode_html(data)
-    parser = _TextParser()
-    parser.feed(text)
+    return read_text(text, type_name, metadata)
+
+
+def read_text(text: str, type_name: str, metadata: dict[str, object], depth: int = 0) -> Document:
+    """The text of the page `text`; `depth`: in how many documents it is framed."""
+    parser = _PageParser(depth)
+    # An end tag with attributes ends a script for every browser, but not for the parser.
+    parser.feed(_RAW_END.sub(lambda match: f"</{match.group(1)}>" + "\n" * match.group().count("\n"), text))
     parser.close()
     parser.end_block()
-    title = _SPACE.sub(" ", parser.title).strip()
-    document = Document(
-        "".join(parser.parts),
-        type_name,
-        parser.sections(title),
-        tuple(parser.line_starts) or ((0, 1),),
-        title,
-        metadata | parser.metadata,
-    )
-    start, end = parser.main
-    # A main part with little text is an empty frame that scripts would fill.
-    return document.part(start, end) if end - start >= max(_MAIN_CHARACTERS, len(document.text) / 10) else document
+    builder = DocumentBuilder(type_name, parser.title)
+    menus = [block for block in parser.blocks if block.in_menu]
+    others = [block for block in parser.blocks if not block.in_menu]
+    for block in [*others, *menus] if others else menus:
+        block.add_to(builder)
+    return builder.document(metadata | parser.metadata)
 
 
 def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
-    declared = _META_CHARSET.search(data[:4096])
-    if declared:
-        name = declared.group(1).decode("ascii", "replace").lower()
-        if name in ("iso-8859-1", "latin1", "us-ascii"):
-            name = "cp1252"  # as every browser does (WHATWG Encoding, section 4.2)
-        try:
-            text = data.decode(name)
-        except (LookupError, UnicodeError):
-            return decode(data)  # the declared encoding is wrong
-        return text, {} if name in ("utf-8", "utf8") else {"encoding": name}
-    return decode(data)
+    return decode_declared(data, _META_CHARSET, _XML_CHARSET)
 
 
-class _TextParser(HTMLParser):
-    """Collects the visible text in `parts`, with `line_starts`, `title` and `metadata` as a `Document` has them."""
+@dataclass
+class _Block:
+    """A heading (`level` 1 to 6) or a paragraph (0); its text in `pieces`, `preformatted` or to be filled."""
 
-    def __init__(self) -> None:
+    level: int
+    pieces: list[Piece]
+    preformatted: bool
+    in_menu: bool
+    framed: "Document | None" = field(default=None)
+
+    def add_to(self, builder: DocumentBuilder) -> None:
+        if self.framed is not None:
+            builder.block(self.framed.text, self.pieces[0].line)
+        elif self.level:
+            builder.heading(self.level, "".join(piece.text for piece in self.pieces), shown=False)
+            builder.flow(self.pieces)
+        elif self.preformatted:
+            builder.block("".join(piece.text for piece in self.pieces), self.pieces[0].line)
+        else:
+            builder.flow(self.pieces)
+
+
+class _PageParser(HTMLParser):
+    """Collects the blocks of a page in `blocks`, with its `title` and `metadata`."""
+
+    def __init__(self, depth: int) -> None:
         super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self.line_starts: list[tuple[int, int]] = []
+        self.blocks: list[_Block] = []
         self.title = ""
         self.metadata: dict[str, object] = {}
-        self._length = 0
-        self._block: list[str] = []
-        self._block_line = 1
+        self._depth = depth
+        self._pieces: list[Piece] = []
         self._silent: list[str] = []
         self._in_title = False
+        self._in_menu = 0
         self._preformatted = 0
-        self._heading_tag = ""
-        # Start and end, in characters of the text, of the main part of the page.
-        self.main = (0, 0)
-        self._main_start: int | None = None
-        self._headings: list[tuple[int, int, str]] = []  # (offset, level, name)
+        self._shown_in_svg = 0
+        self._heading = ""
+        self._address = ""
+        self._addresses: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "html":
-            language = dict(attrs).get("lang")
-            if language:
-                self.metadata["lang"] = language
+        values = {name: value or "" for name, value in attrs}
+        if tag == "html" and values.get("lang"):
+            self.metadata["lang"] = values["lang"]
         elif tag == "meta":
-            values = dict(attrs)
-            name, content = (values.get("name") or "").lower(), values.get("content")
-            if name in _META_NAMES and content:
-                self.metadata[name] = content
-        elif tag == "title" and not self.title:
+            name = values.get("name", "").lower()
+            if name in _META_NAMES and values.get("content"):
+                self.metadata[name] = values["content"]
+        elif tag == "title" and not self.title and "svg" not in self._silent:
             self._in_title = True
         if self._silent == ["head"] and tag not in _IN_HEAD:
             self._silent.clear()  # its end tag may be left out
-        if tag in _SILENT:
+        if tag in _SILENT and not (tag == "template" and "shadowrootmode" in values):
             self._silent.append(tag)
         elif tag == "body":
             self._silent.clear()  # a head or script without an end tag must not hide the page
         if self._silent:
+            self._shown_in_svg += self._silent[-1] == "svg" and tag in _SHOWN_IN_SVG
             return
         if tag in _BLOCKS:
             self.end_block()
             self._preformatted += tag == "pre"
+            self._in_menu += tag == "nav"
             if tag in _HEADINGS:
-                self._heading_tag = tag
-            elif tag == "main" and self._main_start is None:
-                self._main_start = self._length
-        elif tag in _CELLS and self._block:
-            self._block.append(" | ")
+                self._heading = tag
+        elif tag in _CELLS and self._pieces:
+            self._say(" | ")
+        elif tag == "rt" and self._pieces:
+            self._say(" (")
+        self._attributes(tag, values)
+
+    def _attributes(self, tag: str, values: dict[str, str]) -> None:
+        """Adds what the attributes of an element say."""
+        for name in _SHOWN_ATTRIBUTES:
+            if plain(values.get(name, "")):
+                self._say(f" {plain(values[name])} ")
+        if tag == "input" and values.get("type", "text").lower() not in _FIELDS_WITHOUT_TEXT:
+            self._say(f" {values.get('value', '')} ")
+        elif tag == "a":
+            address = _ADDRESS.match(values.get("href", ""))
+            self._address = address.group(1) if address else ""
+        elif tag == "iframe" and values.get("srcdoc") and self._depth < _MOST_FRAMES:
+            framed = read_text(values["srcdoc"], "html", {}, self._depth + 1)
+            at = [Piece("", self.getpos()[0])]
+            self.blocks.append(_Block(0, at, False, self._in_menu > 0, framed))
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":
@@ -116,58 +155,48 @@ class _TextParser(HTMLParser):
         if tag in self._silent:
             while self._silent.pop() != tag:
                 pass
+            self._shown_in_svg = 0
             return
-        if self._silent or tag not in _BLOCKS:
+        if self._silent:
+            self._shown_in_svg -= self._shown_in_svg > 0 and tag in _SHOWN_IN_SVG
+            if not self._shown_in_svg:
+                self._say(" ")
+            return
+        if tag == "rt":
+            self._say(") ")
+        elif tag == "a" and self._address:
+            self._say_address()
+        if tag not in _BLOCKS:
             return
         self.end_block()
-        if tag == "main" and self._main_start is not None and not self.main[1]:
-            self.main = (self._main_start, self._length)
         if tag == "pre":
             self._preformatted = max(0, self._preformatted - 1)
-        if tag == self._heading_tag:
-            self._heading_tag = ""
+        elif tag == "nav":
+            self._in_menu = max(0, self._in_menu - 1)
+        if tag == self._heading:
+            self._heading = ""
+
+    def _say_address(self) -> None:
+        """Adds the address of the link that ends, once, unless its text is the address."""
+        address, self._address = self._address, ""
+        bare = address.rstrip("/")
+        if bare not in self._addresses and bare not in "".join(piece.text for piece in self._pieces[-8:]):
+            self._addresses.add(bare)
+            self._say(f" ({address}) ")
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
             self.title += data
-        if self._silent or not data:
-            return
-        if not self._block:
-            stripped = data.lstrip()
-            if not stripped:
-                return
-            self._block_line = self.getpos()[0] + data[: len(data) - len(stripped)].count("\n")
-            data = stripped
-        self._block.append(data)
+        if not self._silent or (self._silent[-1] == "svg" and self._shown_in_svg):
+            self._say(data)
+
+    def _say(self, text: str) -> None:
+        if text and (self._pieces or text.strip()):
+            self._pieces.append(Piece(text, self.getpos()[0]))
 
     def end_block(self) -> None:
-        """Ends the open block and adds it to `parts`."""
-        text = "".join(self._block)
-        text = text.rstrip() if self._preformatted else _SPACE.sub(" ", text).strip()
-        self._block.clear()
-        if not text:
-            return
-        if self._heading_tag:
-            self._headings.append((self._length, int(self._heading_tag[1]), text))
-        for number, line in enumerate(text.split("\n")):
-            self.line_starts.append((self._length, self._block_line + number))
-            self.parts.append(line + "\n")
-            self._length += len(line) + 1
-        self.parts.append("\n")
-        self._length += 1
-
-    def sections(self, title: str) -> tuple[Section, ...]:
-        """The sections of the text by its headings, under `title`."""
-        sections: list[Section] = []
-        begin = 0
-        path: list[tuple[int, str]] = []
-        heading: tuple[str, ...] = (title,) if title else ()
-        for offset, level, name in self._headings:
-            if offset > begin:
-                sections.append(Section(begin, offset, heading))
-            begin = offset
-            path = [*(above for above in path if above[0] < level), (level, name)]
-            names = [name for _, name in path]
-            heading = heading_path(title, names)
-        sections.append(Section(begin, self._length, heading))
-        return tuple(sections)
+        """Ends the open block."""
+        if any(piece.text.strip() for piece in self._pieces):
+            level = int(self._heading[1]) if self._heading else 0
+            self.blocks.append(_Block(level, self._pieces, self._preformatted > 0, self._in_menu > 0))
+        self._pieces = []

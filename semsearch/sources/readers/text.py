@@ -1,24 +1,21 @@
-"""Plain text; the detection of encodings and the decoding that all readers of text use."""
+"""Plain text, and the decoding that all readers of text use."""
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from semsearch.errors import ReadError
-from semsearch.sources.document import Document, Section
+from semsearch.sources.document import NOTICE, Document, Section
+from semsearch.sources.encodings import BYTE_ORDER_MARKS, bad_bytes, encoding_of, python_name
 from semsearch.sources.lines import line_starts_of
 
-_BYTE_ORDER_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
 _PIECE_CHARACTERS = 4_000_000
 # The encoding of a large file is detected by so many bytes at its start.
 _SAMPLE_BYTES = 1_000_000
+_LISTED_LINES = 5
+# What a power cut leaves in a log.
+_NULS = re.compile("\0+")
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -47,14 +44,44 @@ def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
 
 
 def decode(data: bytes) -> tuple[str, dict[str, object]]:
-    r"""(text of `data` with "\n" as line end, metadata: `{"encoding": name}` where it is not UTF-8).
+    r"""(text of `data` with "\n" as line end, metadata).
 
-    Raises `ReadError` when no encoding fits.
+    In metadata: `encoding` where it is not UTF-8, `NOTICE` where bytes do not fit. Raises `ReadError` when no encoding
+    fits.
     """
     encoding = encoding_of(data)
-    text = data.decode(encoding, "replace")
+    text = _plain(data.decode(encoding, "replace"))
+    metadata = _metadata_of(encoding)
+    if encoding == "utf-8" and "\ufffd" in text and (bad := bad_bytes(data)):
+        metadata[NOTICE] = _notice(data, bad)
+    return text, metadata
+
+
+def decode_declared(data: bytes, *patterns: re.Pattern[bytes]) -> tuple[str, dict[str, object]]:
+    """As `decode`, by the encoding that the beginning of `data` declares, as the first group of one of `patterns`.
+
+    Where it declares none, or a wrong one, it is detected.
+    """
+    declared = next((match for pattern in patterns if (match := pattern.search(data[:4096]))), None)
+    if declared is None or data.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS)):
+        return decode(data)
+    name = declared.group(1).decode("ascii", "replace").lower()
+    try:
+        text = data.decode(python_name(name))
+    except (LookupError, UnicodeError):
+        return decode(data)
+    return _plain(text), {} if python_name(name) == "utf-8" else {"encoding": name}
+
+
+def _plain(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text, _metadata_of(encoding)
+    return _NULS.sub(" ", text) if "\0" in text else text
+
+
+def _notice(data: bytes, bad: list[int]) -> str:
+    lines = list(dict.fromkeys(data.count(b"\n", 0, at) + 1 for at in bad[:_LISTED_LINES]))
+    shown = ", ".join(map(str, lines)) + (", ..." if len(bad) > _LISTED_LINES else "")
+    return f"bytes that are not UTF-8 in line{'s' if len(lines) > 1 else ''} {shown}"
 
 
 def decoded_lines(file: BinaryIO) -> tuple[Iterator[str], str, dict[str, object]]:
@@ -74,41 +101,15 @@ def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("replace"), translate=True)
     rest = ""
     while data := file.read(1 << 20):
-        *lines, rest = (rest + decoder.decode(data)).split("\n")
+        *lines, rest = (rest + _plain(decoder.decode(data))).split("\n")
         for line in lines:
             yield line + "\n"
         if len(rest) > _PIECE_CHARACTERS:
             yield rest
             rest = ""
-    rest += decoder.decode(b"", final=True)
+    rest += _plain(decoder.decode(b"", final=True))
     if rest:
         yield rest
-
-
-def encoding_of(data: bytes) -> str:
-    """Python's name of the encoding of `data`: by a byte order mark, else UTF-8 if it fits, else by a detector.
-
-    Raises `ReadError` when no encoding fits.
-    """
-    by_mark = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
-    for name in (by_mark, "utf-8"):
-        if name is not None:
-            try:
-                data.decode(name)
-                return name
-            except UnicodeDecodeError:
-                continue
-    return _detect(data)
-
-
-def _detect(data: bytes) -> str:
-    """By chardet, which recognised 11 of 12 one-line samples of old encodings; charset-normalizer recognised 8."""
-    import chardet
-
-    name = chardet.detect(data[:_SAMPLE_BYTES])["encoding"]
-    if name is None:
-        raise ReadError("not UTF-8, and no other encoding fits: convert it to UTF-8")
-    return codecs.lookup(name).name
 
 
 def _metadata_of(encoding: str) -> dict[str, object]:
