@@ -41,7 +41,12 @@ _MIMETYPES = {
     b"application/epub+zip": "epub",
     b"application/vnd.oasis.opendocument.text": "odt",
     b"application/vnd.oasis.opendocument.text-template": "odt",
+    b"application/vnd.oasis.opendocument.text-master": "odt",
     b"application/vnd.oasis.opendocument.presentation": "odp",
+    b"application/vnd.oasis.opendocument.presentation-template": "odp",
+    b"application/vnd.oasis.opendocument.graphics": "odp",
+    b"application/vnd.oasis.opendocument.graphics-template": "odp",
+    b"application/vnd.oasis.opendocument.spreadsheet-template": "ods",
     b"application/vnd.oasis.opendocument.spreadsheet": "ods",
 }
 _OLE_STREAMS = {"Workbook": "xls", "Book": "xls", "__properties_version1.0": "msg"}

@@ -1,12 +1,15 @@
 """Writes the rows of a table as text, each cell with its column's name, so that a row can be understood alone."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from semsearch.sources.document_builder import DocumentBuilder, plain
 
+_YEAR = re.compile(r"(?:1[5-9]|20)\d\d(?:[-/](?:1[5-9]|20)?\d\d)?")
+
 
 class TableWriter:
-    """Takes the rows of one table in order and writes them into `builder`.
+    """Takes the rows of one table in order and writes them into `builder`; `is_empty`: there were none yet.
 
     The header is the first row that fills about as many columns as the others, with short, distinct texts. Rows above
     it (a title, a date) and tables without a header are written without column names.
@@ -20,18 +23,28 @@ class TableWriter:
         self._header: list[str] | None = None
         self._held: list[tuple[list[str], int]] = []
         self._decided = False
+        self.is_empty = True
 
     def row(self, cells: Sequence[str], number: int) -> None:
         """Adds a row; `number`: that of the row in the sheet, or of the line of the file it begins in, from 1."""
         cleaned = [plain(cell) for cell in cells]
         if not any(cleaned):
             return
+        self.is_empty = False
         if self._decided:
             self._write(cleaned, number)
             return
         self._held.append((cleaned, number))
         if len(self._held) == self._HEADER_ROWS:
             self._decide()
+
+    def row_of(self, cells: Mapping[int, str], number: int) -> None:
+        """As `row`, of the cells that have a value: column from 0 -> text."""
+        if self._header is not None and len(cells) * 8 < max(cells) and max(cells) >= len(self._header):
+            # A value far out: the columns before it are not written.
+            self.row([cells[column] for column in sorted(cells)], number)
+            return
+        self.row([cells.get(column, "") for column in range(max(cells) + 1)], number)
 
     def end(self) -> None:
         """To be called after the last row."""
@@ -75,8 +88,10 @@ def _filled(cells: list[str]) -> int:
 
 
 def _is_header(cells: list[str]) -> bool:
-    """Whether the cells are short, distinct and have a letter each."""
+    """Whether the cells are short, distinct, and have a letter each or are years."""
     names = [cell for cell in cells if cell]
-    return len(set(names)) == len(names) and all(
-        len(name) <= 60 and any(character.isalpha() for character in name) for name in names
+    return (
+        len(set(names)) == len(names)
+        and all(len(name) <= 60 for name in names)
+        and all(any(character.isalpha() for character in name) or _YEAR.fullmatch(name) for name in names)
     )

@@ -103,7 +103,7 @@ def test_opendocument_headings_notes_tables_and_pages() -> None:
         "<table:table-cell><text:p>y</text:p></table:table-cell></table:table-row></table:table>"
     )
     document = read("a.odt", open_document("text", body))
-    assert document.text == "One\n\na   b\nc (noted)\n\nx | y\n"
+    assert document.text == "One\n\na   b\nc (noted)\n\nx | y\n\n"
     deck = read("a.odp", open_document("presentation", "<draw:page><text:p>x</text:p></draw:page>" * 2))
     assert [section.page for section in deck.sections] == [1, 2]
 

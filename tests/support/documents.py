@@ -1,6 +1,7 @@
 """What a reader made of a file."""
 
 from semsearch.sources.document import Document
+from semsearch.sources.lines import line_of as line_at
 
 
 def headings(document: Document) -> list[tuple[str, tuple[str, ...]]]:
@@ -15,4 +16,4 @@ def headings(document: Document) -> list[tuple[str, tuple[str, ...]]]:
 
 def line_of(document: Document, text: str) -> int:
     offset = document.text.index(text)
-    return max(line for start, line in document.line_starts or () if start <= offset)
+    return line_at(document.line_starts or ((0, 1),), offset)

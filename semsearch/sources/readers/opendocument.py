@@ -1,88 +1,273 @@
-"""OpenDocument texts and presentations: headings, paragraphs, lists, tables, notes, comments; a page for each slide."""
+"""OpenDocument texts, presentations, drawings and spreadsheets, also as flat XML.
+
+Headings, paragraphs, lists, tables, shapes with their descriptions, and charts in reading order; notes and comments in
+brackets at their place; values of forms, and heads and feet of pages, once at the end. A page for each slide; of a
+spreadsheet each row as it is shown, with its number.
+"""
 
 import io
+import posixpath
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
+from semsearch.errors import ReadError
 from semsearch.sources.document import Document
-from semsearch.sources.document_builder import DocumentBuilder
+from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.table_writer import TableWriter
+from semsearch.sources.xml_elements import attribute, child, local, named, parsed
 
-_NS = "urn:oasis:names:tc:opendocument:xmlns:"
-_TEXT, _TABLE, _DRAW, _OFFICE, _META = (
-    f"{{{_NS}{name}:1.0}}" for name in ("text", "table", "drawing", "office", "meta")
-)
-_DC = "{http://purl.org/dc/elements/1.1/}"
-_SILENT = frozenset({f"{_TEXT}tracked-changes", f"{_TEXT}note-citation", f"{_OFFICE}forms", f"{_OFFICE}scripts"})
 _PROPERTIES = {
-    f"{_DC}creator": "author",
-    f"{_DC}subject": "subject",
-    f"{_META}keyword": "keywords",
-    f"{_META}creation-date": "created",
-    f"{_DC}date": "modified",
-}
+    "creator": "author", "subject": "subject", "keyword": "keywords", "description": "description",
+    "creation-date": "created", "date": "modified",
+}  # fmt: skip
+_SILENT = frozenset(
+    {"tracked-changes", "note-citation", "forms", "scripts", "sequence-decls", "font-face-decls", "dde-source"}
+)
+_PARAGRAPHS = ("p", "h")
+_SHAPES = frozenset(
+    {"frame", "custom-shape", "rect", "line", "ellipse", "circle", "polygon", "polyline", "path", "g", "caption",
+     "connector", "text-box", "image", "object", "measure", "regular-polygon", "control", "page-thumbnail"}
+)  # fmt: skip
+_SAID_OF_SHAPES = ("title", "desc")
+_FORM_VALUES = ("current-value", "value", "label", "current-label")
+_MARGINS = frozenset({"header", "footer", "header-left", "footer-left", "header-first", "footer-first"})
+_MOST_BLANKS = 100
+# Rows and columns that are repeated to fill a sheet hold nothing; more of the same with text is no document.
+_MOST_REPEATED = 1000
+_BLANK_REPEATS = 16_384
+_TYPES = {"text": "odt", "presentation": "odp", "graphics": "odp", "spreadsheet": "ods"}
 
 
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data`. Raises `ReadError` when it is encrypted."""
-    from lxml import etree
-
+    if not data.startswith(b"PK"):
+        root = parsed(data)
+        kind = _TYPES.get((attribute(root, "mimetype") or "").rpartition(".")[2].split("-")[0], "odt")
+        return _Reader(None, kind).read(root, root, root)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
-        if b"manifest:encryption-data" in archive.read("META-INF/manifest.xml"):
-            from semsearch.errors import ReadError
-
+        if b"encryption-data" in _content(archive, "META-INF/manifest.xml"):
             raise ReadError("encrypted OpenDocument file: save it without its password")
-        metadata: dict[str, object] = {}
-        title = ""
-        if "meta.xml" in archive.namelist():
-            for element in etree.fromstring(archive.read("meta.xml"), parser).iter():
-                if element.tag in _PROPERTIES and element.text:
-                    metadata[_PROPERTIES[element.tag]] = element.text
-                elif element.tag == f"{_DC}title":
-                    title = element.text or ""
-        builder = DocumentBuilder(type_name, title)
-        body = etree.fromstring(archive.read("content.xml"), parser).find(f"{_OFFICE}body")
+        content = parsed(archive.read("content.xml"))
+        return _Reader(archive, type_name).read(content, _part(archive, "meta.xml"), _part(archive, "styles.xml"))
+
+
+def _content(archive: zipfile.ZipFile, name: str) -> bytes:
+    return archive.read(name) if name in archive.namelist() else b""
+
+
+def _part(archive: zipfile.ZipFile, name: str) -> Any:
+    content = _content(archive, name)
+    return parsed(content) if content else None
+
+
+class _Reader:
+    """Reads one document of the type `type_name`; `archive`: where its objects are, None for flat XML."""
+
+    def __init__(self, archive: zipfile.ZipFile | None, type_name: str) -> None:
+        self._archive = archive
+        self._type = type_name
+        self._builder = DocumentBuilder(type_name)
+        self._pages = 0
+
+    def read(self, content: Any, meta: Any, styles: Any) -> Document:
+        """The document of these root elements; `meta` and `styles` may be None."""
+        metadata = self._properties(meta)
+        body = child(content, "body")
         if body is not None:
-            _blocks(body, builder, iter(range(1, 1_000_000)))
-    return builder.document(metadata)
+            self._blocks(body)
+        self._builder.page(None)
+        for text in dict.fromkeys([*self._form_values(content), *self._margins(styles)]):
+            self._builder.block(text)
+        return self._builder.document(metadata)
+
+    def _properties(self, meta: Any) -> dict[str, object]:
+        properties = next(named(meta, "meta"), None) if meta is not None else None
+        metadata: dict[str, object] = {}
+        for element in properties if properties is not None else ():
+            if local(element) == "title":
+                self._builder.title = plain(element.text or "")
+            elif local(element) in _PROPERTIES and element.text:
+                key = _PROPERTIES[local(element)]
+                before = f"{metadata[key]}, " if key == "keywords" and key in metadata else ""
+                metadata[key] = before + element.text
+        return metadata
+
+    def _form_values(self, content: Any) -> Iterator[str]:
+        for forms in named(content, "forms"):
+            for element in forms.iter():
+                values = [attribute(element, name) for name in _FORM_VALUES] if local(element) else []
+                yield " ".join(dict.fromkeys(plain(value) for value in values if value))
+
+    def _margins(self, styles: Any) -> Iterator[str]:
+        for master in named(styles, "master-page") if styles is not None else ():
+            for element in master:
+                if local(element) in _MARGINS:
+                    yield " ".join(plain(self._text(one)) for one in named(element, *_PARAGRAPHS))
+
+    def _blocks(self, parent: Any) -> None:
+        """Adds what is below `parent`, in order, at any depth."""
+        pending = [iter(parent)]
+        while pending:
+            element = next(pending[-1], None)
+            name = "" if element is None else local(element)
+            if element is None:
+                pending.pop()
+            elif name == "h":
+                level = attribute(element, "outline-level") or "1"
+                self._builder.heading(int(level) if level.isdigit() else 1, self._text(element))
+            elif name == "p":
+                self._builder.block(self._text(element))
+            elif name == "table":
+                self._table(element)
+            elif name in _SAID_OF_SHAPES:
+                self._builder.block(element.text or "")
+            elif name in ("object", "object-ole"):
+                for text in self._object(element):
+                    self._builder.block(text)
+            elif name == "annotation":
+                self._builder.block(self._comment(element))
+            elif name == "page":
+                self._pages += 1
+                self._builder.page(self._pages)
+                pending.append(iter(element))
+            elif name == "notes":
+                notes = [self._text(one) for one in named(element, *_PARAGRAPHS)]
+                self._builder.block("Notes: " + "\n".join(notes) if any(map(plain, notes)) else "")
+            elif name and name not in _SILENT:
+                pending.append(iter(element))
+
+    def _table(self, table: Any) -> None:
+        is_sheet = self._type == "ods"
+        if is_sheet:
+            name = attribute(table, "name") or ""
+            self._builder.heading(1, name, shown=False)
+        writer = TableWriter(self._builder)
+        number = 1
+        beside: list[tuple[str, int]] = []
+        rows = []
+        for row in named(table, "table-row", "shapes"):
+            if local(row) == "shapes":
+                beside += [(text, 1) for text in self._said_of_shape(row)]
+                continue
+            repeated = _repeats(row, "number-rows-repeated")
+            cells: dict[int, str] = {}
+            column = 0
+            for cell in (one for one in row if local(one) in ("table-cell", "covered-table-cell")):
+                width = _repeats(cell, "number-columns-repeated")
+                text = self._cell(cell)
+                beside += [(self._comment(one), number) for one in cell if local(one) == "annotation"]
+                beside += [(said, number) for one in cell if local(one) in _SHAPES for said in self._said_of_shape(one)]
+                if text and width <= _MOST_REPEATED:
+                    cells |= dict.fromkeys(range(column, column + width), text)
+                column += min(width, _BLANK_REPEATS)
+            if cells and is_sheet:
+                for copy in range(repeated if repeated <= _MOST_REPEATED else 1):
+                    writer.row_of(cells, number + copy)
+            elif cells:
+                rows.append(" | ".join(cells.get(place, "") for place in range(max(cells) + 1)))
+            number += repeated
+        writer.end()
+        if is_sheet and writer.is_empty:
+            self._builder.lines(name, 1)
+        self._builder.block("\n".join(rows))
+        for text, place in beside:
+            self._builder.block(text, place if is_sheet else None)
+
+    def _cell(self, cell: Any) -> str:
+        """The text of a cell as it is shown, else its value; tables in it are read cell by cell."""
+        shown = " ".join(plain(self._text(one)) for one in _own_paragraphs(cell)).strip()
+        return (
+            shown or attribute(cell, "string-value") or attribute(cell, "value") or attribute(cell, "date-value") or ""
+        )
+
+    def _comment(self, annotation: Any) -> str:
+        author = child(annotation, "creator")
+        text = " ".join(plain(self._text(one)) for one in named(annotation, *_PARAGRAPHS))
+        name = plain(author.text or "") if author is not None else ""
+        return f"Comment by {name}: {text}" if name else f"Comment: {text}"
+
+    def _said_of_shape(self, shape: Any) -> list[str]:
+        """The descriptions, paragraphs and objects of a shape, each apart."""
+        said = []
+        for one in named(shape, *_SAID_OF_SHAPES, *_PARAGRAPHS, "object"):
+            if local(one) == "object":
+                said += self._object(one)
+            else:
+                said.append(plain(one.text or "") if local(one) in _SAID_OF_SHAPES else self._text(one))
+        return [text for text in said if text.strip()]
+
+    def _object(self, element: Any) -> list[str]:
+        """The texts of an embedded chart, formula or document."""
+        name = posixpath.normpath(attribute(element, "href") or "")
+        content = _content(self._archive, f"{name}/content.xml") if self._archive is not None else b""
+        root = parsed(content) if content else element
+        lines = []
+        for one in named(root, "table-row", *_PARAGRAPHS, "annotation"):
+            texts = [self._text(one)] if local(one) in _PARAGRAPHS else []
+            if local(one) == "table-row":
+                texts = [self._cell(cell) for cell in one if local(cell) == "table-cell"]
+            elif local(one) == "annotation":  # a formula
+                texts = [one.text or ""]
+            lines.append(" | ".join(text for text in map(plain, texts) if text))
+        return [line for line in dict.fromkeys(lines) if line]
+
+    def _text(self, element: Any) -> str:
+        """The text of a paragraph; its notes and comments stand in brackets at their place, shapes on lines."""
+        parts: list[str] = []
+        pending: list[tuple[Iterator[Any], str]] = []
+
+        def enter(one: Any, end: str) -> None:
+            parts.append(one.text or "")
+            pending.append((iter(one), end))
+
+        enter(element, "")
+        while pending:
+            one = next(pending[-1][0], None)
+            if one is None:
+                parts.append(pending.pop()[1])
+                continue
+            name, tail = local(one), one.tail or ""
+            if name == "s":
+                count = attribute(one, "c") or "1"
+                parts.append(" " * min(int(count) if count.isdigit() else 1, _MOST_BLANKS) + tail)
+            elif name in ("tab", "line-break"):
+                parts.append(("\t" if name == "tab" else "\n") + tail)
+            elif name == "annotation":
+                parts.append(f" ({self._comment(one)}) {tail}")
+            elif name == "note":
+                note = " ".join(plain(self._text(own)) for own in named(one, *_PARAGRAPHS))
+                parts.append(f" ({note}) {tail}")
+            elif name in _SHAPES:
+                parts.append("".join(f"\n{text}\n" for text in self._said_of_shape(one)) + tail)
+            elif name == "ruby-text":
+                parts.append(f" ({one.text or ''}) {tail}")
+            elif name == "a":
+                enter(one, self._address(one) + tail)
+            elif name and name not in _SILENT:
+                enter(one, tail)
+            else:
+                parts.append(tail)
+        return "".join(parts)
+
+    def _address(self, link: Any) -> str:
+        address = (attribute(link, "href") or "").partition("://")[2].rstrip("/")
+        return f" ({address}) " if address and address not in "".join(link.itertext()) else ""
 
 
-def _blocks(parent: Any, builder: DocumentBuilder, pages: Any) -> None:
-    """Adds the headings, paragraphs and tables below `parent` to `builder`; `pages`: the numbers of the next slides."""
-    for element in parent:
-        tag = element.tag
-        if tag == f"{_TEXT}h":
-            level = element.get(f"{_TEXT}outline-level") or "1"
-            builder.heading(int(level) if level.isdigit() else 1, _text(element))
-        elif tag == f"{_TEXT}p":
-            builder.block(_text(element))
-        elif tag == f"{_TABLE}table-row":
-            cells = [
-                " ".join(_text(paragraph) for paragraph in cell.iter(f"{_TEXT}p", f"{_TEXT}h"))
-                for cell in element.iterchildren(f"{_TABLE}table-cell")
-            ]
-            builder.lines(" | ".join(cells) if any(cell.strip() for cell in cells) else "")
-        elif tag == f"{_DRAW}page":
-            builder.page(next(pages))
-            _blocks(element, builder, pages)
-        elif isinstance(tag, str) and tag not in _SILENT:
-            _blocks(element, builder, pages)
+def _own_paragraphs(cell: Any) -> Iterator[Any]:
+    """The paragraphs of a cell, those of tables in it included, but not of comments and shapes."""
+    pending = [iter(cell)]
+    while pending:
+        element = next(pending[-1], None)
+        if element is None:
+            pending.pop()
+        elif local(element) in _PARAGRAPHS:
+            yield element
+        elif local(element) not in ("", "annotation", *_SHAPES):
+            pending.append(iter(element))
 
 
-def _text(element: Any) -> str:
-    """The text of a paragraph; its notes and comments stand in brackets at their place."""
-    parts = [element.text or ""]
-    for child in element:
-        tag = child.tag
-        if tag == f"{_TEXT}s":
-            count = child.get(f"{_TEXT}c") or "1"
-            parts.append(" " * min(int(count) if count.isdigit() else 1, 100))
-        elif tag == f"{_TEXT}tab":
-            parts.append("\t")
-        elif tag == f"{_TEXT}line-break":
-            parts.append("\n")
-        elif isinstance(tag, str) and tag not in _SILENT:
-            inner = _text(child)
-            parts.append(f" ({inner.strip()}) " if tag in (f"{_TEXT}note", f"{_OFFICE}annotation") else inner)
-        parts.append(child.tail or "")
-    return "".join(parts)
+def _repeats(element: Any, name: str) -> int:
+    value = attribute(element, name) or "1"
+    return max(1, int(value)) if value.isdigit() and len(value) < 9 else 1

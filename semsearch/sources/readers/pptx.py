@@ -1,54 +1,119 @@
-"""PowerPoint: each slide is a page with its title, text, tables, groups and notes."""
+"""PowerPoint: each slide is a page with its title, text, tables, charts, diagrams, pictures, comments and notes."""
 
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from semsearch.sources.document import Document
-from semsearch.sources.document_builder import DocumentBuilder
-from semsearch.sources.readers.docx import core_metadata
+from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.ooxml import Package, alternative_text, drawing_text, paragraphs_of_drawing, referred
+from semsearch.sources.xml_elements import child, local, named
+
+_SHAPES = ("sp", "pic", "graphicFrame", "cxnSp", "contentPart")
+_TITLES = ("title", "ctrTitle")
+# Placeholders of a notes page that repeat the slide.
+_NOT_NOTES = frozenset({"sldImg", "sldNum", "hdr", "ftr", "dt"})
 
 
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data`, a page for each slide."""
-    import pptx
-
-    deck = pptx.Presentation(io.BytesIO(data))
-    builder = DocumentBuilder(type_name, deck.core_properties.title or "")
-    for number, slide in enumerate(deck.slides, 1):
+    package = Package(data)
+    title, metadata = package.properties()
+    builder = DocumentBuilder(type_name, title)
+    part = package.main_part("ppt/presentation.xml")
+    root = package.root(part)
+    if root is None:
+        raise ValueError("no presentation in it")
+    relations = package.relations(part)
+    targets = {one.id: one.target for one in relations if one.kind == "slide"}
+    listed = child(root, "sldIdLst")
+    order = [targets.get(attribute_of_relation(one), "") for one in listed] if listed is not None else []
+    slides = [target for target in order if target] or list(targets.values())
+    authors = _authors(package, [one.target for one in relations if "author" in one.kind.lower()])
+    for number, slide in enumerate(slides, 1):
         builder.page(number)
-        title = slide.shapes.title
-        if title is not None and title.has_text_frame:
-            builder.heading(1, title.text_frame.text)
-        for shape in _shapes(slide.shapes):
-            if title is None or shape.shape_id != title.shape_id:
-                for text in _texts(shape):
-                    builder.block(text)
-        if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-            notes = slide.notes_slide.notes_text_frame.text
-            builder.block(f"Notes: {notes}" if notes.strip() else "")
-    return builder.document({**core_metadata(deck.core_properties), "slides": len(deck.slides)})
+        _slide(package, slide, builder, authors)
+    return builder.document({**metadata, "slides": len(slides)}, package.notice())
 
 
-def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:
-    """All shapes, those of groups included."""
+def attribute_of_relation(element: Any) -> str:
+    """The id of the relation that `element` names: of its two ids the one in the namespace of relations."""
+    for key, value in element.items():
+        if key.endswith("}id"):
+            return str(value)
+    return ""
+
+
+def _slide(package: Package, part: str, builder: DocumentBuilder, authors: dict[str, str]) -> None:
+    root = package.part(part)
+    if root is None:
+        return
+    shapes = list(named(root, *_SHAPES))
+    title = next((shape for shape in shapes if _placeholder(shape) in _TITLES), None)
+    if title is not None:
+        builder.heading(1, " ".join(paragraphs_of_drawing(title)))
     for shape in shapes:
-        if hasattr(shape, "shapes"):
-            yield from _shapes(shape.shapes)
+        if shape is not title:
+            for text in _texts(package, part, shape):
+                builder.block(text)
+    for relation in package.relations(part):
+        if relation.is_external or relation.kind not in ("notesSlide", "comments", "comment"):
+            continue
+        other = package.part(relation.target)
+        if other is None:
+            continue
+        if relation.kind == "notesSlide":
+            notes = [
+                text
+                for shape in named(other, "sp")
+                if _placeholder(shape) not in _NOT_NOTES
+                for text in paragraphs_of_drawing(shape)
+            ]
+            builder.block("Notes: " + "\n".join(notes) if notes else "")
         else:
-            yield shape
+            for said in _comments(other, authors):
+                builder.block(said)
 
 
-def _texts(shape: Any) -> Iterator[str]:
-    """The text, table or chart labels of a shape."""
-    if shape.has_text_frame:
-        yield shape.text_frame.text.replace("\v", "\n")
-    elif getattr(shape, "has_table", False) and shape.has_table:
-        yield "\n".join(" | ".join(cell.text.strip() for cell in row.cells) for row in shape.table.rows)
-    elif getattr(shape, "has_chart", False) and shape.has_chart:
-        chart = shape.chart
-        if chart.has_title and chart.chart_title.has_text_frame:
-            yield chart.chart_title.text_frame.text
-        for plot in chart.plots:
-            yield " | ".join(str(category) for category in plot.categories)
-            yield " | ".join(series.name for series in plot.series)
+def _placeholder(shape: Any) -> str:
+    """The kind of placeholder that `shape` is; empty for others."""
+    for one in shape.iter():
+        if local(one) == "ph":
+            return one.get("type") or "body"
+        if local(one) == "txBody":
+            break
+    return ""
+
+
+def _texts(package: Package, part: str, shape: Any) -> Iterator[str]:
+    """The text, table, chart or diagram of a shape, and what a picture is said to show."""
+    table = next(named(shape, "tbl"), None)
+    if table is not None:
+        rows = [[" ".join(paragraphs_of_drawing(cell)) for cell in named(row, "tc")] for row in named(table, "tr")]
+        yield "\n".join(" | ".join(plain(cell) for cell in row) for row in rows)
+    else:
+        yield "\n".join(drawing_text(one) for one in named(shape, "p"))
+    yield from alternative_text(shape)
+    yield from referred(package, part, shape)
+
+
+def _authors(package: Package, parts: list[str]) -> dict[str, str]:
+    """id -> name of the people who commented."""
+    authors = {}
+    for part in parts:
+        root = package.part(part)
+        for one in root if root is not None else ():
+            authors[one.get("id") or ""] = one.get("name") or ""
+    return authors
+
+
+def _comments(root: Any, authors: dict[str, str]) -> Iterator[str]:
+    """Each comment, and each reply, with its author."""
+    for one in root.iter():
+        if local(one) in ("cm", "reply"):
+            name = authors.get(one.get("authorId") or "", "")
+            text = child(one, "text")
+            said = plain(text.text or "") if text is not None else ""
+            body = child(one, "txBody")
+            said = said or (" ".join(paragraphs_of_drawing(body)) if body is not None else "")
+            if said:
+                yield f"Comment by {name}: {said}" if name else f"Comment: {said}"
