@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document, Section, heading_path
+from semsearch.sources.lines import line_starts_of
 
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"\S+")
@@ -66,7 +67,7 @@ class DocumentBuilder:
         if not text.strip():
             return
         if line is not None:
-            self._lines.append((self._length, line))
+            self._lines += [(self._length + offset, number) for offset, number in line_starts_of(text, line)]
         self._add(text + "\n")
 
     def flow(self, pieces: Sequence[Piece], end: str = "\n\n") -> None:

@@ -1,15 +1,219 @@
-"""Rich Text Format: its paragraphs, without formatting, by striprtf."""
+r"""RTF: the text with its heads, feet and notes; not pictures, fonts, styles and what was deleted.
+
+By the RTF Specification 1.9.1. `\'xx` is a byte in the code page of its font, else of the document; `\u` is a
+character, followed by as many bytes for old readers as `\uc` says.
+"""
+
+import re
 
 from semsearch.sources.document import Document
-from semsearch.sources.document_builder import DocumentBuilder
+from semsearch.sources.document_builder import DocumentBuilder, plain
+
+_TOKEN = re.compile(
+    rb"\\bin(?P<binary>\d+) ?|\\(?P<word>[A-Za-z]{1,32})(?P<number>-?\d{1,10})? ?|\\'(?P<byte>[0-9a-fA-F]{2})"
+    rb"|\\(?P<symbol>[^A-Za-z])|(?P<brace>[{}])|(?P<space>[\r\n]+)|(?P<text>[^\\{}\r\n]+)",
+    re.DOTALL,
+)
+# Destinations that are not text. An unknown one that begins with \* is not, either.
+_SILENT = frozenset(
+    """fonttbl colortbl stylesheet listtable listoverridetable rsidtbl generator themedata colorschememapping datastore
+    latentstyles pict object objdata nonshppict bkmkstart bkmkend xmlnstbl fldinst pgdsctbl revtbl filetbl panose
+    template userprops listpicture blipuid picprop wgrffmtfilter mmathPr passwordhash atnid atnref atntime atndate tc
+    rxe datafield background listname sp shprslt""".split()  # noqa: SIM905
+)
+# Destinations with text although they begin with \*.
+_TEXT = frozenset({"shpinst", "shptxt", "annotation", "atnauthor", "footnote", "pntext", "xe"})
+_INFO = {"title": "title", "author": "author", "subject": "subject", "keywords": "keywords", "doccomm": "description"}
+_MARGINS = frozenset({"header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf"})
+_NOTES = frozenset({"footnote", "annotation"})
+_BREAKS = {"par": "\n", "line": "\n", "sect": "\n", "page": "\n", "row": "\n", "nestrow": "\n", "column": "\n",
+           "tab": "\t", "cell": " | ", "nestcell": " | "}  # fmt: skip
+_CHARACTERS = {
+    "emdash": "—", "endash": "–", "emspace": " ", "enspace": " ", "qmspace": " ", "bullet": "•", "lquote": "‘",
+    "rquote": "’", "ldblquote": "“", "rdblquote": "”", "zwj": "", "zwnj": "", "zwbo": "", "zwnbo": "", "ltrmark": "",
+    "rtlmark": "", "softline": "\n",
+}  # fmt: skip
+_CHARACTER_SETS = {"ansi": "cp1252", "mac": "mac-roman", "pc": "cp437", "pca": "cp850"}
+# \fcharset of a font -> code page.
+_FONT_SETS = {
+    77: "mac-roman", 78: "shift_jis", 128: "cp932", 129: "cp949", 130: "johab", 134: "gb18030", 136: "cp950",
+    161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251",
+    222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
+}  # fmt: skip
+_CODE_PAGES = {10000: "mac-roman", 65001: "utf-8", 936: "gb18030", 708: "iso-8859-6"}
 
 
 def read(data: bytes, type_name: str) -> Document:
-    """The text of `data` as one section."""
-    from striprtf.striprtf import rtf_to_text
+    """The text of `data`, paragraph by paragraph."""
+    parser = _Parser()
+    parser.parse(data)
+    info = {name: plain(_joined(parts)) for name, parts in parser.info.items()}
+    builder = DocumentBuilder(type_name, info.pop("title", ""))
+    for paragraph in _joined(parser.text).split("\n"):
+        builder.block(" | ".join(cell.strip() for cell in paragraph.strip().strip("|").split(" | ")).strip())
+    for text in dict.fromkeys(plain(_joined(part)) for part in parser.margins):
+        builder.block(text)
+    return builder.document(info)
 
-    builder = DocumentBuilder(type_name)
-    # RTF is ASCII; striprtf decodes the escapes of other characters.
-    for paragraph in rtf_to_text(data.decode("latin-1"), errors="replace").split("\n"):
-        builder.lines(paragraph)
-    return builder.document()
+
+def _joined(parts: list[str]) -> str:
+    """The text of `parts`, in which a character may be written as two surrogates."""
+    return "".join(parts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class _Group:
+    """What a `{` begins and a `}` ends. `target`: where its text goes, None: nowhere."""
+
+    def __init__(self, above: "_Group | None", target: "list[str] | None") -> None:
+        self.target = target if above is None else above.target
+        self.destination = "" if above is None else above.destination
+        self.encoding: str = "cp1252" if above is None else above.encoding
+        self.skipped: int = 1 if above is None else above.skipped
+        self.hidden: bool = False if above is None else above.hidden
+        self.is_first = True
+        self.is_starred = False
+        self.ends_with = ""
+
+
+class _Parser:
+    """Collects the body in `text`, heads and feet in `margins`, and the properties in `info`."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.margins: list[list[str]] = []
+        self.info: dict[str, list[str]] = {}
+        self._fonts: dict[int, str] = {}
+        self._default = "cp1252"
+        self._font = 0
+        self._groups = [_Group(None, self.text)]
+        self._bytes = bytearray()
+        self._to_skip = 0
+
+    def parse(self, data: bytes) -> None:
+        position = 0
+        while position < len(data):
+            token = _TOKEN.match(data, position)
+            if token is None:
+                position += 1  # a lone backslash at the end
+                continue
+            position = token.end()
+            if token.group("binary") is not None:
+                position += int(token.group("binary"))
+            elif token.group("byte") is not None:
+                self._byte(bytes([int(token.group("byte"), 16)]))
+            elif token.group("text") is not None:
+                self._plain(token.group("text"))
+            elif token.group("word") is not None:
+                number = token.group("number")
+                self._word(token.group("word").decode(), None if number is None else int(number))
+            elif token.group("symbol") is not None:
+                self._symbol(token.group("symbol"))
+            elif token.group("brace") is not None:
+                self._brace(token.group("brace"))
+        self._flush()
+
+    def _brace(self, brace: bytes) -> None:
+        self._flush()
+        self._to_skip = 0
+        if brace == b"{":
+            self._groups.append(_Group(self._groups[-1], None))
+        elif len(self._groups) > 1:
+            ended = self._groups.pop()
+            if ended.ends_with and ended.target is not None:
+                ended.target.append(ended.ends_with)
+
+    def _symbol(self, symbol: bytes) -> None:
+        group = self._groups[-1]
+        if symbol == b"*":
+            group.is_starred = True
+            return
+        shown = {b"~": "\xa0", b"_": "-", b"-": "", b"\n": "\n", b"\r": "\n", b"\t": "\t"}.get(symbol)
+        if shown is not None:
+            self._say(shown)
+        elif symbol in (b"\\", b"{", b"}"):
+            self._plain(symbol)
+
+    def _word(self, word: str, number: int | None) -> None:
+        self._flush()
+        group = self._groups[-1]
+        is_first, group.is_first = group.is_first, False
+        if is_first and self._begins(group, word):
+            return
+        if word == "u" and number is not None:
+            self._say(chr(number % 0x10000))
+            self._to_skip = group.skipped
+        elif word in _BREAKS:
+            self._say(_BREAKS[word])
+        elif word in _CHARACTERS:
+            self._say(_CHARACTERS[word])
+        elif word == "uc":
+            group.skipped = max(0, number or 0)
+        elif word == "deleted":
+            group.hidden = number != 0
+        elif word == "plain":
+            group.hidden = False
+            group.encoding = self._default
+        elif word == "f":
+            self._font = number or 0
+            group.encoding = self._fonts.get(self._font, self._default)
+        elif word == "fcharset" and number in _FONT_SETS:
+            self._fonts[self._font] = _FONT_SETS[number]
+        elif word == "cpg" and number:
+            self._fonts[self._font] = _known(f"cp{number}")
+        elif word in _CHARACTER_SETS:
+            self._default = group.encoding = _CHARACTER_SETS[word]
+        elif word == "ansicpg" and number:
+            self._default = group.encoding = _known(_CODE_PAGES.get(number, f"cp{number}"))
+
+    def _begins(self, group: _Group, word: str) -> bool:
+        """Whether `word` names the destination of the group that has begun, which is then entered."""
+        if word in _INFO and self._groups[-2].destination == "info":
+            group.target = self.info.setdefault(_INFO[word], [])
+            group.destination = word
+            return True
+        if word in _MARGINS:
+            self.margins.append([])
+            group.target = self.margins[-1]
+        elif word in _NOTES:
+            self._say("\n")
+            group.ends_with = "\n"
+        elif word == "info" or (group.is_starred and word not in _TEXT) or word in _SILENT:
+            group.target = None
+        else:
+            return word in _TEXT
+        group.destination = word
+        return True
+
+    def _byte(self, byte: bytes) -> None:
+        self._groups[-1].is_first = False
+        if self._to_skip:
+            self._to_skip -= 1
+        else:
+            self._bytes += byte
+
+    def _plain(self, text: bytes) -> None:
+        self._groups[-1].is_first = False
+        skipped = min(self._to_skip, len(text))
+        self._to_skip -= skipped
+        self._bytes += text[skipped:]
+
+    def _flush(self) -> None:
+        """Decodes the bytes that were collected: a character may be more than one."""
+        if self._bytes:
+            text = self._bytes.decode(self._groups[-1].encoding, "replace")
+            self._bytes.clear()
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._flush()
+        group = self._groups[-1]
+        if group.target is not None and not group.hidden:
+            group.target.append(text)
+
+
+def _known(name: str) -> str:
+    try:
+        b"".decode(name)
+    except LookupError:
+        return "cp1252"
+    return name
