@@ -65,8 +65,8 @@ class _Group:
     """What a `{` begins and a `}` ends. `target`: where its text goes, None: nowhere."""
 
     def __init__(self, above: "_Group | None", target: "list[str] | None") -> None:
-        self.target = target if above is None else above.target
-        self.destination = "" if above is None else above.destination
+        self.target: list[str] | None = target if above is None else above.target
+        self.destination: str = "" if above is None else above.destination
         self.encoding: str = "cp1252" if above is None else above.encoding
         self.skipped: int = 1 if above is None else above.skipped
         self.hidden: bool = False if above is None else above.hidden
