@@ -16,7 +16,7 @@ from semsearch.sources import document_types
 from semsearch.sources.dates import document_date
 from semsearch.sources.document import Document, storable
 from semsearch.sources.regular_file import Stamp, digest_of, open_regular, stamp_of
-from semsearch.store.records import Chunking
+from semsearch.store.records import Chunking, DocumentProperties
 
 DEFAULT_OVERLAP = 32
 # Tokens of a chunk where no size is asked for, even if the model takes more: one vector of a longer passage stands for
@@ -74,7 +74,7 @@ class FilePart:
     or `unreadable` (the file system refused; a later run may succeed). `reason`: why, or which parts of an indexed file
     could not be read. `last`: no more parts follow. `digest`: the content hash. `stamp`: that of the file when it was
     opened. `metadata`: a JSON object. `date`: the document's own, in seconds since the epoch. `terms`: for each chunk
-    its term keys.
+    its term keys. `document`: the part is a document of its own, with these properties.
     """
 
     status: str
@@ -89,6 +89,7 @@ class FilePart:
     date: float | None = None
     chunks: list[Chunk] = field(default_factory=list)
     terms: list[list[str]] = field(default_factory=list)
+    document: DocumentProperties | None = None
 
 
 def analyze_file(task: Task, rules: ChunkRules, passwords: Sequence[str]) -> Iterator[FilePart]:
@@ -110,13 +111,17 @@ def analyze_file(task: Task, rules: ChunkRules, passwords: Sequence[str]) -> Ite
             made: DocumentTerms | None = None
             while document is not None:
                 following = next(pieces, None)
-                is_first = properties is None
-                if properties is None or made is None:
-                    properties = replace(_properties(document), digest=digest, stamp=stamp)
+                is_first = properties is None or document.own
+                if properties is None or made is None or document.own:
+                    own = _properties(document)
+                    # The properties of the file are those of its first document, unless there are several.
+                    of_file = replace(own, title="", metadata="{}", date=None) if document.own else own
+                    properties = replace(properties or of_file, digest=digest, stamp=stamp, document=None)
+                    if document.own:
+                        told = DocumentProperties(own.title, json.loads(own.metadata), own.date)
+                        properties = replace(properties, document=told, language=own.language)
                     name = storable(os.path.basename(task.path))
-                    made = DocumentTerms(
-                        name, properties.title, document.metadata, properties.language, properties.type
-                    )
+                    made = DocumentTerms(name, own.title, document.metadata, properties.language, properties.type)
                 chunks = splitter.split(document, rules)
                 terms = [
                     made.of(chunk.heading, chunk.text, is_first and number == 0) for number, chunk in enumerate(chunks)

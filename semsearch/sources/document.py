@@ -30,7 +30,7 @@ class Document:
     `type`: the document type. `sections` cover `text` in order without overlap. `line_starts`: (offset in `text` in
     characters, line number in the file from 1), rising; None when the file has no lines (a PDF). Readers that do not
     change the text of the file use `line_starts_of`. `metadata`: author, date and the like. `notice`: for people, what
-    of the file is missing in the text.
+    of the file is missing in the text. `own`: it is one of several documents of its file, with properties of its own.
     """
 
     text: str
@@ -40,6 +40,7 @@ class Document:
     title: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
     notice: str = ""
+    own: bool = False
 
     def storable(self) -> "Document":
         """This document without unpaired surrogates, which tokenizers and SQLite refuse, and with its notice."""

@@ -104,17 +104,20 @@ class DocumentBuilder:
             self._lines += [(self._length + offset, line) for offset, line in starts if offset < len(text)]
             self._add(text.rstrip("\n") + "\n\n")
 
-    def document(self, metadata: Mapping[str, object] | None = None, notice: str = "") -> Document:
+    def document(
+        self, metadata: Mapping[str, object] | None = None, notice: str = "", *, own: bool = False
+    ) -> Document:
         """The document that was built.
 
-        `metadata`: its properties, empty ones are dropped; `notice`: what of the file is missing in the text.
+        `metadata`: its properties, empty ones are dropped; `notice`: what of the file is missing in the text; `own`: as
+        in `Document`.
         """
         self._end_section()
         kept = {key: value for key, value in (metadata or {}).items() if value not in ("", None, [], ())}
         lines = tuple(self._lines) or None
         if lines and lines[0][0] > 0:
             lines = ((0, lines[0][1]), *lines)
-        return Document("".join(self._parts), self.type, tuple(self._sections), lines, self.title, kept, notice)
+        return Document("".join(self._parts), self.type, tuple(self._sections), lines, self.title, kept, notice, own)
 
     def _add(self, text: str) -> None:
         self._parts.append(text)

@@ -7,6 +7,7 @@ those whose files may be larger than memory also have `read_pieces(file, type_na
 import gzip
 import importlib
 import io
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
@@ -39,8 +40,9 @@ _TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "fodt": ("opendocument", (".fodt", ".fods", ".fodp", ".fodg")),
     "rtf": ("rtf", (".rtf",)),
     "epub": ("epub", (".epub",)),
-    "email": ("email", (".eml",)),
+    "email": ("email", (".eml", ".emlx")),
     "mbox": ("mbox", (".mbox", ".mbx")),
+    "mhtml": ("mhtml", (".mhtml", ".mht")),
     "msg": ("msg", (".msg",)),
     "notebook": ("notebook", (".ipynb",)),
     "csv": ("csv", (".csv", ".tsv")),
@@ -113,6 +115,11 @@ _DISPLAY_NAMES = {
     "docx": "Word", "pptx": "PowerPoint", "xlsx": "Excel", "xls": "Excel", "pdf": "PDF", "epub": "EPUB",
     "odt": "OpenDocument", "ods": "OpenDocument", "odp": "OpenDocument",
 }  # fmt: skip
+_MAIL_HEADERS = frozenset(
+    b"""from to cc bcc date subject message-id received return-path mime-version content-type delivered-to reply-to
+    x-mozilla-status x-mozilla-status2 content-transfer-encoding""".split()
+)
+_HEADER_NAME = re.compile(rb"[!-9;-~]{1,76}")
 _MANUAL_SECTIONS = frozenset(_TYPES["man"][1][:-1])
 
 
@@ -169,7 +176,7 @@ def _documents(file: BinaryIO, path: str, passwords: Sequence[str]) -> Iterator[
     file.seek(0)
     data = file.read(_PIECE_BYTES + 1)
     has_text = False
-    if len(data) > _PIECE_BYTES and hasattr(module, "read_pieces"):
+    if hasattr(module, "read_pieces") and (len(data) > _PIECE_BYTES or not hasattr(module, "read")):
         del data
         file.seek(0)
         with parsing(f"{_DISPLAY_NAMES.get(name, name)} file"):
@@ -227,6 +234,8 @@ def _type_of_text(head: bytes) -> str:
         return "xml"
     if _is_manual(head):
         return "man"
+    if mail := _mail_type(head):
+        return mail
     first = head.split(b"\n", 1)[0]
     if first.startswith(b"#!"):
         return "python" if b"python" in first else "shell"
@@ -240,6 +249,19 @@ def _is_html(head: bytes) -> bool:
 
 def _is_manual(head: bytes) -> bool:
     return any(line.startswith((b".TH ", b".Dd ", b".SH ")) for line in head.split(b"\n"))
+
+
+def _mail_type(head: bytes) -> str:
+    """`email` or `mbox` for what begins with the headers of a message, as mail programs keep it without a suffix."""
+    begin = b""
+    if head.startswith(b"From "):
+        begin, _, head = head.partition(b"\n")
+    lines = head.replace(b"\r\n", b"\n").split(b"\n\n", 1)[0].split(b"\n")
+    headers = [line.split(b":", 1)[0].lower() for line in lines if not line.startswith((b" ", b"\t"))]
+    known = sum(name in _MAIL_HEADERS for name in headers)
+    if known < 3 or not all(_HEADER_NAME.fullmatch(name) for name in headers[:-1]):
+        return ""
+    return "mbox" if begin else "email"
 
 
 def _looks_like_text(head: bytes) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from semsearch.store.records import (
     Counts,
+    DocumentProperties,
     FileRecord,
     Filters,
     IndexInfo,
@@ -51,6 +52,11 @@ class AnalysedPart(Protocol):
 
     @property
     def language(self) -> str: ...
+
+    @property
+    def document(self) -> DocumentProperties | None:
+        """The part is a document of its own, with these properties; None: it goes on with that of the file."""
+        ...
 
 
 AnalysedParts = Iterator[AnalysedPart] | Sequence[AnalysedPart]
@@ -98,6 +104,7 @@ class Snapshot(Protocol):
         self, filters: Filters, prefix: str = "", within: "Ids | None" = None, without: "Ids | None" = None
     ) -> Selection | None:
         """The chunks that `filters` let in, decided before the search; None: all. `prefix` stands before shown paths.
+        Of a file that holds several documents, those are let in whose own properties fit.
 
         Of these only those `within` (n,) ids, and none of those `without` (m,) ids; both rising, None: not asked for.
         Raises `UsageError` for a type that does not exist.

@@ -116,8 +116,17 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
+class DocumentProperties:
+    """What is known of one document of a file that holds several, such as a mailbox; the fields are those of it."""
+
+    title: str
+    metadata: Mapping[str, Any]
+    date: float | None
+
+
+@dataclass(frozen=True)
 class Passage:
-    """One chunk with the file it stands in.
+    """One chunk with the file it stands in; of a file that holds several documents, with its document's properties.
 
     `heading`: its heading path; `page` and the 1-based inclusive lines are None where the format has none;
     `line_breaks`: where counting line ends in `text` would go wrong (`sources.lines.line_in`); `tokens`: its size in

@@ -126,10 +126,15 @@ def test_mail_headers_and_attachments_are_metadata() -> None:
 
 def test_each_message_of_a_mailbox_stands_under_its_subject() -> None:
     first = b"From a\nSubject: First\n\none\n>From here\n\n"
-    document = read("a.mbox", first + b"From b\nSubject: Second\n\ntwo\n")
-    assert [section.heading for section in document.sections] == [("First",), ("Second",)]
-    assert "From here" in document.text
-    assert line_of(document, "two") == 7
+    second = (
+        b"From b@c.d\nSubject: Second\nFrom: Bea\nDate: Mon, 4 Mar 2024 10:00:00 +0000\n\ntwo\n\nFrom now on three\n"
+    )
+    box = io.BytesIO(first + second)
+    one, two = documents(box, "a.mbox")
+    assert (one.title, two.title) == ("First", "Second")
+    assert one.own and two.own and two.metadata["from"] == "Bea"
+    assert "From here" in one.text and line_of(one, "one") == 4
+    assert line_of(two, "two") == 12 and line_of(two, "From now on") == 14, "no message begins there"
 
 
 def test_notebook_cells() -> None:

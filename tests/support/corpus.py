@@ -15,7 +15,7 @@ from semsearch.lexical.query_word import Key, Word
 from semsearch.settings import ANALYSIS_VERSION
 from semsearch.sources.walk import WalkRules
 from semsearch.store.protocol import Snapshot, Store, Transaction
-from semsearch.store.records import Chunking, FileRecord, IndexInfo, Root
+from semsearch.store.records import Chunking, DocumentProperties, FileRecord, IndexInfo, Root
 
 AnyStore = TypeVar("AnyStore", bound=Store)
 DIM = 8
@@ -48,6 +48,7 @@ class Part:
     chunks: Sequence[Chunk]
     terms: Sequence[list[str]]
     language: str = "en"
+    document: DocumentProperties | None = None
 
 
 def file_record(path: str, root: Root = NOTES, status: str = "indexed", **fields: object) -> FileRecord:

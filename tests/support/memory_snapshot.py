@@ -20,6 +20,7 @@ from semsearch.store.protocol import Selection, Snapshot, Stamp
 from semsearch.store.records import (
     DEFAULT_VECTORS,
     Counts,
+    DocumentProperties,
     FileRecord,
     Filters,
     IndexInfo,
@@ -99,15 +100,26 @@ class MemorySnapshot:
         if not filters and within is None and without is None:
             return None
         files = [file for _, file in sorted(self._state.files.items()) if file.status == "indexed"]
-        chosen, unmatched = matching_files(files, filters, self._state.info.roots, prefix)
-        held = {file.id: self._ids_of(file.id) for file in chosen}
+        # Each document of a file that holds several is looked at as a file of its own.
+        documents = [(file, self._with_document(file, one), one) for file in files for one in self._documents(file.id)]
+        chosen, unmatched = matching_files(
+            [shown for _, shown, _ in documents], filters, self._state.info.roots, prefix
+        )
+        held: dict[int, list[int]] = {}
+        for file, shown, document in documents:
+            if any(shown is one for one in chosen):
+                held.setdefault(file.id, []).extend(
+                    number for number in self._ids_of(file.id) if self._alive[number].document == document
+                )
 
         def is_let_in(number: int) -> bool:
             named = (within is None or number in within) and (without is None or number not in without)
             return named and number > filters.after
 
         return MemorySelection(
-            frozenset(number for number, ids in held.items() if all(map(is_let_in, ids))),
+            frozenset(
+                number for number, ids in held.items() if ids == self._ids_of(number) and all(map(is_let_in, ids))
+            ),
             frozenset(one for ids in held.values() for one in ids if is_let_in(one)),
             unmatched,
         )
@@ -192,8 +204,21 @@ class MemorySnapshot:
 
     # -- chunks
 
+    def _documents(self, file_id: int) -> list[DocumentProperties | None]:
+        found: list[DocumentProperties | None] = []
+        for number in self._ids_of(file_id):
+            if self._alive[number].document not in found:
+                found.append(self._alive[number].document)
+        return found or [None]
+
+    def _with_document(self, file: FileRecord, document: DocumentProperties | None) -> FileRecord:
+        if document is None:
+            return replace(file)
+        return replace(file, title=document.title, metadata=document.metadata, date=document.date or file.date)
+
     def passages(self, ids: Sequence[int]) -> list[Passage]:
-        return [self._passage(int(number)) for number in ids]
+        found = [self._passage(int(number)) for number in ids]
+        return [replace(one, file=self._with_document(one.file, self._alive[one.id].document)) for one in found]
 
     def _passage(self, number: int) -> Passage:
         if number not in self._alive:

@@ -17,7 +17,7 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, IndexNotFoundError, LockedError
 from semsearch.store.protocol import AnalysedParts, Snapshot, Stamp, Store, Transaction, Writer
-from semsearch.store.records import FileRecord, IndexInfo, RunRecord
+from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord
 from tests.support.memory_snapshot import MemorySnapshot
 
 Answer = TypeVar("Answer")
@@ -25,12 +25,16 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class MemoryChunk:
-    """A chunk with how often each term occurs in it; `file_id` None: its file was deleted."""
+    """A chunk with how often each term occurs in it.
+
+    `file_id` None: its file was deleted; `document`: its own document, of a file that holds several.
+    """
 
     chunk: Chunk
     file_id: int | None
     terms: Mapping[str, int]
     language: str
+    document: DocumentProperties | None = None
 
     @property
     def length(self) -> int:
@@ -179,7 +183,7 @@ class MemoryTransaction:
         count = 0
         for part in parts:
             for chunk, terms in zip(part.chunks, part.terms, strict=True):
-                self._put_chunk(MemoryChunk(chunk, state.last_file, Counter(terms), part.language))
+                self._put_chunk(MemoryChunk(chunk, state.last_file, Counter(terms), part.language, part.document))
                 count += 1
         state.files[state.last_file] = replace(file, id=state.last_file, chunk_count=count, pending=0)
         return count

@@ -35,8 +35,10 @@ class Allowed:
 
     def holds_all(self, first: int, end: int) -> bool:
         """Whether all chunks from `first` to `end`, which is not among them, may be returned."""
-        inside = self.ranges is None or (first, end) in self.ranges
+        if first == end:
+            return self.ranges is None
         ids = np.arange(first, end)
+        inside = self.ranges is None or bool(np.all(Allowed(self.ranges).rows(ids, None)))
         named = (self.within is None or bool(np.isin(ids, self.within).all())) and (
             self.without is None or not np.isin(ids, self.without).any()
         )

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 3
 # Older versions that can be read as they are; a writer brings them up to date (`schema.MIGRATIONS`).
 _READABLE_VERSIONS = (1, 2, SCHEMA_VERSION)
-# What stands for the table in catalogs of a version that lacks a column of it, until they are migrated.
-_OLD_CHUNKS = "CREATE TEMP VIEW chunks AS SELECT *, NULL AS line_breaks FROM main.chunks"
+# What stands for tables in catalogs of a version that lacks them, or a column of them, until they are migrated.
+_MISSING = {
+    "chunks": "SELECT *, NULL AS line_breaks FROM main.chunks",
+    "parts": "SELECT 0 AS id, 0 AS file_id, 0 AS first_chunk, 0 AS chunk_count, '' AS title, '{}' AS metadata,"
+    " NULL AS date WHERE 0",
+}
 _KEPT_RUNS = 100
 # More chunks, commits or rebuilds than any index has: a larger number is no count.
 MOST_CHUNKS = 2**48
@@ -54,7 +58,8 @@ class Catalog:
             # than compute (sqlite.org/security.html).
             connection.execute("PRAGMA trusted_schema = OFF")
             if self.version < SCHEMA_VERSION:
-                connection.execute(_OLD_CHUNKS)
+                for name, query in _MISSING.items():
+                    connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
             return
         connection.close()
         if version > SCHEMA_VERSION:
@@ -160,7 +165,8 @@ class Catalog:
         from semsearch.store.local.schema import MIGRATIONS
 
         if self.version < SCHEMA_VERSION:
-            self.connection.execute("DROP VIEW IF EXISTS temp.chunks")
+            for name in _MISSING:
+                self.connection.execute(f"DROP VIEW IF EXISTS temp.{name}")
         for version in range(self.version, SCHEMA_VERSION):
             for statement in MIGRATIONS[version]:
                 self.connection.execute(statement)

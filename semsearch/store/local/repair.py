@@ -132,6 +132,7 @@ def _take_out_file(writer: IndexWriter, number: int) -> None:
     writer.mark_dead([(chunk, 1) for chunk in chunks])
     # Not kept for their vectors: their texts are not what was encoded.
     connection.executemany("DELETE FROM chunks WHERE id = ?", [(chunk,) for chunk in chunks])
+    connection.execute("DELETE FROM parts WHERE file_id = ?", (number,))
     connection.execute("DELETE FROM files WHERE id = ?", (number,))
 
 

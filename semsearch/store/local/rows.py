@@ -18,7 +18,16 @@ from semsearch.sources.lines import LineStarts
 from semsearch.sources.walk import WalkRules
 from semsearch.store.local.catalog import MOST_CHUNKS, STATUSES, Catalog
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.records import DEFAULT_VECTORS, Chunking, FileRecord, IndexInfo, Passage, Root, RunRecord
+from semsearch.store.records import (
+    DEFAULT_VECTORS,
+    Chunking,
+    DocumentProperties,
+    FileRecord,
+    IndexInfo,
+    Passage,
+    Root,
+    RunRecord,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -230,6 +239,15 @@ def _line_breaks(value: object) -> LineStarts:
     if len(numbers) % 2 or any(number < 0 for number in numbers):
         raise ValueError("no pairs of offset and line")
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def document_properties(row: sqlite3.Row) -> DocumentProperties:
+    """A row of `parts`. Raises one of `_MALFORMED`."""
+    return DocumentProperties(_text(row["title"]), _mapping(json.loads(row["metadata"])), _float_or_none(row["date"]))
+
+
+def _float_or_none(value: object) -> float | None:
+    return None if value is None else float(of_type(value, float))
 
 
 def encoded_text(row: sqlite3.Row) -> tuple[int, str]:

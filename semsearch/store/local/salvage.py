@@ -9,7 +9,7 @@ from semsearch.settings import CATALOG_FILE
 from semsearch.store.local.catalog import Catalog
 
 # In the order in which rows refer to one another; `settings` has no row numbers and is read whole.
-_NUMBERED = ("roots", "files", "chunks", "segments", "runs")
+_NUMBERED = ("roots", "files", "chunks", "parts", "segments", "runs")
 # Numbers without a row that can be read, one after the other, after which there are none left.
 _LONGEST_GAP = 200_000
 

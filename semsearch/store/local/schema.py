@@ -3,7 +3,7 @@
 A chunk id is given once and never again; the chunks of a file are contiguous ids. `dead` of a segment is a bitmap of
 its rows, least significant bit first (as FAISS reads it), NULL when all are alive; a chunk whose file was deleted has
 no `file_id` and is kept for its vector until nothing is pending. `line_breaks`: `Chunk.line_breaks` as one JSON list of
-offset, line, offset, line, ...; NULL where there are none.
+offset, line, offset, line, ...; NULL where there are none. `parts` are the documents of files that hold several.
 """
 
 APPLICATION_ID = 0x73656D73  # "sems"
@@ -46,6 +46,16 @@ CREATE TABLE chunks (
     tokens INTEGER NOT NULL,
     line_breaks TEXT
 );
+CREATE TABLE parts (
+    id INTEGER PRIMARY KEY,
+    file_id INTEGER NOT NULL,
+    first_chunk INTEGER NOT NULL,
+    chunk_count INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    date REAL
+);
+CREATE INDEX parts_file ON parts (file_id, first_chunk);
 CREATE INDEX chunks_hash ON chunks (hash);
 CREATE INDEX chunks_dead ON chunks (id) WHERE file_id IS NULL;
 CREATE TABLE segments (
@@ -65,5 +75,10 @@ CREATE TABLE runs (id INTEGER PRIMARY KEY, started REAL NOT NULL, seconds REAL N
 # version -> what makes a catalog of the next version of it.
 MIGRATIONS = {
     1: ("CREATE INDEX files_stamps ON files (root_id, generation, path, size, mtime_ns, inode, scanned_ns)",),
-    2: ("ALTER TABLE chunks ADD COLUMN line_breaks TEXT",),
+    2: (
+        "ALTER TABLE chunks ADD COLUMN line_breaks TEXT",
+        "CREATE TABLE parts (id INTEGER PRIMARY KEY, file_id INTEGER NOT NULL, first_chunk INTEGER NOT NULL,"
+        " chunk_count INTEGER NOT NULL, title TEXT NOT NULL, metadata TEXT NOT NULL, date REAL)",
+        "CREATE INDEX parts_file ON parts (file_id, first_chunk)",
+    ),
 }

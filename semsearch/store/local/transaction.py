@@ -21,7 +21,7 @@ from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts, Stamp
-from semsearch.store.records import FileRecord, IndexInfo, RunRecord
+from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord
 
 if TYPE_CHECKING:
     from semsearch.chunking.chunk import Chunk
@@ -104,6 +104,7 @@ class _Part:
     chunks: "Sequence[Chunk]"
     terms: Sequence[list[str]]
     language: str
+    document: DocumentProperties | None = None
 
 
 class LocalTransaction:
@@ -148,7 +149,10 @@ class LocalTransaction:
         for part in parts:
             if len(self._terms) >= _SEGMENT_CHUNKS:
                 self.flush()
+            begin = self._next_chunk
             self._insert_chunks(part, file_id)
+            if part.document is not None and self._next_chunk > begin:
+                self._insert_part(part.document, file_id, begin)
         count = self._next_chunk - first
         if count:
             self._catalog.connection.execute("UPDATE files SET chunk_count = ? WHERE id = ?", (count, file_id))
@@ -177,6 +181,15 @@ class LocalTransaction:
             f"INSERT INTO files ({', '.join(values)}) VALUES ({', '.join(':' + name for name in values)})", values
         )
         return int(cursor.lastrowid or 0)
+
+    def _insert_part(self, document: DocumentProperties, file_id: int, first_chunk: int) -> None:
+        self._catalog.connection.execute(
+            "INSERT INTO parts (file_id, first_chunk, chunk_count, title, metadata, date) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                file_id, first_chunk, self._next_chunk - first_chunk, storable(document.title),
+                storable(json.dumps(document.metadata, ensure_ascii=True)), document.date,
+            ),
+        )  # fmt: skip
 
     def _insert_chunks(self, part: AnalysedPart, file_id: int) -> None:
         if not part.chunks:
@@ -216,7 +229,8 @@ class LocalTransaction:
             spans.append((first, end - first))
         self.flush()  # what was put in this transaction can be deleted, too
         self._index.mark_dead(spans)
-        self._catalog.connection.executemany("DELETE FROM files WHERE id = ?", [(number,) for number in ids])
+        for table, column in (("parts", "file_id"), ("files", "id")):
+            self._catalog.connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(one,) for one in ids])
         return sum(count for _, count in spans)
 
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:

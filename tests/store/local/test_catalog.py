@@ -34,6 +34,7 @@ def test_a_newer_format_is_named(index: Path) -> None:
 def test_an_older_format_is_read_and_brought_up_to_date_by_a_writer(index: Path) -> None:
     sql(index, "DROP INDEX files_stamps")
     sql(index, "ALTER TABLE chunks DROP COLUMN line_breaks")
+    sql(index, "DROP TABLE parts")
     sql(index, "PRAGMA user_version = 1")
     store = LocalStore(str(index))
     assert store.read(lambda snapshot: snapshot.counts().chunks) == 2

@@ -34,6 +34,7 @@ TABLES = {
     "chunks": [
         "id", "file_id", "hash", "text", "heading", "page", "line_start", "line_end", "tokens", "line_breaks",
     ],
+    "parts": ["id", "file_id", "first_chunk", "chunk_count", "title", "metadata", "date"],
     "segments": ["id", "kind", "name", "first_id", "last_id", "rows", "dead", "dead_count", "files"],
     "runs": ["id", "started", "seconds", "report"],
 }  # fmt: skip
