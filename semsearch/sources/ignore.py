@@ -76,9 +76,14 @@ def compile_globs(lines: "Iterable[str]") -> "GitIgnoreSpec":
 
     lines = list(lines)
     try:
-        return GitIgnoreSpec.from_lines(lines)
+        return GitIgnoreSpec.from_lines(map(_as_git_reads, lines))
     except ValueError as error:
         raise UsageError(f"not a glob: {' '.join(lines)}", str(error)) from None
+
+
+def _as_git_reads(line: str) -> str:
+    """`line` as pathspec must have it to read it as git does: `b/**/` means the folders below b, not the files in it."""
+    return f"{line.rstrip()}*/" if line.rstrip().endswith("**/") else line
 
 
 def read_level(folder: str, names: "Iterable[str]") -> IgnoreLevel | None:

@@ -145,7 +145,7 @@ def test_notebook_cells() -> None:
     )
     assert headings(document) == [("# Tides", ("Tides",))]
     assert "x = 1\ny" in document.text
-    assert document.text.count("z") == 1000
+    assert document.text.count("z") == 3000
 
 
 def test_json_escapes_are_characters() -> None:

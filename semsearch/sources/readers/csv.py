@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -10,6 +11,7 @@ from semsearch.sources.document_builder import DocumentBuilder
 from semsearch.sources.readers.text import decode, decoded_lines
 from semsearch.sources.table_writer import TableWriter
 
+_SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\r?\n", re.IGNORECASE)
 _DELIMITERS = ",;\t|"
 _ROWS_A_PIECE = 20_000
 _LONGEST_FIELD = 10_000_000
@@ -33,11 +35,17 @@ def _documents(
     builder = DocumentBuilder(type_name)
     table = TableWriter(builder)
     csv.field_size_limit(_LONGEST_FIELD)
-    rows = csv.reader(lines, delimiter=_delimiter(sample))
+    lines = iter(lines)
     line, written = 1, 0
+    declared = _SEPARATOR_LINE.match(sample)
+    if declared:
+        next(lines, None)  # how Excel is told the delimiter
+        line = 2
+    rows = csv.reader(lines, delimiter=declared.group(1) if declared else _delimiter(sample))
+    skipped = line - 1
     for row in rows:
         table.row(row, line)
-        line, written = rows.line_num + 1, written + 1
+        line, written = rows.line_num + 1 + skipped, written + 1
         if written == size:
             yield builder.document(metadata)
             written = 0

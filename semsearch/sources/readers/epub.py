@@ -15,7 +15,15 @@ _DC = "{http://purl.org/dc/elements/1.1/}"
 _CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
 _PROPERTIES = {
     f"{_DC}{name}": label
-    for name, label in (("creator", "author"), ("date", "date"), ("language", "lang"), ("publisher", "publisher"))
+    for name, label in (
+        ("creator", "author"),
+        ("contributor", "contributor"),
+        ("date", "date"),
+        ("language", "lang"),
+        ("publisher", "publisher"),
+        ("description", "description"),
+        ("subject", "keywords"),
+    )  # fmt: skip
 }
 
 _PAGES = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml"})
@@ -39,7 +47,11 @@ def read(data: bytes, type_name: str) -> Document:
             if element.tag == f"{_DC}title" and not title:
                 title = element.text or ""
             elif element.tag in _PROPERTIES and element.text:
-                metadata.setdefault(_PROPERTIES[element.tag], plain(element.text))
+                label = _PROPERTIES[element.tag]
+                told = (
+                    plain(html.read_text(element.text, "html", {}).text) if "<" in element.text else plain(element.text)
+                )
+                metadata[label] = f"{metadata[label]}, {told}" if label in metadata else told
         items = {item.get("id"): item for item in package.iter(f"{_OPF}item")}
         spine = [items.get(reference.get("idref")) for reference in package.iter(f"{_OPF}itemref")]
         builder = DocumentBuilder(type_name, title)

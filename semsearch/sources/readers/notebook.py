@@ -1,60 +1,145 @@
-"""Jupyter notebooks: Markdown cells with their headings, code cells, the beginning of the text of each output."""
+"""Jupyter notebooks: Markdown cells with their headings, code and raw cells, and the text of each output.
+
+Each line keeps the line of the file in which it is written.
+"""
 
 import json
 import re
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from json import decoder, scanner
+from typing import Any
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder
+from semsearch.sources.readers import html
 from semsearch.sources.readers.markdown import headings
 from semsearch.sources.readers.text import decode
 
-_OUTPUT_CHARACTERS = 1000
-_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# What a progress bar writes over itself.
+_OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")
+_HTML_TYPES = ("text/html", "image/svg+xml")
+_TEXT_TYPES = ("text/plain", "text/markdown", "text/latex")
+
+
+class _Placed(str):
+    """A string of the file; `position`: where it begins there, in characters."""
+
+    position: int = 0
 
 
 def read(data: bytes, type_name: str) -> Document:
     """The cells of the notebook in `data`."""
     text, metadata = decode(data)
-    notebook = json.loads(text)
-    cells = notebook["cells"] if "cells" in notebook else notebook["worksheets"][0]["cells"]
-    builder = DocumentBuilder(type_name)
-    for cell in cells:
-        source = _joined(cell.get("source", cell.get("input", "")))
-        if cell.get("cell_type") == "markdown":
-            _markdown(builder, source)
+    notebook = _loaded(text)
+    sheets = [notebook] if "cells" in notebook else notebook["worksheets"]
+    reader = _Reader(DocumentBuilder(type_name), text)
+    for sheet in sheets:
+        for cell in sheet.get("cells", ()):
+            reader.cell(cell)
+    about = notebook.get("metadata", {})
+    language = about.get("kernelspec", {}).get("language") or about.get("language_info", {}).get("name")
+    reader.builder.title = str(about.get("title") or "") or reader.builder.title
+    return reader.builder.document({**metadata, "language": language, "tags": about.get("tags", [])})
+
+
+def _loaded(text: str) -> Any:
+    """The JSON of `text`, in which each string knows its position. Raises `ValueError`."""
+
+    scan, make_scanner = vars(decoder)["scanstring"], vars(scanner)["py_make_scanner"]
+
+    def placed(source: str, end: int, strict: bool = True) -> tuple[str, int]:
+        value, after = scan(source, end, strict)
+        string = _Placed(value)
+        string.position = end
+        return string, after
+
+    reader: Any = json.JSONDecoder()
+    reader.parse_string = placed
+    reader.scan_once = make_scanner(reader)  # the one in C does not ask `placed`
+    try:
+        return reader.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+class _Reader:
+    """Adds cells to `builder`; `source`: the text of the file."""
+
+    def __init__(self, builder: DocumentBuilder, source: str) -> None:
+        self.builder = builder
+        self._line_ends = [position for position, letter in enumerate(source) if letter == "\n"]
+
+    def cell(self, cell: Mapping[str, Any]) -> None:
+        text, starts = self._joined(cell.get("source", cell.get("input", "")))
+        kind = cell.get("cell_type")
+        if kind == "heading":  # of version 3
+            self.builder.heading(int(cell.get("level", 1)), text, shown=False)
+            self.builder.title = self.builder.title or text
+        if kind == "markdown":
+            self._markdown(text, starts)
         else:
-            builder.block(source)
+            self.builder.text(text, starts)
         for output in cell.get("outputs", ()):
-            builder.block(_output(output))
-    language = notebook.get("metadata", {}).get("kernelspec", {}).get("language")
-    return builder.document({**metadata, "language": language})
+            self._output(output)
+
+    def _markdown(self, text: str, starts: Sequence[tuple[int, int]]) -> None:
+        """Adds a Markdown cell; its headings begin sections."""
+        begins = [0, *(position + 1 for position, letter in enumerate(text) if letter == "\n")]
+        begin = 0
+        for line, level, name in headings(text):
+            self._part(text, starts, begin, begins[line])
+            self.builder.heading(level, name, shown=False)
+            self.builder.title = self.builder.title or name
+            begin = begins[line]
+        self._part(text, starts, begin, len(text))
+
+    def _part(self, text: str, starts: Sequence[tuple[int, int]], begin: int, end: int) -> None:
+        before = [line for offset, line in starts if offset <= begin]
+        inside = [(offset - begin, line) for offset, line in starts if begin < offset < end]
+        self.builder.text(text[begin:end], [*([(0, before[-1])] if before else []), *inside])
+
+    def _output(self, output: Mapping[str, Any]) -> None:
+        """Adds the text of a cell's output: of several forms the plain one, and HTML where there is no other."""
+        if output.get("output_type") in ("error", "pyerr"):
+            self.builder.block(f"{output.get('ename')}: {output.get('evalue')}")
+            self._shown(output.get("traceback", ""), end="\n")
+            return
+        data = output.get("data", output)
+        if not isinstance(data, Mapping):
+            return
+        said = next((data[name] for name in (*_TEXT_TYPES, "text") if data.get(name)), "")
+        pages = [data[name] for name in _HTML_TYPES if data.get(name)]
+        # A table in HTML has as its plain text only that it is one.
+        if pages and (not said or "<" in self._joined(said)[0]):
+            for page in pages:
+                text, starts = self._joined(page)
+                self.builder.text(html.read_text(text, "html", {}).text, starts[:1])
+        else:
+            self._shown(said)
+
+    def _shown(self, source: object, end: str = "") -> None:
+        text, starts = self._joined(source, end)
+        plain = _OVERWRITTEN.sub("", _ESCAPES.sub("", text))
+        self.builder.text(plain, starts if plain == text else starts[:1])
+
+    def _joined(self, source: object, end: str = "") -> tuple[str, list[tuple[int, int]]]:
+        """(text, where in it lines of the file begin) of a string or a list of strings, each with `end` after it."""
+        parts = source if isinstance(source, list) else [source or ""]
+        text, length = [], 0
+        starts: list[tuple[int, int]] = []
+        for part in map(_as_text, parts):
+            line = bisect_right(self._line_ends, part.position) + 1 if part.position else None
+            if line is not None:
+                # All lines of one string stand in one line of the file.
+                starts += [(length, line)]
+                starts += [(length + at + 1, line) for at, letter in enumerate(part) if letter == "\n"]
+            text.append(str(part) + end)
+            length += len(part) + len(end)
+        joined = "".join(text)
+        return joined, [(offset, line) for offset, line in starts if offset < length]
 
 
-def _markdown(builder: DocumentBuilder, source: str) -> None:
-    """Adds a Markdown cell to `builder`; its headings begin sections."""
-    lines = source.split("\n")
-    begin = 0
-    for line, level, name in headings(source):
-        builder.block("\n".join(lines[begin:line]))
-        builder.heading(level, name, shown=False)
-        builder.title = builder.title or name
-        begin = line
-    builder.block("\n".join(lines[begin:]))
-
-
-def _output(output: Mapping[str, object]) -> str:
-    """The text of a cell's output, at most `_OUTPUT_CHARACTERS` of it."""
-    data = output.get("data")
-    plain_text = data.get("text/plain") if isinstance(data, Mapping) else None
-    if output.get("output_type") == "error":
-        text = f"{output.get('ename')}: {output.get('evalue')}"
-    else:
-        text = _joined(plain_text or output.get("text", ""))
-    text = _ESCAPES.sub("", text)
-    return text if len(text) <= _OUTPUT_CHARACTERS else text[:_OUTPUT_CHARACTERS] + " …"
-
-
-def _joined(source: object) -> str:
-    """The text of `source`, which is a string or a list of lines."""
-    return "".join(map(str, source)) if isinstance(source, list) else str(source or "")
+def _as_text(value: object) -> _Placed:
+    return value if isinstance(value, _Placed) else _Placed("" if value is None else str(value))
