@@ -39,7 +39,7 @@ _LINE_TYPES = frozenset({
 _MARKDOWN_TYPES = frozenset({"markdown", "notebook", ""})
 
 # Of a Markdown file: found by, but not what a reader wants to see first.
-FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
+FRONT_MATTER = re.compile(r"\A(?:---[ \t]*\n.*?\n(?:---|\.\.\.)|\+\+\+[ \t]*\n.*?\n\+\+\+)[ \t]*\n", re.DOTALL)
 
 
 def label_spans(text: str, type_name: str = "") -> list[Span]:

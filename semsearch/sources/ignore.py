@@ -82,7 +82,7 @@ def compile_globs(lines: "Iterable[str]") -> "GitIgnoreSpec":
 
 
 def _as_git_reads(line: str) -> str:
-    """`line` as pathspec must have it to read it as git does: `b/**/` means the folders below b, not the files in it."""
+    """`line` for pathspec to read it as git does: `b/**/` means the folders below b, not the files in it."""
     return f"{line.rstrip()}*/" if line.rstrip().endswith("**/") else line
 
 

@@ -23,7 +23,7 @@ _PROPERTIES = {
         ("publisher", "publisher"),
         ("description", "description"),
         ("subject", "keywords"),
-    )  # fmt: skip
+    )
 }
 
 _PAGES = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml"})

@@ -13,6 +13,7 @@ from typing import Any
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder
 from semsearch.sources.readers import html
+from semsearch.sources.readers import json as json_text
 from semsearch.sources.readers.markdown import headings
 from semsearch.sources.readers.text import decode
 
@@ -33,6 +34,8 @@ def read(data: bytes, type_name: str) -> Document:
     """The cells of the notebook in `data`."""
     text, metadata = decode(data)
     notebook = _loaded(text)
+    if notebook is None:
+        return json_text.read(data, type_name)
     sheets = [notebook] if "cells" in notebook else notebook["worksheets"]
     reader = _Reader(DocumentBuilder(type_name), text)
     for sheet in sheets:
@@ -45,7 +48,10 @@ def read(data: bytes, type_name: str) -> Document:
 
 
 def _loaded(text: str) -> Any:
-    """The JSON of `text`, in which each string knows its position. Raises `ValueError`."""
+    """The JSON of `text`, in which each string knows its position; None where it is nested too deep for a notebook.
+
+    Raises `ValueError` where it is no JSON.
+    """
 
     scan, make_scanner = vars(decoder)["scanstring"], vars(scanner)["py_make_scanner"]
 
@@ -61,7 +67,7 @@ def _loaded(text: str) -> Any:
     try:
         return reader.decode(text)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        return None
 
 
 class _Reader:

@@ -5,6 +5,7 @@ import re
 from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.document_builder import plain
 from semsearch.sources.lines import line_starts_of
+from semsearch.sources.readers.header_blocks import asciidoc_block, org_block, tex_block
 from semsearch.sources.readers.text import decode
 
 _TEX_LEVELS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph")
@@ -26,12 +27,17 @@ _TITLES = {
     "org": re.compile(r"^#\+TITLE:[ \t]*([^\n]+)", re.M | re.I),
     "asciidoc": re.compile(r"\A=[ \t]+([^\n]+)"),
 }
+_BLOCKS = {"tex": tex_block, "org": org_block, "asciidoc": asciidoc_block}
+_HEAD_CHARACTERS = 10_000
 _ORG_NOISE = re.compile(r"^(?:TODO|DONE)\s+|\s+:[\w:@]+:\s*$")
 
 
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data` with a section for each heading."""
     text, metadata = decode(data)
+    describe = _BLOCKS.get(type_name)
+    if describe is not None:
+        metadata |= describe(text[:_HEAD_CHARACTERS])
     title_match = _TITLES[type_name].search(text) if type_name in _TITLES else None
     title = _name(type_name, title_match.group(1)) if title_match else ""
     sections: list[Section] = []

@@ -8,14 +8,18 @@ import re
 
 from semsearch.sources.document import Document, Section
 from semsearch.sources.lines import line_starts_of
+from semsearch.sources.readers.header_blocks import rest_block
 from semsearch.sources.readers.text import decode
 
+# Fields that describe the document stand at its beginning.
+_HEAD_CHARACTERS = 3000
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*\Z")
 
 
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data` with a section for each title."""
     text, metadata = decode(data)
+    metadata |= rest_block(text[:_HEAD_CHARACTERS])
     lines = text.split("\n")
     starts = line_starts_of(text)
     styles: list[str] = []

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from semsearch.sources.document import NOTICE, Document, Section
 from semsearch.sources.encodings import BYTE_ORDER_MARKS, bad_bytes, encoding_of, python_name
 from semsearch.sources.lines import line_starts_of
+from semsearch.sources.readers.header_blocks import mail_block
 
 _PIECE_CHARACTERS = 4_000_000
 # The encoding of a large file is detected by so many bytes at its start.
@@ -21,7 +22,9 @@ _NULS = re.compile("\0+")
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data` as one section."""
     text, metadata = decode(data)
-    return Document(text, type_name, (Section(0, len(text)),), line_starts_of(text), metadata=metadata)
+    metadata = {**mail_block(text), **metadata}
+    title = str(metadata.get("title") or "")
+    return Document(text, type_name, (Section(0, len(text)),), line_starts_of(text), title, metadata)
 
 
 def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
