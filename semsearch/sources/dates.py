@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 # Metadata keys of a document's date, the one to prefer first: the last change before the creation.
 _DATE_KEYS = ("updated", "modified", "lastmod", "date", "published", "sent", "created")
-_PDF_DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?")
+_PDF_DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-])(\d\d)'?(?:(\d\d)'?)?)?")
 _YEAR_MONTH = re.compile(r"(\d{4})(?:-(\d\d?))?(?:-(\d\d?))?")
 _AGO = re.compile(r"(\d+)\s*(h|d|w|m|y)(?:ours?|ays?|eeks?|onths?|ears?)?", re.IGNORECASE)
 _DAYS = {"h": 1 / 24, "d": 1, "w": 7, "m": 30.44, "y": 365.25}
@@ -30,8 +30,13 @@ def parse(text: str) -> float | None:
     text = text.strip()
     try:
         if pdf := _PDF_DATE.match(text):
-            parts = [int(part) for part in pdf.groups() if part]
-            return _seconds(datetime(*(parts + [1, 1][len(parts) - 1 :])))  # type: ignore[arg-type]
+            parts = [int(part) for part in pdf.groups()[:6] if part]
+            zulu, sign, hours, minutes = pdf.groups()[6:]
+            zone = None
+            if zulu or sign:
+                offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+                zone = timezone(-offset if sign == "-" else offset)
+            return _seconds(datetime(*(parts + [1, 1][len(parts) - 1 :]), tzinfo=zone))  # type: ignore[arg-type,misc]
         if short := _YEAR_MONTH.fullmatch(text):
             year, month, day = (int(part or 1) for part in short.groups())
             return _seconds(datetime.combine(date(year, month, day), time()))

@@ -1,20 +1,28 @@
-"""PDF: the text of each page by pypdf, under the headings of the outline; properties as metadata.
+"""PDF: the text of each page under the headings of the outline, with what lies on it; properties as metadata.
 
-Running heads and feet are left out, and words that are hyphenated at line ends joined. Pages without text are named in
-the notice.
+The text is pypdf's. Where that has none or cannot decode it, pypdfium2 is asked, and the better text is kept. Heads and
+feet that run through the pages are kept once. What could not be read is named in the notice.
 """
 
 import io
 import logging
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.document_builder import plain
+from semsearch.sources.readers.pdf_beside import beside
+from semsearch.sources.readers.pdf_text import (
+    cleaned,
+    is_readable,
+    joined_words,
+    readable_share,
+    without_running_lines,
+)
 
 _PROPERTIES = {
     "/Title": "title", "/Author": "author", "/Subject": "subject", "/Keywords": "keywords", "/CreationDate": "created",
@@ -22,15 +30,20 @@ _PROPERTIES = {
 }  # fmt: skip
 # What PDF libraries write for properties that the author left out.
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
-_CUT_WORD = re.compile(r"(\w{2,})[-\u00ad\u2010][ \t]*\n[ \t]*([a-zà-öø-ÿа-я]\w*)")
-_DIGITS = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
-# Ligatures become letters, so that a search for "filled" finds them. Some fonts give NUL for characters they lack.
-_REPLACED = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\0": ""})
-# Running lines are looked for among so many lines at the top and the bottom of a page, in documents of at least so many
-# pages, and on pages of at least so many lines.
-_EDGE_LINES = 2
-_MIN_PAGES = 4
-_MIN_LINES = 6
+_OBJECT = re.compile(rb"(?:^|[\r\n])[ \t]*(\d{1,8}) (\d{1,5}) obj\b")
+_CATALOG = re.compile(rb"/Type\s*/Catalog\b")
+
+
+@dataclass
+class _Pages:
+    """The text of each page, what lies beside it, and the numbers of pages of which something is missing."""
+
+    texts: list[str] = field(default_factory=list)
+    beside: list[list[str]] = field(default_factory=list)
+    broken: list[int] = field(default_factory=list)
+    undecodable: list[int] = field(default_factory=list)
+    empty: list[int] = field(default_factory=list)
+    by_second_reader: list[int] = field(default_factory=list)
 
 
 def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document:
@@ -38,36 +51,25 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document
 
     Raises `ReadError` when no password fits, no page can be read, or none has text (with `skip`).
     """
-    import pypdf
-
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings do not name the file, as the notice does
-    pdf = pypdf.PdfReader(io.BytesIO(data))
-    if pdf.is_encrypted and not any(pdf.decrypt(password) for password in ("", *passwords)):
-        tried = " none of the given passwords opens it" if passwords else " needs a password (--password-file)"
-        raise ReadError("encrypted PDF:" + tried)
-    count = len(pdf.pages)
-    pages, broken = [], []
-    for number in range(count):
-        try:
-            pages.append(pdf.pages[number].extract_text())
-        except MemoryError:
-            raise
-        except Exception:  # pypdf raises errors of any type on damaged pages
-            pages.append("")
-            broken.append(number + 1)
-    if count and len(broken) == count:
-        raise ReadError(f"damaged PDF: none of its {count} pages can be read")
-    pages = [text.translate(_REPLACED) for text in pages]
-    empty = [number for number, text in enumerate(pages, 1) if not text.strip() and number not in broken]
-    if len(empty) + len(broken) == count:
+    pdf, password = _opened(data, passwords)
+    second = _SecondReader(data, password)
+    pages = _read_pages(pdf, second)
+    count = len(pages.texts)
+    if count and len(pages.broken) == count:
+        raise ReadError(f"damaged PDF file: none of its {count} pages can be read")
+    if not any(text.strip() for text in pages.texts) and not any(pages.beside):
+        if pages.undecodable:
+            raise ReadError(f"the text of none of its {count} pages can be decoded: needs OCR", skip=True)
         raise ReadError(f"no text on any of its {count} pages: needs OCR", skip=True)
-    metadata = _properties(pdf)
+    metadata = {} if pdf is None else _properties(pdf)
     title = plain(str(metadata.pop("title", "")))
-    texts = _joined_words(_without_running_lines(pages))
-    notices = [f"no text on {_pages(empty)}: needs OCR"] if empty else []
-    notices += [f"{_pages(broken)} cannot be read"] if broken else []
+    texts = joined_words(without_running_lines(pages.texts))
+    texts = [
+        "\n".join([text.rstrip(), *lines]) if lines else text for text, lines in zip(texts, pages.beside, strict=True)
+    ]
     sections, parts, offset = [], [], 0
-    outline = _outline(pdf)
+    outline = {} if pdf is None else _outline(pdf)
     path: list[tuple[int, str]] = []
     for number, text in enumerate(texts, 1):
         part = text + "\n\n"
@@ -79,7 +81,131 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document
         parts.append(part)
         offset += len(part)
     metadata["pages"] = count
-    return Document("".join(parts), type_name, tuple(sections), None, title, metadata, "; ".join(notices))
+    return Document("".join(parts), type_name, tuple(sections), None, title, metadata, _notice(pages))
+
+
+def _notice(pages: _Pages) -> str:
+    notices = [f"no text on {_pages(pages.empty)}: needs OCR"] if pages.empty else []
+    notices += [f"undecodable text on {_pages(pages.undecodable)}: needs OCR"] if pages.undecodable else []
+    notices += [f"{_pages(pages.broken)} cannot be read"] if pages.broken else []
+    notices += [f"{_pages(pages.by_second_reader)} read by pypdfium2"] if pages.by_second_reader else []
+    return "; ".join(notices)
+
+
+def _opened(data: bytes, passwords: Sequence[str]) -> tuple[Any, str]:
+    """(pypdf's reader of `data`, None where it cannot open it; the password that opens it).
+
+    Raises `ReadError` when no password fits.
+    """
+    import pypdf
+
+    for content in (data, _with_cross_references(data)):
+        try:
+            pdf = pypdf.PdfReader(io.BytesIO(content))
+            if pdf.is_encrypted:
+                password = next((one for one in ("", *passwords) if pdf.decrypt(one)), None)
+                if password is None:
+                    tried = (
+                        " none of the given passwords opens it" if passwords else " needs a password (--password-file)"
+                    )
+                    raise ReadError("encrypted PDF:" + tried)
+                return pdf, password
+            if len(pdf.pages):
+                return pdf, ""
+        except (ReadError, MemoryError):
+            raise
+        except Exception:  # pypdf raises errors of any type on damaged files, which the second reader may open
+            continue
+    return None, ""
+
+
+def _with_cross_references(data: bytes) -> bytes:
+    """`data` with a table of its objects at the end, as viewers make it for a file that was cut off before its own."""
+    places = {int(match.group(1)): match.start(1) for match in _OBJECT.finditer(data)}
+    catalogs = [match.start() for match in _CATALOG.finditer(data)]
+    if not places or not catalogs:
+        return data
+    root = max((place, number) for number, place in places.items() if place < catalogs[-1])[1]
+    size = max(places) + 1
+    rows = [
+        f"{places.get(number, 0):010} {0 if number in places else 65535:05} {'n' if number in places else 'f'} \n"
+        for number in range(size)
+    ]
+    trailer = f"trailer\n<< /Size {size} /Root {root} 0 R >>\nstartxref\n{len(data) + 1}\n%%EOF\n"
+    return data + f"\nxref\n0 {size}\n{''.join(rows)}{trailer}".encode("ascii")
+
+
+class _SecondReader:
+    """The same file in pypdfium2, opened when it is asked for."""
+
+    def __init__(self, data: bytes, password: str) -> None:
+        self._data = data
+        self._password = password
+        self._document: Any = None
+        self._is_opened = False
+
+    def document(self) -> Any:
+        """The document; None where it cannot be opened."""
+        if not self._is_opened:
+            import pypdfium2
+
+            self._is_opened = True
+            for content in (self._data, _with_cross_references(self._data)):
+                try:
+                    self._document = pypdfium2.PdfDocument(content, password=self._password or None)
+                    break
+                except pypdfium2.PdfiumError:
+                    continue
+        return self._document
+
+    def text(self, number: int) -> str:
+        """The text of page `number`, from 0; empty where it cannot be read."""
+        import pypdfium2
+
+        document = self.document()
+        try:
+            return "" if document is None else _with_line_ends(document[number].get_textpage().get_text_range())
+        except (pypdfium2.PdfiumError, IndexError):
+            return ""
+
+
+def _with_line_ends(text: str) -> str:
+    # pdfium has one character for a hyphen at the end of a line and the line end.
+    return text.replace("\r\n", "\n").replace("\ufffe", "-\n").replace("\u0002", "-\n")
+
+
+def _read_pages(pdf: Any, second: _SecondReader) -> _Pages:
+    """The pages of a file. Raises `ReadError` when neither reader can open it."""
+    if pdf is None and second.document() is None:
+        raise ReadError("damaged PDF file: neither pypdf nor pypdfium2 can open it")
+    pages = _Pages()
+    for number in range(len(second.document() if pdf is None else pdf.pages)):
+        text, lines, failed = "", list[str](), pdf is None
+        if pdf is not None:
+            try:
+                page = pdf.pages[number]
+                text = cleaned(page.extract_text())
+                lines = beside(page, text)
+            except MemoryError:
+                raise
+            except Exception:  # pypdf raises errors of any type on damaged pages
+                failed = True
+        if failed or not text.strip() or not is_readable(text):
+            other = cleaned(second.text(number))
+            if is_readable(other) and readable_share(other) > readable_share(text):
+                text, failed = other, False
+                pages.by_second_reader.append(number + 1)
+            elif failed:
+                pages.broken.append(number + 1)
+                text = ""
+            elif text.strip():
+                pages.undecodable.append(number + 1)
+                text = ""
+            elif not lines:
+                pages.empty.append(number + 1)
+        pages.texts.append(text)
+        pages.beside.append(lines)
+    return pages
 
 
 def _properties(pdf: Any) -> dict[str, object]:
@@ -135,60 +261,6 @@ def _cut_at_headings(
         path = [*(above for above in path if above[0] < level), (level, name)]
     parts.append((begin, len(text), path))
     return parts
-
-
-def _without_running_lines(pages: list[str]) -> list[str]:
-    """`pages` without the first and last lines that half of them share, numbers aside."""
-    if len(pages) < _MIN_PAGES:
-        return pages
-    split = [page.split("\n") for page in pages]
-    seen: Counter[str] = Counter()
-    for lines in split:
-        seen.update({_shape(lines[at]) for at in _edges(lines)})
-    written = sum(bool(page.strip()) for page in pages)
-    running = {
-        shape
-        for shape, count in seen.items()
-        # Rows of numbers have one shape, but are content; a single number is the page number.
-        if count >= max(3, written * 0.5) and (shape == "#" or any(letter.isalpha() for letter in shape))
-    }
-    if not running:
-        return pages
-    cleaned = []
-    for lines in split:
-        dropped = {at for at in _edges(lines) if _shape(lines[at]) in running}
-        cleaned.append("\n".join(line for at, line in enumerate(lines) if at not in dropped))
-    return cleaned
-
-
-def _edges(lines: list[str]) -> list[int]:
-    """The positions in `lines` of the first and last ones that are not blank; none on a page of few lines."""
-    written = [at for at, line in enumerate(lines) if line.strip()]
-    if len(written) < _MIN_LINES:
-        return []
-    return sorted({*written[:_EDGE_LINES], *written[-_EDGE_LINES:]})
-
-
-def _shape(line: str) -> str:
-    """`line` in lower case with every number, arabic or roman, as `#`."""
-    return _DIGITS.sub("#", plain(line)).lower()
-
-
-def _joined_words(pages: list[str]) -> list[str]:
-    """`pages` with words that are hyphenated at line ends joined.
-
-    The hyphen is kept if the document has the word with a hyphen elsewhere, within a line.
-    """
-    if not any(_CUT_WORD.search(page) for page in pages):
-        return pages
-    words = set(re.findall(r"\w+-\w+", "\n".join(pages).lower()))
-
-    def join(match: re.Match[str]) -> str:
-        first, second = match.groups()
-        hyphen = "-" if f"{first}-{second}".lower() in words else ""
-        return f"{first}{hyphen}{second}\n"
-
-    return [_CUT_WORD.sub(join, page) for page in pages]
 
 
 def _pages(numbers: list[int]) -> str:
