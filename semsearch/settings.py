@@ -18,6 +18,8 @@ DEFAULT_READ_SECONDS = 60
 # How many vectors are cached. At 384 dimensions: 40 MB of queries and sentences, 1 GB of passages.
 DEFAULT_QUERY_CACHE = 20_000
 DEFAULT_PASSAGE_CACHE = 1_000_000
+DEFAULT_OCR_PAGES = 200
+DEFAULT_OCR_SECONDS = 300
 DEFAULT_READ_MEMORY = 2048  # megabytes
 # To be raised when readers can read more than before: files that were skipped or failed are then read again.
 READERS_VERSION = 2
@@ -85,6 +87,12 @@ SETTINGS = (
     Setting(
         "read_memory", "SEMSEARCH_READ_MEMORY", float, DEFAULT_READ_MEMORY,
         "Megabytes of address space of a process that reads documents.",
+    ),
+    Setting("ocr", "SEMSEARCH_OCR", int, 0, "1: pages and pictures without text are read by OCR, as with --ocr."),
+    Setting("ocr_pages", "SEMSEARCH_OCR_PAGES", int, DEFAULT_OCR_PAGES, "How many pages of one document OCR reads."),
+    Setting(
+        "ocr_seconds", "SEMSEARCH_OCR_SECONDS", float, DEFAULT_OCR_SECONDS,
+        "How many seconds OCR may take for one document, beside the time for reading it.",
     ),
 )  # fmt: skip
 ENVIRONMENT = (
@@ -160,6 +168,11 @@ def base_url() -> "str | None":
 def read_seconds() -> float:
     """How many seconds one document may take to be read; large ones get more (`reading.worker.seconds_for`)."""
     return float(effective("read_seconds")[0] or 0)
+
+
+def ocr_limits() -> "tuple[int, float]":
+    """(most pages, most seconds) that OCR reads of one document."""
+    return int(effective("ocr_pages")[0] or 0), float(effective("ocr_seconds")[0] or 0)
 
 
 def read_memory() -> int:

@@ -81,6 +81,10 @@ def command(
     password_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="Passwords to try on encrypted PDFs, one a line.")
     ] = None,
+    ocr: Annotated[
+        bool | None,
+        typer.Option("--ocr/--no-ocr", help="Read pages and pictures without text by OCR (Chinese and English)."),
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Read files that failed again, though unchanged.")] = False,
     no_embed: Annotated[
         bool, typer.Option("--no-embed", help="Index words only; a later run encodes what is pending.")
@@ -144,6 +148,7 @@ def command(
         passwords=tuple(_names(password_file, "\n")) if password_file is not None else (),
         files_from=tuple(_names(files_from, "\0" if nul else "\n")) if files_from is not None else None,
         retry=retry,
+        ocr=bool(settings.effective("ocr")[0]) if ocr is None else ocr,
         newest_first=newest_first,
         max_seconds=_seconds(max_time) if max_time is not None else None,
         embed=not no_embed,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # C0 and C1 control characters except tab and newline: text of documents must not control the terminal.
 _CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
 _MAX_LISTED = 20
+_FEWEST_ALIKE = 3
 
 
 def one_line(text: str) -> str:
@@ -45,12 +46,23 @@ def index_report(report: "IndexReport", *, quiet: bool, as_json: bool) -> None:
         return
     if not quiet:
         write(one_line(report.summary()))
-        _list_files("skipped", report.skipped)
-    _list_files("failed", report.failed)
+        _list_files("skipped", report.skipped, _FEWEST_ALIKE)
+    _list_files("failed", report.failed, _MAX_LISTED + 1)
 
 
-def _list_files(kind: str, files: "list[tuple[str, str]]") -> None:
-    for path, reason in files[:_MAX_LISTED]:
-        announce(f"{kind} {path}: {reason}")
-    if len(files) > _MAX_LISTED:
-        announce(f"{kind} {len(files) - _MAX_LISTED} more; all of them: semsearch status --files --{kind}")
+def _list_files(kind: str, files: "list[tuple[str, str]]", alike: int) -> None:
+    """Says why each of `files` was left out; one line for as many as `alike` with one reason, numbers aside."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for path, reason in files:
+        groups.setdefault("".join("#" if letter.isdigit() else letter for letter in reason), []).append((path, reason))
+    lines: list[str] = []
+    for group in groups.values():
+        if len(group) < alike:
+            lines += [f"{kind} {path}: {reason}" for path, reason in group]
+        else:
+            lines.append(f"{kind} {len(group):,} files, such as {group[0][0]}: {group[0][1]}")
+    for line in lines[:_MAX_LISTED]:
+        announce(line)
+    if len(lines) > _MAX_LISTED or any(len(group) >= alike for group in groups.values()):
+        more = f"{kind} {len(lines) - _MAX_LISTED} more; " if len(lines) > _MAX_LISTED else ""
+        announce(f"{more}all of them: semsearch status --files --{kind}")

@@ -35,6 +35,8 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, StatCheck | No
     parsed = _parse(arguments)
     if parsed is None:
         return False, None
+    if settings.effective("ocr")[0]:
+        return False, None  # what needed OCR before may be read now
     roots, index, quiet, as_json = parsed
     roots = [os.path.abspath(root) for root in roots]
     path = settings.index_for_writing(index, roots)

@@ -48,7 +48,8 @@ class FileComparison:
 
     `rules`: which files the walk takes in; `location`: the index, which is left out of the walk; `generation`: files of
     another one are read again. `verify`: compare by content, not by stamps. `retry`: read what failed before again;
-    `passwords`: there are some to try on encrypted documents; `new_readers`: readers have learnt to read more.
+    `passwords`: there are some to try on encrypted documents; `new_readers`: readers have learnt to read more; `ocr`:
+    what needs OCR is read by it.
     """
 
     rules: WalkRules
@@ -58,12 +59,13 @@ class FileComparison:
     retry: bool = False
     passwords: bool = False
     new_readers: bool = False
+    ocr: bool = False
 
     def tries_again(self, status: str, reason: str) -> bool:
         """Whether a file that could not be read may now be readable, though it did not change."""
         if status == "failed":
             return self.retry or self.new_readers or (self.passwords and "password" in reason)
-        return self.new_readers and status == "skipped"
+        return status == "skipped" and (self.new_readers or (self.ocr and "needs OCR" in reason))
 
     def is_unchanged(self, file: File, old: FileRecord) -> bool:
         if not is_unchanged(file, old, self.generation):

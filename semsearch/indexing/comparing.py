@@ -30,7 +30,7 @@ def comparison_of(
 ) -> FileComparison:
     """How a run of `options` compares files; the rest as in `FileComparison`."""
     return FileComparison(
-        rules, location, generation, options.verify, options.retry, bool(options.passwords), new_readers
+        rules, location, generation, options.verify, options.retry, bool(options.passwords), new_readers, options.ocr
     )
 
 

@@ -76,7 +76,8 @@ def _estimate(
     path, window = source.tokenizer_path(), source.window()
     if path is None or window is None:
         return None
-    rules = ReadRules(model.name, path, window, asked_chunking(recorded.chunking, options, source), options.passwords)
+    chunking = asked_chunking(recorded.chunking, options, source)
+    rules = ReadRules(model.name, path, window, chunking, options.passwords)  # what OCR would find is not estimated
     chunks, tokens = (0, 0)
     if snapshot is not None and not options.rebuild:
         chunks, tokens = snapshot.counts().pending, snapshot.pending_tokens()

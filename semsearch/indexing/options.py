@@ -10,8 +10,8 @@ class IndexOptions:
 
     `newest_first`: files that changed last are read, and so encoded, first. `max_seconds`: the run ends after so long,
     what is done is kept, and the next one goes on. `passwords` are tried on encrypted documents and kept nowhere.
-    `retry` reads failed files again. `dim`: the length the vectors of a Matryoshka model are cut to. `trust`: code in
-    the folder of the model may be run.
+    `retry` reads failed files again. `ocr`: pages and pictures without text are read by OCR. `dim`: the length the
+    vectors of a Matryoshka model are cut to. `trust`: code in the folder of the model may be run.
     """
 
     model: str | None = None
@@ -33,6 +33,7 @@ class IndexOptions:
     prune: bool = False
     verify: bool = False
     retry: bool = False
+    ocr: bool = False
     newest_first: bool = False
     max_seconds: float | None = None
     wait: bool = False

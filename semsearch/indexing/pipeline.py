@@ -33,6 +33,7 @@ from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.sources.differences import StatCheck
 from semsearch.sources.ignore import compile_globs
+from semsearch.sources.ocr import OcrLimits, check_ocr
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import IndexInfo, RunRecord
@@ -115,6 +116,8 @@ def _check(options: IndexOptions) -> None:
         resolve(options.model, options.dim, options.trust)
     if options.tokenizer is not None:
         tiktoken_named(options.tokenizer)
+    if options.ocr:
+        check_ocr()
 
 
 def _existing_folder(root: str) -> str:
@@ -244,7 +247,8 @@ class _ComparedRun:
     def _read_rules(self) -> ReadRules:
         path, window = self.model.tokenizer(lambda: self.info.model)
         assert self.info.chunking is not None
-        return ReadRules(self.model.name, path, window, self.info.chunking, self.options.passwords)
+        ocr = OcrLimits(*settings.ocr_limits()) if self.options.ocr else None
+        return ReadRules(self.model.name, path, window, self.info.chunking, self.options.passwords, ocr)
 
     def encode(self) -> None:
         """Encodes the chunks that have no vector yet."""

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from semsearch.chunking import splitter
@@ -15,6 +15,7 @@ from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.sources import document_types
 from semsearch.sources.dates import document_date
 from semsearch.sources.document import Document, storable
+from semsearch.sources.ocr import OcrLimits
 from semsearch.sources.regular_file import Stamp, digest_of, open_regular, stamp_of
 from semsearch.store.records import Chunking, DocumentProperties
 
@@ -32,6 +33,7 @@ class ReadRules:
 
     `model`: the name of the embedding model; `tokenizer_file`: the path of its tokenizer; `window`: how many tokens it
     takes, special tokens included. `chunking`: what the index records. `passwords`: to be tried on encrypted documents.
+    `ocr`: read pages and pictures without text by OCR, within these limits.
     """
 
     model: str
@@ -39,6 +41,7 @@ class ReadRules:
     window: int
     chunking: Chunking
     passwords: tuple[str, ...] = ()
+    ocr: OcrLimits | None = None
 
     def chunk_rules(self) -> ChunkRules:
         """The rules of the splitter. Raises `UsageError` for an unknown tokenizer."""
@@ -92,7 +95,7 @@ class FilePart:
     document: DocumentProperties | None = None
 
 
-def analyze_file(task: Task, rules: ChunkRules, passwords: Sequence[str]) -> Iterator[FilePart]:
+def analyze_file(task: Task, rules: ChunkRules, reading: ReadRules) -> Iterator[FilePart]:
     """Reads, splits and analyses the file of `task`, large ones in several parts. Errors become a status."""
     stamp, digest = None, b""
     try:
@@ -103,7 +106,7 @@ def analyze_file(task: Task, rules: ChunkRules, passwords: Sequence[str]) -> Ite
                 return
             pieces = (
                 piece
-                for document in document_types.documents(file, task.path, passwords)
+                for document in document_types.documents(file, task.path, reading.passwords, reading.ocr)
                 for piece in document.pieces(_PIECE_CHARACTERS)
             )
             document: Document | None = next(pieces)

@@ -81,7 +81,8 @@ class ReaderPool:
 
         A thread hands out the tasks, so that the readers work while the caller commits.
         """
-        self._setup = pickle.dumps((rules, read_seconds(), read_memory()), protocol=5)
+        self._seconds = read_seconds() + (rules.ocr.seconds if rules.ocr is not None else 0)
+        self._setup = pickle.dumps((rules, self._seconds, read_memory()), protocol=5)
         self._thread = threading.Thread(target=self._serve, args=(iter(tasks),), daemon=True)
         self._thread.start()
         while True:

@@ -42,7 +42,7 @@ def main() -> None:
         seconds_left = int(seconds_for(task, seconds)) + _ORPHAN_SECONDS
         signal.alarm(seconds_left)
         try:
-            for part in analyze_file(task, chunk_rules, rules.passwords):
+            for part in analyze_file(task, chunk_rules, rules):
                 _send(connection, part)
                 signal.alarm(seconds_left)
         except MemoryError:

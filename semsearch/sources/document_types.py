@@ -17,6 +17,7 @@ from semsearch.sources import file_signatures
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import parsing
 from semsearch.sources.encodings import wide_encoding
+from semsearch.sources.ocr import OcrLimits
 
 # Larger files are read in pieces if their reader can; if not, as a whole up to the second limit.
 _PIECE_BYTES = 4_000_000
@@ -44,6 +45,7 @@ _TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "mbox": ("mbox", (".mbox", ".mbx")),
     "mhtml": ("mhtml", (".mhtml", ".mht")),
     "msg": ("msg", (".msg",)),
+    "image": ("image", (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")),
     "notebook": ("notebook", (".ipynb",)),
     "csv": ("csv", (".csv", ".tsv")),
     "json": ("json", (".json", ".jsonl", ".ndjson", ".geojson")),
@@ -111,7 +113,7 @@ _TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 _BY_SUFFIX = {suffix: name for name, (_, suffixes) in _TYPES.items() for suffix in suffixes}
 # Types that are recognised by their content. A file with only their suffix is damaged, or is text.
-_BINARY = frozenset({"pdf", "docx", "pptx", "xlsx", "xls", "ods", "odt", "odp", "epub", "msg"})
+_BINARY = frozenset({"image", "pdf", "docx", "pptx", "xlsx", "xls", "ods", "odt", "odp", "epub", "msg"})
 # Their names in messages.
 _DISPLAY_NAMES = {
     "docx": "Word", "pptx": "PowerPoint", "xlsx": "Excel", "xls": "Excel", "pdf": "PDF", "epub": "EPUB",
@@ -138,20 +140,23 @@ def type_names() -> list[str]:
     return sorted(_TYPES)
 
 
-def read(path: str, data: bytes, passwords: Sequence[str] = ()) -> Document:
+def read(path: str, data: bytes, passwords: Sequence[str] = (), ocr: OcrLimits | None = None) -> Document:
     """The document in `data`, the content of a file called `path`; of a large text only the first piece.
 
     Raises `ReadError` as `documents` does.
     """
-    return next(documents(io.BytesIO(data), path, passwords))
+    return next(documents(io.BytesIO(data), path, passwords, ocr))
 
 
-def documents(file: BinaryIO, path: str, passwords: Sequence[str] = ()) -> Iterator[Document]:
+def documents(
+    file: BinaryIO, path: str, passwords: Sequence[str] = (), ocr: OcrLimits | None = None
+) -> Iterator[Document]:
     """The document in `file`, which is at its start; a large text comes as several documents, in order.
 
-    The type follows from the name `path` and the first bytes. `passwords` are tried on encrypted PDFs. Gzip files are
-    unpacked. At least one document is yielded, or `ReadError` raised: with `skip` for a file that holds no text by
-    rule (empty, binary, an image), without for a damaged one.
+    The type follows from the name `path` and the first bytes. `passwords` are tried on encrypted PDFs. `ocr`: pages and
+    pictures without text are read by OCR within these limits. Gzip files are unpacked. At least one document is
+    yielded, or `ReadError` raised: with `skip` for a file that holds no text by rule (empty, binary, an image), without
+    for a damaged one.
     """
     if file.read(2) == b"\x1f\x8b":
         file.seek(0)
@@ -159,21 +164,21 @@ def documents(file: BinaryIO, path: str, passwords: Sequence[str] = ()) -> Itera
         file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
         path = path[:-3] if path.lower().endswith(".gz") else path
         try:
-            yield from _documents(file, path, passwords)
+            yield from _documents(file, path, passwords, ocr)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ReadError(f"damaged gzip file: {error}") from None
         return
     file.seek(0)
-    yield from _documents(file, path, passwords)
+    yield from _documents(file, path, passwords, ocr)
 
 
-def _documents(file: BinaryIO, path: str, passwords: Sequence[str]) -> Iterator[Document]:
+def _documents(file: BinaryIO, path: str, passwords: Sequence[str], ocr: OcrLimits | None) -> Iterator[Document]:
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     if not head:
         raise ReadError("empty file", skip=True)
     file.seek(0)
-    name = _type_of(path, head, file)
+    name = _type_of(path, head, file, ocr is not None)
     module = importlib.import_module(f"semsearch.sources.readers.{_TYPES[name][0]}")
     file.seek(0)
     data = file.read(_PIECE_BYTES + 1)
@@ -194,7 +199,12 @@ def _documents(file: BinaryIO, path: str, passwords: Sequence[str]) -> Iterator[
         if not data.strip():
             raise ReadError("empty file", skip=True)
         with parsing(f"{_DISPLAY_NAMES.get(name, name)} file"):
-            document = module.read(data, name, passwords) if name == "pdf" else module.read(data, name)
+            if name == "pdf":
+                document = module.read(data, name, passwords, ocr)
+            elif name == "image":
+                document = module.read(data, name, ocr)
+            else:
+                document = module.read(data, name)
         if document.text.strip():
             has_text = True
             yield document.storable()
@@ -202,11 +212,14 @@ def _documents(file: BinaryIO, path: str, passwords: Sequence[str]) -> Iterator[
         raise ReadError("no text in it", skip=True)
 
 
-def _type_of(path: str, head: bytes, file: BinaryIO) -> str:
-    """The document type of `file`; `head`: its first bytes. Raises `ReadError` for files without text."""
+def _type_of(path: str, head: bytes, file: BinaryIO, images: bool) -> str:
+    """The document type of `file`; `head`: its first bytes; `images`: pictures have one, too.
+
+    Raises `ReadError` for files without text.
+    """
     suffix = _suffix(path)
     type_by_suffix = _BY_SUFFIX.get(suffix)
-    type_by_content = file_signatures.type_of(head, file, suffix)
+    type_by_content = file_signatures.type_of(head, file, suffix, images)
     if type_by_content is not None:
         return type_by_content
     if type_by_suffix in _BINARY:

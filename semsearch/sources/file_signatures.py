@@ -53,11 +53,11 @@ _OLE_STREAMS = {"Workbook": "xls", "Book": "xls", "__properties_version1.0": "ms
 _OLD_OFFICE = {"WordDocument": "Word .doc", "PowerPoint Document": "PowerPoint .ppt"}
 
 
-def type_of(head: bytes, file: BinaryIO, suffix: str) -> str | None:
+def type_of(head: bytes, file: BinaryIO, suffix: str, images: bool = False) -> str | None:
     """The document type of a binary `file` by its first bytes, `head`; None for text and unknown signatures.
 
-    `suffix`: that of its name, with the dot. Raises `ReadError` for files without text, for archives, and for documents
-    that unpack to more than `_MAX_UNPACKED_BYTES`.
+    `suffix`: that of its name, with the dot; `images`: pictures are documents, too (OCR). Raises `ReadError` for files
+    without text, for archives, and for documents that unpack to more than `_MAX_UNPACKED_BYTES`.
     """
     if head.lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(b"%PDF-") or (suffix == ".pdf" and b"%PDF-" in head[:1024]):
         return "pdf"
@@ -70,6 +70,8 @@ def type_of(head: bytes, file: BinaryIO, suffix: str) -> str | None:
     if b"\0" in head or head.startswith(b"\xff\xd8\xff"):
         for signature, offset, description in _WITHOUT_TEXT:
             if head[offset : offset + len(signature)] == signature:
+                if images and description == "an image" and signature != b"8BPS":
+                    return "image"
                 hint = " (needs OCR)" if description == "an image" else ""
                 raise ReadError(f"{description}{hint}", skip=True)
     return None

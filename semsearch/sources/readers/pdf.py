@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.document_builder import plain
+from semsearch.sources.ocr import OcrLimits, OcrReader
 from semsearch.sources.readers.pdf_beside import beside
 from semsearch.sources.readers.pdf_text import (
     cleaned,
@@ -24,12 +25,19 @@ from semsearch.sources.readers.pdf_text import (
     without_running_lines,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _PROPERTIES = {
     "/Title": "title", "/Author": "author", "/Subject": "subject", "/Keywords": "keywords", "/CreationDate": "created",
     "/ModDate": "modified",
 }  # fmt: skip
 # What PDF libraries write for properties that the author left out.
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
+# Pages are drawn for OCR with so many dots, and no side longer than this in pixels.
+_OCR_DOTS_PER_INCH = 200
+_LONGEST_SIDE = 4000
 _OBJECT = re.compile(rb"(?:^|[\r\n])[ \t]*(\d{1,8}) (\d{1,5}) obj\b")
 _CATALOG = re.compile(rb"/Type\s*/Catalog\b")
 
@@ -44,24 +52,30 @@ class _Pages:
     undecodable: list[int] = field(default_factory=list)
     empty: list[int] = field(default_factory=list)
     by_second_reader: list[int] = field(default_factory=list)
+    by_ocr: list[int] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
 
-def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document:
-    """The text of `data`, a section for each page and heading. `passwords` are tried if it is encrypted.
+def read(data: bytes, type_name: str, passwords: Sequence[str] = (), ocr: OcrLimits | None = None) -> Document:
+    """The text of `data`, a section for each page and heading.
 
+    `passwords` are tried if it is encrypted; `ocr`: pages without text are drawn and read by OCR within these limits.
     Raises `ReadError` when no password fits, no page can be read, or none has text (with `skip`).
     """
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings do not name the file, as the notice does
     pdf, password = _opened(data, passwords)
     second = _SecondReader(data, password)
     pages = _read_pages(pdf, second)
+    if ocr is not None:
+        _recognise(pages, second, OcrReader(ocr))
     count = len(pages.texts)
     if count and len(pages.broken) == count:
         raise ReadError(f"damaged PDF file: none of its {count} pages can be read")
     if not any(text.strip() for text in pages.texts) and not any(pages.beside):
+        hint = ": needs OCR" if ocr is None else ", nor found by OCR"
         if pages.undecodable:
-            raise ReadError(f"the text of none of its {count} pages can be decoded: needs OCR", skip=True)
-        raise ReadError(f"no text on any of its {count} pages: needs OCR", skip=True)
+            raise ReadError(f"the text of none of its {count} pages can be decoded{hint}", skip=True)
+        raise ReadError(f"no text on any of its {count} pages{hint}", skip=True)
     metadata = {} if pdf is None else _properties(pdf)
     title = plain(str(metadata.pop("title", "")))
     texts = joined_words(without_running_lines(pages.texts))
@@ -81,15 +95,16 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = ()) -> Document
         parts.append(part)
         offset += len(part)
     metadata["pages"] = count
-    return Document("".join(parts), type_name, tuple(sections), None, title, metadata, _notice(pages))
+    return Document("".join(parts), type_name, tuple(sections), None, title, metadata, _notice(pages, ocr is None))
 
 
-def _notice(pages: _Pages) -> str:
-    notices = [f"no text on {_pages(pages.empty)}: needs OCR"] if pages.empty else []
-    notices += [f"undecodable text on {_pages(pages.undecodable)}: needs OCR"] if pages.undecodable else []
-    notices += [f"{_pages(pages.broken)} cannot be read"] if pages.broken else []
-    notices += [f"{_pages(pages.by_second_reader)} read by pypdfium2"] if pages.by_second_reader else []
-    return "; ".join(notices)
+def _notice(pages: _Pages, needs_ocr: bool) -> str:
+    hint = ": needs OCR" if needs_ocr else ""
+    notices = [f"no text on {_named(pages.empty)}{hint}"] if pages.empty else []
+    notices += [f"undecodable text on {_named(pages.undecodable)}{hint}"] if pages.undecodable else []
+    notices += [f"{_named(pages.broken)} cannot be read"] if pages.broken else []
+    notices += [f"{_named(pages.by_second_reader)} read by pypdfium2"] if pages.by_second_reader else []
+    return "; ".join([*pages.notices, *notices])
 
 
 def _opened(data: bytes, passwords: Sequence[str]) -> tuple[Any, str]:
@@ -167,6 +182,38 @@ class _SecondReader:
             return "" if document is None else _with_line_ends(document[number].get_textpage().get_text_range())
         except (pypdfium2.PdfiumError, IndexError):
             return ""
+
+    def picture(self, number: int) -> "NDArray[np.uint8] | None":
+        """Page `number`, from 0, as a picture (height, width, 3); None where it cannot be drawn."""
+        import pypdfium2
+
+        document = self.document()
+        try:
+            if document is None:
+                return None
+            page = document[number]
+            scale = min(_OCR_DOTS_PER_INCH / 72, _LONGEST_SIDE / max(page.get_size()))
+            drawn: NDArray[np.uint8] = page.render(scale=scale).to_numpy()
+            return drawn[:, :, :3] if drawn.ndim == 3 else None
+        except (pypdfium2.PdfiumError, IndexError, ValueError):
+            return None
+
+
+def _recognise(pages: _Pages, second: _SecondReader, reader: OcrReader) -> None:
+    """Reads by OCR the pages without text that can be decoded, as far as the limits go."""
+    for number in sorted([*pages.empty, *pages.undecodable, *pages.broken]):
+        picture = second.picture(number - 1)
+        text = "" if picture is None else reader.read(picture)
+        if text:
+            pages.texts[number - 1] = text
+            pages.by_ocr.append(number)
+            for missing in (pages.empty, pages.undecodable, pages.broken):
+                if number in missing:
+                    missing.remove(number)
+    if pages.by_ocr:
+        pages.notices.append(reader.notice(_named(pages.by_ocr)))
+    if reader.left_out:
+        pages.notices.append(f"{reader.left_out} pages beyond the limits of OCR")
 
 
 def _with_line_ends(text: str) -> str:
@@ -263,7 +310,7 @@ def _cut_at_headings(
     return parts
 
 
-def _pages(numbers: list[int]) -> str:
+def _named(numbers: list[int]) -> str:
     """`numbers` (rising) for people: `page 3`, `pages 1-4, 7`."""
     runs = []
     for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
