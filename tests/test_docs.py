@@ -23,7 +23,7 @@ import typer
 from semsearch import settings
 from semsearch.cli.app import app
 from semsearch.cli.manual import commands_of
-from semsearch.sources.document_types import type_names
+from semsearch.sources.document_types import suffixes_of_types, type_named, type_names
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
@@ -147,9 +147,13 @@ def test_every_flag_of_the_application_is_documented() -> None:
     assert [flag for option in group.params for flag in option.opts if flag not in text] == []
 
 
-def test_every_type_of_document_is_documented() -> None:
-    section = pages()["indexing.md"].partition("## Formats")[2].partition("\n## ")[0]
-    assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == type_names()
+def test_every_type_of_document_is_documented_with_its_suffixes() -> None:
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", pages()["formats.md"], re.MULTILINE)
+    named = [name for names, _ in rows for name in re.findall(r"`(\w+)`", names)]
+    assert sorted(named) == type_names()
+    shown = {suffix for _, suffixes in rows for suffix in re.findall(r"`(\.\w+)`", suffixes)}
+    assert all(type_named(suffix) for suffix in shown)
+    assert shown == set(suffixes_of_types())
 
 
 def settings_tables() -> str:

@@ -140,6 +140,11 @@ def type_names() -> list[str]:
     return sorted(_TYPES)
 
 
+def suffixes_of_types() -> list[str]:
+    """All suffixes by which a type is known, sorted."""
+    return sorted(_BY_SUFFIX)
+
+
 def read(path: str, data: bytes, passwords: Sequence[str] = (), ocr: OcrLimits | None = None) -> Document:
     """The document in `data`, the content of a file called `path`; of a large text only the first piece.
 
