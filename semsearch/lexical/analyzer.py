@@ -27,6 +27,8 @@ FOLDED_WEIGHT = 0.7
 # Longer words keep their beginning, by which hashes are looked for, and a digest of the whole.
 _MAX_TERM = 64
 _KEPT_CHARACTERS = 40
+# Longer runs of letters and digits are no number with a unit or name: 10km, FY2018, utf8.
+_LONGEST_MEASURE = 24
 _SEPARATOR = "\x1f"
 _RUN = re.compile(r"[^-_.'’\s]+")
 _SEGMENT = re.compile(r"[^-_.'’+#\s]+")
@@ -213,7 +215,7 @@ def _pieces(segment: str) -> list[_Form]:
     humps = [hump for hump in _HUMP.split(segment) if hump]
     if len(humps) > 1 and not _ACRONYM_PLURAL.fullmatch(segment):
         return [_form(lower(hump)) for hump in humps]
-    if halves := _DIGITS_AND_LETTERS.fullmatch(segment):
+    if len(segment) <= _LONGEST_MEASURE and (halves := _DIGITS_AND_LETTERS.fullmatch(segment)):
         return [_form(lower(half)) for half in halves.groups() if half]
     return [_form(lower(segment))]
 
