@@ -139,7 +139,7 @@ def token_counter(model: str, count: Count | None = None) -> Count:
         except UsageError:
             pass
         else:
-            return lambda text: len(tokenizer.spans(text))
+            return lambda text: len(tokenizer.starts(text))
     if count is None:
         # Bytes bound what any BPE can do with a text; three to a token is more than prose in any script takes.
         return lambda text: -(-len(text.encode("utf-8", "replace")) // 3)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from semsearch.chunking.chunk import HEADING_CHARACTERS, Chunk, prefix_of
-from semsearch.chunking.tokenizers import Spans, Tokenizer
+from semsearch.chunking.tokenizers import Starts, Tokenizer
 from semsearch.sources.document import Document, Section
 from semsearch.sources.lines import LineStarts, breaks_in, line_in, line_of
 
@@ -46,28 +46,28 @@ class ChunkRules:
 
 def split(document: Document, rules: ChunkRules) -> list[Chunk]:
     """The chunks of `document` in order; together they hold every non-blank character of it."""
-    spans = rules.tokenizer.spans(document.text)
+    starts = rules.tokenizer.starts(document.text)
     chunks = []
-    for sections in _join_small(document, spans, rules):
+    for sections in _join_small(document, starts, rules):
         heading = _common_heading(sections)
         # The headings take part of the chunk.
-        room = len(rules.tokenizer.spans(" > ".join(heading)[:HEADING_CHARACTERS])) + 1 if heading else 0
+        room = len(rules.tokenizer.starts(" > ".join(heading)[:HEADING_CHARACTERS])) + 1 if heading else 0
         capacity = max(rules.size // 2, rules.size - room)
         overlap = min(rules.overlap, capacity // 4)
-        for start, end in _cut(document.text, sections[0].start, sections[-1].end, spans, capacity, overlap):
+        for start, end in _cut(document.text, sections[0].start, sections[-1].end, starts, capacity, overlap):
             for piece in _fit(document.text, start, end, heading, rules):
-                chunk = _chunk(document, *piece, heading, sections[0].page, spans, room)
+                chunk = _chunk(document, *piece, heading, sections[0].page, starts, room)
                 if chunk:
                     chunks.append(chunk)
     return chunks
 
 
-def _join_small(document: Document, spans: Spans, rules: ChunkRules) -> Iterator[list[Section]]:
+def _join_small(document: Document, starts: Starts, rules: ChunkRules) -> Iterator[list[Section]]:
     """Groups of neighbouring sections that are cut as one: small sections join while they fit one chunk."""
     run: list[Section] = []
     run_tokens = 0
     for section in document.sections:
-        tokens = int(np.subtract(*np.searchsorted(spans[:, 0], (section.end, section.start))))
+        tokens = int(np.subtract(*np.searchsorted(starts, (section.end, section.start))))
         joins = (
             run
             and min(run_tokens, tokens) < _SMALL_SECTION_TOKENS
@@ -96,22 +96,22 @@ def _common_heading(sections: list[Section]) -> tuple[str, ...]:
     return common or sections[0].heading
 
 
-def _cut(text: str, start: int, end: int, spans: Spans, capacity: int, overlap: int) -> Iterator[tuple[int, int]]:
+def _cut(text: str, start: int, end: int, starts: Starts, capacity: int, overlap: int) -> Iterator[tuple[int, int]]:
     """(start, end) in characters of parts of at most `capacity` tokens that cover text[start:end].
 
-    `spans`: the tokens of `text`, or of a part of it that contains start to end, in characters of `text`. Consecutive
+    `starts`: the tokens of `text`, or of a part of it that contains start to end, in characters of `text`. Consecutive
     parts share at most `overlap` tokens.
     """
-    spans = spans[slice(*np.searchsorted(spans[:, 0], (start, end)))]
-    if len(spans) <= capacity:
+    starts = starts[slice(*np.searchsorted(starts, (start, end)))]
+    if len(starts) <= capacity:
         yield start, end
         return
-    quality = _cut_quality(text[start:end], spans[:, 0] - start)
+    quality = _cut_quality(text[start:end], starts - start)
     first = 0
-    while first < len(spans):
-        left = len(spans) - first
+    while first < len(starts):
+        left = len(starts) - first
         if left <= capacity:
-            past = len(spans)
+            past = len(starts)
         else:
             # Equal parts, rather than full ones and a short rest.
             aim = first + -(-left // -(-left // capacity))
@@ -119,8 +119,8 @@ def _cut(text: str, start: int, end: int, spans: Spans, capacity: int, overlap: 
             at = np.arange(low, high + 1)
             # One step of quality is worth moving the cut by a quarter of a chunk.
             past = int(at[np.argmax(quality[at] - 4 * np.abs(at - aim) / capacity)])
-        yield int(spans[first, 0]) if first else start, int(spans[past, 0]) if past < len(spans) else end
-        if past >= len(spans):
+        yield int(starts[first]) if first else start, int(starts[past]) if past < len(starts) else end
+        if past >= len(starts):
             return
         first = _overlap_start(quality, first, past, overlap)
 
@@ -163,13 +163,13 @@ def _fit(text: str, start: int, end: int, heading: tuple[str, ...], rules: Chunk
     if rules.embedder is rules.tokenizer:
         size = 0  # counted by _cut already
     else:
-        size = len(rules.embedder.spans(prefix + piece))
+        size = len(rules.embedder.starts(prefix + piece))
     if size <= rules.window:
         yield start, end
         return
-    spans = rules.embedder.spans(text[start:end]) + start
-    capacity = max(8, rules.window - (size - len(spans)))
-    yield from _cut(text, start, end, spans, capacity, 0)
+    starts = rules.embedder.starts(text[start:end]) + start
+    capacity = max(8, rules.window - (size - len(starts)))
+    yield from _cut(text, start, end, starts, capacity, 0)
 
 
 def _chunk(
@@ -178,7 +178,7 @@ def _chunk(
     end: int,
     heading: tuple[str, ...],
     page: int | None,
-    spans: Spans,
+    starts: Starts,
     heading_tokens: int,
 ) -> Chunk | None:
     """The chunk document.text[start:end] without blanks around it; None when it is blank."""
@@ -193,5 +193,5 @@ def _chunk(
         line_start = line_of(document.line_starts, start)
         breaks = breaks_in(kept, line_start, document.line_starts, start)
         line_end = line_in(kept, line_start, breaks, len(kept) - 1)
-    tokens = int(np.subtract(*np.searchsorted(spans[:, 0], (start + len(kept), start))))
+    tokens = int(np.subtract(*np.searchsorted(starts, (start + len(kept), start))))
     return Chunk(kept, heading, page, line_start, line_end, tokens + heading_tokens, breaks)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import blake2b
+from itertools import chain, repeat
 from typing import Any
 
 from semsearch.lexical.folding import folded
@@ -66,10 +67,7 @@ def analyze(text: str, language: str, type_name: str = "") -> list[str]:
 
     `language`: its ISO 639-1 code, may be empty; `type_name`: the type of its document, whose notation is not words.
     """
-    terms: list[str] = []
-    for word in words_of(without_markup(text, type_name)):
-        terms += passage_keys(word, language)
-    return terms
+    return list(chain.from_iterable(map(passage_keys, words_of(without_markup(text, type_name)), repeat(language))))
 
 
 @lru_cache(maxsize=100_000)

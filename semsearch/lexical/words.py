@@ -42,7 +42,7 @@ _UNITS = """km m cm mm µm nm mi ft yd km2 m2 cm2 m3 cm3 kg g mg µg lb lbs oz l
 _UNIT = "|".join(sorted((unicodedata.normalize("NFKC", unit) for unit in _UNITS), key=lambda unit: -len(unit)))
 _NUMBER = (
     r"\d{4}-\d\d-\d\d(?=[T_])"  # a date before its time
-    r"|(?<![\w.,-])\d{1,3}(?P<group>[,. '’])\d{3}(?:(?P=group)\d{3})*(?:[.,]\d+)?(?![^\W_]|[-.,:/_]\d)"
+    r"|(?<![\w.,-])\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3})+|(?: \d{3})+|(?:['’]\d{3})+)(?:[.,]\d+)?(?![^\W_]|[-.,:/_]\d)"
     rf"|\d+(?:[.,]\d+)?[ ]?(?i:{_UNIT})(?![^\W_]|[-_.][^\W_])"
     r"|(?<![\w.,])\d+,\d+(?![^\W_]|[,.]\d)"
 )
@@ -82,7 +82,7 @@ def normalised(text: str) -> str:
 def words_of(text: str) -> list[str]:
     """The words of `text`, normalised, in order; those of scripts without spaces as whole runs."""
     normal = normalised(text)
-    return [match.group() for match in _pattern_for(normal).finditer(normal)]
+    return _pattern_for(normal).findall(normal)  # the pattern has no groups, which `findall` would give in its place
 
 
 def word_spans(text: str) -> list[tuple[int, int, str]]:

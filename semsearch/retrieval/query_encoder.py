@@ -76,7 +76,7 @@ class QueryEncoder:
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` has for the model, which is open."""
         assert self._embedder is not None
-        return len(self._embedder.tokenizer.spans(text))
+        return len(self._embedder.tokenizer.starts(text))
 
     def reranker(self, name: str) -> Reranker:
         """The cross-encoder called `name`. Raises `ModelError`."""

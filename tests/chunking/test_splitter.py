@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semsearch.chunking.splitter import ChunkRules, split
-from semsearch.chunking.tokenizers import Spans, SubwordTokenizer, TiktokenTokenizer
+from semsearch.chunking.tokenizers import Starts, SubwordTokenizer, TiktokenTokenizer
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import UsageError
 from semsearch.sources.document import Document, Section
@@ -44,7 +44,7 @@ def check(document: Document, chunk_rules: ChunkRules) -> None:
         assert chunk.line_start is not None and chunk.line_end is not None
         assert chunk.text.split("\n")[0] in lines[chunk.line_start - 1]
         assert chunk.line_end - chunk.line_start == chunk.text.count("\n")
-        assert len(chunk_rules.embedder.spans(chunk.encoded())) <= chunk_rules.window
+        assert len(chunk_rules.embedder.starts(chunk.encoded())) <= chunk_rules.window
     assert all(seen or character.isspace() for seen, character in zip(covered, document.text, strict=True))
 
 
@@ -113,8 +113,8 @@ def test_a_larger_size_in_another_tokenizer_still_fits_the_embedder(ruler: Subwo
     class Words:
         name = "words"
 
-        def spans(self, text: str) -> Spans:
-            return np.array([match.span() for match in re.finditer(r"\S+", text)], np.int64).reshape(-1, 2)
+        def starts(self, text: str) -> Starts:
+            return np.array([match.start() for match in re.finditer(r"\S+", text)], np.int64)
 
     chunk_rules = ChunkRules(400, 20, Words(), 254, ruler)
     words = (f"hydroelectrically interconnected turbogenerators {number}." for number in range(400))
