@@ -21,6 +21,8 @@ _NORMALIZERS = frozenset({"BertNormalizer"})
 # Words and punctuation marks of a text in ASCII, as BERT's pre-tokenizer has them; other control characters than these
 # blanks are taken out before, and are left to the library.
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]")
+# Byte -> 1: a letter or digit, 2: a punctuation mark, 0: blank.
+_KINDS = np.array([1 if chr(code).isalnum() else 2 if 32 < code < 127 else 0 for code in range(128)], np.uint8)
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _CONTROLS = re.compile(r"[^\n\t\r -~]")
 _MOST_WORDS = 500_000
@@ -87,10 +89,10 @@ class SubwordTokenizer:
         return np.array([start for start, _ in offsets], np.int64)
 
     def _of_words(self, text: str) -> Starts:
-        found = [(match.start(), match.group()) for match in _ASCII_WORD.finditer(text)]
-        if not found:
-            return np.empty(0, np.int64)
-        begins, words = zip(*found, strict=True)
+        words = _ASCII_WORD.findall(text)
+        kinds = _KINDS[np.frombuffer(text.encode("ascii"), np.uint8)]
+        letters = kinds == 1
+        begins = np.flatnonzero((kinds == 2) | (letters & ~np.concatenate([[False], letters[:-1]])))
         unknown = [word for word in dict.fromkeys(words) if word not in self._words]
         if unknown:
             if len(self._words) > _MOST_WORDS:
@@ -103,7 +105,7 @@ class SubwordTokenizer:
         pieces = [self._words[word] for word in words]
         counts = np.fromiter(map(len, pieces), np.int64, len(pieces))
         inside = np.fromiter(chain.from_iterable(pieces), np.int64, int(counts.sum()))
-        return np.repeat(np.array(begins, np.int64), counts) + inside
+        return np.repeat(begins, counts) + inside
 
     def special_tokens(self) -> int:
         """How many special tokens, such as [CLS] and [SEP], the model adds to a text."""
