@@ -11,18 +11,19 @@ from semsearch.sources.document_builder import plain
 _REPLACED = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\0": "",
                            "\ufffe": "-", "\u0002": "-"})  # fmt: skip
 _CUT_WORD = re.compile(r"(\w{2,})[-\u00ad\u2010][ \t]*\n[ \t]*([a-zà-öø-ÿа-я]\w*)")
-_SPACED = re.compile(r"(?<!\S)(?:[^\W\d_] ){3,}[^\W\d_](?!\S)")
+_SPACED = re.compile(r"(?<!\S)(?:[^\W\d_] {1,3}){3,}[^\W\d_](?!\S)")
 _STACKED = re.compile(r"(?:^[^\W\d_]\n){4,}", re.MULTILINE)
 _GAP = re.compile(r"\s{2,}")
 _DIGITS = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
 _NUMBERS = re.compile(r"\d+")
 _GLYPH_NAMES = re.compile(r"(?:/[A-Za-z]{0,3}\d{1,5}){3,}|\(cid:\d+\)")
-_TOKEN = re.compile(r"\S+")
-_WORDLIKE = re.compile(
-    r"[^\W\d_]{1,30}|[^\W\d_][^\W\d_'’.-]{0,30}(?:['’.-][^\W\d_]{1,30}){0,4}|[\d.,:;/%+€$£()-]{1,20}"
-)
-_CASED = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[A-Z][a-z]+[A-Z][a-z]+|[A-Z]{2,}s")
-# Share of the characters of a page that must stand in what looks like words or numbers.
+_PIECE = re.compile(r"[^\W_]+")
+# Words and numbers have large and small letters in some orders only.
+_CASED = re.compile(r"\d+|[A-Z]?[a-z]+|[A-Z]+s?|[A-Z]?[a-z]+[A-Z][A-Za-z]*|\d+[A-Za-z]{1,3}|[A-Za-z]{1,3}\d+")
+_LONGEST_WORD = 30
+# Of text in ASCII without blanks between its words.
+_LONGEST_MEAN = 14
+# Share of the letters of a page that must stand in what looks like words or numbers.
 _READABLE = 0.4
 _FEWEST_CHARACTERS = 20
 # Running lines are looked for among so many lines at the top and the bottom of a page, in documents of at least so many
@@ -42,30 +43,26 @@ def cleaned(text: str) -> str:
 def is_readable(text: str) -> bool:
     """Whether `text` of a page was decoded: not names of glyphs, control characters, or letters of a cipher."""
     text = text.strip()
-    if len(text) < _FEWEST_CHARACTERS:
-        return not _GLYPH_NAMES.search(text)
     controls = sum(ord(letter) < 32 and letter not in "\n\t\r\f" for letter in text)
     unknown = sum(letter == "\ufffd" or "\ue000" <= letter <= "\uf8ff" for letter in text)
     if (controls + unknown) * 20 > len(text) or len("".join(_GLYPH_NAMES.findall(text))) * 4 > len(text):
+        return False
+    if len(text) < _FEWEST_CHARACTERS:
+        return True
+    words = _PIECE.findall(text)
+    if text.isascii() and words and sum(map(len, words)) > _LONGEST_MEAN * len(words):
         return False
     return readable_share(text) >= _READABLE
 
 
 def readable_share(text: str) -> float:
-    """The share of the characters of `text`, white space aside, that stand in words or numbers."""
+    """The share of the letters and digits of `text` that stand in words or numbers."""
     seen = readable = 0
-    for match in _TOKEN.finditer(text):
-        token = match.group()
-        seen += len(token)
-        core = token.strip("\"'“”‘’()[]{}<>,.;:!?*•–—«»|=&#@_+")
-        if not core or core[0] >= "\u2e80" or (_WORDLIKE.fullmatch(core) and (not core.isascii() or _is_cased(core))):
-            readable += len(token)
+    for piece in _PIECE.findall(text):
+        seen += len(piece)
+        if piece[0] >= "\u2e80" or (len(piece) <= _LONGEST_WORD and (not piece.isascii() or _CASED.fullmatch(piece))):
+            readable += len(piece)
     return readable / seen if seen else 0.0
-
-
-def _is_cased(core: str) -> bool:
-    """Whether letters are large and small as in words."""
-    return all(_CASED.fullmatch(part) for part in re.findall(r"[A-Za-z]+", core))
 
 
 def without_running_lines(pages: list[str]) -> list[str]:

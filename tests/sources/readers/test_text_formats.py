@@ -1,0 +1,124 @@
+"""Text formats: what they say about themselves, odd bytes, notebooks, subtitles, RTF."""
+# ruff: noqa: E501  # sources are read as they stand
+
+import json
+
+import pytest
+
+from semsearch.sources.document_types import read
+from semsearch.sources.encodings import encoding_of
+from tests.support.documents import headings, line_of
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("a.md", "+++\ntitle = 'Ferry'\nauthor = 'Ida Moe'\ndate = 2024-02-03\ntags = ['sea', 'ice']\n+++\nText.\n"),
+        ("a.md", "---\ntitle: Ferry: the second\nauthor: Ida Moe\ndate: 2024-02-03\ntags: [sea, ice]\n---\nText.\n"),
+        ("a.md", "% Ferry\n% Ida Moe\n% 2024-02-03\n\nText.\n"),
+        ("a.md", "Title: Ferry\nAuthor: Ida Moe\nDate: 2024-02-03\n\nText.\n"),
+        ("a.txt", "Title: Ferry\nAuthor: Ida Moe\nDate: 2024-02-03\n\nText.\n"),
+        ("a.rst", "Ferry\n=====\n\n:Author: Ida Moe\n:Date: 2024-02-03\n\nText.\n"),
+        ("a.org", "#+title: Ferry\n#+author: Ida Moe\n#+date: 2024-02-03\n* One\nText.\n"),
+        ("a.tex", r"\title{Ferry}\author{Ida Moe\thanks{x}}\date{2024-02-03}\begin{document}Text.\end{document}"),
+        ("a.adoc", "= Ferry\nIda Moe <i@example.org>\nv1.0, 2024-02-03\n:keywords: sea, ice\n\nText.\n"),
+    ],
+)  # fmt: skip
+def test_header_blocks(name: str, source: str) -> None:
+    document = read(name, source.encode())
+    assert document.metadata["author"] == "Ida Moe"
+    assert str(document.metadata["date"]).startswith("2024-02-03")
+    assert document.title.startswith("Ferry")
+
+
+def test_text_without_a_header_block_has_none() -> None:
+    assert read("a.md", b"Note: this\nis text.\n").metadata == {}
+    assert read("a.txt", b"Warning: hot\nCaution: cold\n\nText\n").metadata == {}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_wide_text_without_a_mark(encoding: str) -> None:
+    assert "The abbey bell" in read("a.txt", "The abbey bell rang at noon.\n".encode(encoding)).text
+
+
+def test_one_bad_byte_does_not_change_the_others() -> None:
+    good = "Die Schläuche und Ventile prüft Jörg täglich über Öl.\n".encode()
+    document = read("a.txt", good * 3 + b"bad \xff byte\n" + good)
+    assert document.text.count("Schläuche") == 4
+    assert document.notice == "bytes that are not UTF-8 in line 4"
+    assert encoding_of("Bürgermeister prüfte die Brücke täglich".encode("cp1252")) != "utf-8"
+
+
+def test_nul_bytes_in_a_log_are_passed_over() -> None:
+    document = read("a.log", b"10:00 pump started\n" * 40 + b"\0" * 200 + b"10:05 valve stuck\n")
+    assert "valve stuck" in document.text and "\0" not in document.text
+
+
+def test_notebooks_of_both_versions() -> None:
+    old = {"worksheets": [{"cells": [{"cell_type": "heading", "level": 1, "source": "Moths"}]},
+                          {"cells": [{"cell_type": "code", "input": "count()", "outputs": [
+                              {"output_type": "pyerr", "ename": "KeyError", "evalue": "x", "traceback": ["\x1b[31mline 9\x1b[0m"]}]}]}],
+           "nbformat": 3}  # fmt: skip
+    document = read("a.ipynb", json.dumps(old).encode())
+    assert document.title == "Moths" and "KeyError: x" in document.text and "line 9" in document.text
+    outputs = [
+        {"output_type": "display_data", "data": {"text/plain": "<Table>", "text/html": "<td>hawkmoth</td>"}},
+        {"output_type": "stream", "text": ["10%\r20%\rdone\n", "z" * 5000]},
+    ]
+    new = {
+        "cells": [
+            {"cell_type": "raw", "source": "Raw words."},
+            {"cell_type": "code", "source": ["a = 1\n", "b"], "outputs": outputs},
+        ]
+    }
+    document = read("a.ipynb", json.dumps(new, indent=1).encode())
+    for said in ("Raw words.", "a = 1\nb", "hawkmoth", "done"):
+        assert said in document.text
+    assert document.text.count("z") == 5000 and "10%" not in document.text and "<Table>" not in document.text
+    assert json.dumps(new, indent=1).split("\n")[line_of(document, "a = 1") - 1].strip().startswith('"a = 1')
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "text"),
+    [
+        ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Edda>Mind <i>the</i> gap.\n", "Edda: Mind the gap.\n"),
+        ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nwe go\n\n00:02.000 --> 00:03.000\nwe go\nalong\n", "we go\nalong\n"),
+        ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\nYes.\n\n2\n00:00:09,000 --> 00:00:10,000\nNo.\n\n3\n00:01:09,000 --> 00:01:10,000\nMay.\n\n"
+                  "4\n00:02:00,000 --> 00:02:01,000\nYes.\n", "Yes.\nNo.\nMay.\nYes.\n"),
+        ("a.ass", "[Events]\nFormat: Start, End, Name, Text\nDialogue: 0:01,0:02,Ove,{\\i1}The barge\\Nsank, twice{\\i0}\n", "Ove: The barge sank, twice\n"),
+        ("a.sbv", "0:00:01.000,0:00:02.000\nThe heron\n", "The heron\n"),
+        ("a.sub", "{10}{20}One|two\n", "One two\n"),
+        ("a.lrc", "[ti:x]\n[00:12.00]A line\n", "[ti:x]\nA line\n"),
+    ],
+)  # fmt: skip
+def test_subtitles(name: str, source: str, text: str) -> None:
+    assert read(name, source.encode()).text == text
+
+
+def test_tables_with_odd_beginnings() -> None:
+    assert "name: pan | price: 8,10" in read("a.csv", b"sep=;\nname;price\npan;8,10\nkettle;9\n").text
+    assert "1999: 4" in read("a.csv", b"land,1998,1999\nPeru,3,4\nChile,5,6\n").text
+    assert line_of(read("a.csv", b"sep=;\nname;price\n\n\npan;8\n"), "pan") == 5
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (rb"{\rtf1\mac Caf\'8e\par}", "Café"),
+        (rb"{\rtf1\pca Br\'81cke}", "Brücke"),
+        (rb"{\rtf1\ansi{\fonttbl{\f0\fcharset204 A;}}\f0 \'cc\'e0\'ff\'ea}", "Маяк"),
+        (rb"{\rtf1\ansi\uc1 na\u239?ve \u-10179?\u-8703?}", "naïve 😁"),
+        (rb"{\rtf1 a{\*\secret b}{\pict\bin3 }}}}c}", "ac"),
+        (rb"{\rtf1 kept{\deleted gone} text}", "kept text"),
+        (rb"{\rtf1{\footer Foot}{\headerf Head}body{\footnote note}}", "body note Foot Head"),
+        (rb"{\rtf1{\field{\*\fldinst HYPERLINK x}{\fldrslt shown}}}", "shown"),
+        (rb"{\rtf1\trowd one\cell two\cell\row}", "one | two"),
+    ],
+)  # fmt: skip
+def test_rtf(source: bytes, text: str) -> None:
+    assert " ".join(read("a.rtf", source).text.split()) == text
+
+
+def test_headings_in_code_are_comments() -> None:
+    document = read("a.py", b"# Not a heading\nx = 1\n\n\ndef walk():\n    # Neither\n    pass\n")
+    assert [path for _, path in headings(document)] == [(), ("walk",)]

@@ -1,0 +1,104 @@
+"""HTML, XML, books: nothing that a page shows is lost, and words are as they are read."""
+# ruff: noqa: E501  # sources are read as they stand
+
+import io
+import zipfile
+
+import pytest
+
+from semsearch.sources.document_types import read
+from tests.support.documents import line_of
+
+
+def text_of(source: str, name: str = "a.html") -> str:
+    return " ".join(read(name, source.encode()).text.split())
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("<main><p>Inside.</p></main><aside>Beside it.</aside>", "Inside. Beside it."),
+        ("<p>Body.</p><footer>VAT 4711</footer>", "Body. VAT 4711"),
+        ("<noscript>Plain words.</noscript>", "Plain words."),
+        ("<x-card><template shadowrootmode=open><p>In shadow.</p></template></x-card>", "In shadow."),
+        ("<template><p>Not shown.</p></template><p>Shown.</p>", "Shown."),
+        ("<iframe srcdoc='&lt;p&gt;Framed.&lt;/p&gt;'></iframe>", "Framed."),
+        ("<p>Before<img alt='a kestrel'>after</p>", "Before a kestrel after"),
+        ("<input value='Dock 9'><input type=hidden value=token><button>Go</button>", "Dock 9 Go"),
+        ("<svg><title>Map</title><text>Old ford</text><path d='M0'/></svg>", "Map Old ford"),
+        ("<p>un<wbr>broken sub&shy;way H<sub>2</sub>O</p>", "unbroken sub\u00adway H2O"),
+        ("<a href='https://a.example/x'>there</a> and <a href='https://a.example/x'>again</a>",
+         "there (a.example/x) and again"),
+        ("<script>var a;</script junk><p>After the script.</p>", "After the script."),
+        ("<ruby>漢<rt>kan</rt></ruby>", "漢 (kan)"),
+        ("<select><option>One<option>Two</select>", "One Two"),
+    ],
+)  # fmt: skip
+def test_what_a_page_shows(source: str, shown: str) -> None:
+    assert text_of(f"<html><body>{source}</body></html>") == shown
+
+
+def test_menus_stand_at_the_end_unless_they_are_the_page() -> None:
+    assert text_of("<nav>Menu</nav><p>Text.</p>") == "Text. Menu"
+    assert text_of("<nav><a href=a>Chapter one</a></nav>") == "Chapter one"
+
+
+@pytest.mark.parametrize("declared", ["gb2312", "x-sjis", "windows-1251", "euc-kr", "iso-8859-9", "latin1"])
+def test_declared_encodings_are_those_of_browsers(declared: str) -> None:
+    words = {
+        "gb2312": "朱镕基",
+        "x-sjis": "①灯",
+        "windows-1251": "маяк",
+        "euc-kr": "등대",
+        "iso-8859-9": "ağaç",
+        "latin1": "“a”",
+    }
+    python = {"gb2312": "gbk", "x-sjis": "cp932", "euc-kr": "cp949", "iso-8859-9": "cp1254", "latin1": "cp1252"}
+    page = f"<html><head><meta charset={declared}></head><p>{words[declared]}</p>"
+    assert words[declared] in read("a.html", page.encode(python.get(declared, declared))).text
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<d><p>The <b>left</b> gate, CO<sub>2</sub> and un<i>lock</i>ed.</p></d>", "The left gate, CO2 and unlocked."),
+        ("<d><a>one</a><b>two</b></d>", "one two"),
+        ("<opml><outline text='Quince Weekly' xmlUrl='https://q.example/feed' id='x9'/></opml>", "Quince Weekly https://q.example/feed"),
+        ("<r><string name='err_pump'>Pump stuck</string></r>", "err_pump Pump stuck"),
+        ("<!DOCTYPE d [<!ENTITY co 'Acme &#169;'>]><d>By &co; and &nbsp;more &unknown;</d>", "By Acme © and more"),
+        ("<d><![CDATA[1 < 2]]> holds</d>", "1 < 2 holds"),
+    ],
+)  # fmt: skip
+def test_xml_in_its_order(source: str, text: str) -> None:
+    assert text_of(source, "a.xml") == text
+
+
+def test_an_entity_that_holds_others_is_not_expanded() -> None:
+    source = "<!DOCTYPE d [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;'>]><d>x &b; y</d>"
+    assert "haha" not in text_of(source, "a.xml")
+
+
+def test_what_a_book_says_of_itself_is_metadata() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as book:
+        book.writestr("mimetype", "application/epub+zip")
+        book.writestr(
+            "META-INF/container.xml",
+            '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles><rootfile full-path="b.opf"/></rootfiles></container>',
+        )
+        book.writestr(
+            "b.opf",
+            '<package xmlns="http://www.idpf.org/2007/opf"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Tides</dc:title>'
+            "<dc:description>&lt;p&gt;A book of &lt;b&gt;ebbs&lt;/b&gt;&lt;/p&gt;</dc:description><dc:subject>sea</dc:subject>"
+            "<dc:subject>moon</dc:subject></metadata><manifest><item id='a' href='my%20page.xhtml' "
+            "media-type='application/xhtml+xml'/></manifest><spine><itemref idref='a'/></spine></package>",
+        )
+        book.writestr("my page.xhtml", "<html><body><aside>A note aside.</aside><footer>Motto.</footer></body></html>")
+    document = read("a.epub", stream.getvalue())
+    assert document.metadata["description"] == "A book of ebbs" and document.metadata["keywords"] == "sea, moon"
+    assert "A note aside." in document.text and "Motto." in document.text
+
+
+def test_feeds_keep_their_lines() -> None:
+    feed = "<rss><channel><title>Blog</title>\n<item>\n<title>News</title>\n<description>\n&lt;p&gt;One&lt;/p&gt;\n&lt;p&gt;Two&lt;/p&gt;</description></item></channel></rss>"
+    assert line_of(read("a.rss", feed.encode()), "Two") == 6
