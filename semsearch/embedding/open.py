@@ -16,6 +16,7 @@ from semsearch.errors import ModelError
 from semsearch.settings import DEFAULT_MODEL, cache_folder, default_model
 
 if TYPE_CHECKING:
+    from semsearch.chunking.tokenizers import SubwordTokenizer
     from semsearch.embedding.api_runtime import Provider
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -78,6 +79,18 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
             )
         return check_same(_truncated(open_model(source, announce), info.dim, info.calibration), info)
     return check_same(_truncated(_load(path, info.name), info.dim, info.calibration), info)
+
+
+def prepared_tokenizer(info: ModelInfo) -> "SubwordTokenizer | None":
+    """The tokenizer of the model that made an index, which recorded `info`; None where it was not prepared here."""
+    from semsearch.chunking.tokenizers import SubwordTokenizer
+
+    if not _FINGERPRINT.fullmatch(info.fingerprint):
+        return None
+    path = os.path.join(
+        cache_path("static" if info.runtime == "static" else "model", info.fingerprint), "tokenizer.json"
+    )
+    return SubwordTokenizer(info.name, path) if os.path.exists(path) else None
 
 
 def open_named(source: ModelSource, by_user: bool, announce: Announce, recorded: ModelInfo | None = None) -> Embedder:

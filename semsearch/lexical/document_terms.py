@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from semsearch.chunking.chunk import HEADING_CHARACTERS, encoded
-from semsearch.lexical.analyzer import analyze, phrase_units
+from semsearch.lexical.analyzer import analyze
+from semsearch.lexical.phrases import phrase_units
 from semsearch.lexical.words import lower
 
 # Metadata by which people look for a document.

@@ -105,7 +105,7 @@ FUNCTION_WORDS: dict[str, frozenset[str]] = {
         "could did do does doing during each for from had has have having he her here hers him his how i if in into "
         "is it its itself just me more most my no nor not of on once only or other our ours out over own she should "
         "so some such than that the their theirs them then there these they this those through to too under until up "
-        "very was we were what when where which while who whom whose why will with would you your yours s t don",
+        "very was we were what when where which while who whom whose why will with would you your yours",
         "de": "aber als also am an auch auf aus bei bin bis da damit dann das dass dein dem den der des die dies "
         "diese diesem diesen dieser dieses doch dort du durch ein eine einem einen einer eines er es euer für hat "
         "hatte hatten habe haben hier hinter ich ihm ihn ihr ihre im in ins ist kann kein keine können man mein mich "
@@ -115,7 +115,7 @@ FUNCTION_WORDS: dict[str, frozenset[str]] = {
         "fr": "à au aux avec ce ces cet cette comme dans de des dont du elle elles en entre est et été être eu il ils "
         "je la le les leur leurs lui mais me mes moi mon même ne nos notre nous on ont ou où par pas pour qu quand que "
         "quel quelle quelles quels qui quoi sa sans se ses si son sont sur ta te tes toi ton tu un une vos votre vous y "
-        "a d l s n c j m t comment combien pourquoi plus sous était étaient",
+        "a comment combien pourquoi plus sous était étaient",
         "es": "a al algo como con cual cuál cuales cuando cuándo cuanto cuánto de del desde donde dónde e el él ella "
         "ellas ellos en entre era eran es esa ese eso esta está están estas este esto estos fue fueron ha han hasta hay "
         "la las le les lo los más me mi mis muy no nos o para pero por porque que qué quien quién se ser si sin sobre "

@@ -29,6 +29,12 @@ _INVISIBLE = re.compile(
     "|[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff"
     "\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef]"
 )
+# Apostrophes of all kinds, and letters that stand for one.
+_APOSTROPHES = re.compile("(?<=\\w)[\u2018\u2019\u00b4\uff07\u2032\u02b9\u02bb\u02bc\u02be\u02bf](?=\\w)")
+# Marks inside of abbreviations of Hebrew, the middle dot of Catalan.
+_INSIDE = re.compile("(?<=[\u05d0-\u05ea])[\"'\u05f3\u05f4](?=[\u05d0-\u05ea])|(?<=[lL])[\u00b7\u2027](?=[lL])")
+_TIMES = re.compile("(?<=\\d)\u00d7(?=\\d)")
+_FOREIGN_DIGIT = re.compile("[^\\D0-9]")
 _HYPHENS = re.compile("[\u2010\u2011\u2013\u2212\ufe63\uff0d]")
 # No-break and thin spaces between groups of three digits.
 _THOUSANDS_SPACE = re.compile("(?<=\\d)[\u00a0\u202f\u2008\u2009](?=\\d{3}(?!\\d))")
@@ -42,7 +48,9 @@ _UNITS = """km m cm mm µm nm mi ft yd km2 m2 cm2 m3 cm3 kg g mg µg lb lbs oz l
 _UNIT = "|".join(sorted((unicodedata.normalize("NFKC", unit) for unit in _UNITS), key=lambda unit: -len(unit)))
 _NUMBER = (
     r"\d{4}-\d\d-\d\d(?=[T_])"  # a date before its time
-    r"|(?<![\w.,-])\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3})+|(?: \d{3})+|(?:['’]\d{3})+)(?:[.,]\d+)?(?![^\W_]|[-.,:/_]\d)"
+    r"|(?<![\w.,-])\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3})+|(?: \d{3})+|(?:'\d{3})+|(?:,\d\d)+,\d{3})"
+    r"(?:[.,]\d+)?(?![^\W_]|[-.,:/_]\d)"
+    r"|(?<![\w.])\.\d+(?![\w.])"
     rf"|\d+(?:[.,]\d+)?[ ]?(?i:{_UNIT})(?![^\W_]|[-_.][^\W_])"
     r"|(?<![\w.,])\d+,\d+(?![^\W_]|[,.]\d)"
 )
@@ -51,8 +59,8 @@ _CUT = r"-[ \t]*\n[ \t]*(?=[^\W\d_A-Z])"  # a word that is hyphenated at the end
 
 def _pattern(letters: str, before: str = "", after: str = "") -> re.Pattern[str]:
     """The pattern of a word; `letters`: a pattern of a run of letters, digits and marks."""
-    word = rf"(?:(?<![\w.])\.(?=[^\W\d_]))?{letters}(?:(?:[-_.'’]|{_CUT}){letters})*(?:\+\+(?![\w+])|\#(?!\w))?"
-    return re.compile(f"{before}{_NUMBER}|{word}|_+[^\\W_]\\w*{after}")
+    word = rf"(?:(?<![\w.])\.(?=[^\W\d_]))?{letters}(?:(?:[-_.']|{_CUT}){letters})*(?:\+\+(?![^\W\d]|\+)|\#(?!\w))?"
+    return re.compile(f"{before}{_NUMBER}|{word}|(?<!_)_++[^\\W_]\\w*{after}")
 
 
 _LATIN = _pattern(r"[^\W_]+")
@@ -71,12 +79,14 @@ def _any_script() -> re.Pattern[str]:
 
 
 def normalised(text: str) -> str:
-    """`text` in NFKC, without what is not seen, with one kind of hyphen and one kind of thousands separator."""
+    """`text` in NFKC, without what is not seen, with one kind of hyphen, apostrophe, digit and thousands separator."""
     if text.isascii():
         return text
     text = _INVISIBLE.sub("", text)
-    text = _HYPHENS.sub("-", _THOUSANDS_SPACE.sub(",", text))
-    return unicodedata.normalize("NFKC", text)
+    text = _INSIDE.sub("", _APOSTROPHES.sub("'", text))
+    text = _HYPHENS.sub("-", _THOUSANDS_SPACE.sub(",", _TIMES.sub("x", text)))
+    text = unicodedata.normalize("NFKC", text)
+    return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), text)
 
 
 def words_of(text: str) -> list[str]:

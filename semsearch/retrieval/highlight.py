@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.lexical.phrases import phrase_spans, phrase_units
 from semsearch.retrieval import sentence_scoring
 from semsearch.retrieval.context import context_lines
 from semsearch.retrieval.hit import Hit
@@ -88,17 +89,33 @@ def _with_best(
     scores = sentence_scoring.sentence_scores(plan.text, own.spans, own.held, weights, cosines, [passage])
     best = own.spans[int(scores.argmax())]
     match = _match_in(hit.text, best.start, best.end, plan, weights)
+    if phrases := _phrases_in(hit.text, plan):
+        # What was asked for as it is written is what is told, in the best of its sentences.
+        inside = [[one.start <= at < one.end for one in own.spans] for at in phrases]
+        held = np.array(inside).any(axis=0)
+        if held.any():
+            best = own.spans[int(np.where(held, scores, -np.inf).argmax())]
+            match = next(at for at in phrases if best.start <= at < best.end)
     page, _ = hit.place_at(best.start if match is None else match)
     return replace(hit, sentence=(best.start, best.end), match=match, page=page)
 
 
+def _phrases_in(text: str, plan: QueryPlan) -> list[int]:
+    """Where in `text` the phrases of the query begin."""
+    units = (phrase_units(phrase) for phrase in plan.parsed.phrases)
+    return sorted(start for one in units if len(one) > 1 for start, _ in phrase_spans(text, one))
+
+
 def _match_in(text: str, start: int, end: int, plan: QueryPlan, weights: NDArray[np.float32]) -> int | None:
     """Where in text[start:end] the words of the query stand: of its lines the one that holds most; None: in none."""
-    word_of = {key.text: number for number, word in enumerate(plan.words) for key in word}
+    words_of: dict[str, set[int]] = {}
+    for number, word in enumerate(plan.words):
+        for key in word:
+            words_of.setdefault(key.text, set()).add(number)
     by_line: dict[int, tuple[int, set[int]]] = {}
-    for begin, _, key in matches(text[start:end], frozenset(word_of), plan.languages):
+    for begin, _, keys in matches(text[start:end], frozenset(words_of), plan.languages):
         line = text.count("\n", start, start + begin)
-        by_line.setdefault(line, (start + begin, set()))[1].add(word_of[key])
+        by_line.setdefault(line, (start + begin, set()))[1].update(*(words_of[key] for key in keys))
     if not by_line:
         return None
     return max(by_line.values(), key=lambda found: (float(weights[list(found[1])].sum()), -found[0]))[0]

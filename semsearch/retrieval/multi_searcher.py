@@ -10,7 +10,7 @@ from itertools import zip_longest
 from semsearch import settings
 from semsearch.errors import UsageError
 from semsearch.retrieval.hit import Hit, IndexCoverage, SearchResult
-from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.options import SearchOptions, check_options
 from semsearch.retrieval.searcher import Searcher
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
 
@@ -43,11 +43,11 @@ class MultiSearcher:
         """The best hits of all indexes by score; the notices that all of them give, once."""
         options = options or SearchOptions()
         clock = time.perf_counter()
-        # A word may be strange to one index and known to another: the words that are meant are looked for where none
-        # has the word.
-        results = [searcher.search(query, replace(options, correct=False)) for searcher in self.searchers]
-        if options.correct and not any(result.hits for result in results):
-            results = [searcher.search(query, options) for searcher in self.searchers]
+        check_options(query, options)
+        # A word may be strange to one index and known to another, where it is no slip.
+        strange = [searcher.unknown_words(query, options) for searcher in self.searchers]
+        known = frozenset.union(*strange) - frozenset.intersection(*strange)
+        results = [searcher.search(query, options, known) for searcher in self.searchers]
         # Hits of equal scores alternate, so that no index stands behind another only because it was named later.
         in_turn = [hit for row in zip_longest(*(result.hits for result in results)) for hit in row if hit]
         best = sorted(in_turn, key=lambda hit: -hit.score)[: options.k]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from semsearch import settings
@@ -11,21 +12,18 @@ from semsearch.embedding.calibration import script_of
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import Calibration
 from semsearch.errors import SemsearchError
-from semsearch.lexical.analyzer import analyze_query, key_beginnings, passage_keys
+from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.document_terms import name_key
 from semsearch.lexical.query_word import Key, Word
 from semsearch.retrieval import fusion
 from semsearch.retrieval.options import SearchOptions, clean_query
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.query_syntax import ParsedQuery, plain_query
+from semsearch.retrieval.restrictions import beginning_with
 from semsearch.retrieval.spelling import Correction, corrected
 
 if TYPE_CHECKING:
-    from semsearch.embedding.cached_embedder import CachedEmbedder
     from semsearch.store.protocol import Snapshot
-
-# Terms that stand for the beginning of a word, those of most passages first.
-_MOST_COMPLETIONS = 1000
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared
@@ -82,10 +80,12 @@ def plan_query(
     encoder: QueryEncoder,
     location: str,
     adapt: Callable[[Vectors], Vectors] | None = None,
+    known: frozenset[str] = frozenset(),
 ) -> QueryPlan:
     """How `options` answer the query `parsed` from `snapshot`, the index at `location`.
 
-    `adapt`: moves the query's vector in the place of the index's own adapter. Raises `SemsearchError`.
+    `adapt`: moves the query's vector in the place of the index's own adapter; `known`: words that are not taken for
+    slips. Raises `SemsearchError`.
     """
     query = parsed.text
     info = snapshot.info()
@@ -114,7 +114,7 @@ def plan_query(
         if options.alpha is not None:
             alpha = options.alpha
     languages = snapshot.languages()
-    words, corrections = _words(snapshot, parsed, languages, embedder, options)
+    words, corrections = _words(snapshot, parsed, languages, options, known, partial(encoder.knows_word, info.model))
     vector = None if embedder is None else (adapt or snapshot.adapted)(embedder.encode_query(query))
     return QueryPlan(
         query,
@@ -146,20 +146,15 @@ def _words(
     snapshot: Snapshot,
     parsed: ParsedQuery,
     languages: frozenset[str],
-    embedder: CachedEmbedder | None,
     options: SearchOptions,
+    known: frozenset[str],
+    is_word: Callable[[str], bool],
 ) -> tuple[list[Word], list[Correction]]:
     """The words to look for, and what was put in the place of those that occur nowhere."""
     words, corrections = analyze_query(parsed.words, languages), list[Correction]()
     if options.correct:
-        known = (lambda word: embedder.fertility(word) <= 1) if embedder is not None else (lambda word: False)
-        words, corrections = corrected(snapshot, parsed.words, words, known)
-    for beginning in parsed.prefixes:
-        # As stems are what is indexed, `tomatoe*` is looked for by the stem of it, too.
-        stems = [key for language in languages or {""} for key in passage_keys(beginning, language)]
-        keys = snapshot.completions(key_beginnings(beginning, languages), _MOST_COMPLETIONS)
-        words.append(tuple(Key(key) for key in dict.fromkeys([*keys, *stems])))
-    return words, corrections
+        words, corrections = corrected(snapshot, parsed.words, words, lambda word: word in known or is_word(word))
+    return [*words, *(beginning_with(snapshot, beginning) for beginning in parsed.prefixes)], corrections
 
 
 def _unwanted(snapshot: Snapshot, text: str, languages: frozenset[str], embedder: Embedder | None) -> Unwanted:

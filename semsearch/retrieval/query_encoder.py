@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from semsearch.embedding.calibration import fertility
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 
 if TYPE_CHECKING:
+    from semsearch.chunking.tokenizers import SubwordTokenizer
     from semsearch.embedding.cached_embedder import CachedEmbedder
     from semsearch.embedding.cross_encoder import Reranker
     from semsearch.store.protocol import Snapshot
@@ -30,6 +32,7 @@ class QueryEncoder:
         self._sentences: dict[str, Vectors] = {}
         self._reranker: Reranker | None = None
         self._reranker_name = ""
+        self._vocabulary: SubwordTokenizer | None = None
 
     def close(self) -> None:
         if self._embedder is not None:
@@ -77,6 +80,16 @@ class QueryEncoder:
         """How many tokens `text` has for the model, which is open."""
         assert self._embedder is not None
         return len(self._embedder.tokenizer.starts(text))
+
+    def knows_word(self, model: ModelInfo | None, word: str) -> bool:
+        """Whether `word` is one token of `model`, that of an index; False where the model is not on this machine."""
+        if model is None:
+            return False
+        if self._vocabulary is None:
+            from semsearch.embedding.open import prepared_tokenizer
+
+            self._vocabulary = prepared_tokenizer(model)
+        return self._vocabulary is not None and fertility(word, self._vocabulary.tokens(word)) <= 1
 
     def reranker(self, name: str) -> Reranker:
         """The cross-encoder called `name`. Raises `ModelError`."""

@@ -1,12 +1,13 @@
 r"""The language of queries: what of a query is syntax, and what it asks for. A pure function.
 
     "closed to lorries"    the words as they are written, one after another
-    -draft  -"old price"   not in passages that hold this
+    -draft  -"old price"   not in passages that hold this; -tomat*, -type:pdf and -path:old, too
     tomat*                 words that begin so
     path:notes/2024  type:pdf  title:"annual report"
 
-Everything else is words, also what looks like syntax but is not complete: a single quote mark, `-5`, `--all`, `a-b`,
-`5*3`, `note: this`, a type that does not exist. A backslash before `"`, `-`, `*` or `:` makes it a plain character.
+Everything else is words, also what looks like syntax but is not complete: a single quote mark, `-5`, `-rf`, `--all`,
+`a-b`, `5*3`, `note: this`, a type that does not exist. A backslash before `"`, `-`, `*`, `:` or a space makes it a
+plain character.
 """
 
 import re
@@ -15,11 +16,14 @@ from dataclasses import dataclass, field, replace
 from semsearch.store.records import Filters
 
 _ITEM = re.compile(
-    r"""(?<!\S)(?P<minus>-?)(?:(?P<field>path|type|title):)?(?:"(?P<phrase>(?:[^"\\]|\\.)*)"|(?P<word>\S+))""",
+    r"""(?:(?<!\S)|(?<="))(?P<minus>-?)(?:(?P<field>path|type|title):)?"""
+    r"""(?:"(?P<phrase>(?:[^"\\]|\\.)*)"|(?P<word>\S+(?:(?<=\\)\s\S+)*))""",
     re.DOTALL,
 )
 _QUOTED = re.compile(r"[“”„«»]")
-_ESCAPED = re.compile(r'\\(["*:-])')
+_ESCAPED = re.compile(r'\\(["*:\s-])')
+# Shorter ones are options that are looked for, unless they are capitals: rm -rf, but -EU.
+_FEWEST_LETTERS_EXCLUDED = 3
 _FEWEST_LETTERS_OF_A_PREFIX = 2
 
 
@@ -28,8 +32,8 @@ class ParsedQuery:
     """What a query asks for.
 
     `text`: its words without syntax, for the model; `words`: those of them that are looked for in any of their forms,
-    which beginnings are not; `phrases`: what passages must hold as it is
-    written; `excluded`: words and phrases they must not hold; `prefixes`: what words begin with, one of each must
+    which beginnings are not; `phrases`: what passages must hold as it is written; `excluded`: words and phrases they
+    must not hold, `excluded_prefixes`: nor words that begin so; `prefixes`: what words begin with, one of each must
     count; `filters`: of the files, to be added to those of the search.
     """
 
@@ -37,13 +41,14 @@ class ParsedQuery:
     words: str
     phrases: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    excluded_prefixes: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
 
     @property
     def is_plain(self) -> bool:
         """Whether it has no syntax."""
-        return not (self.phrases or self.excluded or self.prefixes or self.filters)
+        return self == ParsedQuery(self.text, self.words)
 
 
 def parse_query(query: str) -> ParsedQuery:
@@ -53,18 +58,20 @@ def parse_query(query: str) -> ParsedQuery:
     phrases: list[str] = []
     excluded: list[str] = []
     prefixes: list[str] = []
+    excluded_prefixes: list[str] = []
     filters = Filters()
     for match in _ITEM.finditer(_QUOTED.sub('"', query)):
         named, minus = match.group("field"), bool(match.group("minus"))
         value = _ESCAPED.sub(r"\1", match.group("phrase") or match.group("word") or "")
         is_phrase = match.group("phrase") is not None
-        if named and not minus and (narrowed := _narrowed(filters, named, value)) is not None:
-            filters = narrowed
+        if named and (narrowed := _narrowed(Filters() if minus else filters, named, value)) is not None:
+            filters = replace(filters, none_of=(*filters.none_of, narrowed)) if minus else narrowed
         elif named or not value.strip() or (minus and not _can_be_excluded(value, is_phrase)):
             words.append(_ESCAPED.sub(r"\1", match.group()).strip('"'))
             kept.append(words[-1])
         elif minus:
-            excluded.append(value)
+            beginning = "" if is_phrase else _beginning(match.group("word"))
+            (excluded_prefixes if beginning else excluded).append(beginning or value)
         elif is_phrase:
             phrases.append(value)
             words.append(value)
@@ -77,10 +84,17 @@ def parse_query(query: str) -> ParsedQuery:
             kept.append(value)
     text = " ".join(part for part in kept if part)
     if not _has_words(text) and not _has_words(" ".join(phrases)):
-        return ParsedQuery("", "", filters=filters) if filters and not excluded else plain_query(query)
+        is_whole = filters and not excluded and not excluded_prefixes
+        return ParsedQuery("", "", filters=filters) if is_whole else plain_query(query)
     phrases = [phrase for phrase in phrases if _has_words(phrase)]
     return ParsedQuery(
-        text, " ".join(word for word in words if word), tuple(phrases), tuple(excluded), tuple(prefixes), filters
+        text,
+        " ".join(word for word in words if word),
+        tuple(phrases),
+        tuple(excluded),
+        tuple(excluded_prefixes),
+        tuple(prefixes),
+        filters,
     )
 
 
@@ -104,7 +118,11 @@ def _narrowed(filters: Filters, name: str, value: str) -> Filters | None:
 
 def _can_be_excluded(value: str, is_phrase: bool) -> bool:
     """Whether `-value` excludes: -x and -5 are options and numbers that are looked for."""
-    return _has_words(value) and (is_phrase or (len(value) > 1 and value[0].isalpha()))
+    if is_phrase:
+        return _has_words(value)
+    letters = value.removeprefix(".")
+    is_long = len(letters) >= _FEWEST_LETTERS_EXCLUDED or letters.isupper() or not letters.isascii()
+    return letters[:1].isalpha() and len(letters) > 1 and is_long
 
 
 def _beginning(word: str | None) -> str:

@@ -17,6 +17,7 @@ from semsearch import settings
 from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import UsageError
+from semsearch.lexical.analyzer import analyze_query
 from semsearch.retrieval.candidates import DEPTH, Candidates, find_candidates
 from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.highlight import highlighted, scored_sentences
@@ -25,11 +26,11 @@ from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
 from semsearch.retrieval.options import SearchOptions, check_options, clean_query
 from semsearch.retrieval.plan import QueryPlan, plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
-from semsearch.retrieval.query_syntax import parse_query, plain_query
+from semsearch.retrieval.query_syntax import ParsedQuery, parse_query, plain_query
 from semsearch.retrieval.restrictions import select
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
 from semsearch.retrieval.snippets import matches
-from semsearch.retrieval.spelling import Correction
+from semsearch.retrieval.spelling import Correction, unknown_words
 from semsearch.store.opening import open_store
 from semsearch.store.records import Position, Root
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _RERANKED = 50
 # Words of the results that are looked at to say what was meant.
 _SEEN_WORDS = 50
+_NO_WORDS = "the query names no words: say what to look for beside path:, type: and title:"
 
 
 class Searcher:
@@ -77,13 +79,28 @@ class Searcher:
         self._store.close()
         self._encoder.close()
 
-    def search(self, query: str, options: SearchOptions | None = None) -> SearchResult:
-        """The best hits for `query` in one committed state of the index. Raises `SemsearchError`."""
+    def search(
+        self, query: str, options: SearchOptions | None = None, known: frozenset[str] = frozenset()
+    ) -> SearchResult:
+        """The best hits for `query` in one committed state of the index; words in `known` are not taken for slips.
+
+        Raises `SemsearchError`.
+        """
         options = options or SearchOptions()
         query = clean_query(query)
         check_options(query, options)
         clock = time.perf_counter()
-        return self._store.read(lambda snapshot: self._answer(snapshot, query, options, clock))
+        return self._store.read(lambda snapshot: self._answer(snapshot, query, options, clock, known))
+
+    def unknown_words(self, query: str, options: SearchOptions) -> frozenset[str]:
+        """The words of `query` that no passage of the index holds."""
+        text = _parsed(clean_query(query), options).words
+
+        def unknown(snapshot: Snapshot) -> frozenset[str]:
+            words = analyze_query(text, snapshot.languages())
+            return frozenset(unknown_words(snapshot, text, words))
+
+        return self._store.read(unknown)
 
     def standing(self, query: str, path: str, options: SearchOptions | None = None) -> Standing | None:
         """Where the best passage of the file shown as `path` stands among the hits of `query`, however deep.
@@ -93,6 +110,8 @@ class Searcher:
         options = options or SearchOptions()
         query = clean_query(query)
         check_options(query, options)
+        if not _parsed(query, options).text.strip():
+            raise UsageError(*_NO_WORDS.split(": ", 1))
 
         from semsearch.retrieval.locate import standing  # nothing a search has use for
 
@@ -119,10 +138,10 @@ class Searcher:
 
     def sentences(self, query: str, passages: Sequence[TypedText]) -> list[tuple[SentenceSpan, float]]:
         """Every sentence of `passages` with how well it answers `query`, higher is better."""
-        query = clean_query(query)
+        query, options = clean_query(query), SearchOptions(syntax=False)
 
         def scored(snapshot: Snapshot) -> list[tuple[SentenceSpan, float]]:
-            return scored_sentences(snapshot, passages, self._plan(snapshot, query, SearchOptions()), self._encoder)
+            return scored_sentences(snapshot, passages, self._plan(snapshot, query, options), self._encoder)
 
         return self._store.read(scored)
 
@@ -145,20 +164,25 @@ class Searcher:
         """Searches with `adapter` of query vectors from now on, whatever the index has: to measure it."""
         self._adapt = adapter
 
-    def _plan(self, snapshot: Snapshot, query: str, options: SearchOptions) -> QueryPlan:
-        parsed = parse_query(query) if options.syntax else plain_query(query)
-        if not parsed.text.strip():
-            raise UsageError("the query names no words", "say what to look for beside path:, type: and title:")
-        return plan_query(snapshot, parsed, options, self._encoder, self.index, self._adapt)
+    def _plan(
+        self, snapshot: Snapshot, query: str, options: SearchOptions, known: frozenset[str] = frozenset()
+    ) -> QueryPlan:
+        parsed = _parsed(query, options)
+        return plan_query(snapshot, parsed, options, self._encoder, self.index, self._adapt, known)
 
-    def _answer(self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float) -> SearchResult:
+    def _answer(
+        self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float, known: frozenset[str]
+    ) -> SearchResult:
         coverage = index_coverage(snapshot, self.index)
         notices = []
         if coverage.pending:
             notices.append(
                 f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
             )
-        plan = self._plan(snapshot, query, options)
+        if not _parsed(query, options).text.strip():
+            notices.append(_NO_WORDS)
+            return SearchResult(query, options.mode, coverage, time.perf_counter() - clock, (), tuple(notices))
+        plan = self._plan(snapshot, query, options, known)
         selection = select(snapshot, plan.parsed, options.filters, self.prefix, notices)
         candidates = find_candidates(snapshot, plan, selection, _depth(options))
         scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options)
@@ -187,6 +211,10 @@ class Searcher:
             high = np.flatnonzero(scores >= options.min_score)
             candidates, scores = candidates.take(high), scores[high]
         return ScoredCandidates(candidates, scores, bool(options.rerank))
+
+
+def _parsed(query: str, options: SearchOptions) -> ParsedQuery:
+    return parse_query(query) if options.syntax else plain_query(query)
 
 
 def index_coverage(snapshot: Snapshot, location: str) -> IndexCoverage:

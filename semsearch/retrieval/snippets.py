@@ -46,7 +46,7 @@ def snippet(text: str, keys: frozenset[str], languages: frozenset[str], sentence
         best = -1
         for start, _, _ in spans:
             low = max(0, start - 60)
-            inside = {key for at, end, key in spans if at >= low and end <= low + SNIPPET_CHARACTERS}
+            inside = {key for at, end, keys in spans if at >= low and end <= low + SNIPPET_CHARACTERS for key in keys}
             if len(inside) > best:
                 best, begin = len(inside), low
     begin = min(begin, len(flat) - SNIPPET_CHARACTERS)
@@ -70,14 +70,14 @@ def match_spans(text: str, keys: frozenset[str], languages: frozenset[str]) -> l
     return sorted((start, end) for start, end, _ in matches(text, keys, languages))
 
 
-def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Iterator[tuple[int, int, str]]:
-    """(start, end, key) of each piece of `text` that a query with term keys `keys` matches."""
+def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Iterator[tuple[int, int, frozenset[str]]]:
+    """(start, end, those of `keys` that match) of each piece of `text` that a query with term keys `keys` matches."""
     for start, end, word in word_spans(text):
         if not is_unspaced(word):
             if common := _word_keys(word, languages) & keys:
-                yield start, end, min(common)
+                yield start, end, common
             continue
         for at in range(len(word) - 1 if len(word) > 1 else 1):
             piece = word[at : at + 2]
             if common := _word_keys(piece, languages) & keys:
-                yield start + at, start + at + len(piece), min(common)
+                yield start + at, start + at + len(piece), common

@@ -42,15 +42,15 @@ File = TypeVar("File", bound=Filterable)
 def matching_files(
     files: Sequence[File], filters: Filters, roots: Sequence[Root], prefix: str
 ) -> tuple[list[File], tuple[str, ...]]:
-    """The `files` that `filters` let in (`after` aside), in order, and the path globs that match none of them.
+    """The `files` that `filters` let in (`after` aside), in order, and the path globs and titles that match none.
 
     `prefix` stands before the shown paths. Raises `UsageError` for a type that does not exist.
     """
     rows = list(files)
     unmatched: list[str] = []
     if filters.types:
-        wanted = {_type(name) for name in filters.types}
-        rows = [row for row in rows if row.type in wanted]
+        types = {_type(name) for name in filters.types}
+        rows = [row for row in rows if row.type in types]
     if filters.since is not None:
         rows = [row for row in rows if row.moment >= filters.since]
     if filters.before is not None:
@@ -58,14 +58,25 @@ def matching_files(
     if filters.paths:
         rows = _matching_paths(rows, filters.paths, roots, prefix, unmatched.append)
     if filters.titles:
+        names = [_names_of(row) for row in rows]
         wanted_titles = [_spelled(title) for title in filters.titles]
-        rows = [row for row in rows if all(title in _names_of(row) for title in wanted_titles)]
+        unmatched += [
+            title
+            for title, wanted in zip(filters.titles, wanted_titles, strict=True)
+            if not any(wanted in name for name in names)
+        ]
+        rows = [row for row, name in zip(rows, names, strict=True) if all(title in name for title in wanted_titles)]
     if filters.where:
         where = [(key.lower(), glob.lower()) for key, glob in filters.where]
         rows = [row for row in rows if _matches(row, where)]
     if filters.also is not None:
         rows, more = matching_files(rows, filters.also, roots, prefix)
         unmatched += more
+    for unwanted in filters.none_of:
+        out, more = matching_files(rows, unwanted, roots, prefix)
+        unmatched += more
+        kept_out = set(map(id, out))
+        rows = [row for row in rows if id(row) not in kept_out]
     return rows, tuple(unmatched)
 
 
@@ -92,14 +103,14 @@ def _composed(path: str) -> str:
 
 
 def _names_of(row: Filterable) -> str:
-    """The words of the title of a file, and of its name, as `_spelled` writes them."""
-    name = os.fsdecode(row.path).rsplit("/", 1)[-1].rpartition(".")
-    return _spelled(row.title) + _spelled(name[0] or name[2])
+    """The words of the title of a file, and of its name, with and without suffix, as `_spelled` writes them."""
+    name = os.fsdecode(row.path).rsplit("/", 1)[-1]
+    return _spelled(row.title) + _spelled(name) + _spelled(name.rpartition(".")[0])
 
 
 def _spelled(text: str) -> str:
     """The words of `text`, each between marks, to find words that follow one another."""
-    from semsearch.lexical.analyzer import phrase_units
+    from semsearch.lexical.phrases import phrase_units
 
     return "\x1f" + "\x1f".join(phrase_units(text)) + "\x1f"
 

@@ -128,8 +128,9 @@ class Snapshot(Protocol):
         with the same language and the same first letter; nearest first, then those of most chunks; at most `limit`."""
         ...
 
-    def texts(self, ids: "Ids") -> Iterator[tuple[int, str]]:
-        """(id, the text with its headings, as it is encoded) of each of the chunks `ids` (n,), in any order."""
+    def texts(self, ids: "Ids") -> Iterator[tuple[int, str, str]]:
+        """(id, type name, the text with its headings, as it is encoded) of each of the chunks `ids` (n,), in any
+        order."""
         ...
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: Selection | None) -> Ranking:

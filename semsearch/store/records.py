@@ -221,8 +221,8 @@ class Filters:
     the file's; `where`: (key, value or glob) on the metadata, in any case, for each key one must match; `since`
     (inclusive) and `before` (exclusive): seconds since the epoch, compared with `FileRecord.moment`; `after`: only
     chunks with a higher id (`Position.last`); `titles`: words that must stand, in that order, in the file's title or
-    name, all of them; `also`: filters that must let a file in as well. Raises `TypeError` where a text stands for a
-    tuple.
+    name, all of them; `also`: filters that must let a file in as well, `none_of`: filters none of which may. Raises
+    `TypeError` where a text stands for a tuple.
     """
 
     paths: tuple[str, ...] = ()
@@ -233,6 +233,7 @@ class Filters:
     after: int = 0
     titles: tuple[str, ...] = ()
     also: "Filters | None" = None
+    none_of: "tuple[Filters, ...]" = ()
 
     def __post_init__(self) -> None:
         for name in ("paths", "types", "titles", "where"):

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsearch.lexical.analyzer import analyze, analyze_query, phrase_units
+from semsearch.lexical.analyzer import analyze, analyze_query
 from semsearch.lexical.folding import folded
 from semsearch.lexical.markup import without_markup
+from semsearch.lexical.phrases import phrase_units
 from semsearch.lexical.words import word_spans, words_of
 
 EN = frozenset({"en"})
@@ -30,7 +31,11 @@ def weight(query: str, text: str, language: str = "en", type_name: str = "") -> 
         ("25 kg", "25kg"), ("25kg", "weighs 25 kg"), ("90 min", "90min"),
         ("obrien", "O'Brien"), ("subway", "sub\u00adway"), ("subway", "sub\u200bway"), ("subway", "sub-\nway"),
         ("🎻", "a 🎻 solo"), ("नदी", "नदी के पार"), ("istanbul", "İSTANBUL"), ("2024-07-01", "2024-07-01T10:00"),
-        ("max_retries", "maxRetries"), ("ＧＰＳ", "gps"),
+        ("max_retries", "maxRetries"), ("ＧＰＳ", "gps"), ("github", "GitHub-Actions"), ("usa", "in the U.S.A. now"),
+        ("nodejs", "Node.js"), ("7.2.4", "redis-7.2.4.tar.gz"), ("2.10.3", "v2.10.3"), ("python3.11", "Python 3.11"),
+        ("dont", "don't"), ("don't", "don’t"), ("quran", "Qur'an"), ("Hawaii", "Hawaiʻi"), ("wifi", "the Wi-Fi's box"),
+        ("mcdonalds", "McDonald's"), ("150000", "1,50,000 rupees"), ("1920x1080", "1920×1080"), ("0.5", ".5 l"),
+        ("35", "٣٥"), ("צהל", "צה״ל"), ("collecció", "col·lecció"), ("C++", "C++17"), ("м'ята", "мʼята"),
     ],
 )  # fmt: skip
 def test_found_however_it_is_written(query: str, text: str) -> None:
@@ -40,7 +45,7 @@ def test_found_however_it_is_written(query: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("query", "text"),
     [("3.14", "3 and 14"), ("1,577", "1 of 577"), ("C++", "the letter C"), ("नदी", "नद"), ("2.10.3", "2, 10 and 3"),
-     ("café", "calf"), ("C#", "in C")],
+     ("café", "calf"), ("C#", "in C"), ("U.S.A.", "s and a"), ("don't", "don juan")],
 )  # fmt: skip
 def test_what_is_something_else_is_not_found(query: str, text: str) -> None:
     assert weight(query, text) == 0
@@ -62,6 +67,18 @@ def test_a_capital_among_small_letters_is_a_name() -> None:
     assert len(analyze_query("vitamin A in milk", EN)) == 3
     assert len(analyze_query("can I renew a permit", EN)) == 2
     assert len(analyze_query("WHAT IS THE PLAN", EN)) == 1
+
+
+def test_the_way_of_the_query_counts_more_than_others() -> None:
+    assert weight("Wi-Fi", "wi-fi") == 1 > weight("Wi-Fi", "wifi")
+
+
+def test_what_an_apostrophe_adds_to_function_words() -> None:
+    assert [group[0].text for group in analyze_query("what's the plan, don't you think", EN)] == [
+        "en\x1fplan",
+        "en\x1fthink",
+    ]
+    assert len(analyze_query("vitamine c", frozenset({"fr"}))) == 2
 
 
 @pytest.mark.parametrize(
@@ -90,6 +107,16 @@ def test_long_words_differ_to_their_end() -> None:
 
 def test_phrases_are_compared_by_units() -> None:
     assert phrase_units("The Wi-Fi's 1,234 cafés") == ["the", "wi", "fi", "s", "1234", "cafes"]
+    assert phrase_units("Redis-7.2 on Qur'an l'eau don’t .5") == [
+        "redis",
+        "7.2",
+        "on",
+        "quran",
+        "l",
+        "eau",
+        "dont",
+        "0.5",
+    ]
     assert phrase_units("水道 x") == ["水", "道", "x"]
 
 

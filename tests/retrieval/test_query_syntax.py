@@ -21,6 +21,7 @@ def test_everything_at_once() -> None:
         'a single " mark', "-", "--all", "-5 degrees", "ls -l", "5*3", "* * *", "a-b", "well-known", "note: this",
         "type:nosuchtype", "path:", "title: foo", "http://example.org/a", "C:\\temp", "-draft", "AND OR NOT", "a*b",
         "x*", "**bold**", "f(x)*", "mail@example.org", "path :a", "'single'", "20%", "#tag", "~5", "(a OR b)",
+        "rm -rf", "-type:nosuchtype",
     ],
 )  # fmt: skip
 def test_what_is_no_syntax_is_words(query: str) -> None:
@@ -36,6 +37,21 @@ def test_what_is_no_syntax_is_words(query: str) -> None:
 def test_a_backslash_makes_plain_characters(query: str, text: str) -> None:
     parsed = parse_query(query)
     assert parsed.is_plain and parsed.text == text
+
+
+def test_what_is_excluded() -> None:
+    parsed = parse_query('pump -type:pdf -path:old/* -title:"first draft" -tomat* -.NET -EU -über -"a b" -rf')
+    assert parsed.excluded == (".NET", "EU", "über", "a b") and parsed.excluded_prefixes == ("tomat",)
+    assert [(one.types, one.paths, one.titles) for one in parsed.filters.none_of] == [
+        (("pdf",), (), ()), ((), ("old/*",), ()), ((), (), ("first draft",))
+    ]  # fmt: skip
+    assert parsed.text == "pump -rf"
+
+
+def test_what_follows_a_quotation_mark_is_another_item() -> None:
+    parsed = parse_query('"a b"c"d e" x')
+    assert parsed.phrases == ("a b",) and parsed.text.startswith("a b c")
+    assert parse_query(r"x path:my\ notes/a").filters.paths == ("my notes/a",)
 
 
 def test_quotation_marks_of_any_kind() -> None:

@@ -49,6 +49,8 @@ def test_what_is_excluded_is_left_out(searcher: Searcher) -> None:
     assert found(searcher, "lorries -noon") == {"swap.md"}
     assert found(searcher, 'lorries -"closed to lorries"') == {"swap.md"}
     assert found(searcher, "lorries -closing") == set(), "in any form"
+    assert found(searcher, "lorries -clos*") == set()
+    assert found(searcher, "lorries -noo*") == {"swap.md"}
 
 
 def test_a_beginning_stands_for_its_words(searcher: Searcher) -> None:
@@ -63,8 +65,15 @@ def test_fields_narrow_the_search(searcher: Searcher) -> None:
     assert found(searcher, 'water title:"black tea"') == {"tea/titled.md"}
     assert found(searcher, "lorries type:md") == {"right.md", "swap.md"}
     assert found(searcher, "lorries type:pdf") == set()
+    assert found(searcher, "water title:titled.md") == {"tea/titled.md"}, "with its suffix"
+    assert found(searcher, "water -path:tea") == found(searcher, "water -title:green -title:titled") == set()
+    assert found(searcher, "water -title:green") == {"tea/titled.md"}
+    assert found(searcher, "lorries -type:md") == set()
+    assert searcher.search("water title:coffee").notices[0] == "title:coffee matches no indexed file"
+    only_fields = searcher.search("type:md")
+    assert not only_fields.hits and "the query names no words" in only_fields.notices[0]
     with pytest.raises(UsageError, match="names no words"):
-        searcher.search("type:md")
+        searcher.standing("type:md", "right.md")
 
 
 def test_without_syntax_every_character_is_text(searcher: Searcher) -> None:
@@ -77,6 +86,39 @@ def test_what_was_meant_is_searched_and_said(searcher: Searcher) -> None:
     assert result.notices == ('no passage holds "lorrees": did you mean "lorries"?',)
     assert found(searcher, "lorrees", correct=False) == set()
     assert found(searcher, "bolt") == set(), "too short to be a slip of another word"
+    assert found(searcher, "tomatose") == found(searcher, "tomatoes")
+
+
+def test_a_word_of_the_model_is_no_slip(searcher: Searcher) -> None:
+    assert found(searcher, "worries") == set(), "not lorries"
+
+
+def test_a_slip_in_an_ending_is_one(tmp_path: Path) -> None:
+    write(tmp_path, {"a.md": "Its implementation is in Rust.", "b.md": "Other things."})
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+    with Searcher(str(tmp_path)) as own:
+        assert found(own, "implementaiton") == found(own, "implementatoin") == {"a.md"}
+
+
+def test_a_phrase_is_read_as_its_words_are(tmp_path: Path) -> None:
+    write(tmp_path, {
+        "a.md": "The **re**stored build\nis out, and don't for-\nget l'eau fraîche of the Wi-Fi's box.",
+        "b.tex": "Gr\\\"un und bl\\\"au",
+    })  # fmt: skip
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+    with Searcher(str(tmp_path)) as own:
+        for phrase in ("restored build", "and don't forget", "eau fraîche", "l'eau fraîche", "the wi-fi's box"):
+            assert found(own, f'"{phrase}"') == {"a.md"}, phrase
+        assert found(own, '"grün und"') == {"b.tex"}
+
+
+def test_what_is_told_of_a_phrase_is_its_sentence(tmp_path: Path) -> None:
+    text = "The red barn door is old, red and a barn.\nNothing here.\nA door of red oak.\nThe red\nbarn door."
+    write(tmp_path, {"a.txt": text + "\n\nA barn: red door, barn, red."})
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+    with Searcher(str(tmp_path)) as own:
+        (hit,) = own.search('"of red oak"', SearchOptions(mode="lexical")).hits
+        assert hit.place_at(hit.told)[1] == 3
 
 
 def test_no_slip_is_looked_for_where_all_words_occur(searcher: Searcher, tmp_path: Path) -> None:

@@ -250,10 +250,10 @@ def _float_or_none(value: object) -> float | None:
     return None if value is None else float(of_type(value, float))
 
 
-def encoded_text(row: sqlite3.Row) -> tuple[int, str]:
-    """(id, text with its headings) of a row of `chunks`. Raises one of `_MALFORMED`."""
+def encoded_text(row: sqlite3.Row) -> tuple[int, str, str]:
+    """(id, type name, text with its headings) of a row of `chunks` with its file. Raises one of `_MALFORMED`."""
     heading = tuple(_text(name) for name in json.loads(row["heading"]))
-    return _count(row["id"]), encoded(heading, _text(row["text"]))
+    return _count(row["id"]), _text(row["type"]), encoded(heading, _text(row["text"]))
 
 
 def _is_what_was_indexed(heading: tuple[str, ...], text: str, digest: bytes) -> bool:

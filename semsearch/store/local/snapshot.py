@@ -160,10 +160,13 @@ class LocalSnapshot:
     def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:
         return self.search.similar(keys, distance, limit)
 
-    def texts(self, ids: "Ids") -> Iterator[tuple[int, str]]:
+    def texts(self, ids: "Ids") -> Iterator[tuple[int, str, str]]:
         wanted = ids.tolist()
         for start in range(0, len(wanted), _TEXTS_AT_ONCE):
-            query = "SELECT id, heading, text FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
+            query = (
+                "SELECT chunks.id, files.type, heading, text FROM chunks JOIN files ON files.id = chunks.file_id"
+                " WHERE chunks.id IN (SELECT value FROM json_each(?))"
+            )
             for row in self.catalog.rows(query, (json.dumps(wanted[start : start + _TEXTS_AT_ONCE]),)):
                 yield rows.decoded(self.folder, partial(rows.encoded_text, row), "the text of a passage")
 
