@@ -65,4 +65,6 @@ def _written(word: str) -> list[Form]:
         return list(forms_of(word).wholes[:1])
     if "'" in word and (pieces := apostrophe_pieces(word)):
         return [form_of(piece) for piece in (pieces if is_elided(pieces) else ["".join(pieces)])]
-    return [form_of(lower(segment)) for segment in segments_of(word)] or [Form(lower(word), False)]
+    segments = [lower(segment) for segment in segments_of(word)] or [lower(word)]
+    sign = word[len(word.rstrip("+#")) :]
+    return [form_of(segment) for segment in (*segments[:-1], segments[-1] + sign)]
