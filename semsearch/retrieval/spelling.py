@@ -78,7 +78,7 @@ def _meant(snapshot: Snapshot, typed: str, group: Word) -> list[str]:
     if is_unspaced(typed) or not typed.isalpha():
         return []
     exact = [key.text for key in group if key.weight == 1.0]
-    letters = min(len(key.rpartition("\x1f")[2]) for key in exact)
+    letters = min((len(key.rpartition("\x1f")[2]) for key in exact), default=0)
     if letters < _FEWEST_LETTERS:
         return []
     near = snapshot.similar(exact, 2 if letters >= _TWO_EDITS else 1, _MOST_TERMS)

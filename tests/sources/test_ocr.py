@@ -16,6 +16,7 @@ from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.sources.document_types import read
 from semsearch.sources.ocr import OcrLimits, OcrReader
+from tests.support.commands import Command
 from tests.support.folders import write
 
 pytestmark = pytest.mark.slow
@@ -90,3 +91,12 @@ def test_a_run_with_ocr_reads_what_needed_it(tmp_path: Path) -> None:
     with Searcher(str(tmp_path)) as searcher:
         assert [hit.path for hit in searcher.search("viaduct", SearchOptions(mode="lexical")).hits] == ["scan.png"]
     assert index_folders([str(tmp_path)], None, IndexOptions()).files["unchanged"] == 2
+
+
+def test_the_command_reads_a_scan_and_its_page_is_told(semsearch: Command, tmp_path: Path) -> None:
+    write(tmp_path / "scans", {"deed.pdf": saved(picture("First page"), "PDF", picture("Meadow at Tornby"))})
+    without = semsearch("index", tmp_path / "scans", "--no-ocr")
+    assert "no text on any of its 2 pages: needs OCR" in without.err
+    assert semsearch("index", tmp_path / "scans", "--ocr").code == 0
+    (hit,) = semsearch("search", "meadow", "--mode", "lexical", "--json", "-i", tmp_path / "scans").json["results"]
+    assert (hit["path"], hit["page"]) == ("deed.pdf", 2)
