@@ -82,7 +82,8 @@ def build(base: Path, target: Path, chunks: int, count_of_sentences: int) -> Non
                     ],
                 )
                 connection.executemany(
-                    "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, NULL, 1, 2, 50)",
+                    "INSERT INTO chunks (id, file_id, hash, text, heading, line_start, line_end, tokens)"
+                    " VALUES (?, ?, ?, ?, ?, 1, 2, 50)",
                     [
                         (
                             number,

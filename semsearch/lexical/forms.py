@@ -35,6 +35,7 @@ _ELISIONS = frozenset(
     dell nell sull coll quest bell sant gl""",
     )
 )
+_FEWEST_LETTERS_OF_A_BASE = 3
 _ENDINGS = frozenset(("s", "re", "ve", "ll", "d", "m"))
 
 
@@ -119,7 +120,10 @@ def _apostrophe_forms(word: str, pieces: list[str]) -> Forms:
         return Forms((*base.wholes, joined), base.parts)
     if len(pieces) == 2 and len(pieces[0]) == 1:
         return Forms((joined, form_of(pieces[1])))  # O'Brien
-    return Forms((joined,), held=tuple(form_of(piece) for piece in pieces if len(piece) > 2))
+    longest = max(pieces, key=len)
+    if pieces[-1] == "t" or len(longest) < _FEWEST_LETTERS_OF_A_BASE:
+        return Forms((joined,))  # don't
+    return Forms((joined, form_of(longest)))  # Qur'an, and İstanbul'un, which is İstanbul
 
 
 def _one_segment(word: str, segment: str) -> Forms:

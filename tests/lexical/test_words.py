@@ -36,6 +36,7 @@ def weight(query: str, text: str, language: str = "en", type_name: str = "") -> 
         ("dont", "don't"), ("don't", "don’t"), ("quran", "Qur'an"), ("Hawaii", "Hawaiʻi"), ("wifi", "the Wi-Fi's box"),
         ("mcdonalds", "McDonald's"), ("150000", "1,50,000 rupees"), ("1920x1080", "1920×1080"), ("0.5", ".5 l"),
         ("35", "٣٥"), ("צהל", "צה״ל"), ("collecció", "col·lecció"), ("C++", "C++17"), ("м'ята", "мʼята"),
+        ("İstanbul'un", "İstanbul'da"), ("Ankara", "Ankara'dan"),
     ],
 )  # fmt: skip
 def test_found_however_it_is_written(query: str, text: str) -> None:
