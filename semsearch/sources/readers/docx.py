@@ -7,7 +7,8 @@ from typing import Any
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
-from semsearch.sources.readers.docx_styles import Numbering, Styles
+from semsearch.sources.readers.docx_numbering import Numbering
+from semsearch.sources.readers.docx_styles import Styles
 from semsearch.sources.readers.ooxml import Package, alternative_text, paragraphs_of_drawing, referred
 from semsearch.sources.xml_elements import attribute, child, local
 
