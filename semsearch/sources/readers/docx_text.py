@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from semsearch.sources.readers.docx_numbering import Numbering
+from semsearch.sources.readers.drawing_text import paragraphs_of_drawing
 from semsearch.sources.readers.link_addresses import beside, field_address
-from semsearch.sources.readers.ooxml import Package, paragraphs_of_drawing
+from semsearch.sources.readers.ooxml import Package
 from semsearch.sources.readers.symbol_fonts import has_symbols, in_font, symbol
 from semsearch.sources.xml_elements import attribute, child, local, named
 

@@ -8,14 +8,16 @@ import io
 import posixpath
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from semsearch.sources.document_builder import plain
+from semsearch.sources.readers.charts import chart_lines
+from semsearch.sources.readers.drawing_text import paragraphs_of_drawing
 from semsearch.sources.readers.link_addresses import shown_address
-from semsearch.sources.xml_elements import attribute, child, local, named, parsed
+from semsearch.sources.xml_elements import attribute, local, parsed
 
 _PROPERTIES = {
     "creator": "author", "subject": "subject", "keywords": "keywords", "description": "description",
@@ -47,13 +49,30 @@ class Package:
     def part(self, name: str) -> Any:
         """The root element of the part `name`, which the document can do without; None where it cannot be read, which
         `notice` then tells."""
-        from lxml import etree
-
         try:
             return self.root(name)
-        except (etree.XMLSyntaxError, zipfile.BadZipFile, zlib.error):
+        except _damage():
             self.cannot_read(name)
             return None
+
+    def elements(self, name: str, *names: str) -> Iterator[Any]:
+        """The elements of the part `name` called `names`, each when it has ended; it is let go of then, so that a part
+        may be larger than memory. What cannot be read is told by `notice`."""
+        from lxml import etree
+
+        stored = self._names.get(name.lower().lstrip("/"))
+        if stored is None:
+            return
+        tags = [f"{{*}}{one}" for one in names]
+        try:
+            with self._archive.open(stored) as file:
+                for _, one in etree.iterparse(file, tag=tags, resolve_entities=False, no_network=True, huge_tree=True):
+                    yield one
+                    one.clear()
+                    while one.getprevious() is not None:
+                        del one.getparent()[0]
+        except _damage():
+            self.cannot_read(name)
 
     def cannot_read(self, name: str) -> None:
         """Lets `notice` tell that the part `name` cannot be read."""
@@ -72,11 +91,6 @@ class Package:
         """The bytes of the part `name`; None where there is none."""
         stored = self._names.get(name.lower().lstrip("/"))
         return None if stored is None else self._archive.read(stored)
-
-    def opened(self, name: str) -> Any:
-        """The part `name` as a file to read from; None where there is none."""
-        stored = self._names.get(name.lower().lstrip("/"))
-        return None if stored is None else self._archive.open(stored)
 
     def relations(self, part: str) -> Collection[Relation]:
         """The references of `part`; those of the package where it is empty."""
@@ -126,21 +140,11 @@ class Package:
         return values.get("title", ""), metadata
 
 
-def paragraphs_of_drawing(element: Any) -> list[str]:
-    """The paragraphs of DrawingML text below `element`: of a shape, a text box, a diagram."""
-    return [text for one in named(element, "p") if (text := drawing_text(one))]
+def _damage() -> tuple[type[Exception], ...]:
+    """The errors of a part that is damaged, or packed in a way that is not known."""
+    from lxml import etree
 
-
-def drawing_text(paragraph: Any) -> str:
-    """The text of one paragraph of DrawingML."""
-    parts = []
-    for one in paragraph.iter():
-        name = local(one)
-        if name == "t":
-            parts.append(one.text or "")
-        elif name == "br":
-            parts.append("\n")
-    return "".join(parts).replace("\v", "\n").strip()
+    return etree.XMLSyntaxError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError
 
 
 def shown(element: Any) -> Iterator[Any]:
@@ -186,33 +190,3 @@ def referred(package: Package, part: str, element: Any) -> Iterator[str]:
 
 def _is_vml(element: Any) -> bool:
     return isinstance(element.tag, str) and element.tag.startswith("{urn:schemas-microsoft-com:vml}")
-
-
-def chart_lines(root: Any) -> list[str]:
-    """The texts of a chart of any kind: titles, then for each series its name with `category: value` pairs."""
-    lines = []
-    titles = [element for element in root.iter() if local(element) in ("title", "txPr", "dLbl")]
-    for element in titles:
-        lines += paragraphs_of_drawing(element) or _cached(element)
-    for series in (element for element in root.iter() if local(element) == "ser"):
-        name = " ".join(_cached(child(series, "tx"))) if child(series, "tx") is not None else ""
-        categories = _first_cached(series, ("cat", "xVal"))
-        values = _first_cached(series, ("val", "yVal", "bubbleSize"))
-        pairs = [
-            f"{category}: {value}" if value else category
-            for category, value in zip(categories, [*values, *[""] * (len(categories) - len(values))], strict=False)
-        ] or values
-        lines.append(" | ".join([*([name] if name else []), *pairs]))
-    # Charts of 2016 and later keep their data apart.
-    for data in (element for element in root.iter() if local(element) == "data" and element.get("id") is not None):
-        lines.append(" | ".join(plain(point.text or "") for point in data.iter() if local(point) == "pt"))
-    return list(dict.fromkeys(line for line in map(plain, lines) if line))
-
-
-def _first_cached(series: Any, names: Iterable[str]) -> list[str]:
-    return next((_cached(found) for name in names if (found := child(series, name)) is not None), [])
-
-
-def _cached(element: Any) -> list[str]:
-    """The cached values below `element`, in order."""
-    return [plain(one.text or "") for one in element.iter() if local(one) == "v" and one.text]
