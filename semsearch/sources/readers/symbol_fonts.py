@@ -42,6 +42,11 @@ def symbol(code: int, font: str) -> str:
     return "" if is_private or not 0x20 <= code <= 0x10FFFF else chr(code)
 
 
+def is_symbol_font(font: str) -> bool:
+    """Whether the letters of `font` are known to be pictures."""
+    return font.lower() in _FONTS
+
+
 def has_symbols(text: str) -> bool:
     """Whether `text` has characters that only a font of symbols shows."""
     return any(_FIRST_PRIVATE <= ord(character) <= _LAST_PRIVATE for character in text)
