@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from semsearch.sources.readers.docx_styles import Styles
@@ -37,10 +37,12 @@ class _Kind:
 
 @dataclass
 class _List:
-    """A list (`num`): what counts its paragraphs, and its levels."""
+    """A list (`num`) of the kind `kind`, with which it goes on counting. `starts`: level -> number with which its first
+    paragraph begins anew; let go of then."""
 
-    counted: str
-    levels: dict[int, _Level] = field(default_factory=dict)
+    kind: str
+    levels: dict[int, _Level]
+    starts: dict[int, int] = field(default_factory=dict)
 
 
 class Numbering:
@@ -61,8 +63,7 @@ class Numbering:
                 by_style[style] = kind
         for one in named(root, "num"):
             own = kinds.get(_value(one, "abstractNumId") or "", _Kind("", {}, None))
-            number = attribute(one, "numId") or ""
-            self._lists[number] = _list(one, number, by_style.get(own.link or "", own))
+            self._lists[attribute(one, "numId") or ""] = _list(one, by_style.get(own.link or "", own))
 
     def label(self, paragraph: Any) -> str:
         """The number before a paragraph, as Word shows it; empty for paragraphs without one, and for bullets.
@@ -73,9 +74,9 @@ class Numbering:
         if place is None or place[0] not in self._lists:
             return ""
         one, level = self._lists[place[0]], place[1]
-        counts, levels = self._counts[one.counted], one.levels
+        counts, levels = self._counts[one.kind], one.levels
         definition = levels.get(level, _Level())
-        counts[level] = counts.get(level, definition.start - 1) + 1
+        counts[level] = one.starts.pop(level, counts.get(level, definition.start - 1) + 1)
         for deeper in [other for other in counts if other > level]:
             after = levels.get(deeper, _Level()).restarts_after
             if after is None or level < after:
@@ -92,21 +93,18 @@ class Numbering:
         return _PLACE.sub(written, definition.text).strip()
 
 
-def _list(element: Any, number: str, kind: _Kind) -> _List:
-    """The list `number` of the kind `kind`, with what `element` overrides."""
-    levels = dict(kind.levels)
-    begins_anew = False
+def _list(element: Any, kind: _Kind) -> _List:
+    """A list of the kind `kind`, with what `element` overrides."""
+    one = _List(kind.key, dict(kind.levels))
     for override in named(element, "lvlOverride"):
         place = _whole(attribute(override, "ilvl"), 0)
         own = child(override, "lvl")
         if own is not None:
-            levels[place] = _level(own)
+            one.levels[place] = _level(own)
         start = _value(override, "startOverride")
         if start is not None:
-            levels[place] = replace(levels.get(place, _Level()), start=_whole(start, 1))
-            begins_anew = True
-    # Lists of one kind go on counting together, unless they begin anew.
-    return _List(f"list {number}" if begins_anew else f"kind {kind.key}", levels)
+            one.starts[place] = _whole(start, 1)
+    return one
 
 
 def _levels(element: Any) -> dict[int, _Level]:

@@ -98,7 +98,7 @@ def test_numbers_of_lists() -> None:
         return numbering.label(etree.fromstring(p("x", mark).replace("<w:p>", f"<w:p {W}>", 1)))
 
     places = [(1, 0), (1, 1), (1, 1), (1, 0), (1, 1), (1, 2), (1, 2), (2, 0), (1, 0)]
-    assert [label(*place) for place in places] == ["1.", "(a)", "(b)", "2.", "(a)", "2.I", "2.II", "1.", "3."]
+    assert [label(*place) for place in places] == ["1.", "(a)", "(b)", "2.", "(a)", "2.I", "2.II", "1.", "2."]
 
 
 def test_macro_template_and_strict_files() -> None:
