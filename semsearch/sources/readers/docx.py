@@ -131,6 +131,9 @@ class _Reader:
                 self._note(*_reference(one))
             elif local(one) == "altChunk":
                 self._file_within(one, part)
+        for one in element.iter():
+            if local(one) == "commentReference":
+                self._note(*_reference(one))  # also of deleted text: what is said of it stays
 
     def _said_of_pictures(self, element: Any, part: str) -> list[str]:
         return [

@@ -80,8 +80,16 @@ def test_lists_that_begin_at_another_number() -> None:
     start = "<w:lvlOverride w:ilvl='0'><w:startOverride w:val='5'/></w:lvlOverride>"
     own = f"<w:lvlOverride w:ilvl='0'>{level(0, 'upperRoman', '%1)', start=3)}</w:lvlOverride>"
     numbering = kind(level(0, "decimal", "%1.")) + one_list() + one_list(start, 2) + one_list(own, 3)
-    assert labels(numbering, (1, 0), (2, 0), (2, 0)) == ["1.", "5.", "6."]
+    assert labels(numbering, (1, 0), (2, 0), (2, 0), (1, 0), (2, 0)) == ["1.", "5.", "6.", "7.", "8."], "one counting"
     assert labels(numbering, (3, 0), (3, 0)) == ["III)", "IV)"]
+
+
+def test_a_list_begins_the_chapters_of_another_one() -> None:
+    chapter = "<w:lvlOverride w:ilvl='0'><w:startOverride w:val='18'/></w:lvlOverride>"
+    numbering = (
+        kind(level(0, "decimal", "%1") + level(1, "decimal", "Listing %1-%2")) + one_list(chapter, 1) + one_list("", 2)
+    )
+    assert labels(numbering, (1, 0), (2, 1), (2, 1), (1, 0)) == ["18", "Listing 18-1", "Listing 18-2", "19"]
 
 
 def test_legal_numbers_and_levels_that_go_on() -> None:
@@ -273,15 +281,19 @@ def test_nothing_of_what_was_deleted() -> None:
         + p("Alder", in_list())
         + f"<w:p><w:pPr>{in_list()}{mark}</w:pPr><w:del><w:r><w:delText>gone</w:delText></w:r></w:del></w:p>"
         + p("Birch", in_list())
-        + p("The toll is ", mark) + p("free."),
-        {**HAS_NUMBERS, "f": ("footnotes", "footnotes.xml")},
+        + p("The toll is ", mark) + p("free.") + "<w:p><w:del><w:r><w:commentReference w:id='0'/></w:r></w:del></w:p>",
+        {**HAS_NUMBERS, "f": ("footnotes", "footnotes.xml"), "c": ("comments", "comments.xml")},
         {
+            "word/comments.xml": f"<w:comments {W}><w:comment w:id='0' w:author='Jo'>{p('Why so dear?')}</w:comment></w:comments>",
             **NUMBERED,
             "word/footnotes.xml": f"<w:footnotes {W}><w:footnote w:id='2'>{p('gone')}</w:footnote><w:footnote w:id='3'>"
             f"{p('gone')}</w:footnote><w:footnote w:id='4'>{p('Nothing refers to it.')}</w:footnote></w:footnotes>",
         },
     )  # fmt: skip
-    assert document.text == "Kept\n\n1. Alder\n\n2. Birch\n\nThe toll is free.\n\nNothing refers to it.\n\n"
+    assert (
+        document.text
+        == "Kept\n\n1. Alder\n\n2. Birch\n\nThe toll is free.\n\nComment by Jo: Why so dear?\n\nNothing refers to it.\n\n"
+    )
 
 
 def test_fractions() -> None:
