@@ -112,14 +112,14 @@ def shown_number(value: float | Decimal, format_id: int, code: str, epoch_1904: 
 def plain_number(value: float | Decimal) -> str:
     """`value` without a fraction where it is whole, and with the ten digits that a spreadsheet shows."""
     if abs(float(value)) < _LONGEST_WHOLE and value == int(value):
-        return str(int(value))
+        return str(int(_exact(value)))
     return f"{float(value):.10g}"
 
 
 def _exact(value: float | Decimal) -> Decimal:
     """`value` by its decimal digits, as people see it: 2.675 is half of a hundredth above 2.67."""
-    if value == int(value):
-        return Decimal(int(value))
+    if isinstance(value, Decimal) or value == int(value):
+        return Decimal(str(value))
     return Decimal(f"{float(value):.{_KEPT_DIGITS}g}")
 
 
