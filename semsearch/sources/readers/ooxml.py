@@ -7,7 +7,6 @@ is read like the usual one, and so are files for macros and templates, which hav
 import io
 import posixpath
 import zipfile
-import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.parse import unquote
 
 from semsearch.sources.document_builder import plain
 from semsearch.sources.readers.charts import chart_lines
+from semsearch.sources.readers.damaged_parts import errors_of_damage, notice_of
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing
 from semsearch.sources.readers.link_addresses import shown_address
 from semsearch.sources.xml_elements import attribute, local, parsed
@@ -51,7 +51,7 @@ class Package:
         `notice` then tells."""
         try:
             return self.root(name)
-        except _damage():
+        except errors_of_damage():
             self.cannot_read(name)
             return None
 
@@ -71,7 +71,7 @@ class Package:
                     one.clear()
                     while one.getprevious() is not None:
                         del one.getparent()[0]
-        except _damage():
+        except errors_of_damage():
             self.cannot_read(name)
 
     def cannot_read(self, name: str) -> None:
@@ -80,7 +80,7 @@ class Package:
 
     def notice(self) -> str:
         """What of the file could not be read; empty where nothing was."""
-        return f"{', '.join(dict.fromkeys(self._unreadable))} cannot be read" if self._unreadable else ""
+        return notice_of(self._unreadable)
 
     def root(self, name: str) -> Any:
         """The root element of the part `name`; None where there is none. Raises the errors of lxml."""
@@ -138,13 +138,6 @@ class Package:
         ) else {}  # fmt: skip
         metadata: dict[str, object] = {label: values.get(name, "") for name, label in _PROPERTIES.items()}
         return values.get("title", ""), metadata
-
-
-def _damage() -> tuple[type[Exception], ...]:
-    """The errors of a part that is damaged, or packed in a way that is not known."""
-    from lxml import etree
-
-    return etree.XMLSyntaxError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError
 
 
 def shown(element: Any) -> Iterator[Any]:
