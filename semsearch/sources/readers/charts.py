@@ -1,12 +1,13 @@
 """Charts of Word, PowerPoint and Excel: their titles, and each series with `category: value` pairs."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any
 
 from semsearch.sources.document_builder import plain
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing
 from semsearch.sources.readers.number_format import shown_number
-from semsearch.sources.xml_elements import child, local, named
+from semsearch.sources.xml_elements import child, local, named, whole
 
 
 def chart_lines(root: Any) -> list[str]:
@@ -49,10 +50,10 @@ def _points(element: Any, epoch_1904: bool = False) -> dict[int, str]:
     points = _points_of_level(levels[0] if levels else element, epoch_1904)
     for level in levels[1:]:
         above = _points_of_level(level, epoch_1904)
+        begins = sorted(above)
         for place in points:
-            first = max((one for one in above if one <= place), default=None)
-            if first is not None:
-                points[place] = f"{above[first]} {points[place]}"
+            if (before := bisect_right(begins, place)) > 0:
+                points[place] = f"{above[begins[before - 1]]} {points[place]}"
     if not points:
         texts = [plain(one.text or "") for one in named(element, "v")]
         points = {place: text for place, text in enumerate(texts) if text}
@@ -65,11 +66,10 @@ def _points_of_level(element: Any, epoch_1904: bool) -> dict[int, str]:
     for position, point in enumerate(named(element, "pt")):
         value = child(point, "v")
         text = plain((point if value is None else value).text or "")
-        place = point.get("idx") or ""
         if text:
             code_of_point = point.get("formatCode") or code
             shown = _shown(text, code_of_point, epoch_1904) if code_of_point else text
-            points[int(place) if place.isdigit() else position] = shown
+            points[whole(point.get("idx"), position)] = shown
     return points
 
 

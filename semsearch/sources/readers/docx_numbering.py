@@ -7,7 +7,7 @@ from typing import Any
 
 from semsearch.sources.readers.docx_styles import Styles
 from semsearch.sources.readers.numerals import numeral
-from semsearch.sources.xml_elements import attribute, child, local, named
+from semsearch.sources.xml_elements import attribute, child, local, named, whole
 
 _PLACE = re.compile(r"%([1-9])")
 
@@ -97,28 +97,28 @@ def _list(element: Any, kind: _Kind) -> _List:
     """A list of the kind `kind`, with what `element` overrides."""
     one = _List(kind.key, dict(kind.levels))
     for override in named(element, "lvlOverride"):
-        place = _whole(attribute(override, "ilvl"), 0)
+        place = whole(attribute(override, "ilvl"), 0)
         own = child(override, "lvl")
         if own is not None:
             one.levels[place] = _level(own)
         start = _value(override, "startOverride")
         if start is not None:
-            one.starts[place] = _whole(start, 1)
+            one.starts[place] = whole(start, 1)
     return one
 
 
 def _levels(element: Any) -> dict[int, _Level]:
-    return {_whole(attribute(one, "ilvl"), 0): _level(one) for one in element if local(one) == "lvl"}
+    return {whole(attribute(one, "ilvl"), 0): _level(one) for one in element if local(one) == "lvl"}
 
 
 def _level(element: Any) -> _Level:
     after = _value(element, "lvlRestart")
     legal = child(element, "isLgl")
     return _Level(
-        _whole(_value(element, "start"), 1),
+        whole(_value(element, "start"), 1),
         _form(element),
         _value(element, "lvlText") or "",
-        None if after is None else _whole(after, 0),
+        None if after is None else whole(after, 0),
         legal is not None and (attribute(legal, "val") or "1") not in ("0", "false", "off"),
     )
 
@@ -137,7 +137,3 @@ def _value(element: Any, name: str) -> str | None:
     """The value of the element `name` in `element`."""
     found = child(element, name)
     return attribute(found, "val") if found is not None else None
-
-
-def _whole(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdigit() else default

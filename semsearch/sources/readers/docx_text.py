@@ -10,7 +10,7 @@ from semsearch.sources.readers.drawing_text import paragraphs_of_drawing
 from semsearch.sources.readers.link_addresses import beside, field_address
 from semsearch.sources.readers.ooxml import Package
 from semsearch.sources.readers.symbol_fonts import has_symbols, in_font, symbol
-from semsearch.sources.xml_elements import attribute, child, local, named
+from semsearch.sources.xml_elements import attribute, child, local, named, whole
 
 # What is not text: properties, what was deleted or moved away, readings that are set beside words.
 SILENT = frozenset(
@@ -140,8 +140,8 @@ def _form_value(field_begin: Any) -> str:
     chosen = child(field_begin, "ffData", "ddList")
     if chosen is not None:
         entries = [attribute(one, "val") or "" for one in named(chosen, "listEntry")]
-        number = _value(chosen, "result", _value(chosen, "default", "0"))
-        return entries[int(number)] if number.isdigit() and int(number) < len(entries) else ""
+        number = whole(_value(chosen, "result", _value(chosen, "default", "0")), 0)
+        return entries[number] if number < len(entries) else ""
     box = child(field_begin, "ffData", "checkBox")
     if box is not None:
         return "☒ " if _value(box, "checked", _value(box, "default", "0")) not in ("0", "false", "off") else "☐ "

@@ -7,7 +7,7 @@ Numbers in fractions, powers of ten or thousands are given as they are stored: s
 import datetime
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 
 # Ids of formats that are not written out in the file.
@@ -31,6 +31,8 @@ _LAST_DAY = 2_958_465  # 9999-12-31
 # Excel keeps so many digits of a number, and rounds what these say.
 _KEPT_DIGITS = 15
 _LONGEST_WHOLE = 1e21
+_MOST_DECIMALS = 30
+_ROUNDING = Context(prec=64, rounding=ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _format(code: str) -> _Format:
         return _Format("general")  # in thousands
     return _Format(
         "percent" if "%" in bare else "number",
-        sum(letter in "0#?" for letter in fraction),
+        min(sum(letter in "0#?" for letter in fraction), _MOST_DECIMALS),
         fraction.count("0"),
         whole.count("0"),
         re.search("[0#?],[0#?]", whole) is not None,
@@ -126,7 +128,7 @@ def _exact(value: float | Decimal) -> Decimal:
 def _written(value: Decimal, form: _Format) -> str:
     if form.kind == "percent":
         value *= 100
-    rounded = abs(value).quantize(Decimal(1).scaleb(-form.decimals), ROUND_HALF_UP)
+    rounded = abs(value).quantize(Decimal(1).scaleb(-form.decimals), context=_ROUNDING)
     whole, _, fraction = f"{rounded:f}".partition(".")
     fraction = fraction[: form.fixed] + fraction[form.fixed :].rstrip("0")
     if form.mask:

@@ -10,6 +10,8 @@ _IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth"
 _RUSSIAN = "абвгдежзиклмнопрстуфхцчшщыэюя"
 _LATIN = "abcdefghijklmnopqrstuvwxyz"
 _FOOTNOTE_MARKS = "*†‡§"
+# Letters and marks are repeated up to here.
+_MOST_REPEATED = 780
 _CHINESE = "〇一二三四五六七八九"
 
 
@@ -20,9 +22,9 @@ def numeral(number: int, form: str) -> str:
     """
     if number <= 0:
         return str(number)
-    if form in ("lowerLetter", "upperLetter"):
+    if form in ("lowerLetter", "upperLetter") and number <= _MOST_REPEATED:
         return _cased(_letters(number, _LATIN), form)
-    if form in ("russianLower", "russianUpper"):
+    if form in ("russianLower", "russianUpper") and number <= _MOST_REPEATED:
         letters = _letters(number, _RUSSIAN)
         return letters.upper() if form == "russianUpper" else letters
     if form in ("lowerRoman", "upperRoman") and number < 5000:
@@ -36,7 +38,7 @@ def numeral(number: int, form: str) -> str:
     if form in ("cardinalText", "ordinalText") and number < 1_000_000:
         words = _words(number)
         return (_ordinal_words(words) if form == "ordinalText" else words).capitalize()
-    if form == "chicago":
+    if form == "chicago" and number <= _MOST_REPEATED:
         return _FOOTNOTE_MARKS[(number - 1) % 4] * ((number - 1) // 4 + 1)
     if form == "hex":
         return f"{number:X}"

@@ -54,11 +54,11 @@ def read(data: bytes, type_name: str) -> Document:
         kind = _TYPES.get((attribute(root, "mimetype") or "").rpartition(".")[2].split("-")[0], "odt")
         return _Reader(None, kind).read(root, root, root)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        manifest = "META-INF/manifest.xml"
-        if manifest in archive.namelist() and b"encryption-data" in archive.read(manifest):
+        reader = _Reader(archive, type_name)
+        manifest = reader.part("META-INF/manifest.xml")
+        if manifest is not None and any(True for _ in named(manifest, "encryption-data")):
             raise ReadError("encrypted OpenDocument file: save it without its password")
         content = parsed(archive.read("content.xml"))
-        reader = _Reader(archive, type_name)
         return reader.read(content, reader.part("meta.xml"), reader.part("styles.xml"))
 
 

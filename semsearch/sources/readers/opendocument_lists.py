@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from semsearch.sources.readers.numerals import numeral
-from semsearch.sources.xml_elements import attribute, local, named
+from semsearch.sources.xml_elements import attribute, local, named, whole
 
 _FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman", "1st": "ordinal"}
-_PLACE = re.compile(r"%(\d+)%")
+_PLACE = re.compile(r"%(\d{1,2})%")
 _PARAGRAPHS = ("p", "h")
 
 
@@ -39,12 +39,14 @@ class ListNumbers:
         self._of_paragraphs: dict[str, str] = {}
         for root in roots:
             for style in named(root, "list-style", "outline-style", "style") if root is not None else ():
+                name = attribute(style, "name") or ""
                 if local(style) == "style":
-                    self._of_paragraphs[attribute(style, "name") or ""] = attribute(style, "list-style-name") or ""
-                elif local(style) == "list-style":
-                    self._styles[attribute(style, "name") or ""] = _levels(style)
-                else:
-                    self._outline = _levels(style)
+                    if (lists := attribute(style, "list-style-name")) is not None:
+                        self._of_paragraphs[name] = lists
+                    continue
+                self._styles[name] = _levels(style)
+                if local(style) == "outline-style":
+                    self._outline = self._styles[name]
         self._outline_counts: _Counts = {}
         self._list: Any = None
         self._counts: _Counts = {}
@@ -85,14 +87,14 @@ class ListNumbers:
     def _label_of_heading(self, heading: Any) -> str:
         if attribute(heading, "is-list-header") == "true":
             return ""
-        level = _whole(attribute(heading, "outline-level"), 1)
+        level = whole(attribute(heading, "outline-level"), 1)
         return _counted(self._outline_counts, self._outline, level, attribute(heading, "start-value"))
 
 
 def _counted(counts: _Counts, levels: dict[int, _Level], level: int, start: str | None) -> str:
     """Counts one paragraph of `level`, which begins at `start` where the file says so; returns its number."""
     own = levels.get(level, _Level())
-    counts[level] = _whole(start, counts.get(level, own.start - 1) + 1)
+    counts[level] = whole(start, counts.get(level, own.start - 1) + 1)
     for deeper in [one for one in counts if one > level]:
         del counts[deeper]
     if not own.form:
@@ -111,18 +113,14 @@ def _counted(counts: _Counts, levels: dict[int, _Level], level: int, start: str 
 def _levels(style: Any) -> dict[int, _Level]:
     """Level from 1 -> how `style` numbers it."""
     return {
-        _whole(attribute(one, "level"), 1): _Level(
+        whole(attribute(one, "level"), 1): _Level(
             attribute(one, "num-format") or "",
             attribute(one, "num-prefix") or "",
             attribute(one, "num-suffix") or "",
-            _whole(attribute(one, "start-value"), 1),
-            _whole(attribute(one, "display-levels"), 1),
+            whole(attribute(one, "start-value"), 1),
+            whole(attribute(one, "display-levels"), 1),
             attribute(one, "num-list-format") or "",
         )
         for one in style
         if local(one) in ("list-level-style-number", "outline-level-style")
     }
-
-
-def _whole(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdigit() else default

@@ -130,7 +130,7 @@ def test_custom_formats_of_numbers() -> None:
         (112, "ordinal", "112th"), (21, "cardinalText", "Twenty-one"), (12, "ordinalText", "Twelfth"),
         (20, "ordinalText", "Twentieth"), (121, "ordinalText", "One hundred twenty-first"), (28, "lowerLetter", "bb"),
         (1994, "upperRoman", "MCMXCIV"), (3, "russianUpper", "В"), (3, "decimalEnclosedCircle", "③"),
-        (12, "chineseCounting", "十二"), (7, "decimalZero", "07"), (3, "chicago", "‡"), (0, "upperRoman", "0"),
+        (12, "chineseCounting", "十二"), (7, "decimalZero", "07"), (3, "chicago", "‡"), (0, "upperRoman", "0"), (2_000_000_000, "lowerLetter", "2000000000"),
     ],
 )  # fmt: skip
 def test_numerals(number: int, form: str, shown: str) -> None:

@@ -3,6 +3,7 @@
 
 import pytest
 
+from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.document_types import read
 from tests.sources.readers.office_parts import changed
@@ -149,9 +150,16 @@ def test_values_of_forms_are_not_settings() -> None:
 
 
 @pytest.mark.parametrize("damage", ["<cut", ""])
-@pytest.mark.parametrize("part", ["meta.xml", "styles.xml", "Object 1/content.xml"])
+@pytest.mark.parametrize("part", ["meta.xml", "styles.xml", "META-INF/manifest.xml", "Object 1/content.xml"])
 def test_a_damaged_part_costs_only_itself(part: str, damage: str) -> None:
     body = '<text:p>Body stays.</text:p><draw:object xlink:href="./Object 1" xmlns:xlink="x"/>'
     document = read("a.odt", changed(open_document("text", body), {part: damage}))
     assert document.text.strip() == "Body stays."
     assert document.notice == f"{part} cannot be read"
+
+
+def test_encrypted_files_are_told() -> None:
+    manifest = "<m:manifest xmlns:m='m'><m:file-entry><m:encryption-data/></m:file-entry></m:manifest>"
+    data = changed(open_document("text", "<text:p>x</text:p>"), {"META-INF/manifest.xml": manifest})
+    with pytest.raises(ReadError, match="encrypted OpenDocument file"):
+        read("a.odt", data)
