@@ -20,6 +20,8 @@ _NOTES = {
     "endnoteReference": ("endnotes", "endnote"),
     "commentReference": ("comments", "comment"),
 }
+# Where they are when the part that tells it is damaged.
+_USUAL_PARTS = {kind: f"word/{kind}.xml" for kind in ("styles", "numbering", "footnotes", "endnotes", "comments")}
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -39,12 +41,12 @@ class _Reader:
         self._builder = builder
         self._part = package.main_part("word/document.xml")
         relations = package.relations(self._part)
-        parts = {one.kind: one.target for one in relations if not one.is_external}
+        parts = _USUAL_PARTS | {one.kind: one.target for one in relations if not one.is_external}
         self._margins = [one.target for one in relations if one.kind in ("header", "footer")]
-        self._styles = Styles(package.part(parts.get("styles", "")))
-        self._numbering = Numbering(package.part(parts.get("numbering", "")), self._styles)
+        self._styles = Styles(package.part(parts["styles"]))
+        self._numbering = Numbering(package.part(parts["numbering"]), self._styles)
         # Kind of reference -> the part with the texts; and id -> element with the text.
-        self._part_of = {kind: parts.get(part, "") for kind, (part, _) in _NOTES.items()}
+        self._part_of = {kind: parts[part] for kind, (part, _) in _NOTES.items()}
         self._notes = {kind: self._by_id(self._part_of[kind], name) for kind, (_, name) in _NOTES.items()}
         self._told: set[tuple[str, str]] = set()
         # The text of a paragraph whose end was deleted, and which goes on with the next one.

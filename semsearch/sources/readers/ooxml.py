@@ -82,6 +82,11 @@ class Package:
         """What of the file could not be read; empty where nothing was."""
         return notice_of(self._unreadable)
 
+    def numbered(self, begin: str) -> list[str]:
+        """The names of the parts `begin`1.xml, `begin`2.xml and so on, where no relation tells which there are."""
+        numbers = (name.removeprefix(begin).removesuffix(".xml") for name in self._names if name.startswith(begin))
+        return [f"{begin}{number}.xml" for number in sorted(int(one) for one in numbers if one.isdecimal())]
+
     def root(self, name: str) -> Any:
         """The root element of the part `name`; None where there is none. Raises the errors of lxml."""
         content = self.content(name)

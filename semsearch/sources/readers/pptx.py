@@ -29,7 +29,7 @@ def read(data: bytes, type_name: str) -> Document:
     targets = {one.id: one.target for one in relations if one.kind == "slide"}
     listed = child(root, "sldIdLst")
     order = [targets.get(attribute_of_relation(one), "") for one in listed] if listed is not None else []
-    slides = [target for target in order if target] or list(targets.values())
+    slides = [target for target in order if target] or list(targets.values()) or package.numbered("ppt/slides/slide")
     authors = _authors(package, [one.target for one in relations if "author" in one.kind.lower()])
     for number, slide in enumerate(slides, 1):
         builder.page(number)

@@ -45,12 +45,13 @@ def read(data: bytes, type_name: str) -> Document:
     builder = DocumentBuilder(type_name, title)
     workbook = _Workbook(package, root, {one.kind: one.target for one in package.relations(main)})
     names = []
-    for sheet in named(root, "sheet"):
+    for number, sheet in enumerate(named(root, "sheet"), 1):
         name = unescaped(sheet.get("name") or "")
         names.append(name)
         builder.heading(1, name, shown=False)
         relation = package.relation(main, attribute_of_relation(sheet))
-        workbook.read_sheet(relation.target if relation is not None else "", name, builder)
+        usual = f"xl/worksheets/sheet{number}.xml"  # where the part that tells it is damaged
+        workbook.read_sheet(usual if relation is None else relation.target, name, builder)
     return builder.document({**metadata, "sheets": names}, package.notice())
 
 
@@ -61,9 +62,11 @@ class _Workbook:
         self._package = package
         properties = child(root, "workbookPr")
         self._epoch_1904 = properties is not None and (properties.get("date1904") or "0") not in ("0", "false")
-        self._strings = [_rich_text(one) for one in package.elements(parts.get("sharedStrings", ""), "si")]
-        self._formats = _formats(package.part(parts.get("styles", "")))
-        people = package.part(parts.get("person", ""))
+        self._strings = [
+            _rich_text(one) for one in package.elements(parts.get("sharedStrings", "xl/sharedStrings.xml"), "si")
+        ]
+        self._formats = _formats(package.part(parts.get("styles", "xl/styles.xml")))
+        people = package.part(parts.get("person", "xl/persons/person.xml"))
         self._people = (
             {(one.get("id") or "").lower(): one.get("displayName") or "" for one in people}
             if people is not None

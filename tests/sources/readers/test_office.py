@@ -78,6 +78,17 @@ def test_a_part_that_cannot_be_read_costs_only_itself() -> None:
     assert document.notice == "word/footnotes.xml cannot be read"
 
 
+def test_parts_are_found_without_relations() -> None:
+    damaged = "<Relationships"
+    document = read("a.pptx", changed(slides(["One", "Two"], "body"), {"ppt/_rels/presentation.xml.rels": damaged}))
+    assert [section.heading for section in document.sections] == [("One",), ("Two",)]
+    assert document.notice == "ppt/_rels/presentation.xml.rels cannot be read"
+    assert "Ahlen" in read("a.xlsx", changed(sheet([["Ahlen"]]), {"xl/_rels/workbook.xml.rels": damaged})).text
+    document = read("a.docx", changed(word("Pilots", "wait", comment="why"), {"word/_rels/document.xml.rels": damaged}))
+    assert headings(document) == [("Pilots", ("Pilots",))]
+    assert "Comment by Olan: why" in document.text
+
+
 def test_numbers_of_lists() -> None:
     from lxml import etree
 
