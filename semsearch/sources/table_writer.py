@@ -28,18 +28,20 @@ class TableWriter:
 
     def row(self, cells: Sequence[str], number: int) -> None:
         """Adds a row; `number`: that of the row in the sheet, or of the line of the file it begins in, from 1."""
-        self.row_of(dict(enumerate(cells)), number)
+        self._add({column: text for column, cell in enumerate(cells) if (text := plain(cell))}, number)
 
     def row_of(self, cells: Mapping[int, str], number: int) -> None:
         """As `row`, of the cells that have a value: column from 0 -> text."""
-        cleaned = {column: text for column in sorted(cells) if (text := plain(cells[column]))}
-        if not cleaned:
+        self._add({column: text for column in sorted(cells) if (text := plain(cells[column]))}, number)
+
+    def _add(self, cells: dict[int, str], number: int) -> None:
+        if not cells:
             return
         self.is_empty = False
         if self._decided:
-            self._write(cleaned, number)
+            self._write(cells, number)
             return
-        self._held.append((cleaned, number))
+        self._held.append((cells, number))
         if len(self._held) == self._HEADER_ROWS:
             self._decide()
 
