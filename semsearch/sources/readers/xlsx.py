@@ -133,28 +133,29 @@ class _Workbook:
     def _beside(self, part: str, builder: DocumentBuilder) -> None:
         """Adds the comments and drawings that belong to the sheet `part`."""
         targets = [(one.kind, one.target) for one in self._package.relations(part) if not one.is_external]
-        told: set[str] = set()
-        for target in (target for kind, target in targets if kind == "threadedComment"):
-            told |= self._conversation(target, builder)
+        has_conversations = False
+        for kind, target in targets:
+            if kind == "threadedComment":
+                has_conversations |= self._conversation(target, builder)
         for kind, target in targets:
             if kind == "comments":
-                self._comments(target, told, builder)
+                self._comments(target, has_conversations, builder)
             elif kind == "drawing":
                 self._drawing(target, builder)
 
-    def _conversation(self, part: str, builder: DocumentBuilder) -> set[str]:
-        """Adds the comments of a conversation; returns their ids."""
+    def _conversation(self, part: str, builder: DocumentBuilder) -> bool:
+        """Adds the comments of a conversation; returns whether there are any."""
         root = self._package.part(part)
         comments = list(named(root, "threadedComment")) if root is not None else []
         for one in comments:
             said = child(one, "text")
             author = self._people.get((one.get("personId") or "").lower(), "")
             _add_comment(builder, author, unescaped(said.text or "") if said is not None else "", one)
-        return {(one.get("id") or "").lower() for one in comments}
+        return bool(comments)
 
-    def _comments(self, part: str, told: set[str], builder: DocumentBuilder) -> None:
-        """Adds the comments of old versions, but for those in the place of one of a conversation, whose ids are `told`:
-        these say in some language that this version cannot show it."""
+    def _comments(self, part: str, has_conversations: bool, builder: DocumentBuilder) -> None:
+        """Adds the comments of old versions. Those of `tc=...` stand in the place of a conversation, and say in some
+        language that this version cannot show it: they are told where the conversation is lost."""
         root = self._package.part(part)
         if root is None:
             return
@@ -162,10 +163,10 @@ class _Workbook:
         for one in named(root, "comment"):
             number = one.get("authorId") or ""
             author = authors[int(number)] if number.isdigit() and int(number) < len(authors) else ""
-            conversation = author.lower().removeprefix("tc=")
-            if conversation not in told:
-                is_person = conversation == author.lower()
-                _add_comment(builder, author if is_person else "", _rich_text(one).removeprefix(f"{author}:"), one)
+            if not author.startswith("tc="):
+                _add_comment(builder, author, _rich_text(one).removeprefix(f"{author}:"), one)
+            elif not has_conversations:
+                _add_comment(builder, "", _rich_text(one), one)
 
     def _drawing(self, part: str, builder: DocumentBuilder) -> None:
         root = self._package.part(part)

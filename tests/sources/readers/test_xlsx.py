@@ -120,22 +120,24 @@ def test_codes_in_heads_and_feet(code: str, shown: str) -> None:
 
 
 def test_comments_of_conversations() -> None:
-    document = xlsx(
-        f'<row r="1">{cell("A1", "x")}</row>', "",
-        (("c", "comments", "../comments1.xml"), ("t", "threadedComment", "../threadedComments/threadedComment1.xml")),
-        {
-            "xl/comments1.xml": f"<comments {S}><authors><author>tc={{AB-1}}</author><author>Olan</author><author>tc={{GONE}}</author></authors>"
-            "<commentList><comment ref='A1' authorId='0'><text><t>[Thread-Kommentar] Ihre Version zeigt das nicht</t></text></comment>"
-            "<comment ref='B1' authorId='1'><text><t>Olan:_x000D_\nan old one</t></text></comment>"
-            "<comment ref='C1' authorId='2'><text><t>the conversation is lost</t></text></comment></commentList></comments>",
-            "xl/threadedComments/threadedComment1.xml": "<ThreadedComments><threadedComment ref='A1' personId='{P-1}' id='{ab-1}'>"
-            "<text>Is that so?</text></threadedComment></ThreadedComments>",
-            "xl/persons/person.xml": "<personList><person displayName='Ines Aldous' id='{p-1}'/></personList>",
-        },
+    comments = {
+        "xl/comments1.xml": f"<comments {S}><authors><author>tc={{AB-1}}</author><author>Olan</author></authors>"
+        "<commentList><comment ref='A1' authorId='0'><text><t>[Thread-Kommentar] Ihre Version zeigt das nicht</t></text></comment>"
+        "<comment ref='B1' authorId='1'><text><t>Olan:_x000D_\nan old one</t></text></comment></commentList></comments>",
+        "xl/persons/person.xml": "<personList><person displayName='Ines Aldous' id='{p-1}'/></personList>",
+    }
+    conversation = {
+        "xl/threadedComments/threadedComment1.xml": "<ThreadedComments><threadedComment ref='A1' personId='{P-1}' id='{AB-1}'>"
+        "<text>Is that so?</text></threadedComment></ThreadedComments>"
+    }
+    relations = (
+        ("c", "comments", "../comments1.xml"), ("t", "threadedComment", "../threadedComments/threadedComment1.xml"),
     )  # fmt: skip
-    assert document.text.splitlines()[1:] == [
-        "Comment by Ines Aldous: Is that so?", "Comment by Olan: an old one", "Comment: the conversation is lost",
-    ]  # fmt: skip
+    row = f'<row r="1">{cell("A1", "x")}</row>'
+    document = xlsx(row, "", relations, comments | conversation)
+    assert document.text == "x\nComment by Ines Aldous: Is that so?\nComment by Olan: an old one\n"
+    document = xlsx(row, "", relations, comments)
+    assert document.text == "x\nComment: [Thread-Kommentar] Ihre Version zeigt das nicht\nComment by Olan: an old one\n"
 
 
 def test_escaped_characters() -> None:
