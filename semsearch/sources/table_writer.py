@@ -20,31 +20,30 @@ class TableWriter:
 
     def __init__(self, builder: DocumentBuilder) -> None:
         self._builder = builder
-        self._header: list[str] | None = None
-        self._held: list[tuple[list[str], int]] = []
+        # Column from 0 -> text, of the cells that have one: a value may stand far out.
+        self._header: dict[int, str] | None = None
+        self._held: list[tuple[dict[int, str], int]] = []
         self._decided = False
         self.is_empty = True
 
     def row(self, cells: Sequence[str], number: int) -> None:
         """Adds a row; `number`: that of the row in the sheet, or of the line of the file it begins in, from 1."""
-        cleaned = [plain(cell) for cell in cells]
-        if not any(cleaned):
-            return
-        self.is_empty = False
-        if self._decided:
-            self._write(cleaned, number)
-            return
-        self._held.append((cleaned, number))
-        if len(self._held) == self._HEADER_ROWS:
-            self._decide()
+        self._add({column: text for column, cell in enumerate(cells) if (text := plain(cell))}, number)
 
     def row_of(self, cells: Mapping[int, str], number: int) -> None:
         """As `row`, of the cells that have a value: column from 0 -> text."""
-        if self._header is not None and len(cells) * 8 < max(cells) and max(cells) >= len(self._header):
-            # A value far out: the columns before it are not written.
-            self.row([cells[column] for column in sorted(cells)], number)
+        self._add({column: text for column in sorted(cells) if (text := plain(cells[column]))}, number)
+
+    def _add(self, cells: dict[int, str], number: int) -> None:
+        if not cells:
             return
-        self.row([cells.get(column, "") for column in range(max(cells) + 1)], number)
+        self.is_empty = False
+        if self._decided:
+            self._write(cells, number)
+            return
+        self._held.append((cells, number))
+        if len(self._held) == self._HEADER_ROWS:
+            self._decide()
 
     def end(self) -> None:
         """To be called after the last row."""
@@ -59,37 +58,26 @@ class TableWriter:
     def _decide(self) -> None:
         """Finds the header among the rows that were held back, and writes these."""
         self._decided = True
-        widest = max((_filled(cells) for cells, _ in self._held), default=0)
+        widest = max((len(cells) for cells, _ in self._held), default=0)
         for position, (cells, number) in enumerate(self._held):
             if (
                 self._header is None
                 and widest > 1
                 and position < len(self._held) - 1
-                and _filled(cells) >= max(2, widest - widest // 4)
-                and _is_header(cells)
+                and len(cells) >= max(2, widest - widest // 4)
+                and _is_header(list(cells.values()))
             ):
                 self._header = cells
             self._write(cells, number)
 
-    def _write(self, cells: list[str], number: int) -> None:
-        header = self._header
-        if header is None or cells is header:
-            text = " | ".join(cell for cell in cells if cell)
-        else:
-            names = [*header, *[""] * (len(cells) - len(header))]
-            text = " | ".join(
-                f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=False) if cell
-            )
-        self._builder.lines(text, number)
+    def _write(self, cells: dict[int, str], number: int) -> None:
+        names = {} if self._header is None or cells is self._header else self._header
+        shown = (f"{names[column]}: {cell}" if column in names else cell for column, cell in cells.items())
+        self._builder.lines(" | ".join(shown), number)
 
 
-def _filled(cells: list[str]) -> int:
-    return sum(bool(cell) for cell in cells)
-
-
-def _is_header(cells: list[str]) -> bool:
-    """Whether the cells are short, distinct, and have a letter each or are years."""
-    names = [cell for cell in cells if cell]
+def _is_header(names: list[str]) -> bool:
+    """Whether the cells `names` are short, distinct, and have a letter each or are years."""
     return (
         len(set(names)) == len(names)
         and all(len(name) <= 60 for name in names)

@@ -24,6 +24,11 @@ def attribute(element: Any, name: str) -> str | None:
     return None
 
 
+def whole(text: str | None, default: int) -> int:
+    """The whole number that an attribute says; `default` where it says none, or one that no document has."""
+    return int(text) if text and text.isdecimal() and len(text) < 10 else default
+
+
 def child(element: Any, *path: str) -> Any:
     """The first element below `element` along `path`, one name a level; None where there is none."""
     for name in path:

@@ -5,19 +5,23 @@ notes and comments after the paragraph that refers to them; heads and feet of pa
 from collections.abc import Iterator
 from typing import Any
 
+from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
-from semsearch.sources.readers.docx_styles import Numbering, Styles
-from semsearch.sources.readers.ooxml import Package, alternative_text, paragraphs_of_drawing, referred
+from semsearch.sources.readers.docx_numbering import Numbering
+from semsearch.sources.readers.docx_styles import Styles
+from semsearch.sources.readers.docx_text import SILENT, paragraph_text
+from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred, shown
 from semsearch.sources.xml_elements import attribute, child, local
 
-# What is not text: properties, what was deleted or moved away, codes of fields, readings that are set beside words.
-_SILENT = frozenset(
-    {"pPr", "rPr", "tblPr", "trPr", "tcPr", "sdtPr", "sectPr", "del", "moveFrom", "delText", "instrText",
-     "delInstrText", "Fallback", "fldChar", "ctrlPr"}
-)  # fmt: skip
-_CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "softHyphen": "", "ptab": "\t"}
-_MOST_NESTED = 200
+# Element that refers to a note -> (kind of the part, name of the element) that holds its text.
+_NOTES = {
+    "footnoteReference": ("footnotes", "footnote"),
+    "endnoteReference": ("endnotes", "endnote"),
+    "commentReference": ("comments", "comment"),
+}
+# Where they are when the part that tells it is damaged.
+_USUAL_PARTS = {kind: f"word/{kind}.xml" for kind in ("styles", "numbering", "footnotes", "endnotes", "comments")}
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -37,18 +41,16 @@ class _Reader:
         self._builder = builder
         self._part = package.main_part("word/document.xml")
         relations = package.relations(self._part)
-        self._addresses = {one.id: one.target for one in relations if one.is_external and one.kind == "hyperlink"}
-        parts = {one.kind: one.target for one in relations if not one.is_external}
+        parts = _USUAL_PARTS | {one.kind: one.target for one in relations if not one.is_external}
         self._margins = [one.target for one in relations if one.kind in ("header", "footer")]
-        self._styles = Styles(package.part(parts.get("styles", "")))
-        self._numbering = Numbering(package.part(parts.get("numbering", "")), self._styles)
-        # Kind of reference -> id -> element with the text.
-        self._notes = {
-            "footnoteReference": self._by_id(parts.get("footnotes", ""), "footnote"),
-            "endnoteReference": self._by_id(parts.get("endnotes", ""), "endnote"),
-            "commentReference": self._by_id(parts.get("comments", ""), "comment"),
-        }
+        self._styles = Styles(package.part(parts["styles"]))
+        self._numbering = Numbering(package.part(parts["numbering"]), self._styles)
+        # Kind of reference -> the part with the texts; and id -> element with the text.
+        self._part_of = {kind: parts[part] for kind, (part, _) in _NOTES.items()}
+        self._notes = {kind: self._by_id(self._part_of[kind], name) for kind, (_, name) in _NOTES.items()}
         self._told: set[tuple[str, str]] = set()
+        # The text of a paragraph whose end was deleted, and which goes on with the next one.
+        self._begun = ""
 
     def _by_id(self, part: str, name: str) -> dict[str, Any]:
         root = self._package.part(part)
@@ -61,12 +63,24 @@ class _Reader:
             raise ValueError("no document in it")
         body = child(root, "body")
         self._blocks(body if body is not None else root)
-        for kind, notes in self._notes.items():
-            for number in notes:
-                self._note(kind, number)  # what nothing refers to
-        margins = [self._cell_text(self._package.part(part)) for part in self._margins]
+        self._end_begun()
+        for kind, number in self._unreferred(root):
+            self._note(kind, number)
+        margins = [text for part in self._margins for text in self._margin(part)]
         for text in dict.fromkeys(text for text in margins if text):
             self._builder.block(text)
+
+    def _unreferred(self, root: Any) -> list[tuple[str, str]]:
+        """The notes that nothing refers to; those that deleted text refers to are deleted, too."""
+        stories = [root, *(note for notes in self._notes.values() for note in notes.values())]
+        referred_to = {_reference(one) for story in stories for one in story.iter() if local(one) in self._notes}
+        every = [(kind, number) for kind, notes in self._notes.items() for number in notes]
+        return [one for one in every if one not in referred_to]
+
+    def _margin(self, part: str) -> list[str]:
+        """The texts of the head or foot `part`."""
+        root = self._package.part(part)
+        return [self._story(root, part), *self._said_of_pictures(root, part)] if root is not None else []
 
     def _blocks(self, parent: Any) -> None:
         """Adds the paragraphs and tables below `parent`, in order, at any depth."""
@@ -79,96 +93,116 @@ class _Reader:
                 self._paragraph(element)
             elif local(element) == "tbl":
                 self._table(element)
-            elif local(element) not in _SILENT:
+            elif local(element) == "altChunk":
+                self._beside(element, self._part)
+            elif local(element) not in ("", *SILENT):
                 pending.append(iter(element))
 
     def _paragraph(self, element: Any) -> None:
-        text = "".join(self._text(element))
+        label, text = self._shown(element, self._part)
         level = self._styles.heading_level(element)
         if text.strip():
-            number = self._numbering.label(element)
-            shown = f"{number} {text}" if number else text
+            text = f"{label} {text}" if label else text
             if level is None:
-                self._builder.block(shown)
+                self._builder.block(text)
             else:
-                self._builder.heading(level, shown)
-        self._beside(element)
+                self._builder.heading(level, text)
+        self._beside(element, self._part)
 
-    def _beside(self, element: Any) -> None:
-        """Adds what a paragraph refers to: pictures, charts, diagrams, notes, comments."""
-        for said in (*alternative_text(element), *referred(self._package, self._part, element)):
+    def _shown(self, paragraph: Any, part: str) -> tuple[str, str]:
+        """(automatic number, text) of a paragraph; both empty where it goes on with the next one."""
+        mark = child(paragraph, "pPr", "rPr")
+        goes_on = mark is not None and any(local(one) in ("del", "moveFrom") for one in mark)
+        label = "" if goes_on else self._numbering.label(paragraph)
+        text = self._begun + paragraph_text(self._package, part, self._numbering, paragraph)
+        self._begun = text if goes_on else ""
+        return label, "" if goes_on else text
+
+    def _end_begun(self) -> None:
+        """Adds the text whose end was deleted, where no paragraph follows that it could go on with."""
+        if self._begun:
+            self._builder.block(self._begun)
+            self._begun = ""
+
+    def _beside(self, element: Any, part: str) -> None:
+        """Adds what a paragraph or table refers to: pictures, charts, diagrams, other files, notes, comments."""
+        for said in self._said_of_pictures(element, part):
             self._builder.block(said)
-        for one in element.iter():
+        for one in shown(element):
             if local(one) in self._notes:
-                self._note(local(one), attribute(one, "id") or "")
+                self._note(*_reference(one))
+            elif local(one) == "altChunk":
+                self._file_within(one, part)
+        for one in element.iter():
+            if local(one) == "commentReference":
+                self._note(*_reference(one))  # also of deleted text: what is said of it stays
+
+    def _said_of_pictures(self, element: Any, part: str) -> list[str]:
+        return [
+            *alternative_text(element),
+            *addresses_of_shapes(self._package, part, element),
+            *referred(self._package, part, element),
+        ]
+
+    def _file_within(self, element: Any, part: str) -> None:
+        """Adds the text of a file (HTML, text, Word) whose content stands at the place of `element`."""
+        from semsearch.sources import document_types
+
+        relation = self._package.relation(part, attribute(element, "id"))
+        content = self._package.content(relation.target) if relation is not None else None
+        if relation is None or not content:
+            return
+        try:
+            document = document_types.read(relation.target, content)
+        except ReadError as error:
+            if not error.skip:
+                self._package.cannot_read(relation.target)
+            return
+        self._builder.text(document.text, [])
 
     def _note(self, kind: str, number: str) -> None:
         note = self._notes[kind].get(number)
         if note is None or (kind, number) in self._told:
             return
         self._told.add((kind, number))
-        text = self._cell_text(note)
+        part = self._part_of[kind]
+        text = self._story(note, part)
         if text:
             author = attribute(note, "author")
             self._builder.block(f"Comment by {author}: {text}" if kind == "commentReference" else text)
+        self._beside(note, part)
 
     def _table(self, table: Any) -> None:
+        self._end_begun()
         rows = []
-        for row in _rows_of(table):
-            cells = [self._cell_text(cell) for cell in _cells_of(row)]
+        for row in _within(table, "tr"):
+            cells = [self._story(cell, self._part) for cell in _within(row, "tc")]
             if any(cells):
                 rows.append(" | ".join(cells))
-        self._builder.block("\n".join(rows))
-        self._beside(table)
+        if rows:
+            self._builder.block("\n".join(rows))
+        self._beside(table, self._part)
 
-    def _cell_text(self, cell: Any) -> str:
+    def _story(self, element: Any, part: str) -> str:
         """The text of a cell, a note, or a head, on one line; tables in it are read cell by cell."""
-        if cell is None:
-            return ""
-        texts = ["".join(self._text(one)) for one in cell.iter() if local(one) == "p" and not _is_inside(one, cell)]
-        return " ".join(plain(text) for text in texts if text.strip())
-
-    def _text(self, paragraph: Any) -> Iterator[str]:
-        """The text of a paragraph and of its text boxes."""
-        pending: list[tuple[Iterator[Any], str]] = [(iter(paragraph), "")]
-        while pending:
-            element = next(pending[-1][0], None)
-            if element is None:
-                yield pending.pop()[1]
-                continue
-            name = local(element)
-            if name == "t":
-                yield element.text or ""
-            elif name in _CHARACTERS:
-                yield _CHARACTERS[name]
-            elif name == "rt":
-                pending.append((iter(()), ""))
-            elif name == "ruby":
-                reading = "".join(one.text or "" for one in element.iter() if _is_reading(one))
-                pending.append((iter(element), f" ({reading}) " if reading else ""))
-            elif name == "hyperlink":
-                pending.append((iter(element), self._address(element)))
-            elif name == "graphicData" and not any(local(one) == "txbxContent" for one in element.iter()):
-                yield "".join(f"\n{text}" for text in paragraphs_of_drawing(element))
-            elif name and name not in _SILENT and len(pending) < _MOST_NESTED:
-                if name == "p":
-                    yield "\n"
-                pending.append((iter(element), ""))
-
-    def _address(self, link: Any) -> str:
-        """The address of a link, where its text does not tell it."""
-        address = self._addresses.get(attribute(link, "id") or "", "").partition("://")[2].rstrip("/")
-        text = "".join(one.text or "" for one in link.iter() if local(one) == "t")
-        return f" ({address})" if address and address not in text else ""
+        before, self._begun = self._begun, ""
+        texts: list[str] = []
+        for paragraph in (one for one in element.iter() if local(one) == "p" and not _is_inside(one, element)):
+            # A number alone is a cell of a column that numbers the rows.
+            texts += self._shown(paragraph, part)
+        texts.append(self._begun)
+        self._begun = before
+        return " ".join(text for text in map(plain, texts) if text)
 
 
-def _is_reading(element: Any) -> bool:
-    """Whether it is text of a reading beside a word (`rt` of a ruby)."""
-    return local(element) == "t" and any(local(above) == "rt" for above in element.iterancestors())
+def _reference(element: Any) -> tuple[str, str]:
+    """(kind, id) of the note that `element` refers to."""
+    return local(element), attribute(element, "id") or ""
 
 
 def _is_inside(paragraph: Any, root: Any) -> bool:
-    """Whether a paragraph stands in another one below `root`, as those of a text box do, which is read with that."""
+    """Whether a paragraph stands in another one below `root`, as those of a text box do, which is read with that, or
+    was deleted."""
     for above in paragraph.iterancestors():
         if above is root:
             return False
@@ -177,26 +211,14 @@ def _is_inside(paragraph: Any, root: Any) -> bool:
     return False
 
 
-def _rows_of(table: Any) -> Iterator[Any]:
-    """The rows of a table, not those of tables in its cells."""
-    pending = [iter(table)]
+def _within(element: Any, name: str) -> Iterator[Any]:
+    """The rows of a table, or the cells of a row; not those of tables in its cells."""
+    pending = [iter(element)]
     while pending:
-        element = next(pending[-1], None)
-        if element is None:
+        one = next(pending[-1], None)
+        if one is None:
             pending.pop()
-        elif local(element) == "tr":
-            yield element
-        elif local(element) not in ("", "tbl", *_SILENT):
-            pending.append(iter(element))
-
-
-def _cells_of(row: Any) -> Iterator[Any]:
-    pending = [iter(row)]
-    while pending:
-        element = next(pending[-1], None)
-        if element is None:
-            pending.pop()
-        elif local(element) == "tc":
-            yield element
-        elif local(element) not in ("", *_SILENT):
-            pending.append(iter(element))
+        elif local(one) == name:
+            yield one
+        elif local(one) not in ("", "tbl", *SILENT):
+            pending.append(iter(one))

@@ -1,16 +1,12 @@
-"""Styles and automatic numbers of Word documents: which paragraphs are headings, and `2.`, `(b)`, `IV` before them."""
+"""Styles of Word documents: which paragraphs are headings, and which belong to a list."""
 
 import re
-from collections import defaultdict
 from typing import Any
 
 from semsearch.sources.xml_elements import attribute, child, local
 
 _HEADING_STYLE = re.compile(r"(?:heading|head|h|überschrift|titre|título|titolo|kop|rubrik)[ _-]?([1-9a-f])")
 _TITLES = ("title", "chaptertitle", "chapter title")
-_PLACE = re.compile(r"%([1-9])")
-_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
-          (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
 _MOST_BASED_ON = 20
 
 
@@ -78,83 +74,3 @@ def _level_of(style: Any) -> int | None:
     outline = child(style, "pPr", "outlineLvl")
     value = attribute(outline, "val") if outline is not None else None
     return int(value) + 1 if value is not None and value.isdigit() and int(value) < 9 else None
-
-
-class Numbering:
-    """Counts the numbered paragraphs of a document; `root`: that of its part, None where it has none."""
-
-    def __init__(self, root: Any, styles: Styles) -> None:
-        self._styles = styles
-        abstract = {}
-        self._lists: dict[str, tuple[str, dict[int, Any]]] = {}
-        for one in root if root is not None else ():
-            if local(one) == "abstractNum":
-                abstract[attribute(one, "abstractNumId") or ""] = _levels(one)
-            elif local(one) == "num":
-                kind = child(one, "abstractNumId")
-                key = (attribute(kind, "val") or "") if kind is not None else ""
-                levels = dict(abstract.get(key, {}))
-                overrides = [override for override in one if local(override) == "lvlOverride"]
-                for override in overrides:
-                    own = child(override, "lvl")
-                    if own is not None:
-                        levels[_whole(attribute(override, "ilvl"), 0)] = own
-                # Lists of one kind go on counting together, unless they begin anew.
-                number = attribute(one, "numId") or ""
-                restarts = any(child(override, "startOverride") is not None for override in overrides)
-                self._lists[number] = (number if restarts else f"kind {key}", levels)
-        self._counts: dict[str, dict[int, int]] = defaultdict(dict)
-
-    def label(self, paragraph: Any) -> str:
-        """The number before a paragraph, as Word shows it; empty for paragraphs without one, and for bullets."""
-        place = self._styles.numbering_of(paragraph)
-        if place is None or place[0] not in self._lists:
-            return ""
-        (counted, levels), level = self._lists[place[0]], place[1]
-        counts = self._counts[counted]
-        counts[level] = counts.get(level, _start(levels.get(level)) - 1) + 1
-        for deeper in [one for one in counts if one > level]:
-            del counts[deeper]
-        definition = levels.get(level)
-        if definition is None:
-            return ""
-        text, form = child(definition, "lvlText"), _format(definition)
-        if text is None or form in ("bullet", "none"):
-            return ""
-
-        def shown(match: re.Match[str]) -> str:
-            one = int(match.group(1)) - 1
-            return _written(counts.get(one, _start(levels.get(one))), _format(levels.get(one)))
-
-        return _PLACE.sub(shown, attribute(text, "val") or "").strip()
-
-
-def _levels(element: Any) -> dict[int, Any]:
-    return {_whole(attribute(one, "ilvl"), 0): one for one in element if local(one) == "lvl"}
-
-
-def _start(level: Any) -> int:
-    start = child(level, "start") if level is not None else None
-    return _whole(attribute(start, "val"), 1) if start is not None else 1
-
-
-def _format(level: Any) -> str:
-    form = child(level, "numFmt") if level is not None else None
-    return (attribute(form, "val") or "decimal") if form is not None else "decimal"
-
-
-def _written(number: int, form: str) -> str:
-    if form in ("lowerLetter", "upperLetter") and number > 0:
-        # a to z, then aa to zz.
-        letters = chr(ord("a") + (number - 1) % 26) * ((number - 1) // 26 + 1)
-        return letters.upper() if form == "upperLetter" else letters
-    if form in ("lowerRoman", "upperRoman") and 0 < number < 5000:
-        roman = ""
-        for value, mark in _ROMAN:
-            roman, number = roman + mark * (number // value), number % value
-        return roman.upper() if form == "upperRoman" else roman
-    return f"{number:02}" if form == "decimalZero" else str(number)
-
-
-def _whole(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdigit() else default

@@ -1,11 +1,13 @@
-"""Numbers of a spreadsheet as it shows them: `7.5%`, `27:05`, `01234`, dates in ISO 8601.
+"""Numbers of a spreadsheet as it shows them: `7.5%`, `27:05`, `01234`, `555-0134`, dates in ISO 8601.
 
-The formats are those of ISO 29500-1, 18.8.30 and 18.8.31. What is decoration (colours, padding, fractions) is left out:
-the number is to be found, and is then as it is stored.
+The formats are those of ISO 29500-1, 18.8.30 and 18.8.31. Decoration (colours, padding, currencies) is left out.
+Numbers in fractions, powers of ten or thousands are given as they are stored: so they can be found.
 """
 
 import datetime
 import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 
 # Ids of formats that are not written out in the file.
@@ -21,69 +23,144 @@ _BUILT_IN |= dict.fromkeys((32, 33, 34, 35), "h:mm:ss")
 _QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.')
 _ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
 _BRACKETS = re.compile(r"\[[^\]]*\]")
-_DIGITS = re.compile(r"[0#?][0#?,. ]*")
+_SYMBOLS = re.compile(r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[[^\]]*\]|(?P<digit>[0#?])|(?P<other>.)')
+_OPEN_THOUSANDS = re.compile(r"(?<=\d)(?=(?:\d{3})+$)")
+_NUMBERS = ("number", "percent")
 _SECONDS_A_DAY = 86_400
 _LAST_DAY = 2_958_465  # 9999-12-31
+# Excel keeps so many digits of a number, and rounds what these say.
+_KEPT_DIGITS = 15
+_LONGEST_WHOLE = 1e21
+_MOST_DECIMALS = 30
+_ROUNDING = Context(prec=64, rounding=ROUND_HALF_UP)
+
+
+@dataclass(frozen=True)
+class _Format:
+    """`kind`: general, number, percent, text, date, time, datetime, elapsed.
+
+    `decimals`: the most, `fixed` of them always; `least`: digits before them; `grouped`: thousands are apart; `mask`:
+    digits (as `0`) and the text between them, empty where there is none.
+    """
+
+    kind: str
+    decimals: int = 0
+    fixed: int = 0
+    least: int = 0
+    grouped: bool = False
+    mask: tuple[tuple[bool, str], ...] = ()
 
 
 @lru_cache(maxsize=4096)
-def _kind(code: str) -> tuple[str, int, int, bool]:
-    """(kind, decimals, least digits before them, whether thousands are apart) of a format.
-
-    The kind: general, number, percent, scientific, text, date, time, datetime, elapsed.
-    """
+def _format(code: str) -> _Format:
     first = code.split(";")[0]
     bare = _QUOTED.sub("", first)
     if _ELAPSED.search(bare):
-        return "elapsed", bare.count("s") and 1, 0, False
+        return _Format("elapsed", bare.count("s") and 1)
     bare = _BRACKETS.sub("", bare)
     lowered = bare.lower().replace("general", "")
     if "general" in bare.lower() or not bare.strip():
-        return "general", 0, 0, False
+        return _Format("general")
     if "@" in bare:
-        return "text", 0, 0, False
+        return _Format("text")
     has_clock = "h" in lowered or "s" in lowered
     has_day = "y" in lowered or "d" in lowered or ("m" in lowered and not has_clock) or "年" in bare
     if has_day or has_clock:
-        return ("datetime" if has_day and has_clock else "date" if has_day else "time"), lowered.count("s"), 0, False
-    digits = _DIGITS.search(bare)
-    shown = digits.group() if digits else ""
-    whole, _, fraction = shown.partition(".")
-    decimals = sum(letter in "0#?" for letter in fraction)
-    least = whole.replace(",", "").count("0")
-    kind = "percent" if "%" in bare else "scientific" if re.search("[eE][+-]", bare) else "number"
-    return kind, decimals, least, "," in whole.rstrip(",")
+        kind = "datetime" if has_day and has_clock else "date" if has_day else "time"
+        return _Format(kind, lowered.count("s"))
+    if "/" in bare or re.search("[eE][+-]", bare) or not re.search("[0#?]", bare):
+        return _Format("general")
+    whole, _, fraction = bare.partition(".")
+    if re.search(r"[0#?],+(?![0#?,])", fraction or whole):
+        return _Format("general")  # in thousands
+    return _Format(
+        "percent" if "%" in bare else "number",
+        min(sum(letter in "0#?" for letter in fraction), _MOST_DECIMALS),
+        fraction.count("0"),
+        whole.count("0"),
+        re.search("[0#?],[0#?]", whole) is not None,
+        _mask(first),
+    )
 
 
-def shown_number(value: float, format_id: int, code: str, epoch_1904: bool = False) -> str:
+def _mask(section: str) -> tuple[tuple[bool, str], ...]:
+    """The digits before the decimals of a format and the text around them; empty where no text is between them."""
+    symbols: list[tuple[bool, str]] = []
+    for match in _SYMBOLS.finditer(section):
+        if match.group("digit"):
+            symbols.append((True, match.group("digit")))
+        elif match.group("other") == ".":
+            break
+        elif match.group("other") != ",":
+            symbols.append((False, match.group("quoted") or match.group("escaped") or match.group("other") or ""))
+    digits = [place for place, (is_digit, _) in enumerate(symbols) if is_digit]
+    between = symbols[digits[0] : digits[-1]] if digits else []
+    return tuple(symbols) if any(text for is_digit, text in between if not is_digit) else ()
+
+
+def shown_number(value: float | Decimal, format_id: int, code: str, epoch_1904: bool = False) -> str:
     """`value` as the format number `format_id` shows it; `code`: the format where the file writes it out.
 
     `epoch_1904`: days are counted from 1904, as on old Macs.
     """
-    kind, decimals, least, grouped = _kind(code or _BUILT_IN.get(format_id, "General"))
-    if kind == "percent":
-        return f"{value * 100:.{decimals}f}%"
-    if kind == "number" and least > 1 and decimals == 0 and value == int(value):
-        return f"{int(value):0{least + (value < 0)}d}"
-    if kind == "number" and decimals and round(value, decimals) == round(value, 10):
-        return f"{value:,.{decimals}f}" if grouped else f"{value:.{decimals}f}"
-    if kind in ("date", "time", "datetime", "elapsed") and 0 <= value <= _LAST_DAY:
-        return _moment(value, kind, decimals, epoch_1904)
+    form = _format(code or _BUILT_IN.get(format_id, "General"))
+    if form.kind in _NUMBERS and abs(float(value)) < _LONGEST_WHOLE:
+        return _written(_exact(value), form)
+    if form.kind in ("date", "time", "datetime", "elapsed") and 0 <= value <= _LAST_DAY:
+        return _moment(float(value), form.kind, form.decimals, epoch_1904)
     return plain_number(value)
 
 
-def plain_number(value: float) -> str:
+def plain_number(value: float | Decimal) -> str:
     """`value` without a fraction where it is whole, and with the ten digits that a spreadsheet shows."""
-    if value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    return f"{value:.10g}"
+    if abs(float(value)) < _LONGEST_WHOLE and value == int(value):
+        return str(int(_exact(value)))
+    return f"{float(value):.10g}"
+
+
+def _exact(value: float | Decimal) -> Decimal:
+    """`value` by its decimal digits, as people see it: 2.675 is half of a hundredth above 2.67."""
+    if isinstance(value, Decimal) or value == int(value):
+        return Decimal(str(value))
+    return Decimal(f"{float(value):.{_KEPT_DIGITS}g}")
+
+
+def _written(value: Decimal, form: _Format) -> str:
+    if form.kind == "percent":
+        value *= 100
+    rounded = abs(value).quantize(Decimal(1).scaleb(-form.decimals), context=_ROUNDING)
+    whole, _, fraction = f"{rounded:f}".partition(".")
+    fraction = fraction[: form.fixed] + fraction[form.fixed :].rstrip("0")
+    if form.mask:
+        whole = _filled(form.mask, whole)
+    else:
+        whole = whole.zfill(form.least)
+        if form.grouped:
+            whole = _OPEN_THOUSANDS.sub(",", whole)
+    text = (f"{whole}.{fraction}" if fraction else whole) + ("%" if form.kind == "percent" else "")
+    return f"-{text}" if value < 0 and rounded else text
+
+
+def _filled(mask: tuple[tuple[bool, str], ...], digits: str) -> str:
+    """`digits` in the places of `mask`, from the last one on; what is left over stands in the first place."""
+    left = digits.lstrip("0")
+    places = sum(is_digit for is_digit, _ in mask)
+    parts = []
+    for is_digit, text in reversed(mask):
+        if not is_digit:
+            parts.append(text)
+            continue
+        places -= 1
+        taken = left if places == 0 else left[-1:]
+        left = left[: len(left) - len(taken)]
+        parts.append(taken or ("0" if text == "0" else ""))
+    return "".join(reversed(parts)).strip()
 
 
 def _moment(value: float, kind: str, seconds: int, epoch_1904: bool) -> str:
     days, rest = divmod(round(value * _SECONDS_A_DAY), _SECONDS_A_DAY)
     if kind == "elapsed":
-        hours, left = divmod(days * _SECONDS_A_DAY + rest, 3600)
-        return f"{hours}:{left // 60:02}" + (f":{left % 60:02}" if seconds else "")
+        return elapsed(days * _SECONDS_A_DAY + rest, seconds > 0)
     clock = f"{rest // 3600:02}:{rest % 3600 // 60:02}" + (f":{rest % 60:02}" if seconds or rest % 60 else "")
     if kind == "time" or (days == 0 and not epoch_1904):
         return clock
@@ -94,3 +171,9 @@ def _moment(value: float, kind: str, seconds: int, epoch_1904: bool) -> str:
     except OverflowError:
         return plain_number(value)
     return f"{day} {clock}" if rest else day
+
+
+def elapsed(seconds: int, shows_seconds: bool) -> str:
+    """A span of time: `27:05`, `27:05:30`."""
+    hours, left = divmod(seconds, 3600)
+    return f"{hours}:{left // 60:02}" + (f":{left % 60:02}" if shows_seconds else "")

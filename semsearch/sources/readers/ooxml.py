@@ -7,19 +7,24 @@ is read like the usual one, and so are files for macros and templates, which hav
 import io
 import posixpath
 import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from semsearch.sources.document_builder import plain
-from semsearch.sources.xml_elements import attribute, child, local, named, parsed
+from semsearch.sources.readers.charts import chart_lines
+from semsearch.sources.readers.damaged_parts import errors_of_damage, notice_of
+from semsearch.sources.readers.drawing_text import paragraphs_of_drawing
+from semsearch.sources.readers.link_addresses import shown_address
+from semsearch.sources.xml_elements import attribute, local, parsed
 
 _PROPERTIES = {
     "creator": "author", "subject": "subject", "keywords": "keywords", "description": "description",
     "category": "category", "created": "created", "modified": "modified",
 }  # fmt: skip
+_NOT_SHOWN = frozenset({"", "Fallback", "del", "moveFrom"})
+_LINKS = ("hlinkClick", "hlinkMouseOver", "hlinkHover")
 
 
 @dataclass(frozen=True)
@@ -39,21 +44,48 @@ class Package:
         self._archive = zipfile.ZipFile(io.BytesIO(data))
         self._names = {name.lower(): name for name in self._archive.namelist()}
         self._unreadable: list[str] = []
+        self._relations: dict[str, dict[str, Relation]] = {}
 
     def part(self, name: str) -> Any:
         """The root element of the part `name`, which the document can do without; None where it cannot be read, which
         `notice` then tells."""
-        from lxml import etree
-
         try:
             return self.root(name)
-        except (etree.XMLSyntaxError, zipfile.BadZipFile, zlib.error):
-            self._unreadable.append(name)
+        except errors_of_damage():
+            self.cannot_read(name)
             return None
+
+    def elements(self, name: str, *names: str) -> Iterator[Any]:
+        """The elements of the part `name` called `names`, each when it has ended; it is let go of then, so that a part
+        may be larger than memory. What cannot be read is told by `notice`."""
+        from lxml import etree
+
+        stored = self._names.get(name.lower().lstrip("/"))
+        if stored is None:
+            return
+        tags = [f"{{*}}{one}" for one in names]
+        try:
+            with self._archive.open(stored) as file:
+                for _, one in etree.iterparse(file, tag=tags, resolve_entities=False, no_network=True, huge_tree=True):
+                    yield one
+                    one.clear()
+                    while one.getprevious() is not None:
+                        del one.getparent()[0]
+        except errors_of_damage():
+            self.cannot_read(name)
+
+    def cannot_read(self, name: str) -> None:
+        """Lets `notice` tell that the part `name` cannot be read."""
+        self._unreadable.append(name)
 
     def notice(self) -> str:
         """What of the file could not be read; empty where nothing was."""
-        return f"{', '.join(dict.fromkeys(self._unreadable))} cannot be read" if self._unreadable else ""
+        return notice_of(self._unreadable)
+
+    def numbered(self, begin: str) -> list[str]:
+        """The names of the parts `begin`1.xml, `begin`2.xml and so on, where no relation tells which there are."""
+        numbers = (name.removeprefix(begin).removesuffix(".xml") for name in self._names if name.startswith(begin))
+        return [f"{begin}{number}.xml" for number in sorted(int(one) for one in numbers if one.isdecimal())]
 
     def root(self, name: str) -> Any:
         """The root element of the part `name`; None where there is none. Raises the errors of lxml."""
@@ -65,16 +97,28 @@ class Package:
         stored = self._names.get(name.lower().lstrip("/"))
         return None if stored is None else self._archive.read(stored)
 
-    def opened(self, name: str) -> Any:
-        """The part `name` as a file to read from; None where there is none."""
-        stored = self._names.get(name.lower().lstrip("/"))
-        return None if stored is None else self._archive.open(stored)
-
-    def relations(self, part: str) -> list[Relation]:
+    def relations(self, part: str) -> Collection[Relation]:
         """The references of `part`; those of the package where it is empty."""
+        return self._relations_by_id(part).values()
+
+    def relation(self, part: str, number: str | None) -> Relation | None:
+        """The reference of `part` that is called `number`."""
+        return self._relations_by_id(part).get(number or "")
+
+    def address(self, part: str, number: str | None) -> str:
+        """The address that the link `number` of `part` leads to; empty for one within the file."""
+        relation = self.relation(part, number)
+        return relation.target if relation is not None and relation.is_external else ""
+
+    def _relations_by_id(self, part: str) -> dict[str, Relation]:
+        # They are asked for with every paragraph.
+        if part not in self._relations:
+            self._relations[part] = {one.id: one for one in self._read_relations(part)}
+        return self._relations[part]
+
+    def _read_relations(self, part: str) -> Iterator[Relation]:
         folder, name = posixpath.split(part)
         root = self.part(posixpath.join(folder, "_rels", f"{name}.rels"))
-        found = []
         for element in root if root is not None else ():
             if not isinstance(element.tag, str):
                 continue
@@ -83,8 +127,7 @@ class Package:
             if not is_external:
                 target = posixpath.normpath(posixpath.join("/", folder, unquote(target))).lstrip("/")
             kind = (element.get("Type") or "").rpartition("/")[2]
-            found.append(Relation(element.get("Id") or "", kind, target, is_external))
-        return found
+            yield Relation(element.get("Id") or "", kind, target, is_external)
 
     def main_part(self, usual: str) -> str:
         """The name of the part that the document begins with; `usual`: its name where the file does not tell."""
@@ -102,75 +145,46 @@ class Package:
         return values.get("title", ""), metadata
 
 
-def paragraphs_of_drawing(element: Any) -> list[str]:
-    """The paragraphs of DrawingML text below `element`: of a shape, a text box, a diagram."""
-    return [text for one in named(element, "p") if (text := drawing_text(one))]
-
-
-def drawing_text(paragraph: Any) -> str:
-    """The text of one paragraph of DrawingML."""
-    parts = []
-    for one in paragraph.iter():
-        name = local(one)
-        if name == "t":
-            parts.append(one.text or "")
-        elif name == "br":
-            parts.append("\n")
-    return "".join(parts).replace("\v", "\n").strip()
+def shown(element: Any) -> Iterator[Any]:
+    """`element` and all below it, but for fallbacks and what was deleted or moved away."""
+    pending = [iter((element,))]
+    while pending:
+        one = next(pending[-1], None)
+        if one is None:
+            pending.pop()
+        elif local(one) not in _NOT_SHOWN:
+            yield one
+            pending.append(iter(one))
 
 
 def alternative_text(element: Any) -> list[str]:
-    """What the pictures below `element` are said to show."""
+    """What the pictures at and below `element` are said to show."""
     said = []
-    for one in element.iter():
-        if local(one) in ("docPr", "cNvPr"):
-            for name in ("title", "descr"):
-                text = plain(one.get(name) or "")
-                if text and text not in said:
-                    said.append(text)
-    return said
+    for one in shown(element):
+        # Shapes of VML, which old versions wrote, have an `alt`, and words drawn as a picture a `string`.
+        names = ("title", "descr") if local(one) in ("docPr", "cNvPr") else ("alt", "string") if _is_vml(one) else ()
+        said += [text for name in names if (text := plain(one.get(name) or ""))]
+    return list(dict.fromkeys(said))
+
+
+def addresses_of_shapes(package: Package, part: str, element: Any) -> list[str]:
+    """The addresses that the pictures and shapes at and below `element`, which stands in `part`, lead to."""
+    links = (link for one in shown(element) if local(one) in ("docPr", "cNvPr") for link in one)
+    targets = [package.address(part, attribute(link, "id")) for link in links if local(link) in _LINKS]
+    return list(dict.fromkeys(address for target in targets if (address := shown_address(target))))
 
 
 def referred(package: Package, part: str, element: Any) -> Iterator[str]:
     """The texts of the charts and diagrams that the drawings below `element`, which stands in `part`, refer to."""
-    relations = {one.id: one for one in package.relations(part) if not one.is_external}
-    for one in element.iter():
+    for one in shown(element):
         name = local(one)
-        if name == "chart" and (relation := relations.get(attribute(one, "id") or "")) is not None:
-            root = package.part(relation.target)
-            if root is not None:
-                yield from chart_lines(root)
-        elif name == "relIds" and (relation := relations.get(attribute(one, "dm") or "")) is not None:
-            root = package.part(relation.target)
-            if root is not None:
-                yield from paragraphs_of_drawing(root)
+        if name not in ("chart", "relIds"):
+            continue
+        relation = package.relation(part, attribute(one, "id" if name == "chart" else "dm"))
+        root = package.part(relation.target) if relation is not None and not relation.is_external else None
+        if root is not None:
+            yield from chart_lines(root) if name == "chart" else paragraphs_of_drawing(root)
 
 
-def chart_lines(root: Any) -> list[str]:
-    """The texts of a chart of any kind: titles, then for each series its name with `category: value` pairs."""
-    lines = []
-    titles = [element for element in root.iter() if local(element) in ("title", "txPr", "dLbl")]
-    for element in titles:
-        lines += paragraphs_of_drawing(element) or _cached(element)
-    for series in (element for element in root.iter() if local(element) == "ser"):
-        name = " ".join(_cached(child(series, "tx"))) if child(series, "tx") is not None else ""
-        categories = _first_cached(series, ("cat", "xVal"))
-        values = _first_cached(series, ("val", "yVal", "bubbleSize"))
-        pairs = [
-            f"{category}: {value}" if value else category
-            for category, value in zip(categories, [*values, *[""] * (len(categories) - len(values))], strict=False)
-        ] or values
-        lines.append(" | ".join([*([name] if name else []), *pairs]))
-    # Charts of 2016 and later keep their data apart.
-    for data in (element for element in root.iter() if local(element) == "data" and element.get("id") is not None):
-        lines.append(" | ".join(plain(point.text or "") for point in data.iter() if local(point) == "pt"))
-    return list(dict.fromkeys(line for line in map(plain, lines) if line))
-
-
-def _first_cached(series: Any, names: Iterable[str]) -> list[str]:
-    return next((_cached(found) for name in names if (found := child(series, name)) is not None), [])
-
-
-def _cached(element: Any) -> list[str]:
-    """The cached values below `element`, in order."""
-    return [plain(one.text or "") for one in element.iter() if local(one) == "v" and one.text]
+def _is_vml(element: Any) -> bool:
+    return isinstance(element.tag, str) and element.tag.startswith("{urn:schemas-microsoft-com:vml}")

@@ -7,6 +7,7 @@ spreadsheet each row as it is shown, with its number.
 
 import io
 import posixpath
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,10 @@ from typing import Any
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.damaged_parts import errors_of_damage, notice_of
+from semsearch.sources.readers.link_addresses import beside, shown_address
+from semsearch.sources.readers.number_format import plain_number, shown_number
+from semsearch.sources.readers.opendocument_lists import ListNumbers
 from semsearch.sources.table_writer import TableWriter
 from semsearch.sources.xml_elements import attribute, child, local, named, parsed
 
@@ -30,6 +35,9 @@ _SHAPES = frozenset(
      "connector", "text-box", "image", "object", "measure", "regular-polygon", "control", "page-thumbnail"}
 )  # fmt: skip
 _SAID_OF_SHAPES = ("title", "desc")
+_FIELDS_OF_SLIDES = {"header-decl": "use-header-name", "footer-decl": "use-footer-name",
+                     "date-time-decl": "use-date-time-name"}  # fmt: skip
+_DURATION = re.compile(r"(-?)P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:[.,]\d*)?S)?")
 _FORM_VALUES = ("current-value", "value", "label", "current-label")
 _MARGINS = frozenset({"header", "footer", "header-left", "footer-left", "header-first", "footer-first"})
 _MOST_BLANKS = 100
@@ -46,19 +54,12 @@ def read(data: bytes, type_name: str) -> Document:
         kind = _TYPES.get((attribute(root, "mimetype") or "").rpartition(".")[2].split("-")[0], "odt")
         return _Reader(None, kind).read(root, root, root)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if b"encryption-data" in _content(archive, "META-INF/manifest.xml"):
+        reader = _Reader(archive, type_name)
+        manifest = reader.part("META-INF/manifest.xml")
+        if manifest is not None and any(True for _ in named(manifest, "encryption-data")):
             raise ReadError("encrypted OpenDocument file: save it without its password")
         content = parsed(archive.read("content.xml"))
-        return _Reader(archive, type_name).read(content, _part(archive, "meta.xml"), _part(archive, "styles.xml"))
-
-
-def _content(archive: zipfile.ZipFile, name: str) -> bytes:
-    return archive.read(name) if name in archive.namelist() else b""
-
-
-def _part(archive: zipfile.ZipFile, name: str) -> Any:
-    content = _content(archive, name)
-    return parsed(content) if content else None
+        return reader.read(content, reader.part("meta.xml"), reader.part("styles.xml"))
 
 
 class _Reader:
@@ -66,20 +67,36 @@ class _Reader:
 
     def __init__(self, archive: zipfile.ZipFile | None, type_name: str) -> None:
         self._archive = archive
+        self._names = frozenset(archive.namelist()) if archive is not None else frozenset()
         self._type = type_name
         self._builder = DocumentBuilder(type_name)
         self._pages = 0
+        self._unreadable: list[str] = []
+        self._numbers = ListNumbers()
+
+    def part(self, name: str) -> Any:
+        """The root element of the part `name`, which the document can do without; None where it cannot be read, which
+        the notice then tells."""
+        if self._archive is None or name not in self._names:
+            return None
+        try:
+            return parsed(self._archive.read(name))
+        except errors_of_damage():
+            self._unreadable.append(name)
+            return None
 
     def read(self, content: Any, meta: Any, styles: Any) -> Document:
         """The document of these root elements; `meta` and `styles` may be None."""
+        self._numbers = ListNumbers(styles, content)
         metadata = self._properties(meta)
         body = child(content, "body")
         if body is not None:
             self._blocks(body)
         self._builder.page(None)
-        for text in dict.fromkeys([*self._form_values(content), *self._margins(styles)]):
-            self._builder.block(text)
-        return self._builder.document(metadata)
+        for text in dict.fromkeys([*self._form_values(content), *_fields_of_slides(content), *self._margins(styles)]):
+            if text:
+                self._builder.block(text)
+        return self._builder.document(metadata, notice_of(self._unreadable))
 
     def _properties(self, meta: Any) -> dict[str, object]:
         properties = next(named(meta, "meta"), None) if meta is not None else None
@@ -96,7 +113,9 @@ class _Reader:
     def _form_values(self, content: Any) -> Iterator[str]:
         for forms in named(content, "forms"):
             for element in forms.iter():
-                values = [attribute(element, name) for name in _FORM_VALUES] if local(element) else []
+                if local(element) in ("", "property", "list-property", "list-value"):
+                    continue  # settings of the program
+                values = [attribute(element, name) for name in _FORM_VALUES]
                 yield " ".join(dict.fromkeys(plain(value) for value in values if value))
 
     def _margins(self, styles: Any) -> Iterator[str]:
@@ -117,7 +136,8 @@ class _Reader:
                 level = attribute(element, "outline-level") or "1"
                 self._builder.heading(int(level) if level.isdigit() else 1, self._text(element))
             elif name == "p":
-                self._builder.block(self._text(element))
+                if text := self._text(element):
+                    self._builder.block(text)
             elif name == "table":
                 self._table(element)
             elif name in _SAID_OF_SHAPES:
@@ -127,6 +147,10 @@ class _Reader:
                     self._builder.block(text)
             elif name == "annotation":
                 self._builder.block(self._comment(element))
+            elif name == "a":
+                if address := shown_address(attribute(element, "href") or ""):
+                    self._builder.block(address)  # a shape that is a link
+                pending.append(iter(element))
             elif name == "page":
                 self._pages += 1
                 self._builder.page(self._pages)
@@ -170,16 +194,15 @@ class _Reader:
         writer.end()
         if is_sheet and writer.is_empty:
             self._builder.lines(name, 1)
-        self._builder.block("\n".join(rows))
+        if rows:
+            self._builder.block("\n".join(rows))
         for text, place in beside:
             self._builder.block(text, place if is_sheet else None)
 
     def _cell(self, cell: Any) -> str:
         """The text of a cell as it is shown, else its value; tables in it are read cell by cell."""
         shown = " ".join(plain(self._text(one)) for one in _own_paragraphs(cell)).strip()
-        return (
-            shown or attribute(cell, "string-value") or attribute(cell, "value") or attribute(cell, "date-value") or ""
-        )
+        return shown or _value_of(cell)
 
     def _comment(self, annotation: Any) -> str:
         author = child(annotation, "creator")
@@ -200,8 +223,8 @@ class _Reader:
     def _object(self, element: Any) -> list[str]:
         """The texts of an embedded chart, formula or document."""
         name = posixpath.normpath(attribute(element, "href") or "")
-        content = _content(self._archive, f"{name}/content.xml") if self._archive is not None else b""
-        root = parsed(content) if content else element
+        part = self.part(f"{name}/content.xml")
+        root = element if part is None else part
         lines = []
         for one in named(root, "table-row", *_PARAGRAPHS, "annotation"):
             texts = [self._text(one)] if local(one) in _PARAGRAPHS else []
@@ -213,7 +236,11 @@ class _Reader:
         return [line for line in dict.fromkeys(lines) if line]
 
     def _text(self, element: Any) -> str:
-        """The text of a paragraph; its notes and comments stand in brackets at their place, shapes on lines."""
+        """The text of a paragraph with its number; notes and comments stand in brackets at their place, shapes on
+        lines."""
+        label = self._numbers.label(element)
+        if child(element, "number") is not None:
+            label = ""  # the text says it
         parts: list[str] = []
         pending: list[tuple[Iterator[Any], str]] = []
 
@@ -243,16 +270,57 @@ class _Reader:
             elif name == "ruby-text":
                 parts.append(f" ({one.text or ''}) {tail}")
             elif name == "a":
-                enter(one, self._address(one) + tail)
+                enter(one, beside(attribute(one, "href") or "", "".join(one.itertext())) + tail)
             elif name and name not in _SILENT:
                 enter(one, tail)
             else:
                 parts.append(tail)
-        return "".join(parts)
+        text = "".join(parts)
+        if not text.strip():
+            # A number alone is a cell of a column that numbers the rows.
+            return label if any(local(above) == "table-cell" for above in element.iterancestors()) else ""
+        return f"{label} {text}" if label else text
 
-    def _address(self, link: Any) -> str:
-        address = (attribute(link, "href") or "").partition("://")[2].rstrip("/")
-        return f" ({address}) " if address and address not in "".join(link.itertext()) else ""
+
+def _fields_of_slides(content: Any) -> Iterator[str]:
+    """The heads, feet and dates that slides show."""
+    pages = list(named(content, "page"))
+    for element in named(content, *_FIELDS_OF_SLIDES):
+        use, name = _FIELDS_OF_SLIDES[local(element)], attribute(element, "name")
+        if any(attribute(holder, use) == name for page in pages for holder in (page, child(page, "notes")) if (
+            holder is not None
+        )):  # fmt: skip
+            yield plain(element.text or "")
+
+
+def _value_of(cell: Any) -> str:
+    """The value of a cell whose text the file does not keep, as it would be shown."""
+    kind, value = attribute(cell, "value-type"), attribute(cell, "value") or ""
+    if kind == "boolean":
+        return (attribute(cell, "boolean-value") or "").upper()
+    if kind == "time":
+        return _clock(attribute(cell, "time-value") or "")
+    if kind == "date":
+        return (attribute(cell, "date-value") or "").removesuffix("T00:00:00").replace("T", " ")
+    if kind == "string" or not value:
+        return attribute(cell, "string-value") or value
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    if kind == "percentage":
+        return shown_number(number, 0, "0.##%")
+    currency = attribute(cell, "currency")
+    return f"{plain_number(number)} {currency}" if currency else plain_number(number)
+
+
+def _clock(duration: str) -> str:
+    """A span of time such as PT27H05M00S, as `27:05:00`."""
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        return duration
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:])
+    return f"{match.group(1)}{days * 24 + hours:02}:{minutes:02}:{seconds:02}"
 
 
 def _own_paragraphs(cell: Any) -> Iterator[Any]:

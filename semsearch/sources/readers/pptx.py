@@ -5,10 +5,12 @@ from typing import Any
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
-from semsearch.sources.readers.ooxml import Package, alternative_text, drawing_text, paragraphs_of_drawing, referred
+from semsearch.sources.readers.drawing_text import paragraphs_of_drawing, unescaped
+from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred
 from semsearch.sources.xml_elements import child, local, named
 
-_SHAPES = ("sp", "pic", "graphicFrame", "cxnSp", "contentPart")
+# `nvGrpSpPr`: what is said of a group, whose shapes come after it.
+_SHAPES = ("sp", "pic", "graphicFrame", "cxnSp", "contentPart", "nvGrpSpPr")
 _TITLES = ("title", "ctrTitle")
 # Placeholders of a notes page that repeat the slide.
 _NOT_NOTES = frozenset({"sldImg", "sldNum", "hdr", "ftr", "dt"})
@@ -27,7 +29,7 @@ def read(data: bytes, type_name: str) -> Document:
     targets = {one.id: one.target for one in relations if one.kind == "slide"}
     listed = child(root, "sldIdLst")
     order = [targets.get(attribute_of_relation(one), "") for one in listed] if listed is not None else []
-    slides = [target for target in order if target] or list(targets.values())
+    slides = [target for target in order if target] or list(targets.values()) or package.numbered("ppt/slides/slide")
     authors = _authors(package, [one.target for one in relations if "author" in one.kind.lower()])
     for number, slide in enumerate(slides, 1):
         builder.page(number)
@@ -50,7 +52,9 @@ def _slide(package: Package, part: str, builder: DocumentBuilder, authors: dict[
     shapes = list(named(root, *_SHAPES))
     title = next((shape for shape in shapes if _placeholder(shape) in _TITLES), None)
     if title is not None:
-        builder.heading(1, " ".join(paragraphs_of_drawing(title)))
+        builder.heading(1, " ".join(_paragraphs(package, part, title)))
+        for text in _said_of_shape(package, part, title):
+            builder.block(text)
     for shape in shapes:
         if shape is not title:
             for text in _texts(package, part, shape):
@@ -66,7 +70,7 @@ def _slide(package: Package, part: str, builder: DocumentBuilder, authors: dict[
                 text
                 for shape in named(other, "sp")
                 if _placeholder(shape) not in _NOT_NOTES
-                for text in paragraphs_of_drawing(shape)
+                for text in _paragraphs(package, relation.target, shape)
             ]
             builder.block("Notes: " + "\n".join(notes) if notes else "")
         else:
@@ -88,11 +92,20 @@ def _texts(package: Package, part: str, shape: Any) -> Iterator[str]:
     """The text, table, chart or diagram of a shape, and what a picture is said to show."""
     table = next(named(shape, "tbl"), None)
     if table is not None:
-        rows = [[" ".join(paragraphs_of_drawing(cell)) for cell in named(row, "tc")] for row in named(table, "tr")]
+        rows = [[" ".join(_paragraphs(package, part, cell)) for cell in named(row, "tc")] for row in named(table, "tr")]
         yield "\n".join(" | ".join(plain(cell) for cell in row) for row in rows)
-    else:
-        yield "\n".join(drawing_text(one) for one in named(shape, "p"))
+    elif paragraphs := _paragraphs(package, part, shape):
+        yield "\n".join(paragraphs)
+    yield from _said_of_shape(package, part, shape)
+
+
+def _paragraphs(package: Package, part: str, element: Any) -> list[str]:
+    return paragraphs_of_drawing(element, lambda link: package.address(part, link))
+
+
+def _said_of_shape(package: Package, part: str, shape: Any) -> Iterator[str]:
     yield from alternative_text(shape)
+    yield from addresses_of_shapes(package, part, shape)
     yield from referred(package, part, shape)
 
 
@@ -112,7 +125,7 @@ def _comments(root: Any, authors: dict[str, str]) -> Iterator[str]:
         if local(one) in ("cm", "reply"):
             name = authors.get(one.get("authorId") or "", "")
             text = child(one, "text")
-            said = plain(text.text or "") if text is not None else ""
+            said = plain(unescaped(text.text or "")) if text is not None else ""
             body = child(one, "txBody")
             said = said or (" ".join(paragraphs_of_drawing(body)) if body is not None else "")
             if said:

@@ -8,6 +8,8 @@ import re
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.link_addresses import beside, field_address
+from semsearch.sources.readers.symbol_fonts import in_font, is_symbol_font, symbol
 
 _TOKEN = re.compile(
     rb"\\bin(?P<binary>\d+) ?|\\(?P<word>[A-Za-z]{1,32})(?P<number>-?\d{1,10})? ?|\\'(?P<byte>[0-9a-fA-F]{2})"
@@ -17,15 +19,18 @@ _TOKEN = re.compile(
 # Destinations that are not text. An unknown one that begins with \* is not, either.
 _SILENT = frozenset(
     """fonttbl colortbl stylesheet listtable listoverridetable rsidtbl generator themedata colorschememapping datastore
-    latentstyles pict object objdata nonshppict bkmkstart bkmkend xmlnstbl fldinst pgdsctbl revtbl filetbl panose
-    template userprops listpicture blipuid picprop wgrffmtfilter mmathPr passwordhash atnid atnref atntime atndate tc
-    rxe datafield background listname sp shprslt""".split()  # noqa: SIM905
+    latentstyles pict objdata nonshppict bkmkstart bkmkend xmlnstbl fldinst pgdsctbl revtbl filetbl panose
+    template userprops listpicture blipuid picprop wgrffmtfilter mmathPr passwordhash atnid atnref atntime atndate
+    atnparent tc tcn xe rxe datafield background listname sp shprslt""".split()  # noqa: SIM905
 )
 # Destinations with text although they begin with \*.
-_TEXT = frozenset({"shpinst", "shptxt", "annotation", "atnauthor", "footnote", "pntext", "xe"})
+_TEXT = frozenset({"shpinst", "shptxt", "annotation", "footnote", "pntext"})
+# What is read of the destinations whose other contents say the same in another way: Unicode, and what an object shows.
+_READ_OF = {"upr": "ud", "object": "result"}
 _INFO = {"title": "title", "author": "author", "subject": "subject", "keywords": "keywords", "doccomm": "description"}
 _MARGINS = frozenset({"header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf"})
-_NOTES = frozenset({"footnote", "annotation"})
+# Destinations whose text stands on lines of its own.
+_APART = frozenset({"footnote", "annotation", "shptxt"})
 _BREAKS = {"par": "\n", "line": "\n", "sect": "\n", "page": "\n", "row": "\n", "nestrow": "\n", "column": "\n",
            "tab": "\t", "cell": " | ", "nestcell": " | "}  # fmt: skip
 _CHARACTERS = {
@@ -50,7 +55,9 @@ def read(data: bytes, type_name: str) -> Document:
     info = {name: plain(_joined(parts)) for name, parts in parser.info.items()}
     builder = DocumentBuilder(type_name, info.pop("title", ""))
     for paragraph in _joined(parser.text).split("\n"):
-        builder.block(" | ".join(cell.strip() for cell in paragraph.strip().strip("|").split(" | ")).strip())
+        text = " | ".join(cell.strip() for cell in paragraph.strip().strip("|").split(" | ")).strip()
+        if text:
+            builder.block(text)
     for text in dict.fromkeys(plain(_joined(part)) for part in parser.margins):
         builder.block(text)
     return builder.document(info)
@@ -62,17 +69,24 @@ def _joined(parts: list[str]) -> str:
 
 
 class _Group:
-    """What a `{` begins and a `}` ends. `target`: where its text goes, None: nowhere."""
+    """What a `{` begins and a `}` ends. `target`: where its text goes, None: nowhere; `font`: None for the default one.
+
+    `outside`: the target above the group, where only a part of it is read; `instruction`: that of a field, whose result
+    begins at `shown_from` of the target.
+    """
 
     def __init__(self, above: "_Group | None", target: "list[str] | None") -> None:
         self.target: list[str] | None = target if above is None else above.target
         self.destination: str = "" if above is None else above.destination
-        self.encoding: str = "cp1252" if above is None else above.encoding
+        self.font: int | None = None if above is None else above.font
         self.skipped: int = 1 if above is None else above.skipped
         self.hidden: bool = False if above is None else above.hidden
         self.is_first = True
         self.is_starred = False
         self.ends_with = ""
+        self.outside: list[str] | None = None
+        self.instruction: list[str] | None = None
+        self.shown_from = 0
 
 
 class _Parser:
@@ -82,9 +96,13 @@ class _Parser:
         self.text: list[str] = []
         self.margins: list[list[str]] = []
         self.info: dict[str, list[str]] = {}
+        # Number of a font -> its code page, its name.
         self._fonts: dict[int, str] = {}
-        self._default = "cp1252"
+        self._names: dict[int, list[str]] = {}
+        self._code_page = "cp1252"
+        self._default_font = 0
         self._font = 0
+        self._author: list[str] = []
         self._groups = [_Group(None, self.text)]
         self._bytes = bytearray()
         self._to_skip = 0
@@ -119,7 +137,12 @@ class _Parser:
             self._groups.append(_Group(self._groups[-1], None))
         elif len(self._groups) > 1:
             ended = self._groups.pop()
-            if ended.ends_with and ended.target is not None:
+            if ended.target is None:
+                return
+            if ended.instruction is not None:
+                shown = "".join(ended.target[ended.shown_from :])
+                ended.target.append(beside(field_address("".join(ended.instruction)), shown))
+            if ended.ends_with:
                 ended.target.append(ended.ends_with)
 
     def _symbol(self, symbol: bytes) -> None:
@@ -140,7 +163,7 @@ class _Parser:
         if is_first and self._begins(group, word):
             return
         if word == "u" and number is not None:
-            self._say(chr(number % 0x10000))
+            self._say(in_font(chr(number % 0x10000), self._font_name(group)))
             self._to_skip = group.skipped
         elif word in _BREAKS:
             self._say(_BREAKS[word])
@@ -148,37 +171,57 @@ class _Parser:
             self._say(_CHARACTERS[word])
         elif word == "uc":
             group.skipped = max(0, number or 0)
-        elif word == "deleted":
+        elif word in ("deleted", "mvf"):
             group.hidden = number != 0
         elif word == "plain":
             group.hidden = False
-            group.encoding = self._default
+            group.font = None
         elif word == "f":
-            self._font = number or 0
-            group.encoding = self._fonts.get(self._font, self._default)
+            self._font = group.font = number or 0
+            if group.destination == "fonttbl":
+                group.target = self._names.setdefault(self._font, [])
+        elif word == "deff":
+            self._default_font = number or 0
         elif word == "fcharset" and number in _FONT_SETS:
             self._fonts[self._font] = _FONT_SETS[number]
         elif word == "cpg" and number:
             self._fonts[self._font] = _known(f"cp{number}")
         elif word in _CHARACTER_SETS:
-            self._default = group.encoding = _CHARACTER_SETS[word]
+            self._code_page = _CHARACTER_SETS[word]
         elif word == "ansicpg" and number:
-            self._default = group.encoding = _known(_CODE_PAGES.get(number, f"cp{number}"))
+            self._code_page = _known(_CODE_PAGES.get(number, f"cp{number}"))
 
     def _begins(self, group: _Group, word: str) -> bool:
         """Whether `word` names the destination of the group that has begun, which is then entered."""
-        if word in _INFO and self._groups[-2].destination == "info":
+        if len(self._groups) < 2:
+            return False
+        above = self._groups[-2]
+        if word in _INFO and above.destination == "info":
             group.target = self.info.setdefault(_INFO[word], [])
-            group.destination = word
-            return True
-        if word in _MARGINS:
+        elif word == _READ_OF.get(above.destination):
+            group.target = above.outside
+            word = self._groups[-3].destination
+        elif word in _READ_OF:
+            group.outside, group.target = group.target, None
+        elif word == "fldinst" and above.instruction is not None:
+            group.target = above.instruction
+        elif word == "info" or (group.is_starred and word not in _TEXT and word != "atnauthor") or word in _SILENT:
+            group.target = None
+        elif group.target is None:
+            return False
+        elif word in _MARGINS:
             self.margins.append([])
             group.target = self.margins[-1]
-        elif word in _NOTES:
+        elif word in _APART:
             self._say("\n")
             group.ends_with = "\n"
-        elif word == "info" or (group.is_starred and word not in _TEXT) or word in _SILENT:
-            group.target = None
+            if word == "annotation":
+                author, self._author = plain(_joined(self._author)), []
+                self._say(f"Comment by {author}: " if author else "Comment: ")
+        elif word == "atnauthor":
+            group.target = self._author = []
+        elif word == "field":
+            group.instruction, group.shown_from = [], len(group.target)
         else:
             return word in _TEXT
         group.destination = word
@@ -200,9 +243,20 @@ class _Parser:
     def _flush(self) -> None:
         """Decodes the bytes that were collected: a character may be more than one."""
         if self._bytes:
-            text = self._bytes.decode(self._groups[-1].encoding, "replace")
+            group = self._groups[-1]
+            font = self._font_name(group)
+            if is_symbol_font(font):
+                text = "".join(symbol(byte, font) for byte in self._bytes)
+            else:
+                text = self._bytes.decode(self._fonts.get(self._font_of(group), self._code_page), "replace")
             self._bytes.clear()
             self._say(text)
+
+    def _font_of(self, group: _Group) -> int:
+        return self._default_font if group.font is None else group.font
+
+    def _font_name(self, group: _Group) -> str:
+        return "".join(self._names.get(self._font_of(group), ())).strip(" ;")
 
     def _say(self, text: str) -> None:
         self._flush()

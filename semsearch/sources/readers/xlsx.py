@@ -5,22 +5,27 @@ The XML is read row by row: a sheet with one value far out has no more cells tha
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.drawing_text import paragraphs_of_drawing, unescaped
+from semsearch.sources.readers.link_addresses import shown_address
 from semsearch.sources.readers.number_format import shown_number
-from semsearch.sources.readers.ooxml import Package, alternative_text, drawing_text, referred
+from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred
 from semsearch.sources.readers.pptx import attribute_of_relation
 from semsearch.sources.table_writer import TableWriter
 from semsearch.sources.xml_elements import child, local, named
 
 _CELL = re.compile(r"([A-Z]{1,3})(\d+)")
-# Codes in heads and feet: fonts, sizes, colours, places.
-_HEAD_CODES = re.compile(r'&"[^"]*"|&K[0-9A-F]{6}|&\d+|&[A-Za-z]')
-_HEADS = frozenset({"oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader", "firstFooter"})
-_SHAPES = ("sp", "pic", "graphicFrame", "cxnSp")
+_WHOLE_NUMBER = re.compile(r"-?\d{16,}")
+# Codes in heads and feet: fonts, sizes, colours, places; `&&` is a `&`.
+_HEAD_CODES = re.compile(r'&(?:(&)|"[^"]*"|K(?:[0-9A-Fa-f]{6}|\d\d[+-]\d{3})|\d{1,3}|[PN][+-]\d+|[A-Za-z])')
+_ADDRESS = re.compile(r"\S@\S|://|^www\.")
+_HEADS = ("oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader", "firstFooter")
+_SHAPES = ("sp", "pic", "graphicFrame", "cxnSp", "nvGrpSpPr")
 _MOST_COLUMNS = 16_384
 
 
@@ -38,51 +43,69 @@ def read(data: bytes, type_name: str) -> Document:
         raise ValueError("no workbook in it")
     title, metadata = package.properties()
     builder = DocumentBuilder(type_name, title)
-    relations = package.relations(main)
-    workbook = _Workbook(package, root, {one.kind: one.target for one in relations if not one.is_external})
-    targets = {one.id: one.target for one in relations if not one.is_external}
+    workbook = _Workbook(package, root, {one.kind: one.target for one in package.relations(main)})
     names = []
-    for sheet in named(root, "sheet"):
-        name = sheet.get("name") or ""
+    for number, sheet in enumerate(named(root, "sheet"), 1):
+        name = unescaped(sheet.get("name") or "")
         names.append(name)
         builder.heading(1, name, shown=False)
-        part = targets.get(attribute_of_relation(sheet), "")
-        if not workbook.rows(part, builder):
-            builder.lines(name, 1)
-        workbook.beside(part, builder)
+        relation = package.relation(main, attribute_of_relation(sheet))
+        usual = f"xl/worksheets/sheet{number}.xml"  # where the part that tells it is damaged
+        workbook.read_sheet(usual if relation is None else relation.target, name, builder)
     return builder.document({**metadata, "sheets": names}, package.notice())
 
 
 class _Workbook:
     """What the sheets of a workbook share: strings, formats, people. `parts`: kind of relation -> name of the part."""
 
-    def __init__(self, package: Package, root: Any, parts: dict[str, str]) -> None:
+    def __init__(self, package: Package, root: Any, parts: Mapping[str, str]) -> None:
         self._package = package
         properties = child(root, "workbookPr")
         self._epoch_1904 = properties is not None and (properties.get("date1904") or "0") not in ("0", "false")
-        self._strings = _strings(package, parts.get("sharedStrings", ""))
-        self._formats = _formats(package.part(parts.get("styles", "")))
-        people = package.part(parts.get("person", ""))
-        self._people = {one.get("id"): one.get("displayName") or "" for one in people} if people is not None else {}
+        self._strings = [
+            _rich_text(one) for one in package.elements(parts.get("sharedStrings", "xl/sharedStrings.xml"), "si")
+        ]
+        self._formats = _formats(package.part(parts.get("styles", "xl/styles.xml")))
+        people = package.part(parts.get("person", "xl/persons/person.xml"))
+        self._people = (
+            {(one.get("id") or "").lower(): one.get("displayName") or "" for one in people}
+            if people is not None
+            else {}
+        )
 
-    def rows(self, part: str, builder: DocumentBuilder) -> bool:
-        """Adds the rows of the sheet `part` to `builder`, with their numbers; returns whether there are any."""
-        file = self._package.opened(part)
-        if file is None:
-            return False
+    def read_sheet(self, part: str, name: str, builder: DocumentBuilder) -> None:
+        """Adds the rows of the sheet `part` to `builder`, with their numbers, and what lies on it."""
         table = TableWriter(builder)
-        with file:
-            for number, row in _elements(file, "row", "sheetData"):
-                cells: dict[int, str] = {}
-                for position, cell in enumerate(one for one in row if local(one) == "c"):
-                    column = _column(cell.get("r") or "", position)
-                    if text := self._value(cell):
-                        cells[column] = text
-                written = row.get("r") or ""
+        beside: list[tuple[str, int | None]] = []
+        number = 0
+        addresses: set[str] = set()
+        for element in self._package.elements(part, "row", "hyperlink", *_HEADS):
+            if local(element) == "row":
+                written = element.get("r") or ""
+                number = int(written) if written.isdigit() else number + 1
+                cells = self._cells(element)
                 if cells:
-                    table.row_of(cells, int(written) if written.isdigit() else number)
+                    table.row_of(cells, number)
+                    addresses |= {shown_address(text) or text for text in cells.values() if _ADDRESS.search(text)}
+            elif local(element) == "hyperlink":
+                target = self._package.address(part, attribute_of_relation(element))
+                address = shown_address(target)
+                if address not in addresses:  # else the cell tells it
+                    beside.append((address, _row(element.get("ref") or "")))
+            else:
+                beside.append((_head(element.text or ""), None))
         table.end()
-        return not table.is_empty
+        if table.is_empty:
+            builder.lines(name, 1)
+        for text, row in beside:
+            builder.lines(text, row)
+        self._beside(part, builder)
+
+    def _cells(self, row: Any) -> dict[int, str]:
+        """Column from 0 -> value of the cells of `row` that have one."""
+        cells = (cell for cell in row if local(cell) == "c")
+        values = {_column(cell.get("r") or "", place): self._value(cell) for place, cell in enumerate(cells)}
+        return {column: value for column, value in values.items() if value}
 
     def _value(self, cell: Any) -> str:
         """The value of a cell as it is shown."""
@@ -97,103 +120,87 @@ class _Workbook:
         if kind == "b":
             return "TRUE" if raw == "1" else "FALSE" if raw == "0" else raw
         if kind != "n" or not raw:
-            return raw
+            return unescaped(raw)
         style = cell.get("s") or "0"
         format_id, code = self._formats[int(style)] if style.isdigit() and int(style) < len(self._formats) else (0, "")
         try:
-            return shown_number(float(raw), format_id, code, self._epoch_1904)
+            # A float does not keep all digits of a long number.
+            number = Decimal(raw) if _WHOLE_NUMBER.fullmatch(raw) else float(raw)
+            return shown_number(number, format_id, code, self._epoch_1904)
         except (ValueError, OverflowError):
             return raw  # no number, or one that no format can show
 
-    def beside(self, part: str, builder: DocumentBuilder) -> None:
-        """Adds what lies on the sheet `part`, and its heads and feet."""
-        relations = self._package.relations(part)
-        addresses = {one.id: one.target for one in relations if one.is_external and one.kind == "hyperlink"}
-        file = self._package.opened(part)
-        if file is not None:
-            with file:
-                for element in _ends(file):
-                    if local(element) == "hyperlink":
-                        address = addresses.get(attribute_of_relation(element), "")
-                        builder.lines(address, _row(element.get("ref") or ""))
-                    elif local(element) in _HEADS:
-                        builder.lines(plain(_HEAD_CODES.sub(" ", element.text or "")))
-        for relation in relations:
-            if relation.is_external:
-                continue
-            if relation.kind in ("comments", "threadedComment"):
-                self._comments(relation.target, builder)
-            elif relation.kind == "drawing":
-                self._drawing(relation.target, builder)
+    def _beside(self, part: str, builder: DocumentBuilder) -> None:
+        """Adds the comments and drawings that belong to the sheet `part`."""
+        targets = [(one.kind, one.target) for one in self._package.relations(part) if not one.is_external]
+        has_conversations = False
+        for kind, target in targets:
+            if kind == "threadedComment":
+                has_conversations |= self._conversation(target, builder)
+        for kind, target in targets:
+            if kind == "comments":
+                self._comments(target, has_conversations, builder)
+            elif kind == "drawing":
+                self._drawing(target, builder)
 
-    def _comments(self, part: str, builder: DocumentBuilder) -> None:
+    def _conversation(self, part: str, builder: DocumentBuilder) -> bool:
+        """Adds the comments of a conversation; returns whether there are any."""
+        root = self._package.part(part)
+        comments = list(named(root, "threadedComment")) if root is not None else []
+        for one in comments:
+            said = child(one, "text")
+            author = self._people.get((one.get("personId") or "").lower(), "")
+            _add_comment(builder, author, unescaped(said.text or "") if said is not None else "", one)
+        return bool(comments)
+
+    def _comments(self, part: str, has_conversations: bool, builder: DocumentBuilder) -> None:
+        """Adds the comments of old versions. Those of `tc=...` stand in the place of a conversation, and say in some
+        language that this version cannot show it: they are told where the conversation is lost."""
         root = self._package.part(part)
         if root is None:
             return
-        authors = [one.text or "" for one in root.iter() if local(one) == "author"]
-        for one in root.iter():
-            if local(one) == "comment":
-                number = one.get("authorId") or ""
-                author = authors[int(number)] if number.isdigit() and int(number) < len(authors) else ""
-                text = _rich_text(one).removeprefix(f"{author}:")
-            elif local(one) == "threadedComment":
-                author, said = self._people.get(one.get("personId"), ""), child(one, "text")
-                text = (said.text or "") if said is not None else ""
-            else:
-                continue
-            # What old versions show in the place of a conversation, which is read itself.
-            author = "" if author.startswith("tc=") else author
-            if plain(text) and not text.startswith("[Threaded comment]"):
-                row = _row(one.get("ref") or "")
-                builder.lines(f"Comment by {author}: {plain(text)}" if author else f"Comment: {plain(text)}", row)
+        authors = [one.text or "" for one in named(root, "author")]
+        for one in named(root, "comment"):
+            number = one.get("authorId") or ""
+            author = authors[int(number)] if number.isdigit() and int(number) < len(authors) else ""
+            if not author.startswith("tc="):
+                _add_comment(builder, author, _rich_text(one).removeprefix(f"{author}:"), one)
+            elif not has_conversations:
+                _add_comment(builder, "", _rich_text(one), one)
 
     def _drawing(self, part: str, builder: DocumentBuilder) -> None:
         root = self._package.part(part)
         if root is None:
             return
         for anchor in root:
-            row = next((one.text or "" for one in anchor.iter() if local(one) == "row"), "")
+            row = next((one.text or "" for one in named(anchor, "row")), "")
             number = int(row) + 1 if row.isdigit() else None
             for shape in named(anchor, *_SHAPES):
-                said = ["\n".join(drawing_text(one) for one in named(shape, "p"))]
-                for text in (*said, *alternative_text(shape), *referred(self._package, part, shape)):
+                for text in self._said_of_shape(part, shape):
                     builder.lines(text, number)
 
-
-def _elements(file: Any, name: str, inside: str) -> Iterator[tuple[int, Any]]:
-    """(number from 1, element) of the elements called `name` in the one called `inside`; each is let go of then."""
-    number = 0
-    for element in _ends(file):
-        if local(element) == name:
-            number += 1
-            yield number, element
-            element.clear()
-            while element.getprevious() is not None:
-                del element.getparent()[0]
-        elif local(element) == inside:
-            return
+    def _said_of_shape(self, part: str, shape: Any) -> Iterator[str]:
+        yield "\n".join(paragraphs_of_drawing(shape, lambda link: self._package.address(part, link)))
+        yield from alternative_text(shape)
+        yield from addresses_of_shapes(self._package, part, shape)
+        yield from referred(self._package, part, shape)
 
 
-def _ends(file: Any) -> Iterator[Any]:
-    """The elements of a part, each when it has ended."""
-    from lxml import etree
-
-    for _, element in etree.iterparse(file, resolve_entities=False, no_network=True, huge_tree=True):
-        yield element
+def _add_comment(builder: DocumentBuilder, author: str, text: str, comment: Any) -> None:
+    if plain(text):
+        row = _row(comment.get("ref") or "")
+        builder.lines(f"Comment by {author}: {plain(text)}" if author else f"Comment: {plain(text)}", row)
 
 
-def _strings(package: Package, part: str) -> list[str]:
-    file = package.opened(part) if part else None
-    if file is None:
-        return []
-    with file:
-        return [_rich_text(element) for _, element in _elements(file, "si", "sst")]
+def _head(text: str) -> str:
+    """The text of a head or foot, without the codes in it."""
+    return plain(_HEAD_CODES.sub(lambda match: match.group(1) or " ", unescaped(text)))
 
 
 def _rich_text(element: Any) -> str:
     """The text of a string, in however many runs, without readings of its characters."""
     return "".join(
-        one.text or ""
+        unescaped(one.text or "")
         for one in element.iter()
         if local(one) == "t" and local(one.getparent()) not in ("rPh", "phoneticPr")
     )

@@ -1,0 +1,165 @@
+"""OpenDocument: numbers of lists, values as they are shown, fields of slides, and damaged parts."""
+# ruff: noqa: E501  # XML is read as it stands
+
+import pytest
+
+from semsearch.errors import ReadError
+from semsearch.sources.document import Document
+from semsearch.sources.document_types import read
+from tests.sources.readers.office_parts import changed
+from tests.support.office import open_document
+
+SPACES = " ".join(
+    f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for name in ("office", "text", "table", "style", "presentation", "form", "draw", "fo", "xlink")
+)
+
+
+def flat(kind: str, body: str, styles: str = "") -> Document:
+    return read(
+        "a.fodt",
+        f'<office:document {SPACES} office:mimetype="application/vnd.oasis.opendocument.{kind}"><office:automatic-styles>{styles}'
+        f"</office:automatic-styles><office:body><office:{kind}>{body}</office:{kind}></office:body></office:document>".encode(),
+    )
+
+
+def level(number: int, form: str, more: str = "") -> str:
+    return f'<text:list-level-style-number text:level="{number}" style:num-format="{form}" {more}/>'
+
+
+def listed(items: str, more: str = 'text:style-name="L"') -> str:
+    return f"<text:list {more}>{items}</text:list>"
+
+
+def item(text: str, within: str = "", more: str = "") -> str:
+    return f"<text:list-item {more}><text:p>{text}</text:p>{within}</text:list-item>"
+
+
+STYLE = (
+    '<text:list-style style:name="L">'
+    + level(1, "1", 'style:num-suffix="."')
+    + level(2, "a", 'style:num-prefix="(" style:num-suffix=")"')
+    + level(3, "I", 'text:display-levels="3"')
+    + '</text:list-style><text:list-style style:name="B"><text:list-level-style-bullet text:level="1" text:bullet-char="•"/></text:list-style>'
+)
+
+
+def test_numbers_of_lists() -> None:
+    deep = listed(item("Cedar", listed(item("Damson"), "")), "")
+    document = flat(
+        "text",
+        listed(item("Alder</text:p><text:p>goes on") + item("") + item("Birch", deep)) + "<text:p>between</text:p>"
+        + listed(item("Elm"), 'text:style-name="L" text:continue-numbering="true"')
+        + listed(item("Fir") + item("Gorse", more='text:start-value="7"')) + listed(item("Hazel"), 'text:style-name="B"')
+        + listed("<text:list-header><text:p>Head</text:p></text:list-header>" + item("Ivy")),
+        STYLE,
+    )  # fmt: skip
+    assert document.text.split("\n\n")[:-1] == [
+        "1. Alder", "goes on", "3. Birch", "(a) Cedar", "3.a.I Damson", "between", "4. Elm", "1. Fir", "7. Gorse", "Hazel",
+        "Head", "1. Ivy",
+    ]  # fmt: skip
+
+
+def test_lists_that_go_on_by_name_and_by_pattern() -> None:
+    pattern = level(1, "1", 'style:num-list-format="Art. %1%"') + level(2, "1", 'style:num-list-format="%1%-%2%"')
+    document = flat(
+        "text",
+        listed(item("Alder"), 'text:style-name="P" xml:id="one"') + listed(item("Birch"), 'text:style-name="P"')
+        + listed(item("Cedar", listed(item("Damson"), "")), 'text:style-name="P" text:continue-list="one"'),
+        f'<text:list-style style:name="P">{pattern}</text:list-style>',
+    )  # fmt: skip
+    assert document.text.split("\n\n")[:-1] == ["Art. 1 Alder", "Art. 1 Birch", "Art. 2 Cedar", "2-1 Damson"]
+
+
+def test_numbers_of_headings_and_in_cells() -> None:
+    outline = (
+        '<text:outline-style><text:outline-level-style text:level="1" style:num-format="1"/><text:outline-level-style text:level="2" '
+        'style:num-format="1" text:display-levels="2"/><text:outline-level-style text:level="3" style:num-format=""/></text:outline-style>'
+    )
+    row = "<table:table-row><table:table-cell>{}</table:table-cell><table:table-cell><text:p>{}</text:p></table:table-cell></table:table-row>"
+    going_on = 'text:style-name="L" text:continue-numbering="true"'
+    document = flat(
+        "text",
+        "".join(f'<text:h text:outline-level="{level}">{text}</text:h>' for level, text in
+                [(1, "Trees"), (2, "Broad"), (2, "Narrow"), (3, "Fir"), (1, "Herbs"), (2, "Tall")])
+        + '<text:h text:outline-level="2" text:is-list-header="true">Aside</text:h>'
+        + f"<table:table>{row.format(listed(item('')), 'Ivy')}{row.format(listed(item(''), going_on), 'Juniper')}</table:table>",
+        outline + STYLE,
+    )  # fmt: skip
+    assert document.text.split("\n\n")[:-1] == [
+        "1 Trees", "1.1 Broad", "1.2 Narrow", "Fir", "2 Herbs", "2.1 Tall", "Aside", "1. | Ivy\n2. | Juniper",
+    ]  # fmt: skip
+    assert document.sections[1].heading == ("1 Trees", "1.1 Broad")
+
+
+def test_numbers_that_the_text_says() -> None:
+    assert flat("text", listed(item("<text:number>1.</text:number> Alder")), STYLE).text == "1. Alder\n\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ('office:value-type="boolean" office:boolean-value="true"', "TRUE"),
+        ('office:value-type="time" office:time-value="PT27H05M00S"', "27:05:00"),
+        ('office:value-type="time" office:time-value="PT00H01M02.500S"', "00:01:02"),
+        ('office:value-type="percentage" office:value="0.125"', "12.5%"),
+        ('office:value-type="currency" office:currency="EUR" office:value="12.5"', "12.5 EUR"),
+        ('office:value-type="float" office:value="4.0"', "4"),
+        ('office:value-type="date" office:date-value="2026-03-15T00:00:00"', "2026-03-15"),
+        ('office:value-type="date" office:date-value="2026-03-15T18:00:00"', "2026-03-15 18:00:00"),
+        ('office:value-type="string" office:string-value="Ahlen"', "Ahlen"),
+        ('office:value-type="percentage" office:value="n/a"', "n/a"),
+    ],
+)
+def test_values_without_text(cell: str, shown: str) -> None:
+    document = flat(
+        "spreadsheet",
+        f'<table:table table:name="T"><table:table-row><table:table-cell {cell}/></table:table-row></table:table>',
+    )
+    assert document.text == f"{shown}\n"
+
+
+def test_heads_feet_and_dates_of_slides() -> None:
+    document = flat(
+        "presentation",
+        '<presentation:footer-decl presentation:name="f1">Harbour office</presentation:footer-decl>'
+        '<presentation:footer-decl presentation:name="f2">never shown</presentation:footer-decl>'
+        '<presentation:date-time-decl presentation:name="d1">15 March</presentation:date-time-decl>'
+        + '<draw:page presentation:use-footer-name="f1" presentation:use-date-time-name="d1"><text:p>Plan</text:p></draw:page>' * 2,
+    )  # fmt: skip
+    assert document.text == "Plan\n\nPlan\n\nHarbour office\n\n15 March\n\n"
+
+
+def test_links() -> None:
+    document = flat(
+        "text",
+        '<text:p><text:a xlink:href="mailto:jo@weir.example?subject=x">Jo</text:a>, <text:a xlink:href="https://weir.example/plan">the plan'
+        '</text:a>.</text:p><draw:a xlink:href="https://map.example"><draw:frame><draw:text-box><text:p>Map</text:p></draw:text-box>'
+        '</draw:frame></draw:a><text:p><text:a xlink:href="#Chapter 1">one</text:a></text:p>',
+    )
+    assert document.text == "Jo (jo@weir.example), the plan (weir.example/plan).\n\nmap.example\n\nMap\n\none\n\n"
+
+
+def test_values_of_forms_are_not_settings() -> None:
+    document = flat(
+        "text",
+        '<office:forms><form:form><form:text form:current-value="Ahlen"><form:properties><form:property form:property-name="X" '
+        'office:value-type="float" office:value="4471"/></form:properties></form:text></form:form></office:forms><text:p>x</text:p>',
+    )
+    assert document.text == "x\n\nAhlen\n\n"
+
+
+@pytest.mark.parametrize("damage", ["<cut", ""])
+@pytest.mark.parametrize("part", ["meta.xml", "styles.xml", "META-INF/manifest.xml", "Object 1/content.xml"])
+def test_a_damaged_part_costs_only_itself(part: str, damage: str) -> None:
+    body = '<text:p>Body stays.</text:p><draw:object xlink:href="./Object 1" xmlns:xlink="x"/>'
+    document = read("a.odt", changed(open_document("text", body), {part: damage}))
+    assert document.text.strip() == "Body stays."
+    assert document.notice == f"{part} cannot be read"
+
+
+def test_encrypted_files_are_told() -> None:
+    manifest = "<m:manifest xmlns:m='m'><m:file-entry><m:encryption-data/></m:file-entry></m:manifest>"
+    data = changed(open_document("text", "<text:p>x</text:p>"), {"META-INF/manifest.xml": manifest})
+    with pytest.raises(ReadError, match="encrypted OpenDocument file"):
+        read("a.odt", data)

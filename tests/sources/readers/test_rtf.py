@@ -1,0 +1,67 @@
+"""RTF: destinations that are read, those that are not, and the characters of fonts."""
+# ruff: noqa: E501  # RTF is read as it stands
+
+import pytest
+
+from semsearch.sources.document import Document
+from semsearch.sources.document_types import read
+
+
+def rtf(body: bytes, head: bytes = rb"\ansi") -> Document:
+    return read("a.rtf", rb"{\rtf1" + head + b" " + body + b"}")
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (rb"The weir{\xe{\v weir, old}} was lowered{\tc chapter}.\par", "The weir was lowered.\n\n"),
+        (
+            rb"The toll.{\*\atnid JD}{\*\atnauthor Jo Dee}\chatn{\*\annotation{\*\atndate 12}{\*\atnparent 0}Is that so?}"
+            rb"{\*\annotation Who?} Paid.\par",
+            "The toll.\n\nComment by Jo Dee: Is that so?\n\nComment: Who?\n\nPaid.\n\n",
+        ),
+        (rb"Before{\shp{\*\shpinst{\shptxt In a box}}{\shprslt In a box}}after\par", "Before\n\nIn a box\n\nafter\n\n"),
+        (rb"{\upr{Stra?e}{\*\ud{Stra\u223?e}}}!\par", "Straße!\n\n"),
+        (rb"{\upr{{\footnote a?}}{\*\ud{{\footnote \u223?}}}}\par", "ß\n\n"),
+        (rb"See {\object\objemb{\*\objclass X}{\*\objdata 0105}{\result{the sheet}}}.\par", "See the sheet.\n\n"),
+        (rb"{\field{\*\fldinst{HYPERLINK \"https://weir.example/plan\"}}{\fldrslt{the plan}}}.\par",
+         "the plan (weir.example/plan).\n\n"),
+        (rb"{\field{\*\fldinst HYPERLINK mailto:jo@weir.example}{\fldrslt jo@weir.example}}\par", "jo@weir.example\n\n"),
+        (rb"{\field{\*\fldinst PAGE}{\fldrslt 3}}\par", "3\n\n"),
+        (rb"Kept{\deleted gone{\footnote gone}}{\mvf gone}\par", "Kept\n\n"),
+        (rb"{\*\unheard{\header gone}{\footnote gone}}Kept\par", "Kept\n\n"),
+    ],
+)  # fmt: skip
+def test_destinations(body: bytes, shown: str) -> None:
+    assert rtf(body.replace(b'\\"', b'"')).text == shown
+
+
+def test_properties_in_unicode() -> None:
+    document = rtf(rb"{\info{\upr{\title Stra?e}{\*\ud{\title Stra\u223?e}}}{\author Jo}}x\par")
+    assert (document.title, document.metadata["author"]) == ("Straße", "Jo")
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "shown"),
+    [
+        (
+            rb"\ansi\deff1{\fonttbl{\f0\fcharset0 Arial;}{\f1\fcharset204 Arial Cyr;}}",
+            rb"\'cc\'ee\'f1\'f2\par",
+            "Мост\n\n",
+        ),
+        (
+            rb"\ansi\deff1{\fonttbl{\f0\fcharset0 Arial;}{\f1\fcharset204 Arial Cyr;}}",
+            rb"{\f0 \'e9}\plain\'cc\par",
+            "éМ\n\n",
+        ),
+        (rb"\ansi\ansicpg1253\deff0{\fonttbl{\f0 Arial;}}", rb"\'e1\par", "α\n\n"),
+        (
+            rb"\ansi\deff0{\fonttbl{\f0 Arial;}{\f3\fcharset2 Wingdings;}}",
+            rb"{\f3\'fc} done {\f3\u-3844?}\par",
+            "✓ done ✓\n\n",
+        ),
+        (rb"\ansi\deff0{\fonttbl\f0\fnil Arial;\f1\fnil\fcharset2 Symbol;}", rb"{\f1 a} = 3\par", "α = 3\n\n"),
+    ],
+)
+def test_characters_of_fonts(head: bytes, body: bytes, shown: str) -> None:
+    assert rtf(body, head).text == shown
