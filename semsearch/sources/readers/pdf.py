@@ -19,12 +19,12 @@ from semsearch.sources.ocr import OcrLimits, OcrReader
 from semsearch.sources.readers.pdf_beside import beside
 from semsearch.sources.readers.pdf_pdfium import SecondReader
 from semsearch.sources.readers.pdf_repair import contents_to_try
+from semsearch.sources.readers.pdf_running_lines import without_running_lines
 from semsearch.sources.readers.pdf_text import (
     cleaned,
     is_readable,
     joined_words,
     readable_share,
-    without_running_lines,
 )
 
 _PROPERTIES = {

@@ -11,7 +11,7 @@ from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringO
 from semsearch.errors import ReadError
 from semsearch.sources import dates
 from semsearch.sources.document_types import read
-from semsearch.sources.readers.pdf_text import cleaned, is_readable, joined_words, without_running_lines
+from semsearch.sources.readers.pdf_text import cleaned, is_readable, joined_words
 from tests.support.pdf import make_pdf
 
 
@@ -75,22 +75,6 @@ def test_spaced_letters_and_ligatures() -> None:
     assert cleaned("O P E N  D A Y") == "OPEN DAY"
     assert cleaned("G\nr\na\nn\nd\nhotel") == "Grand\nhotel"
     assert cleaned("a b c") == "a b c"
-
-
-def pages(head: str, count: int = 6) -> list[str]:
-    return [
-        "\n".join([head.format(n=n + 1, k=n * n), *(f"line {n * 9 + at} of text {'abcdefghi'[at]}" for at in range(8))])
-        for n in range(count)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("head", "kept"),
-    [("Annual report", 1), ("Report - page {n} of 6", 1), ("Account 77{k}31", 6), ("Page {n}, account 9921", 1)],
-)
-def test_running_heads_once_unless_they_say_something_of_each_page(head: str, kept: int) -> None:
-    word = head.split()[0]
-    assert sum(word in page for page in without_running_lines(pages(head))) == kept
 
 
 def test_cut_words_are_joined_by_what_the_document_has() -> None:
