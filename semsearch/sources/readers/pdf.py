@@ -20,12 +20,8 @@ from semsearch.sources.readers.pdf_beside import beside
 from semsearch.sources.readers.pdf_pdfium import SecondReader
 from semsearch.sources.readers.pdf_repair import contents_to_try
 from semsearch.sources.readers.pdf_running_lines import without_running_lines
-from semsearch.sources.readers.pdf_text import (
-    cleaned,
-    is_readable,
-    joined_words,
-    readable_share,
-)
+from semsearch.sources.readers.pdf_text import cleaned, is_readable, readable_share
+from semsearch.sources.readers.pdf_words import joined_words
 
 _PROPERTIES = {
     "/Title": "title", "/Author": "author", "/Subject": "subject", "/Keywords": "keywords", "/CreationDate": "created",

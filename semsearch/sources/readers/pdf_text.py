@@ -1,15 +1,10 @@
-"""The text of PDF pages as people read it: whether it could be decoded at all, words that are cut at line ends, or set in
-spaced letters. Pure functions."""
+"""Whether the text of a PDF page is what the page shows. Pure functions."""
 
 import re
 
 # Ligatures become letters, so that a search for "filled" finds them. Some fonts give NUL for characters they lack.
 _REPLACED = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\0": "",
                            "\ufffe": "-", "\u0002": "-"})  # fmt: skip
-_CUT_WORD = re.compile(r"(\w{2,})[-\u00ad\u2010][ \t]*\n[ \t]*([a-zà-öø-ÿа-я]\w*)")
-_SPACED = re.compile(r"(?<!\S)(?:[^\W\d_] {1,3}){3,}[^\W\d_](?!\S)")
-_STACKED = re.compile(r"(?:^[^\W\d_]\n){4,}", re.MULTILINE)
-_GAP = re.compile(r"\s{2,}")
 _GLYPH_NAMES = re.compile(r"(?:/[A-Za-z]{0,3}\d{1,5}){3,}|\(cid:\d+\)")
 _PIECE = re.compile(r"[^\W_]+")
 # Words and numbers have large and small letters in some orders only.
@@ -23,10 +18,8 @@ _FEWEST_CHARACTERS = 20
 
 
 def cleaned(text: str) -> str:
-    """`text` of a page with letters for ligatures, and words in spaced letters put together."""
-    text = text.translate(_REPLACED)
-    text = _STACKED.sub(lambda match: match.group().replace("\n", "") + "\n", text)
-    return _SPACED.sub(lambda match: _GAP.sub("\x00", match.group()).replace(" ", "").replace("\x00", " "), text)
+    """`text` of a page with letters for ligatures."""
+    return text.translate(_REPLACED)
 
 
 def is_readable(text: str) -> bool:
@@ -52,23 +45,3 @@ def readable_share(text: str) -> float:
         if piece[0] >= "\u2e80" or (len(piece) <= _LONGEST_WORD and (not piece.isascii() or _CASED.fullmatch(piece))):
             readable += len(piece)
     return readable / seen if seen else 0.0
-
-
-def joined_words(pages: list[str]) -> list[str]:
-    """`pages` with words that are cut at line ends put together, if the document has them whole elsewhere.
-
-    With a hyphen where it has them so. Others keep hyphen and line end: the words leg then looks for both.
-    """
-    if not any(_CUT_WORD.search(page) for page in pages):
-        return pages
-    whole = "\n".join(pages).lower()
-    hyphenated = set(re.findall(r"\w+-\w+", whole))
-    words = set(re.findall(r"\w+", whole))
-
-    def join(match: re.Match[str]) -> str:
-        first, second = match.groups()
-        if f"{first}-{second}".lower() in hyphenated:
-            return f"{first}-{second}\n"
-        return f"{first}{second}\n" if f"{first}{second}".lower() in words else match.group()
-
-    return [_CUT_WORD.sub(join, page) for page in pages]

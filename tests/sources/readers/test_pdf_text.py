@@ -11,7 +11,7 @@ from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringO
 from semsearch.errors import ReadError
 from semsearch.sources import dates
 from semsearch.sources.document_types import read
-from semsearch.sources.readers.pdf_text import cleaned, is_readable, joined_words
+from semsearch.sources.readers.pdf_text import cleaned, is_readable
 from tests.support.pdf import make_pdf
 
 
@@ -70,18 +70,8 @@ def test_text_that_was_not_decoded(text: str, readable: bool) -> None:
     assert is_readable(text) is readable
 
 
-def test_spaced_letters_and_ligatures() -> None:
-    assert cleaned("The H e a r t b e a t of ﬁsh") == "The Heartbeat of fish"
-    assert cleaned("O P E N  D A Y") == "OPEN DAY"
-    assert cleaned("G\nr\na\nn\nd\nhotel") == "Grand\nhotel"
-    assert cleaned("a b c") == "a b c"
-
-
-def test_cut_words_are_joined_by_what_the_document_has() -> None:
-    text = ["The infor-\nmation is well-\nknown to all. The information was well-known, and re-\nentry free."]
-    assert joined_words(text) == [
-        "The information\n is well-known\n to all. The information was well-known, and re-\nentry free."
-    ]
+def test_ligatures_are_letters() -> None:
+    assert cleaned("ﬁsh in the oﬃce") == "fish in the office"
 
 
 def test_dates_have_zones() -> None:
