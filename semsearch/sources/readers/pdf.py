@@ -20,7 +20,7 @@ from semsearch.sources.readers.pdf_beside import beside
 from semsearch.sources.readers.pdf_pdfium import SecondReader
 from semsearch.sources.readers.pdf_repair import contents_to_try
 from semsearch.sources.readers.pdf_running_lines import without_running_lines
-from semsearch.sources.readers.pdf_text import cleaned, is_readable, readable_share
+from semsearch.sources.readers.pdf_text import Quality, better, cleaned, quality, readable_lines
 from semsearch.sources.readers.pdf_words import joined_words
 
 _PROPERTIES = {
@@ -39,6 +39,7 @@ class _Pages:
     beside: list[list[str]] = field(default_factory=list)
     broken: list[int] = field(default_factory=list)
     undecodable: list[int] = field(default_factory=list)
+    doubtful: list[int] = field(default_factory=list)
     empty: list[int] = field(default_factory=list)
     by_second_reader: list[int] = field(default_factory=list)
     by_ocr: list[int] = field(default_factory=list)
@@ -93,6 +94,8 @@ def _notice(pages: _Pages, needs_ocr: bool) -> str:
     hint = ": needs OCR" if needs_ocr else ""
     notices = [f"no text on {_named(pages.empty)}{hint}"] if pages.empty else []
     notices += [f"undecodable text on {_named(pages.undecodable)}{hint}"] if pages.undecodable else []
+    if pages.doubtful:
+        notices.append(f"doubtful text on {_named(pages.doubtful)}" + (": codes, or needs OCR" if needs_ocr else ""))
     notices += [f"{_named(pages.broken)} cannot be read"] if pages.broken else []
     notices += [f"{_named(pages.by_second_reader)} read by pypdfium2"] if pages.by_second_reader else []
     return "; ".join([*pages.notices, *notices])
@@ -127,14 +130,17 @@ def _no_password_fits(passwords: Sequence[str]) -> ReadError:
 
 
 def _recognise(pages: _Pages, second: SecondReader, reader: OcrReader) -> None:
-    """Reads by OCR the pages without text that can be decoded, as far as the limits go."""
-    for number in sorted([*pages.empty, *pages.undecodable, *pages.broken]):
+    """Reads by OCR the pages without text that can be trusted, as far as the limits go.
+
+    A doubtful text is kept where OCR finds nothing better: it may be one of codes.
+    """
+    for number in sorted([*pages.empty, *pages.undecodable, *pages.doubtful, *pages.broken]):
         picture = second.picture(number - 1)
         text = "" if picture is None else reader.read(picture)
-        if text:
+        if text and (number not in pages.doubtful or better(pages.texts[number - 1], text)):
             pages.texts[number - 1] = text
             pages.by_ocr.append(number)
-            for missing in (pages.empty, pages.undecodable, pages.broken):
+            for missing in (pages.empty, pages.undecodable, pages.doubtful, pages.broken):
                 if number in missing:
                     missing.remove(number)
     if pages.by_ocr:
@@ -164,18 +170,20 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
                 raise
             except Exception:  # pypdf raises errors of any type on damaged pages
                 failed = True
-        if failed or not text.strip() or not is_readable(text):
+        if failed or not text.strip() or quality(text) is not Quality.READABLE:
             other = cleaned(second.text(number))
-            if is_readable(other) and readable_share(other) > readable_share(text):
+            if better(text, other):
                 text, failed = other, False
                 pages.by_second_reader.append(number + 1)
-            elif failed:
+            found = quality(text)
+            if failed:
                 pages.broken.append(number + 1)
-                text = ""
-            elif text.strip():
+            elif found is Quality.UNDECODED:
+                text = readable_lines(text)
                 pages.undecodable.append(number + 1)
-                text = ""
-            elif not lines:
+            elif found is Quality.DOUBTFUL:
+                pages.doubtful.append(number + 1)
+            elif not text.strip() and not lines:
                 pages.empty.append(number + 1)
         pages.texts.append(text)
         pages.beside.append(lines)
