@@ -28,7 +28,8 @@ def test_words_in_small_letters_apart(apart: str, joined: str) -> None:
 
 @pytest.mark.parametrize(
     "separate",
-    ["Options A B C D E", "A\nB\nA\nC\nA\nF\n", "a b c d e f", "a c c b d a", "i j k l m n", "x y z w v", "N O E S W", "A a B b C c", "G A T T A C A", "a b c", "1 2 3 4 5", "T\nO\nT\nA\nL\n"],
+    ["Options A B C D E", "A\nB\nA\nC\nA\nF\n", "a b c d e f", "a c c b d a", "i j k l m n", "x y z w v", "N O E S W",
+     "A a B b C c", "G A T T A C A", "a b c", "1 2 3 4 5", "T\nO\nT\nA\nL\n"],
 )  # fmt: skip
 def test_single_letters_that_may_be_separate_things(separate: str) -> None:
     assert joined_words([separate]) == [separate]
