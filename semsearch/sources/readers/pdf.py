@@ -16,6 +16,7 @@ from semsearch.errors import ReadError
 from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.document_builder import plain
 from semsearch.sources.ocr import OcrLimits, OcrReader
+from semsearch.sources.readers.pdf_actual_text import actual_texts, missing
 from semsearch.sources.readers.pdf_beside import beside
 from semsearch.sources.readers.pdf_pdfium import SecondReader
 from semsearch.sources.readers.pdf_repair import contents_to_try
@@ -29,6 +30,7 @@ _PROPERTIES = {
 }  # fmt: skip
 # What PDF libraries write for properties that the author left out.
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
+_FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 
 @dataclass
@@ -140,9 +142,9 @@ def _recognise(pages: _Pages, second: SecondReader, reader: OcrReader) -> None:
         if text and (number not in pages.doubtful or better(pages.texts[number - 1], text)):
             pages.texts[number - 1] = text
             pages.by_ocr.append(number)
-            for missing in (pages.empty, pages.undecodable, pages.doubtful, pages.broken):
-                if number in missing:
-                    missing.remove(number)
+            for those in (pages.empty, pages.undecodable, pages.doubtful, pages.broken):
+                if number in those:
+                    those.remove(number)
     if pages.by_ocr:
         pages.notices.append(reader.notice(_named(pages.by_ocr)))
     if reader.left_out:
@@ -160,34 +162,50 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
         raise ReadError("a PDF file without pages", skip=True)
     pages = _Pages()
     for number in range(count):
-        text, lines, failed = "", list[str](), pdf is None
+        text, lines, given, failed = "", list[str](), list[str](), pdf is None
         if pdf is not None:
             try:
                 page = pdf.pages[number]
                 text = cleaned(page.extract_text())
-                lines = beside(page, text)
+                lines, given = beside(page, text), actual_texts(page)
             except MemoryError:
                 raise
             except Exception:  # pypdf raises errors of any type on damaged pages
-                failed = True
-        if failed or not text.strip() or quality(text) is not Quality.READABLE:
+                text, failed = "", True
+        if not text.strip() or given or quality(text) is not Quality.READABLE:
             other = cleaned(second.text(number))
-            if better(text, other):
+            if better(text, other) or (given and _tells_more(text, other, given)):
                 text, failed = other, False
                 pages.by_second_reader.append(number + 1)
-            found = quality(text)
+            lines += missing(given, text)
+            text = _trusted(text, number + 1, pages)
             if failed:
                 pages.broken.append(number + 1)
-            elif found is Quality.UNDECODED:
-                text = readable_lines(text)
-                pages.undecodable.append(number + 1)
-            elif found is Quality.DOUBTFUL:
-                pages.doubtful.append(number + 1)
-            elif not text.strip() and not lines:
+            elif not text.strip() and not lines and number + 1 not in pages.undecodable:
                 pages.empty.append(number + 1)
         pages.texts.append(text)
         pages.beside.append(lines)
     return pages
+
+
+def _tells_more(text: str, other: str, given: Sequence[str]) -> bool:
+    """Whether `other`, of the second reader, has texts `given` by the page that `text` lacks, or may lack.
+
+    Short ones ("fi") stand elsewhere on most pages. pypdf is better at text from the right to the left.
+    """
+    lacking = missing(given, other)
+    if quality(other) is not Quality.READABLE or len(lacking) > len(missing(given, text)):
+        return False
+    return len(lacking) < len(missing(given, text)) or not _FROM_THE_RIGHT.search(text)
+
+
+def _trusted(text: str, number: int, pages: _Pages) -> str:
+    """What of the `text` of page `number` was decoded; tells `pages` where that is not all, or in doubt."""
+    found = quality(text)
+    if found is Quality.READABLE:
+        return text
+    (pages.doubtful if found is Quality.DOUBTFUL else pages.undecodable).append(number)
+    return text if found is Quality.DOUBTFUL else readable_lines(text)
 
 
 def _properties(pdf: Any) -> dict[str, object]:
