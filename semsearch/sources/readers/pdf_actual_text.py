@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from semsearch.sources.document_builder import plain
-from semsearch.sources.readers.pdf_fields import text_of
+from semsearch.sources.readers.pdf_fields import entry, text_of
 
 _GIVEN = re.compile(rb"/ActualText\s*(\((?:[^()\\]|\\.)*\)|<[0-9A-Fa-f\s]*>)", re.DOTALL)
 _MOST_FORMS = 100
@@ -33,8 +33,7 @@ def missing(texts: Sequence[str], text: str) -> list[str]:
 
 
 def _given(page: Any) -> Iterator[str]:
-    resources = page.get("/Resources")
-    resources = {} if resources is None else resources.get_object()
+    resources = entry(page, "/Resources")
     contents = list(_contents(page, resources))
     for name, properties in _entries(resources, "/Properties"):
         if "/ActualText" in properties and any(name.encode() in content for content in contents):
@@ -51,13 +50,13 @@ def _contents(page: Any, resources: Any) -> Iterator[bytes]:
         for part in content if isinstance(content, list) else [content]:
             yield part.get_object().get_data()
     for _, form in _entries(resources, "/XObject")[:_MOST_FORMS]:
-        if form.get("/Subtype") == "/Form":
+        if entry(form, "/Subtype") == "/Form":
             yield form.get_data()
 
 
 def _entries(resources: Any, key: str) -> list[tuple[str, Any]]:
-    entries = resources[key].items() if key in resources else ()
-    return [(name, value.get_object()) for name, value in entries]
+    entries = entry(resources, key) or {}
+    return [(name, entries[name]) for name in entries]
 
 
 def _decoded(written: bytes) -> str:

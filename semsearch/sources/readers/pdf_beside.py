@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from semsearch.sources.document_builder import plain
-from semsearch.sources.readers.pdf_fields import said_by_field, text_of
+from semsearch.sources.readers.pdf_fields import entry, said_by_field, text_of
 
 # Those that mark text of the page, which some programs copy into them.
 _MARKS = frozenset({"/Highlight", "/Underline", "/Squiggly", "/StrikeOut"})
@@ -25,7 +25,7 @@ def beside(page: Any, text: str) -> list[str]:
     """What is said on `page`, of pypdf, that its `text` does not say; one line each."""
     lines: list[str] = []
     try:
-        annotations = list(page.get("/Annots") or ())[:_MOST_ANNOTATIONS]
+        annotations = list(entry(page, "/Annots") or ())[:_MOST_ANNOTATIONS]
     except Exception:  # pypdf raises errors of any type on damaged pages, whose text was read
         return lines
     held = plain(text) if annotations else ""
@@ -41,39 +41,36 @@ def beside(page: Any, text: str) -> list[str]:
 
 def _said(page: Any, annotation: Any, held: str) -> Iterator[str]:
     """What `annotation` says; `held`: the text of its page on one line."""
-    kind = annotation.get("/Subtype")
+    kind = entry(annotation, "/Subtype")
     if kind == "/Widget":
         yield from said_by_field(annotation)
     elif kind == "/Link":
-        action = annotation.get("/A")
-        address = text_of(action.get_object().get("/URI")) if action is not None else ""
+        address = text_of(entry(entry(annotation, "/A"), "/URI"))
         address = address.partition("://")[2].rstrip("/") or address
         if address and address not in held:
             yield f"Link: {address}"
     elif kind in _MARKS or kind in _SHOWN or kind in _NOTES:
-        content = text_of(annotation.get("/Contents")) or _without_tags(text_of(annotation.get("/RC")))
+        content = text_of(entry(annotation, "/Contents")) or _without_tags(text_of(entry(annotation, "/RC")))
         if kind in _SHOWN:
             content = _once(content, plain(_appearance(page, annotation)))
         if kind == "/Stamp" and not content:
-            content = text_of(annotation.get("/Name")).removeprefix("/")
+            content = text_of(entry(annotation, "/Name")).removeprefix("/")
         if kind in _MARKS and content in held and content.count(" ") + 1 >= _FEWEST_COPIED_WORDS:
             return
-        author = text_of(annotation.get("/T"))
+        author = text_of(entry(annotation, "/T"))
         if content:
             yield f"Note by {author}: {content}" if author else f"Note: {content}"
 
 
 def _appearance(page: Any, annotation: Any) -> str:
     """The text in the picture of `annotation`; empty where it has none that can be read."""
-    pictures = annotation.get("/AP")
-    normal = None if pictures is None else pictures.get_object().get("/N")
-    normal = None if normal is None else normal.get_object()
-    if normal is not None and not hasattr(normal, "get_data"):  # one picture for each state
-        normal = normal.get(annotation.get("/AS"))
-    if normal is None or not hasattr(normal.get_object(), "get_data"):
+    picture = entry(entry(annotation, "/AP"), "/N")
+    if picture is not None and not hasattr(picture, "get_data"):  # one for each state
+        picture = entry(picture, entry(annotation, "/AS"))
+    if not hasattr(picture, "get_data"):
         return ""
     try:
-        return str(page.extract_xform_text(normal.get_object()))
+        return str(page.extract_xform_text(picture))
     except MemoryError:
         raise
     except Exception:  # a damaged picture must not cost what else the annotation says

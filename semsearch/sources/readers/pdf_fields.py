@@ -18,7 +18,7 @@ def said_by_field(widget: Any) -> Iterator[str]:
     flags = flags if isinstance(flags, int) else 0
     label = text_of(inherited(widget, "/TU")) or text_of(inherited(widget, "/T"))
     if kind == "/Btn" or (kind is None and str(value).startswith("/")):
-        shown = _caption(widget) if flags & _PUSH_BUTTON else _chosen_state(widget)
+        shown = text_of(entry(entry(widget, "/MK"), "/CA")) if flags & _PUSH_BUTTON else _chosen_state(widget)
     elif kind == "/Ch":
         shown = ", ".join(_chosen(widget, value))
     elif kind == "/Sig":
@@ -33,11 +33,11 @@ def said_by_field(widget: Any) -> Iterator[str]:
 
 def _chosen_state(widget: Any) -> str:
     """What a box or radio button stands for, where it is on; else empty."""
-    state = widget.get("/AS")
+    state = entry(widget, "/AS")
     if state is None:
         # Without a state of its own it is on if the field has the value for which this button has a picture.
         state = inherited(widget, "/V")
-        pictures = _pictures(widget)
+        pictures = entry(entry(widget, "/AP"), "/N")
         if pictures is not None and state not in pictures:
             return ""
     name = text_of(state).removeprefix("/")
@@ -48,12 +48,6 @@ def _chosen_state(widget: Any) -> str:
     if isinstance(options, list) and name.isdecimal() and int(name) < len(options):
         return text_of(_display(options[int(name)]))
     return name
-
-
-def _pictures(widget: Any) -> Any:
-    pictures = widget.get("/AP")
-    normal = None if pictures is None else pictures.get_object().get("/N")
-    return None if normal is None else normal.get_object()
 
 
 def _chosen(widget: Any, value: Any) -> list[str]:
@@ -73,14 +67,7 @@ def _display(option: Any) -> Any:
 
 
 def _signature(value: Any) -> str:
-    if not hasattr(value, "get"):
-        return ""
-    return ", ".join(filter(None, (text_of(value.get(key)) for key in ("/Name", "/Reason", "/Location"))))
-
-
-def _caption(widget: Any) -> str:
-    look = widget.get("/MK")
-    return "" if look is None else text_of(look.get_object().get("/CA"))
+    return ", ".join(filter(None, (text_of(entry(value, key)) for key in ("/Name", "/Reason", "/Location"))))
 
 
 def inherited(field: Any, key: str) -> Any:
@@ -92,6 +79,12 @@ def inherited(field: Any, key: str) -> Any:
             return None
         field = field["/Parent"].get_object()
     return None
+
+
+def entry(dictionary: Any, key: str) -> Any:
+    """The value of `key` in a dictionary of pypdf; None where it has none, or `dictionary` is none."""
+    # Its `get` gives a reference where there is one.
+    return dictionary[key] if hasattr(dictionary, "keys") and key in dictionary else None
 
 
 def text_of(value: Any) -> str:

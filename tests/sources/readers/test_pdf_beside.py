@@ -25,7 +25,14 @@ PUSH_BUTTON, RADIO, COMBO, PASSWORD = 1 << 16, 1 << 15, 1 << 17, 1 << 13
 
 
 def made(value: Any, writer: pypdf.PdfWriter) -> PdfObject:
-    """`value` as an object of pypdf: text that begins with "/" is a name, bytes are the content of a stream."""
+    """`value` as an object of pypdf: text that begins with "/" is a name, bytes are the content of a stream.
+
+    Every value is an object of its own, to which a reference leads.
+    """
+    return writer._add_object(_made(value, writer))
+
+
+def _made(value: Any, writer: pypdf.PdfWriter) -> PdfObject:
     match value:
         case dict():
             return DictionaryObject({NameObject(key): made(one, writer) for key, one in value.items()})
@@ -41,7 +48,7 @@ def made(value: Any, writer: pypdf.PdfWriter) -> PdfObject:
             stream[NameObject("/Resources")] = made(
                 {"/Font": {"/F1": {"/Subtype": "/Type1", "/BaseFont": "/Helvetica"}}}, writer
             )
-            return writer._add_object(stream)
+            return stream
         case str():
             return NameObject(value) if value.startswith("/") else TextStringObject(value)
     return value
@@ -50,8 +57,8 @@ def made(value: Any, writer: pypdf.PdfWriter) -> PdfObject:
 def read_with(*annotations: dict[str, Any], text: str = "Application form", pages: int = 1) -> Document:
     """A PDF of `pages` pages with `text`, the last of which has `annotations`."""
     writer = pypdf.PdfWriter(clone_from=io.BytesIO(make_pdf([text] * pages)))
-    found = [writer._add_object(made(one, writer)) for one in annotations]
-    writer.pages[-1][NameObject("/Annots")] = ArrayObject(found)
+    found = [made(one, writer) for one in annotations]
+    writer.pages[-1][NameObject("/Annots")] = writer._add_object(ArrayObject(found))
     stream = io.BytesIO()
     writer.write(stream)
     return read("a.pdf", stream.getvalue())
