@@ -23,6 +23,7 @@ from semsearch.sources.readers.pdf_repair import contents_to_try
 from semsearch.sources.readers.pdf_running_lines import without_running_lines
 from semsearch.sources.readers.pdf_text import Quality, better, cleaned, quality, readable_lines
 from semsearch.sources.readers.pdf_words import joined_words
+from semsearch.sources.readers.pdf_xfa import is_xfa, read_xfa
 
 _PROPERTIES = {
     "/Title": "title", "/Author": "author", "/Subject": "subject", "/Keywords": "keywords", "/CreationDate": "created",
@@ -60,6 +61,8 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = (), ocr: OcrLim
     if pdf is not None and not len(pdf.pages) and second.count():
         pdf = None
     pages = _read_pages(pdf, second, passwords)
+    if pdf is not None:
+        _read_whole_file(pdf, pages)
     if ocr is not None:
         _recognise(pages, second, OcrReader(ocr))
     count = len(pages.texts)
@@ -129,6 +132,26 @@ def _opened(data: bytes, passwords: Sequence[str]) -> Any:
 def _no_password_fits(passwords: Sequence[str]) -> ReadError:
     tried = "none of the given passwords opens it" if passwords else "needs a password (--password-file)"
     return ReadError(f"encrypted PDF: {tried}")
+
+
+def _read_whole_file(pdf: Any, pages: _Pages) -> None:
+    """Adds to the first page what a form in XML says that no field of a page does; tells of it and of attachments."""
+    try:
+        if is_xfa(pdf):
+            pages.notices.append("a form in XML (XFA)")
+            said = {line.partition(": ")[2] for lines in pages.beside for line in lines}
+            pages.beside[0] += [line for line in read_xfa(pdf) if line.partition(": ")[2] not in said]
+    except MemoryError:
+        raise
+    except Exception:  # a damaged form must not cost the text
+        pages.notices.append("a form in XML (XFA) that cannot be read")
+    try:
+        if attached := [plain(name) for name in pdf.attachments]:
+            pages.notices.append("attached and not read: " + ", ".join(attached))
+    except MemoryError:
+        raise
+    except Exception:  # a damaged list of files must not cost the text
+        pages.notices.append("a list of attached files that cannot be read")
 
 
 def _recognise(pages: _Pages, second: SecondReader, reader: OcrReader) -> None:
