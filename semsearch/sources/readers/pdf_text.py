@@ -3,10 +3,11 @@
 import re
 from enum import IntEnum
 
-# Ligatures become letters, so that a search for "filled" finds them. Some fonts give NUL for characters they lack.
-_REPLACED = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\0": "",
-                           "\ufffe": "-", "\u0002": "-"})  # fmt: skip
-_PRIVATE = "\ue000-\uf8ff\U000f0000-\U0010fffd"
+# Ligatures become letters, so that a search for "filled" finds them.
+_REPLACED = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\ufffe": "-",
+                           "\u0002": "-"})  # fmt: skip
+# Without the pieces of high brackets (U+F8E5 and on).
+_PRIVATE = "\ue000-\uf8e4\uf8ff\U000f0000-\U0010fffd"
 # Fonts of symbols give their bullets as characters for private use.
 _BULLET = re.compile(rf"^([ \t]*)[{_PRIVATE}](?![{_PRIVATE}])", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
@@ -35,6 +36,9 @@ class Quality(IntEnum):
 
 def cleaned(text: str) -> str:
     """`text` of a page with letters for ligatures and one sign for bullets."""
+    if "\0" in text:
+        # Some fonts give NUL for signs they lack, such as a minus; text of two bytes a letter has one beside each.
+        text = text.replace("\0", "" if text.count("\0") * 3 > len(text) else " ")
     return _BULLET.sub("\\1\u2022", text.translate(_REPLACED))
 
 

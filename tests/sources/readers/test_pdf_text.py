@@ -48,7 +48,12 @@ def test_text_that_was_not_decoded(text: str) -> None:
 
 
 def test_bullets_of_fonts_of_symbols() -> None:
-    assert cleaned("\uf0b7 Milk\n  \uf0a7Eggs\n\uf041\uf042") == "• Milk\n  •Eggs\n\uf041\uf042"
+    assert cleaned("\uf0b7 Milk\n  \uf0a7Eggs\n\uf041\uf042\n\uf8eb") == "• Milk\n  •Eggs\n\uf041\uf042\n\uf8eb"
+
+
+def test_signs_that_a_font_lacks_part_words() -> None:
+    assert cleaned("if ad\0bc is\0not") == "if ad bc is not"
+    assert cleaned("\0T\0h\0e\0 \0l\0o\0c\0k") == "The lock"
 
 
 def test_the_better_of_two_texts_of_a_page() -> None:
