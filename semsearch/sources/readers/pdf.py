@@ -19,11 +19,11 @@ from semsearch.sources.ocr import OcrLimits, OcrReader
 from semsearch.sources.readers.pdf_actual_text import actual_texts, missing
 from semsearch.sources.readers.pdf_beside import beside
 from semsearch.sources.readers.pdf_pdfium import SecondReader
-from semsearch.sources.readers.pdf_repair import contents_to_try
+from semsearch.sources.readers.pdf_repair import contents_to_try, is_table_wrong
 from semsearch.sources.readers.pdf_running_lines import without_running_lines
 from semsearch.sources.readers.pdf_text import Quality, better, cleaned, quality, readable_lines
 from semsearch.sources.readers.pdf_words import joined_words
-from semsearch.sources.readers.pdf_xfa import is_xfa, read_xfa
+from semsearch.sources.readers.pdf_xfa import has_xfa, read_xfa
 
 _PROPERTIES = {
     "/Title": "title", "/Author": "author", "/Subject": "subject", "/Keywords": "keywords", "/CreationDate": "created",
@@ -117,6 +117,8 @@ def _opened(data: bytes, passwords: Sequence[str]) -> Any:
     for content in contents_to_try(data):
         try:
             pdf = pypdf.PdfReader(io.BytesIO(content))
+            if content is data and is_table_wrong(pdf, data):
+                continue
             if pdf.is_encrypted and not any(pdf.decrypt(one) for one in ("", *passwords)):
                 raise _no_password_fits(passwords)
             if len(pdf.pages):
@@ -137,7 +139,7 @@ def _no_password_fits(passwords: Sequence[str]) -> ReadError:
 def _read_whole_file(pdf: Any, pages: _Pages) -> None:
     """Adds to the first page what a form in XML says that no field of a page does; tells of it and of attachments."""
     try:
-        if is_xfa(pdf):
+        if has_xfa(pdf):
             pages.notices.append("a form in XML (XFA)")
             said = {line.partition(": ")[2] for lines in pages.beside for line in lines}
             pages.beside[0] += [line for line in read_xfa(pdf) if line.partition(": ")[2] not in said]

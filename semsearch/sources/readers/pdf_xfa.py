@@ -10,7 +10,7 @@ from semsearch.sources.xml_elements import local, named, parsed
 _MOST_BYTES = 20_000_000
 
 
-def is_xfa(pdf: Any) -> bool:
+def has_xfa(pdf: Any) -> bool:
     """Whether `pdf`, of pypdf, has such a form."""
     return entry(_form(pdf), "/XFA") is not None
 
@@ -21,7 +21,7 @@ def read_xfa(pdf: Any) -> list[str]:
     Raises errors of any type where it is damaged.
     """
     lines: list[str] = []
-    is_dynamic = getattr(entry(pdf.trailer["/Root"], "/NeedsRendering"), "value", False) is True
+    is_dynamic = getattr(entry(pdf.root_object, "/NeedsRendering"), "value", False) is True
     for root in _roots(entry(_form(pdf), "/XFA")):
         if is_dynamic:
             for template in _those(root, "template"):
@@ -33,7 +33,7 @@ def read_xfa(pdf: Any) -> list[str]:
 
 
 def _form(pdf: Any) -> Any:
-    return entry(pdf.trailer["/Root"], "/AcroForm")
+    return entry(pdf.root_object, "/AcroForm")
 
 
 def _roots(xfa: Any) -> Iterator[Any]:

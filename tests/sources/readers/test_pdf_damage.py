@@ -1,8 +1,11 @@
 """Damaged and hostile PDFs: text where there is some, else a reason in one line; none takes long or much memory."""
 
+import io
 import re
+import time
 import zlib
 
+import pypdf
 import pytest
 
 from semsearch.errors import ReadError
@@ -117,6 +120,28 @@ def test_a_file_that_opens_is_not_searched_for_objects(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(pdf_repair, "_with_cross_references", fail)
     assert TEXT in read("a.pdf", WHOLE).text
+
+
+def test_a_wrong_table_of_a_large_file_does_not_cost_minutes() -> None:
+    junk = b"1 0 R " * 1_000_000
+    start = b"%%PDF-1.4\n999 0 obj\n<< /Length %d >>\nstream\n%s\nendstream\nendobj\n" % (len(junk), junk)
+    data = make_pdf([f"{TEXT} {number}" for number in range(200)]).replace(b"%PDF-1.4\n", start)
+    data = re.sub(rb"startxref\n\d+", b"startxref\n%d" % data.rindex(b"xref\n0"), data)
+    started = time.process_time()
+    assert read("a.pdf", data).text.count(TEXT) == 200
+    assert time.process_time() - started < 5
+
+
+def test_the_last_of_an_object_is_in_force() -> None:
+    newer = (
+        PACKED[:TABLE]
+        + b"5 0 obj\n<< /Length 40 >>\nstream\nBT /F1 12 Tf (The roof was mended.) Tj ET \nendstream\nendobj\n"
+    )
+    newest = newer + b"1 0 obj\n<< /Type /Catalog /Pages 2 0 R /Lang (en) >>\nendobj\n"
+    for data in (newer, newest):
+        assert read("a.pdf", data).text.split() == ["The", "roof", "was", "mended."]
+    _, repaired = pdf_repair.contents_to_try(newest)
+    assert pypdf.PdfReader(io.BytesIO(repaired)).root_object["/Lang"] == "en"
 
 
 def test_objects_that_unpack_to_more_than_a_reader_has(monkeypatch: pytest.MonkeyPatch) -> None:
