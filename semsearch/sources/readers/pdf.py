@@ -17,7 +17,7 @@ from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.document_builder import plain
 from semsearch.sources.ocr import OcrLimits, OcrReader
 from semsearch.sources.readers.pdf_actual_text import actual_texts, missing
-from semsearch.sources.readers.pdf_beside import beside
+from semsearch.sources.readers.pdf_beside import beside, shows_picture
 from semsearch.sources.readers.pdf_pdfium import SecondReader
 from semsearch.sources.readers.pdf_repair import contents_to_try, is_table_wrong
 from semsearch.sources.readers.pdf_running_lines import without_running_lines
@@ -139,10 +139,10 @@ def _no_password_fits(passwords: Sequence[str]) -> ReadError:
 def _read_whole_file(pdf: Any, pages: _Pages) -> None:
     """Adds to the first page what a form in XML says that no field of a page does; tells of it and of attachments."""
     try:
+        said = {line.partition(": ")[2] for lines in pages.beside for line in lines}
         if has_xfa(pdf):
-            pages.notices.append("a form in XML (XFA)")
-            said = {line.partition(": ")[2] for lines in pages.beside for line in lines}
             pages.beside[0] += [line for line in read_xfa(pdf) if line.partition(": ")[2] not in said]
+            pages.notices.append("a form in XML (XFA)")
     except MemoryError:
         raise
     except Exception:  # a damaged form must not cost the text
@@ -187,12 +187,13 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
         raise ReadError("a PDF file without pages", skip=True)
     pages = _Pages()
     for number in range(count):
-        text, lines, given, failed = "", list[str](), list[str](), pdf is None
+        text, lines, given, has_picture, failed = "", list[str](), list[str](), False, pdf is None
         if pdf is not None:
             try:
                 page = pdf.pages[number]
                 text = cleaned(page.extract_text())
                 lines, given = beside(page, text), actual_texts(page)
+                has_picture = not text.strip() and shows_picture(page)
             except MemoryError:
                 raise
             except Exception:  # pypdf raises errors of any type on damaged pages
@@ -206,7 +207,7 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
             text = _trusted(text, number + 1, pages)
             if failed:
                 pages.broken.append(number + 1)
-            elif not text.strip() and not lines and number + 1 not in pages.undecodable:
+            elif not text.strip() and (has_picture or not lines) and number + 1 not in pages.undecodable:
                 pages.empty.append(number + 1)
         pages.texts.append(text)
         pages.beside.append(lines)

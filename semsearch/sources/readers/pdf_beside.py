@@ -39,6 +39,17 @@ def beside(page: Any, text: str) -> list[str]:
     return [line for line in dict.fromkeys(lines) if line]
 
 
+def shows_picture(page: Any) -> bool:
+    """Whether there is a picture on `page`, of pypdf, such as a scan with links or stamps on it."""
+    try:
+        drawn = entry(entry(page, "/Resources"), "/XObject") or {}
+        return any(entry(drawn[name], "/Subtype") == "/Image" for name in drawn)
+    except MemoryError:
+        raise
+    except Exception:  # pypdf raises errors of any type on damaged pages, whose text was read
+        return False
+
+
 def _said(page: Any, annotation: Any, held: str) -> Iterator[str]:
     """What `annotation` says; `held`: the text of its page on one line."""
     kind = entry(annotation, "/Subtype")

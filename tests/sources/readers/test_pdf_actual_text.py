@@ -50,3 +50,8 @@ def test_the_text_of_a_picture_is_read_beside_the_others() -> None:
         b"/Figure <</ActualText (Kestrel & Sons)>> BDC 0 0 9 9 re f EMC BT /F1 12 Tf (since 1911) Tj ET"
     )
     assert document.text.split("\n")[:2] == ["since 1911", "Kestrel & Sons"]
+
+
+def test_text_of_layers_that_can_be_hidden_is_read() -> None:
+    document = read_drawn(b"BT /F1 12 Tf 72 720 Td /OC /MC0 BDC (the quay) Tj EMC ET", {"/MC1": "x"})
+    assert document.text.split() == ["the", "quay"]

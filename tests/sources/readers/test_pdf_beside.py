@@ -54,11 +54,16 @@ def _made(value: Any, writer: pypdf.PdfWriter) -> PdfObject:
     return value
 
 
-def read_with(*annotations: dict[str, Any], text: str = "Application form", pages: int = 1) -> Document:
-    """A PDF of `pages` pages with `text`, the last of which has `annotations`."""
+def read_with(
+    *annotations: dict[str, Any], text: str = "Application form", pages: int = 1, picture: bool = False
+) -> Document:
+    """A PDF of `pages` pages with `text`, the last of which has `annotations`; `picture`: and shows one."""
     writer = pypdf.PdfWriter(clone_from=io.BytesIO(make_pdf([text] * pages)))
     found = [made(one, writer) for one in annotations]
     writer.pages[-1][NameObject("/Annots")] = writer._add_object(ArrayObject(found))
+    if picture:
+        image = {"/Subtype": "/Image", "/Width": 1, "/Height": 1}
+        writer.pages[-1]["/Resources"][NameObject("/XObject")] = made({"/Im1": image}, writer)
     stream = io.BytesIO()
     writer.write(stream)
     return read("a.pdf", stream.getvalue())
@@ -142,3 +147,10 @@ def test_they_stand_on_their_page_once() -> None:
 def test_damage_costs_no_more_than_what_is_damaged() -> None:
     damaged = {"/Subtype": "/FreeText", "/AP": {"/N": b"BT /F1 ((("}, "/Contents": "Kestrel count"}
     assert lines({"/A": 7, "/Subtype": "/Link"}, damaged, field("/Tx", T="a", V="b")) == ["Note: Kestrel count", "a: b"]
+
+
+def test_a_scan_with_a_stamp_on_it_needs_ocr_and_an_empty_form_does_not() -> None:
+    stamp = {"/Subtype": "/Stamp", "/Name": "/Approved"}
+    scan = read_with(stamp, text="", picture=True)
+    assert "Note: Approved" in scan.text and scan.notice == "no text on page 1: needs OCR"
+    assert read_with(stamp, text="").notice == ""
