@@ -10,24 +10,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.document_builder import plain
 from semsearch.sources.ocr import OcrLimits, OcrReader
-from semsearch.sources.readers.pdf_beside import beside
-from semsearch.sources.readers.pdf_text import (
-    cleaned,
-    is_readable,
-    joined_words,
-    readable_share,
-    without_running_lines,
-)
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from semsearch.sources.readers.pdf_actual_text import actual_texts, missing
+from semsearch.sources.readers.pdf_beside import beside, shows_picture
+from semsearch.sources.readers.pdf_pdfium import SecondReader
+from semsearch.sources.readers.pdf_repair import contents_to_try, is_table_wrong
+from semsearch.sources.readers.pdf_running_lines import without_running_lines
+from semsearch.sources.readers.pdf_text import Quality, better, cleaned, quality, readable_lines
+from semsearch.sources.readers.pdf_words import joined_words
+from semsearch.sources.readers.pdf_xfa import has_xfa, read_xfa
 
 _PROPERTIES = {
     "/Title": "title", "/Author": "author", "/Subject": "subject", "/Keywords": "keywords", "/CreationDate": "created",
@@ -35,11 +31,7 @@ _PROPERTIES = {
 }  # fmt: skip
 # What PDF libraries write for properties that the author left out.
 _PLACEHOLDERS = frozenset({"", "untitled", "anonymous", "unspecified"})
-# Pages are drawn for OCR with so many dots, and no side longer than this in pixels.
-_OCR_DOTS_PER_INCH = 200
-_LONGEST_SIDE = 4000
-_OBJECT = re.compile(rb"(?:^|[\r\n])[ \t]*(\d{1,8}) (\d{1,5}) obj\b")
-_CATALOG = re.compile(rb"/Type\s*/Catalog\b")
+_FROM_THE_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 
 @dataclass
@@ -50,6 +42,7 @@ class _Pages:
     beside: list[list[str]] = field(default_factory=list)
     broken: list[int] = field(default_factory=list)
     undecodable: list[int] = field(default_factory=list)
+    doubtful: list[int] = field(default_factory=list)
     empty: list[int] = field(default_factory=list)
     by_second_reader: list[int] = field(default_factory=list)
     by_ocr: list[int] = field(default_factory=list)
@@ -63,9 +56,13 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = (), ocr: OcrLim
     Raises `ReadError` when no password fits, no page can be read, or none has text (with `skip`).
     """
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings do not name the file, as the notice does
-    pdf, password = _opened(data, passwords)
-    second = _SecondReader(data, password)
-    pages = _read_pages(pdf, second)
+    pdf = _opened(data, passwords)
+    second = SecondReader(data, passwords)
+    if pdf is not None and not len(pdf.pages) and second.count():
+        pdf = None
+    pages = _read_pages(pdf, second, passwords)
+    if pdf is not None:
+        _read_whole_file(pdf, pages)
     if ocr is not None:
         _recognise(pages, second, OcrReader(ocr))
     count = len(pages.texts)
@@ -102,157 +99,139 @@ def _notice(pages: _Pages, needs_ocr: bool) -> str:
     hint = ": needs OCR" if needs_ocr else ""
     notices = [f"no text on {_named(pages.empty)}{hint}"] if pages.empty else []
     notices += [f"undecodable text on {_named(pages.undecodable)}{hint}"] if pages.undecodable else []
+    if pages.doubtful:
+        notices.append(f"doubtful text on {_named(pages.doubtful)}" + (": codes, or needs OCR" if needs_ocr else ""))
     notices += [f"{_named(pages.broken)} cannot be read"] if pages.broken else []
     notices += [f"{_named(pages.by_second_reader)} read by pypdfium2"] if pages.by_second_reader else []
     return "; ".join([*pages.notices, *notices])
 
 
-def _opened(data: bytes, passwords: Sequence[str]) -> tuple[Any, str]:
-    """(pypdf's reader of `data`, None where it cannot open it; the password that opens it).
+def _opened(data: bytes, passwords: Sequence[str]) -> Any:
+    """pypdf's reader of `data`, one without pages at worst; None where it cannot open it.
 
     Raises `ReadError` when no password fits.
     """
     import pypdf
 
-    for content in (data, _with_cross_references(data)):
+    opened = None
+    for content in contents_to_try(data):
         try:
             pdf = pypdf.PdfReader(io.BytesIO(content))
-            if pdf.is_encrypted:
-                password = next((one for one in ("", *passwords) if pdf.decrypt(one)), None)
-                if password is None:
-                    tried = (
-                        " none of the given passwords opens it" if passwords else " needs a password (--password-file)"
-                    )
-                    raise ReadError("encrypted PDF:" + tried)
-                return pdf, password
+            if content is data and is_table_wrong(pdf, data):
+                continue
+            if pdf.is_encrypted and not any(pdf.decrypt(one) for one in ("", *passwords)):
+                raise _no_password_fits(passwords)
             if len(pdf.pages):
-                return pdf, ""
+                return pdf
+            opened = pdf
         except (ReadError, MemoryError):
             raise
         except Exception:  # pypdf raises errors of any type on damaged files, which the second reader may open
             continue
-    return None, ""
+    return opened
 
 
-def _with_cross_references(data: bytes) -> bytes:
-    """`data` with a table of its objects at the end, as viewers make it for a file that was cut off before its own."""
-    places = {int(match.group(1)): match.start(1) for match in _OBJECT.finditer(data)}
-    catalogs = [match.start() for match in _CATALOG.finditer(data)]
-    if not places or not catalogs:
-        return data
-    root = max((place, number) for number, place in places.items() if place < catalogs[-1])[1]
-    size = max(places) + 1
-    rows = [
-        f"{places.get(number, 0):010} {0 if number in places else 65535:05} {'n' if number in places else 'f'} \n"
-        for number in range(size)
-    ]
-    trailer = f"trailer\n<< /Size {size} /Root {root} 0 R >>\nstartxref\n{len(data) + 1}\n%%EOF\n"
-    return data + f"\nxref\n0 {size}\n{''.join(rows)}{trailer}".encode("ascii")
+def _no_password_fits(passwords: Sequence[str]) -> ReadError:
+    tried = "none of the given passwords opens it" if passwords else "needs a password (--password-file)"
+    return ReadError(f"encrypted PDF: {tried}")
 
 
-class _SecondReader:
-    """The same file in pypdfium2, opened when it is asked for."""
-
-    def __init__(self, data: bytes, password: str) -> None:
-        self._data = data
-        self._password = password
-        self._document: Any = None
-        self._is_opened = False
-
-    def document(self) -> Any:
-        """The document; None where it cannot be opened."""
-        if not self._is_opened:
-            import pypdfium2
-
-            self._is_opened = True
-            for content in (self._data, _with_cross_references(self._data)):
-                try:
-                    self._document = pypdfium2.PdfDocument(content, password=self._password or None)
-                    break
-                except pypdfium2.PdfiumError:
-                    continue
-        return self._document
-
-    def text(self, number: int) -> str:
-        """The text of page `number`, from 0; empty where it cannot be read."""
-        import pypdfium2
-
-        document = self.document()
-        try:
-            return "" if document is None else _with_line_ends(document[number].get_textpage().get_text_range())
-        except (pypdfium2.PdfiumError, IndexError):
-            return ""
-
-    def picture(self, number: int) -> "NDArray[np.uint8] | None":
-        """Page `number`, from 0, as a picture (height, width, 3); None where it cannot be drawn."""
-        import pypdfium2
-
-        document = self.document()
-        try:
-            if document is None:
-                return None
-            page = document[number]
-            scale = min(_OCR_DOTS_PER_INCH / 72, _LONGEST_SIDE / max(page.get_size()))
-            drawn: NDArray[np.uint8] = page.render(scale=scale).to_numpy()
-            return drawn[:, :, :3] if drawn.ndim == 3 else None
-        except (pypdfium2.PdfiumError, IndexError, ValueError):
-            return None
+def _read_whole_file(pdf: Any, pages: _Pages) -> None:
+    """Adds to the first page what a form in XML says that no field of a page does; tells of it and of attachments."""
+    try:
+        said = {line.partition(": ")[2] for lines in pages.beside for line in lines}
+        if has_xfa(pdf):
+            pages.beside[0] += [line for line in read_xfa(pdf) if line.partition(": ")[2] not in said]
+            pages.notices.append("a form in XML (XFA)")
+    except MemoryError:
+        raise
+    except Exception:  # a damaged form must not cost the text
+        pages.notices.append("a form in XML (XFA) that cannot be read")
+    try:
+        if attached := [plain(name) for name in pdf.attachments]:
+            pages.notices.append("attached and not read: " + ", ".join(attached))
+    except MemoryError:
+        raise
+    except Exception:  # a damaged list of files must not cost the text
+        pages.notices.append("a list of attached files that cannot be read")
 
 
-def _recognise(pages: _Pages, second: _SecondReader, reader: OcrReader) -> None:
-    """Reads by OCR the pages without text that can be decoded, as far as the limits go."""
-    for number in sorted([*pages.empty, *pages.undecodable, *pages.broken]):
+def _recognise(pages: _Pages, second: SecondReader, reader: OcrReader) -> None:
+    """Reads by OCR the pages without text that can be trusted, as far as the limits go.
+
+    A doubtful text is kept where OCR finds nothing better: it may be one of codes.
+    """
+    for number in sorted([*pages.empty, *pages.undecodable, *pages.doubtful, *pages.broken]):
         picture = second.picture(number - 1)
         text = "" if picture is None else reader.read(picture)
-        if text:
+        if text and (number not in pages.doubtful or better(pages.texts[number - 1], text)):
             pages.texts[number - 1] = text
             pages.by_ocr.append(number)
-            for missing in (pages.empty, pages.undecodable, pages.broken):
-                if number in missing:
-                    missing.remove(number)
+            for those in (pages.empty, pages.undecodable, pages.doubtful, pages.broken):
+                if number in those:
+                    those.remove(number)
     if pages.by_ocr:
         pages.notices.append(reader.notice(_named(pages.by_ocr)))
     if reader.left_out:
         pages.notices.append(f"{reader.left_out} pages beyond the limits of OCR")
 
 
-def _with_line_ends(text: str) -> str:
-    # pdfium has one character for a hyphen at the end of a line and the line end.
-    return text.replace("\r\n", "\n").replace("\ufffe", "-\n").replace("\u0002", "-\n")
-
-
-def _read_pages(pdf: Any, second: _SecondReader) -> _Pages:
-    """The pages of a file. Raises `ReadError` when neither reader can open it."""
-    if pdf is None and second.document() is None:
+def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pages:
+    """The pages of a file. Raises `ReadError` when neither reader can open it, or it has none."""
+    count = second.count() if pdf is None else len(pdf.pages)
+    if count is None:
+        if second.needs_password:
+            raise _no_password_fits(passwords)
         raise ReadError("damaged PDF file: neither pypdf nor pypdfium2 can open it")
+    if not count:
+        raise ReadError("a PDF file without pages", skip=True)
     pages = _Pages()
-    for number in range(len(second.document() if pdf is None else pdf.pages)):
-        text, lines, failed = "", list[str](), pdf is None
+    for number in range(count):
+        text, lines, given, has_picture, failed = "", list[str](), list[str](), False, pdf is None
         if pdf is not None:
             try:
                 page = pdf.pages[number]
                 text = cleaned(page.extract_text())
-                lines = beside(page, text)
+                lines, given = beside(page, text), actual_texts(page)
+                has_picture = not text.strip() and shows_picture(page)
             except MemoryError:
                 raise
             except Exception:  # pypdf raises errors of any type on damaged pages
-                failed = True
-        if failed or not text.strip() or not is_readable(text):
+                text, failed = "", True
+        if not text.strip() or given or quality(text) is not Quality.READABLE:
             other = cleaned(second.text(number))
-            if is_readable(other) and readable_share(other) > readable_share(text):
+            if better(text, other) or (given and _tells_more(text, other, given)):
                 text, failed = other, False
                 pages.by_second_reader.append(number + 1)
-            elif failed:
+            lines += missing(given, text)
+            text = _trusted(text, number + 1, pages)
+            if failed:
                 pages.broken.append(number + 1)
-                text = ""
-            elif text.strip():
-                pages.undecodable.append(number + 1)
-                text = ""
-            elif not lines:
+            elif not text.strip() and (has_picture or not lines) and number + 1 not in pages.undecodable:
                 pages.empty.append(number + 1)
         pages.texts.append(text)
         pages.beside.append(lines)
     return pages
+
+
+def _tells_more(text: str, other: str, given: Sequence[str]) -> bool:
+    """Whether `other`, of the second reader, has texts `given` by the page that `text` lacks, or may lack.
+
+    Short ones ("fi") stand elsewhere on most pages. pypdf is better at text from the right to the left.
+    """
+    lacking = missing(given, other)
+    if quality(other) is not Quality.READABLE or len(lacking) > len(missing(given, text)):
+        return False
+    return len(lacking) < len(missing(given, text)) or not _FROM_THE_RIGHT.search(text)
+
+
+def _trusted(text: str, number: int, pages: _Pages) -> str:
+    """What of the `text` of page `number` was decoded; tells `pages` where that is not all, or in doubt."""
+    found = quality(text)
+    if found is Quality.READABLE:
+        return text
+    (pages.doubtful if found is Quality.DOUBTFUL else pages.undecodable).append(number)
+    return text if found is Quality.DOUBTFUL else readable_lines(text)
 
 
 def _properties(pdf: Any) -> dict[str, object]:

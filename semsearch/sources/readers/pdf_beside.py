@@ -1,72 +1,100 @@
 """What lies on a PDF page beside its text: values of form fields, notes, comments and stamps, addresses of links."""
 
+import html
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from semsearch.sources.document_builder import plain
+from semsearch.sources.readers.pdf_fields import entry, said_by_field, text_of
 
+# Those that mark text of the page, which some programs copy into them.
+_MARKS = frozenset({"/Highlight", "/Underline", "/Squiggly", "/StrikeOut"})
+# Those that show text of their own on the page.
+_SHOWN = frozenset({"/FreeText", "/Stamp"})
 _NOTES = frozenset(
-    {"/Text", "/FreeText", "/Highlight", "/Underline", "/Squiggly", "/StrikeOut", "/Stamp", "/Caret", "/Ink", "/Square",
-     "/Circle", "/Line", "/Polygon", "/PolyLine", "/FileAttachment", "/Redact"}
-)  # fmt: skip
+    {"/Text", "/Caret", "/Ink", "/Square", "/Circle", "/Line", "/Polygon", "/PolyLine", "/FileAttachment", "/Redact"}
+)
 _MOST_ANNOTATIONS = 10_000
-_MOST_ABOVE = 20
-_OFF = ("/Off", "Off", "")
+_TAG = re.compile(r"<[^>]*>")
+# A copy of marked text has more words than a comment that happens to be one of the page.
+_FEWEST_COPIED_WORDS = 3
 
 
 def beside(page: Any, text: str) -> list[str]:
     """What is said on `page`, of pypdf, that its `text` does not say; one line each."""
     lines: list[str] = []
     try:
-        annotations = list(page.get("/Annots") or ())[:_MOST_ANNOTATIONS]
+        annotations = list(entry(page, "/Annots") or ())[:_MOST_ANNOTATIONS]
     except Exception:  # pypdf raises errors of any type on damaged pages, whose text was read
         return lines
+    held = plain(text) if annotations else ""
     for reference in annotations:
         try:
-            lines += _said(reference.get_object())
+            lines += _said(page, reference.get_object(), held)
+        except MemoryError:
+            raise
         except Exception:  # one damaged annotation must not cost the others
             continue
-    held = plain(text)
-    return [line for line in dict.fromkeys(lines) if line and line.partition(": ")[2] not in held] if held else [
-        line for line in dict.fromkeys(lines) if line
-    ]  # fmt: skip
+    return [line for line in dict.fromkeys(lines) if line]
 
 
-def _said(annotation: Any) -> Iterator[str]:
-    kind = annotation.get("/Subtype")
+def shows_picture(page: Any) -> bool:
+    """Whether there is a picture on `page`, of pypdf, such as a scan with links or stamps on it."""
+    try:
+        drawn = entry(entry(page, "/Resources"), "/XObject") or {}
+        return any(entry(drawn[name], "/Subtype") == "/Image" for name in drawn)
+    except MemoryError:
+        raise
+    except Exception:  # pypdf raises errors of any type on damaged pages, whose text was read
+        return False
+
+
+def _said(page: Any, annotation: Any, held: str) -> Iterator[str]:
+    """What `annotation` says; `held`: the text of its page on one line."""
+    kind = entry(annotation, "/Subtype")
     if kind == "/Widget":
-        value, name = _text(_inherited(annotation, "/V")), _text(_inherited(annotation, "/TU"))
-        label = name or _text(_inherited(annotation, "/T"))
-        if value not in _OFF and label:
-            yield f"{label}: {value.lstrip('/')}"
+        yield from said_by_field(annotation)
     elif kind == "/Link":
-        action = annotation.get("/A")
-        address = _text(action.get_object().get("/URI")) if action is not None else ""
-        if address:
-            yield f"Link: {address.partition('://')[2].rstrip('/') or address}"
-    elif kind in _NOTES:
-        content, author = _text(annotation.get("/Contents")), _text(annotation.get("/T"))
+        address = text_of(entry(entry(annotation, "/A"), "/URI"))
+        address = address.partition("://")[2].rstrip("/") or address
+        if address and address not in held:
+            yield f"Link: {address}"
+    elif kind in _MARKS or kind in _SHOWN or kind in _NOTES:
+        content = text_of(entry(annotation, "/Contents")) or _without_tags(text_of(entry(annotation, "/RC")))
+        if kind in _SHOWN:
+            content = _once(content, plain(_appearance(page, annotation)))
+        if kind == "/Stamp" and not content:
+            content = text_of(entry(annotation, "/Name")).removeprefix("/")
+        if kind in _MARKS and content in held and content.count(" ") + 1 >= _FEWEST_COPIED_WORDS:
+            return
+        author = text_of(entry(annotation, "/T"))
         if content:
             yield f"Note by {author}: {content}" if author else f"Note: {content}"
 
 
-def _inherited(field: Any, key: str) -> Any:
-    """The value of `key` in a form field, or in those it is part of."""
-    for _ in range(_MOST_ABOVE):
-        if key in field:
-            return field[key]
-        if "/Parent" not in field:
-            return None
-        field = field["/Parent"].get_object()
-    return None
-
-
-def _text(value: Any) -> str:
-    if value is None:
+def _appearance(page: Any, annotation: Any) -> str:
+    """The text in the picture of `annotation`; empty where it has none that can be read."""
+    picture = entry(entry(annotation, "/AP"), "/N")
+    if picture is not None and not hasattr(picture, "get_data"):  # one for each state
+        picture = entry(picture, entry(annotation, "/AS"))
+    if not hasattr(picture, "get_data"):
         return ""
-    value = value.get_object() if hasattr(value, "get_object") else value
-    if isinstance(value, list):
-        return ", ".join(_text(one) for one in value)
-    if isinstance(value, bytes):
-        return plain(value.decode("latin-1"))
-    return plain(str(value).replace("\0", "")) if isinstance(value, str | int | float) else ""
+    try:
+        return str(page.extract_xform_text(picture))
+    except MemoryError:
+        raise
+    except Exception:  # a damaged picture must not cost what else the annotation says
+        return ""
+
+
+def _once(content: str, shown: str) -> str:
+    """Both texts of an annotation, or the one that says what the other does; their blanks may differ."""
+    one, other = "".join(content.split()).lower(), "".join(shown.split()).lower()
+    if other in one:
+        return content
+    return shown if one in other else f"{content} {shown}"
+
+
+def _without_tags(text: str) -> str:
+    return plain(html.unescape(_TAG.sub(" ", text)))

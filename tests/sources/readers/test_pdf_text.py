@@ -1,103 +1,78 @@
-"""What of PDFs is not in pypdf's text of a page: fields, notes, damage; and what is not text at all."""
+"""Whether the text of PDF pages was decoded."""
 # ruff: noqa: E501  # texts are read as they stand
 
-import io
-
-import pypdf
 import pytest
-from pypdf.annotations import FreeText, Text
-from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
 
-from semsearch.errors import ReadError
 from semsearch.sources import dates
 from semsearch.sources.document_types import read
-from semsearch.sources.readers.pdf_text import cleaned, is_readable, joined_words, without_running_lines
+from semsearch.sources.readers.pdf_text import Quality, better, cleaned, quality, readable_lines
 from tests.support.pdf import make_pdf
 
-
-def saved(writer: pypdf.PdfWriter) -> bytes:
-    stream = io.BytesIO()
-    writer.write(stream)
-    return stream.getvalue()
-
-
-def test_notes_fields_and_links() -> None:
-    writer = pypdf.PdfWriter(clone_from=io.BytesIO(make_pdf(["Application form", ""])))
-    note = Text(rect=(0, 0, 9, 9), text="Check the spillway")
-    note[NameObject("/T")] = TextStringObject("Ulla")
-    writer.add_annotation(0, note)
-    writer.add_annotation(1, FreeText(text="Kestrel count", rect=(0, 0, 9, 9)))
-    page = writer.pages[0]
-    for values in (
-        {"/Subtype": NameObject("/Widget"), "/T": TextStringObject("applicant"), "/V": TextStringObject("Odalys V.")},
-        {"/Subtype": NameObject("/Widget"), "/T": TextStringObject("agreed"), "/V": NameObject("/Off")},
-        {
-            "/Subtype": NameObject("/Link"),
-            "/A": DictionaryObject({NameObject("/URI"): TextStringObject("https://p.example/f")}),
-        },
-    ):
-        field = DictionaryObject({NameObject(name): value for name, value in values.items()})
-        page[NameObject("/Annots")] = ArrayObject([*page["/Annots"], writer._add_object(field)])
-    document = read("a.pdf", saved(writer))
-    for said in (
-        "Note by Ulla: Check the spillway",
-        "applicant: Odalys V.",
-        "Link: p.example/f",
-        "Note: Kestrel count",
-    ):
-        assert document.text.count(said) == 1
-    assert "agreed" not in document.text
-    assert [part.page for part in document.sections if "Kestrel" in document.text[part.start : part.end]] == [2]
-
-
-def test_a_file_cut_off_before_its_cross_references_is_read() -> None:
-    whole = make_pdf(["The granary roof leaks."])
-    for end in (whole.rindex(b"xref\n0") + 30, whole.rindex(b"trailer")):
-        assert "granary" in read("a.pdf", whole[:end]).text
+_LETTERS = "ACGTTGCAAGCTTCGA"
 
 
 @pytest.mark.parametrize(
-    ("text", "readable"),
+    "text",
     [
-        ("The minutes of the quarry board were approved.", True), ("/g11/g17/g15/g10/g20/g18 /g21/g28/g27/g15/g26", False),
-        ("7KH\x03PLQXWHV\x03RI\x03WKH\x03TXDUU\\\x03ERDUG\x03ZHUH", False), ("(cid:12)(cid:33)(cid:7)(cid:9)(cid:12)(cid:33)", False),
-        ("\uf041\uf042\uf043\uf044\uf045 \uf046\uf047\uf048\uf049\uf041\uf042\uf043\uf044", False),
-        ("東京の水道は長い。毎日の水は冷たい。", True), ("12.50 3,400 7% 2024-05-01 1999 18:30", True),
-        ("Протокол заседания правления карьера", True), ("def main(argv):\n    return run(argv[1:])", True), ("3", True),
+        "The minutes of the quarry board were approved.", "3", "", "Протокол заседания правления карьера",
+        "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता प्राप्त है।", "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติ",
+        "மனிதப் பிறவியினர் சகலரும் சுதந்திரமாகவே பிறக்கின்றனர்", "يُولَدُ جَمِيعُ النَّاسِ أَحْرَارًا مُتَسَاوِينَ فِي الْكَرَامَةِ",
+        "כָּל בְּנֵי הָאָדָם נוֹלְדוּ בְּנֵי חוֹרִין", "人人生而自由,在尊严和权利上一律平等。", "東京の水道は長い。毎日の水は冷たい。",
+        "모든 인간은 태어날 때부터 자유로우며", "12.50 3,400 7% 2024-05-01 1999 18:30", "0.31  17.02  -4.50\n" * 20,
+        "def main(argv):\n    return run(argv[1:])", "if(!qPtr->hNd||xT2_f(qPtr)<0)return -EINVAL;",
+        "00000010: 7f 3a 00 1c 9e b2 00 00\n" * 9, "0010: 7F3A 001C 9EB2 00D0\n" * 9, "LM317T/NOPB BC547B 74HC595N,112 MAX232CPE+T",
+        "https://docs.example.org/a/Guide?v=2&q=x_1\n" * 4, "\uf0b7 Milk\n\uf0b7 Eggs\n" * 9, "Introduction . . . . . . . . . . . . 4\n" * 9,
+        "______ ______\n☐ ☐ ☑\n" * 5,
     ],
 )  # fmt: skip
-def test_text_that_was_not_decoded(text: str, readable: bool) -> None:
-    assert is_readable(text) is readable
+def test_readable_pages_of_many_kinds(text: str) -> None:
+    assert quality(cleaned(text)) is Quality.READABLE
 
 
-def test_spaced_letters_and_ligatures() -> None:
-    assert cleaned("The H e a r t b e a t of ﬁsh") == "The Heartbeat of fish"
-    assert cleaned("O P E N  D A Y") == "OPEN DAY"
-    assert cleaned("G\nr\na\nn\nd\nhotel") == "Grand\nhotel"
-    assert cleaned("a b c") == "a b c"
-
-
-def pages(head: str, count: int = 6) -> list[str]:
-    return [
-        "\n".join([head.format(n=n + 1, k=n * n), *(f"line {n * 9 + at} of text {'abcdefghi'[at]}" for at in range(8))])
-        for n in range(count)
-    ]
+@pytest.mark.parametrize("text", [_LETTERS * 4, "d41d8cd98f00b204e9800998ecf8427e\n" * 4, "QmFzZTY0IGlzIG5vdCB0ZXh0LCBidXQ" * 4,
+                                  "Signed \ufffd in K\ufffdln"])  # fmt: skip
+def test_doubtful_pages_are_made_of_letters(text: str) -> None:
+    assert quality(cleaned(text)) is Quality.DOUBTFUL
 
 
 @pytest.mark.parametrize(
-    ("head", "kept"),
-    [("Annual report", 1), ("Report - page {n} of 6", 1), ("Account 77{k}31", 6), ("Page {n}, account 9921", 1)],
-)
-def test_running_heads_once_unless_they_say_something_of_each_page(head: str, kept: int) -> None:
-    word = head.split()[0]
-    assert sum(word in page for page in without_running_lines(pages(head))) == kept
+    "text",
+    [
+        "/g11/g17/g15/g10/g20/g18 /g21/g28/g27/g15/g26", "7KH\x03PLQXWHV\x03RI\x03WKH\x03TXDUU\\\x03ERDUG\x03ZHUH",
+        "(cid:12)(cid:33)(cid:7)(cid:9)(cid:12)(cid:33)", "\uf041\uf042\uf043\uf044\uf045 \uf046\uf047\uf048\uf049\uf041\uf042",
+        "!\"#$%& '()*+ ,-./!\"# $%&'()", "\ufffd\ufffd\ufffd\ufffd \ufffd\ufffd\ufffd ab \ufffd\ufffd\ufffd",
+    ],
+)  # fmt: skip
+def test_text_that_was_not_decoded(text: str) -> None:
+    assert quality(cleaned(text)) is Quality.UNDECODED
 
 
-def test_cut_words_are_joined_by_what_the_document_has() -> None:
-    text = ["The infor-\nmation is well-\nknown to all. The information was well-known, and re-\nentry free."]
-    assert joined_words(text) == [
-        "The information\n is well-known\n to all. The information was well-known, and re-\nentry free."
-    ]
+def test_bullets_of_fonts_of_symbols() -> None:
+    assert cleaned("\uf0b7 Milk\n  \uf0a7Eggs\n\uf041\uf042\n\uf8eb") == "• Milk\n  •Eggs\n\uf041\uf042\n\uf8eb"
+
+
+def test_signs_that_a_font_lacks_part_words() -> None:
+    assert cleaned("if ad\0bc is\0not") == "if ad bc is not"
+    assert cleaned("\0T\0h\0e\0 \0l\0o\0c\0k") == "The lock"
+
+
+def test_the_better_of_two_texts_of_a_page() -> None:
+    assert better("", "Milk") and better(_LETTERS * 4, "The minutes of the quarry board")
+    assert not better("Milk", "") and not better("The minutes of the quarry board", "/g11/g17/g15/g10/g20")
+    assert not better("Milk and eggs", "Milk and eggs")
+
+
+def test_what_was_decoded_of_a_page_is_kept() -> None:
+    lines = ["The minutes of the quarry board", "/g11/g17/g15/g10/g20" * 2, "were approved by all members"]
+    document = read("a.pdf", make_pdf(["\n".join(lines), _LETTERS * 4]))
+    assert lines[0] in document.text and lines[2] in document.text and "/g11" not in document.text
+    assert _LETTERS in document.text
+    assert document.notice == "undecodable text on page 1: needs OCR; doubtful text on page 2: codes, or needs OCR"
+    assert readable_lines("a line\n" + "/g11/g17/g15/g10/g20\n" * 5) == ""
+
+
+def test_ligatures_are_letters() -> None:
+    assert cleaned("ﬁsh in the oﬃce") == "fish in the office"
 
 
 def test_dates_have_zones() -> None:
@@ -106,8 +81,3 @@ def test_dates_have_zones() -> None:
     assert dates.parse("D:20231231153000Z") == utc
     assert dates.parse("D:20231231103000-05'00") == utc
     assert dates.parse("D:2023") is not None
-
-
-def test_what_no_reader_can_open_is_damaged() -> None:
-    with pytest.raises(ReadError, match="damaged PDF file: neither pypdf nor pypdfium2 can open it"):
-        read("a.pdf", b"%PDF-1.4\n" + b"x" * 400)
