@@ -12,6 +12,7 @@ idf, and in that it reads mapped postings of many segments instead of one dict f
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +145,11 @@ class QueryScorer:
         for number, (part, keep) in enumerate(zip(self._bm25.segments, self._bm25.alive, strict=True)):
             rows = _rows_of(self._postings[word][number])
             ids.append(part.ids[rows if keep is None else rows[keep[rows]]])
-        return np.unique(np.concatenate(ids)) if ids else np.empty(0, np.int64)
+        # A live chunk is in one segment, and segments mostly follow one another.
+        ids = [part for part in ids if len(part)]
+        joined = np.concatenate(ids) if ids else np.empty(0, np.int64)
+        rising = all(one[-1] < other[0] for one, other in pairwise(ids))
+        return joined if rising else np.sort(joined, kind="stable")
 
     def _frequency_of(self, of_word: list[list[_WeightedPostings]]) -> int:
         """How many live rows hold one word; `of_word`: for each segment the postings of its keys."""
@@ -165,7 +170,21 @@ def _rows_of(postings: Sequence[_WeightedPostings]) -> NDArray[np.int32]:
     """(n,) int32: the rows of any of `postings`, each once."""
     if len(postings) == 1:
         return postings[0][1]
-    return np.unique(np.concatenate([rows for _, rows, _ in postings])) if postings else np.empty(0, np.int32)
+    if not postings:
+        return np.empty(0, np.int32)
+    # A tenth of the time of `np.unique`.
+    held = np.zeros(max(int(rows[-1]) for _, rows, _ in postings) + 1, np.bool_)
+    for _, rows, _ in postings:
+        held[rows] = True
+    return np.flatnonzero(held).astype(np.int32)
+
+
+def is_among(ids: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) bool: which of `ids` (n,) are in `others` (m,); both rising, without repetitions."""
+    if not len(others):
+        return np.zeros(len(ids), np.bool_)
+    found: NDArray[np.bool_] = others[np.minimum(np.searchsorted(others, ids), len(others) - 1)] == ids
+    return found
 
 
 def locate(ids: NDArray[np.int64], segment_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

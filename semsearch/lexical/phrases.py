@@ -4,52 +4,79 @@ Words are compared in lower case and without accents, compounds by what stands b
 by their value, and scripts without spaces by character.
 """
 
+import re
 from functools import lru_cache
 
 from semsearch.lexical.analyzer import unspaced_keys, word_group
 from semsearch.lexical.folding import folded
 from semsearch.lexical.forms import Form, apostrophe_pieces, form_of, forms_of, is_elided, number_in, segments_of
+from semsearch.lexical.markup import without_markup
 from semsearch.lexical.query_word import Word
 from semsearch.lexical.words import is_unspaced, lower, word_spans, words_of
 
 _MARK = "\x1f"
+_CUT_AT_LINE_END = re.compile(r"(?<=[^\W\d_])-[ \t]*\n[ \t]*(?=[^\W\d_])")
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
+
+
+class Phrase:
+    """The phrase `text`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.units = phrase_units(text)
+        letters = "".join(self.units)
+        # Most texts that hold the words do not hold the phrase, which their bare letters tell.
+        self._letters = letters.encode() if letters.isascii() and letters.isalpha() else None
+
+    def stands_in(self, text: str, type_name: str = "") -> bool:
+        """Whether it stands in `text`, of a document of type `type_name`."""
+        plain = without_markup(text, type_name)
+        if not self._may_stand_in(text) and (plain is text or not self._may_stand_in(plain)):
+            return False
+        # Nothing tells whether a hyphen at the end of a line belongs to the word.
+        return any(self._is_in(one) for one in dict.fromkeys((text, plain, _CUT_AT_LINE_END.sub("", text))))
+
+    def spans_in(self, text: str) -> list[tuple[int, int]]:
+        """(start, end) of each place of `text` in which it stands."""
+        placed = [(start, end, unit) for start, end, word in word_spans(text) for unit in _units(word)]
+        length = len(self.units)
+        return [
+            (placed[number][0], placed[number + length - 1][1])
+            for number in range(len(placed) - length + 1)
+            if all(placed[number + at][2] == unit for at, unit in enumerate(self.units))
+        ]
+
+    def words(self, languages: frozenset[str]) -> list[Word]:
+        """Groups of term keys, all of which a passage holds in which the phrase stands."""
+        groups: list[Word] = []
+        for word in words_of(self.text):
+            if is_unspaced(word):
+                groups += unspaced_keys(word)
+            elif "'" in word:
+                groups.append(word_group(forms_of(word).wholes, languages))
+            else:
+                groups += [word_group([form], languages) for form in _written(word)]
+        return groups
+
+    @property
+    def is_one_word(self) -> bool:
+        """Whether it is a single word, which counts in any of its forms."""
+        return len(self.units) == 1
+
+    def _may_stand_in(self, text: str) -> bool:
+        if self._letters is None or not text.isascii():
+            return True
+        return self._letters in text.lower().encode().translate(None, _NO_LETTERS)
+
+    def _is_in(self, text: str) -> bool:
+        wanted = _MARK + _MARK.join(self.units) + _MARK
+        return wanted in _MARK + _MARK.join(phrase_units(text)) + _MARK
 
 
 def phrase_units(text: str) -> list[str]:
     """What `text` is compared by, in order."""
     return [unit for word in words_of(text) for unit in _units(word)]
-
-
-def holds_phrase(text: str, units: list[str]) -> bool:
-    """Whether the `units` of a phrase follow one another in `text`."""
-    # Cheaper than to compare lists.
-    wanted = _MARK + _MARK.join(units) + _MARK
-    return wanted in _MARK + _MARK.join(phrase_units(text)) + _MARK
-
-
-def phrase_spans(text: str, units: list[str]) -> list[tuple[int, int]]:
-    """(start, end) of each place of `text` in which the `units` of a phrase follow one another."""
-    placed = [(start, end, unit) for start, end, word in word_spans(text) for unit in _units(word)]
-    length = len(units)
-    found = (number for number in range(len(placed) - length + 1) if placed[number][2] == units[0])
-    return [
-        (placed[number][0], placed[number + length - 1][1])
-        for number in found
-        if all(placed[number + at][2] == unit for at, unit in enumerate(units))
-    ]
-
-
-def phrase_words(text: str, languages: frozenset[str]) -> list[Word]:
-    """Groups of term keys, all of which a passage holds in which the phrase `text` stands."""
-    groups: list[Word] = []
-    for word in words_of(text):
-        if is_unspaced(word):
-            groups += unspaced_keys(word)
-        elif "'" in word:
-            groups.append(word_group(forms_of(word).wholes, languages))
-        else:
-            groups += [word_group([form], languages) for form in _written(word)]
-    return groups
 
 
 @lru_cache(maxsize=100_000)

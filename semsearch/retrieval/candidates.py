@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -62,8 +62,12 @@ def find_candidates(
     selection: Selection | None,
     depth: int = DEPTH,
     also: Sequence[int] = (),
+    among: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
 ) -> Candidates:
-    """Both legs' best `depth` of `selection` (None: of all), and the chunks `also` wherever they stand."""
+    """Both legs' best `depth` of `selection` (None: of all), and the chunks `also` wherever they stand.
+
+    `among` tells which of them (ids (n,), rising) are let in.
+    """
     words = (*plan.words, *plan.name) if plan.by_words else ()
     ids = set(also)
     if plan.by_words:
@@ -75,6 +79,7 @@ def find_candidates(
         vectors = np.stack([plan.stored_vector, searched])
     # A candidate of one leg is scored by the other leg too, wherever it stands in that one's list.
     union = np.array(sorted(ids), np.int64)
+    union = union if among is None else among(union)
     known = snapshot.score(union, words, vectors)
     unknown = np.full(len(union), np.nan, np.float32)
     cosines, by_searched = (known.cosines[0], known.cosines[1]) if vectors is not None else (unknown, unknown)

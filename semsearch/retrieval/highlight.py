@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.lexical.phrases import phrase_spans, phrase_units
+from semsearch.lexical.phrases import Phrase
 from semsearch.retrieval import sentence_scoring
 from semsearch.retrieval.context import context_lines
 from semsearch.retrieval.hit import Hit
@@ -102,8 +102,8 @@ def _with_best(
 
 def _phrases_in(text: str, plan: QueryPlan) -> list[int]:
     """Where in `text` the phrases of the query begin."""
-    units = (phrase_units(phrase) for phrase in plan.parsed.phrases)
-    return sorted(start for one in units if len(one) > 1 for start, _ in phrase_spans(text, one))
+    phrases = (Phrase(phrase) for phrase in plan.parsed.phrases)
+    return sorted(start for one in phrases if not one.is_one_word for start, _ in one.spans_in(text))
 
 
 def _match_in(text: str, start: int, end: int, plan: QueryPlan, weights: NDArray[np.float32]) -> int | None:

@@ -14,7 +14,7 @@ from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.hydrate import ScoredCandidates, hits_from
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
-from semsearch.retrieval.restrictions import select
+from semsearch.retrieval.restrictions import Restrictions
 from semsearch.retrieval.snippets import snippet
 from semsearch.store.records import FileRecord
 
@@ -48,11 +48,14 @@ def standing(
     if file is None or not file.chunk_count:
         return None
     plan = plan_of()
-    selection = select(snapshot, plan.parsed, options.filters, prefix, [])
-    if selection is not None and not selection.includes(file):
+    allowed = Restrictions(snapshot, plan.parsed, options.filters, prefix)
+    if allowed.selection is not None and not allowed.selection.includes(file):
         return None
-    own = [passage.id for passage in snapshot.passages_of(file.id)]
-    candidates = find_candidates(snapshot, plan, selection, depth, own)
+    own = allowed.among(np.array([passage.id for passage in snapshot.passages_of(file.id)], np.int64)).tolist()
+    if not own:
+        return None
+    selection = allowed.all_read()
+    candidates = find_candidates(snapshot, plan, selection, depth, own, allowed.among)
     best = int(np.flatnonzero(np.isin(candidates.ids, own))[0])
     scored = ScoredCandidates(candidates, candidates.scores)
     explained = replace(options, explain=True)

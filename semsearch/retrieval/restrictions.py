@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.lexical.analyzer import key_beginnings, passage_keys
-from semsearch.lexical.markup import without_markup
-from semsearch.lexical.phrases import holds_phrase, phrase_units, phrase_words
+from semsearch.lexical.phrases import Phrase
 from semsearch.lexical.query_word import Key, Word
-from semsearch.lexical.words import words_of
 from semsearch.retrieval.query_syntax import ParsedQuery
 from semsearch.store.records import Filters
 
@@ -24,31 +20,84 @@ if TYPE_CHECKING:
 Ids = NDArray[np.int64]
 # Terms that stand for the beginning of a word.
 _MOST_COMPLETIONS = 1000
-_CUT_AT_LINE_END = re.compile(r"(?<=[^\W\d_])-[ \t]*\n[ \t]*(?=[^\W\d_])")
 
 
-def select(
-    snapshot: Snapshot, query: ParsedQuery, filters: Filters, prefix: str, notices: list[str]
-) -> Selection | None:
-    """What `query` and `filters` let in; None: all. `prefix` stands before shown paths. `notices` hears what is let in
-    by neither. Raises `UsageError` for a type that does not exist."""
-    within = None
-    for phrase in query.phrases:
-        ids = holding_phrase(snapshot, phrase)
-        if not len(ids):
-            notices.append(f'no passage holds "{phrase}" as it is written')
-        within = ids if within is None else np.intersect1d(within, ids, assume_unique=True)
-    without = None
-    if query.excluded or query.excluded_prefixes:
-        beginnings = [snapshot.holding([beginning_with(snapshot, one)]) for one in query.excluded_prefixes]
-        phrases = [holding_phrase(snapshot, one) for one in query.excluded]
-        without = np.unique(np.concatenate([*phrases, *beginnings]))
-    both = replace(filters, also=query.filters) if query.filters else filters
-    selection = snapshot.select(both, prefix, within, without)
-    for asked in selection.unmatched if selection is not None else ():
-        flag = "--path " if asked in filters.paths else "title:" if asked in query.filters.titles else "path:"
-        notices.append(f"{flag}{asked} matches no indexed file")
-    return selection
+class Restrictions:
+    """What `query` and `filters` let in of `snapshot`. `prefix` stands before shown paths.
+
+    `selection`: the passages that filters let in and that have the words of all phrases, None for all of the index.
+    Which of them hold the phrases is known once they are read, so that is asked of candidates alone (`among`). Raises
+    `UsageError` for a type that does not exist.
+    """
+
+    def __init__(self, snapshot: Snapshot, query: ParsedQuery, filters: Filters, prefix: str) -> None:
+        self._snapshot = snapshot
+        self._query = query
+        self._filters = replace(filters, also=query.filters) if query.filters else filters
+        self._own_filters = filters
+        self._prefix = prefix
+        languages = snapshot.languages()
+        wanted, unwanted = ([Phrase(text) for text in texts] for texts in (query.phrases, query.excluded))
+        self._wanted = [phrase for phrase in wanted if not phrase.is_one_word]
+        self._unwanted = [phrase for phrase in unwanted if not phrase.is_one_word]
+        self._is_in: dict[int, bool] = {}
+        self._within: Ids | None = None
+        if wanted:
+            self._within = snapshot.holding([word for phrase in wanted for word in phrase.words(languages)])
+        without = [snapshot.holding(phrase.words(languages)) for phrase in unwanted if phrase.is_one_word]
+        without += [snapshot.holding([beginning_with(snapshot, one)]) for one in query.excluded_prefixes]
+        self._without = np.unique(np.concatenate(without)) if without else None
+        self.selection = self._select(self._within, self._without)
+
+    @property
+    def are_read(self) -> bool:
+        """Whether passages must be read to know which are let in."""
+        return bool(self._wanted or self._unwanted)
+
+    def among(self, ids: Ids) -> Ids:
+        """Those of `ids` (n,), which `selection` lets in, that are let in, in order."""
+        if not self.are_read:
+            return ids
+        unread = np.array([number for number in ids.tolist() if number not in self._is_in], np.int64)
+        for number, type_name, text in self._snapshot.texts(unread):
+            self._is_in[number] = all(one.stands_in(text, type_name) for one in self._wanted) and not any(
+                one.stands_in(text, type_name) for one in self._unwanted
+            )
+        return ids[[self._is_in[number] for number in ids.tolist()]] if len(ids) else ids
+
+    def all_read(self) -> Selection | None:
+        """The passages that are let in, when all that may be were read."""
+        if self._within is not None:
+            return self._select(self.among(self._within), self._without)
+        held = [_holding(self._snapshot, phrase) for phrase in self._unwanted]
+        held += [] if self._without is None else [self._without]
+        return self._select(None, np.unique(np.concatenate(held)) if held else None)
+
+    def notices(self, found: bool) -> list[str]:
+        """What lets nothing in; `found`: whether there are passages that all of it lets in."""
+        said = []
+        for asked in self.selection.unmatched if self.selection is not None else ():
+            asks = self._query.filters
+            flag = "--path " if asked in self._own_filters.paths else "title:" if asked in asks.titles else "path:"
+            said.append(f"{flag}{asked} matches no indexed file")
+        for text in () if found else self._query.phrases:
+            is_all = len(self._query.phrases) == 1 and not self._unwanted and self._wanted
+            held = any(self._is_in.values()) if is_all else len(_holding(self._snapshot, Phrase(text)))
+            if not held:
+                said.append(f'no passage holds "{text}" as it is written')
+        return said
+
+    def _select(self, within: Ids | None, without: Ids | None) -> Selection | None:
+        return self._snapshot.select(self._filters, self._prefix, within, without)
+
+
+def _holding(snapshot: Snapshot, phrase: Phrase) -> Ids:
+    """(n,) the ids of the passages of `snapshot` that hold `phrase`, rising."""
+    ids = snapshot.holding(phrase.words(snapshot.languages()))
+    if phrase.is_one_word:
+        return ids
+    held = (number for number, type_name, text in snapshot.texts(ids) if phrase.stands_in(text, type_name))
+    return np.array(sorted(held), np.int64)
 
 
 def beginning_with(snapshot: Snapshot, beginning: str) -> Word:
@@ -58,27 +107,3 @@ def beginning_with(snapshot: Snapshot, beginning: str) -> Word:
     stems = [key for language in languages or {""} for key in passage_keys(beginning, language)[:1]]
     keys = snapshot.completions(key_beginnings(beginning, languages), _MOST_COMPLETIONS)
     return tuple(Key(key) for key in dict.fromkeys([*keys, *stems]))
-
-
-def holding_phrase(snapshot: Snapshot, phrase: str) -> Ids:
-    """(n,) the ids of the passages in which the words of `phrase` follow one another, rising.
-
-    A single word counts in any of its forms. Passages that hold all words are found in the postings, and read.
-    """
-    words = phrase_words(phrase, snapshot.languages())
-    if not words:
-        return np.empty(0, np.int64)
-    ids = snapshot.holding(words)
-    if len(words_of(phrase)) == 1 and len(words) == 1:
-        return ids
-    return np.array(sorted(_confirmed(snapshot, ids, phrase_units(phrase))), np.int64)
-
-
-def _confirmed(snapshot: Snapshot, ids: Ids, units: list[str]) -> Iterator[int]:
-    for number, type_name, text in snapshot.texts(ids):
-        # Also as its words are: nothing tells whether a hyphen at the end of a line belongs to the word.
-        if holds_phrase(text, units) or any(
-            reading != text and holds_phrase(reading, units)
-            for reading in (without_markup(text, type_name), _CUT_AT_LINE_END.sub("", text))
-        ):
-            yield number

@@ -27,7 +27,7 @@ from semsearch.retrieval.options import SearchOptions, check_options, clean_quer
 from semsearch.retrieval.plan import QueryPlan, plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.query_syntax import ParsedQuery, parse_query, plain_query
-from semsearch.retrieval.restrictions import select
+from semsearch.retrieval.restrictions import Restrictions
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
 from semsearch.retrieval.snippets import matches
 from semsearch.retrieval.spelling import Correction, unknown_words
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 _RERANKED = 50
 # Words of the results that are looked at to say what was meant.
 _SEEN_WORDS = 50
+# Passages that have the words of a phrase and are read, for each result and leg: more where fewer than so many of them
+# hold the phrase, at last all that have its words.
+_READ_FOR_PHRASES = (10, 100)
+_SPARE_FOR_PHRASES = 3
 _NO_WORDS = "the query names no words: say what to look for beside path:, type: and title:"
 
 
@@ -183,8 +187,8 @@ class Searcher:
             notices.append(_NO_WORDS)
             return SearchResult(query, options.mode, coverage, time.perf_counter() - clock, (), tuple(notices))
         plan = self._plan(snapshot, query, options, known)
-        selection = select(snapshot, plan.parsed, options.filters, self.prefix, notices)
-        candidates = find_candidates(snapshot, plan, selection, _depth(options))
+        candidates, told = let_in(snapshot, plan, options, self.prefix, _depth(options))
+        notices += told
         scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options)
         hits = first_hits(snapshot, scored, plan, options, self.prefix)
         hits = highlighted(snapshot, hits, plan, options, self._encoder)
@@ -211,6 +215,22 @@ class Searcher:
             high = np.flatnonzero(scores >= options.min_score)
             candidates, scores = candidates.take(high), scores[high]
         return ScoredCandidates(candidates, scores, bool(options.rerank))
+
+
+def let_in(
+    snapshot: Snapshot, plan: QueryPlan, options: SearchOptions, prefix: str, depth: int
+) -> tuple[Candidates, list[str]]:
+    """The candidates that the query and its filters let in, and what lets nothing in."""
+    allowed = Restrictions(snapshot, plan.parsed, options.filters, prefix)
+    if not allowed.are_read:
+        candidates = find_candidates(snapshot, plan, allowed.selection, depth)
+        return candidates, allowed.notices(bool(len(candidates)))
+    for read in _READ_FOR_PHRASES:
+        candidates = find_candidates(snapshot, plan, allowed.selection, read * options.k, among=allowed.among)
+        if len(candidates) >= _SPARE_FOR_PHRASES * options.k:
+            return candidates, allowed.notices(True)
+    candidates = find_candidates(snapshot, plan, allowed.all_read(), depth, among=allowed.among)
+    return candidates, allowed.notices(bool(len(candidates)))
 
 
 def _parsed(query: str, options: SearchOptions) -> ParsedQuery:

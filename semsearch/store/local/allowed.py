@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.lexical.bm25 import locate
+
 Ids = NDArray[np.int64]
 Rows = NDArray[np.bool_] | None
 
@@ -29,7 +31,8 @@ class Allowed:
             allowed = inside if allowed is None else inside & allowed
         for named, wanted in ((self.within, True), (self.without, False)):
             if named is not None:
-                chosen = np.isin(ids, named, assume_unique=True, invert=not wanted)
+                chosen = np.full(len(ids), not wanted)
+                chosen[_rows_of(named, ids)] = wanted
                 allowed = chosen if allowed is None else chosen & allowed
         return allowed
 
@@ -43,3 +46,13 @@ class Allowed:
             self.without is None or not np.isin(ids, self.without).any()
         )
         return inside and named
+
+
+def _rows_of(named: Ids, ids: Ids) -> Ids:
+    """(m,) the rows of a segment with chunk ids `ids` (n,) of those that `named` (k,) has; all rising."""
+    if not len(ids):
+        return np.empty(0, np.int64)
+    low, high = np.searchsorted(named, [ids[0], ids[-1] + 1])
+    inside = named[low:high]
+    # Without gaps, as in most segments, a row follows from its id.
+    return inside - ids[0] if ids[-1] - ids[0] + 1 == len(ids) else locate(inside, ids)[1]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from semsearch.dense.query_adapter import Adapter
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
-from semsearch.lexical.bm25 import PostingsBM25, QueryScorer
+from semsearch.lexical.bm25 import PostingsBM25, QueryScorer, is_among
 from semsearch.lexical.postings import Postings
 from semsearch.lexical.query_word import Word
 from semsearch.store.local import rows, scoring
@@ -115,7 +115,7 @@ class SegmentSearch:
         for number in order[1:]:
             if not len(held):
                 break
-            held = held[np.isin(held, scorer.held_ids(number), assume_unique=True)]
+            held = held[is_among(held, scorer.held_ids(number))]
         return held
 
     def frequencies(self, words: Sequence[Word]) -> NDArray[np.int64]:
