@@ -2,7 +2,7 @@
 
     python -m benchmarks.places [FOLDER...] [--words 12] [--made 60]
 
-The words are those that stand once in their file, and no other word begins as they do. FOLDERs (default: `redis-doc`
+The words are those that stand once in their file, in any form. FOLDERs (default: `redis-doc`
 and `mixed` of the test data) are indexed as they are, in a copy; of `--made` of their Markdown files the lines are also
 written into every format of `tests.sources.test_places`. Lines are those of the file's bytes, in which names of tags
 count as words, too: what is `not found` of real files is that. Pages are compared with what pypdfium2 reads on them.
@@ -20,6 +20,8 @@ from pathlib import Path
 import pypdfium2
 
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.lexical.analyzer import passage_keys
+from semsearch.lexical.words import words_of
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
@@ -28,8 +30,7 @@ from tests.sources.test_places import FORMATS
 from tests.support.real_collections import data_folder
 
 _WORD = re.compile(r"(?<![^\W_])[a-z]{6,}(?![^\W_])")
-# Letters that tell whether words may have one stem.
-_BEGINNING = 5
+_PAGE_END = "\f"
 _LINED = {"md", "html", "csv", "json", "ipynb", "xml", "txt", "rst"}
 
 
@@ -99,18 +100,20 @@ def _pages(folder: Path, count: int) -> Iterator[tuple[Path, dict[str, set[int]]
         except pypdfium2.PdfiumError:
             continue
         pages = [page.get_textpage().get_text_range() for page in document]
-        yield path, _once("\f".join(pages), count, "\f")
+        yield path, _once(_PAGE_END.join(page.replace(_PAGE_END, " ") for page in pages), count, _PAGE_END)
 
 
 def _once(text: str, count: int, separator: str = "\n", among: set[str] | None = None) -> dict[str, set[int]]:
     """`count` words that stand in `text` once, each with the number of its line (page); `among`: of these alone."""
     lines = text.replace("\r\n", "\n").split(separator)
-    beginnings = Counter(word[:_BEGINNING] for word in re.findall(r"[^\W\d_]{5,}", text.lower()))
+    stems = Counter(key for word in words_of(text) for key in {*passage_keys(word, "en"), *passage_keys(word, "de")})
     places = [
         (word, number)
         for number, line in enumerate(lines, 1)
         for word in _WORD.findall(line)
-        if beginnings[word[:_BEGINNING]] == 1 and text.lower().count(word) == 1 and (among is None or word in among)
+        if text.lower().count(word) == 1
+        and (among is None or word in among)
+        and all(stems[key] == 1 for code in ("en", "de") for key in passage_keys(word, code))
     ]
     chosen = random.Random(len(text)).sample(places, min(count, len(places)))
     return {word: {number} for word, number in chosen}

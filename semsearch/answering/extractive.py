@@ -34,7 +34,9 @@ def extract_answer(engine: SearchEngine, question: str, hits: Sequence[Hit]) -> 
     best = max(hit.score for hit in passages) or 1.0
     scored = [
         (score + _PASSAGE_WEIGHT * passages[sentence.passage].score / best, sentence)
-        for sentence, score in engine.sentences(question, [TypedText(hit.text, hit.type) for hit in passages])
+        for sentence, score in engine.sentences(
+            question, [TypedText(hit.text, hit.type, hit.language) for hit in passages]
+        )
     ]
     scored.sort(key=lambda pair: -pair[0])
     citations: list[Citation] = []

@@ -60,7 +60,7 @@ def _with_sentences(snapshot: Snapshot, hits: list[Hit], plan: QueryPlan, encode
     for hit in hits:
         spans = sentence_scoring.sentences_of([TypedText(hit.text, hit.type)])
         texts = [hit.text[one.start : one.end] for one in spans]
-        typed = [TypedText(text, hit.type) for text in texts]
+        typed = [TypedText(text, hit.type, hit.language) for text in texts]
         held = sentence_scoring.words_held(typed, plan.words, plan.languages)
         share = held @ weights
         told = len(texts) < 2 or share.max() >= _FOUND_BY_WORDS * weights.sum() > 0
@@ -88,7 +88,7 @@ def _with_best(
     passage = TypedText(hit.text, hit.type)
     scores = sentence_scoring.sentence_scores(plan.text, own.spans, own.held, weights, cosines, [passage])
     best = own.spans[int(scores.argmax())]
-    match = _match_in(hit.text, best.start, best.end, plan, weights)
+    match = _match_in(hit, best.start, best.end, plan, weights)
     if phrases := _phrases_in(hit.text, plan):
         # What was asked for as it is written is what is told, in the best of its sentences.
         inside = [[one.start <= at < one.end for one in own.spans] for at in phrases]
@@ -106,15 +106,18 @@ def _phrases_in(text: str, plan: QueryPlan) -> list[int]:
     return sorted(start for one in phrases if not one.is_one_word for start, _ in one.spans_in(text))
 
 
-def _match_in(text: str, start: int, end: int, plan: QueryPlan, weights: NDArray[np.float32]) -> int | None:
-    """Where in text[start:end] the words of the query stand: of its lines the one that holds most; None: in none."""
+def _match_in(hit: Hit, start: int, end: int, plan: QueryPlan, weights: NDArray[np.float32]) -> int | None:
+    """Where in characters `start` to `end` of the text of `hit` the words of the query stand: of its lines the one that
+    holds most; None: in none."""
     words_of: dict[str, set[int]] = {}
     for number, word in enumerate(plan.words):
         for key in word:
             words_of.setdefault(key.text, set()).add(number)
     by_line: dict[int, tuple[int, set[int]]] = {}
-    for begin, _, keys in matches(text[start:end], frozenset(words_of), plan.languages):
-        line = text.count("\n", start, start + begin)
+    part, looked_for = hit.text[start:end], frozenset(words_of)
+    found = list(matches(part, looked_for, frozenset((hit.language,)))) or matches(part, looked_for, plan.languages)
+    for begin, _, keys in found:
+        line = hit.text.count("\n", start, start + begin)
         by_line.setdefault(line, (start + begin, set()))[1].update(*(words_of[key] for key in keys))
     if not by_line:
         return None
@@ -129,7 +132,7 @@ def scored_sentences(
     if not spans:
         return []
     own = [passages[one.passage].text[one.start : one.end] for one in spans]
-    typed = [TypedText(text, passages[one.passage].type) for one, text in zip(spans, own, strict=True)]
+    typed = [passages[one.passage]._replace(text=text) for one, text in zip(spans, own, strict=True)]
     held = sentence_scoring.words_held(typed, plan.words, plan.languages)
     cosines = None
     if plan.vector is not None and plan.reliability > 0:

@@ -102,6 +102,7 @@ def _hit(
         snippet="",
         modified=_iso(file.mtime_ns),
         metadata=file.metadata,
+        language=file.language,
         places=(
             TextPlace(0, passage.page, passage.line_start),
             *(TextPlace(offset, passage.page, line) for offset, line in passage.line_breaks),

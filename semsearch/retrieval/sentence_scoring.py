@@ -51,23 +51,36 @@ class SentenceSpan:
 
 
 class TypedText(NamedTuple):
-    """The text of a passage and the type of its document."""
+    """The text of a passage, the type of its document, and the language of its file (None: not known)."""
 
     text: str
     type: str
+    language: str | None = None
 
 
 def sentences_of(passages: Sequence[TypedText]) -> list[SentenceSpan]:
     """All sentences of `passages`, one passage after another, in order."""
-    return [SentenceSpan(number, *span) for number, one in enumerate(passages) for span in sentence_spans(*one)]
+    return [
+        SentenceSpan(number, *span)
+        for number, one in enumerate(passages)
+        for span in sentence_spans(one.text, one.type)
+    ]
 
 
 def words_held(texts: Sequence[TypedText], words: Sequence[Word], languages: frozenset[str]) -> NDArray[np.bool_]:
-    """(n, words) bool: which words of a query (groups of term keys) each of `texts` holds."""
+    """(n, words) bool: which words of a query (groups of term keys) each of `texts` holds.
+
+    By the rules of its own language, as stems of others mislead: "without" is a form of "with" in Catalan. A document
+    in a file of several may have another language: where nothing is held so, by the rules of `languages`.
+    """
     held = np.zeros((len(texts), len(words)), np.bool_)
-    for number, one in enumerate(texts):
-        keys = keys_of(one.text, languages, one.type)
-        held[number] = [any(key.text in keys for key in word) for word in words]
+    for by_own in (True, False):
+        for number, one in enumerate(texts):
+            own = languages if one.language is None or not by_own else frozenset((one.language,))
+            keys = keys_of(one.text, own, one.type)
+            held[number] = [any(key.text in keys for key in word) for word in words]
+        if held.any():
+            break
     return held
 
 
@@ -104,7 +117,7 @@ def sentence_scores(
     if _ASKS_NUMBER.search(question):
         holds = [bool(_NUMBER.search(passages[s.passage].text, s.start, s.end)) for s in sentences]
         scores = scores + _NUMBER_BONUS * np.array(holds, np.float32)
-    spans = [label_spans(*one) for one in passages]
+    spans = [label_spans(one.text, one.type) for one in passages]
     labels = np.array(
         [any(start <= s.start and s.end <= end for start, end in spans[s.passage]) for s in sentences], np.bool_
     )
