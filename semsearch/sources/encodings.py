@@ -35,11 +35,15 @@ _AS_BROWSERS_READ = {
     "x-euc-jp": "euc-jp", "x-mac-roman": "mac-roman", "macintosh": "mac-roman", "x-mac-cyrillic": "mac-cyrillic",
     "iso-8859-8-i": "iso-8859-8", "koi8": "koi8-r", "dos-874": "cp874", "unicode-1-1-utf-7": "utf-7",
 }  # fmt: skip
+# What Python knows beside encodings of text.
+_NO_ENCODINGS = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem"})
 
 
 def python_name(declared: str) -> str:
     """Python's name of the encoding that a document declares as `declared`, as browsers read it; may be unknown."""
     name = declared.strip().lower()
+    if "\0" in name or name.replace("-", "_") in _NO_ENCODINGS:
+        return ""
     return _AS_BROWSERS_READ.get(name, name)
 
 

@@ -97,6 +97,12 @@ def _whole(text: str) -> str:
     return text[:closed] + _OPENING.sub(" ", text[closed:])
 
 
+def declared_encoding(data: bytes) -> str:
+    """The encoding that the beginning of the page `data` declares; empty where it declares none."""
+    found = _META_CHARSET.search(data[:4096]) or _XML_CHARSET.search(data[:4096])
+    return found.group(1).decode("ascii", "replace").lower() if found else ""
+
+
 def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
     return decode_declared(data, _META_CHARSET, _XML_CHARSET)
 

@@ -36,8 +36,6 @@ def read(data: bytes, type_name: str) -> Document:
         body = html.read(message.html_body.encode(), "html").text
     builder.block(body)
     unread = [said for attachment in message.attachments if (said := _attached(builder, attachment))]
-    if metadata["attachments"]:
-        builder.block("Attachments: " + ", ".join(map(str, metadata["attachments"])))  # type: ignore[call-overload]
     if unread:
         metadata[NOTICE] = "attached and not read: " + ", ".join(unread)
     return builder.document(metadata)
