@@ -4,6 +4,7 @@ import codecs
 import re
 
 from semsearch.errors import ReadError
+from semsearch.sources.western_text import is_western
 
 BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -12,9 +13,27 @@ BYTE_ORDER_MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
+# How text begins that is not ASCII though its bytes are.
+_ESCAPES = ((b"\x1b$)C", "iso2022_kr"), (b"\x1b$", "iso2022_jp_ext"))
 # The detector looks at so many bytes at the beginning.
 _SAMPLE_BYTES = 1_000_000
 _WIDE_SAMPLE_BYTES = 4096
+# chardet itself looks at no more.
+_DETECTED_BYTES = 200_000
+_LINE_NOT_ASCII = re.compile(rb"[^\n\x80-\xff]*[\x80-\xff][^\n]*")
+# Encodings of languages that write few letters with accents, each alone among letters without.
+# Beside a letter, and not the apostrophe and quotation marks of Windows-1252 (`it’s`, `l’eau`, `“so”`).
+_IN_WORD = re.compile(
+    rb"(?!\x92(?:s|t|d|m|re|ll|ve)\b|(?<=\b[A-Za-z])\x92|[\x92\x94](?![A-Za-z])|(?<![A-Za-z])[\x91\x93])"
+    rb"(?:(?<=[A-Za-z])[\x80-\xff]|[\x80-\xff](?=[A-Za-z]))"
+)
+_ALIKE = frozenset(
+    {"cp1252", "iso8859-1", "iso8859-15", "cp1250", "iso8859-2", "cp852", "cp1254", "iso8859-9", "cp1257", "mac-roman",
+     "cp850", "cp437"}
+)  # fmt: skip
+# So many times surer than of Windows-1252 chardet must be of another of these: it never was where it was wrong, in text
+# with two letters that are not ASCII.
+_SURER = 1.3
 # Share of the characters that are ASCII, from which NUL bytes beside them tell UTF-16 and UTF-32.
 _WIDE_SHARE = 0.4
 # As many characters of more than one byte as these for each byte that does not fit: the file is UTF-8 with mistakes.
@@ -53,7 +72,8 @@ def encoding_of(data: bytes) -> str:
     Raises `ReadError` when no encoding fits.
     """
     by_mark = next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), None)
-    for name in (by_mark, wide_encoding(data), "utf-8"):
+    by_escape = [name for escape, name in _ESCAPES if escape in data] if data.isascii() else []
+    for name in (by_mark, wide_encoding(data), *by_escape, "utf-8"):
         if name is not None:
             try:
                 data.decode(name)
@@ -100,10 +120,47 @@ def _is_nearly_utf8(data: bytes) -> bool:
 
 
 def _detected(data: bytes) -> str:
-    """By chardet, which recognised 11 of 12 one-line samples of old encodings; charset-normalizer recognised 8."""
+    """By what the text would say in Windows-1252, and by chardet.
+
+    Of 292 sentences in 25 old encodings chardet alone recognised 229, of those in Windows-1252 two in three; both
+    together 265, and of those in Windows-1252 all.
+    """
     import chardet
 
-    name = chardet.detect(data[:_SAMPLE_BYTES])["encoding"]
+    sample = _not_ascii(data)
+    if is_western(sample):
+        return _western(sample)
+    name = chardet.detect(sample)["encoding"]
     if name is None:
         raise ReadError("not UTF-8, and no other encoding fits: convert it to UTF-8")
     return codecs.lookup(name).name
+
+
+def _not_ascii(data: bytes) -> bytes:
+    """The lines of `data` that are not ASCII, as many as the detector looks at."""
+    lines: list[bytes] = []
+    size = 0
+    for match in _LINE_NOT_ASCII.finditer(data):
+        lines.append(match.group())
+        size += len(lines[-1])
+        if size >= _DETECTED_BYTES:
+            break
+    return b"\n".join(lines)[:_DETECTED_BYTES]
+
+
+def _western(sample: bytes) -> str:
+    """Windows-1252, or another encoding of Latin letters if chardet is so much surer of it; signs tell it nothing."""
+    import chardet
+
+    text = sample.decode("cp1252")
+    sure, best, best_name = 0.0, 0.0, "cp1252"
+    for guess in chardet.detect_all(sample, ignore_threshold=True):
+        name = codecs.lookup(guess["encoding"]).name if guess["encoding"] else ""
+        if name not in _ALIKE:
+            continue
+        if sample.decode(name, "replace") == text:
+            sure = max(sure, guess["confidence"])
+        elif guess["confidence"] > best:
+            best, best_name = guess["confidence"], name
+    few = len(_IN_WORD.findall(sample)) < 2
+    return "cp1252" if few or best < _SURER * sure else best_name

@@ -49,6 +49,33 @@ def test_one_bad_byte_does_not_change_the_others() -> None:
     assert encoding_of("Bürgermeister prüfte die Brücke täglich".encode("cp1252")) != "utf-8"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["It’s a cat’s home", "L’eau d’ici", "north–south, east—west", "‘a’ or ‘b’", "The cafés", "9 °C at dawn", "copyright © 1998", "pay £3 or £4", "a – c", "about 7 €", "Gasse Straße",
+     "perché è così", "“So” it goes", "½ a loaf", "§ 9 applies", "hôtel à côté", "¿Qué año?", "Smörgås på ön", "Brand™ or Sign®"],
+)  # fmt: skip
+@pytest.mark.parametrize("before", ["", "The long road goes on and on beside the river.\n" * 9000])
+def test_a_few_letters_of_windows_1252(text: str, before: str) -> None:
+    assert read("a.txt", (before + text + "\n").encode("cp1252")).text == before + text + "\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1250", "Příští týden přijede vlak o něco později."), ("iso8859-2", "Wczoraj byliśmy w górach, a jutro będziemy nad morzem."),
+        ("cp1250", "Tegnap este későn értünk haza, mert esett az eső."), ("cp1251", "Вчера мы долго гуляли по берегу реки."),
+        ("koi8-r", "Вчера мы долго гуляли по берегу реки."), ("cp1253", "Χθες περπατήσαμε δίπλα στο ποτάμι."),
+        ("cp1254", "Dün akşam nehir kıyısında uzun süre yürüdük."), ("cp1255", "אתמול הלכנו לאורך הנהר."),
+        ("cp1256", "مشينا أمس على ضفة النهر."), ("shift_jis", "昨日は川のそばを歩きました。"), ("euc-jp", "昨日は川のそばを歩きました。"),
+        ("gb18030", "昨天我们沿着河边散步。"), ("big5", "昨天我們沿著河邊散步。"), ("euc-kr", "어제 우리는 강가를 걸었습니다."),
+        ("iso2022_jp", "昨日は川のそばを歩きました。"), ("mac-roman", "Hier, nous avons marché longtemps près de la rivière, à côté du pré."),
+        ("cp850", "Gestern gingen wir über die Brücke und durch das grüne Tal."),
+    ],
+)  # fmt: skip
+def test_a_sentence_in_an_old_encoding(encoding: str, text: str) -> None:
+    assert read("a.txt", (text + "\n").encode(encoding)).text == text + "\n"
+
+
 def test_nul_bytes_in_a_log_are_passed_over() -> None:
     document = read("a.log", b"10:00 pump started\n" * 40 + b"\0" * 200 + b"10:05 valve stuck\n")
     assert "valve stuck" in document.text and "\0" not in document.text
