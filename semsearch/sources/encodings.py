@@ -22,18 +22,18 @@ _WIDE_SAMPLE_BYTES = 4096
 _DETECTED_BYTES = 200_000
 _LINE_NOT_ASCII = re.compile(rb"[^\n\x80-\xff]*[\x80-\xff][^\n]*")
 # Encodings of languages that write few letters with accents, each alone among letters without.
-# Beside a letter, and not the apostrophe and quotation marks of Windows-1252 (`it’s`, `l’eau`, `“so”`).
+# Beside a letter, and not one of the apostrophe, quotation marks and signs of Windows-1252 (`it’s`, `“so”`, `°C`).
 _IN_WORD = re.compile(
-    rb"(?!\x92(?:s|t|d|m|re|ll|ve)\b|(?<=\b[A-Za-z])\x92|[\x92\x94](?![A-Za-z])|(?<![A-Za-z])[\x91\x93])"
+    rb"(?!\x92(?:s|t|d|m|re|ll|ve)\b|(?<=\b[A-Za-z])\x92|[\x92\x94](?![A-Za-z])|(?<![A-Za-z])[\x91\x93]|[\x99\xae\xb0\xb5])"
     rb"(?:(?<=[A-Za-z])[\x80-\xff]|[\x80-\xff](?=[A-Za-z]))"
 )
 _ALIKE = frozenset(
     {"cp1252", "iso8859-1", "iso8859-15", "cp1250", "iso8859-2", "cp852", "cp1254", "iso8859-9", "cp1257", "mac-roman",
      "cp850", "cp437"}
 )  # fmt: skip
-# So many times surer than of Windows-1252 chardet must be of another of these: it never was where it was wrong, in text
-# with two letters that are not ASCII.
-_SURER = 1.3
+# Of a single one that is not ASCII nothing can be told where there are fewer letters.
+_LETTERS = re.compile(rb"[A-Za-z]")
+_FEW_LETTERS = 12
 # Share of the characters that are ASCII, from which NUL bytes beside them tell UTF-16 and UTF-32.
 _WIDE_SHARE = 0.4
 # As many characters of more than one byte as these for each byte that does not fit: the file is UTF-8 with mistakes.
@@ -149,7 +149,7 @@ def _not_ascii(data: bytes) -> bytes:
 
 
 def _western(sample: bytes) -> str:
-    """Windows-1252, or another encoding of Latin letters if chardet is so much surer of it; signs tell it nothing."""
+    """Windows-1252, or another encoding of Latin letters if chardet is surer of it; signs tell it nothing."""
     import chardet
 
     text = sample.decode("cp1252")
@@ -162,5 +162,8 @@ def _western(sample: bytes) -> str:
             sure = max(sure, guess["confidence"])
         elif guess["confidence"] > best:
             best, best_name = guess["confidence"], name
-    few = len(_IN_WORD.findall(sample)) < 2
-    return "cp1252" if few or best < _SURER * sure else best_name
+    count = len(_IN_WORD.findall(sample))
+    if count == 0 or (count == 1 and len(_LETTERS.findall(sample)) < _FEW_LETTERS):
+        return "cp1252"
+    # The fewer letters, the more often chardet is wrong, and nothing is as frequent as Windows-1252.
+    return best_name if best > sure * (1 + min(0.4, 2.5 / count**2)) else "cp1252"
