@@ -342,3 +342,46 @@ def test_contacts_and_calendars() -> None:
         "a.ics", b'BEGIN:VEVENT\nSUMMARY;LANGUAGE=en:Weir\n  inspection\nLOCATION;CN="a:b":North bank\nEND:VEVENT\n'
     )
     assert "Summary: Weir inspection" in event.text and "Location: North bank" in event.text
+
+
+def test_who_is_invited_is_named() -> None:
+    event = (
+        'BEGIN:VEVENT\nSUMMARY:Launch\nATTENDEE;CN="Berg, Tove: crew";ROLE=REQ-PARTICIPANT:mailto:tove@example.org\n'
+        "ORGANIZER;CN=Ole\n  Dahl:mailto:ole@example.org\nATTENDEE;CN=ida@example.org:mailto:ida@example.org\nEND:VEVENT\n"
+    )
+    document = read("a.ics", event.encode())
+    assert (
+        "Attendee: Berg, Tove: crew mailto:tove@example.org\nOrganizer: Ole Dahl mailto:ole@example.org"
+        in document.text
+    )
+    assert document.text.count("ida@") == 1 and line_of(document, "Dahl") == 5
+
+
+def test_a_description_that_is_a_page() -> None:
+    page = "X-ALT-DESC;FMTTYPE=text/html:<html><body><p>Bring <b>oars</b>\n  and bread</p></body></html>\n"
+    assert "oars" not in read("a.ics", f"BEGIN:VEVENT\nDESCRIPTION:Bring something\n{page}END:VEVENT\n".encode()).text
+    document = read("a.ics", f"BEGIN:VEVENT\nSUMMARY:Launch\n{page}END:VEVENT\n".encode())
+    assert "Description: Bring oars and bread\n" in document.text and line_of(document, "bread") == 4
+    assert "Bring oars\n" in read("a.ics", b"BEGIN:VEVENT\nDESCRIPTION:<p>Bring<br>oars</p>\nEND:VEVENT\n").text
+
+
+@given(st.data())
+def test_words_of_folded_lines_are_told_in_their_lines(data: st.DataObject) -> None:
+    words = data.draw(st.lists(st.sampled_from(TREES), min_size=1, unique=True))
+    # A fold, as programs make it: anywhere.
+    value = "\\n".join(f"the {tree}\\, long\\; hedge" for tree in words)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(value) - 1), max_size=12)))
+    parts = [value[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(value)], strict=True)]
+    source = "BEGIN:VCARD\nFN:Eva\nNOTE:" + "\n ".join(parts) + "\nEND:VCARD\n"
+    document = read("a.vcf", source.encode())
+    assert "Note: " + " ".join(f"the {tree}, long; hedge" for tree in words) in document.text
+    for tree in words:
+        begin = value.index(tree)
+        assert line_of(document, tree) == 3 + sum(cut <= begin for cut in cuts)
+
+
+@pytest.mark.parametrize("parameter", [';"a"', ';a="b"c', ';N;A="', ';"'])
+def test_odd_parameters_take_no_time(parameter: str) -> None:
+    began = time.process_time()
+    assert "Eva" in read("a.vcf", f"BEGIN:VCARD\nN{parameter * 2000}\nFN:Eva\nEND:VCARD\n".encode()).text
+    assert time.process_time() - began < 5
