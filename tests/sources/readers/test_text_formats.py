@@ -4,10 +4,14 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from semsearch.sources.document_types import read
 from semsearch.sources.encodings import encoding_of
 from tests.support.documents import headings, line_of
+
+TREES = "alder birch cedar damson elder gorse hazel juniper larch maple nettle oak poplar quince rowan spruce".split()  # noqa: SIM905
 
 
 @pytest.mark.parametrize(
@@ -120,6 +124,50 @@ def test_notebooks_of_both_versions() -> None:
 )  # fmt: skip
 def test_subtitles(name: str, source: str, text: str) -> None:
     assert read(name, source.encode()).text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "stray", "row"),
+    [
+        ("a.csv", "name,size", 'pan,"wide', "pot{},7"),
+        ("a.csv", "name,size", '"pan,wide', 'pot{},"7"'),
+        ("a.tsv", "name\tsize", '"The unclosed\t5', "pot{}\t7"),
+        ("a.tsv", "name\tsize", '"The unclosed\t5', 'pot{}\t"7'),
+        ("a.tsv", "name\tsize", '"The unclosed\t5', 'pot{}\t7"'),
+        ("a.csv", "name;size", 'pan;"wide', "pot{};7"),
+    ],
+)
+def test_a_stray_quotation_mark_takes_no_other_rows(name: str, head: str, stray: str, row: str) -> None:
+    rows = [row.format(number) for number in range(300)]
+    document = read(name, "\n".join([head, stray, *rows]).encode())
+    assert document.text.count("\n") == 302
+    for number in (0, 150, 299):
+        assert f"\nname: pot{number} | size: " in document.text
+        assert line_of(document, f"pot{number} ") == number + 3
+
+
+@given(st.data())
+def test_words_of_cells_with_line_breaks_are_told_in_their_lines(data: st.DataObject) -> None:
+    trees = data.draw(st.lists(st.sampled_from(TREES), min_size=2, unique=True))
+    delimiter = data.draw(st.sampled_from(",;\t|"))
+    end = data.draw(st.sampled_from(["\n", "\r\n"]))
+    cells = data.draw(st.lists(st.lists(st.integers(0, len(trees) - 1), max_size=3), min_size=1, max_size=8))
+    left = list(trees)
+    rows = [f"id{delimiter}note{delimiter}more"]
+    for number, some in enumerate(cells):
+        texts = []
+        for gap in some[:2] or [0]:
+            said = [f'a "{left.pop()}" tree' for _ in range(min(len(left), 2))]
+            texts.append('"' + ("\n" * (gap + 1)).join(said).replace('"', '""') + '"')
+        rows.append(delimiter.join([f"no {number}", *texts]) + "\n" * data.draw(st.integers(0, 1)))
+    source = "\n".join([*rows, f"last{delimiter}one{delimiter}row"])
+    document = read("a.csv", source.replace("\n", end).encode())
+    lines = source.split("\n")
+    for tree in trees:
+        held = [number for number, line in enumerate(lines, 1) if tree in line]
+        assert document.text.count(tree) == len(held)
+        if held:
+            assert line_of(document, tree) == held[0]
 
 
 def test_tables_with_odd_beginnings() -> None:
