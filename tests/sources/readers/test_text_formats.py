@@ -1,13 +1,14 @@
 """Text formats: what they say about themselves, odd bytes, notebooks, subtitles, RTF."""
 # ruff: noqa: E501  # sources are read as they stand
 
+import io
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsearch.sources.document_types import read
+from semsearch.sources.document_types import documents, read
 from semsearch.sources.encodings import encoding_of
 from tests.support.documents import headings, line_of
 
@@ -83,6 +84,25 @@ def test_a_sentence_in_an_old_encoding(encoding: str, text: str) -> None:
 def test_nul_bytes_in_a_log_are_passed_over() -> None:
     document = read("a.log", b"10:00 pump started\n" * 40 + b"\0" * 200 + b"10:05 valve stuck\n")
     assert "valve stuck" in document.text and "\0" not in document.text
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("alder\r\nbirch\r\n", ["alder", "birch"]),
+        ("alder\rbirch\rcedar", ["alder", "birch", "cedar"]),
+        ("alder\r\r\nbirch\r\r\n\r\r\ncedar", ["alder", "birch", "", "cedar"]),
+        ("alder 10%\ralder 20%\rdone\nbirch\n", ["alder 10% alder 20% done", "birch"]),
+        ("alder\n\rbirch\n", ["alder", " birch"]),
+    ],
+)
+@pytest.mark.parametrize("length", [0, 4_500_000, (1 << 20) * 5 - 6])
+def test_carriage_returns(source: str, lines: list[str], length: int) -> None:
+    end = "\r" if "\n" not in source else "\n"
+    before = "x" * 20 + end
+    before = before * (length // 21) + "y" * (length % 21) + (end if length else "")
+    found = "".join(part.text for part in documents(io.BytesIO((before + source).encode()), "a.log"))
+    assert found.split("\n")[before.count(end) :] == [*lines, ""][: len(lines) + source.endswith("\n")]
 
 
 def test_notebooks_of_both_versions() -> None:
