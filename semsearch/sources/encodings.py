@@ -73,10 +73,14 @@ def encoding_of(data: bytes) -> str:
     """
     by_mark = next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), None)
     by_escape = [name for escape, name in _ESCAPES if escape in data] if data.isascii() else []
+    if by_mark is not None and by_mark != "utf-8-sig":
+        return by_mark  # though a half of its last character may be missing
     for name in (by_mark, wide_encoding(data), *by_escape, "utf-8"):
         if name is not None:
+            whole = len(data) - (len(data) % 4 if name in ("utf-32-le", "utf-32-be") else 0)
+            whole -= len(data) % 2 if name in ("utf-16-le", "utf-16-be") else 0
             try:
-                data.decode(name)
+                data[:whole].decode(name)
                 return name
             except UnicodeDecodeError:
                 continue

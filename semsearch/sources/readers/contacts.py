@@ -80,6 +80,9 @@ def _add(builder: DocumentBuilder, held: list[_Said]) -> None:
         if said.name == _PAGE and is_described:
             continue
         name = "Description" if said.name == _PAGE else said.name.capitalize()
+        if len(said.starts) == 1:
+            builder.lines(f"{name}: {said.text}", said.starts[0][1])
+            continue
         ends = [offset for offset, _ in said.starts[1:]] + [len(said.text)]
         pieces = [Piece(said.text[begin:end], line) for (begin, line), end in zip(said.starts, ends, strict=True)]
         builder.flow([Piece(f"{name}: ", said.starts[0][1]), *pieces], end="\n")
@@ -118,6 +121,8 @@ def _said(name: str, match: re.Match[str], line: _Line) -> _Said:
         shown = f"{named} {shown}"
         at = match.start("parameters")
         lines += _in_lines(line, at + called.start(), at + called.end(), _unescaped_parameter)
+    if len(line.folds) == 1:
+        return _Said(name, shown, tuple(line.folds))
     lines += _in_lines(line, match.start("value"), match.end("value"), decoded)
     return _Said(name, shown, starts_in(shown, lines))
 

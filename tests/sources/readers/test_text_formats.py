@@ -46,6 +46,15 @@ def test_wide_text_without_a_mark(encoding: str) -> None:
     assert "The abbey bell" in read("a.txt", "The abbey bell rang at noon.\n".encode(encoding)).text
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+@pytest.mark.parametrize("length", [10, 4_500_000])
+def test_wide_text_that_is_cut_off_or_large(encoding: str, length: int) -> None:
+    text = "The abbey bell é rang at noon.\n" * (length // 30)
+    data = text.encode(encoding) + "The last".encode(encoding)[-4:-1]
+    found = "".join(part.text for part in documents(io.BytesIO(data), "a.txt"))
+    assert found.startswith(text[:1000]) and found.count("abbey bell é rang") == length // 30
+
+
 def test_one_bad_byte_does_not_change_the_others() -> None:
     good = "Die Schläuche und Ventile prüft Jörg täglich über Öl.\n".encode()
     document = read("a.txt", good * 3 + b"bad \xff byte\n" + good)
