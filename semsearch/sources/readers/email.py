@@ -33,6 +33,8 @@ _READ_AS = {
 _SUFFIXES = {"text/plain": ".txt", "text/html": ".html", **_READ_AS}
 # What reports of servers are made of.
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification", "message/feedback-report"})
+# Base64, and nothing that is shown.
+_SIGNATURES = frozenset({"application/pgp-signature", "application/pgp-keys"})
 # Files whose lines are rows, or nothing of what an editor shows.
 _NOT_LINES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b")
 
@@ -185,6 +187,8 @@ def _add_attached(builder: DocumentBuilder, part: Part, depth: int, added: set[b
     content = part.content()
     if part.name:
         _add_name(builder, part)
+    if part.type in _SIGNATURES:
+        return "a signature or key"
     # An invitation is shown and attached.
     digest = hashlib.sha256(b" ".join(content.split())).digest()
     if digest in added:

@@ -248,6 +248,16 @@ def test_what_is_attached_is_named_and_told_in_its_lines() -> None:
     assert document.metadata["attachments"] == ["list.txt", "a.csv"]
 
 
+def test_a_signature_is_no_text() -> None:
+    signed = "Content-Type: text/plain\n\nThe weir holds.\n"
+    signature = (
+        "Content-Type: application/pgp-signature; name=signature.asc\n\n-----BEGIN PGP SIGNATURE-----\nQUJDREVG\n"
+    )
+    document = read("a.eml", (HEAD + several("signed", "s", signed, signature)).encode())
+    assert "The weir holds." in document.text and "QUJD" not in document.text
+    assert document.notice == "attached and not read: signature.asc (a signature or key)"
+
+
 PAGE = "Content-Type: text/html; charset=utf-8\n\n<p>The regatta is on Saturday at noon.</p>\n"
 PICTURE = "Content-Type: image/png; name=sail.png\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=\n"
 INVITATION = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:Boat launch\nLOCATION:North slip\nEND:VEVENT\nEND:VCALENDAR\n"
