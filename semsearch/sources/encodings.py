@@ -42,7 +42,8 @@ _MULTI_BYTE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 
 # What browsers take a declared encoding for (WHATWG Encoding, section 4.2), by Python's names.
 _AS_BROWSERS_READ = {
-    **dict.fromkeys(("iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "l1", "us-ascii", "ascii", "ansi", "x-cp1252"),
+    **dict.fromkeys(("iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "l1", "us-ascii", "ascii", "ansi", "x-cp1252",
+                     "windows-1252"),
                     "cp1252"),
     **dict.fromkeys(("gb2312", "gb_2312-80", "gbk", "x-gbk", "euc-cn", "csgb2312"), "gb18030"),
     **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "ms_kanji", "csshiftjis"), "cp932"),

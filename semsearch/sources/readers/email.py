@@ -149,18 +149,22 @@ def _chosen(alternatives: list[Part]) -> list[Part]:
         (found for some in reversed(of_each) if (found := [one for one in some if one.is_html and _is_text(one)])), []
     )
     if plain_parts:
-        said = set(_WORD.findall("".join(part.text()[0] for part in plain_parts).lower()))
-        pages = [page for page in pages if not _says_the_same(page, said)]
+        said = "\n".join(part.text()[0] for part in plain_parts)
+        pages = [page for page in pages if not says_the_same(_shown(page), said)]
     elif not pages:
         pages = next((found for some in reversed(of_each) if (found := [one for one in some if _is_text(one)])), [])
     chosen = {id(leaf) for leaf in (*plain_parts, *pages, *others)}
     return [leaf for leaf in leaves if id(leaf) in chosen]
 
 
-def _says_the_same(page: Part, said: set[str]) -> bool:
-    """Whether a page has nothing to say beside a plain text of the words `said`."""
-    shown = set(_WORD.findall(html.read_text(page.text()[0], "html", {}).text.lower()))
-    return len(shown & said) >= _SAME_SHARE * len(shown)
+def _shown(page: Part) -> str:
+    return html.read_text(page.text()[0], "html", {}).text
+
+
+def says_the_same(shown: str, said: str) -> bool:
+    """Whether a page that shows `shown` has nothing to say beside the plain text `said`."""
+    words = set(_WORD.findall(shown.lower()))
+    return len(words & set(_WORD.findall(said.lower()))) >= _SAME_SHARE * len(words)
 
 
 def _add_text(builder: DocumentBuilder, part: Part) -> None:

@@ -88,7 +88,7 @@ class Part:
         self.type = self._headers.get_content_type()
         self.disposition = self._headers.get_content_disposition() or ""
         name = plain(str(self._headers.get_filename() or ""))
-        self.name = _shown("subject", name) if "=?" in name else name
+        self.name = shown_header("subject", name) if "=?" in name else name
         encoding = plain(str(self._headers.get("content-transfer-encoding") or "")).lower()
         # Empty where it changes nothing.
         self._encoding = "" if encoding in ("7bit", "8bit", "binary") else encoding
@@ -122,11 +122,11 @@ class Part:
         for field in _FIELD.finditer(self._source.data, self._begin, self._headers_end):
             if field.group(1).lower() == wanted:
                 lines = _text_of_header(field.group(2)).split("\n")
-                shown = _shown(name, "".join(lines))
+                shown = shown_header(name, "".join(lines))
                 if len(lines) == 1:
                     return shown, ((0, self._source.line(field.start(2))),)
                 numbers = [self._source.line(at + field.start(2)) for at in _line_offsets(field.group(2))]
-                said = [_shown(name, line) for line in lines]
+                said = [shown_header(name, line) for line in lines]
                 return shown, starts_in(shown, zip(numbers, said, strict=True))
         return "", ()
 
@@ -223,7 +223,7 @@ class Part:
         declared = str(self._headers.get_content_charset() or "")
         if not declared and self.is_html:
             declared = html.declared_encoding(content)
-        return _encoding_of(content, declared.lower())
+        return encoding_of_text(content, declared.lower())
 
 
 def _quoted_printable_size(raw: bytes) -> int:
@@ -247,7 +247,7 @@ def _transferred(raw: bytes, encoding: str) -> bytes:
     return decoded if isinstance(decoded, bytes) else raw
 
 
-def _encoding_of(content: bytes, declared: str) -> str:
+def encoding_of_text(content: bytes, declared: str) -> str:
     """Python's name of the encoding of a text that is declared to be `declared`, which may be wrong or empty."""
     marked = next((name for mark, name in BYTE_ORDER_MARKS if content.startswith(mark)), None) or wide_encoding(content)
     if marked:
@@ -277,7 +277,7 @@ def _encoding_of(content: bytes, declared: str) -> str:
 
 def _text_of_header(raw: bytes) -> str:
     """The text of header lines, in which some programs leave letters as they are."""
-    text = raw.decode("ascii", "replace") if raw.isascii() else raw.decode(_encoding_of(raw, ""), "replace")
+    text = raw.decode("ascii", "replace") if raw.isascii() else raw.decode(encoding_of_text(raw, ""), "replace")
     return text.replace("\r", "").replace("\0", " ")
 
 
@@ -285,7 +285,7 @@ def _line_offsets(raw: bytes) -> list[int]:
     return [0, *(match.end() for match in re.finditer(rb"\n", raw))]
 
 
-def _shown(name: str, value: str) -> str:
+def shown_header(name: str, value: str) -> str:
     """`value` of the header `name` as it is shown: its encoded words decoded."""
     try:
         return plain(str(email.policy.default.header_factory(name, value)))

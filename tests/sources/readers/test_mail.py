@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from semsearch.sources.document_types import documents, read
 from tests.support.documents import line_of
 from tests.support.office import word
+from tests.support.outlook import outlook
 
 HEAD = "From: Ada <ada@example.org>\nTo: Bo <bo@example.org>\nCc: Cleo Vance <cleo@example.org>\nSubject: Pumps\n" \
        "Date: Tue, 5 Mar 2024 09:00:00 +0100\nMIME-Version: 1.0\n"  # fmt: skip
@@ -395,3 +396,50 @@ def test_odd_parameters_take_no_time(parameter: str) -> None:
     began = time.process_time()
     assert "Eva" in read("a.vcf", f"BEGIN:VCARD\nN{parameter * 2000}\nFN:Eva\nEND:VCARD\n".encode()).text
     assert time.process_time() - began < 5
+
+
+SUBJECT, SENDER, BODY, PAGE_BODY, CODE_PAGE, TRANSPORT = 0x0037, 0x0C1A, 0x1000, 0x1013, 0x3FDE, 0x007D
+LONG_NAME, SHORT_NAME, DATA = 0x3707, 0x3704, 0x3701
+
+
+@pytest.mark.parametrize(
+    ("code_page", "encoding"), [(1252, "cp1252"), (65001, "utf-8"), (1251, "cp1251"), (932, "cp932")]
+)
+def test_the_page_of_an_outlook_message(code_page: int, encoding: str) -> None:
+    said = {"cp1251": "маяк", "cp932": "灯台"}.get(encoding, "Gästehäuser")
+    page = f"<html><head><meta charset=windows-1252></head><p>{said} on the shore</p>".encode(encoding)
+    document = read("a.msg", outlook({SUBJECT: "Lights", CODE_PAGE: code_page, PAGE_BODY: page}))
+    assert document.type == "msg" and f"{said} on the shore" in document.text
+    document = read("a.msg", outlook({SUBJECT: "Lights", BODY: "Not here.", CODE_PAGE: code_page, PAGE_BODY: page}))
+    assert "Not here." in document.text and document.text.count(said) == 1
+    same = outlook({SUBJECT: "Lights", BODY: f"{said} on the shore", CODE_PAGE: code_page, PAGE_BODY: page})
+    assert read("a.msg", same).text.count(said) == 1
+
+
+def test_odd_bytes_in_an_outlook_message() -> None:
+    headers = "From: =?x-none?q?J=F6rg?= <j@example.org>\r\nTo: bo@example.org\r\n"
+    properties = {SUBJECT: "Lights", TRANSPORT: headers, CODE_PAGE: 1252, PAGE_BODY: b"<p>caf\xe9 \x81 lights</p>"}
+    document = read("a.msg", outlook(properties))
+    assert "lights" in document.text and "j@example.org" in document.text
+
+
+def test_what_is_attached_to_an_outlook_message() -> None:
+    files = [
+        {LONG_NAME: "list.csv", DATA: b"item,count\nanvil,3\n"},
+        {SHORT_NAME: "NOTE.TXT", DATA: b"A short note."},
+        {LONG_NAME: "photo.png", DATA: b"\x89PNG\r\n\0\0"},
+    ]
+    inner = {SUBJECT: "The older one", SENDER: "Ada", BODY: "The weir holds."}
+    document = read("a.msg", outlook({SUBJECT: "Lights", BODY: "See below."}, files, inner))
+    for said in (
+        "list.csv",
+        "item: anvil | count: 3",
+        "NOTE.TXT",
+        "A short note.",
+        "photo.png",
+        "The older one",
+        "The weir holds.",
+    ):
+        assert document.text.count(said) == 1
+    assert document.title == "Lights"
+    assert document.notice == "attached and not read: photo.png (an image (needs OCR))"
