@@ -15,7 +15,7 @@ BYTE_ORDER_MARKS = (
 )
 # How text begins that is not ASCII though its bytes are.
 _ESCAPES = ((b"\x1b$)C", "iso2022_kr"), (b"\x1b$", "iso2022_jp_ext"))
-# The detector looks at so many bytes at the beginning.
+# So many bytes of lines that are not ASCII tell whether a text is UTF-8 with mistakes.
 _SAMPLE_BYTES = 1_000_000
 _WIDE_SAMPLE_BYTES = 4096
 # chardet itself looks at no more.
@@ -118,7 +118,7 @@ def bad_bytes(data: bytes) -> list[int]:
 
 
 def _is_nearly_utf8(data: bytes) -> bool:
-    sample = data[:_SAMPLE_BYTES]
+    sample = _not_ascii(data, _SAMPLE_BYTES)
     good = len(_MULTI_BYTE.findall(sample))
     bad = sample.decode("utf-8", "replace").count("\ufffd") - sample.count(b"\xef\xbf\xbd")
     return good >= _GOOD_FOR_BAD * bad
@@ -132,7 +132,7 @@ def _detected(data: bytes) -> str:
     """
     import chardet
 
-    sample = _not_ascii(data)
+    sample = _not_ascii(data, _DETECTED_BYTES)
     if is_western(sample):
         return _western(sample)
     name = chardet.detect(sample)["encoding"]
@@ -141,16 +141,16 @@ def _detected(data: bytes) -> str:
     return codecs.lookup(name).name
 
 
-def _not_ascii(data: bytes) -> bytes:
-    """The lines of `data` that are not ASCII, as many as the detector looks at."""
+def _not_ascii(data: bytes, most: int) -> bytes:
+    """The lines of `data` that are not ASCII, up to `most` bytes of them."""
     lines: list[bytes] = []
     size = 0
     for match in _LINE_NOT_ASCII.finditer(data):
         lines.append(match.group())
         size += len(lines[-1])
-        if size >= _DETECTED_BYTES:
+        if size >= most:
             break
-    return b"\n".join(lines)[:_DETECTED_BYTES]
+    return b"\n".join(lines)[:most]
 
 
 def _western(sample: bytes) -> str:

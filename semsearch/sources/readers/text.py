@@ -100,6 +100,9 @@ def decoded_lines(file: BinaryIO) -> tuple[Iterator[str], str, dict[str, object]
     encoding become U+FFFD. Raises `ReadError` when no encoding fits.
     """
     sample = file.read(_SAMPLE_BYTES)
+    while sample.isascii() and (following := file.read(_SAMPLE_BYTES)):
+        if not following.isascii():
+            sample += following
     cut = sample.rfind(b"\n") + 1 or len(sample)
     encoding = encoding_of(sample[:cut])
     file.seek(0)

@@ -55,6 +55,12 @@ def test_wide_text_that_is_cut_off_or_large(encoding: str, length: int) -> None:
     assert found.startswith(text[:1000]) and found.count("abbey bell é rang") == length // 30
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_large_text_whose_first_accent_comes_late(encoding: str) -> None:
+    data = b"The abbey bell rang at noon.\n" * 200_000 + "The café opened.\n".encode(encoding)
+    assert "".join(part.text for part in documents(io.BytesIO(data), "a.log")).endswith("The café opened.\n")
+
+
 def test_one_bad_byte_does_not_change_the_others() -> None:
     good = "Die Schläuche und Ventile prüft Jörg täglich über Öl.\n".encode()
     document = read("a.txt", good * 3 + b"bad \xff byte\n" + good)
