@@ -274,6 +274,7 @@ def _is_manual(head: bytes) -> bool:
 def _mail_type(head: bytes) -> str:
     """`email` or `mbox` for what begins with the headers of a message, as mail programs keep it without a suffix."""
     begin = b""
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     if head.startswith(b"From "):
         begin, _, head = head.partition(b"\n")
     lines = head.replace(b"\r\n", b"\n").split(b"\n\n", 1)[0].split(b"\n")

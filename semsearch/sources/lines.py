@@ -4,11 +4,14 @@ Text that a reader made (of HTML, a mailbox, a spreadsheet) has other line ends 
 number of its first line, and only where counting its line ends would go wrong what the number is there.
 """
 
+import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 # (offset in characters, number of the line that begins or goes on there), both rising in the offset.
 LineStarts = tuple[tuple[int, int], ...]
+
+_WORD = re.compile(r"\w+")
 
 
 def line_starts_of(text: str, first: int = 1) -> LineStarts:
@@ -18,6 +21,25 @@ def line_starts_of(text: str, first: int = 1) -> LineStarts:
     while position >= 0:
         starts.append((position + 1, len(starts) + first))
         position = text.find("\n", position + 1)
+    return tuple(starts)
+
+
+def starts_in(text: str, lines: Iterable[tuple[int, str]]) -> LineStarts:
+    """(offset, line number) where the words of each line begin in `text`, which was put together of them in order.
+
+    `lines`: (number, what it says) of each. What `text` has besides, and where it lacks something, does no harm.
+    """
+    starts: list[tuple[int, int]] = []
+    position = 0
+    for number, said in lines:
+        begin = -1
+        for word in _WORD.findall(said):
+            at = text.find(word, position)
+            if at >= 0:
+                begin = at if begin < 0 else begin
+                position = at + len(word)
+        if begin >= 0 or not starts:
+            starts.append((max(begin, 0) if starts else 0, number))
     return tuple(starts)
 
 

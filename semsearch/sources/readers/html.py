@@ -9,29 +9,43 @@ not.
 """
 
 import re
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from html import unescape
 from html.parser import HTMLParser
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, Piece, plain
+from semsearch.sources.lines import line_of, line_starts_of
 from semsearch.sources.readers.text import decode_declared
 
 _SILENT = frozenset({"script", "style", "template", "head", "svg", "object", "applet"})
 _SHOWN_IN_SVG = frozenset({"text", "title", "desc"})
 _BLOCKS = frozenset(
-    """address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure footer form h1
-    h2 h3 h4 h5 h6 header hr iframe legend li main nav noscript ol optgroup option p pre section select summary table
-    tbody textarea tfoot thead tr ul""".split()  # noqa: SIM905
+    """address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption
+    figure footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr iframe legend li listing main marquee menu nav
+    noframes noscript ol optgroup option p plaintext pre search section select summary table tbody textarea tfoot thead
+    tr ul xmp""".split()  # noqa: SIM905
 )
 _IN_HEAD = frozenset({"title", "meta", "link", "base", "script", "style", "noscript", "template"})
 _CELLS = frozenset({"td", "th"})
+# What stands apart from the words beside it, within their line.
+_APART = frozenset({"button", "meter", "output", "progress"})
+# What breaks the line within a heading, which stays one heading.
+_BREAKS = frozenset({"br", "div"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _META_NAMES = frozenset({"author", "date", "description", "keywords"})
 # Attributes that are read out or shown; an `alt` stands in the place of its picture.
 _SHOWN_ATTRIBUTES = ("alt", "title", "aria-label", "placeholder", "label", "summary")
 _FIELDS_WITHOUT_TEXT = frozenset({"hidden", "password", "checkbox", "radio", "image", "file"})
 _ADDRESS = re.compile(r"(?:https?://|mailto:)(\S{1,200})\S*", re.IGNORECASE)
-_RAW_END = re.compile(r"</(script|style|title|textarea|xmp)\b[^<>]*>", re.IGNORECASE)
+_RAW_END = re.compile(r"</(script|style|title|textarea|xmp)\b([^<>]*)>", re.IGNORECASE)
+_NOT_SPACE = re.compile(r"\S")
+_REFERENCE = re.compile(r"&(?:#[xX]?[0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);?")
+_LONGEST_REFERENCE = 34
+_OPENING = re.compile(r"<(?=[A-Za-z/!?])")
+_CDATA = "<![CDATA["
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _XML_CHARSET = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 _MOST_FRAMES = 3
@@ -43,11 +57,21 @@ def read(data: bytes, type_name: str) -> Document:
     return read_text(text, type_name, metadata)
 
 
-def read_text(text: str, type_name: str, metadata: dict[str, object], depth: int = 0) -> Document:
-    """The text of the page `text`; `depth`: in how many documents it is framed."""
-    parser = _PageParser(depth)
-    # An end tag with attributes ends a script for every browser, but not for the parser.
-    parser.feed(_RAW_END.sub(lambda match: f"</{match.group(1)}>" + "\n" * match.group().count("\n"), text))
+def read_text(
+    text: str,
+    type_name: str,
+    metadata: dict[str, object],
+    depth: int = 0,
+    starts: Sequence[tuple[int, int]] | None = None,
+) -> Document:
+    """The text of the page `text`; `depth`: in how many documents it is framed.
+
+    `starts`: (offset in `text`, line of the file that goes on there), where these lines are not those of `text`.
+    """
+    text = _whole(text)
+    places = _Places(text, starts)
+    parser = _PageParser(text, depth, places)
+    parser.feed(text)
     parser.close()
     parser.end_block()
     builder = DocumentBuilder(type_name, parser.title)
@@ -55,7 +79,28 @@ def read_text(text: str, type_name: str, metadata: dict[str, object], depth: int
     others = [block for block in parser.blocks if not block.in_menu]
     for block in [*others, *menus] if others else menus:
         block.add_to(builder)
-    return builder.document(metadata | parser.metadata)
+    return places.in_file(builder.document(metadata | parser.metadata))
+
+
+def _whole(text: str) -> str:
+    """`text`, of the same length, as the parser can read it: without what never ends, over which it would start anew.
+
+    An end tag with attributes ends a script for every browser, and `--!>` a comment, but not for the parser. A comment
+    that does not end hides nothing, and a tag that does not end is text.
+    """
+    text = text.replace("--!>", " -->")
+    text = _RAW_END.sub(lambda match: f"</{match.group(1)}{_NOT_SPACE.sub(' ', match.group(2))}>", text)
+    commented = text.rfind("-->") + 1
+    if "<!--" in text[commented:]:
+        text = text[:commented] + text[commented:].replace("<!--", "    ")
+    closed = text.rfind(">") + 1
+    return text[:closed] + _OPENING.sub(" ", text[closed:])
+
+
+def declared_encoding(data: bytes) -> str:
+    """The encoding that the beginning of the page `data` declares; empty where it declares none."""
+    found = _META_CHARSET.search(data[:4096]) or _XML_CHARSET.search(data[:4096])
+    return found.group(1).decode("ascii", "replace").lower() if found else ""
 
 
 def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
@@ -74,21 +119,66 @@ class _Block:
 
     def add_to(self, builder: DocumentBuilder) -> None:
         if self.framed is not None:
-            builder.block(self.framed.text, self.pieces[0].line)
+            first = (self.pieces[0].line or 1) - 1
+            builder.text(self.framed.text, [(at, line + first) for at, line in self.framed.line_starts or ()])
         elif self.level:
             builder.heading(self.level, "".join(piece.text for piece in self.pieces), shown=False)
             builder.flow(self.pieces)
         elif self.preformatted:
-            builder.block("".join(piece.text for piece in self.pieces), self.pieces[0].line)
+            builder.text(*self._as_it_is())
         else:
             builder.flow(self.pieces)
 
+    def _as_it_is(self) -> tuple[str, list[tuple[int, int]]]:
+        """(text of the pieces, where in it each line begins)."""
+        length = 0
+        starts: list[tuple[int, int]] = []
+        for piece in self.pieces:
+            starts += [(length + at, line) for at, line in line_starts_of(piece.text, piece.line or 1)]
+            length += len(piece.text)
+        return "".join(piece.text for piece in self.pieces), starts
+
+
+class _Places:
+    """The lines of the page `text`, and those of its file, which go on at `starts` (as in `read_text`).
+
+    Where these are others, the page is read with a numbering of its own, in which a line ends where one of the page or
+    of the file does.
+    """
+
+    def __init__(self, text: str, starts: Sequence[tuple[int, int]] | None) -> None:
+        self.starts = starts
+        self._rows = [offset for offset, _ in line_starts_of(text)]
+        self.cuts = self._rows
+        if starts is not None:
+            self.cuts = sorted({*self._rows, *(offset for offset, _ in starts if offset < len(text))})
+
+    def offset(self, row: int, column: int) -> int:
+        """The offset in the page of a column, from 0, of a row, from 1."""
+        return self._rows[row - 1] + column
+
+    def line(self, offset: int) -> int:
+        """The number, from 1, of the line that holds the character at `offset`."""
+        return bisect_right(self.cuts, offset)
+
+    def in_file(self, document: Document) -> Document:
+        """`document`, whose lines are those of `line`, with the lines of the file."""
+        if self.starts is None:
+            return document
+        lines = tuple(
+            (offset, line_of(self.starts, self.cuts[min(number, len(self.cuts)) - 1]))
+            for offset, number in document.line_starts or ()
+        )
+        return replace(document, line_starts=lines or None)
+
 
 class _PageParser(HTMLParser):
-    """Collects the blocks of a page in `blocks`, with its `title` and `metadata`."""
+    """Collects the blocks of the page `text` in `blocks`, with its `title` and `metadata`."""
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, text: str, depth: int, places: _Places) -> None:
         super().__init__(convert_charrefs=True)
+        self._text = text
+        self._places = places
         self.blocks: list[_Block] = []
         self.title = ""
         self.metadata: dict[str, object] = {}
@@ -101,6 +191,7 @@ class _PageParser(HTMLParser):
         self._shown_in_svg = 0
         self._heading = ""
         self._address = ""
+        self._address_line = 1
         self._addresses: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -122,7 +213,9 @@ class _PageParser(HTMLParser):
         if self._silent:
             self._shown_in_svg += self._silent[-1] == "svg" and tag in _SHOWN_IN_SVG
             return
-        if tag in _BLOCKS:
+        if tag in _APART or (tag in _BREAKS and self._heading):
+            self._say(" ")
+        elif tag in _BLOCKS:
             self.end_block()
             self._preformatted += tag == "pre"
             self._in_menu += tag == "nav"
@@ -138,16 +231,29 @@ class _PageParser(HTMLParser):
         """Adds what the attributes of an element say."""
         for name in _SHOWN_ATTRIBUTES:
             if plain(values.get(name, "")):
-                self._say(f" {plain(values[name])} ")
+                self._say_attribute(name, values[name])
         if tag == "input" and values.get("type", "text").lower() not in _FIELDS_WITHOUT_TEXT:
-            self._say(f" {values.get('value', '')} ")
+            self._say_attribute("value", values.get("value", ""))
         elif tag == "a":
             address = _ADDRESS.match(values.get("href", ""))
             self._address = address.group(1) if address else ""
+            if address:
+                self._address_line = self._line(self._begin_of("href"))
         elif tag == "iframe" and values.get("srcdoc") and self._depth < _MOST_FRAMES:
             framed = read_text(values["srcdoc"], "html", {}, self._depth + 1)
-            at = [Piece("", self.getpos()[0])]
+            at = [Piece("", self._line(self._begin_of("srcdoc")))]
             self.blocks.append(_Block(0, at, False, self._in_menu > 0, framed))
+
+    def _say_attribute(self, name: str, value: str) -> None:
+        self._say(" ")
+        self._say(value, self._begin_of(name))
+        self._say(" ")
+
+    def _begin_of(self, name: str) -> int:
+        """Where in the tag at hand the value of the attribute `name` begins."""
+        tag = self.get_starttag_text() or ""
+        found = re.search(rf"[\s/\"']{re.escape(name)}\s*=\s*[\"']?", tag, re.IGNORECASE)
+        return found.end() if found else 0
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":
@@ -161,6 +267,9 @@ class _PageParser(HTMLParser):
             self._shown_in_svg -= self._shown_in_svg > 0 and tag in _SHOWN_IN_SVG
             if not self._shown_in_svg:
                 self._say(" ")
+            return
+        if tag in _APART or (tag in _BREAKS and self._heading):
+            self._say(" ")
             return
         if tag == "rt":
             self._say(") ")
@@ -182,7 +291,7 @@ class _PageParser(HTMLParser):
         bare = address.rstrip("/")
         if bare not in self._addresses and bare not in "".join(piece.text for piece in self._pieces[-8:]):
             self._addresses.add(bare)
-            self._say(f" ({address}) ")
+            self._pieces.append(Piece(f" ({address}) ", self._address_line))
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
@@ -190,9 +299,43 @@ class _PageParser(HTMLParser):
         if not self._silent or (self._silent[-1] == "svg" and self._shown_in_svg):
             self._say(data)
 
-    def _say(self, text: str) -> None:
+    def parse_html_declaration(self, i: int) -> int:
+        """Passes over the declaration at `i`; `<![` begins no more than one, and CDATA is text."""
+        rest = self.rawdata
+        if not rest.startswith("<![", i):
+            return super().parse_html_declaration(i)
+        if rest.startswith(_CDATA, i) and (end := rest.find("]]>", i)) >= 0:
+            if not self._silent:
+                self._say(rest[i + len(_CDATA) : end], len(_CDATA), raw=True)
+            return end + 3
+        return rest.find(">", i) + 1 or -1
+
+    def _say(self, text: str, after: int = 0, *, raw: bool = False) -> None:
+        """Adds `text`, which stands `after` so many characters from the place at hand; `raw`: as it is in the page."""
         if text and (self._pieces or text.strip()):
-            self._pieces.append(Piece(text, self.getpos()[0]))
+            self._pieces += self._cut(text, after, raw or self.cdata_elem is not None)
+
+    def _line(self, after: int) -> int:
+        """The number of the line of the character that stands `after` so many from the place at hand."""
+        return self._places.line(self._places.offset(*self.getpos()) + after)
+
+    def _cut(self, text: str, after: int, raw: bool) -> Iterator[Piece]:
+        """`text` in pieces, each with the line in which it begins; within a piece lines end as in the page."""
+        if self._places.starts is None:
+            yield Piece(text, self._line(after))
+            return
+        place, done = self._places.offset(*self.getpos()) + after, 0
+        cuts = self._places.cuts
+        while done < len(text):
+            line = self._places.line(place)
+            end = cuts[line] if line < len(cuts) else len(self._text)
+            ampersand = self._text.rfind("&", max(place, end - _LONGEST_REFERENCE), end)
+            if ampersand >= 0 and (reference := _REFERENCE.match(self._text, ampersand)):
+                end = max(end, reference.end())  # a character reference is not cut
+            part = self._text[place:end]
+            part = text[done : done + len(part if raw else unescape(part))] if place < end else text[done:]
+            yield Piece(part, line)
+            place, done = end, done + len(part)
 
     def end_block(self) -> None:
         """Ends the open block."""

@@ -4,33 +4,55 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from semsearch.errors import ReadError
 from semsearch.sources.document import Document
-from semsearch.sources.document_builder import DocumentBuilder
+from semsearch.sources.document_builder import DocumentBuilder, parsing
 from semsearch.sources.readers.email import add_message
 
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 # RFC 4155: `From `, an address, a time. Many programs leave out one or the other.
-_FROM_LINE = re.compile(rb"From (?:\S+@\S+|\S+ +|- )?.*\d\d:\d\d|From \S+@\S+\s*$|From -\s*$")
+_FROM_LINE = re.compile(rb"From .*\d\d:\d\d|From [^\s@]+@\S+\s*$|From -\s*$")
+# The whole of it, which is no text, and by which some programs begin a message without an empty line before it.
+_FULL_FROM_LINE = re.compile(
+    rb"From .*\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? .{0,20}\b"
+    rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b.*\d\d:\d\d"
+)
+_LONGEST_FROM_LINE = 500
 _HEADER = re.compile(rb"[!-9;-~]+:|>From ")
+_MARK = b"\xef\xbb\xbf"
 
 
 def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
     """The messages of the mailbox `file`."""
     for line, message in _messages(iter(file)):
         builder = DocumentBuilder(type_name)
-        metadata = add_message(builder, message, line)
-        yield builder.document(metadata, own=True)
+        try:
+            with parsing("message"):
+                metadata = add_message(builder, message, line)
+        except ReadError as error:
+            yield _headers_only(message, line, type_name, error.message)
+        else:
+            yield builder.document(metadata, own=True)
+
+
+def _headers_only(message: bytes, line: int, type_name: str, reason: str) -> Document:
+    """A message that cannot be read, so that the others of its file are."""
+    builder = DocumentBuilder(type_name)
+    builder.block(message.replace(b"\r\n", b"\n").split(b"\n\n", 1)[0].decode("utf-8", "replace"), line)
+    return builder.document(notice=f"message in line {line} not read: {reason}", own=True)
 
 
 def _messages(lines: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
     """(line in which its headers begin, content) of each message.
 
-    It begins with `From ` after an empty line (RFC 4155), and headers follow; other lines that begin so are text.
+    It begins with `From ` after an empty line (RFC 4155), or with the address and time after any, and headers follow;
+    other lines that begin so are text.
     """
     part: list[bytes] = []
     begin, blank = 1, True
     held: bytes | None = None  # a line that begins a message if a header follows
-    for number, line in enumerate(lines, 1):
+    for number, whole in enumerate(lines, 1):
+        line = whole.removeprefix(_MARK) if number == 1 else whole
         if held is not None:
             if _HEADER.match(line):
                 if part:
@@ -39,10 +61,16 @@ def _messages(lines: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
             else:
                 part.append(held)
             held = None
-        if blank and line.startswith(b"From ") and (number == 1 or _FROM_LINE.match(line)):
+        if line.startswith(b"From ") and (number == 1 or _begins_message(line, blank)):
             held = line
         else:
             part.append(line)
         blank = not line.strip()
     if part:
         yield begin, _QUOTED_FROM.sub(rb"\1", b"".join(part))
+
+
+def _begins_message(line: bytes, blank: bool) -> bool:
+    """Whether a line may begin a message; `blank`: it stands after an empty one."""
+    pattern = _FROM_LINE if blank else _FULL_FROM_LINE
+    return len(line) <= _LONGEST_FROM_LINE and pattern.match(line) is not None

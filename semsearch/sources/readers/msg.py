@@ -1,15 +1,25 @@
-"""Outlook messages (.msg): headers, the text or that of the HTML, the text of attachments that can be read."""
+"""Outlook messages (.msg): headers, the text and its HTML where that says more, what is attached and can be read."""
 
 import codecs
+import dataclasses
 import io
-from email.header import decode_header, make_header
 from functools import cache
 from typing import Any
 
+from semsearch.errors import ReadError
 from semsearch.sources.document import NOTICE, Document
-from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.document_builder import DocumentBuilder, parsing, plain
 from semsearch.sources.readers import html
-from semsearch.sources.readers.email import add_file
+from semsearch.sources.readers.email import add_file, says_the_same
+from semsearch.sources.readers.mail_parts import encoding_of_text, shown_header
+
+_HTML, _SHORT_FILE_NAME, _DISPLAY_NAME = 0x1013, 0x3704, 0x3001
+# The storage of a message that is attached as one (MS-OXMSG, 2.2.2.1).
+_MESSAGE = "__substg1.0_3701000D"
+_PROPERTIES = "__properties_version1.0"
+# So much shorter the head of its properties is than that of a message in a file.
+_SHORTER_HEAD = 8
+_MOST_NESTED = 3
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -17,37 +27,84 @@ def read(data: bytes, type_name: str) -> Document:
     import oxmsg
 
     _know_code_pages()
-    message = oxmsg.Message.load(io.BytesIO(data))
-    headers = {key.lower(): _decoded(value) for key, value in message.message_headers.items()}
-    metadata: dict[str, object] = {
-        "from": headers.get("from") or _decoded(message.sender or ""),
-        "to": headers.get("to") or ", ".join(f"{to.name} <{to.email_address}>" for to in message.recipients),
-        "cc": headers.get("cc", ""),
-        "date": message.sent_date.isoformat() if message.sent_date else headers.get("date", ""),
-        "subject": plain(message.subject or ""),
-        "attachments": [plain(attachment.file_name or "") for attachment in message.attachments],
-    }
-    subject = str(metadata["subject"])
-    builder = DocumentBuilder(type_name, subject)
-    shown = [name for name in ("from", "to", "cc", "date", "subject") if metadata[name]]
-    builder.block("\n".join(f"{name.capitalize()}: {metadata[name]}" for name in shown))
-    body = message.body or ""
-    if not body.strip() and message.html_body:
-        body = html.read(message.html_body.encode(), "html").text
-    builder.block(body)
-    unread = [said for attachment in message.attachments if (said := _attached(builder, attachment))]
-    if metadata["attachments"]:
-        builder.block("Attachments: " + ", ".join(map(str, metadata["attachments"])))  # type: ignore[call-overload]
-    if unread:
-        metadata[NOTICE] = "attached and not read: " + ", ".join(unread)
+    builder = DocumentBuilder(type_name)
+    metadata = _add_message(builder, oxmsg.Message.load(io.BytesIO(data)), 0)
     return builder.document(metadata)
 
 
-def _attached(builder: DocumentBuilder, attachment: Any) -> str:
-    """Adds the text of an attachment; returns its name and why it cannot be read, empty where it can."""
-    name = plain(attachment.file_name or "attached")
-    reason = add_file(builder, name, attachment.file_bytes or b"")
-    return f"{name} ({reason})" if reason else ""
+def _add_message(builder: DocumentBuilder, message: Any, depth: int) -> dict[str, object]:
+    """Adds a message as a section headed by its subject; returns its metadata. `depth`: in how many it is attached."""
+    headers = {key.lower(): shown_header(key.lower(), value) for key, value in message.message_headers.items()}
+    recipients = ", ".join(f"{to.name} <{to.email_address}>" for to in message.recipients)
+    metadata: dict[str, object] = {
+        "from": headers.get("from") or plain(message.sender or ""),
+        "to": headers.get("to") or plain(recipients),
+        "cc": headers.get("cc", ""),
+        "date": message.sent_date.isoformat() if message.sent_date else headers.get("date", ""),
+        "subject": plain(message.subject or ""),
+    }
+    subject = str(metadata["subject"])
+    builder.heading(1 + depth, subject, shown=False)
+    builder.title = builder.title or subject
+    shown = [name for name in ("from", "to", "cc", "date", "subject") if metadata[name]]
+    builder.block("\n".join(f"{name.capitalize()}: {metadata[name]}" for name in shown))
+    body = message.body or ""
+    builder.block(body)
+    page = html.read_text(_page(message), "html", {}).text
+    if not body.strip() or not says_the_same(page, body):
+        builder.block(page)
+    names: list[str] = []
+    unread: list[str] = []
+    for attachment in message.attachments:
+        name = _name(attachment)
+        names += [name] if name else []
+        reason = _add_attached(builder, attachment, name, depth)
+        unread += [f"{name or 'attached'} ({reason})"] if reason else []
+    metadata["attachments"] = names
+    if unread and not depth:
+        metadata[NOTICE] = "attached and not read: " + ", ".join(unread)
+    return metadata
+
+
+def _page(message: Any) -> str:
+    """The HTML of a message, whatever encoding it declares: it is that of the message's properties."""
+    raw = message.properties.binary_prop_value(_HTML)
+    if raw is None:
+        return message.html_body or ""
+    return str(raw.decode(encoding_of_text(raw, message.properties.body_encoding.lower()), "replace"))
+
+
+def _name(attachment: Any) -> str:
+    properties = attachment.properties
+    found = (attachment.file_name, *(properties.str_prop_value(one) for one in (_SHORT_FILE_NAME, _DISPLAY_NAME)))
+    return next((plain(name) for name in found if name and plain(name)), "")
+
+
+def _add_attached(builder: DocumentBuilder, attachment: Any, name: str, depth: int) -> str:
+    """Adds what is attached; returns why it is not read, empty where it is."""
+    # An attachment has no public way to the message that it may hold.
+    embedded = next((one for one in attachment._storage.storages if one.name == _MESSAGE), None)
+    if embedded is None:
+        return add_file(builder, name or "attached", attachment.file_bytes or b"")
+    if depth >= _MOST_NESTED:
+        return "nested too deep"
+    try:
+        with parsing("message"):
+            _add_message(builder, _message_in(embedded), depth + 1)
+    except ReadError as error:
+        return error.message
+    return ""
+
+
+def _message_in(storage: Any) -> Any:
+    """The message in the storage of an attachment."""
+    import oxmsg
+
+    streams = tuple(
+        dataclasses.replace(one, bytes_=b"\0" * _SHORTER_HEAD + one.bytes_) if one.name == _PROPERTIES else one
+        for one in storage.streams
+    )
+    return oxmsg.Message(dataclasses.replace(storage, streams=streams))
 
 
 @cache
@@ -59,8 +116,3 @@ def _know_code_pages() -> None:
 def _code_page(name: str) -> codecs.CodecInfo | None:
     number = name.replace("_", "-").removeprefix("windows-")
     return codecs.lookup(f"cp{number}") if number != name and number.isdigit() else None
-
-
-def _decoded(header: str) -> str:
-    """`header` with its encoded words (RFC 2047) decoded."""
-    return plain(str(make_header(decode_header(header))))

@@ -1,7 +1,6 @@
 """Plain text, and the decoding that all readers of text use."""
 
 import codecs
-import io
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -16,6 +15,7 @@ _PIECE_CHARACTERS = 4_000_000
 _SAMPLE_BYTES = 1_000_000
 _LISTED_LINES = 5
 # What a power cut leaves in a log.
+_LINE_END = re.compile("\r+\n")
 _NULS = re.compile("\0+")
 
 
@@ -76,8 +76,14 @@ def decode_declared(data: bytes, *patterns: re.Pattern[bytes]) -> tuple[str, dic
     return _plain(text), {} if python_name(name) == "utf-8" else {"encoding": name}
 
 
-def _plain(text: str) -> str:
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+def _plain(text: str, sample: str | None = None) -> str:
+    r"""`text` with "\n" as line end; `sample`: the text that it is a part of, or the beginning of that.
+
+    A carriage return ends a line where nothing else does (old Macintosh); else it is what a terminal goes back at.
+    """
+    if "\r" in text:
+        alone = " " if "\n" in (text if sample is None else sample) else "\n"
+        text = _LINE_END.sub("\n", text).replace("\r", alone)
     return _NULS.sub(" ", text) if "\0" in text else text
 
 
@@ -94,23 +100,32 @@ def decoded_lines(file: BinaryIO) -> tuple[Iterator[str], str, dict[str, object]
     encoding become U+FFFD. Raises `ReadError` when no encoding fits.
     """
     sample = file.read(_SAMPLE_BYTES)
+    while sample.isascii() and (following := file.read(_SAMPLE_BYTES)):
+        if not following.isascii():
+            sample += following
     cut = sample.rfind(b"\n") + 1 or len(sample)
     encoding = encoding_of(sample[:cut])
     file.seek(0)
-    return _lines(file, encoding), sample[:cut].decode(encoding, "replace"), _metadata_of(encoding)
+    text = sample[:cut].decode(encoding, "replace")
+    return _lines(file, encoding, text), text, _metadata_of(encoding)
 
 
-def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
-    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("replace"), translate=True)
-    rest = ""
+def _lines(file: BinaryIO, encoding: str, sample: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    rest = held = ""
     while data := file.read(1 << 20):
-        *lines, rest = (rest + _plain(decoder.decode(data))).split("\n")
+        decoded = held + decoder.decode(data)
+        whole = decoded.rstrip("\r")
+        held = decoded[len(whole) :]  # a line end may follow
+        *lines, rest = (rest + _plain(whole, sample)).split("\n")
         for line in lines:
             yield line + "\n"
         if len(rest) > _PIECE_CHARACTERS:
             yield rest
             rest = ""
-    rest += _plain(decoder.decode(b"", final=True))
+    *lines, rest = (rest + _plain(held + decoder.decode(b"", final=True), sample)).split("\n")
+    for line in lines:
+        yield line + "\n"
     if rest:
         yield rest
 

@@ -1,13 +1,18 @@
 """Text formats: what they say about themselves, odd bytes, notebooks, subtitles, RTF."""
 # ruff: noqa: E501  # sources are read as they stand
 
+import io
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from semsearch.sources.document_types import read
+from semsearch.sources.document_types import documents, read
 from semsearch.sources.encodings import encoding_of
 from tests.support.documents import headings, line_of
+
+TREES = "alder birch cedar damson elder gorse hazel juniper larch maple nettle oak poplar quince rowan spruce".split()  # noqa: SIM905
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,21 @@ def test_wide_text_without_a_mark(encoding: str) -> None:
     assert "The abbey bell" in read("a.txt", "The abbey bell rang at noon.\n".encode(encoding)).text
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+@pytest.mark.parametrize("length", [10, 4_500_000])
+def test_wide_text_that_is_cut_off_or_large(encoding: str, length: int) -> None:
+    text = "The abbey bell é rang at noon.\n" * (length // 30)
+    data = text.encode(encoding) + "The last".encode(encoding)[-4:-1]
+    found = "".join(part.text for part in documents(io.BytesIO(data), "a.txt"))
+    assert found.startswith(text[:1000]) and found.count("abbey bell é rang") == length // 30
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_large_text_whose_first_accent_comes_late(encoding: str) -> None:
+    data = b"The abbey bell rang at noon.\n" * 200_000 + "The café opened.\n".encode(encoding)
+    assert "".join(part.text for part in documents(io.BytesIO(data), "a.log")).endswith("The café opened.\n")
+
+
 def test_one_bad_byte_does_not_change_the_others() -> None:
     good = "Die Schläuche und Ventile prüft Jörg täglich über Öl.\n".encode()
     document = read("a.txt", good * 3 + b"bad \xff byte\n" + good)
@@ -49,9 +69,55 @@ def test_one_bad_byte_does_not_change_the_others() -> None:
     assert encoding_of("Bürgermeister prüfte die Brücke täglich".encode("cp1252")) != "utf-8"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["It’s a cat’s home", "L’eau d’ici", "north–south, east—west", "‘a’ or ‘b’", "The cafés", "9 °C at dawn", "copyright © 1998", "pay £3 or £4", "a – c", "about 7 €", "Gasse Straße",
+     "perché è così", "“So” it goes", "½ a loaf", "§ 9 applies", "hôtel à côté", "¿Qué año?", "Smörgås på ön", "Brand™ or Sign®"],
+)  # fmt: skip
+@pytest.mark.parametrize("before", ["", "The long road goes on and on beside the river.\n" * 9000])
+def test_a_few_letters_of_windows_1252(text: str, before: str) -> None:
+    assert read("a.txt", (before + text + "\n").encode("cp1252")).text == before + text + "\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1250", "Příští týden přijede vlak o něco později."), ("iso8859-2", "Wczoraj byliśmy w górach, a jutro będziemy nad morzem."),
+        ("cp1250", "Tegnap este későn értünk haza, mert esett az eső."), ("cp1251", "Вчера мы долго гуляли по берегу реки."),
+        ("koi8-r", "Вчера мы долго гуляли по берегу реки."), ("cp1253", "Χθες περπατήσαμε δίπλα στο ποτάμι."),
+        ("cp1254", "Dün akşam nehir kıyısında uzun süre yürüdük."), ("cp1255", "אתמול הלכנו לאורך הנהר."),
+        ("cp1256", "مشينا أمس على ضفة النهر."), ("shift_jis", "昨日は川のそばを歩きました。"), ("euc-jp", "昨日は川のそばを歩きました。"),
+        ("gb18030", "昨天我们沿着河边散步。"), ("big5", "昨天我們沿著河邊散步。"), ("euc-kr", "어제 우리는 강가를 걸었습니다."),
+        ("iso2022_jp", "昨日は川のそばを歩きました。"), ("mac-roman", "Hier, nous avons marché longtemps près de la rivière, à côté du pré."),
+        ("cp850", "Gestern gingen wir über die Brücke und durch das grüne Tal."),
+    ],
+)  # fmt: skip
+def test_a_sentence_in_an_old_encoding(encoding: str, text: str) -> None:
+    assert read("a.txt", (text + "\n").encode(encoding)).text == text + "\n"
+
+
 def test_nul_bytes_in_a_log_are_passed_over() -> None:
     document = read("a.log", b"10:00 pump started\n" * 40 + b"\0" * 200 + b"10:05 valve stuck\n")
     assert "valve stuck" in document.text and "\0" not in document.text
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("alder\r\nbirch\r\n", ["alder", "birch"]),
+        ("alder\rbirch\rcedar", ["alder", "birch", "cedar"]),
+        ("alder\r\r\nbirch\r\r\n\r\r\ncedar", ["alder", "birch", "", "cedar"]),
+        ("alder 10%\ralder 20%\rdone\nbirch\n", ["alder 10% alder 20% done", "birch"]),
+        ("alder\n\rbirch\n", ["alder", " birch"]),
+    ],
+)
+@pytest.mark.parametrize("length", [0, 4_500_000, (1 << 20) * 5 - 6])
+def test_carriage_returns(source: str, lines: list[str], length: int) -> None:
+    end = "\r" if "\n" not in source else "\n"
+    before = "x" * 20 + end
+    before = before * (length // 21) + "y" * (length % 21) + (end if length else "")
+    found = "".join(part.text for part in documents(io.BytesIO((before + source).encode()), "a.log"))
+    assert found.split("\n")[before.count(end) :] == [*lines, ""][: len(lines) + source.endswith("\n")]
 
 
 def test_notebooks_of_both_versions() -> None:
@@ -93,6 +159,50 @@ def test_notebooks_of_both_versions() -> None:
 )  # fmt: skip
 def test_subtitles(name: str, source: str, text: str) -> None:
     assert read(name, source.encode()).text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "stray", "row"),
+    [
+        ("a.csv", "name,size", 'pan,"wide', "pot{},7"),
+        ("a.csv", "name,size", '"pan,wide', 'pot{},"7"'),
+        ("a.tsv", "name\tsize", '"The unclosed\t5', "pot{}\t7"),
+        ("a.tsv", "name\tsize", '"The unclosed\t5', 'pot{}\t"7'),
+        ("a.tsv", "name\tsize", '"The unclosed\t5', 'pot{}\t7"'),
+        ("a.csv", "name;size", 'pan;"wide', "pot{};7"),
+    ],
+)
+def test_a_stray_quotation_mark_takes_no_other_rows(name: str, head: str, stray: str, row: str) -> None:
+    rows = [row.format(number) for number in range(300)]
+    document = read(name, "\n".join([head, stray, *rows]).encode())
+    assert document.text.count("\n") == 302
+    for number in (0, 150, 299):
+        assert f"\nname: pot{number} | size: " in document.text
+        assert line_of(document, f"pot{number} ") == number + 3
+
+
+@given(st.data())
+def test_words_of_cells_with_line_breaks_are_told_in_their_lines(data: st.DataObject) -> None:
+    trees = data.draw(st.lists(st.sampled_from(TREES), min_size=2, unique=True))
+    delimiter = data.draw(st.sampled_from(",;\t|"))
+    end = data.draw(st.sampled_from(["\n", "\r\n"]))
+    cells = data.draw(st.lists(st.lists(st.integers(0, len(trees) - 1), max_size=3), min_size=1, max_size=8))
+    left = list(trees)
+    rows = [f"id{delimiter}note{delimiter}more"]
+    for number, some in enumerate(cells):
+        texts = []
+        for gap in some[:2] or [0]:
+            said = [f'a "{left.pop()}" tree' for _ in range(min(len(left), 2))]
+            texts.append('"' + ("\n" * (gap + 1)).join(said).replace('"', '""') + '"')
+        rows.append(delimiter.join([f"no {number}", *texts]) + "\n" * data.draw(st.integers(0, 1)))
+    source = "\n".join([*rows, f"last{delimiter}one{delimiter}row"])
+    document = read("a.csv", source.replace("\n", end).encode())
+    lines = source.split("\n")
+    for tree in trees:
+        held = [number for number, line in enumerate(lines, 1) if tree in line]
+        assert document.text.count(tree) == len(held)
+        if held:
+            assert line_of(document, tree) == held[0]
 
 
 def test_tables_with_odd_beginnings() -> None:

@@ -2,12 +2,15 @@
 # ruff: noqa: E501  # sources are read as they stand
 
 import io
+import time
 import zipfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from semsearch.sources.document_types import read
-from tests.support.documents import line_of
+from tests.support.documents import headings, line_of
 
 
 def text_of(source: str, name: str = "a.html") -> str:
@@ -32,10 +35,51 @@ def text_of(source: str, name: str = "a.html") -> str:
         ("<script>var a;</script junk><p>After the script.</p>", "After the script."),
         ("<ruby>漢<rt>kan</rt></ruby>", "漢 (kan)"),
         ("<select><option>One<option>Two</select>", "One Two"),
+        ("<button>Save</button><button>Print</button> <center>Notice</center>Closed", "Save Print Notice Closed"),
+        ("<![if IE]>Old<![endif]> and <![ endif]> new", "Old and new"),
+        ("<![CDATA[ a < b & c ]]> holds", "a < b & c holds"),
+        ("Mast <!-- never ended <b>and sail</b>", "Mast never ended and sail"),
+        ("Hull <!-- hidden --!> and keel", "Hull and keel"),
     ],
 )  # fmt: skip
 def test_what_a_page_shows(source: str, shown: str) -> None:
     assert text_of(f"<html><body>{source}</body></html>") == shown
+
+
+def test_a_heading_with_line_breaks_is_one_heading() -> None:
+    document = read("a.html", b"<h1>North<br>Harbour</h1><p>Text.</p><h2><div>Quay</div><div>Four</div></h2><p>More.")
+    assert headings(document) == [("North Harbour", ("North Harbour",)), ("Quay Four", ("North Harbour", "Quay Four"))]
+
+
+WORDS = "adze bolt cleat dowel easel froe gouge hoe ingot jig kiln lathe maul nail oar peg quoin rasp saw tongs".split()  # noqa: SIM905
+AROUND = [
+    "<p>{}</p>", "<p>one &eacute;\n<b\n class=a>{}</b> two</p>", "<pre>\n a\n<!-- x\n\n-->\n{}\n<span\n>b</span></pre>",
+    "<img\n alt='a\n {}'>", "<a\n title='{}'\n href=x>go</a>", "<input\n value=\"x\n\n{}\">", "<h2>Big<br>\n{}</h2>",
+    "<button>{}</button>", "<iframe\n srcdoc='<p>\nx</p>\n<p>{}'></iframe>", "<a href=\"https://{}.example/\">go\n\nthere</a>",
+    "<![CDATA[\n{}\n]]>", "<td>&amp;{}&nbsp;x</td>", "<nav>{}</nav>", "<textarea>\n{}\n</textarea>", "<!--\n--!>{}",
+]  # fmt: skip
+
+
+@given(st.data())
+def test_a_word_of_a_page_is_told_in_its_line(data: st.DataObject) -> None:
+    words = data.draw(st.lists(st.sampled_from(WORDS), min_size=1, unique=True))
+    source = "<html><body>" + "".join(
+        data.draw(st.sampled_from(AROUND)).format(word) + data.draw(st.sampled_from(["", "\n", "\n\n"]))
+        for word in words
+    )
+    document = read("a.html", source.encode())
+    lines = source.split("\n")
+    for word in words:
+        assert document.text.count(word) == 1
+        assert word in lines[line_of(document, word) - 1]
+
+
+@pytest.mark.parametrize("begun", ["<!-- ", "<a x ", '<a b="', "</", "<![", "<!-- --!>"])
+def test_what_is_never_ended_takes_no_time(begun: str) -> None:
+    source = "<html><body>Before " + begun * 20_000
+    began = time.process_time()
+    assert text_of(source).startswith("Before")
+    assert time.process_time() - began < 5
 
 
 def test_menus_stand_at_the_end_unless_they_are_the_page() -> None:
