@@ -17,6 +17,8 @@ from semsearch.sources.readers.xml_mending import mended, with_ampersands
 from semsearch.sources.readers.xml_text import add_elements, shown
 from semsearch.sources.readers.xml_tree import LONGEST_ENTITY, Element, parse
 
+# What the title of a document is called in DocBook, DITA, SVG and most others, in JATS, FictionBook and MusicXML.
+_TITLES = ("title", "article-title", "book-title", "work-title", "movement-title")
 _HTML_ROOTS = frozenset({"html"})
 _DECLARED = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 _PROLOG = re.compile(r"\A\s*<\?xml[^>]*\?>")
@@ -38,7 +40,7 @@ def read(data: bytes, type_name: str) -> Document:
     elif office_xml.is_text(root):
         metadata |= office_xml.add_text(root, builder)
     else:
-        title = next(root.descendants("title"), None)
+        title = next(root.descendants(*_TITLES), None)
         if title is not None and len(name := shown(title)) <= LONGEST_ENTITY:
             builder.title = name
         add_elements(root, builder)

@@ -32,7 +32,8 @@ def add_elements(root: Element, builder: DocumentBuilder, *, feed: bool = False)
         if _is_html(element, feed):
             _add_html(pieces, builder)
         else:
-            builder.flow(pieces, end="\n")
+            for paragraph in _paragraphs(pieces):
+                builder.flow(paragraph, end="\n")
         inside = [
             piece
             for inner in element.descendants()
@@ -58,6 +59,21 @@ def shown(element: Element) -> str:
     if _HTML.search(text) or _ENTITY.search(text):
         text = html.read_text(text, "html", {}).text
     return " ".join(text.split())
+
+
+def _paragraphs(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """`pieces` cut at empty lines, as the text of a page of a wiki has them."""
+    paragraphs: list[list[Piece]] = [[]]
+    ends = 0
+    for piece in pieces:
+        if not piece.text.strip():
+            ends += piece.text.count("\n")
+        else:
+            if ends > 1:
+                paragraphs.append([])
+            ends = 0
+        paragraphs[-1].append(piece)
+    return paragraphs
 
 
 def _is_html(element: Element, feed: bool) -> bool:

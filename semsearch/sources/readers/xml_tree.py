@@ -56,6 +56,7 @@ _LETTERS = frozenset(
     """b i u em strong span hi s small big tt code font sub sup emph emphasis bold italic underline strike mark ruby rb
     rt phrase tspan c g seg w""".split()  # noqa: SIM905
 )
+_NOTE_MARKS = frozenset({"bibr", "fn", "table-fn"})  # of references in papers: the number of a note after a word
 # A longer element in the middle of text is no word, but a paragraph of its own.
 _LONGEST_INLINE = 500
 _APART = Piece(" ", None)
@@ -132,6 +133,8 @@ class Element:
             return True
         if not self.children:
             return name not in _UNSEEN and self.attributes.get("break") != "no"
+        if self.attributes.get("ref-type") in _NOTE_MARKS:
+            return True
         if name == "tspan" and not {"x", "y", "dy"}.isdisjoint(self.attributes):
             return True  # written in another place of the picture
         if not self.mixed:

@@ -43,6 +43,7 @@ def assert_places(document: Document, source: str) -> None:
         ("<d><p>un<b><i>lock</i></b>ed, <b>un</b><i>lock</i><u>ed</u> H<sub>2</sub>O</p></d>", "unlocked, unlocked H2O"),
         ("<d><p>soft<wbr/>ware and the <anchor id='a'/>sea</p></d>", "software and the sea"),
         ("<d><li>first<p>second</p>third</li></d>", "first second third"),
+        ("<d><p>proven<xref ref-type='bibr'>1</xref>.</p></d>", "proven 1 ."),
         ("<svg><text>left<tspan x='9'>right</tspan></text><path d='M0 0 L1 1' transform='skew(2) turn(3)'/></svg>", "left right"),
     ],
 )  # fmt: skip
@@ -111,6 +112,13 @@ def test_a_feed_tells_its_editor_and_link() -> None:
     document = read("a.rss", source.encode())
     assert_places(document, source)
     assert document.metadata["author"] == "Ida Moe" and "AT&T & more" in document.text
+
+
+def test_empty_lines_in_an_element_part_paragraphs() -> None:
+    source = "<page><text>The fir\nwood.\n\nThe <i>oak</i>\n\nwood.</text><article-title>Woods</article-title></page>"
+    document = read("a.xml", source.encode())
+    assert document.text == "The fir wood.\nThe oak\nwood.\nWoods\n" and document.title == "Woods"
+    assert_places(document, source)
 
 
 def test_html_in_an_element_is_read_as_html() -> None:
