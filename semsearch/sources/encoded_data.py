@@ -4,20 +4,26 @@ import re
 
 # An address that holds its content. JSON may write `/` as `\/`.
 _DATA_ADDRESS = re.compile(
-    r"data:[\w/+.\\-]{0,100}(?:;[\w=.-]{1,60}){0,3};base64,(?P<content>[A-Za-z0-9+/=%_\\-]{100,}"
+    r"data:[\w/+.\\-]{0,100}(?:;[\w=.-]{1,60}){0,3};base64,(?P<content>[A-Za-z0-9+/=%_\\-]{40,}"
     r"(?:[ \t]*\n[ \t]*[A-Za-z0-9+/=]{40,})*(?:[ \t]*\n[ \t]*[A-Za-z0-9+/]*={1,2}(?![\w=]))?)",
     re.IGNORECASE,
 )
 _ENCODED = re.compile(r"[A-Za-z0-9+/=_\s-]*")
 _LOWER_RUN = re.compile(r"[a-z]{4,}")
 _SHORTEST = 200
+_SHORTEST_ADDRESS = 100
 
 
 def without_data_addresses(text: str) -> str:
     """`text` without the `data:` addresses in it that hold a picture or the like; the lines stay as many."""
     if ";base64," not in text:
         return text
-    return _DATA_ADDRESS.sub(lambda match: "\n" * match.group("content").count("\n"), text)
+    return _DATA_ADDRESS.sub(_line_ends, text)
+
+
+def _line_ends(match: re.Match[str]) -> str:
+    content = match.group("content")
+    return match.group() if len(content) < _SHORTEST_ADDRESS else "\n" * content.count("\n")
 
 
 def is_encoded(text: str) -> bool:

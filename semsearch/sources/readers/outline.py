@@ -4,6 +4,7 @@ import re
 
 from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.document_builder import plain
+from semsearch.sources.encoded_data import without_data_addresses
 from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.header_blocks import asciidoc_block, org_block, tex_block
 from semsearch.sources.readers.text import decode
@@ -35,6 +36,7 @@ _ORG_NOISE = re.compile(r"^(?:TODO|DONE)\s+|\s+:[\w:@]+:\s*$")
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data` with a section for each heading."""
     text, metadata = decode(data)
+    text = without_data_addresses(text)
     describe = _BLOCKS.get(type_name)
     if describe is not None:
         metadata |= describe(text[:_HEAD_CHARACTERS])

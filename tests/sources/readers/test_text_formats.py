@@ -1,7 +1,9 @@
 """Text formats: what they say about themselves, odd bytes, notebooks, subtitles, RTF."""
 # ruff: noqa: E501  # sources are read as they stand
 
+import base64
 import json
+import random
 
 import pytest
 
@@ -117,6 +119,37 @@ def test_tables_with_odd_beginnings() -> None:
 )  # fmt: skip
 def test_rtf(source: bytes, text: str) -> None:
     assert " ".join(read("a.rtf", source).text.split()) == text
+
+
+PICTURE = base64.b64encode(random.Random(3).randbytes(600)).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("a.md", "![fir][image1]\n\n[image1]: <data:image/png;base64,{}>\nafter"),
+        ("a.rst", ".. image:: data:image/svg+xml;charset=utf-8;base64,{}\n   :alt: fir\n\nafter"),
+        ("a.org", "* fir\n[[data:image/png;base64,{}]]\nafter"),
+        ("a.adoc", "= fir\n\nimage::data:image/png;base64,{}[]\nafter"),
+        ("a.css", ".fir {{ background: url('data:font/woff2;base64,{}') }}\n.after {{ }}"),
+        ("a.json", '{{"fir": "data:image\\/png;base64,{}",\n"x": "{}",\n"after": 1}}'),
+        ("a.yaml", "fir: data:image/png;base64,{}\nafter: 1"),
+    ],
+)  # fmt: skip
+def test_pictures_in_text_are_no_words(name: str, source: str) -> None:
+    wrapped = "\n".join(PICTURE[start : start + 76] for start in range(0, len(PICTURE), 76))
+    for shown in (PICTURE, wrapped, PICTURE.replace("/", "\\/")):
+        if shown is wrapped and name == "a.json":
+            shown = wrapped.replace("\n", "\\n")
+        filled = source.format(shown, shown)
+        document = read(name, filled.encode())
+        assert "fir" in document.text and PICTURE[80:140] not in document.text
+        assert line_of(document, "after") == filled[: filled.index("after")].count("\n") + 1
+
+
+def test_long_words_are_no_pictures() -> None:
+    for word in ("/usr/local/share/documents" * 20, "ACGT" * 100, "0123456789" * 40, "camelCaseNames2" * 30):
+        assert word in read("a.json", f'{{"a": "{word}"}}'.encode()).text
 
 
 def test_headings_in_code_are_comments() -> None:
