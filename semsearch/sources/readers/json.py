@@ -11,7 +11,8 @@ from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers import text
 
 _LONG_STRING = 200
-_LONG = re.compile(rf'"([A-Za-z0-9+/=_\\-]{{{_LONG_STRING},}})"')
+# A string, or the part of one where a long line was cut.
+_LONG = re.compile(rf'(?:"|\A)([A-Za-z0-9+/=_\\-]{{{_LONG_STRING},}})(?:"|\Z)')
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u([0-9a-fA-F]{4})")
 

@@ -5,12 +5,10 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-_NAME = r"(?:\[(?P<{0}long>[^\]\n]{{0,60}})\]|\((?P<{0}two>..)|(?P<{0}one>.))"
 _ESCAPE = re.compile(
     r"\\(?:(?P<comment>[\"#].*)"
-    r"|(?P<kind>[*fFmMgknVY])(?:[+-](?=[\[(\w]))?"
-    + _NAME.format("of_")
-    + r"|s(?:\[[^\]\n]{0,9}\]|\(\d\d|'[^'\n]{0,9}'|[+-]?\d|[+-]\(\d\d)"
+    r"|(?P<kind>[*fFmMgknVY])(?:[+-](?=[\[(\w]))?(?:\[(?P<of_long>[^\]\n]{0,60})\]|\((?P<of_two>..)|(?P<of_one>.))"
+    r"|s(?:\[[^\]\n]{0,9}\]|\(\d\d|'[^'\n]{0,9}'|[+-]?\d|[+-]\(\d\d)"
     r"|(?P<with>[hvwlLDobXNCZAxRSHB])'(?P<quoted>[^'\n]{0,200})'"
     r"|\[(?P<long>[^\]\n]{0,60})\]|\((?P<two>..)|(?P<one>.)|\Z)"
 )

@@ -2,6 +2,7 @@
 # ruff: noqa: E501  # sources are read as they stand
 
 import base64
+import io
 import json
 import random
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from semsearch.sources.dates import document_date, parse
-from semsearch.sources.document_types import read
+from semsearch.sources.document_types import documents, read
 from semsearch.sources.encodings import encoding_of
 from tests.support.documents import headings, line_of
 
@@ -232,6 +233,13 @@ def test_pictures_in_text_are_no_words(name: str, source: str) -> None:
         document = read(name, filled.encode())
         assert "fir" in document.text and PICTURE[80:140] not in document.text
         assert line_of(document, "after") == filled[: filled.index("after")].count("\n") + 1
+
+
+def test_a_picture_longer_than_a_piece_is_no_word() -> None:
+    source = '{"fir": "' + PICTURE.rstrip("=") * 6000 + '",\n"after": 1}'
+    parts = list(documents(io.BytesIO(source.encode()), "a.json"))
+    assert sum(len(part.text) for part in parts) < 100
+    assert parts[-1].line_starts == ((0, 1), (4, 2))
 
 
 def test_long_words_are_no_pictures() -> None:
