@@ -119,6 +119,14 @@ _DISPLAY_NAMES = {
     "docx": "Word", "pptx": "PowerPoint", "xlsx": "Excel", "xls": "Excel", "pdf": "PDF", "epub": "EPUB",
     "odt": "OpenDocument", "ods": "OpenDocument", "odp": "OpenDocument",
 }  # fmt: skip
+_SHEETS = frozenset({"xlsx", "xls", "ods"})
+# What may stand before a page: a mark, blanks, comments.
+_LEADING = re.compile(rb"\A(?:\xef\xbb\xbf|\s|<!--.*?-->)+", re.DOTALL)
+_HTML_START = re.compile(
+    rb"<(?:!doctype\s+html|(?:html|head|body|meta|title|style|table|div|center|font|h1|p)(?=[\s>]))"
+)
+# Web pages with their pictures, as Word and Excel save them.
+_ARCHIVE_START = re.compile(rb"mime-version:[^\n]*\n(?:[^\n]+\n)*?content-type:\s*multipart/related")
 _MAIL_HEADERS = frozenset(
     b"""from to cc bcc date subject message-id received return-path mime-version content-type delivered-to reply-to
     x-mozilla-status x-mozilla-status2 content-transfer-encoding""".split()
@@ -228,15 +236,15 @@ def _type_of(path: str, head: bytes, file: BinaryIO, images: bool) -> str:
     if type_by_content is not None:
         return type_by_content
     if type_by_suffix in _BINARY:
-        # Some programs save web pages as .xls and plain text as .doc.
-        if _is_binary(head) or not _looks_like_text(head):
+        # Some programs save web pages, XML and tables of plain text as .xls and .docx.
+        if _is_binary(head) or not _looks_like_text(_narrow(head)):
             raise ReadError(f"damaged {suffix} file: its content is not that of one")
-        return "html" if _is_html(head) else "text"
+        return _type_of_text(_narrow(head), type_by_suffix)
     if _is_binary(head) and not (type_by_suffix is not None and _has_stray_nuls(head)):
         raise ReadError(_binary_reason(suffix, head), skip=True)
     if suffix in _MANUAL_SECTIONS and not _is_manual(head):
         type_by_suffix = None
-    return _type_of_text(head) if type_by_suffix is None else type_by_suffix
+    return _type_of_text(_narrow(head)) if type_by_suffix is None else type_by_suffix
 
 
 def _suffix(path: str) -> str:
@@ -246,25 +254,28 @@ def _suffix(path: str) -> str:
     return name[dot:] if dot > 0 else ""
 
 
-def _type_of_text(head: bytes) -> str:
-    """The type of a text file by its first bytes."""
-    if _is_html(head):
+def _narrow(head: bytes) -> bytes:
+    """`head` in UTF-8 where a mark tells that it is UTF-16, as Windows programs save pages and tables."""
+    return head.decode("utf-16", "replace").encode() if head[:2] in (b"\xff\xfe", b"\xfe\xff") else head
+
+
+def _type_of_text(head: bytes, type_by_suffix: str | None = None) -> str:
+    """The type of a text file by its first bytes; `type_by_suffix`: what it is not, but its suffix tells."""
+    start = _LEADING.sub(b"", head)[:200].lower()
+    if _HTML_START.match(start):
         return "html"
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<?xml"):
+    if start.startswith((b"<?xml", b"<workbook", b"<?mso-application")):
         return "xml"
     if _is_manual(head):
         return "man"
+    if _ARCHIVE_START.match(start):
+        return "mhtml"
     if mail := _mail_type(head):
         return mail
     first = head.split(b"\n", 1)[0]
     if first.startswith(b"#!"):
         return "python" if b"python" in first else "shell"
-    return "text"
-
-
-def _is_html(head: bytes) -> bool:
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
-    return start.startswith((b"<!doctype html", b"<html"))
+    return "csv" if type_by_suffix in _SHEETS and b"\t" in first else "text"
 
 
 def _is_manual(head: bytes) -> bool:

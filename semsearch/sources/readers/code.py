@@ -3,6 +3,7 @@
 import re
 
 from semsearch.sources.document import Document, Section
+from semsearch.sources.encoded_data import without_data_addresses
 from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.text import decode
 
@@ -20,6 +21,7 @@ _DEFINITION = re.compile(
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data`, a section for each top-level definition, headed by its name."""
     text, metadata = decode(data)
+    text = without_data_addresses(text)
     cuts = [(match.start(), (match.group(1),)) for match in _DEFINITION.finditer(text)]
     begin: int = 0
     heading: tuple[str, ...] = ()

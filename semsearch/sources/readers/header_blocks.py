@@ -15,14 +15,14 @@ _PANDOC_BLOCK = re.compile(
 )
 _MOST_CHARACTERS = 50_000
 _KEY_LINE = re.compile(r"(?P<key>[^\W\d_][\w .-]{0,40}?)[ \t]*:(?:[ \t]+(?P<value>.*)|[ \t]*)")
-_ITEM = re.compile(r"[ \t]*-[ \t]+(?P<value>.*)")
+_ITEM = re.compile(r"(?:[ \t]*-[ \t]+(?:name:[ \t]+)?|[ \t]+name:[ \t]+)(?P<value>.*)")
 _HEADER_LINE = re.compile(r"(?P<key>[A-Z][\w-]{1,30}(?: [A-Za-z]\w{0,20})?):[ \t]+(?P<value>\S.*)")
 _REST_FIELD = re.compile(r":(?P<key>[A-Za-z][\w -]{0,40}):[ \t]+(?P<value>[^\n]*(?:\n[ \t]+[^\n]+)*)", re.MULTILINE)
 _ORG_KEYWORD = re.compile(r"^[ \t]*#\+(?P<key>[A-Za-z_]+):[ \t]*(?P<value>[^\n]+)", re.MULTILINE)
 _ASCIIDOC_ATTRIBUTE = re.compile(r"^:(?P<key>[\w-]+):[ \t]+(?P<value>[^\n]+)", re.MULTILINE)
-_REVISION = re.compile(r"(?:v?[\d.]+,\s*)?(?P<date>\d{4}-\d\d-\d\d|\d{1,2} \w+ \d{4}|\w+ \d{1,2}, \d{4})")
+_REVISION = re.compile(r"(?:v?[\d.]+,\s*)?(?P<date>\d{4}[-/]\d\d[-/]\d\d|\d{1,2} \w+ \d{4}|\w+ \d{1,2}, \d{4})")
 _TEX_COMMAND = re.compile(
-    r"\\(?P<key>author|date|keywords|subject|subtitle|affiliation)(?:\[[^\]\n]*\])?\{(?P<value>(?:[^{}]|\{[^{}]*\})*)\}"
+    r"\\(?P<key>author|date|keywords|subject|subtitle|affiliation)(?:\[[^\]\n]{0,200}\])?\{(?P<value>(?:[^{}]|\{[^{}]*+\})*+)\}"
 )
 _TEX_MARKUP = re.compile(r"\\(?:and|thanks\{[^}]*\}|[A-Za-z]+\*?)|[{}$~]")
 # One of them must be there: other lines may look like headers.
@@ -42,7 +42,8 @@ _RENAMED = {
 def yaml_block(source: str) -> dict[str, object]:
     """The scalars and lists of scalars of a YAML front matter by key; line by line where it is no valid YAML.
 
-    Nested values are left out: aliases in them can stand for gigabytes, once they are written out.
+    Of people with an affiliation and the like, the names are taken. Other nested values are left out: aliases in them
+    can stand for gigabytes, once they are written out.
     """
     import yaml
 
@@ -162,12 +163,23 @@ def _flat(loaded: Mapping[object, object]) -> dict[str, object]:
     kept: dict[str, object] = {}
     for key, value in loaded.items():
         if isinstance(value, list):
-            items = [_scalar(item) for item in value[:100]]
+            items = [_named_or_scalar(item) for item in value[:100]]
             if all(item is not None for item in items):
                 kept[str(key)] = items
-        elif (shown := _scalar(value)) is not None:
+        elif (shown := _named_or_scalar(value)) is not None:
             kept[str(key)] = shown
+    if "author" not in kept and "authors" in kept:
+        kept["author"] = kept["authors"]
     return kept
+
+
+def _named_or_scalar(value: object) -> object:
+    """As `_scalar`; of a mapping the name in it, which may be in parts."""
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if isinstance(name, Mapping):
+        parts = [name.get("literal")] if "literal" in name else [name.get("given"), name.get("family")]
+        name = " ".join(part for part in parts if isinstance(part, str)) or None
+    return _scalar(name)
 
 
 def _scalar(value: object) -> object:

@@ -1,12 +1,13 @@
 """Markdown: sections by the headings of a CommonMark parser, front matter as metadata.
 
-The text is that of the file, unchanged, so that its line numbers are right.
+The text is that of the file but for pictures in base64, with the same lines.
 """
 
 import re
 from functools import cache
 
 from semsearch.sources.document import Document, Section, heading_path
+from semsearch.sources.encoded_data import without_data_addresses
 from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.header_blocks import markdown_block
 from semsearch.sources.readers.text import decode
@@ -22,6 +23,7 @@ _MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*]+|<[^>]+>|\s#+\s*$")
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data` with a section for each heading."""
     text, metadata = decode(data)
+    text = without_data_addresses(text)
     properties, body_start = markdown_block(text)
     metadata |= properties
     starts = line_starts_of(text)

@@ -5,23 +5,28 @@ Each line keeps the line of the file in which it is written.
 
 import json
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from json import decoder, scanner
 from typing import Any
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder
+from semsearch.sources.encoded_data import without_data_addresses
+from semsearch.sources.lines import line_of, line_starts_of
 from semsearch.sources.readers import html
 from semsearch.sources.readers import json as json_text
 from semsearch.sources.readers.markdown import headings
 from semsearch.sources.readers.text import decode
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# What a progress bar writes over itself.
-_OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")
+# Colours, movements of the cursor and links of a terminal.
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+# What a progress bar writes over itself: from the beginning of the line to the last return that something follows.
+_OVERWRITTEN = re.compile(r"^[^\n]*\r(?=[^\r\n])|\r+", re.MULTILINE)
+# How Python names an object that has no text of its own.
+_OBJECT = re.compile(r"\s*<[^\n]*>\s*")
 _HTML_TYPES = ("text/html", "image/svg+xml")
-_TEXT_TYPES = ("text/plain", "text/markdown", "text/latex")
+_TEXT_TYPES = ("text/markdown", "text/latex", "text/plain", "text")
 
 
 class _Placed(str):
@@ -102,33 +107,53 @@ class _Reader:
         self._part(text, starts, begin, len(text))
 
     def _part(self, text: str, starts: Sequence[tuple[int, int]], begin: int, end: int) -> None:
-        before = [line for offset, line in starts if offset <= begin]
-        inside = [(offset - begin, line) for offset, line in starts if begin < offset < end]
-        self.builder.text(text[begin:end], [*([(0, before[-1])] if before else []), *inside])
+        first, past = bisect_right(starts, (begin, 1 << 62)), bisect_left(starts, (end, 0))
+        inside = [(offset - begin, line) for offset, line in starts[first:past]]
+        self.builder.text(text[begin:end], [*([(0, starts[first - 1][1])] if first else []), *inside])
 
     def _output(self, output: Mapping[str, Any]) -> None:
-        """Adds the text of a cell's output: of several forms the plain one, and HTML where there is no other."""
+        """Adds the text of a cell's output: of several forms the plain one, others where that only names an object."""
         if output.get("output_type") in ("error", "pyerr"):
-            self.builder.block(f"{output.get('ename')}: {output.get('evalue')}")
-            self._shown(output.get("traceback", ""), end="\n")
+            self._error(output)
             return
         data = output.get("data", output)
         if not isinstance(data, Mapping):
             return
-        said = next((data[name] for name in (*_TEXT_TYPES, "text") if data.get(name)), "")
+        plain = data.get("text/plain") or data.get("text") or ""
         pages = [data[name] for name in _HTML_TYPES if data.get(name)]
         # A table in HTML has as its plain text only that it is one.
-        if pages and (not said or "<" in self._joined(said)[0]):
+        if pages and (not plain or "<" in self._joined(plain)[0]):
             for page in pages:
-                text, starts = self._joined(page)
-                self.builder.text(html.read_text(text, "html", {}).text, starts[:1])
+                self._page(page)
+        elif plain and not _OBJECT.fullmatch(self._joined(plain)[0]):
+            self._shown(plain)
         else:
-            self._shown(said)
+            self._shown(next((data[name] for name in _TEXT_TYPES if data.get(name)), ""))
 
-    def _shown(self, source: object, end: str = "") -> None:
-        text, starts = self._joined(source, end)
-        plain = _OVERWRITTEN.sub("", _ESCAPES.sub("", text))
-        self.builder.text(plain, starts if plain == text else starts[:1])
+    def _error(self, output: Mapping[str, Any]) -> None:
+        """Adds an error: its traceback, and what it says where the traceback does not."""
+        said = self._joined([output.get("ename"), ": ", output.get("evalue")])
+        trace = self._joined(output.get("traceback") or "", end="\n")
+        if said[0].strip() not in _ESCAPES.sub("", trace[0]):
+            self._terminal(*said)
+        self._terminal(*trace)
+
+    def _page(self, source: object) -> None:
+        """Adds an output in HTML."""
+        text, starts = self._joined(source)
+        page = html.read_text(text, "html", {})
+        begins = [offset for offset, _ in line_starts_of(text)]
+        lines = page.line_starts if starts and page.line_starts else ()
+        self.builder.text(page.text, [(offset, line_of(starts, begins[line - 1])) for offset, line in lines])
+
+    def _shown(self, source: object) -> None:
+        self._terminal(*self._joined(source))
+
+    def _terminal(self, text: str, starts: list[tuple[int, int]]) -> None:
+        """Adds `text` as a terminal shows it."""
+        for pattern in (_ESCAPES, _OVERWRITTEN):
+            text, starts = _without(pattern, text, starts)
+        self.builder.text(text, starts)
 
     def _joined(self, source: object, end: str = "") -> tuple[str, list[tuple[int, int]]]:
         """(text, where in it lines of the file begin) of a string or a list of strings, each with `end` after it."""
@@ -136,15 +161,34 @@ class _Reader:
         text, length = [], 0
         starts: list[tuple[int, int]] = []
         for part in map(_as_text, parts):
+            shown = without_data_addresses(str(part))
             line = bisect_right(self._line_ends, part.position) + 1 if part.position else None
             if line is not None:
                 # All lines of one string stand in one line of the file.
                 starts += [(length, line)]
-                starts += [(length + at + 1, line) for at, letter in enumerate(part) if letter == "\n"]
-            text.append(str(part) + end)
-            length += len(part) + len(end)
+                starts += [(length + at + 1, line) for at, letter in enumerate(shown) if letter == "\n"]
+            text.append(shown + end)
+            length += len(shown) + len(end)
         joined = "".join(text)
         return joined, [(offset, line) for offset, line in starts if offset < length]
+
+
+def _without(
+    pattern: re.Pattern[str], text: str, starts: Sequence[tuple[int, int]]
+) -> tuple[str, list[tuple[int, int]]]:
+    """(`text` without what `pattern` finds, `starts` where they are then)."""
+    kept: list[str] = []
+    moved: list[tuple[int, int]] = []
+    position, removed, at = 0, 0, 0
+    for match in pattern.finditer(text):
+        kept.append(text[position : match.start()])
+        while at < len(starts) and starts[at][0] <= match.end():
+            moved.append((min(starts[at][0], match.start()) - removed, starts[at][1]))
+            at += 1
+        position = match.end()
+        removed += match.end() - match.start()
+    moved += [(offset - removed, line) for offset, line in starts[at:]]
+    return "".join(kept) + text[position:], moved
 
 
 def _as_text(value: object) -> _Placed:

@@ -7,6 +7,7 @@ make it include other files.
 import re
 
 from semsearch.sources.document import Document, Section
+from semsearch.sources.encoded_data import without_data_addresses
 from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.header_blocks import rest_block
 from semsearch.sources.readers.text import decode
@@ -19,6 +20,7 @@ _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*\Z")
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data` with a section for each title."""
     text, metadata = decode(data)
+    text = without_data_addresses(text)
     metadata |= rest_block(text[:_HEAD_CHARACTERS])
     lines = text.split("\n")
     starts = line_starts_of(text)

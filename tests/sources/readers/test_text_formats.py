@@ -1,13 +1,17 @@
 """Text formats: what they say about themselves, odd bytes, notebooks, subtitles, RTF."""
 # ruff: noqa: E501  # sources are read as they stand
 
+import base64
 import io
 import json
+import random
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semsearch.sources.dates import document_date, parse
 from semsearch.sources.document_types import documents, read
 from semsearch.sources.encodings import encoding_of
 from tests.support.documents import headings, line_of
@@ -34,6 +38,68 @@ def test_header_blocks(name: str, source: str) -> None:
     assert document.metadata["author"] == "Ida Moe"
     assert str(document.metadata["date"]).startswith("2024-02-03")
     assert document.title.startswith("Ferry")
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("a.md", "---\nauthor:\n  - name: Ann Bell\n    affiliation: Fir Wood\n  - Bo Ek\ndate: 2 January 2020\n---\n"),
+        ("a.md", "---\ntitle: Fir: a tree\nauthor:\n  - name: Ann Bell\n    affiliation: Fir Wood\n  - Bo Ek\ndate: 2020-01-02\n---\n"),
+        ("a.md", "---\nauthors: [{name: {given: Ann, family: Bell}, url: x}, Bo Ek]\ndate: 2020/01/02\n---\n"),
+        ("a.md", "+++\ndate = 2020-01-02\n[[author]]\nname = 'Ann Bell'\n[[author]]\nname = 'Bo Ek'\n+++\n"),
+    ],
+)  # fmt: skip
+def test_authors_with_an_affiliation(name: str, source: str) -> None:
+    metadata = read(name, (source + "Text.").encode()).metadata
+    assert metadata["author"] == ["Ann Bell", "Bo Ek"]
+    assert document_date(metadata) == parse("2020-01-02")
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("a.org", "#+DATE: <2020-01-02 Thu>\n"),
+        ("a.tex", "\\date{January 2, 2020}\n"),
+        ("a.rst", "Fir\n===\n\n:Date: $Date: 2020/01/02 $\n"),
+        ("a.adoc", "= Fir\nIda Moe\nv1.0, 2 January 2020\n"),
+        ("a.txt", "Title: Fir\nDate: Thursday, Jan. 2nd, 2020\n"),
+    ],
+)
+def test_dates_as_people_write_them(name: str, source: str) -> None:
+    assert document_date(read(name, (source + "\nText.").encode()).metadata) == parse("2020-01-02")
+
+
+@pytest.mark.parametrize("text", ["31 June 2020", "version 2020", "1.2.3", "<soon>", "Marched 5, 2020", "12 2020"])
+def test_what_is_no_date(text: str) -> None:
+    assert parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "title"),
+    [
+        (r"\title{On \emph{X} and {\bf {two} more} things}", "On X and two more things"),
+        ("\\title{A long \\\\\n title\\thanks{us}}", "A long title"),
+        (r"\title[short]{In full}\section{One}\label{sec:one}", "In full"),
+    ],
+)
+def test_titles_of_tex(source: str, title: str) -> None:
+    document = read("a.tex", (source + "\n\\section{Two \\emph{x}}\\label{sec:two}\ntext\n").encode())
+    assert document.title == title
+    assert headings(document)[-1][1] == (title, "Two x")
+
+
+@pytest.mark.parametrize(
+    "mark", ["\\title{", "\\title{{", "{", "\\section{", "\n\\section{", "\\author{{}", "\\title[", "\\title{{{a}"]
+)
+def test_odd_tex_is_read_soon(mark: str) -> None:
+    begin = time.process_time()
+    read("a.tex", ("x" + mark * (300_000 // len(mark))).encode())
+    assert time.process_time() - begin < 3
+
+
+def test_letters_of_java_properties_are_read() -> None:
+    document = read("a.properties", b"greeting=\\u00e9t\\u00e9\npath=C:\\users\nafter=1\n")
+    assert document.text.startswith("greeting=\u00e9t\u00e9\npath=C:\\users") and line_of(document, "after") == 3
 
 
 def test_text_without_a_header_block_has_none() -> None:
@@ -154,6 +220,13 @@ def test_notebooks_of_both_versions() -> None:
         ("a.ass", "[Events]\nFormat: Start, End, Name, Text\nDialogue: 0:01,0:02,Ove,{\\i1}The barge\\Nsank, twice{\\i0}\n", "Ove: The barge sank, twice\n"),
         ("a.sbv", "0:00:01.000,0:00:02.000\nThe heron\n", "The heron\n"),
         ("a.sub", "{10}{20}One|two\n", "One two\n"),
+        ("b.sub", "[10][20]One|/two\n[30][40]three\n", "One two\nthree\n"),
+        ("c.sub", "{1}{1}23.976\n{10}{20}{y:i}One|two\n", "One two\n"),
+        ("d.sub", "[INFORMATION]\n[SUBTITLE]\n00:00:01.00,00:00:02.00\nOne[br]two\n", "One two\n"),
+        ("b.srt", "1\n00:00:01,000 --> 00:00:02,000\nOne\n\ntwo {laughs}\n\n2\n00:00:03,000 --> 00:00:04,000\n1984\n3\n00:00:05,000 --> 00:00:06,000\na < b > c<br>d\n",
+                  "One\ntwo {laughs}\n1984\na < b > c d\n"),
+        ("b.vtt", "WEBVTT - x\n\n00:01.000 --> 00:02.000\nOne <00:01.500><c.loud>two</c>\n\nno cue\n\nNOTE not\nthis\n", "One two\n"),
+        ("b.ass", "[Events]\nDialogue: 0,0:01,0:02,D,,0,0,0,,{\\p1}m 0 0 l 10 10{\\p0}Shown{note}\nDialogue: 0,0:01,0:02,D,,0,0,0,,{\\an7\\p2}m 0 0\n", "Shown\n"),
         ("a.lrc", "[ti:x]\n[00:12.00]A line\n", "[ti:x]\nA line\n"),
     ],
 )  # fmt: skip
@@ -205,6 +278,22 @@ def test_words_of_cells_with_line_breaks_are_told_in_their_lines(data: st.DataOb
             assert line_of(document, tree) == held[0]
 
 
+@pytest.mark.parametrize("mark", ["<", "{", "<v ", "{1}", "[0:0]", "0", "00:", "{\\", "<b", "<c."])
+@pytest.mark.parametrize("suffix", ["srt", "vtt", "lrc", "sub", "ass"])
+def test_odd_subtitles_are_read_soon(mark: str, suffix: str) -> None:
+    begin = time.process_time()
+    head = "[Events]\nDialogue: 0,0:01,0:02,D,,0,0,0,," if suffix == "ass" else "1\n00:00:01,000 --> 00:00:02,000\n"
+    read(f"a.{suffix}", (head + "shown" + mark * (300_000 // len(mark)) + "\nx").encode())
+    assert time.process_time() - begin < 3
+
+
+def test_a_cue_of_thousands_of_lines_is_read_soon() -> None:
+    begin = time.process_time()
+    lines = "".join(f"line {number}\n" for number in range(30_000))
+    assert read("a.srt", f"1\n00:00:01,000 --> 00:00:02,000\n{lines}".encode()).text == lines
+    assert time.process_time() - begin < 3
+
+
 def test_tables_with_odd_beginnings() -> None:
     assert "name: pan | price: 8,10" in read("a.csv", b"sep=;\nname;price\npan;8,10\nkettle;9\n").text
     assert "1999: 4" in read("a.csv", b"land,1998,1999\nPeru,3,4\nChile,5,6\n").text
@@ -227,6 +316,44 @@ def test_tables_with_odd_beginnings() -> None:
 )  # fmt: skip
 def test_rtf(source: bytes, text: str) -> None:
     assert " ".join(read("a.rtf", source).text.split()) == text
+
+
+PICTURE = base64.b64encode(random.Random(3).randbytes(600)).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("a.md", "![fir][image1]\n\n[image1]: <data:image/png;base64,{}>\nafter"),
+        ("a.rst", ".. image:: data:image/svg+xml;charset=utf-8;base64,{}\n   :alt: fir\n\nafter"),
+        ("a.org", "* fir\n[[data:image/png;base64,{}]]\nafter"),
+        ("a.adoc", "= fir\n\nimage::data:image/png;base64,{}[]\nafter"),
+        ("a.css", ".fir {{ background: url('data:font/woff2;base64,{}') }}\n.after {{ }}"),
+        ("a.json", '{{"fir": "data:image\\/png;base64,{}",\n"x": "{}",\n"after": 1}}'),
+        ("a.yaml", "fir: data:image/png;base64,{}\nafter: 1"),
+    ],
+)  # fmt: skip
+def test_pictures_in_text_are_no_words(name: str, source: str) -> None:
+    wrapped = "\n".join(PICTURE[start : start + 76] for start in range(0, len(PICTURE), 76))
+    for shown in (PICTURE, wrapped, PICTURE.replace("/", "\\/")):
+        if shown is wrapped and name == "a.json":
+            shown = wrapped.replace("\n", "\\n")
+        filled = source.format(shown, shown)
+        document = read(name, filled.encode())
+        assert "fir" in document.text and PICTURE[80:140] not in document.text
+        assert line_of(document, "after") == filled[: filled.index("after")].count("\n") + 1
+
+
+def test_a_picture_longer_than_a_piece_is_no_word() -> None:
+    source = '{"fir": "' + PICTURE.rstrip("=") * 6000 + '",\n"after": 1}'
+    parts = list(documents(io.BytesIO(source.encode()), "a.json"))
+    assert sum(len(part.text) for part in parts) < 100
+    assert parts[-1].line_starts == ((0, 1), (4, 2))
+
+
+def test_long_words_are_no_pictures() -> None:
+    for word in ("/usr/local/share/documents" * 20, "ACGT" * 100, "0123456789" * 40, "camelCaseNames2" * 30):
+        assert word in read("a.json", f'{{"a": "{word}"}}'.encode()).text
 
 
 def test_headings_in_code_are_comments() -> None:
