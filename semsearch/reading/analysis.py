@@ -129,7 +129,8 @@ def analyze_file(task: Task, rules: ChunkRules, reading: ReadRules) -> Iterator[
                 terms = [
                     made.of(chunk.heading, chunk.text, is_first and number == 0) for number, chunk in enumerate(chunks)
                 ]
-                yield replace(properties, last=following is None, chunks=chunks, terms=terms)
+                last = following is None
+                yield replace(properties, reason=document.notice, last=last, chunks=chunks, terms=terms)
                 document = following
     except ReadError as error:
         yield FilePart("skipped" if error.skip else "failed", error.message, digest=digest, stamp=stamp)

@@ -54,6 +54,11 @@ class AnalysedPart(Protocol):
     def language(self) -> str: ...
 
     @property
+    def reason(self) -> str:
+        """What of it could not be read."""
+        ...
+
+    @property
     def document(self) -> DocumentProperties | None:
         """The part is a document of its own, with these properties; None: it goes on with that of the file."""
         ...
@@ -237,7 +242,8 @@ class Transaction(Protocol):
 
     def put_file(self, file: FileRecord, parts: AnalysedParts) -> int:
         """Adds a file (its `id`, `chunk_count` and `pending` are ignored) with the chunks of its `parts`; returns how
-        many chunks there are. `parts` is gone through once and may raise: then nothing of the transaction is kept."""
+        many chunks there are. The reasons of further parts follow its own (`records.joined_reasons`). `parts` is gone
+        through once and may raise: then nothing of the transaction is kept."""
         ...
 
     def delete_files(self, ids: Sequence[int]) -> int:

@@ -4,7 +4,7 @@ Arrays: chunk ids are int64, scores and vectors float32. `n` stands for the numb
 query words, `v` for the number of vectors that are compared.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Ids = NDArray[np.int64]
     FloatArray = NDArray[np.float32]
     Vectors = NDArray[np.float32]
+
+
+# What of a file could not be read is told in so many notices.
+_TOLD_REASONS = 5
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,13 @@ class FileRecord:
     def moment(self) -> float:
         """The document's own date, else when the file was changed; seconds since the epoch."""
         return self.mtime_ns / 1e9 if self.date is None else self.date
+
+
+def joined_reasons(reasons: Iterable[str]) -> str:
+    """What of a file could not be read: each of `reasons` once, in order, the first few in full."""
+    told = [reason for reason in dict.fromkeys(reasons) if reason]
+    more = f"; {len(told) - _TOLD_REASONS} more such notices" if len(told) > _TOLD_REASONS else ""
+    return "; ".join(told[:_TOLD_REASONS]) + more
 
 
 @dataclass(frozen=True)

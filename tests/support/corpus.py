@@ -48,6 +48,7 @@ class Part:
     chunks: Sequence[Chunk]
     terms: Sequence[list[str]]
     language: str = "en"
+    reason: str = ""
     document: DocumentProperties | None = None
 
 

@@ -215,7 +215,8 @@ class MemorySnapshot:
     def _with_document(self, file: FileRecord, document: DocumentProperties | None) -> FileRecord:
         if document is None:
             return replace(file)
-        return replace(file, title=document.title, metadata=document.metadata, date=document.date or file.date)
+        date = file.date if document.date is None else document.date
+        return replace(file, title=document.title, metadata=document.metadata, date=date)
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         found = [self._passage(int(number)) for number in ids]

@@ -17,7 +17,7 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, IndexNotFoundError, LockedError
 from semsearch.store.protocol import AnalysedParts, Snapshot, Stamp, Store, Transaction, Writer
-from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord
+from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
 from tests.support.memory_snapshot import MemorySnapshot
 
 Answer = TypeVar("Answer")
@@ -181,11 +181,15 @@ class MemoryTransaction:
         state = self._state
         state.last_file += 1
         count = 0
+        reasons = [file.reason]
         for part in parts:
+            reasons.append(part.reason)
             for chunk, terms in zip(part.chunks, part.terms, strict=True):
                 self._put_chunk(MemoryChunk(chunk, state.last_file, Counter(terms), part.language, part.document))
                 count += 1
-        state.files[state.last_file] = replace(file, id=state.last_file, chunk_count=count, pending=0)
+        state.files[state.last_file] = replace(
+            file, id=state.last_file, chunk_count=count, pending=0, reason=joined_reasons(reasons)
+        )
         return count
 
     def _put_chunk(self, chunk: MemoryChunk) -> int:

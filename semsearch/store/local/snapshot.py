@@ -220,7 +220,8 @@ class LocalSnapshot:
         if row is None:
             return passage
         own = rows.decoded(self.folder, partial(rows.document_properties, row), "a document of a file")
-        file = replace(passage.file, title=own.title, metadata=own.metadata, date=own.date or passage.file.date)
+        date = passage.file.date if own.date is None else own.date
+        file = replace(passage.file, title=own.title, metadata=own.metadata, date=date)
         return replace(passage, file=file)
 
     def neighbours(self, chunk_id: int, count: int) -> list[Passage]:

@@ -21,7 +21,7 @@ from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts, Stamp
-from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord
+from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
 
 if TYPE_CHECKING:
     from semsearch.chunking.chunk import Chunk
@@ -104,6 +104,7 @@ class _Part:
     chunks: "Sequence[Chunk]"
     terms: Sequence[list[str]]
     language: str
+    reason: str = ""
     document: DocumentProperties | None = None
 
 
@@ -146,7 +147,9 @@ class LocalTransaction:
     def put_file(self, file: FileRecord, parts: AnalysedParts) -> int:
         first = self._next_chunk
         file_id = self._insert_file(file, first)
+        reasons = [file.reason]
         for part in parts:
+            reasons.append(part.reason)
             if len(self._terms) >= _SEGMENT_CHUNKS:
                 self.flush()
             begin = self._next_chunk
@@ -155,7 +158,10 @@ class LocalTransaction:
                 self._insert_part(part.document, file_id, begin)
         count = self._next_chunk - first
         if count:
-            self._catalog.connection.execute("UPDATE files SET chunk_count = ? WHERE id = ?", (count, file_id))
+            self._catalog.connection.execute(
+                "UPDATE files SET chunk_count = ?, reason = ? WHERE id = ?",
+                (count, storable(joined_reasons(reasons)), file_id),
+            )
         return count
 
     def _insert_file(self, file: FileRecord, first_chunk: int) -> int:

@@ -11,7 +11,7 @@ import pytest
 from semsearch.errors import IndexDamagedError, LockedError, SemsearchError
 from semsearch.settings import ANALYSIS_VERSION
 from semsearch.store.protocol import Snapshot, Store, Transaction, Writer
-from semsearch.store.records import Counts, IndexInfo, RunRecord
+from semsearch.store.records import Counts, DocumentProperties, Filters, IndexInfo, RunRecord
 from tests.support.corpus import (
     INFO,
     MAIL,
@@ -86,6 +86,44 @@ def test_a_file_of_several_parts_is_one_file(store: Store) -> None:
         parts = (part(f"part {number} one", f"part {number} two") for number in range(50))
         assert transaction.put_file(file_record("large.md"), parts) == 100
     assert store.read(lambda snapshot: len(ids_of(snapshot, "large.md"))) == 100
+
+
+def test_what_could_not_be_read_of_any_part_is_told(store: Store) -> None:
+    reasons = ["page 3", "", "page 3", *(f"message {number}" for number in range(9))]
+    parts = [replace(part(f"word{number}"), reason=reason) for number, reason in enumerate(reasons)]
+    with store.write() as writer, writer.transaction() as transaction:
+        transaction.update(INFO)
+        transaction.put_file(file_record("a.mbox", reason="page 3"), parts)
+    file = store.read(lambda snapshot: snapshot.file(NOTES.id, b"a.mbox"))
+    assert file is not None
+    assert file.reason == "page 3; message 0; message 1; message 2; message 3; 5 more such notices"
+
+
+def test_documents_in_a_file_have_properties_of_their_own(store: Store) -> None:
+    own = [DocumentProperties(f"Letter {number}", {"from": f"p{number}@x.org"}, 1e9 * number) for number in range(2)]
+    parts = [Part([chunk(f"alpha {number}")], [["alpha", str(number)]], "en", "", own[number]) for number in range(2)]
+    with store.write() as writer, writer.transaction() as transaction:
+        transaction.update(INFO)
+        transaction.put_file(file_record("a.mbox", title=""), parts)
+    passages = store.read(lambda snapshot: snapshot.passages(ids_of(snapshot, "a.mbox")))
+    assert [(one.file.title, one.file.metadata, one.file.date) for one in passages] == [
+        (one.title, one.metadata, one.date) for one in own
+    ]
+    for filters in (Filters(titles=("letter 1",)), Filters(where=(("from", "p1@x.org"),)), Filters(since=5e8)):
+        ids = store.read(
+            lambda snapshot, asked=filters: snapshot.lexical([word("alpha")], 9, snapshot.select(asked)).ids
+        )
+        assert ids.tolist() == [passages[1].id]
+
+
+def test_lines_that_counting_gets_wrong_come_back(store: Store) -> None:
+    breaks = ((4, 20), (9, 31))
+    written = Part([replace(chunk("one\ntwo\nthree", line=3), line_breaks=breaks)], [["one"]])
+    with store.write() as writer, writer.transaction() as transaction:
+        transaction.update(INFO)
+        transaction.put_file(file_record("a.html"), [written])
+    (passage,) = store.read(lambda snapshot: snapshot.passages_of(file_id(store, "a.html")))
+    assert (passage.line_start, passage.line_breaks) == (3, breaks)
 
 
 def test_deleted_files_are_gone_and_their_chunks_too(store: Store) -> None:
