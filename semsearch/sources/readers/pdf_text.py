@@ -83,6 +83,8 @@ def better(text: str, other: str) -> bool:
     """Whether `other` tells more of a page than `text`."""
     if not other.strip():
         return False
+    if text.strip() and quality(text) is Quality.UNDECODED:  # the other may have left out what tells that of a cipher
+        return quality(other) is Quality.READABLE
     return not text.strip() or (quality(other), readable_share(other)) > (quality(text), readable_share(text))
 
 

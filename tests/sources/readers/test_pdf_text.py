@@ -60,6 +60,8 @@ def test_the_better_of_two_texts_of_a_page() -> None:
     assert better("", "Milk") and better(_LETTERS * 4, "The minutes of the quarry board")
     assert not better("Milk", "") and not better("The minutes of the quarry board", "/g11/g17/g15/g10/g20")
     assert not better("Milk and eggs", "Milk and eggs")
+    cipher = "".join(chr(ord(letter) - 29) for letter in "The harbour master keeps the keys of the sluice")
+    assert not better(cipher, cipher.replace("\x03", ""))
 
 
 def test_what_was_decoded_of_a_page_is_kept() -> None:
