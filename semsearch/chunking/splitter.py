@@ -21,10 +21,15 @@ _HEADING_TOKENS = 32  # about as many as `HEADING_CHARACTERS`
 # How good a cut before a token is.
 _AT_PARAGRAPH, _AT_SENTENCE_OR_LINE, _AT_WORD, _INSIDE_WORD = 4.0, 3.0, 1.0, -8.0
 _INSIDE_CHARACTER = -1e9
-_PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
-_LINE = re.compile(r"\n")
-_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])[」』”’)]*")
-_SPACE = re.compile(r"\s+")
+_BLANK, _STOP, _CLOSING = 1, 2, 3
+# Code point -> what it is; higher ones are nothing of this. A full stop and a space end a sentence, and few closing
+# marks may stand between.
+_KINDS = np.zeros(0x3002, np.uint8)
+_KINDS[[code for code in range(len(_KINDS)) if chr(code).isspace()]] = _BLANK
+_KINDS[[ord(sign) for sign in ".!?…"]] = _STOP
+_KINDS[[ord(sign) for sign in "\"'”’)]"]] = _CLOSING
+_MOST_CLOSING = 4
+_UNSPACED_SENTENCE = re.compile(r"(?<=[。！？])[」』”’)]*")
 
 
 @dataclass(frozen=True)
@@ -139,15 +144,24 @@ def _cut_quality(body: str, starts: np.ndarray) -> np.ndarray:
 
     `starts` (n,) int64: the first character of each token.
     """
+    codes = np.frombuffer(body.encode("utf-32-le", "surrogatepass"), np.uint32)
+    kinds = np.concatenate([[0], _KINDS[np.minimum(codes, len(_KINDS) - 1)], [0]])
+    is_blank = kinds == _BLANK
+    begins, ends = np.flatnonzero(is_blank[1:] != is_blank[:-1]).reshape(-1, 2).T  # of the runs of blanks
+    breaks = np.flatnonzero(codes == ord("\n")) + 1
+    lines = np.searchsorted(breaks, ends, "right") - np.searchsorted(breaks, begins, "right")
+    last = begins.copy()  # in `kinds`, which begins with one more
+    for _ in range(_MOST_CLOSING):
+        last -= kinds[last] == _CLOSING
     quality = np.full(len(starts) + 1, _INSIDE_WORD)
-    for pattern, value in (
-        (_SPACE, _AT_WORD),
-        (_SENTENCE, _AT_SENTENCE_OR_LINE),
-        (_LINE, _AT_SENTENCE_OR_LINE),
-        (_PARAGRAPH, _AT_PARAGRAPH),
+    for places, value in (
+        (ends, _AT_WORD),
+        (ends[kinds[last] == _STOP], _AT_SENTENCE_OR_LINE),
+        (np.array([match.end() for match in _UNSPACED_SENTENCE.finditer(body)], np.int64), _AT_SENTENCE_OR_LINE),
+        (breaks, _AT_SENTENCE_OR_LINE),
+        (ends[lines > 1], _AT_PARAGRAPH),
     ):
-        ends = np.array([match.end() for match in pattern.finditer(body)], np.int64)
-        quality[np.searchsorted(starts, ends)] = value
+        quality[np.searchsorted(starts, places)] = value
     # Tokens that share a start are parts of one character, which must not be cut.
     quality[np.flatnonzero(starts[1:] == starts[:-1]) + 1] = _INSIDE_CHARACTER
     return quality

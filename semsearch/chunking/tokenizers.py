@@ -93,16 +93,16 @@ class SubwordTokenizer:
         kinds = _KINDS[np.frombuffer(text.encode("ascii"), np.uint8)]
         letters = kinds == 1
         begins = np.flatnonzero((kinds == 2) | (letters & ~np.concatenate([[False], letters[:-1]])))
-        unknown = [word for word in dict.fromkeys(words) if word not in self._words]
+        unknown = list(set(words).difference(self._words))
         if unknown:
             if len(self._words) > _MOST_WORDS:
                 self._words.clear()
-                unknown = list(dict.fromkeys(words))
+                unknown = list(set(words))
             for word, encoding in zip(
                 unknown, self._backend.encode_batch(unknown, add_special_tokens=False), strict=True
             ):
                 self._words[word] = tuple(start for start, _ in encoding.offsets)
-        pieces = [self._words[word] for word in words]
+        pieces = list(map(self._words.__getitem__, words))
         counts = np.fromiter(map(len, pieces), np.int64, len(pieces))
         inside = np.fromiter(chain.from_iterable(pieces), np.int64, int(counts.sum()))
         return np.repeat(begins, counts) + inside

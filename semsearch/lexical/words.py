@@ -54,16 +54,22 @@ _NUMBER = (
     rf"|\d+(?:[.,]\d+)?[ ]?(?i:{_UNIT})(?![^\W_]|[-_.][^\W_])"
     r"|(?<![\w.,])\d+,\d+(?![^\W_]|[,.]\d)"
 )
+_GOES_ON = r"[-_.'+#\d]"
 _CUT = r"-[ \t]*\n[ \t]*(?=[^\W\d_A-Z])"  # a word that is hyphenated at the end of a line
 
 
 def _pattern(letters: str, before: str = "", after: str = "") -> re.Pattern[str]:
-    """The pattern of a word; `letters`: a pattern of a run of letters, digits and marks."""
+    """The pattern of a word; `letters`: a pattern of a run of letters, digits and marks.
+
+    Most words are letters alone, and few are numbers: asking that first takes two thirds of the time.
+    """
     word = rf"(?:(?<![\w.])\.(?=[^\W\d_]))?{letters}(?:(?:[-_.']|{_CUT}){letters})*(?:\+\+(?![^\W\d]|\+)|\#(?!\w))?"
-    return re.compile(f"{before}{_NUMBER}|{word}|(?<!_)_++[^\\W_]\\w*{after}")
+    return re.compile(f"{before}(?=[.\\d])(?:{_NUMBER})|{word}|(?<!_)_++[^\\W_]\\w*{after}")
 
 
-_LATIN = _pattern(r"[^\W_]+")
+# Marks, letters of other scripts, and emoji; between them stand the punctuation marks of typography.
+_NOT_LATIN = re.compile("[\u0300-\u1fff\u20d0-\u20ff\u231a-\U0010ffff]")
+_LATIN = _pattern(r"[^\W_]+", before=rf"[^\W\d_]++(?!{_GOES_ON})|")
 
 
 @cache
@@ -75,7 +81,8 @@ def _any_script() -> re.Pattern[str]:
         if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me")
     )
     letters = rf"[^\W_{UNSPACED}](?:[^\W_{UNSPACED}]++|[{marks}]++)*+"
-    return _pattern(letters, before=f"[{UNSPACED}]+|", after=f"|[{_EMOJI}]")
+    plain = rf"[^\W\d_{UNSPACED}]++(?!{_GOES_ON}|[{marks}])"
+    return _pattern(letters, before=f"[{UNSPACED}]+|{plain}|", after=f"|[{_EMOJI}]")
 
 
 def normalised(text: str) -> str:
@@ -118,7 +125,7 @@ def word_spans(text: str) -> list[tuple[int, int, str]]:
 
 
 def _pattern_for(normal: str) -> re.Pattern[str]:
-    return _LATIN if normal.isascii() or max(normal) < "\u0300" else _any_script()
+    return _any_script() if not normal.isascii() and _NOT_LATIN.search(normal) else _LATIN
 
 
 def is_unspaced(word: str) -> bool:

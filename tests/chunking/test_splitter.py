@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semsearch.chunking.splitter import ChunkRules, split
+from semsearch.chunking.splitter import ChunkRules, _cut_quality, split
 from semsearch.chunking.tokenizers import Starts, SubwordTokenizer, TiktokenTokenizer
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import UsageError
@@ -124,3 +124,13 @@ def test_a_larger_size_in_another_tokenizer_still_fits_the_embedder(ruler: Subwo
 def test_a_tokenizer_that_is_not_here_is_named_with_a_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match="no tokenizer called nonsense"):
         TiktokenTokenizer("nonsense")
+
+
+@given(st.text(st.sampled_from('ab .!?)"”\n\t\r。」\u2028é'), max_size=60))
+def test_cuts_are_rated_as_regular_expressions_rate_them(body: str) -> None:
+    starts = np.array([found.start() for found in re.finditer(r"\w+|[^\w\s]", body)], np.int64)
+    expected = np.full(len(starts) + 1, -8.0)
+    rated = ((r"\s+", 1.0), (r"(?<=[.!?…])[\"'”’)\]]{0,4}\s+|(?<=[。！？])[」』”’)]*", 3.0), (r"\n", 3.0))
+    for pattern, value in (*rated, (r"\n[^\S\n]*\n\s*", 4.0)):
+        expected[np.searchsorted(starts, [found.end() for found in re.finditer(pattern, body)])] = value
+    assert _cut_quality(body, starts).tolist() == expected.tolist()
