@@ -76,6 +76,8 @@ def main() -> None:
                         times.setdefault(name, ([], []))[number].append(used)
 
         index_run = ["-m", "semsearch", "index", str(chosen.folder), "-i", "INDEX", "--model", "static"]
+        words_run = ["-m", "semsearch", "index", str(chosen.folder), "-i", "INDEX.words", "--no-embed", "--rebuild"]
+        measure("index, words only", words_run, 3)
         measure("index, everything (static model)", [*index_run, "--rebuild"], 3)
         measure("index, nothing changed", index_run[:-2], 2 * chosen.rounds)
         measure("search (hybrid)", ["-m", "semsearch", "search", QUERY, "-i", "INDEX"], chosen.rounds)
