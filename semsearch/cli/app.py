@@ -13,6 +13,7 @@ import typer
 
 from semsearch import __version__
 from semsearch.cli import ask, bench, config, index, models, quantize, search, status, tune, verify, why
+from semsearch.cli.dashed_queries import QueryCommand, query_hint
 from semsearch.cli.flags import flag_of, with_rerank_value
 from semsearch.errors import ParameterError, SemsearchError, UsageError
 
@@ -28,8 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("index")(index.command)
-app.command("search")(search.command)
-app.command("ask")(ask.command)
+app.command("search", cls=QueryCommand)(search.command)
+app.command("ask", cls=QueryCommand)(ask.command)
 app.command("config")(config.command)
 app.add_typer(bench.app)
 app.add_typer(models.app)
@@ -37,7 +38,7 @@ app.command("quantize")(quantize.command)
 app.command("tune")(tune.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)
-app.command("why")(why.command)
+app.command("why", cls=QueryCommand)(why.command)
 
 
 # Part of a usage error -> hint, for flags that other tools have.
@@ -134,7 +135,8 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "semsearch"
         message = error.format_message()
-        hint = next((hint for words, hint in _USAGE_HINTS.items() if words in message), f"see: {path} --help")
+        known = next((hint for words, hint in _USAGE_HINTS.items() if words in message), f"see: {path} --help")
+        hint = query_hint(arguments, error) or known
         return _fail(SemsearchError(message.rstrip("."), hint, code="usage"), arguments, 2)
     # Not a misuse of the library, which is a defect like any other.
     if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
