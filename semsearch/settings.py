@@ -5,6 +5,7 @@ Nothing is written here. Nothing heavy is imported, because an unchanged run of 
 """
 
 import os
+import stat
 
 from semsearch.config_file import config_file, read_table, unknown_key
 
@@ -253,7 +254,7 @@ def index_for_reading(flag: str | None) -> str:
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))
         for candidate in (path, os.path.join(path, INDEX_FOLDER)):
-            if os.path.isfile(os.path.join(candidate, CATALOG_FILE)):
+            if _holds_index(candidate):
                 return candidate
         if os.path.isdir(os.path.join(path, "segments")):
             raise IndexNotFoundError(
@@ -286,12 +287,22 @@ def _chosen_index(flag: str | None) -> str | None:
     return None if value is None else str(value)
 
 
+def _holds_index(folder: str) -> bool:
+    """Whether `folder` has a catalog. Raises `PermissionError` where that may not be seen, which does not mean no."""
+    try:
+        return stat.S_ISREG(os.stat(os.path.join(folder, CATALOG_FILE)).st_mode)
+    except PermissionError:
+        raise
+    except OSError:
+        return False
+
+
 def _nearest_index(start: str) -> str | None:
     """The `.semsearch` in `start` or the nearest folder above it that has one."""
     folder = os.path.abspath(start)
     while True:
         candidate = os.path.join(folder, INDEX_FOLDER)
-        if os.path.isfile(os.path.join(candidate, CATALOG_FILE)):
+        if _holds_index(candidate):
             return candidate
         parent = os.path.dirname(folder)
         if parent == folder:

@@ -55,7 +55,8 @@ _OS_HINTS = {
     errno.ENOSPC: "free some space and run again; nothing that was committed is lost",
     errno.EDQUOT: "free some space and run again; nothing that was committed is lost",
     errno.EFBIG: "a limit on the size of files stands in the way (ulimit -f); nothing that was committed is lost",
-    errno.EROFS: "the file system is read-only: put the index somewhere else with --index PATH",
+    errno.EACCES: "give yourself permission (chmod), or ask its owner",
+    errno.EROFS: "the file system is read-only: choose a place that can be written",
 }
 
 

@@ -4,6 +4,7 @@ Imports only the standard library and is light: the run of `index` that finds no
 stops. What its rows hold is decoded and checked by `rows`.
 """
 
+import errno
 import os
 import sqlite3
 
@@ -33,6 +34,8 @@ MOST_CHUNKS = 2**48
 STATUSES = ("indexed", "skipped", "failed")
 # What SQLite raises for a damaged file; it quotes the schema in its message, which may be no UTF-8 any more.
 _BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
+# Result codes for what the disk refused, which is no fault of the catalog.
+_OF_THE_DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
 
 
 class Catalog:
@@ -370,5 +373,11 @@ def _stamp(path: str) -> tuple[int, ...]:
     return (log, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
-def _not_a_catalog(path: str, error: Exception) -> IndexDamagedError:
+def _not_a_catalog(path: str, error: Exception) -> Exception:
+    """What to raise where SQLite cannot open the catalog at `path`: it tells damage from little else."""
+    if os.path.exists(path) and not os.access(path, os.R_OK):
+        return PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
+        free = os.statvfs(os.path.dirname(path)).f_bavail
+        return error if free else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     return IndexDamagedError(f"{path}: {error}", f"remove {os.path.dirname(path)} and index again")

@@ -17,7 +17,10 @@ def catalog_damaged(folder: str, what: object) -> IndexDamagedError:
 
 
 class unreadable_as_damage:  # used like a function; `contextlib` costs an import on the stat check's path
-    """Context manager: a file of the index `folder` that cannot be opened or read is damage of the index."""
+    """Context manager: a file of the index `folder` that cannot be opened or read is damage of the index.
+
+    That a permission is missing is no damage, and stays a `PermissionError`.
+    """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -26,6 +29,6 @@ class unreadable_as_damage:  # used like a function; `contextlib` costs an impor
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, PermissionError):
             where = error.filename or self._folder
             raise IndexDamagedError(f"{where}: {error.strerror or error}", repair_hint(self._folder)) from None

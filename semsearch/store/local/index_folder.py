@@ -1,5 +1,6 @@
 """The folder of an index: made with what other programs need to leave it alone, refused where it holds other things."""
 
+import errno
 import os
 
 from semsearch.errors import IndexDamagedError, SemsearchError
@@ -12,34 +13,68 @@ _MARKERS = {
     "CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This folder is a semsearch index; it can be made again.\n# https://bford.info/cachedir/\n",
 }
+_DATABASE_FILES = tuple(CATALOG_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal"))
 
 
 def make_folder(index: str) -> None:
-    """Makes the index folder where there is none. Raises `SemsearchError` where it cannot be one."""
-    if os.path.isdir(index) and not {CATALOG_FILE, "CACHEDIR.TAG"} & set(names := os.listdir(index)) and names:
-        raise SemsearchError(
-            f"{index} is a folder with other things in it",
-            f"name a new one, such as: --index {os.path.join(index, INDEX_FOLDER)}",
-            code="not_an_index",
-        )
-    for name in (CATALOG_FILE, CATALOG_FILE + "-wal", CATALOG_FILE + "-shm", CATALOG_FILE + "-journal", "lock",
-                 SEGMENTS_FOLDER):  # fmt: skip
+    """Makes the index folder where there is none. Raises `SemsearchError` where it cannot be one, or not be written."""
+    if os.path.isdir(index):
+        _check_permission(index, index)
+        names = os.listdir(index)
+        # An index that could not be made, for want of space, may have no more than these.
+        if not {CATALOG_FILE, "CACHEDIR.TAG"} & set(names) and not _MARKERS.keys() >= set(names):
+            raise SemsearchError(
+                f"{index} is a folder with other things in it",
+                f"name a new one, such as: --index {os.path.join(index, INDEX_FOLDER)}",
+                code="not_an_index",
+            )
+    for name in (*_DATABASE_FILES, "lock", SEGMENTS_FOLDER):
         # An index may come from anywhere; what is written and removed in it must not lie elsewhere.
         path = os.path.join(index, name)
+        if not os.path.lexists(path):
+            continue
         right = os.path.isdir(path) if name == SEGMENTS_FOLDER else os.path.isfile(path)
-        if os.path.lexists(path) and (os.path.islink(path) or not right):
+        if os.path.islink(path) or not right:
             what = "a link" if os.path.islink(path) else "not what it should be"
             raise IndexDamagedError(f"{path} is {what}", f"remove the index and make it anew: {index}")
+        _check_permission(index, path)
     try:
         os.makedirs(index, exist_ok=True)
         for name, content in _MARKERS.items():
             path = os.path.join(index, name)
             if not os.path.lexists(path):
-                with open(path, "x", encoding="ascii") as file:
-                    file.write(content)
+                _write(path, content)
     except OSError as error:
-        raise SemsearchError(
-            f"cannot write the index {index}: {error.strerror}",
-            "put the index somewhere else with: --index PATH",
-            code="not_writable",
-        ) from None
+        raise _not_writable(index, index, error.errno or errno.EIO) from None
+
+
+def _write(path: str, content: str) -> None:
+    """Writes a new file, all of it or nothing."""
+    with open(path, "x", encoding="ascii") as file:
+        try:
+            file.write(content)
+            file.flush()
+        except OSError:
+            os.unlink(path)
+            raise
+
+
+def _check_permission(index: str, path: str) -> None:
+    """Raises `SemsearchError` where `path`, the folder `index` or something in it, may not be read and written.
+
+    SQLite says no more than that a database is read-only, and it is asked when segments are already written.
+    """
+    if not os.access(path, os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)):
+        read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+        raise _not_writable(index, path, errno.EROFS if read_only else errno.EACCES)
+
+
+def _not_writable(index: str, path: str, number: int) -> SemsearchError:
+    """The error for an index of which `path` cannot be written; `number`: that of the system's error."""
+    what = f"the index {index}" if path == index else path
+    hint = "put the index somewhere else with: --index PATH"
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        hint = f"free some space, or {hint}"
+    elif number == errno.EACCES and os.path.lexists(path):
+        hint = f"give yourself permission to write {path}, or {hint}"
+    return SemsearchError(f"cannot write {what}: {os.strerror(number)}", hint, code="not_writable")

@@ -116,6 +116,8 @@ def checked_folder(index: str, name: str, files: FileList) -> str:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             raise damaged_segment(folder, f"{file_name} is missing") from None
+        except PermissionError:
+            raise
         except (OSError, ValueError) as error:  # also for a name that no file can have
             raise damaged_segment(folder, f"{file_name!r}: {error}") from None
         if "/" in file_name or not stat.S_ISREG(status.st_mode):
@@ -139,6 +141,8 @@ def map_array(folder: str, file_name: str, dtype: str) -> np.ndarray:
     try:
         with open(os.path.join(folder, file_name), "rb") as file:
             return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype)
+    except PermissionError:
+        raise
     except (OSError, ValueError) as error:  # also for an empty file, and for half a number
         raise damaged_segment(folder, f"{file_name}: {error}") from None
 
