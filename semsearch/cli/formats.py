@@ -6,7 +6,7 @@ Rich is used on terminals only, and its markup never for text of documents, whic
 import os
 import sys
 
-from semsearch.cli.render import announce, one_line, print_json, write
+from semsearch.cli.render import announce, one_line, print_json, write, write_raw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Printer:
             self._header = True
             rows.writerow((("query_id",) if self._batch else ()) + _CSV_FIELDS)
         for hit in result.hits:
-            record = hit_dict(hit)
+            record = hit_dict(hit) | {"file": shown_name(hit.file)}
             rows.writerow([*([query_id] if self._batch else []), *(record[name] for name in _CSV_FIELDS)])
 
     def _vimgrep(self, result: "SearchResult", query_id: str | None) -> None:
@@ -83,7 +83,7 @@ class Printer:
             number = hit.sentence_lines()[0]
             column = len(hit.text[line_begin:start].encode()) + 1 if number is not None else 1
             page = f"[page {hit.page}] " if hit.page is not None else ""
-            write(f"{openable(hit)}:{number or 1}:{column}:{page}{one_line(line)}")
+            write_raw(f"{openable(hit)}:{number or 1}:{column}:{page}{one_line(line)}")
 
     def _trec(self, result: "SearchResult", query_id: str | None) -> None:
         for hit in result.hits:
@@ -92,11 +92,11 @@ class Printer:
             write(f"{_word(query_id or '1')} Q0 {_word(document)} {hit.rank} {hit.score:.9g} semsearch")
 
     def _paths(self, result: "SearchResult", query_id: str | None) -> None:
-        for path in dict.fromkeys(hit.file if self._absolute else hit.path for hit in result.hits):
-            if self._nul:
-                sys.stdout.write(path + "\0")
+        for path in dict.fromkeys(hit.file if self._absolute else raw_path(hit) for hit in result.hits):
+            if sys.stdout.isatty() and not self._nul:
+                write(one_line(shown_name(path)))
             else:
-                write(one_line(path) if sys.stdout.isatty() else path)
+                write_raw(path, "\0" if self._nul else "\n")
 
     def _text(self, result: "SearchResult", query_id: str | None) -> None:
         if self._batch:
@@ -131,13 +131,30 @@ def place(hit: "Hit") -> str:
     return hit.path if line is None else f"{hit.path}:{line}"
 
 
+def shown_name(path: str) -> str:
+    """`path` with bytes that are not UTF-8 as results show them: `\\xe4`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def raw_path(hit: "Hit") -> str:
+    """The path of a hit as the file system has it: bytes that are not UTF-8 are those of the name (`os.fsdecode`)."""
+    shown, names = hit.path.split("/"), hit.file.split("/")
+    for number, name in enumerate(reversed(names[1:]), 1):
+        # Up to the label of its folder, which need not be the folder's name.
+        if number > len(shown) or shown_name(name) != shown[-number]:
+            break
+        shown[-number] = name
+    return "/".join(shown)
+
+
 def openable(hit: "Hit") -> str:
     """The path of a hit as an editor can open it: relative in the indexed folder and those below it, else absolute."""
     try:
         here = os.getcwd().rstrip("/") + "/"
     except FileNotFoundError:
         return hit.file
-    inside = hit.file.endswith("/" + hit.path) and here.startswith(hit.file[: -len(hit.path)])
+    path = raw_path(hit)
+    inside = hit.file.endswith("/" + path) and here.startswith(hit.file[: -len(path)])
     return hit.file[len(here) :] if inside and hit.file.startswith(here) else hit.file
 
 

@@ -3,6 +3,7 @@
 Imports nothing heavy, because an unchanged run of `index` uses it.
 """
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -37,6 +38,15 @@ def print_json(record: "dict[str, Any]") -> None:
 def write(line: str) -> None:
     """Prints one line on stdout."""
     sys.stdout.write(line + "\n")
+
+
+def write_raw(line: str, end: str = "\n") -> None:
+    """Prints a line with a name of a file in it, whose bytes that are not UTF-8 (`os.fsdecode`) are printed as such."""
+    if line.isascii() or not any("\udc80" <= character <= "\udcff" for character in line):
+        sys.stdout.write(line + end)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(line + end))
 
 
 def index_report(report: "IndexReport", *, quiet: bool, as_json: bool) -> None:

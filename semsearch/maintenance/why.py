@@ -11,6 +11,7 @@ from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.hit import Hit, hit_dict
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
+from semsearch.sources.walk import display_path
 
 SCHEMA = "semsearch.why/1"
 
@@ -102,8 +103,7 @@ def _shown_as(searcher: Searcher, file: str, known: dict[str, FileStatus]) -> tu
     if file not in known:
         for root, label in roots:
             if path.startswith(root.rstrip("/") + "/"):
-                relative = os.path.relpath(path, root)
-                return f"{label}/{relative}" if several else relative, path
+                return display_path(label, os.fsencode(os.path.relpath(path, root)), several), path
     for root, label in roots:
         # As results show it, which need not be a path from the working folder.
         inside = os.path.join(root, file.removeprefix(label + "/") if several else file)

@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -9,6 +10,9 @@ from typing import Any, Protocol, TypeVar
 from semsearch.errors import UsageError
 from semsearch.sources.walk import display_path
 from semsearch.store.records import Filters, Root
+
+# A byte of a name as `display_path` writes it. In a glob the backslash would make the x plain, which it is.
+_SHOWN_BYTE = re.compile(r"(?<!\\)\\(x[89a-f][0-9a-f])")
 
 
 class Filterable(Protocol):
@@ -116,7 +120,11 @@ def _spelled(text: str) -> str:
 
 
 def _as_shown(glob: str, roots: Sequence[Root], prefix: str) -> str:
-    """A glob that names a file as the shell does, `./notes` or absolute, as one on the shown paths."""
+    """A glob that names a file as the shell does, `./notes` or absolute, as one on the shown paths.
+
+    Bytes that are not UTF-8 may be given as they are, or as results show them (`\\xe4`).
+    """
+    glob = _SHOWN_BYTE.sub(r"\\\\\1", os.fsencode(glob).decode("utf-8", "backslashreplace"))
     if glob.startswith("./"):
         return "/" + glob[2:]
     for root in roots:
