@@ -54,7 +54,7 @@ def split(document: Document, rules: ChunkRules) -> list[Chunk]:
     starts = rules.tokenizer.starts(document.text)
     chunks = []
     for sections in _join_small(document, starts, rules):
-        heading = _common_heading(sections)
+        heading = _heading_of(sections, document.text)
         # The headings take part of the chunk.
         room = len(rules.tokenizer.starts(" > ".join(heading)[:HEADING_CHARACTERS])) + 1 if heading else 0
         capacity = max(rules.size // 2, rules.size - room)
@@ -88,17 +88,21 @@ def _join_small(document: Document, starts: Starts, rules: ChunkRules) -> Iterat
         yield run
 
 
-def _common_heading(sections: list[Section]) -> tuple[str, ...]:
-    """The heading path that all `sections` share; that of the first one where they share none."""
-    common = sections[0].heading
-    for section in sections[1:]:
-        shared = 0
-        for ours, theirs in zip(common, section.heading, strict=False):
-            if ours != theirs:
-                break
-            shared += 1
-        common = common[:shared]
-    return common or sections[0].heading
+def _heading_of(sections: list[Section], text: str) -> tuple[str, ...]:
+    """The heading path that all `sections` share, blank ones aside; where they share none, the outermost of each.
+
+    These are one heading, as long as what is put before the text that is encoded: a passage must not be told under the
+    heading of its first section alone. Empty where a section has none.
+    """
+    paths = [section.heading for section in sections if text[section.start : section.end].strip()]
+    shared = 0
+    while len({path[: shared + 1] for path in paths}) == 1 and shared < len(paths[0]):
+        shared += 1
+    common = paths[0][:shared] if paths else ()
+    if common or not all(paths):
+        return common
+    names = "; ".join(dict.fromkeys(path[0] for path in paths))
+    return (names if len(names) <= HEADING_CHARACTERS else names[: HEADING_CHARACTERS - 1] + "…",)
 
 
 def _cut(text: str, start: int, end: int, starts: Starts, capacity: int, overlap: int) -> Iterator[tuple[int, int]]:

@@ -104,6 +104,22 @@ def test_small_sections_are_joined_under_their_common_heading(ruler: SubwordToke
     assert [(chunk.heading, chunk.line_start, chunk.line_end) for chunk in chunks] == [(("Top",), 1, 11)]
 
 
+def test_sections_joined_without_a_common_heading_are_told_under_all_of_theirs(ruler: SubwordTokenizer) -> None:
+    ferry, tide = "def ferry():\n    return 1\n", "def tide():\n    return 2\n"
+    assert [chunk.heading for chunk in split(read("a.py", f"{ferry}\n\n{tide}".encode()), rules(ruler))] == [
+        ("ferry; tide",)
+    ]
+    chunks = split(read("a.py", f"{ferry}\n\n".encode()), rules(ruler))
+    assert [chunk.heading for chunk in chunks] == [("ferry",)], "what is blank has no heading to share"
+    chunks = split(read("a.py", f"import os\n\n{ferry}".encode()), rules(ruler))
+    assert [chunk.heading for chunk in chunks] == [()], "a part of it stands under none"
+    many = "\n\n".join(
+        f"def {name}_of_the_harbour():\n    pass" for name in ("ferry", "tide", "mole", "quay", "crane", "buoy")
+    )
+    (chunk,) = split(read("a.py", many.encode()), rules(ruler))
+    assert len(chunk.heading[0]) == 120 and chunk.heading[0].endswith("…")
+
+
 def test_pages_are_never_joined(ruler: SubwordTokenizer) -> None:
     document = Document("one\n\ntwo\n\n", "pdf", (Section(0, 5, (), 1), Section(5, 10, (), 2)), None)
     assert [(chunk.page, chunk.line_start) for chunk in split(document, rules(ruler))] == [(1, None), (2, None)]

@@ -26,7 +26,7 @@ def read(data: bytes, type_name: str) -> Document:
     _collect(tree, (), cuts)
     sections, begin, heading = [], 0, tuple[str, ...]()
     for line, name in sorted(cuts, key=lambda cut: cut[0]):
-        start = starts[min(line, len(starts)) - 1][0]
+        start = starts[line - 1][0] if line <= len(starts) else len(text)  # behind a last line without its end
         if start > begin:
             sections.append(Section(begin, start, heading))
             begin = start
