@@ -5,6 +5,7 @@ Pages saved as MHTML are read as the page.
 """
 
 import hashlib
+import io
 import re
 
 from semsearch.errors import ReadError
@@ -204,11 +205,11 @@ def _add_attached(builder: DocumentBuilder, part: Part, depth: int, added: set[b
     document = _document_in(name, content)
     if isinstance(document, str):
         return document
-    if document.line_starts is None or content.startswith(_NOT_LINES):
-        starts = [(0, part.line)]
-    else:
-        starts = [(offset, part.line_in(line)) for offset, line in document.line_starts]
-    builder.text(document.text, starts)
+    text, lines = document
+    starts = [(0, part.line)]
+    if lines is not None and not content.startswith(_NOT_LINES):
+        starts = [(offset, part.line_in(line)) for offset, line in lines]
+    builder.text(text, starts)
     return ""
 
 
@@ -218,17 +219,23 @@ def add_file(builder: DocumentBuilder, name: str, data: bytes) -> str:
     document = _document_in(name, data)
     if isinstance(document, str):
         return document
-    builder.text(document.text, [])
+    builder.text(document[0], [])
     return ""
 
 
-def _document_in(name: str, data: bytes) -> Document | str:
-    """The document in the attached file `name`, or why it cannot be read."""
+def _document_in(name: str, data: bytes) -> tuple[str, LineStarts | None] | str:
+    """(text, line starts) of all documents in the attached file `name`, or why it cannot be read."""
     from semsearch.sources import document_types
 
     if not data or len(data) > _MOST_ATTACHED_BYTES:
         return "too large" if data else "empty"
     try:
-        return document_types.read(name, data)
+        documents = list(document_types.documents(io.BytesIO(data), name))
     except ReadError as error:
         return error.message
+    starts: list[tuple[int, int]] = []
+    length = 0
+    for document in documents:
+        starts += [(length + offset, line) for offset, line in document.line_starts or ()]
+        length += len(document.text)
+    return "".join(document.text for document in documents), tuple(starts) or None
