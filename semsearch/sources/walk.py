@@ -263,7 +263,10 @@ def refuse_file(status: os.stat_result, max_file_size: int) -> str:
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
     if status.st_size > max_file_size:
-        return f"larger than --max-file-size ({format_size(status.st_size)} > {format_size(max_file_size)})"
+        size, limit = format_size(status.st_size), format_size(max_file_size)
+        if size.replace(".0", "") == limit.replace(".0", ""):  # a few bytes too many
+            size, limit = f"{status.st_size:,}", f"{max_file_size:,} bytes"
+        return f"larger than --max-file-size ({size} > {limit})"
     return ""
 
 

@@ -94,6 +94,9 @@ def test_include_exclude_and_size(tmp_path: Path) -> None:
     assert found(tmp_path, include=("*.md",)) == ["a.md", "sub/c.md", "sub/d.md"]
     assert found(tmp_path, exclude=("sub/",)) == ["a.md", "b.txt"]
     assert skipped(tmp_path, max_file_size=50) == {"sub/d.md": "larger than --max-file-size (100 > 50)"}
+    write(tmp_path, {"sub/d.md": "x" * 1025})
+    few_too_many = "larger than --max-file-size (1,025 > 1,024 bytes)"
+    assert skipped(tmp_path, max_file_size=1024) == {"sub/d.md": few_too_many}, "not 1.0K > 1K"
 
 
 def test_symbolic_links_are_named_and_followed_only_inside(tmp_path: Path) -> None:
