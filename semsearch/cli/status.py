@@ -16,7 +16,7 @@ def command(
     index: IndexPath = None,
     files: Annotated[bool, typer.Option("--files", help="List every file, indexed or not, with the reason.")] = False,
     skipped: Annotated[
-        bool, typer.Option("--skipped", help="With --files: only what is skipped or ignored, and by which rule.")
+        bool, typer.Option("--skipped", help="With --files: only what is not in the index: skipped, failed, ignored.")
     ] = False,
     failed: Annotated[bool, typer.Option("--failed", help="With --files: only what could not be read.")] = False,
     pending: Annotated[
@@ -34,7 +34,7 @@ def command(
       semsearch status --files --failed
       semsearch status --files --skipped --json | jq -r '.files[].path'
     """
-    groups = (("skipped", "ignored"), skipped), (("failed",), failed), (("pending", "new"), pending)
+    groups = (("skipped", "failed", "ignored"), skipped), (("failed",), failed), (("pending", "new"), pending)
     selected = {status for statuses, flag in groups if flag for status in statuses}
     if selected and not files:
         raise UsageError("--skipped, --failed and --pending choose among files", "add --files")

@@ -80,8 +80,8 @@ def test_every_file_is_listed_with_its_reason_and_rule(semsearch: Command, folde
     assert (files["new.txt"]["status"], files["new.txt"]["reason"]) == ("new", "not indexed yet: run semsearch index")
     assert set(file_status(semsearch, folder, "--failed")) == {"broken.pdf", "locked.pdf"}
     assert set(file_status(semsearch, folder, "--skipped")) == {
-        ".gitignore", ".secret", "drafts/", "picture.png", "trace.log",
-    }  # fmt: skip
+        ".gitignore", ".secret", "drafts/", "picture.png", "trace.log", "broken.pdf", "locked.pdf",
+    }, "all that is not in the index"  # fmt: skip
     assert set(file_status(semsearch, folder, "--pending")) == {"new.txt"}
     text = semsearch("status", "--files", "--failed", "-i", folder).out
     assert text.splitlines()[1] == "failed   locked.pdf  (encrypted PDF: needs a password (--password-file))"
