@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from semsearch.answering.answer import Answer, answer_dict
-from semsearch.cli.render import announce, one_line, print_json, write
+from semsearch.cli.render import Notices, one_line, print_json, write
 from semsearch.retrieval.hit import Hit
 
 
@@ -20,7 +20,7 @@ class AnswerPrinter:
         self._show_context = show_context
         self._batch = batch
         self._quiet = quiet
-        self._announced: set[str] = set()
+        self._notices = Notices(batch)
         self._streamed = ""
 
     @property
@@ -28,12 +28,10 @@ class AnswerPrinter:
         """Whether the answer is printed while the model writes it: for one question, as text, on a terminal."""
         return self._style == "text" and not self._batch and not self._quiet and sys.stdout.isatty()
 
-    def notices(self, notices: Iterable[str]) -> None:
-        """Prints those of `notices` that were not printed before."""
-        for notice in notices:
-            if notice not in self._announced and not self._quiet:
-                self._announced.add(notice)
-                announce(notice)
+    def notices(self, notices: Iterable[str], query_id: str | None) -> None:
+        """Prints those of `notices` that were not printed before; `query_id`: that of the question, in a batch."""
+        if not self._quiet:
+            self._notices.tell(notices, query_id)
 
     def piece(self, text: str) -> None:
         """Prints the next piece of an answer that the model is writing."""
@@ -43,7 +41,7 @@ class AnswerPrinter:
 
     def print(self, answer: Answer, query_id: str | None) -> None:
         """Prints `answer` and its notices; `query_id`: that of the question, in a batch."""
-        self.notices(answer.notices)
+        self.notices(answer.notices, query_id)
         if self._quiet:
             return
         if self._style == "json":

@@ -87,6 +87,8 @@ def command(
 
     if (question is None) == (queries is None):
         raise UsageError("give a QUESTION or --queries FILE, one of the two", "see: semsearch ask --help")
+    if question is not None and not question.strip():
+        raise UsageError("the question is empty", 'say what you want to know: semsearch ask "QUESTION"')
     if queries is not None and as_json:
         raise UsageError("--queries does not print one JSON object", "use --jsonl")
     model = None if no_llm else _model(llm, base_url, context_window, timeout)
@@ -108,7 +110,7 @@ def command(
     answered = False
     with opened_searcher(index or []) as searcher:
         for query_id, text in questions:
-            answer = _answer(searcher, text, options, model, printer)
+            answer = _answer(searcher, text, query_id, options, model, printer)
             printer.print(answer, query_id)
             answered = answered or answer.answered
     return 0 if answered else 1
@@ -129,6 +131,7 @@ def _model(llm: str | None, base_url: str | None, context_window: int, timeout: 
 def _answer(
     searcher: "SearchEngine",
     question: str,
+    query_id: str | None,
     options: "SearchOptions",
     model: "LlmSettings | None",
     printer: "AnswerPrinter",
@@ -140,7 +143,7 @@ def _answer(
 
     def on_search(result: "SearchResult") -> None:
         results.append(result)
-        printer.notices(result.notices)
+        printer.notices(result.notices, query_id)
 
     try:
         return ask(searcher, question, options, model, printer.piece if printer.streams else None, on_search)

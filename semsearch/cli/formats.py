@@ -6,7 +6,7 @@ Rich is used on terminals only, and its markup never for text of documents, whic
 import os
 import sys
 
-from semsearch.cli.render import announce, one_line, print_json, write, write_raw
+from semsearch.cli.render import Notices, announce, one_line, print_json, write, write_raw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,15 +36,12 @@ class Printer:
         self._nul = nul
         self._color = color
         self._batch = batch
-        self._announced: set[str] = set()
+        self._notices = Notices(batch)
         self._header = False
 
     def print(self, result: "SearchResult", query_id: str | None) -> None:
         """Prints `result` and its notices; `query_id`: that of the query, in a batch."""
-        for notice in result.notices:
-            if notice not in self._announced:
-                self._announced.add(notice)
-                announce(notice)
+        self._notices.tell(result.notices, query_id)
         getattr(self, f"_{self._style}")(result, query_id)
         if self._batch:
             sys.stdout.flush()

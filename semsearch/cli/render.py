@@ -8,6 +8,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from semsearch.index_report import IndexReport
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
 _MAX_LISTED = 20
 _FEWEST_ALIKE = 3
+# Of a notice about the index, as `retrieval.searcher` writes it.
+_NOT_ENCODED = "chunks are not encoded yet"
 
 
 def one_line(text: str) -> str:
@@ -26,6 +29,26 @@ def one_line(text: str) -> str:
 def announce(message: str) -> None:
     """Prints a message for the user on stderr, so that stdout holds results only."""
     print(f"semsearch: {one_line(message)}", file=sys.stderr, flush=True)
+
+
+class Notices:
+    """Tells on stderr what the answers to queries have to say beside results, each notice once.
+
+    `batch`: there are many queries; a notice about one of them has its id before it.
+    """
+
+    def __init__(self, batch: bool) -> None:
+        self._batch = batch
+        self._told: set[str] = set()
+
+    def tell(self, notices: "Iterable[str]", query_id: "str | None") -> None:
+        """Prints those of the `notices` of the query `query_id` that were not printed yet."""
+        for notice in notices:
+            about_all = not self._batch or notice.startswith("--") or _NOT_ENCODED in notice
+            line = notice if about_all else f"query {query_id}: {notice}"
+            if line not in self._told:
+                self._told.add(line)
+                announce(line)
 
 
 def print_json(record: "dict[str, Any]") -> None:

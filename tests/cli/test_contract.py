@@ -148,6 +148,7 @@ def test_the_nearest_index_upwards_is_searched_and_search_creates_nothing(semsea
         (["search", "x"], "no .semsearch in"),
         (["search", "", "-i", "INDEX"], "the query is empty"),
         (["search", "  \n", "-i", "INDEX"], "the query is empty"),
+        (["ask", "", "-i", "INDEX"], "the question is empty (say what you want to know: semsearch ask"),
         (["search", "-i", "INDEX"], "give one of QUERY, --queries FILE and --like FILE:LINE"),
         (["search", "x", "-i", "INDEX", "-k", "0"], "-k 0 is out of range"),
         (["search", "x", "-i", "INDEX", "--mode", "psychic"], "--mode psychic is not known"),

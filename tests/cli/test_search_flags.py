@@ -234,6 +234,20 @@ def test_queries_are_answered_as_they_come(index: Path) -> None:
     assert process.wait(CEILING_SECONDS) == 0
 
 
+def test_notices_say_which_of_many_queries_they_are_about(semsearch: Command, index: Path) -> None:
+    asked = {"a": '"wet paint"', "b": "leek soup", "c": '"wet paint"'}
+    queries = "".join(json.dumps({"_id": name, "text": text}) + "\n" for name, text in asked.items())
+    flags = ("--queries", "-", "-i", index, "--path", "menu/", "--path", "manu/")
+    done = semsearch("search", *flags, "--mode", "lexical", stdin=queries)
+    assert done.err.splitlines() == [
+        "semsearch: --path manu/ matches no indexed file",
+        'semsearch: query a: no passage holds "wet paint" as it is written',
+        'semsearch: query c: no passage holds "wet paint" as it is written',
+    ]
+    done = semsearch("ask", *flags, stdin="who won the chess championship in 1972\n")
+    assert "semsearch: query 1: nothing here answers that well" in done.err
+
+
 @pytest.mark.slow
 def test_rerank(semsearch: Command, index: Path, cross_encoder: Path) -> None:
     folder = cross_encoder
