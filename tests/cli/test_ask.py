@@ -163,7 +163,7 @@ def test_when_the_model_fails_what_was_found_is_still_shown(semsearch: Command, 
         (["x", "--llm", "m", "--timeout", "0"], "no time to wait"),
         (["x", "--llm", "m", "--context-window", "9"], "too small"),
         (["x", "--llm", "gpt-4o"], "no API key for OpenAI"),
-        ([" "], "the query is empty"),
+        ([" "], "the question is empty"),
     ],
 )
 def test_usage_errors(semsearch: Command, index: Path, arguments: list[str], message: str) -> None:
