@@ -102,8 +102,7 @@ def _with_best(
 
 def _phrases_in(text: str, plan: QueryPlan) -> list[int]:
     """Where in `text` the phrases of the query begin."""
-    phrases = (Phrase(phrase) for phrase in plan.parsed.phrases)
-    return sorted(start for one in phrases if not one.is_one_word for start, _ in one.spans_in(text))
+    return sorted(start for phrase in plan.parsed.phrases for start, _ in Phrase(phrase).spans_in(text))
 
 
 def _match_in(hit: Hit, start: int, end: int, plan: QueryPlan, weights: NDArray[np.float32]) -> int | None:

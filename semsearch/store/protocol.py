@@ -73,8 +73,8 @@ class Selection(Protocol):
     @property
     def unmatched(self) -> tuple[str, ...]: ...
 
-    def includes(self, file: FileRecord) -> bool:
-        """Whether all chunks of `file` are let in."""
+    def among(self, ids: "Ids") -> "Ids":
+        """Those of the chunks `ids` (n,), rising, that are let in."""
         ...
 
 
@@ -124,8 +124,9 @@ class Snapshot(Protocol):
         """(w,) how many chunks hold each of `words`."""
         ...
 
-    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
-        """The term keys that begin with any of `beginnings`, those of most chunks first, at most `limit`."""
+    def completions(self, beginnings: Sequence[str], limit: int | None) -> list[str]:
+        """The term keys that begin with any of `beginnings`, those of most chunks first, at most `limit`
+        (None: all)."""
         ...
 
     def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:

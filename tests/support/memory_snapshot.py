@@ -15,6 +15,7 @@ from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.query_word import Word
+from semsearch.lexical.term_key import parted
 from semsearch.store.filtering import matching_files
 from semsearch.store.protocol import Selection, Snapshot, Stamp
 from semsearch.store.records import (
@@ -41,14 +42,13 @@ B = 0.75
 
 @dataclass(frozen=True)
 class MemorySelection:
-    """The ids of the files all of whose chunks are let in, and of all chunks that are."""
+    """The ids of the chunks that are let in."""
 
-    files: frozenset[int]
     chunks: frozenset[int]
     unmatched: tuple[str, ...]
 
-    def includes(self, file: FileRecord) -> bool:
-        return file.id in self.files
+    def among(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.array([number for number in ids.tolist() if number in self.chunks], np.int64)
 
 
 class MemorySnapshot:
@@ -117,9 +117,6 @@ class MemorySnapshot:
             return named and number > filters.after
 
         return MemorySelection(
-            frozenset(
-                number for number, ids in held.items() if ids == self._ids_of(number) and all(map(is_let_in, ids))
-            ),
             frozenset(one for ids in held.values() for one in ids if is_let_in(one)),
             unmatched,
         )
@@ -131,7 +128,7 @@ class MemorySnapshot:
     def frequencies(self, words: Sequence[Word]) -> NDArray[np.int64]:
         return np.array([len(self.holding([word])) for word in words], np.int64)
 
-    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
+    def completions(self, beginnings: Sequence[str], limit: int | None) -> list[str]:
         counts = Counter(key for chunk in self._alive.values() for key in chunk.terms)
         keys = [key for key in counts if key.startswith(tuple(beginnings))]
         return sorted(keys, key=lambda key: (-counts[key], key))[:limit]
@@ -303,9 +300,9 @@ class MemorySnapshot:
 
 
 def _beginning(key: str) -> tuple[str, str]:
-    """(language, first letter) of a term key."""
-    mark, joint, word = key.rpartition("\x1f")
-    return mark + joint, word[:1]
+    """(what stands before the word in a term key, its first letter)."""
+    mark, word = parted(key)
+    return mark, word[:1]
 
 
 def _edits(one: str, other: str) -> int:

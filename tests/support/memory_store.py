@@ -16,6 +16,7 @@ from semsearch.chunking.chunk import Chunk
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, IndexNotFoundError, LockedError
+from semsearch.lexical.term_key import WRITTEN
 from semsearch.store.protocol import AnalysedParts, Snapshot, Stamp, Store, Transaction, Writer
 from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
 from tests.support.memory_snapshot import MemorySnapshot
@@ -38,8 +39,8 @@ class MemoryChunk:
 
     @property
     def length(self) -> int:
-        """Terms of the chunk, repeated ones counted each time."""
-        return sum(self.terms.values())
+        """Terms of the chunk, repeated ones counted each time, without words as they are written."""
+        return sum(count for key, count in self.terms.items() if not key.startswith(WRITTEN))
 
 
 @dataclass

@@ -124,13 +124,13 @@ class LocalSnapshot:
         from semsearch.store.local.selection import LocalSelection, ranges_after
 
         if not filters:
-            return LocalSelection(Allowed(None, within, without), (), self.catalog)
+            return LocalSelection(Allowed(None, within, without), ())
         chosen, unmatched = self._matching(filters, prefix)
         ranges = ranges_after([row.span for row in chosen], filters.after)
-        return LocalSelection(Allowed(ranges, within, without), unmatched, self.catalog)
+        return LocalSelection(Allowed(ranges, within, without), unmatched)
 
     def _matching(self, filters: Filters, prefix: str) -> "tuple[list[FileRow], tuple[str, ...]]":
-        """The files that `filters` let in, `after` aside, and the path globs that match none of them."""
+        """The files that `filters` let in, `after` aside, and the path globs and titles that match none."""
         from semsearch.store.filtering import matching_files
         from semsearch.store.local.selection import FileRow
 
@@ -154,7 +154,7 @@ class LocalSnapshot:
     def frequencies(self, words: "Sequence[Word]") -> "Ids":
         return self.search.frequencies(words)
 
-    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
+    def completions(self, beginnings: Sequence[str], limit: int | None) -> list[str]:
         return self.search.completions(beginnings, limit)
 
     def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:
