@@ -17,7 +17,7 @@ from semsearch.sources.readers.number_format import shown_number
 from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred
 from semsearch.sources.readers.pptx import attribute_of_relation
 from semsearch.sources.table_writer import TableWriter
-from semsearch.sources.xml_elements import child, local, named
+from semsearch.sources.xml_elements import child, local, named, whole
 
 _CELL = re.compile(r"([A-Z]{1,3})(\d+)")
 _WHOLE_NUMBER = re.compile(r"-?\d{16,}")
@@ -27,6 +27,7 @@ _ADDRESS = re.compile(r"\S@\S|://|^www\.")
 _HEADS = ("oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader", "firstFooter")
 _SHAPES = ("sp", "pic", "graphicFrame", "cxnSp", "nvGrpSpPr")
 _MOST_COLUMNS = 16_384
+_MOST_ROWS = 1_048_576
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -81,8 +82,7 @@ class _Workbook:
         addresses: set[str] = set()
         for element in self._package.elements(part, "row", "hyperlink", *_HEADS):
             if local(element) == "row":
-                written = element.get("r") or ""
-                number = int(written) if written.isdigit() else number + 1
+                number = min(whole(element.get("r"), number + 1), _MOST_ROWS)
                 cells = self._cells(element)
                 if cells:
                     table.row_of(cells, number)
@@ -116,13 +116,14 @@ class _Workbook:
         value = child(cell, "v")
         raw = (value.text or "") if value is not None else ""
         if kind == "s":
-            return self._strings[int(raw)] if raw.isdigit() and int(raw) < len(self._strings) else ""
+            place = whole(raw, len(self._strings))
+            return self._strings[place] if place < len(self._strings) else ""
         if kind == "b":
             return "TRUE" if raw == "1" else "FALSE" if raw == "0" else raw
         if kind != "n" or not raw:
             return unescaped(raw)
-        style = cell.get("s") or "0"
-        format_id, code = self._formats[int(style)] if style.isdigit() and int(style) < len(self._formats) else (0, "")
+        style = whole(cell.get("s"), 0)
+        format_id, code = self._formats[style] if style < len(self._formats) else (0, "")
         try:
             # A float does not keep all digits of a long number.
             number = Decimal(raw) if _WHOLE_NUMBER.fullmatch(raw) else float(raw)
@@ -161,8 +162,8 @@ class _Workbook:
             return
         authors = [one.text or "" for one in named(root, "author")]
         for one in named(root, "comment"):
-            number = one.get("authorId") or ""
-            author = authors[int(number)] if number.isdigit() and int(number) < len(authors) else ""
+            number = whole(one.get("authorId"), len(authors))
+            author = authors[number] if number < len(authors) else ""
             if not author.startswith("tc="):
                 _add_comment(builder, author, _rich_text(one).removeprefix(f"{author}:"), one)
             elif not has_conversations:
@@ -173,8 +174,8 @@ class _Workbook:
         if root is None:
             return
         for anchor in root:
-            row = next((one.text or "" for one in named(anchor, "row")), "")
-            number = int(row) + 1 if row.isdigit() else None
+            row = next(named(anchor, "row"), None)
+            number = min(whole(row.text, 0) + 1, _MOST_ROWS) if row is not None else None
             for shape in named(anchor, *_SHAPES):
                 for text in self._said_of_shape(part, shape):
                     builder.lines(text, number)
@@ -213,7 +214,7 @@ def _formats(root: Any) -> list[tuple[int, str]]:
     codes = {one.get("numFmtId"): one.get("formatCode") or "" for one in named(root, "numFmt")}
     styles = child(root, "cellXfs")
     ids = [one.get("numFmtId") or "0" for one in styles] if styles is not None else []
-    return [(int(one) if one.isdigit() else 0, codes.get(one, "")) for one in ids]
+    return [(whole(one, 0), codes.get(one, "")) for one in ids]
 
 
 def _column(place: str, position: int) -> int:
@@ -230,4 +231,4 @@ def _column(place: str, position: int) -> int:
 def _row(place: str) -> int | None:
     """The row of a cell or range, such as B7:C9."""
     match = _CELL.match(place)
-    return int(match.group(2)) if match else None
+    return min(whole(match.group(2), 1), _MOST_ROWS) if match else None

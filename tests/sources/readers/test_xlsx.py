@@ -19,6 +19,7 @@ from semsearch.sources.readers.spreadsheet import _shown
 from semsearch.sources.readers.xlsx import _head
 from semsearch.sources.table_writer import TableWriter
 from tests.sources.readers.office_parts import OFFICE, A, changed
+from tests.support.documents import line_of
 from tests.support.office import sheet, zipped
 
 S = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
@@ -245,3 +246,22 @@ def test_names_of_empty_sheets() -> None:
         book.add_worksheet("Moorings")
         book.add_worksheet("Berths").write(0, 0, True)
     assert spreadsheet.read(stream.getvalue(), "xls").text == "Moorings\nTRUE\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "row"), [("99999999999999999999999", 2), ("999999999", 1_048_576), ("²", 2), ("7", 7)]
+)
+def test_a_row_has_a_number_that_a_sheet_can_have(told: str, row: int) -> None:
+    document = xlsx(f'<row r="1">{cell("A1", "x")}</row><row r="{told}">{cell("A2", "far")}</row>')
+    assert line_of(document, "far") == row
+
+
+def test_a_comment_stands_in_a_row_that_a_sheet_can_have() -> None:
+    comments = (
+        f"<comments {S}><authors><author>Olan</author></authors><commentList>"
+        "<comment ref='A99999999999999999999' authorId='²'><text><t>far out</t></text></comment></commentList></comments>"
+    )
+    document = xlsx("", "", (("c", "comments", "../comments1.xml"),), {"xl/comments1.xml": comments})
+    assert document.line_starts is not None
+    assert max(line for _, line in document.line_starts) <= 1_048_576
+    assert "Comment: far out" in document.text
