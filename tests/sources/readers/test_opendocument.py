@@ -158,6 +158,15 @@ def test_a_damaged_part_costs_only_itself(part: str, damage: str) -> None:
     assert document.notice == f"{part} cannot be read"
 
 
+def test_a_part_that_is_said_to_be_encrypted_costs_only_itself() -> None:
+    data = bytearray(changed(open_document("text", "<text:p>Body stays.</text:p>"), {"meta.xml": "<m/>"}))
+    data[data.find(b"meta.xml") - 30 + 6] |= 1  # the flag in the header of the part
+    data[data.rfind(b"meta.xml") - 46 + 8] |= 1  # and in the list of all parts
+    document = read("a.odt", bytes(data))
+    assert document.text.strip() == "Body stays."
+    assert document.notice == "meta.xml cannot be read"
+
+
 def test_encrypted_files_are_told() -> None:
     manifest = "<m:manifest xmlns:m='m'><m:file-entry><m:encryption-data/></m:file-entry></m:manifest>"
     data = changed(open_document("text", "<text:p>x</text:p>"), {"META-INF/manifest.xml": manifest})
