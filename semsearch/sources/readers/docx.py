@@ -2,12 +2,14 @@
 notes and comments after the paragraph that refers to them; heads and feet of pages once; properties as metadata.
 """
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.damaged_parts import errors_of_damage
 from semsearch.sources.readers.docx_numbering import Numbering
 from semsearch.sources.readers.docx_styles import Styles
 from semsearch.sources.readers.docx_text import SILENT, paragraph_text
@@ -49,6 +51,7 @@ class _Reader:
         self._part_of = {kind: parts[part] for kind, (part, _) in _NOTES.items()}
         self._notes = {kind: self._by_id(self._part_of[kind], name) for kind, (_, name) in _NOTES.items()}
         self._told: set[tuple[str, str]] = set()
+        self._told_files: set[str] = set()
         # The text of a paragraph whose end was deleted, and which goes on with the next one.
         self._begun = ""
 
@@ -149,16 +152,21 @@ class _Reader:
         from semsearch.sources import document_types
 
         relation = self._package.relation(part, attribute(element, "id"))
-        content = self._package.content(relation.target) if relation is not None else None
-        if relation is None or not content:
+        if relation is None or relation.target in self._told_files:
             return
+        name = relation.target
+        self._told_files.add(name)
         try:
-            document = document_types.read(relation.target, content)
+            content = self._package.content(name) or b""
+            for document in document_types.documents(io.BytesIO(content), name):
+                self._builder.text(document.text, [])
+                if document.notice:
+                    self._package.tell(f"{name}: {document.notice}")
         except ReadError as error:
             if not error.skip:
-                self._package.cannot_read(relation.target)
-            return
-        self._builder.text(document.text, [])
+                self._package.cannot_read(name)
+        except errors_of_damage():
+            self._package.cannot_read(name)
 
     def _note(self, kind: str, number: str) -> None:
         note = self._notes[kind].get(number)

@@ -44,6 +44,7 @@ class Package:
         self._archive = zipfile.ZipFile(io.BytesIO(data))
         self._names = {name.lower(): name for name in self._archive.namelist()}
         self._unreadable: list[str] = []
+        self._notices: list[str] = []
         self._relations: dict[str, dict[str, Relation]] = {}
 
     def part(self, name: str) -> Any:
@@ -78,9 +79,13 @@ class Package:
         """Lets `notice` tell that the part `name` cannot be read."""
         self._unreadable.append(name)
 
+    def tell(self, notice: str) -> None:
+        """Adds what is missing in the text to `notice`."""
+        self._notices.append(notice)
+
     def notice(self) -> str:
-        """What of the file could not be read; empty where nothing was."""
-        return notice_of(self._unreadable)
+        """What of the file could not be read; empty where all was."""
+        return "; ".join(dict.fromkeys(filter(None, (notice_of(self._unreadable), *self._notices))))
 
     def numbered(self, begin: str) -> list[str]:
         """The names of the parts `begin`1.xml, `begin`2.xml and so on, where no relation tells which there are."""

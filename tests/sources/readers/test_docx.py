@@ -4,12 +4,13 @@
 import pytest
 from lxml import etree
 
+from semsearch.sources.document_types import read
 from semsearch.sources.readers.docx_numbering import Numbering
 from semsearch.sources.readers.docx_styles import Styles
 from semsearch.sources.readers.numerals import numeral
 from semsearch.sources.readers.ooxml import Package
 from semsearch.sources.readers.symbol_fonts import symbol
-from tests.sources.readers.office_parts import R, W, docx, p
+from tests.sources.readers.office_parts import OFFICE, R, W, changed, docx, p
 from tests.support.office import zipped
 
 
@@ -216,6 +217,41 @@ def test_files_within_a_document() -> None:
     )  # fmt: skip
     assert document.text.split() == ["First", "Second", "Third", "Fourth", "Fifth", "Last"]
     assert document.notice == "word/c4.docx cannot be read"
+
+
+def test_a_long_file_within_a_document_is_read_to_its_end() -> None:
+    rows = "a,b\n" + "".join(f"{number},{number} and some words that fill a line\n" for number in range(25_000))
+    document = docx("<w:altChunk r:id='c'/><w:altChunk r:id='c'/>", {"c": ("aFChunk", "c.csv")}, {"word/c.csv": rows})
+    assert document.text.count("a: 24999") == 1
+
+
+def test_what_a_file_within_a_document_lacks_is_told() -> None:
+    inner = zipped(
+        {
+            "[Content_Types].xml": "<Types/>",
+            "word/document.xml": f"<w:document {W}><w:body>{p('Inner')}</w:body></w:document>",
+            "word/styles.xml": "<cut",
+        }
+    )
+    document = docx("<w:altChunk r:id='d'/>", {"d": ("aFChunk", "c.docx")}, {"word/c.docx": inner})
+    assert document.text.strip() == "Inner"
+    assert document.notice == "word/c.docx: word/styles.xml cannot be read"
+
+
+def test_a_damaged_file_within_a_document_costs_only_itself() -> None:
+    body = f"<w:document {W} {R}><w:body>{p('Before')}<w:altChunk r:id='h'/>{p('After')}</w:body></w:document>"
+    relation = f"<Relationship Id='h' Type='{OFFICE}/aFChunk' Target='c.html'/>"
+    data = zipped(
+        {
+            "[Content_Types].xml": "<Types/>",
+            "word/document.xml": body,
+            "word/_rels/document.xml.rels": f"<Relationships>{relation}</Relationships>",
+        }
+    )
+    stored = changed(data, {"word/c.html": "<p>chunk words</p>"})
+    document = read("a.docx", stored.replace(b"chunk words", b"Chunk words", 1))  # its checksum is another one
+    assert document.text.split() == ["Before", "After"]
+    assert document.notice == "word/c.html cannot be read"
 
 
 def test_values_of_form_fields() -> None:
