@@ -17,7 +17,7 @@ from semsearch.sources.readers.charts import chart_lines
 from semsearch.sources.readers.damaged_parts import errors_of_damage, notice_of
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing
 from semsearch.sources.readers.link_addresses import shown_address
-from semsearch.sources.xml_elements import attribute, local, parsed
+from semsearch.sources.xml_elements import attribute, local, parsed, whole
 
 _PROPERTIES = {
     "creator": "author", "subject": "subject", "keywords": "keywords", "description": "description",
@@ -90,7 +90,7 @@ class Package:
     def numbered(self, begin: str) -> list[str]:
         """The names of the parts `begin`1.xml, `begin`2.xml and so on, where no relation tells which there are."""
         numbers = (name.removeprefix(begin).removesuffix(".xml") for name in self._names if name.startswith(begin))
-        return [f"{begin}{number}.xml" for number in sorted(int(one) for one in numbers if one.isdecimal())]
+        return [f"{begin}{number}.xml" for number in sorted({whole(one, 0) for one in numbers} - {0})]
 
     def root(self, name: str) -> Any:
         """The root element of the part `name`; None where there is none. Raises the errors of lxml."""

@@ -18,9 +18,9 @@ from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers.damaged_parts import errors_of_damage, notice_of
 from semsearch.sources.readers.link_addresses import beside, shown_address
 from semsearch.sources.readers.number_format import plain_number, shown_number
-from semsearch.sources.readers.opendocument_lists import ListNumbers
+from semsearch.sources.readers.opendocument_lists import ListNumbers, level_of
 from semsearch.sources.table_writer import TableWriter
-from semsearch.sources.xml_elements import attribute, child, local, named, parsed
+from semsearch.sources.xml_elements import attribute, child, local, named, parsed, whole
 
 _PROPERTIES = {
     "creator": "author", "subject": "subject", "keyword": "keywords", "description": "description",
@@ -37,7 +37,7 @@ _SHAPES = frozenset(
 _SAID_OF_SHAPES = ("title", "desc")
 _FIELDS_OF_SLIDES = {"header-decl": "use-header-name", "footer-decl": "use-footer-name",
                      "date-time-decl": "use-date-time-name"}  # fmt: skip
-_DURATION = re.compile(r"(-?)P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:[.,]\d*)?S)?")
+_DURATION = re.compile(r"(-?)P(?:(\d{1,9})D)?T?(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})(?:[.,]\d*)?S)?")
 _FORM_VALUES = ("current-value", "value", "label", "current-label")
 _MARGINS = frozenset({"header", "footer", "header-left", "footer-left", "header-first", "footer-first"})
 _MOST_BLANKS = 100
@@ -133,8 +133,7 @@ class _Reader:
             if element is None:
                 pending.pop()
             elif name == "h":
-                level = attribute(element, "outline-level") or "1"
-                self._builder.heading(int(level) if level.isdigit() else 1, self._text(element))
+                self._builder.heading(level_of(element), self._text(element))
             elif name == "p":
                 if text := self._text(element):
                     self._builder.block(text)
@@ -256,8 +255,7 @@ class _Reader:
                 continue
             name, tail = local(one), one.tail or ""
             if name == "s":
-                count = attribute(one, "c") or "1"
-                parts.append(" " * min(int(count) if count.isdigit() else 1, _MOST_BLANKS) + tail)
+                parts.append(" " * min(whole(attribute(one, "c"), 1), _MOST_BLANKS) + tail)
             elif name in ("tab", "line-break"):
                 parts.append(("\t" if name == "tab" else "\n") + tail)
             elif name == "annotation":
@@ -337,5 +335,4 @@ def _own_paragraphs(cell: Any) -> Iterator[Any]:
 
 
 def _repeats(element: Any, name: str) -> int:
-    value = attribute(element, name) or "1"
-    return max(1, int(value)) if value.isdigit() and len(value) < 9 else 1
+    return max(1, whole(attribute(element, name), 1))

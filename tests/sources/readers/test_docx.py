@@ -11,6 +11,7 @@ from semsearch.sources.readers.numerals import numeral
 from semsearch.sources.readers.ooxml import Package
 from semsearch.sources.readers.symbol_fonts import symbol
 from tests.sources.readers.office_parts import OFFICE, R, W, changed, docx, p
+from tests.support.documents import headings
 from tests.support.office import zipped
 
 
@@ -337,3 +338,14 @@ def test_fractions() -> None:
         "<w:p xmlns:m='m'><m:f><m:num><m:r><m:t>1</m:t></m:r></m:num><m:den><m:r><m:t>2</m:t></m:r></m:den></m:f></w:p>"
     )
     assert document.text == "1/2\n\n"
+
+
+def test_levels_that_are_no_numbers_cost_no_document() -> None:
+    assert headings(docx(p("Body stays.", "<w:outlineLvl w:val='²'/>"))) == [("Body stays.", ())]
+    styles = "<w:style w:styleId='s'><w:name w:val='own'/><w:pPr><w:outlineLvl w:val='²'/></w:pPr></w:style>"
+    root = etree.fromstring(f"<w:styles {W}>{styles}</w:styles>")
+    paragraph = etree.fromstring(
+        f"<w:p {W}><w:pPr><w:pStyle w:val='s'/><w:numPr><w:ilvl w:val='²'/><w:numId w:val='1'/></w:numPr></w:pPr></w:p>"
+    )
+    assert Styles(root).heading_level(paragraph) is None
+    assert Styles(root).numbering_of(paragraph) == ("1", 0)

@@ -172,3 +172,35 @@ def test_encrypted_files_are_told() -> None:
     data = changed(open_document("text", "<text:p>x</text:p>"), {"META-INF/manifest.xml": manifest})
     with pytest.raises(ReadError, match="encrypted OpenDocument file"):
         read("a.odt", data)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<text:h text:outline-level="²">Body stays.</text:h>',
+        '<text:p>Body<text:s text:c="²"/>stays.</text:p>',
+        '<table:table><table:table-row table:number-rows-repeated="²"><table:table-cell><text:p>Body stays.</text:p>'
+        "</table:table-cell></table:table-row></table:table>",
+        f'<text:p>Body stays.</text:p><table:table><table:table-row><table:table-cell office:value-type="time" office:time-value="PT{"9" * 5000}H"/>'
+        "</table:table-row></table:table>",
+    ],
+)
+def test_numbers_that_are_none_cost_no_document(body: str) -> None:
+    assert "Body stays." in flat("text", body).text
+
+
+def test_levels_that_no_list_has_are_not_counted() -> None:
+    def styled(more: str) -> str:
+        return f'<text:list-style style:name="L">{level(1, "1", more)}</text:list-style>'
+
+    many = styled('text:display-levels="999999999"')
+    assert flat("text", listed(item("one")), many).text.strip() == "1 one"
+    deep = '<text:list text:style-name="L"><text:list-item>' * 30 + "<text:p>deep</text:p>"
+    assert flat("text", deep + "</text:list-item></text:list>" * 30, many).text.strip() == "deep"
+    long = styled(f'style:num-suffix="{")" * 100_000}"')
+    assert len(flat("text", listed(item("one")), long).text) < 300
+
+
+def test_headings_have_ten_levels() -> None:
+    document = flat("text", "".join(f'<text:h text:outline-level="{n}">h{n}</text:h>' for n in range(1, 40)))
+    assert max(len(section.heading) for section in document.sections) == 10

@@ -81,3 +81,10 @@ def test_links_of_titles_and_symbols() -> None:
 
 def test_line_ends_that_are_escaped() -> None:
     assert "one\ntwo" in deck(shape(run("one_x000B_two")), {}).text
+
+
+def test_slides_with_numbers_that_are_none_are_passed_over() -> None:
+    parts = {"ppt/_rels/presentation.xml.rels": "<cut", "ppt/slides/slide²99999999999.xml": "x"}
+    parts |= {f"ppt/slides/slide{'9' * 5000}.xml": "x"}
+    document = read("a.pptx", changed(slides(["One", "Two"], "body"), parts))
+    assert [section.page for section in document.sections] == [1, 2]
