@@ -14,6 +14,8 @@ _WORD = re.compile(r"\S+")
 _HEADING_CHARACTERS = 200
 # Lines, rows and pages are told up to this one: what a file says of them may be more than an index can keep.
 _LAST_NUMBER = 2**31 - 1
+# A small file may name the same text millions of times.
+_MOST_CHARACTERS = 100_000_000
 
 
 class Piece(NamedTuple):
@@ -26,12 +28,14 @@ class Piece(NamedTuple):
 class DocumentBuilder:
     """Collects headings and blocks of text in reading order.
 
-    `type_name`: the document type; `title`: the title of the document, which may also be set later.
+    `type_name`: the document type; `title`: the title of the document, which may also be set later. `is_full`: it takes
+    no more text, which the notice of the document tells.
     """
 
     def __init__(self, type_name: str, title: str = "") -> None:
         self.type = type_name
         self.title = plain(title)
+        self.is_full = False
         self._parts: list[str] = []
         self._length = 0
         self._begin = 0
@@ -116,6 +120,8 @@ class DocumentBuilder:
         """
         self._end_section()
         kept = {key: value for key, value in (metadata or {}).items() if value not in ("", None, [], ())}
+        if self.is_full:
+            notice = "; ".join(filter(None, (notice, f"text beyond {_MOST_CHARACTERS:,} characters left out")))
         lines = tuple(self._lines) or None
         if lines and lines[0][0] > 0:
             lines = ((0, lines[0][1]), *lines)
@@ -123,9 +129,15 @@ class DocumentBuilder:
 
     def _begin_lines(self, starts: Iterable[tuple[int, int]]) -> None:
         """Records `starts`, (offset in the text that is added next, line)."""
-        self._lines += [(self._length + offset, min(line, _LAST_NUMBER)) for offset, line in starts]
+        if not self.is_full:
+            self._lines += [(self._length + offset, min(line, _LAST_NUMBER)) for offset, line in starts]
 
     def _add(self, text: str) -> None:
+        if self.is_full:
+            return
+        if len(text) > _MOST_CHARACTERS - self._length:
+            self.is_full = True
+            text = text[: _MOST_CHARACTERS - self._length]
         self._parts.append(text)
         self._length += len(text)
 

@@ -32,7 +32,7 @@ def read(data: bytes, type_name: str) -> Document:
     title, metadata = package.properties()
     builder = DocumentBuilder(type_name, title)
     _Reader(package, builder).read()
-    return builder.document(metadata, package.notice())
+    return builder.document(metadata, package.missing.notice())
 
 
 class _Reader:
@@ -44,14 +44,13 @@ class _Reader:
         self._part = package.main_part("word/document.xml")
         relations = package.relations(self._part)
         parts = _USUAL_PARTS | {one.kind: one.target for one in relations if not one.is_external}
-        self._margins = [one.target for one in relations if one.kind in ("header", "footer")]
+        self._margins = dict.fromkeys(one.target for one in relations if one.kind in ("header", "footer"))
         self._styles = Styles(package.part(parts["styles"]))
         self._numbering = Numbering(package.part(parts["numbering"]), self._styles)
         # Kind of reference -> the part with the texts; and id -> element with the text.
         self._part_of = {kind: parts[part] for kind, (part, _) in _NOTES.items()}
         self._notes = {kind: self._by_id(self._part_of[kind], name) for kind, (_, name) in _NOTES.items()}
         self._told: set[tuple[str, str]] = set()
-        self._told_files: set[str] = set()
         # The text of a paragraph whose end was deleted, and which goes on with the next one.
         self._begun = ""
 
@@ -152,21 +151,20 @@ class _Reader:
         from semsearch.sources import document_types
 
         relation = self._package.relation(part, attribute(element, "id"))
-        if relation is None or relation.target in self._told_files:
+        if relation is None or not self._package.is_first(relation.target):
             return
         name = relation.target
-        self._told_files.add(name)
         try:
             content = self._package.content(name) or b""
             for document in document_types.documents(io.BytesIO(content), name):
                 self._builder.text(document.text, [])
                 if document.notice:
-                    self._package.tell(f"{name}: {document.notice}")
+                    self._package.missing.tell(f"{name}: {document.notice}")
         except ReadError as error:
             if not error.skip:
-                self._package.cannot_read(name)
+                self._package.missing.part(name)
         except errors_of_damage():
-            self._package.cannot_read(name)
+            self._package.missing.part(name)
 
     def _note(self, kind: str, number: str) -> None:
         note = self._notes[kind].get(number)

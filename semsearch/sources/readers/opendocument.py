@@ -15,7 +15,7 @@ from typing import Any
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
-from semsearch.sources.readers.damaged_parts import errors_of_damage, notice_of
+from semsearch.sources.readers.damaged_parts import Missing, errors_of_damage
 from semsearch.sources.readers.link_addresses import beside, shown_address
 from semsearch.sources.readers.number_format import plain_number, shown_number
 from semsearch.sources.readers.opendocument_lists import ListNumbers, level_of
@@ -71,7 +71,7 @@ class _Reader:
         self._type = type_name
         self._builder = DocumentBuilder(type_name)
         self._pages = 0
-        self._unreadable: list[str] = []
+        self._missing = Missing()
         self._numbers = ListNumbers()
 
     def part(self, name: str) -> Any:
@@ -82,7 +82,7 @@ class _Reader:
         try:
             return parsed(self._archive.read(name))
         except errors_of_damage():
-            self._unreadable.append(name)
+            self._missing.part(name)
             return None
 
     def read(self, content: Any, meta: Any, styles: Any) -> Document:
@@ -96,7 +96,7 @@ class _Reader:
         for text in dict.fromkeys([*self._form_values(content), *_fields_of_slides(content), *self._margins(styles)]):
             if text:
                 self._builder.block(text)
-        return self._builder.document(metadata, notice_of(self._unreadable))
+        return self._builder.document(metadata, self._missing.notice())
 
     def _properties(self, meta: Any) -> dict[str, object]:
         properties = next(named(meta, "meta"), None) if meta is not None else None

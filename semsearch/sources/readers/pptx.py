@@ -29,12 +29,13 @@ def read(data: bytes, type_name: str) -> Document:
     targets = {one.id: one.target for one in relations if one.kind == "slide"}
     listed = child(root, "sldIdLst")
     order = [targets.get(attribute_of_relation(one), "") for one in listed] if listed is not None else []
-    slides = [target for target in order if target] or list(targets.values()) or package.numbered("ppt/slides/slide")
+    listed_slides = [target for target in order if target]
+    slides = list(dict.fromkeys(listed_slides or targets.values() or package.numbered("ppt/slides/slide")))
     authors = _authors(package, [one.target for one in relations if "author" in one.kind.lower()])
     for number, slide in enumerate(slides, 1):
         builder.page(number)
         _slide(package, slide, builder, authors)
-    return builder.document({**metadata, "slides": len(slides)}, package.notice())
+    return builder.document({**metadata, "slides": len(slides)}, package.missing.notice())
 
 
 def attribute_of_relation(element: Any) -> str:
@@ -62,7 +63,7 @@ def _slide(package: Package, part: str, builder: DocumentBuilder, authors: dict[
     for relation in package.relations(part):
         if relation.is_external or relation.kind not in ("notesSlide", "comments", "comment"):
             continue
-        other = package.part(relation.target)
+        other = package.part(relation.target) if package.is_first(relation.target) else None
         if other is None:
             continue
         if relation.kind == "notesSlide":

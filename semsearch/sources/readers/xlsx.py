@@ -28,6 +28,8 @@ _HEADS = ("oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader", "
 _SHAPES = ("sp", "pic", "graphicFrame", "cxnSp", "nvGrpSpPr")
 _MOST_COLUMNS = 16_384
 _MOST_ROWS = 1_048_576
+# One string may be named by all cells of a row.
+_MOST_CHARACTERS_OF_ROW = 1_000_000
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -52,8 +54,10 @@ def read(data: bytes, type_name: str) -> Document:
         builder.heading(1, name, shown=False)
         relation = package.relation(main, attribute_of_relation(sheet))
         usual = f"xl/worksheets/sheet{number}.xml"  # where the part that tells it is damaged
-        workbook.read_sheet(usual if relation is None else relation.target, name, builder)
-    return builder.document({**metadata, "sheets": names}, package.notice())
+        part = usual if relation is None else relation.target
+        if package.is_first(part):
+            workbook.read_sheet(part, name, builder)
+    return builder.document({**metadata, "sheets": names}, package.missing.notice())
 
 
 class _Workbook:
@@ -81,6 +85,8 @@ class _Workbook:
         number = 0
         addresses: set[str] = set()
         for element in self._package.elements(part, "row", "hyperlink", *_HEADS):
+            if builder.is_full:
+                break
             if local(element) == "row":
                 number = min(whole(element.get("r"), number + 1), _MOST_ROWS)
                 cells = self._cells(element)
@@ -103,9 +109,17 @@ class _Workbook:
 
     def _cells(self, row: Any) -> dict[int, str]:
         """Column from 0 -> value of the cells of `row` that have one."""
-        cells = (cell for cell in row if local(cell) == "c")
-        values = {_column(cell.get("r") or "", place): self._value(cell) for place, cell in enumerate(cells)}
-        return {column: value for column, value in values.items() if value}
+        values: dict[int, str] = {}
+        length = 0
+        for place, cell in enumerate(cell for cell in row if local(cell) == "c"):
+            value = self._value(cell)
+            length += len(value)
+            if length > _MOST_CHARACTERS_OF_ROW:
+                self._package.missing.tell(f"cells beyond {_MOST_CHARACTERS_OF_ROW:,} characters of a row left out")
+                break
+            if value:
+                values[_column(cell.get("r") or "", place)] = value
+        return values
 
     def _value(self, cell: Any) -> str:
         """The value of a cell as it is shown."""
@@ -133,7 +147,11 @@ class _Workbook:
 
     def _beside(self, part: str, builder: DocumentBuilder) -> None:
         """Adds the comments and drawings that belong to the sheet `part`."""
-        targets = [(one.kind, one.target) for one in self._package.relations(part) if not one.is_external]
+        targets = [
+            (one.kind, one.target)
+            for one in self._package.relations(part)
+            if not one.is_external and self._package.is_first(one.target)
+        ]
         has_conversations = False
         for kind, target in targets:
             if kind == "threadedComment":

@@ -10,7 +10,7 @@ from semsearch.sources.readers.docx_styles import Styles
 from semsearch.sources.readers.numerals import numeral
 from semsearch.sources.readers.ooxml import Package
 from semsearch.sources.readers.symbol_fonts import symbol
-from tests.sources.readers.office_parts import OFFICE, R, W, changed, docx, p
+from tests.sources.readers.office_parts import OFFICE, R, W, changed, chart, docx, p
 from tests.support.documents import headings
 from tests.support.office import zipped
 
@@ -349,3 +349,9 @@ def test_levels_that_are_no_numbers_cost_no_document() -> None:
     )
     assert Styles(root).heading_level(paragraph) is None
     assert Styles(root).numbering_of(paragraph) == ("1", 0)
+
+
+def test_a_chart_that_is_named_many_times_is_told_once() -> None:
+    drawing = "<w:p><w:r><w:drawing><c:chart xmlns:c='c' r:id='c'/></w:drawing></w:r></w:p>"
+    document = docx(drawing * 30_000, {"c": ("chart", "chart.xml")}, {"word/chart.xml": chart("barChart")})
+    assert document.text.count("Swifts by month") == 1

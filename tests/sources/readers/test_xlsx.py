@@ -265,3 +265,21 @@ def test_a_comment_stands_in_a_row_that_a_sheet_can_have() -> None:
     assert document.line_starts is not None
     assert max(line for _, line in document.line_starts) <= 1_048_576
     assert "Comment: far out" in document.text
+
+
+def test_a_string_that_all_cells_of_a_row_name_is_told_as_far_as_a_row_goes() -> None:
+    strings = {"xl/sharedStrings.xml": f"<sst {S}><si><t>{'reed ' * 20_000}</t></si></sst>"}
+    document = xlsx('<row r="1">' + '<c t="s"><v>0</v></c>' * 16_000 + "</row>", parts=strings)
+    assert 900_000 < len(document.text) < 1_100_000
+    assert document.notice == "cells beyond 1,000,000 characters of a row left out"
+
+
+def test_sheets_and_what_lies_on_them_are_told_once() -> None:
+    comments = f"<comments {S}><authors/><commentList><comment ref='A1'><text><t>why</t></text></comment></commentList></comments>"
+    listed = '<sheet name="Berths" r:id="s"/>' * 3
+    book = f"<workbook {S} {R}><sheets>{listed}</sheets></workbook>"
+    document = xlsx(
+        f'<row r="1">{cell("A1", "Ahlen")}</row>', "", (("c", "comments", "../comments1.xml"),) * 2,
+        {"xl/workbook.xml": book, "xl/comments1.xml": comments},
+    )  # fmt: skip
+    assert document.text == "Ahlen\nComment: why\n"
