@@ -10,7 +10,7 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
@@ -43,7 +43,9 @@ _MARGINS = frozenset({"header", "footer", "header-left", "footer-left", "header-
 _MOST_BLANKS = 100
 # Rows and columns that are repeated to fill a sheet hold nothing; more of the same with text is no document.
 _MOST_REPEATED = 1000
-_BLANK_REPEATS = 16_384
+_MOST_REPEATED_CHARACTERS = 1_000_000
+# Notes and text boxes that stand in one another.
+_MOST_NESTED = 50
 _TYPES = {"text": "odt", "presentation": "odp", "graphics": "odp", "spreadsheet": "ods"}
 
 
@@ -62,6 +64,16 @@ def read(data: bytes, type_name: str) -> Document:
         return reader.read(content, reader.part("meta.xml"), reader.part("styles.xml"))
 
 
+class _Open(NamedTuple):
+    """An element of a paragraph that is being read: what is left in it, the text behind it, the address it leads to,
+    and where its text begins."""
+
+    inner: Iterator[Any]
+    tail: str
+    address: str
+    begin: int
+
+
 class _Reader:
     """Reads one document of the type `type_name`; `archive`: where its objects are, None for flat XML."""
 
@@ -72,6 +84,9 @@ class _Reader:
         self._builder = DocumentBuilder(type_name)
         self._pages = 0
         self._missing = Missing()
+        self._told: set[str] = set()
+        self._depth = 0
+        self._repeated = 0
         self._numbers = ListNumbers()
 
     def part(self, name: str) -> Any:
@@ -181,14 +196,14 @@ class _Reader:
                 text = self._cell(cell)
                 beside += [(self._comment(one), number) for one in cell if local(one) == "annotation"]
                 beside += [(said, number) for one in cell if local(one) in _SHAPES for said in self._said_of_shape(one)]
-                if text and width <= _MOST_REPEATED:
-                    cells |= dict.fromkeys(range(column, column + width), text)
-                column += min(width, _BLANK_REPEATS)
+                if text:
+                    cells |= dict.fromkeys(range(column, column + self._copies(width, len(text))), text)
+                column += width
             if cells and is_sheet:
-                for copy in range(repeated if repeated <= _MOST_REPEATED else 1):
+                for copy in range(self._copies(repeated, sum(map(len, cells.values())))):
                     writer.row_of(cells, number + copy)
             elif cells:
-                rows.append(" | ".join(cells.get(place, "") for place in range(max(cells) + 1)))
+                rows.append(" | ".join(cells.values()))
             number += repeated
         writer.end()
         if is_sheet and writer.is_empty:
@@ -197,6 +212,15 @@ class _Reader:
             self._builder.block("\n".join(rows))
         for text, place in beside:
             self._builder.block(text, place if is_sheet else None)
+
+    def _copies(self, times: int, characters: int) -> int:
+        """How often to tell a cell or row of so many `characters` that stands there so many `times`: all, or once."""
+        repeated = (times - 1) * characters
+        if times > _MOST_REPEATED or self._repeated + repeated > _MOST_REPEATED_CHARACTERS:
+            self._missing.tell("cells that are repeated many times are told once")
+            return 1
+        self._repeated += repeated
+        return times
 
     def _cell(self, cell: Any) -> str:
         """The text of a cell as it is shown, else its value; tables in it are read cell by cell."""
@@ -221,8 +245,12 @@ class _Reader:
 
     def _object(self, element: Any) -> list[str]:
         """The texts of an embedded chart, formula or document."""
-        name = posixpath.normpath(attribute(element, "href") or "")
-        part = self.part(f"{name}/content.xml")
+        name = posixpath.join(posixpath.normpath(attribute(element, "href") or ""), "content.xml")
+        if name in self._told:
+            return []  # one that holds itself
+        part = self.part(name)
+        if part is not None:
+            self._told.add(name)
         root = element if part is None else part
         lines = []
         for one in named(root, "table-row", *_PARAGRAPHS, "annotation"):
@@ -236,22 +264,36 @@ class _Reader:
 
     def _text(self, element: Any) -> str:
         """The text of a paragraph with its number; notes and comments stand in brackets at their place, shapes on
-        lines."""
+        lines. What is nested too deep is left out."""
+        if self._depth == _MOST_NESTED:
+            self._missing.tell(f"text nested more than {_MOST_NESTED} deep left out")
+            return ""
+        self._depth += 1
+        text = self._text_within(element)
+        self._depth -= 1
+        return text
+
+    def _text_within(self, element: Any) -> str:
         label = self._numbers.label(element)
         if child(element, "number") is not None:
             label = ""  # the text says it
         parts: list[str] = []
-        pending: list[tuple[Iterator[Any], str]] = []
+        pending: list[_Open] = []
+        links = 0
 
-        def enter(one: Any, end: str) -> None:
+        def enter(one: Any, tail: str, address: str = "") -> None:
+            pending.append(_Open(iter(one), tail, address, len(parts)))
             parts.append(one.text or "")
-            pending.append((iter(one), end))
 
         enter(element, "")
         while pending:
-            one = next(pending[-1][0], None)
+            one = next(pending[-1].inner, None)
             if one is None:
-                parts.append(pending.pop()[1])
+                ended = pending.pop()
+                if ended.address:
+                    links -= 1
+                    parts.append(beside(ended.address, "".join(parts[ended.begin :])))
+                parts.append(ended.tail)
                 continue
             name, tail = local(one), one.tail or ""
             if name == "s":
@@ -267,8 +309,9 @@ class _Reader:
                 parts.append("".join(f"\n{text}\n" for text in self._said_of_shape(one)) + tail)
             elif name == "ruby-text":
                 parts.append(f" ({one.text or ''}) {tail}")
-            elif name == "a":
-                enter(one, beside(attribute(one, "href") or "", "".join(one.itertext())) + tail)
+            elif name == "a" and not links and (address := attribute(one, "href")):
+                links += 1  # there are none in links
+                enter(one, tail, address)
             elif name and name not in _SILENT:
                 enter(one, tail)
             else:
@@ -276,18 +319,18 @@ class _Reader:
         text = "".join(parts)
         if not text.strip():
             # A number alone is a cell of a column that numbers the rows.
-            return label if any(local(above) == "table-cell" for above in element.iterancestors()) else ""
+            is_cell = label and any(local(above) == "table-cell" for above in element.iterancestors())
+            return label if is_cell else ""
         return f"{label} {text}" if label else text
 
 
 def _fields_of_slides(content: Any) -> Iterator[str]:
     """The heads, feet and dates that slides show."""
     pages = list(named(content, "page"))
+    holders = [*pages, *(notes for page in pages if (notes := child(page, "notes")) is not None)]
+    used = {(use, attribute(holder, use)) for holder in holders for use in _FIELDS_OF_SLIDES.values()}
     for element in named(content, *_FIELDS_OF_SLIDES):
-        use, name = _FIELDS_OF_SLIDES[local(element)], attribute(element, "name")
-        if any(attribute(holder, use) == name for page in pages for holder in (page, child(page, "notes")) if (
-            holder is not None
-        )):  # fmt: skip
+        if (_FIELDS_OF_SLIDES[local(element)], attribute(element, "name")) in used:
             yield plain(element.text or "")
 
 

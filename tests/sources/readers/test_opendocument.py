@@ -204,3 +204,45 @@ def test_levels_that_no_list_has_are_not_counted() -> None:
 def test_headings_have_ten_levels() -> None:
     document = flat("text", "".join(f'<text:h text:outline-level="{n}">h{n}</text:h>' for n in range(1, 40)))
     assert max(len(section.heading) for section in document.sections) == 10
+
+
+def test_cells_far_out_take_no_room() -> None:
+    far = '<table:table-cell table:number-columns-repeated="16384"/>' * 2000
+    table = f"<table:table><table:table-row>{far}<table:table-cell><text:p>x</text:p></table:table-cell></table:table-row></table:table>"
+    assert flat("text", table).text == "x\n\n"
+
+
+def test_cells_that_fill_a_sheet_are_told_once() -> None:
+    cell = f'<table:table-cell table:number-columns-repeated="1000"><text:p>{"a b " * 5000}</text:p></table:table-cell>'
+    rows = f'<table:table-row table:number-rows-repeated="1000">{cell}</table:table-row>'
+    document = flat("spreadsheet", f'<table:table table:name="S">{rows}</table:table>')
+    assert len(document.text) == 20_000
+    assert document.notice == "cells that are repeated many times are told once"
+    few = '<table:table-row><table:table-cell table:number-columns-repeated="3"><text:p>a</text:p></table:table-cell></table:table-row>'
+    assert flat("spreadsheet", f'<table:table table:name="S">{few}</table:table>').text == "a | a | a\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("<text:p>a<draw:frame><draw:text-box>", "</draw:text-box></draw:frame></text:p>"),
+        ("<text:p>a<text:note><text:note-body>", "</text:note-body></text:note></text:p>"),
+    ],
+)
+def test_what_is_nested_too_deep_is_left_out_and_told(begin: str, end: str) -> None:
+    document = flat("text", f"{begin * 400}<text:p>deep</text:p>{end * 400}<text:p>Body stays.</text:p>")
+    assert document.text.count("a") >= 50
+    assert "Body stays." in document.text
+    assert document.notice == "text nested more than 50 deep left out"
+
+
+def test_links_in_links_and_an_object_that_holds_itself_end() -> None:
+    links = (
+        '<text:a xlink:href="http://weir.example/y">' * 500 + "<text:span>x</text:span>" * 20_000 + "</text:a>" * 500
+    )
+    assert flat("text", f"<text:p>{links}</text:p>").text.strip() == "x" * 20_000 + " (weir.example/y)"
+    twice = '<draw:frame><draw:object href="./Object 1"/></draw:frame>' * 2
+    body = f"<text:p>Body stays.{twice}</text:p>"
+    inner = f"<content {SPACES}><text:p>Tower{twice}</text:p></content>"
+    document = read("a.odt", changed(open_document("text", body), {"Object 1/content.xml": inner}))
+    assert document.text.split() == ["Body", "stays.", "Tower"]
