@@ -15,7 +15,7 @@ _HEADING_CHARACTERS = 200
 # Lines, rows and pages are told up to this one: what a file says of them may be more than an index can keep.
 _LAST_NUMBER = 2**31 - 1
 # A small file may name the same text millions of times.
-_MOST_CHARACTERS = 100_000_000
+MOST_CHARACTERS = 100_000_000
 
 
 class Piece(NamedTuple):
@@ -121,7 +121,7 @@ class DocumentBuilder:
         self._end_section()
         kept = {key: value for key, value in (metadata or {}).items() if value not in ("", None, [], ())}
         if self.is_full:
-            notice = "; ".join(filter(None, (notice, f"text beyond {_MOST_CHARACTERS:,} characters left out")))
+            notice = "; ".join(filter(None, (notice, f"text beyond {MOST_CHARACTERS:,} characters left out")))
         lines = tuple(self._lines) or None
         if lines and lines[0][0] > 0:
             lines = ((0, lines[0][1]), *lines)
@@ -135,9 +135,9 @@ class DocumentBuilder:
     def _add(self, text: str) -> None:
         if self.is_full:
             return
-        if len(text) > _MOST_CHARACTERS - self._length:
+        if len(text) > MOST_CHARACTERS - self._length:
             self.is_full = True
-            text = text[: _MOST_CHARACTERS - self._length]
+            text = text[: MOST_CHARACTERS - self._length]
         self._parts.append(text)
         self._length += len(text)
 
