@@ -3,12 +3,13 @@ notes and comments after the paragraph that refers to them; heads and feet of pa
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.comments import comment_by
 from semsearch.sources.readers.damaged_parts import errors_of_damage
 from semsearch.sources.readers.docx_numbering import Numbering
 from semsearch.sources.readers.docx_styles import Styles
@@ -22,6 +23,8 @@ _NOTES = {
     "endnoteReference": ("endnotes", "endnote"),
     "commentReference": ("comments", "comment"),
 }
+# What has no rows or cells of the table that it stands in.
+_NO_ROWS = SILENT | {"tbl"}
 # Where they are when the part that tells it is damaged.
 _USUAL_PARTS = {kind: f"word/{kind}.xml" for kind in ("styles", "numbering", "footnotes", "endnotes", "comments")}
 
@@ -51,8 +54,8 @@ class _Reader:
         self._part_of = {kind: parts[part] for kind, (part, _) in _NOTES.items()}
         self._notes = {kind: self._by_id(self._part_of[kind], name) for kind, (_, name) in _NOTES.items()}
         self._told: set[tuple[str, str]] = set()
-        # The text of a paragraph whose end was deleted, and which goes on with the next one.
-        self._begun = ""
+        # The texts of paragraphs whose end was deleted, and which go on with the next one.
+        self._begun: list[str] = []
 
     def _by_id(self, part: str, name: str) -> dict[str, Any]:
         root = self._package.part(part)
@@ -66,8 +69,7 @@ class _Reader:
         body = child(root, "body")
         self._blocks(body if body is not None else root)
         self._end_begun()
-        for kind, number in self._unreferred(root):
-            self._note(kind, number)
+        self._add_notes(self._unreferred(root))
         margins = [text for part in self._margins for text in self._margin(part)]
         for text in dict.fromkeys(text for text in margins if text):
             self._builder.block(text)
@@ -75,7 +77,8 @@ class _Reader:
     def _unreferred(self, root: Any) -> list[tuple[str, str]]:
         """The notes that nothing refers to; those that deleted text refers to are deleted, too."""
         stories = [root, *(note for notes in self._notes.values() for note in notes.values())]
-        referred_to = {_reference(one) for story in stories for one in story.iter() if local(one) in self._notes}
+        names = [f"{{*}}{name}" for name in self._notes]
+        referred_to = {_reference(one) for story in stories for one in story.iter(*names)}
         every = [(kind, number) for kind, notes in self._notes.items() for number in notes]
         return [one for one in every if one not in referred_to]
 
@@ -116,28 +119,41 @@ class _Reader:
         mark = child(paragraph, "pPr", "rPr")
         goes_on = mark is not None and any(local(one) in ("del", "moveFrom") for one in mark)
         label = "" if goes_on else self._numbering.label(paragraph)
-        text = self._begun + paragraph_text(self._package, part, self._numbering, paragraph)
-        self._begun = text if goes_on else ""
-        return label, "" if goes_on else text
+        self._begun.append(paragraph_text(self._package, part, self._numbering, paragraph))
+        return ("", "") if goes_on else (label, self._begun_text())
+
+    def _begun_text(self) -> str:
+        text = "".join(self._begun)
+        self._begun = []
+        return text
 
     def _end_begun(self) -> None:
         """Adds the text whose end was deleted, where no paragraph follows that it could go on with."""
-        if self._begun:
-            self._builder.block(self._begun)
-            self._begun = ""
+        if text := self._begun_text():
+            self._builder.block(text)
 
     def _beside(self, element: Any, part: str) -> None:
         """Adds what a paragraph or table refers to: pictures, charts, diagrams, other files, notes, comments."""
+        self._add_notes(self._beside_but_notes(element, part))
+
+    def _add_notes(self, references: list[tuple[str, str]]) -> None:
+        """Adds the notes `references`, each followed by what it refers to, such as another note."""
+        pending = references[::-1]
+        while pending:
+            pending += self._note(*pending.pop())[::-1]
+
+    def _beside_but_notes(self, element: Any, part: str) -> list[tuple[str, str]]:
+        """As `_beside`, but returns the notes and comments."""
         for said in self._said_of_pictures(element, part):
             self._builder.block(said)
+        references = []
         for one in shown(element):
             if local(one) in self._notes:
-                self._note(*_reference(one))
+                references.append(_reference(one))
             elif local(one) == "altChunk":
                 self._file_within(one, part)
-        for one in element.iter():
-            if local(one) == "commentReference":
-                self._note(*_reference(one))  # also of deleted text: what is said of it stays
+        # Also those of deleted text: what is said of it stays.
+        return references + [_reference(one) for one in element.iter("{*}commentReference")]
 
     def _said_of_pictures(self, element: Any, part: str) -> list[str]:
         return [
@@ -166,17 +182,17 @@ class _Reader:
         except errors_of_damage():
             self._package.missing.part(name)
 
-    def _note(self, kind: str, number: str) -> None:
+    def _note(self, kind: str, number: str) -> list[tuple[str, str]]:
+        """Adds a note or comment that was not told; returns those that it refers to."""
         note = self._notes[kind].get(number)
         if note is None or (kind, number) in self._told:
-            return
+            return []
         self._told.add((kind, number))
         part = self._part_of[kind]
         text = self._story(note, part)
         if text:
-            author = attribute(note, "author")
-            self._builder.block(f"Comment by {author}: {text}" if kind == "commentReference" else text)
-        self._beside(note, part)
+            self._builder.block(comment_by(attribute(note, "author"), text) if kind == "commentReference" else text)
+        return self._beside_but_notes(note, part)
 
     def _table(self, table: Any) -> None:
         self._end_begun()
@@ -191,12 +207,13 @@ class _Reader:
 
     def _story(self, element: Any, part: str) -> str:
         """The text of a cell, a note, or a head, on one line; tables in it are read cell by cell."""
-        before, self._begun = self._begun, ""
+        before, self._begun = self._begun, []
         texts: list[str] = []
-        for paragraph in (one for one in element.iter() if local(one) == "p" and not _is_inside(one, element)):
+        # Those in paragraphs, as in a text box, are read with these.
+        for paragraph in _within(element, "p", frozenset({"Fallback", "del", "moveFrom"})):
             # A number alone is a cell of a column that numbers the rows.
             texts += self._shown(paragraph, part)
-        texts.append(self._begun)
+        texts.append(self._begun_text())
         self._begun = before
         return " ".join(text for text in map(plain, texts) if text)
 
@@ -206,19 +223,9 @@ def _reference(element: Any) -> tuple[str, str]:
     return local(element), attribute(element, "id") or ""
 
 
-def _is_inside(paragraph: Any, root: Any) -> bool:
-    """Whether a paragraph stands in another one below `root`, as those of a text box do, which is read with that, or
-    was deleted."""
-    for above in paragraph.iterancestors():
-        if above is root:
-            return False
-        if local(above) in ("p", "Fallback", "del", "moveFrom"):
-            return True
-    return False
-
-
-def _within(element: Any, name: str) -> Iterator[Any]:
-    """The rows of a table, or the cells of a row; not those of tables in its cells."""
+def _within(element: Any, name: str, without: Set[str] = _NO_ROWS) -> Iterator[Any]:
+    """The rows of a table, or the cells of a row: not those of tables in its cells. Or the elements called `name` in
+    `element`, outside of one another and of those called `without`."""
     pending = [iter(element)]
     while pending:
         one = next(pending[-1], None)
@@ -226,5 +233,5 @@ def _within(element: Any, name: str) -> Iterator[Any]:
             pending.pop()
         elif local(one) == name:
             yield one
-        elif local(one) not in ("", "tbl", *SILENT):
+        elif local(one) and local(one) not in without:
             pending.append(iter(one))

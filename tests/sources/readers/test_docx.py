@@ -353,5 +353,64 @@ def test_levels_that_are_no_numbers_cost_no_document() -> None:
 
 def test_a_chart_that_is_named_many_times_is_told_once() -> None:
     drawing = "<w:p><w:r><w:drawing><c:chart xmlns:c='c' r:id='c'/></w:drawing></w:r></w:p>"
-    document = docx(drawing * 30_000, {"c": ("chart", "chart.xml")}, {"word/chart.xml": chart("barChart")})
+    document = docx(drawing * 8000, {"c": ("chart", "chart.xml")}, {"word/chart.xml": chart("barChart")})
     assert document.text.count("Swifts by month") == 1
+
+
+def test_fields_in_fields_and_links_in_links_are_read_once() -> None:
+    begin = '<w:fldChar w:fldCharType="begin"/><w:fldChar w:fldCharType="separate"/>'
+    assert docx(f"<w:p>{begin * 60_000}{run('x') * 1000}</w:p>").text.strip() == "x" * 1000
+    link = '<w:hyperlink r:id="l">' * 150 + run("x") * 20_000 + "</w:hyperlink>" * 150
+    document = docx(f"<w:p>{link}</w:p>", {"l": ("hyperlink", "https://weir.example/x")})
+    assert document.text.strip() == "x" * 20_000 + " (weir.example/x)"
+
+
+def test_tables_in_tables_are_read_once() -> None:
+    begin, end = "<w:tbl><w:tr><w:tc>", "</w:tc></w:tr></w:tbl>"
+    document = docx(f"{begin * 600}{p('deep')}{'<w:p/>' * 20_000}{end * 600}")  # 36 million steps up else
+    assert document.text == "deep\n\n"
+
+
+def test_a_chain_of_notes_is_told_in_order() -> None:
+    notes = "".join(
+        f'<w:footnote w:id="{n}"><w:p>{run(f"note {n}.")}<w:r><w:footnoteReference w:id="{n + 1}"/></w:r></w:p></w:footnote>'
+        for n in range(3000)
+    )
+    body = f'<w:p>{run("Body.")}<w:r><w:footnoteReference w:id="0"/></w:r></w:p>{p("After.")}'
+    document = docx(body, {"n": ("footnotes", "n.xml")}, {"word/n.xml": f"<w:footnotes {W}>{notes}</w:footnotes>"})
+    assert document.text.split("\n\n")[:3000] == ["Body.", *(f"note {n}." for n in range(2999))]
+    assert document.text.endswith("After.\n\n")
+
+
+def test_what_is_nested_too_deep_is_told() -> None:
+    begin, end = "<w:sdt><w:sdtContent>", "</w:sdtContent></w:sdt>"
+    document = docx(f"<w:p>{begin * 120}{run('inner')}{end * 120}{run('Body stays.')}</w:p>")
+    assert document.text == "Body stays.\n\n"
+    assert document.notice == "text nested more than 200 deep left out"
+
+
+def test_lists_have_nine_levels_and_labels_an_end() -> None:
+    many = "".join(level(place, "decimal", f"%{place + 1}") for place in range(9))
+    numbering = f"{kind(many + level(5000, 'decimal', 'x'))}{one_list()}"
+    body = "".join(p("a", in_list(1, place)) for place in (0, 8, 9, 5000))
+    parts = {"word/numbering.xml": f"<w:numbering {W}>{numbering}</w:numbering>"}
+    assert docx(body, parts=parts).text.split("\n\n")[:-1] == ["1 a", "1 a", "2 a", "3 a"]
+    parts = {
+        "word/numbering.xml": f"<w:numbering {W}>{kind(level(0, 'decimal', '%1' * 100_000))}{one_list()}</w:numbering>"
+    }
+    assert len(docx(p("a", in_list()) * 2, parts=parts).text) < 500
+
+
+def test_lists_that_override_nothing_share_their_levels() -> None:
+    styles = Styles(None)
+    lists = "".join(one_list(number=number) for number in range(1, 100))
+    numbering = Numbering(
+        etree.fromstring(f"<w:numbering {W}>{kind(level(0, 'decimal', '%1.'))}{lists}</w:numbering>"), styles
+    )
+    assert len({id(one.levels) for one in numbering._lists.values()}) == 1
+
+
+def test_a_comment_without_an_author() -> None:
+    comments = f'<w:comments {W}><w:comment w:id="0">{p("why")}</w:comment></w:comments>'
+    body = '<w:p><w:r><w:t>x</w:t></w:r><w:r><w:commentReference w:id="0"/></w:r></w:p>'
+    assert docx(body, parts={"word/comments.xml": comments}).text == "x\n\nComment: why\n\n"
