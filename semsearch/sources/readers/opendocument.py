@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.comments import comment_by
 from semsearch.sources.readers.damaged_parts import Missing, errors_of_damage
 from semsearch.sources.readers.link_addresses import beside, shown_address
 from semsearch.sources.readers.number_format import plain_number, shown_number
@@ -230,8 +231,7 @@ class _Reader:
     def _comment(self, annotation: Any) -> str:
         author = child(annotation, "creator")
         text = " ".join(plain(self._text(one)) for one in named(annotation, *_PARAGRAPHS))
-        name = plain(author.text or "") if author is not None else ""
-        return f"Comment by {name}: {text}" if name else f"Comment: {text}"
+        return comment_by(author.text if author is not None else "", text)
 
     def _said_of_shape(self, shape: Any) -> list[str]:
         """The descriptions, paragraphs and objects of a shape, each apart."""
@@ -301,7 +301,8 @@ class _Reader:
             elif name in ("tab", "line-break"):
                 parts.append(("\t" if name == "tab" else "\n") + tail)
             elif name == "annotation":
-                parts.append(f" ({self._comment(one)}) {tail}")
+                comment = self._comment(one)
+                parts.append(f" ({comment}) {tail}" if comment else tail)
             elif name == "note":
                 note = " ".join(plain(self._text(own)) for own in named(one, *_PARAGRAPHS))
                 parts.append(f" ({note}) {tail}")

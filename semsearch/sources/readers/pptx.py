@@ -5,6 +5,7 @@ from typing import Any
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.comments import comment_by
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing, unescaped
 from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred
 from semsearch.sources.xml_elements import child, local, named
@@ -129,5 +130,5 @@ def _comments(root: Any, authors: dict[str, str]) -> Iterator[str]:
             said = plain(unescaped(text.text or "")) if text is not None else ""
             body = child(one, "txBody")
             said = said or (" ".join(paragraphs_of_drawing(body)) if body is not None else "")
-            if said:
-                yield f"Comment by {name}: {said}" if name else f"Comment: {said}"
+            if said := comment_by(name, said):
+                yield said

@@ -11,6 +11,7 @@ from typing import Any
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.comments import comment_by
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing, unescaped
 from semsearch.sources.readers.link_addresses import shown_address
 from semsearch.sources.readers.number_format import shown_number
@@ -81,7 +82,7 @@ class _Workbook:
     def read_sheet(self, part: str, name: str, builder: DocumentBuilder) -> None:
         """Adds the rows of the sheet `part` to `builder`, with their numbers, and what lies on it."""
         table = TableWriter(builder)
-        beside: list[tuple[str, int | None]] = []
+        beside: list[tuple[str, int]] = []
         number = 0
         addresses: set[str] = set()
         for element in self._package.elements(part, "row", "hyperlink", *_HEADS):
@@ -99,7 +100,7 @@ class _Workbook:
                 if address not in addresses:  # else the cell tells it
                     beside.append((address, _row(element.get("ref") or "")))
             else:
-                beside.append((_head(element.text or ""), None))
+                beside.append((_head(element.text or ""), 1))  # it is printed on every page
         table.end()
         if table.is_empty:
             builder.lines(name, 1)
@@ -193,10 +194,11 @@ class _Workbook:
             return
         for anchor in root:
             row = next(named(anchor, "row"), None)
-            number = min(whole(row.text, 0) + 1, _MOST_ROWS) if row is not None else None
+            number = min(whole(row.text, 0) + 1, _MOST_ROWS) if row is not None else 1
             for shape in named(anchor, *_SHAPES):
                 for text in self._said_of_shape(part, shape):
-                    builder.lines(text, number)
+                    for line in text.split("\n"):  # all of a text box lies at one row
+                        builder.lines(line, number)
 
     def _said_of_shape(self, part: str, shape: Any) -> Iterator[str]:
         yield "\n".join(paragraphs_of_drawing(shape, lambda link: self._package.address(part, link)))
@@ -206,9 +208,7 @@ class _Workbook:
 
 
 def _add_comment(builder: DocumentBuilder, author: str, text: str, comment: Any) -> None:
-    if plain(text):
-        row = _row(comment.get("ref") or "")
-        builder.lines(f"Comment by {author}: {plain(text)}" if author else f"Comment: {plain(text)}", row)
+    builder.lines(comment_by(author, text), _row(comment.get("ref") or ""))
 
 
 def _head(text: str) -> str:
@@ -246,7 +246,7 @@ def _column(place: str, position: int) -> int:
     return min(number, _MOST_COLUMNS) - 1
 
 
-def _row(place: str) -> int | None:
-    """The row of a cell or range, such as B7:C9."""
+def _row(place: str) -> int:
+    """The row of a cell or range, such as B7:C9; the first where it names none."""
     match = _CELL.match(place)
-    return min(whole(match.group(2), 1), _MOST_ROWS) if match else None
+    return min(whole(match.group(2), 1), _MOST_ROWS) if match else 1

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
+import xlsxwriter
 from lxml import etree
 
 from semsearch.sources.document import Document
@@ -292,3 +293,16 @@ def test_sheets_and_what_lies_on_them_are_told_once() -> None:
         {"xl/workbook.xml": book, "xl/comments1.xml": comments},
     )  # fmt: skip
     assert document.text == "Ahlen\nComment: why\n"
+
+
+def test_heads_feet_and_text_boxes_stand_in_rows_that_there_are() -> None:
+    stream = io.BytesIO()
+    with xlsxwriter.Workbook(stream, {"in_memory": True}) as book:
+        page = book.add_worksheet("Data")
+        for number in range(30):
+            page.write(number, 0, f"val{number}")
+        page.insert_textbox(4, 3, "alpha\nbravo\ncharlie")
+        page.set_footer("&LConfidential")
+    document = read("a.xlsx", stream.getvalue())
+    assert [line_of(document, word) for word in ("alpha", "bravo", "charlie")] == [5, 5, 5]
+    assert line_of(document, "Confidential") == 1
