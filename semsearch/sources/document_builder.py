@@ -58,8 +58,9 @@ class DocumentBuilder:
             self.block(name)
 
     def page(self, number: int | None) -> None:
-        """Begins page or slide `number`, from 1."""
+        """Begins page or slide `number`, from 1, which is under no heading yet."""
         self._end_section()
+        self._path = []
         self._page = None if number is None else min(number, _LAST_NUMBER)
 
     def block(self, text: str, line: int | None = None) -> None:

@@ -153,6 +153,8 @@ class _Reader:
             elif name == "p":
                 if text := self._text(element):
                     self._builder.block(text)
+            elif name == "frame" and self._pages and attribute(element, "class") == "title":
+                self._builder.heading(1, " ".join(self._said_of_shape(element)))
             elif name == "table":
                 self._table(element)
             elif name in _SAID_OF_SHAPES:

@@ -246,3 +246,16 @@ def test_links_in_links_and_an_object_that_holds_itself_end() -> None:
     inner = f"<content {SPACES}><text:p>Tower{twice}</text:p></content>"
     document = read("a.odt", changed(open_document("text", body), {"Object 1/content.xml": inner}))
     assert document.text.split() == ["Body", "stays.", "Tower"]
+
+
+def test_the_title_of_a_slide_is_its_heading() -> None:
+    def frame(kind: str, text: str) -> str:
+        return f'<draw:frame presentation:class="{kind}"><draw:text-box><text:p>{text}</text:p></draw:text-box></draw:frame>'
+
+    document = flat(
+        "presentation",
+        f"<draw:page>{frame('title', 'Plan')}{frame('outline', 'Raise the sluice')}</draw:page>"
+        f"<draw:page>{frame('outline', 'No title')}</draw:page>",
+    )
+    assert document.text == "Plan\n\nRaise the sluice\n\nNo title\n\n"
+    assert [(section.heading, section.page) for section in document.sections] == [(("Plan",), 1), ((), 2)]

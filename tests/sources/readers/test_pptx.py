@@ -98,3 +98,8 @@ def test_a_slide_that_is_listed_many_times_is_read_once() -> None:
     listed = '<p:sldId id="256" r:id="rId7"/>'
     many = changed(data, {}, {"ppt/presentation.xml": (listed, listed * 30_000)})
     assert read("a.pptx", many).text == read("a.pptx", data).text
+
+
+def test_a_slide_without_a_title_is_under_no_heading() -> None:
+    document = read("a.pptx", slides(["One", "", "Three"], "body"))
+    assert [section.heading for section in document.sections] == [("One",), (), ("Three",)]
