@@ -3,7 +3,6 @@ notes and comments after the paragraph that refers to them; heads and feet of pa
 """
 
 import io
-from collections.abc import Iterator, Set
 from typing import Any
 
 from semsearch.errors import ReadError
@@ -15,7 +14,7 @@ from semsearch.sources.readers.docx_numbering import Numbering
 from semsearch.sources.readers.docx_styles import Styles
 from semsearch.sources.readers.docx_text import SILENT, paragraph_text
 from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred, shown
-from semsearch.sources.xml_elements import attribute, child, local
+from semsearch.sources.xml_elements import attribute, child, local, outermost
 
 # Element that refers to a note -> (kind of the part, name of the element) that holds its text.
 _NOTES = {
@@ -23,8 +22,9 @@ _NOTES = {
     "endnoteReference": ("endnotes", "endnote"),
     "commentReference": ("comments", "comment"),
 }
-# What has no rows or cells of the table that it stands in.
-_NO_ROWS = SILENT | {"tbl"}
+# What holds no rows or cells of the table that it stands in; what holds no paragraphs that are shown.
+_NOT_OF_TABLE = SILENT | {"tbl"}
+_NOT_SHOWN = frozenset({"Fallback", "del", "moveFrom"})
 # Where they are when the part that tells it is damaged.
 _USUAL_PARTS = {kind: f"word/{kind}.xml" for kind in ("styles", "numbering", "footnotes", "endnotes", "comments")}
 
@@ -89,19 +89,13 @@ class _Reader:
 
     def _blocks(self, parent: Any) -> None:
         """Adds the paragraphs and tables below `parent`, in order, at any depth."""
-        pending = [iter(parent)]
-        while pending:
-            element = next(pending[-1], None)
-            if element is None:
-                pending.pop()
-            elif local(element) == "p":
+        for element in outermost(parent, ("p", "tbl", "altChunk"), SILENT):
+            if local(element) == "p":
                 self._paragraph(element)
             elif local(element) == "tbl":
                 self._table(element)
-            elif local(element) == "altChunk":
+            else:
                 self._beside(element, self._part)
-            elif local(element) not in ("", *SILENT):
-                pending.append(iter(element))
 
     def _paragraph(self, element: Any) -> None:
         label, text = self._shown(element, self._part)
@@ -197,8 +191,8 @@ class _Reader:
     def _table(self, table: Any) -> None:
         self._end_begun()
         rows = []
-        for row in _within(table, "tr"):
-            cells = [self._story(cell, self._part) for cell in _within(row, "tc")]
+        for row in outermost(table, ("tr",), _NOT_OF_TABLE):
+            cells = [self._story(cell, self._part) for cell in outermost(row, ("tc",), _NOT_OF_TABLE)]
             if any(cells):
                 rows.append(" | ".join(cells))
         if rows:
@@ -210,7 +204,7 @@ class _Reader:
         before, self._begun = self._begun, []
         texts: list[str] = []
         # Those in paragraphs, as in a text box, are read with these.
-        for paragraph in _within(element, "p", frozenset({"Fallback", "del", "moveFrom"})):
+        for paragraph in outermost(element, ("p",), _NOT_SHOWN):
             # A number alone is a cell of a column that numbers the rows.
             texts += self._shown(paragraph, part)
         texts.append(self._begun_text())
@@ -221,17 +215,3 @@ class _Reader:
 def _reference(element: Any) -> tuple[str, str]:
     """(kind, id) of the note that `element` refers to."""
     return local(element), attribute(element, "id") or ""
-
-
-def _within(element: Any, name: str, without: Set[str] = _NO_ROWS) -> Iterator[Any]:
-    """The rows of a table, or the cells of a row: not those of tables in its cells. Or the elements called `name` in
-    `element`, outside of one another and of those called `without`."""
-    pending = [iter(element)]
-    while pending:
-        one = next(pending[-1], None)
-        if one is None:
-            pending.pop()
-        elif local(one) == name:
-            yield one
-        elif local(one) and local(one) not in without:
-            pending.append(iter(one))

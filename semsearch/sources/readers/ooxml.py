@@ -145,6 +145,14 @@ class Package:
         return values.get("title", ""), metadata
 
 
+def relation_id(element: Any) -> str:
+    """The id of the relation that `element` names: of its two ids the one in the namespace of relations."""
+    for key, value in element.items():
+        if key.endswith("}id"):
+            return str(value)
+    return ""
+
+
 def shown(element: Any) -> Iterator[Any]:
     """`element` and all below it, but for fallbacks and what was deleted or moved away."""
     pending = [iter((element,))]

@@ -21,7 +21,7 @@ from semsearch.sources.readers.link_addresses import beside, shown_address
 from semsearch.sources.readers.number_format import plain_number, shown_number
 from semsearch.sources.readers.opendocument_lists import ListNumbers, level_of
 from semsearch.sources.table_writer import TableWriter
-from semsearch.sources.xml_elements import attribute, child, local, named, parsed, whole
+from semsearch.sources.xml_elements import attribute, child, local, named, outermost, parsed, whole
 
 _PROPERTIES = {
     "creator": "author", "subject": "subject", "keyword": "keywords", "description": "description",
@@ -35,6 +35,8 @@ _SHAPES = frozenset(
     {"frame", "custom-shape", "rect", "line", "ellipse", "circle", "polygon", "polyline", "path", "g", "caption",
      "connector", "text-box", "image", "object", "measure", "regular-polygon", "control", "page-thumbnail"}
 )  # fmt: skip
+# Comments and shapes of a cell are told behind its table.
+_NOT_OF_CELL = _SHAPES | {"annotation"}
 _SAID_OF_SHAPES = ("title", "desc")
 _FIELDS_OF_SLIDES = {"header-decl": "use-header-name", "footer-decl": "use-footer-name",
                      "date-time-decl": "use-date-time-name"}  # fmt: skip
@@ -227,7 +229,8 @@ class _Reader:
 
     def _cell(self, cell: Any) -> str:
         """The text of a cell as it is shown, else its value; tables in it are read cell by cell."""
-        shown = " ".join(plain(self._text(one)) for one in _own_paragraphs(cell)).strip()
+        own = outermost(cell, _PARAGRAPHS, _NOT_OF_CELL)
+        shown = " ".join(plain(self._text(one)) for one in own).strip()
         return shown or _value_of(cell)
 
     def _comment(self, annotation: Any) -> str:
@@ -365,19 +368,6 @@ def _clock(duration: str) -> str:
         return duration
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:])
     return f"{match.group(1)}{days * 24 + hours:02}:{minutes:02}:{seconds:02}"
-
-
-def _own_paragraphs(cell: Any) -> Iterator[Any]:
-    """The paragraphs of a cell, those of tables in it included, but not of comments and shapes."""
-    pending = [iter(cell)]
-    while pending:
-        element = next(pending[-1], None)
-        if element is None:
-            pending.pop()
-        elif local(element) in _PARAGRAPHS:
-            yield element
-        elif local(element) not in ("", "annotation", *_SHAPES):
-            pending.append(iter(element))
 
 
 def _repeats(element: Any, name: str) -> int:

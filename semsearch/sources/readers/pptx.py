@@ -7,7 +7,7 @@ from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers.comments import comment_by
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing, unescaped
-from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred
+from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred, relation_id
 from semsearch.sources.xml_elements import child, local, named
 
 # `nvGrpSpPr`: what is said of a group, whose shapes come after it.
@@ -29,7 +29,7 @@ def read(data: bytes, type_name: str) -> Document:
     relations = package.relations(part)
     targets = {one.id: one.target for one in relations if one.kind == "slide"}
     listed = child(root, "sldIdLst")
-    order = [targets.get(attribute_of_relation(one), "") for one in listed] if listed is not None else []
+    order = [targets.get(relation_id(one), "") for one in listed] if listed is not None else []
     listed_slides = [target for target in order if target]
     slides = list(dict.fromkeys(listed_slides or targets.values() or package.numbered("ppt/slides/slide")))
     authors = _authors(package, [one.target for one in relations if "author" in one.kind.lower()])
@@ -37,14 +37,6 @@ def read(data: bytes, type_name: str) -> Document:
         builder.page(number)
         _slide(package, slide, builder, authors)
     return builder.document({**metadata, "slides": len(slides)}, package.missing.notice())
-
-
-def attribute_of_relation(element: Any) -> str:
-    """The id of the relation that `element` names: of its two ids the one in the namespace of relations."""
-    for key, value in element.items():
-        if key.endswith("}id"):
-            return str(value)
-    return ""
 
 
 def _slide(package: Package, part: str, builder: DocumentBuilder, authors: dict[str, str]) -> None:

@@ -15,8 +15,7 @@ from semsearch.sources.readers.comments import comment_by
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing, unescaped
 from semsearch.sources.readers.link_addresses import shown_address
 from semsearch.sources.readers.number_format import shown_number
-from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred
-from semsearch.sources.readers.pptx import attribute_of_relation
+from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred, relation_id
 from semsearch.sources.table_writer import TableWriter
 from semsearch.sources.xml_elements import child, local, named, whole
 
@@ -53,7 +52,7 @@ def read(data: bytes, type_name: str) -> Document:
         name = unescaped(sheet.get("name") or "")
         names.append(name)
         builder.heading(1, name, shown=False)
-        relation = package.relation(main, attribute_of_relation(sheet))
+        relation = package.relation(main, relation_id(sheet))
         usual = f"xl/worksheets/sheet{number}.xml"  # where the part that tells it is damaged
         part = usual if relation is None else relation.target
         if package.is_first(part):
@@ -95,7 +94,7 @@ class _Workbook:
                     table.row_of(cells, number)
                     addresses |= {shown_address(text) or text for text in cells.values() if _ADDRESS.search(text)}
             elif local(element) == "hyperlink":
-                target = self._package.address(part, attribute_of_relation(element))
+                target = self._package.address(part, relation_id(element))
                 address = shown_address(target)
                 if address not in addresses:  # else the cell tells it
                     beside.append((address, _row(element.get("ref") or "")))
