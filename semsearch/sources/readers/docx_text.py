@@ -142,7 +142,8 @@ def _behind(element: Any) -> str:
         return "\n"
     if local(element) != "ruby":
         return ""
-    reading = "".join(one.text or "" for rt in named(element, "rt") for one in named(rt, "t"))
+    rt = child(element, "rt")
+    reading = "".join(one.text or "" for one in named(rt, "t")) if rt is not None else ""
     return f" ({reading}) " if reading else ""
 
 

@@ -193,6 +193,10 @@ def test_symbols(code: int, font: str, shown: str) -> None:
     assert symbol(code, font) == shown
 
 
+def test_half_a_character_is_none() -> None:
+    assert symbol(0xD800, "x") == ""
+
+
 def test_symbols_of_word() -> None:
     document = docx(
         f"<w:p><w:r><w:sym w:font='Wingdings' w:char='F0FC'/></w:r>{run(' done, ')}<w:r><w:rPr><w:rFonts w:ascii='Symbol'/></w:rPr>"
