@@ -188,6 +188,9 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
     pages = _Pages()
     left = MOST_CHARACTERS
     for number in range(count):
+        if left < 0:  # one content may be that of thousands of pages
+            pages.notices.append(f"pages from {number + 1} on, beyond {MOST_CHARACTERS:,} characters, left out")
+            break
         text, lines, given, has_picture, failed = "", list[str](), list[str](), False, pdf is None
         if pdf is not None:
             try:
@@ -214,10 +217,6 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
             elif not text.strip() and (has_picture or not lines) and number + 1 not in pages.undecodable:
                 pages.empty.append(number + 1)
         left -= len(text) + sum(map(len, lines))
-        if left < 0:
-            # One content may be that of thousands of pages.
-            pages.notices.append(f"pages from {number + 1} on, beyond {MOST_CHARACTERS:,} characters, left out")
-            break
         pages.texts.append(text)
         pages.beside.append(lines)
     return pages
