@@ -17,7 +17,7 @@ from semsearch.errors import IndexDamagedError
 from semsearch.sources.lines import LineStarts
 from semsearch.sources.walk import WalkRules
 from semsearch.store.local.catalog import MOST_CHUNKS, STATUSES, Catalog
-from semsearch.store.local.damage import catalog_damaged
+from semsearch.store.local.damage import catalog_damaged, repair_hint
 from semsearch.store.records import (
     DEFAULT_VECTORS,
     Chunking,
@@ -219,26 +219,31 @@ def is_sound_chunk(row: sqlite3.Row) -> bool:
 
 def _chunk(row: sqlite3.Row) -> dict[str, Any]:
     """The fields of a `Passage` that the table `chunks` holds. Raises one of `_MALFORMED`."""
+    text = _text(row["text"])
     return {
         "id": _count(row["chunk_id"]),
-        "text": _text(row["text"]),
+        "text": text,
         "heading": tuple(_text(name) for name in json.loads(row["heading"])),
         "page": _whole_or_none(row["page"]),
         "line_start": _whole_or_none(row["line_start"]),
         "line_end": _whole_or_none(row["line_end"]),
-        "line_breaks": _line_breaks(row["line_breaks"]),
+        "line_breaks": _line_breaks(row["line_breaks"], text),
         "tokens": _whole(row["tokens"]),
         "text_hash": _bytes(row["text_hash"]),
     }
 
 
-def _line_breaks(value: object) -> LineStarts:
+def _line_breaks(value: object, text: str) -> LineStarts:
+    """What `sources.lines.breaks_in` can have found in `text`: offsets inside it, none before the last, and lines."""
     if value is None:
         return ()
     numbers = [_whole(number) for number in of_type(json.loads(_text(value)), list)]
-    if len(numbers) % 2 or any(number < 0 for number in numbers):
+    offsets, lines = numbers[::2], numbers[1::2]
+    if len(offsets) != len(lines) or offsets != sorted(offsets) or min(lines, default=1) < 1:
         raise ValueError("no pairs of offset and line")
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    if offsets and not 0 < offsets[0] <= offsets[-1] < len(text):
+        raise ValueError("offsets that are not in the text")
+    return tuple(zip(offsets, lines, strict=True))
 
 
 def document_properties(row: sqlite3.Row) -> DocumentProperties:
@@ -263,8 +268,7 @@ def _is_what_was_indexed(heading: tuple[str, ...], text: str, digest: bytes) -> 
 def chunk_damaged(folder: str, chunk_id: int) -> IndexDamagedError:
     """The error for a chunk that is missing, or is not what was indexed."""
     return IndexDamagedError(
-        f"{folder}/{settings.CATALOG_FILE}: chunk {chunk_id} is not what was written",
-        "repair it with: semsearch verify --repair",
+        f"{folder}/{settings.CATALOG_FILE}: chunk {chunk_id} is not what was written", repair_hint(folder)
     )
 
 

@@ -192,6 +192,10 @@ TAKEN_OUT: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a heading that is none": (lambda index: sql(index, "UPDATE chunks SET heading = 7 WHERE id = 60"), "a passage is"),
     "a page that is none": (lambda index: sql(index, "UPDATE chunks SET page = 'x' WHERE id = 60"), "a passage is"),
+    "lines that fall back": (
+        lambda index: sql(index, "UPDATE chunks SET line_breaks = '[9,1,3,7]' WHERE id = 60"),
+        "a passage is",
+    ),
     "tokens that are none": (lambda index: sql(index, "UPDATE chunks SET tokens = 'x' WHERE id = 60"), "a passage is"),
     "no text": (lambda index: sql(index, "UPDATE chunks SET text = X'80' WHERE id = 60"), "a passage is not what"),
     "a lost passage": (lambda index: sql(index, "DELETE FROM chunks WHERE id = 60"), "its passages do not fit it"),
