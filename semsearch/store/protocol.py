@@ -135,7 +135,7 @@ class Snapshot(Protocol):
 
     def texts(self, ids: "Ids") -> Iterator[tuple[int, str, str]]:
         """(id, type name, the text with its headings, as it is encoded) of each of the chunks `ids` (n,), in any
-        order."""
+        order. Raises `IndexDamagedError` for one that is not there."""
         ...
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: Selection | None) -> Ranking:

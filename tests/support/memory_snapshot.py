@@ -146,8 +146,8 @@ class MemorySnapshot:
         return sorted(near, key=lambda key: (near[key], -counts[key], key))[:limit]
 
     def texts(self, ids: NDArray[np.int64]) -> Iterator[tuple[int, str, str]]:
-        alive = ((number, self._alive[number]) for number in ids.tolist())
-        return ((number, self._state.files[one.file_id].type, one.chunk.encoded()) for number, one in alive)
+        files = ((number, self._file_of(number)) for number in ids.tolist())
+        return ((number, self._state.files[file].type, self._alive[number].chunk.encoded()) for number, file in files)
 
     def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
         scores = {number: self._bm25(number, words) for number in self._alive}

@@ -167,8 +167,14 @@ class LocalSnapshot:
                 "SELECT chunks.id, files.type, heading, text FROM chunks JOIN files ON files.id = chunks.file_id"
                 " WHERE chunks.id IN (SELECT value FROM json_each(?))"
             )
-            for row in self.catalog.rows(query, (json.dumps(wanted[start : start + _TEXTS_AT_ONCE]),)):
-                yield rows.decoded(self.folder, partial(rows.encoded_text, row), "the text of a passage")
+            batch = wanted[start : start + _TEXTS_AT_ONCE]
+            missing = set(batch)
+            for row in self.catalog.rows(query, (json.dumps(batch),)):
+                found = rows.decoded(self.folder, partial(rows.encoded_text, row), "the text of a passage")
+                missing.discard(found[0])
+                yield found
+            if missing:  # a segment names what the catalog has not
+                raise rows.chunk_damaged(self.folder, min(missing))
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: "Selection | None") -> "Ranking":
         return self.search.lexical(words, k, _allowed(selection))
