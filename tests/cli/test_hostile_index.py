@@ -72,7 +72,7 @@ def rows_out_of_range(index: Path) -> None:
     sql(index, "UPDATE segments SET files = ? WHERE kind = 'lex'", json.dumps(files))
 
 
-SEARCH, LEXICAL = "search", "lexical"
+SEARCH, LEXICAL, PHRASE = "search", "lexical", "phrase"
 INDEX, QUICK, DRY = "index", "quick", "dry"
 STATUS, FILES, WHY = "status", "files", "why"
 EVERY = [SEARCH, LEXICAL, INDEX, STATUS, FILES, WHY, DRY]
@@ -104,7 +104,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "files of no folder": (lambda index: sql(index, "UPDATE files SET root_id = 9"), [SEARCH, LEXICAL]),
     "chunks of another text": (lambda index: sql(index, "UPDATE chunks SET text = 'x'"), [SEARCH, LEXICAL, WHY]),
     "chunks without a number": (lambda index: sql(index, "UPDATE chunks SET tokens = 'x'"), [SEARCH, LEXICAL, WHY]),
-    "chunks that are gone": (lambda index: sql(index, "DELETE FROM chunks"), [SEARCH, LEXICAL, WHY]),
+    "chunks that are gone": (lambda index: sql(index, "DELETE FROM chunks"), [SEARCH, LEXICAL, PHRASE, WHY]),
     "a segment without files": (lambda index: sql(index, "UPDATE segments SET files = '{}'"), [SEARCH, LEXICAL, WHY]),
     "a segment of another folder": (
         lambda index: sql(index, "UPDATE segments SET name = '../' || name"), [SEARCH, LEXICAL, WHY],
@@ -132,6 +132,7 @@ def commands(index: Path) -> dict[str, list[str]]:
     return {
         SEARCH: ["search", "sourdough rest", "-i", str(index)],
         LEXICAL: ["search", "sourdough rest", "--mode", "lexical", "--where", "title=*", "-i", str(index)],
+        PHRASE: ["search", '"twelve hours of rest"', "--mode", "lexical", "-i", str(index)],
         STATUS: ["status", "-i", str(index)],
         FILES: ["status", "--files", "-i", str(index)],
         WHY: ["why", "sourdough", "kitchen/bread.txt", "-i", str(index)],
