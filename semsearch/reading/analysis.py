@@ -121,7 +121,7 @@ def analyze_file(task: Task, rules: ChunkRules, reading: ReadRules) -> Iterator[
                     of_file = replace(own, title="", metadata="{}", date=None) if document.own else own
                     properties = replace(properties or of_file, digest=digest, stamp=stamp, document=None)
                     if document.own:
-                        told = DocumentProperties(own.title, json.loads(own.metadata), own.date)
+                        told = DocumentProperties(own.title, json.loads(own.metadata), own.date, own.language)
                         properties = replace(properties, document=told, language=own.language)
                     name = storable(os.path.basename(task.path))
                     made = DocumentTerms(name, own.title, document.metadata, properties.language, properties.type)

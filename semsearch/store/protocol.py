@@ -268,7 +268,8 @@ class Transaction(Protocol):
         ...
 
     def replace_passages(self, changed: "Sequence[tuple[int, Chunk, list[str]]]") -> list[int]:
-        """Puts (id, chunk, terms) in the place of the chunk with that id; returns the new ids, without vectors."""
+        """Puts (id, chunk, terms) in the place of the chunk with that id; returns the new ids, without vectors. They
+        are passages of the file, of none of the documents in it, and the first of none."""
         ...
 
     def record_run(self, run: RunRecord) -> None: ...

@@ -49,9 +49,17 @@ _CHUNK_COLUMNS = (
     " chunks.line_breaks, chunks.tokens, chunks.hash AS text_hash"
 )
 CHUNKS = f"SELECT file_id, {_CHUNK_COLUMNS} FROM chunks ORDER BY id"
+_PART_COLUMNS = (
+    "parts.id AS part_id, parts.first_chunk AS part_first, parts.title AS part_title, parts.metadata AS part_metadata,"
+    " parts.date AS part_date, parts.language AS part_language"
+)
+# Looked up for each chunk in the index `parts_file`: a join by ranges would go through all documents of the file.
 PASSAGES = (
-    "SELECT " + ", ".join(f"files.{name.strip()}" for name in _FILE_COLUMNS.split(",")) + f", {_CHUNK_COLUMNS}"
-    " FROM chunks JOIN files ON files.id = chunks.file_id"
+    "SELECT " + ", ".join(f"files.{name.strip()}" for name in _FILE_COLUMNS.split(",")) + f", {_CHUNK_COLUMNS},"
+    f" {_PART_COLUMNS} FROM chunks JOIN files ON files.id = chunks.file_id"
+    " LEFT JOIN parts ON parts.id = (SELECT near.id FROM parts AS near WHERE near.file_id = chunks.file_id"
+    " AND near.first_chunk <= chunks.id ORDER BY near.first_chunk DESC LIMIT 1)"
+    " AND chunks.id < parts.first_chunk + parts.chunk_count"
 )
 
 
@@ -190,19 +198,24 @@ def _file(row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRec
 
 
 def passages(folder: str, chunk_rows: Iterable[sqlite3.Row], embedded_to: int, roots: Collection[int]) -> list[Passage]:
-    """Rows of `PASSAGES`; a file is decoded once for all of its chunks. Raises `IndexDamagedError`."""
+    """Rows of `PASSAGES`; a file or document is decoded once for all of its chunks. Raises `IndexDamagedError`."""
     files: dict[Any, FileRecord] = {}
     decoded_rows = []
     for row in chunk_rows:
-        number = row["id"]
+        number = row["id"], row["part_id"]
         if number not in files:
-            files[number] = file_record(folder, row, embedded_to, roots)
+            file = file_record(folder, row, embedded_to, roots)
+            if row["part_id"] is not None:
+                file = decoded(folder, partial(document_properties, row), "a document of a file").of_file(file)
+            files[number] = file
         decoded_rows.append(_passage(folder, row, files[number]))
     return decoded_rows
 
 
 def _passage(folder: str, row: sqlite3.Row, file: FileRecord) -> Passage:
-    passage = Passage(file=file, **decoded(folder, lambda: _chunk(row), "a passage's row"))
+    first = row["first_chunk"] if row["part_id"] is None else row["part_first"]
+    is_first = row["chunk_id"] == first
+    passage = Passage(file=file, is_first=is_first, **decoded(folder, lambda: _chunk(row), "a passage's row"))
     if not _is_what_was_indexed(passage.heading, passage.text, passage.text_hash):
         raise chunk_damaged(folder, passage.id)
     return passage
@@ -247,12 +260,14 @@ def _line_breaks(value: object, text: str) -> LineStarts:
 
 
 def document_properties(row: sqlite3.Row) -> DocumentProperties:
-    """A row of `parts`. Raises one of `_MALFORMED`."""
-    return DocumentProperties(_text(row["title"]), _mapping(json.loads(row["metadata"])), _float_or_none(row["date"]))
-
-
-def _float_or_none(value: object) -> float | None:
-    return None if value is None else float(of_type(value, float))
+    """A row with the columns of `parts`. Raises one of `_MALFORMED`."""
+    date = row["part_date"]
+    return DocumentProperties(
+        title=_text(row["part_title"]),
+        metadata=_mapping(json.loads(row["part_metadata"])),
+        date=None if date is None else _finite(date),
+        language=_text(row["part_language"]),
+    )
 
 
 def encoded_text(row: sqlite3.Row) -> tuple[int, str, str]:
