@@ -60,7 +60,8 @@ class AnalysedPart(Protocol):
 
     @property
     def document(self) -> DocumentProperties | None:
-        """The part is a document of its own, with these properties; None: it goes on with that of the file."""
+        """The part begins a document of its own, with these properties; None: it goes on with the one before, or is
+        of the only document of the file."""
         ...
 
 

@@ -184,13 +184,13 @@ class MemoryTransaction:
         state.last_file += 1
         count = 0
         reasons = [file.reason]
+        document, begins = None, True
         for part in parts:
             reasons.append(part.reason)
-            begins = count == 0 or part.document is not None
+            if part.document is not None:
+                document, begins = part.document, True
             for chunk, terms in zip(part.chunks, part.terms, strict=True):
-                self._put_chunk(
-                    MemoryChunk(chunk, state.last_file, Counter(terms), part.language, part.document, begins)
-                )
+                self._put_chunk(MemoryChunk(chunk, state.last_file, Counter(terms), part.language, document, begins))
                 count, begins = count + 1, False
         state.files[state.last_file] = replace(
             file, id=state.last_file, chunk_count=count, pending=0, reason=joined_reasons(reasons)

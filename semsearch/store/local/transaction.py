@@ -148,14 +148,16 @@ class LocalTransaction:
         first = self._next_chunk
         file_id = self._insert_file(file, first)
         reasons = [file.reason]
+        document, begin = None, first  # what the chunks from `begin` on are of
         for part in parts:
             reasons.append(part.reason)
             if len(self._terms) >= _SEGMENT_CHUNKS:
                 self.flush()
-            begin = self._next_chunk
+            if part.document is not None:
+                self._insert_part(document, file_id, begin)
+                document, begin = part.document, self._next_chunk
             self._insert_chunks(part, file_id)
-            if part.document is not None and self._next_chunk > begin:
-                self._insert_part(part.document, file_id, begin)
+        self._insert_part(document, file_id, begin)
         count = self._next_chunk - first
         if count:
             self._catalog.connection.execute(
@@ -188,7 +190,10 @@ class LocalTransaction:
         )
         return int(cursor.lastrowid or 0)
 
-    def _insert_part(self, document: DocumentProperties, file_id: int, first_chunk: int) -> None:
+    def _insert_part(self, document: DocumentProperties | None, file_id: int, first_chunk: int) -> None:
+        """Says that the chunks from `first_chunk` on are those of `document`, where there are any."""
+        if document is None or first_chunk == self._next_chunk:
+            return
         self._catalog.connection.execute(
             "INSERT INTO parts (file_id, first_chunk, chunk_count, title, metadata, date, language)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -132,6 +132,24 @@ def letter(number: int, date: float | None = None, language: str = "en") -> Docu
     return DocumentProperties(f"Letter {number}", {"from": f"p{number}@x.org"}, date, language)
 
 
+def test_a_part_without_properties_goes_on_with_the_document_before(store: Store) -> None:
+    parts = [
+        Part([], [], document=letter(0)),  # blank
+        part("alpha", "beta"),
+        part("gamma"),
+        Part([], [], document=letter(1)),
+        replace(part("delta"), document=letter(2)),
+        Part([], []),
+        part("epsilon", "zeta"),
+    ]
+    with store.write() as writer, writer.transaction() as transaction:
+        transaction.update(INFO)
+        assert transaction.put_file(file_record("a.mbox", title=""), parts) == 6
+    passages = store.read(lambda snapshot: snapshot.passages_of(file_id(store, "a.mbox")))
+    assert [one.file.title for one in passages] == ["Letter 0"] * 3 + ["Letter 2"] * 3
+    assert [one.is_first for one in passages] == [True, False, False] * 2
+
+
 @pytest.mark.parametrize(
     "filters",
     [
