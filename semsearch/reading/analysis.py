@@ -158,8 +158,8 @@ class _DocumentAnalysis:
         """`first`: the piece that the document begins with."""
         self.properties = _properties(first)
         self._rules = rules
-        name, told = storable(os.path.basename(path)), self.properties
-        self._terms = DocumentTerms(name, told.title, told.metadata, told.language, first.type)
+        told = self.properties
+        self._terms = DocumentTerms(os.fsencode(path), told.title, told.metadata, told.language, first.type)
         self._has_begun = False
 
     def passages(self, piece: Document) -> tuple[list[Chunk], list[list[str]]]:
