@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,16 @@ from semsearch.maintenance.verification import VerifyReport, verify
 from semsearch.store.local import repair, rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import CHECKSUM_FILE, write_checksum
+from semsearch.store.local.reader import OpenSnapshot
 from semsearch.store.local.salvage import salvage
 from semsearch.store.local.writer import IndexWriter
 from tests.support.commands import Command
 from tests.support.dense_hits import hits
 from tests.support.folders import write
 from tests.support.found import Found
+from tests.support.local_index import terms_of
 from tests.support.made_texts import texts
+from tests.support.named_folder import make_named_folder
 
 
 def check(index: Path, repair: bool = False) -> VerifyReport:
@@ -71,10 +75,10 @@ def setting(index: Path, key: str, value: str) -> None:
     sql(index, f"UPDATE settings SET value = '{value}' WHERE key = '{key}'")
 
 
-def title(index: Path) -> str:
-    found: str = Catalog.read(str(index), lambda c: c.connection.execute("SELECT title FROM files WHERE id = 50"
-                                                                         ).fetchone()[0])  # fmt: skip
-    return found
+def titles(index: Path) -> dict[bytes, str]:
+    """path -> title of every file."""
+    query = "SELECT path, title FROM files"
+    return dict(Catalog.read(str(index), lambda catalog: [tuple(row) for row in catalog.rows(query)]))
 
 
 def write_vectors_again(index: Path) -> None:
@@ -254,19 +258,40 @@ def test_damage_is_not_forgotten_by_a_run_that_is_refused(index: Path) -> None:
     assert not check(index).problems and answers(index)
 
 
+@pytest.fixture
+def named(tmp_path: Path) -> Path:
+    """The index of a folder with a mailbox, whose documents are found by their names; without a checksum."""
+    folder = make_named_folder(tmp_path / "named")
+    index_folders([str(folder)], None, IndexOptions(model="static", chunk_size=64))
+    (folder / ".semsearch" / CHECKSUM_FILE).unlink()
+    return folder / ".semsearch"
+
+
+def test_words_made_anew_are_those_that_were_indexed(named: Path) -> None:
+    before = terms_of(named)
+    with closing(OpenSnapshot(str(named))) as snapshot:
+        languages = snapshot.languages()
+    for folder in (named / "segments").glob("lex-*"):
+        shutil.rmtree(folder)
+    assert not check(named, repair=True).problems
+    assert terms_of(named) == before and len(before) > 10
+    with closing(OpenSnapshot(str(named))) as snapshot:
+        assert snapshot.languages() == languages == {"en", "de"}
+
+
 def test_damage_of_an_older_version_is_not_forgotten(index: Path) -> None:
     sql(index, "DROP INDEX files_stamps")
     sql(index, "ALTER TABLE chunks DROP COLUMN line_breaks")
     sql(index, "DROP TABLE parts")
     sql(index, "PRAGMA user_version = 1")
     write_checksum(str(index))
-    before = title(index)
+    before = titles(index)
     sql(index, "UPDATE files SET title = 'x' WHERE id = 50")
     with pytest.raises(IndexDamagedError, match="is not what was written"):
         index_folders([], str(index), IndexOptions())
     assert not check(index, repair=True).problems
     index_folders([], str(index), IndexOptions())
-    assert title(index).strip() == before
+    assert titles(index) == before
 
 
 @pytest.mark.slow
