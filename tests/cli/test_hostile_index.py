@@ -21,6 +21,7 @@ from semsearch.store.local.lexical_segment import open_lexical, write_lexical
 from semsearch.store.local.rows import segments
 from semsearch.store.local.segment_folder import SEGMENTS_FOLDER
 from tests.support.folders import NOTES, write
+from tests.support.mail import mailbox, message
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile") / "notes"
-    write(folder, NOTES)
+    write(folder, {**NOTES, "letters.mbox": mailbox(message("Bread", "Does sourdough need a rest?"))})
     index_folders([str(folder)], None, IndexOptions(model="static"))
     return folder
 
@@ -99,6 +100,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "metadata that is no JSON": (lambda index: sql(index, "UPDATE files SET metadata = '['"),
                                  [SEARCH, LEXICAL, FILES, WHY]),
+    "metadata of a message that is no JSON": (lambda index: sql(index, "UPDATE parts SET metadata = 'x{'"),
+                                              [SEARCH, LEXICAL]),
     "a path that is text": (lambda index: sql(index, "UPDATE files SET path = 'x' WHERE id = 1"),
                             [FILES, WHY]),
     "files of no folder": (lambda index: sql(index, "UPDATE files SET root_id = 9"), [SEARCH, LEXICAL]),

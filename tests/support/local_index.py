@@ -43,6 +43,17 @@ def sql(index: Path, statement: str, *values: object, checksum: bool = False) ->
         (index / CHECKSUM_FILE).unlink(missing_ok=True)
 
 
+def lose_page(index: Path, name: str) -> None:
+    """Overwrites the first page of a table of the catalog, or of an index of one."""
+    connection = sqlite3.connect(index / CATALOG_FILE)
+    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    data = bytearray((index / CATALOG_FILE).read_bytes())
+    data[(root - 1) * size : root * size] = b"\xff" * size
+    (index / CATALOG_FILE).write_bytes(data)
+
+
 def flip(path: Path, place: float = 0.5) -> None:
     """Changes one byte of a file."""
     data = bytearray(path.read_bytes())

@@ -1,8 +1,8 @@
 """Mends what an examination found. Each commit leaves an index that answers, or one that counts as damaged.
 
 What can be made again is: postings from the passages in the catalog, codes from stored vectors, vectors by encoding
-the passages that lost theirs. Passages that are damaged themselves are taken out, and their files read again by the
-next run.
+the passages that lost theirs. Files are taken out that are damaged themselves, or whose passages or documents are: the
+next run reads them again.
 """
 
 import contextlib
@@ -127,7 +127,7 @@ def _make_codes_anew(writer: IndexWriter, findings: Examination) -> None:
 
 
 def _take_out_file(writer: IndexWriter, number: int) -> None:
-    """Inside a commit: deletes a file whose passages are damaged; the next run finds it new."""
+    """Inside a commit: deletes a file that is damaged, or whose passages are; the next run finds it new."""
     connection = writer.catalog.connection
     chunks = [row[0] for row in connection.execute("SELECT id FROM chunks WHERE file_id = ?", (number,))]
     writer.mark_dead([(chunk, 1) for chunk in chunks])

@@ -53,6 +53,12 @@ _PART_COLUMNS = (
     "parts.id AS part_id, parts.first_chunk AS part_first, parts.title AS part_title, parts.metadata AS part_metadata,"
     " parts.date AS part_date, parts.language AS part_language"
 )
+# Of a file that is not there `file_first` and `file_end` are NULL.
+PARTS = (
+    "SELECT parts.file_id, parts.first_chunk, parts.chunk_count, files.first_chunk AS file_first,"
+    f" files.first_chunk + files.chunk_count AS file_end, {_PART_COLUMNS}"
+    " FROM parts LEFT JOIN files ON files.id = parts.file_id ORDER BY parts.file_id, parts.first_chunk"
+)
 # Looked up for each chunk in the index `parts_file`: a join by ranges would go through all documents of the file.
 PASSAGES = (
     "SELECT " + ", ".join(f"files.{name.strip()}" for name in _FILE_COLUMNS.split(",")) + f", {_CHUNK_COLUMNS},"
@@ -162,7 +168,7 @@ def file_record(folder: str, row: sqlite3.Row, embedded_to: int, roots: Collecti
 
 
 def span(row: sqlite3.Row) -> tuple[int, int]:
-    """(first chunk id, past-last id) of the file of `row`. Raises `ValueError` or `TypeError`."""
+    """(first chunk id, past-last id) of the file or document of `row`. Raises `ValueError` or `TypeError`."""
     first, count = _count(row["first_chunk"]), _count(row["chunk_count"])
     return first, first + count
 
@@ -268,6 +274,16 @@ def document_properties(row: sqlite3.Row) -> DocumentProperties:
         date=None if date is None else _finite(date),
         language=_text(row["part_language"]),
     )
+
+
+def is_sound_part(row: sqlite3.Row) -> bool:
+    """Whether a row of `PARTS` decodes and has chunks."""
+    try:
+        document_properties(row)
+        first, end = span(row)
+        return first < end
+    except _MALFORMED:
+        return False
 
 
 def encoded_text(row: sqlite3.Row) -> tuple[int, str, str]:

@@ -24,7 +24,7 @@ from semsearch.store.local.store import LocalStore
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import Snapshot
 from tests.support.corpus import DIM, MODEL, VECTORS, word
-from tests.support.local_index import flip, folders, small_index, sql
+from tests.support.local_index import flip, folders, lose_page, small_index, sql
 
 pytestmark = pytest.mark.slow
 
@@ -270,13 +270,7 @@ def test_a_repair_that_is_cut_off_leaves_an_index_that_counts_as_damaged(index: 
 
 
 def test_a_catalog_with_lost_pages_is_made_anew_from_the_rest(index: Path) -> None:
-    data = bytearray((index / CATALOG_FILE).read_bytes())
-    connection = sqlite3.connect(index / CATALOG_FILE)
-    (page,) = connection.execute("PRAGMA page_size").fetchone()
-    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'runs'").fetchone()
-    connection.close()
-    data[(root - 1) * page : root * page] = b"\xff" * page
-    (index / CATALOG_FILE).write_bytes(data)
+    lose_page(index, "runs")
     assert found_in(index).broken
     mend(index)
     assert found_in(index).problems == []
