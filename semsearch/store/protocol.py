@@ -60,7 +60,8 @@ class AnalysedPart(Protocol):
 
     @property
     def document(self) -> DocumentProperties | None:
-        """The part is a document of its own, with these properties; None: it goes on with that of the file."""
+        """The part begins a document of its own, with these properties; None: it goes on with the one before, or is
+        of the only document of the file."""
         ...
 
 
@@ -136,7 +137,7 @@ class Snapshot(Protocol):
 
     def texts(self, ids: "Ids") -> Iterator[tuple[int, str, str]]:
         """(id, type name, the text with its headings, as it is encoded) of each of the chunks `ids` (n,), in any
-        order."""
+        order. Raises `IndexDamagedError` for one that is not there."""
         ...
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: Selection | None) -> Ranking:
@@ -269,7 +270,8 @@ class Transaction(Protocol):
         ...
 
     def replace_passages(self, changed: "Sequence[tuple[int, Chunk, list[str]]]") -> list[int]:
-        """Puts (id, chunk, terms) in the place of the chunk with that id; returns the new ids, without vectors."""
+        """Puts (id, chunk, terms) in the place of the chunk with that id; returns the new ids, without vectors. They
+        are passages of the file, of none of the documents in it, and the first of none."""
         ...
 
     def record_run(self, run: RunRecord) -> None: ...

@@ -143,8 +143,8 @@ class MemorySnapshot:
         return sorted(near, key=lambda key: (near[key], -counts[key], key))[:limit]
 
     def texts(self, ids: NDArray[np.int64]) -> Iterator[tuple[int, str, str]]:
-        alive = ((number, self._alive[number]) for number in ids.tolist())
-        return ((number, self._state.files[one.file_id].type, one.chunk.encoded()) for number, one in alive)
+        files = ((number, self._file_of(number)) for number in ids.tolist())
+        return ((number, self._state.files[file].type, self._alive[number].chunk.encoded()) for number, file in files)
 
     def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
         scores = {number: self._bm25(number, words) for number in self._alive}
@@ -210,23 +210,19 @@ class MemorySnapshot:
         return found or [None]
 
     def _with_document(self, file: FileRecord, document: DocumentProperties | None) -> FileRecord:
-        if document is None:
-            return replace(file)
-        date = file.date if document.date is None else document.date
-        return replace(file, title=document.title, metadata=document.metadata, date=date)
+        return replace(file) if document is None else document.of_file(file)
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:
-        found = [self._passage(int(number)) for number in ids]
-        return [replace(one, file=self._with_document(one.file, self._alive[one.id].document)) for one in found]
+        return [self._passage(int(number)) for number in ids]
 
     def _passage(self, number: int) -> Passage:
-        if number not in self._alive:
-            raise IndexDamagedError(f"chunk {number} is not there")
-        chunk = self._alive[number].chunk
+        file = self._file(self._state.files[self._file_of(number)])
+        one = self._alive[number]
+        chunk = one.chunk
         return Passage(
-            number, self._file(self._state.files[self._file_of(number)]), chunk.text, chunk.heading, chunk.page,
+            number, self._with_document(file, one.document), chunk.text, chunk.heading, chunk.page,
             chunk.line_start, chunk.line_end, chunk.tokens, chunk.hash(),
-            chunk.line_breaks,
+            chunk.line_breaks, one.is_first,
         )  # fmt: skip
 
     def _file_of(self, number: int) -> int:

@@ -28,7 +28,8 @@ Answer = TypeVar("Answer")
 class MemoryChunk:
     """A chunk with how often each term occurs in it.
 
-    `file_id` None: its file was deleted; `document`: its own document, of a file that holds several.
+    `file_id` None: its file was deleted; `document`: its own document, of a file that holds several; `is_first`: it is
+    the first of its document.
     """
 
     chunk: Chunk
@@ -36,6 +37,7 @@ class MemoryChunk:
     terms: Mapping[str, int]
     language: str
     document: DocumentProperties | None = None
+    is_first: bool = False
 
     @property
     def length(self) -> int:
@@ -183,11 +185,14 @@ class MemoryTransaction:
         state.last_file += 1
         count = 0
         reasons = [file.reason]
+        document, begins = None, True
         for part in parts:
             reasons.append(part.reason)
+            if part.document is not None:
+                document, begins = part.document, True
             for chunk, terms in zip(part.chunks, part.terms, strict=True):
-                self._put_chunk(MemoryChunk(chunk, state.last_file, Counter(terms), part.language, part.document))
-                count += 1
+                self._put_chunk(MemoryChunk(chunk, state.last_file, Counter(terms), part.language, document, begins))
+                count, begins = count + 1, False
         state.files[state.last_file] = replace(
             file, id=state.last_file, chunk_count=count, pending=0, reason=joined_reasons(reasons)
         )
@@ -244,7 +249,7 @@ class MemoryTransaction:
             old = self._state.chunks.get(number)
             if old is None or old.file_id is None:
                 raise IndexDamagedError(f"chunk {number} is not there")
-            new.append(self._put_chunk(replace(old, chunk=chunk, terms=Counter(terms))))
+            new.append(self._put_chunk(replace(old, chunk=chunk, terms=Counter(terms), document=None, is_first=False)))
         self._mark_deleted([number for number, _, _ in changed])
         return new
 
