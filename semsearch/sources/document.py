@@ -51,7 +51,12 @@ class Document:
             notices = [one for one in (self.notice, str(metadata.pop(NOTICE))) if one]
             document = replace(self, metadata=metadata, notice="; ".join(notices))
         text = storable(self.text)
-        return document if text is self.text else replace(document, text=text)
+        document = document if text is self.text else replace(document, text=text)
+        names = "".join(name for section in self.sections for name in section.heading)
+        if storable(names) is names:
+            return document
+        sections = (replace(one, heading=tuple(map(storable, one.heading))) for one in self.sections)
+        return replace(document, sections=tuple(sections))
 
     def pieces(self, size: int) -> "Iterator[Document]":
         """This document, or if it is longer than `size` characters, its consecutive parts, cut at line ends."""

@@ -24,3 +24,10 @@ def test_pieces_put_together_are_the_document(text: str, size: int, own: bool) -
         for offset in range(len(piece.text)):
             assert line_of(piece.line_starts or (), offset) == line_of(document.line_starts or (), start + offset)
         start += len(piece.text)
+
+
+def test_nothing_that_is_stored_has_half_of_a_character() -> None:
+    document = Document("a \ud800 b", "text", (Section(0, 5, ("One \udfff", "Two")),), None).storable()
+    assert (document.text, document.sections[0].heading) == ("a ? b", ("One ?", "Two"))
+    whole = Document("a", "text", (Section(0, 1, ("One",)),), None)
+    assert whole.storable() is whole
