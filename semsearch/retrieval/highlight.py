@@ -114,8 +114,7 @@ def _match_in(hit: Hit, start: int, end: int, plan: QueryPlan, weights: NDArray[
             words_of.setdefault(key.text, set()).add(number)
     by_line: dict[int, tuple[int, set[int]]] = {}
     part, looked_for = hit.text[start:end], frozenset(words_of)
-    found = list(matches(part, looked_for, frozenset((hit.language,)))) or matches(part, looked_for, plan.languages)
-    for begin, _, keys in found:
+    for begin, _, keys in matches(part, looked_for, frozenset((hit.language,))):
         line = hit.text.count("\n", start, start + begin)
         by_line.setdefault(line, (start + begin, set()))[1].update(*(words_of[key] for key in keys))
     if not by_line:
