@@ -315,6 +315,26 @@ def test_one_message_that_cannot_be_read_leaves_the_others(monkeypatch: pytest.M
     )
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Subject: " + "=?utf-8?q?a?=" * 60_000,
+        "Subject: " + "\n ".join(["=?utf-8?q?K=C3=A4ra_hamn?="] * 15_000),
+        "Cc: " + ",\n ".join(f"Ada {number} <a{number}@example.org>" for number in range(50_000)),
+    ],
+)
+def test_a_header_of_a_million_letters_leaves_the_other_messages(header: str) -> None:
+    began = time.process_time()
+    begin = "From a@b.c Tue Mar  5 09:00:00 2024\n"
+    heads = [HEAD, HEAD.replace("Cc: Cleo Vance <cleo@example.org>\nSubject: Pumps", header), HEAD]
+    box = "\n".join(f"{begin}{head}\nText {number}.\n" for number, head in enumerate(heads))
+    first, second, third = documents(io.BytesIO(box.encode()), "a.mbox")
+    assert first.title == third.title == "Pumps" and second.text.endswith("Text 1.\n\n")
+    assert "=?" not in second.text and ("Kära hamn" in second.text) == ("=C3" in header)
+    assert line_of(second, "Text 1.") == box[: box.index("Text 1.")].count("\n") + 1
+    assert time.process_time() - began < 20
+
+
 def test_messages_begin_where_a_program_left_out_the_empty_line() -> None:
     begin = "From a@b.c Tue Mar  5 09:00:00 2024\n"
     box = begin + HEAD + "\nOne.\nFrom Tuesday at 10:30 on: all\n" + begin + HEAD.replace("Pumps", "Weirs") + "\nTwo.\n"
@@ -374,6 +394,13 @@ def test_a_description_that_is_a_page() -> None:
     document = read("a.ics", f"BEGIN:VEVENT\nSUMMARY:Launch\n{page}END:VEVENT\n".encode())
     assert "Description: Bring oars and bread\n" in document.text and line_of(document, "bread") == 4
     assert "Bring oars\n" in read("a.ics", b"BEGIN:VEVENT\nDESCRIPTION:<p>Bring<br>oars</p>\nEND:VEVENT\n").text
+
+
+def test_a_description_that_is_folded_within_a_tag() -> None:
+    page = '<p>one two</p><div class="ferry ti\n mes" id="the"><p>three alpha\n  beta the end of the page</p></div>'
+    document = read("a.ics", f"BEGIN:VEVENT\nSUMMARY:Launch\nDESCRIPTION:{page}\nEND:VEVENT\n".encode())
+    assert "one two three alpha beta the end" in document.text
+    assert [line_of(document, word) for word in ("one", "three", "alpha", "beta", "the end")] == [3, 4, 4, 5, 5]
 
 
 @given(st.data())
