@@ -4,6 +4,7 @@ By the RTF Specification 1.9.1. `\'xx` is a byte in the code page of its font, e
 character, followed by as many bytes for old readers as `\uc` says.
 """
 
+import codecs
 import re
 
 from semsearch.sources.document import Document
@@ -45,7 +46,14 @@ _FONT_SETS = {
     161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251",
     222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
 }  # fmt: skip
-_CODE_PAGES = {10000: "mac-roman", 65001: "utf-8", 936: "gb18030", 708: "iso-8859-6"}
+# Windows' numbers of code pages that Python knows by another name.
+_CODE_PAGES = {
+    708: "iso-8859-6", 936: "gb18030", 10000: "mac-roman", 10001: "cp932", 10002: "cp950", 10003: "cp949",
+    10006: "mac-greek", 10007: "mac-cyrillic", 10008: "gb18030", 10010: "mac-romanian", 10029: "mac-latin2",
+    10079: "mac-iceland", 10081: "mac-turkish", 10082: "mac-croatian", 20866: "koi8-r", 21866: "koi8-u",
+    54936: "gb18030", 65001: "utf-8",
+    **{28590 + part: f"iso-8859-{part}" for part in (*range(1, 12), *range(13, 17))},
+}  # fmt: skip
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -185,11 +193,11 @@ class _Parser:
         elif word == "fcharset" and number in _FONT_SETS:
             self._fonts[self._font] = _FONT_SETS[number]
         elif word == "cpg" and number:
-            self._fonts[self._font] = _known(f"cp{number}")
+            self._fonts[self._font] = _code_page(number)
         elif word in _CHARACTER_SETS:
             self._code_page = _CHARACTER_SETS[word]
         elif word == "ansicpg" and number:
-            self._code_page = _known(_CODE_PAGES.get(number, f"cp{number}"))
+            self._code_page = _code_page(number)
 
     def _begins(self, group: _Group, word: str) -> bool:
         """Whether `word` names the destination of the group that has begun, which is then entered."""
@@ -265,9 +273,11 @@ class _Parser:
             group.target.append(text)
 
 
-def _known(name: str) -> str:
+def _code_page(number: int) -> str:
+    """Python's name of the code page that Windows gives `number`; that of the western languages where it knows none."""
+    name = _CODE_PAGES.get(number, f"cp{number}")
     try:
-        b"".decode(name)
+        codecs.lookup(name)
     except LookupError:
         return "cp1252"
     return name

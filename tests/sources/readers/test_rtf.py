@@ -65,3 +65,23 @@ def test_properties_in_unicode() -> None:
 )
 def test_characters_of_fonts(head: bytes, body: bytes, shown: str) -> None:
     assert rtf(body, head).text == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (10007, "Ночь"), (10001, "夜"), (10029, "łódź"), (20866, "ночь"), (28591, "nuit d'été"), (54936, "夜"), (65001, "夜"),
+    ],
+)  # fmt: skip
+def test_code_pages_by_their_numbers(number: int, text: str) -> None:
+    written = {10007: "mac-cyrillic", 10001: "cp932", 10029: "mac-latin2", 20866: "koi8-r", 28591: "latin-1",
+               54936: "gb18030", 65001: "utf-8"}[number]  # fmt: skip
+    body = b"".join(b"\\'%02x" % byte for byte in text.encode(written))
+    assert text in read("a.rtf", b"{\\rtf1\\ansicpg%d %s}" % (number, body)).text
+    head = b"{\\rtf1{\\fonttbl{\\f0\\cpg%d Helvetica;}}\\f0 " % number
+    assert text in read("a.rtf", head + body + b"}").text
+
+
+@pytest.mark.parametrize("number", [99999, 65000, 20000, 2147483647, -5])
+def test_a_code_page_that_is_not_known_does_not_cost_the_file(number: int) -> None:
+    assert "night" in read("a.rtf", b"{\\rtf1\\ansicpg%d night \\'e9}" % number).text
