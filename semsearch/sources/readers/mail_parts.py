@@ -21,11 +21,11 @@ from semsearch.sources.document_builder import plain
 from semsearch.sources.encodings import BYTE_ORDER_MARKS, encoding_of, python_name, wide_encoding
 from semsearch.sources.lines import LineStarts, line_of, line_starts_of, starts_in
 from semsearch.sources.readers import html
+from semsearch.sources.readers.text import LINE_END
 
 _HEADER_LINES = re.compile(rb"(?:From [^\n]*(?:\n|\Z))?(?:(?:[!-9;-~]*:|[ \t])[^\n]*(?:\n|\Z))*")
 _FIELD = re.compile(rb"^([!-9;-~]+):([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 _EMPTY_LINE = re.compile(rb"\r?\n")
-_LINE_ENDS = re.compile(r"\r+\n")
 _FILE_NAME = re.compile(rb"\bname\b|\bfilename\b|name\*", re.IGNORECASE)
 _NOT_BASE64 = bytes(byte for byte in range(256) if not (chr(byte).isalnum() and byte < 128) and byte not in b"+/")
 # Encoded words (RFC 2047) that are parted by blanks alone, which are no text. A letter may begin in one of them and end
@@ -191,7 +191,7 @@ class Part:
         content = self.content()
         encoding = self._charset(content)
         text = content.decode(encoding, "replace").replace("\0", " ")
-        joined = _LINE_ENDS.sub("\n", text).replace("\r", " ")
+        joined = LINE_END.sub("\n", text).replace("\r", " ")
         if not self._encoding and self._source.is_file:
             return joined, line_starts_of(joined, self.line)
         try:
@@ -199,7 +199,7 @@ class Part:
         except LookupError:
             return joined, ((0, self.line),)
         # Carriage returns before line ends are not in the text.
-        left_out = [match.start() + at for match in _LINE_ENDS.finditer(text) for at in range(len(match.group()) - 1)]
+        left_out = [match.start() + at for match in LINE_END.finditer(text) for at in range(len(match.group()) - 1)]
         starts: list[tuple[int, int]] = []
         at, length = 0, 0
         for offset, line in self._starts():

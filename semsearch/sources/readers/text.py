@@ -14,8 +14,9 @@ _PIECE_CHARACTERS = 4_000_000
 # The encoding of a large file is detected by so many bytes at its start.
 _SAMPLE_BYTES = 1_000_000
 _LISTED_LINES = 5
+# A run of carriage returns that ends no line is looked at once, not from each of them.
+LINE_END = re.compile("(?<!\r)\r+\n")
 # What a power cut leaves in a log.
-_LINE_END = re.compile("\r+\n")
 _NULS = re.compile("\0+")
 
 
@@ -83,7 +84,7 @@ def _plain(text: str, sample: str | None = None) -> str:
     """
     if "\r" in text:
         alone = " " if "\n" in (text if sample is None else sample) else "\n"
-        text = _LINE_END.sub("\n", text).replace("\r", alone)
+        text = LINE_END.sub("\n", text).replace("\r", alone)
     return _NULS.sub(" ", text) if "\0" in text else text
 
 

@@ -186,6 +186,16 @@ def test_carriage_returns(source: str, lines: list[str], length: int) -> None:
     assert found.split("\n")[before.count(end) :] == [*lines, ""][: len(lines) + source.endswith("\n")]
 
 
+def test_a_long_run_of_carriage_returns_takes_no_time() -> None:
+    began = time.process_time()
+    source = "alder\n" + "\r" * 1_000_000 + "birch\n"
+    head = "From: a@b.c\nSubject: s\nContent-Transfer-Encoding: base64\n\n"
+    encoded = head + base64.encodebytes(source.encode()).decode()
+    for name, content in (("a.txt", source), ("a.eml", encoded)):
+        assert "alder\n" + " " * 1_000_000 + "birch" in read(name, content.encode()).text
+    assert time.process_time() - began < 10
+
+
 def test_notebooks_of_both_versions() -> None:
     old = {"worksheets": [{"cells": [{"cell_type": "heading", "level": 1, "source": "Moths"}]},
                           {"cells": [{"cell_type": "code", "input": "count()", "outputs": [
