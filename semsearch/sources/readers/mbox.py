@@ -28,14 +28,14 @@ def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
         builder = DocumentBuilder(type_name)
         try:
             with parsing("message"):
-                metadata = add_message(builder, message, line)
+                metadata, notice = add_message(builder, message, line)
         except ReadError as error:
             yield _headers_only(message, line, type_name, error.message)
         except MemoryError:
             # What the message took is free again when it is let go of, and the others need not do without.
             yield _headers_only(message, line, type_name, "needs too much memory")
         else:
-            yield builder.document(metadata, own=True)
+            yield builder.document(metadata, notice, own=True)
 
 
 def _headers_only(message: bytes, line: int, type_name: str, reason: str) -> Document:

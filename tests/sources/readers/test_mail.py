@@ -87,6 +87,26 @@ def test_attachments_are_read_or_named() -> None:
     assert base64.b64encode(b"\x89PNG")[:6].decode() not in document.text
 
 
+def test_all_of_an_attached_mailbox_or_long_text_is_read() -> None:
+    begin = "From a@b.c Tue Mar  5 09:00:00 2024\n"
+    box = "\n".join(f"{begin}{HEAD}\nMessage {number}.\n" for number in range(3))
+    long_text = "a line of a log\n" * 300_000 + "the end\n"
+    document = read("a.eml", bytes(message(box_mbox=box.encode(), long_txt=long_text.encode())))
+    assert all(f"Message {number}." in document.text for number in range(3)) and "the end" in document.text
+    assert document.notice == ""
+
+
+def test_what_is_missing_in_an_attached_file_is_told() -> None:
+    damaged = "First.\n\u00e9\u00e8\u00e9\n".encode() + b"\xff\n"
+    inner = message(odd_txt=damaged, photo_png=b"\x89PNG\0\0\0\0")
+    outer = message()
+    outer.add_attachment(inner)
+    for mail in (inner, outer):
+        notice = read("a.eml", bytes(mail)).notice
+        assert "attached and not read: photo.png (an image (needs OCR))" in notice
+        assert "odd.txt: bytes that are not UTF-8 in line 3" in notice
+
+
 def test_a_forwarded_message_that_is_encoded() -> None:
     inner = base64.encodebytes((HEAD + "\nThe lease was signed.\n").encode()).decode()
     raw = HEAD + 'Content-Type: multipart/mixed; boundary="x"\n\n--x\n\nsee below\n--x\nContent-Type: message/rfc822\n' \
@@ -297,7 +317,7 @@ def test_an_invitation_is_read_once() -> None:
 def test_one_message_that_cannot_be_read_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     from semsearch.sources.readers import mbox
 
-    def add_message(builder: object, data: bytes, line: int) -> dict[str, object]:
+    def add_message(builder: object, data: bytes, line: int) -> tuple[dict[str, object], str]:
         if b"Valves" in data:
             raise ValueError("no such valve")
         return whole(builder, data, line)  # type: ignore[arg-type]
