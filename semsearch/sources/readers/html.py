@@ -49,7 +49,7 @@ _LONGEST_REFERENCE = 34
 _OPENING = re.compile(r"<(?=[A-Za-z/!?])")
 _CDATA = "<![CDATA["
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-_XML_CHARSET = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
+XML_CHARSET = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 _MOST_FRAMES = 3
 _LONGEST_TITLE = 1000
 
@@ -104,12 +104,12 @@ def _whole(text: str) -> str:
 
 def declared_encoding(data: bytes) -> str:
     """The encoding that the beginning of the page `data` declares; empty where it declares none."""
-    found = _META_CHARSET.search(data[:4096]) or _XML_CHARSET.search(data[:4096])
+    found = _META_CHARSET.search(data[:4096]) or XML_CHARSET.search(data[:4096])
     return found.group(1).decode("ascii", "replace").lower() if found else ""
 
 
 def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
-    return decode_declared(data, _META_CHARSET, _XML_CHARSET)
+    return decode_declared(data, _META_CHARSET, XML_CHARSET)
 
 
 @dataclass
