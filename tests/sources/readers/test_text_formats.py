@@ -132,6 +132,12 @@ def test_one_bad_byte_does_not_change_the_others() -> None:
     document = read("a.txt", good * 3 + b"bad \xff byte\n" + good)
     assert document.text.count("Schläuche") == 4
     assert document.notice == "bytes that are not UTF-8 in line 4"
+    for name in ("a.txt", "a.csv", "a.json"):
+        several = (good * 3 + b"bad \xff byte \xfe\n") * 100_000
+        first = next(documents(io.BytesIO(several), name))
+        assert first.notice == "bytes that are not UTF-8 in lines 4, 8, 12, 16, 20, ..."
+        cut_off = good * 100_000 + "é".encode()[:1]
+        assert next(documents(io.BytesIO(cut_off), name)).notice == "bytes that are not UTF-8 in line 100001"
     assert encoding_of("Bürgermeister prüfte die Brücke täglich".encode("cp1252")) != "utf-8"
 
 
