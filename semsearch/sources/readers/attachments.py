@@ -1,14 +1,16 @@
-"""Files that are attached to a message: the documents in them, and what of them cannot be read."""
+"""What is attached to a message: the documents in files, other messages, and what of them cannot be read."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
+from semsearch.sources.document_builder import parsing
 
 _MOST_BYTES = 20_000_000
 # A packed file may be longer than memory.
 _MOST_CHARACTERS = 50_000_000
+_MOST_NESTED = 3
 # So many are named, the others counted.
 _MOST_NAMED = 50
 
@@ -65,3 +67,15 @@ def documents_in(name: str, data: bytes, unread: Unread, called: str = "") -> It
             unread.add_part(called, error.message)
         else:
             unread.add(called, error.message)
+
+
+def add_attached_message(name: str, depth: int, unread: Unread, add: Callable[[], object]) -> None:
+    """Adds by `add` the message `name`, which is attached to one that is itself attached to `depth` others."""
+    if depth >= _MOST_NESTED:
+        unread.add(name, "nested too deep")
+        return
+    try:
+        with parsing("message"):
+            add()
+    except ReadError as error:
+        unread.add(name, error.message)

@@ -4,25 +4,24 @@ Each line keeps its place in the file, also where the text is encoded. What is a
 Pages saved as MHTML are read as the page.
 """
 
+import codecs
 import hashlib
 import re
+from functools import partial
 
-from semsearch.errors import ReadError
 from semsearch.sources.document import Document
-from semsearch.sources.document_builder import DocumentBuilder, Piece, parsing
+from semsearch.sources.document_builder import DocumentBuilder, Piece
 from semsearch.sources.lines import LineStarts
 from semsearch.sources.readers import html
-from semsearch.sources.readers.attachments import Unread, documents_in
+from semsearch.sources.readers.attachments import Unread, add_attached_message, documents_in
 from semsearch.sources.readers.mail_parts import Part, Source
 
 _HEADERS = ("from", "to", "cc", "bcc", "reply-to", "date", "subject")
 _SHOWN = ("from", "to", "cc", "date", "subject")
-_MOST_NESTED = 3
 # Of the words of an HTML part so many are in the plain text beside it, where that says the same.
 _SAME_SHARE = 0.5
 _WORD = re.compile(r"\w+")
 _EMPTY_LINES = re.compile(rb"(?:[ \t]*\r?\n)*")
-_MARK = b"\xef\xbb\xbf"
 # Text that has a reader of its own: its suffix.
 _READ_AS = {
     "text/calendar": ".ics", "text/x-vcalendar": ".vcs", "text/vcard": ".vcf", "text/x-vcard": ".vcf",
@@ -72,7 +71,7 @@ def add_message(builder: DocumentBuilder, data: bytes, line: int) -> tuple[dict[
 def _message(data: bytes, line: int) -> Part:
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
-    data = data.removeprefix(_MARK)
+    data = data.removeprefix(codecs.BOM_UTF8)
     before = _EMPTY_LINES.match(data)
     return Part(Source(data, line), before.end() if before else 0, len(data))
 
@@ -97,12 +96,18 @@ def _add_message(builder: DocumentBuilder, message: Part, depth: int, unread: Un
                 _add_name(builder, part)
             _add_text(builder, part)
         elif part.is_message:
-            _add_attached_message(builder, part, depth, unread)
+            add_attached_message(
+                part.name or part.type, depth, unread, partial(_add_nested, builder, part, depth + 1, unread)
+            )
         else:
             _add_attached(builder, part, added, unread)
     if names:
         metadata["attachments"] = names
     return metadata
+
+
+def _add_nested(builder: DocumentBuilder, part: Part, depth: int, unread: Unread) -> None:
+    _add_message(builder, part.message(), depth, unread)
 
 
 def _add_header(builder: DocumentBuilder, name: str, shown: str, starts: LineStarts) -> None:
@@ -175,19 +180,6 @@ def _add_text(builder: DocumentBuilder, part: Part) -> None:
         builder.text(page.text, page.line_starts or ())
     else:
         builder.text(text, starts)
-
-
-def _add_attached_message(builder: DocumentBuilder, part: Part, depth: int, unread: Unread) -> None:
-    """Adds an attached message."""
-    name = part.name or part.type
-    if depth >= _MOST_NESTED:
-        unread.add(name, "nested too deep")
-        return
-    try:
-        with parsing("message"):
-            _add_message(builder, part.message(), depth + 1, unread)
-    except ReadError as error:
-        unread.add(name, error.message)
 
 
 def _add_attached(builder: DocumentBuilder, part: Part, added: set[bytes], unread: Unread) -> None:

@@ -145,10 +145,12 @@ class _Block:
 
 
 class _Places:
-    """The lines of the page `text`, and those of its file, which go on at `starts` (as in `read_text`).
+    r"""The lines of the page `text`, and those of its file, which go on at `starts` (as in `read_text`).
 
     Where these are others, the page is read with a numbering of its own, in which a line ends where one of the page or
-    of the file does.
+    of the file does. The mail `<p>one=\n two</p>\n<p>three</p>` in lines 7 to 9 of a file is the page
+    `<p>one two</p>\n<p>three</p>` with `starts` (0, 7), (6, 8), (15, 9): its lines begin at 0 and 15, and `cuts` are 0,
+    6 and 15. Read as lines 1, 2 and 3 by these, its words are told in lines 7, 8 and 9 of the file.
     """
 
     def __init__(self, text: str, starts: Sequence[tuple[int, int]] | None) -> None:

@@ -6,11 +6,10 @@ import io
 from functools import cache
 from typing import Any
 
-from semsearch.errors import ReadError
 from semsearch.sources.document import Document
-from semsearch.sources.document_builder import DocumentBuilder, parsing, plain
+from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers import html
-from semsearch.sources.readers.attachments import Unread, documents_in
+from semsearch.sources.readers.attachments import Unread, add_attached_message, documents_in
 from semsearch.sources.readers.email import says_the_same
 from semsearch.sources.readers.mail_parts import encoding_of_text, shown_header
 
@@ -20,7 +19,6 @@ _MESSAGE = "__substg1.0_3701000D"
 _PROPERTIES = "__properties_version1.0"
 # So much shorter the head of its properties is than that of a message in a file.
 _SHORTER_HEAD = 8
-_MOST_NESTED = 3
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -89,14 +87,10 @@ def _add_attached(builder: DocumentBuilder, attachment: Any, name: str, depth: i
         builder.lines(f"Attached: {name}")
         for document in documents_in(name, attachment.file_bytes or b"", unread):
             builder.text(document.text, [])
-    elif depth >= _MOST_NESTED:
-        unread.add(name, "nested too deep")
     else:
-        try:
-            with parsing("message"):
-                _add_message(builder, _message_in(embedded), depth + 1, unread)
-        except ReadError as error:
-            unread.add(name, error.message)
+        add_attached_message(
+            name, depth, unread, lambda: _add_message(builder, _message_in(embedded), depth + 1, unread)
+        )
 
 
 def _message_in(storage: Any) -> Any:
