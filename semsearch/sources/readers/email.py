@@ -18,6 +18,7 @@ from semsearch.sources.readers.mail_parts import Part, Source
 
 _HEADERS = ("from", "to", "cc", "bcc", "reply-to", "date", "subject")
 _SHOWN = ("from", "to", "cc", "date", "subject")
+_LONGEST_COUNT = 20
 # Of the words of an HTML part so many are in the plain text beside it, where that says the same.
 _SAME_SHARE = 0.5
 _WORD = re.compile(r"\w+")
@@ -42,7 +43,7 @@ def read(data: bytes, type_name: str) -> Document:
     """The message in `data`; of a file of Apple Mail (.emlx) without its counts."""
     first, _, rest = data.partition(b"\n")
     line = 1
-    if first.strip().isdigit():
+    if first.strip().isdigit() and len(first) <= _LONGEST_COUNT:
         data, line = rest[: int(first)], 2
     builder = DocumentBuilder(type_name)
     return builder.document(*add_message(builder, data, line))

@@ -25,6 +25,7 @@ from semsearch.sources.readers.text import LINE_END
 
 _HEADER_LINES = re.compile(rb"(?:From [^\n]*(?:\n|\Z))?(?:(?:[!-9;-~]*:|[ \t])[^\n]*(?:\n|\Z))*")
 _FIELD = re.compile(rb"^([!-9;-~]+):([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+_NEWLINE = re.compile(rb"\n")
 _EMPTY_LINE = re.compile(rb"\r?\n")
 _FILE_NAME = re.compile(rb"\bname\b|\bfilename\b|name\*", re.IGNORECASE)
 _NOT_BASE64 = bytes(byte for byte in range(256) if not (chr(byte).isalnum() and byte < 128) and byte not in b"+/")
@@ -52,15 +53,15 @@ class Source:
         self.data = data
         self._first = first
         self._starts = starts
-        self._counted = (0, first)
+        self._line_ends: list[int] | None = None
 
     def line(self, offset: int) -> int:
         """The line of the file in which the byte at `offset` stands."""
         if self._starts is not None:
             return line_of(self._starts, offset)
-        at, line = self._counted if self._counted[0] <= offset else (0, self._first)
-        self._counted = (offset, line + self.data.count(b"\n", at, offset))
-        return self._counted[1]
+        if self._line_ends is None:
+            self._line_ends = [match.start() for match in _NEWLINE.finditer(self.data)]
+        return self._first + bisect_left(self._line_ends, offset)
 
     @property
     def is_file(self) -> bool:
@@ -294,7 +295,7 @@ def _text_of_header(raw: bytes) -> str:
 
 
 def _line_offsets(raw: bytes) -> list[int]:
-    return [0, *(match.end() for match in re.finditer(rb"\n", raw))]
+    return [0, *(match.end() for match in _NEWLINE.finditer(raw))]
 
 
 def shown_header(name: str, value: str) -> str:

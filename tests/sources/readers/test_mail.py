@@ -302,6 +302,10 @@ def test_a_page_with_its_pictures_beside_a_plain_text() -> None:
         assert document.metadata["attachments"] == ["sail.png"]
 
 
+def test_a_count_that_no_message_has() -> None:
+    assert "9999" in read("a.eml", ("9" * 5000 + "\n" + HEAD + "\nText.\n").encode()).text
+
+
 def test_an_invitation_is_read_once() -> None:
     shown = f"Content-Type: text/calendar; method=REQUEST\n\n{INVITATION}"
     attached = "Content-Type: application/ics; name=invite.ics\nContent-Disposition: attachment; filename=invite.ics\n" \
