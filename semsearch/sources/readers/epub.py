@@ -27,29 +27,49 @@ _PROPERTIES = {
 }
 # The dates of what was done to the file are no dates of the book.
 _CHANGES = frozenset({"modification", "conversion"})
+_PAGE_SUFFIXES = (".xhtml", ".html", ".htm")
 _ENCRYPTION = "META-INF/encryption.xml"
 _PAGES = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document"})
 
 
 def read(data: bytes, type_name: str) -> Document:
-    """The text of the book in `data`. Raises `ReadError` where its container names none, or no chapter can be read."""
+    """The text of the book in `data`. Raises `ReadError` where it has no chapter that can be read."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        root = next(named(parsed(archive.read("META-INF/container.xml")), "rootfile"), None)
-        if root is None:
-            raise ReadError("damaged EPUB: its container names no book")
-        opf = root.get("full-path") or ""
-        package = parsed(archive.read(opf))
-        metadata, title = _described(package)
+        metadata: dict[str, object] = {}
+        title, missing = "", []
+        opf, package = _package(archive)
+        if package is None:
+            chapters = [name for name in archive.namelist() if name.lower().endswith(_PAGE_SUFFIXES)]
+            missing = [f"{opf or 'the description of the book'} cannot be read, chapters in the order of the file"]
+        else:
+            metadata, title = _described(package)
+            chapters = list(dict.fromkeys(_chapters(package, posixpath.dirname(opf))))
         builder = DocumentBuilder(type_name, title)
         encrypted = _encrypted(archive)
         unread: list[str] = []
-        for name in dict.fromkeys(_chapters(package, posixpath.dirname(opf))):
+        for name in chapters:
             reason = "encrypted" if name in encrypted else _add_chapter(builder, archive, name)
             unread += [f"{name} ({reason})"] if reason else []
-    document = builder.document(metadata, f"chapters not read: {', '.join(unread)}" if unread else "")
-    if unread and not document.text:
-        raise ReadError("encrypted EPUB" if encrypted else f"damaged EPUB: {document.notice}")
+    missing += [f"chapters not read: {', '.join(unread)}"] if unread else []
+    document = builder.document(metadata, "; ".join(missing))
+    if missing and not document.text:
+        raise ReadError("encrypted EPUB" if encrypted else f"damaged EPUB, not read: {document.notice}")
     return document
+
+
+def _package(archive: zipfile.ZipFile) -> tuple[str, Any]:
+    """(the name of the file that tells what the book consists of, its root element, None where it cannot be read)."""
+    damage: tuple[type[Exception], ...] = (KeyError, *errors_of_damage())
+    try:
+        root = next(named(parsed(archive.read("META-INF/container.xml")), "rootfile"), None)
+        named_file = (root.get("full-path") or "") if root is not None else ""
+    except damage:
+        named_file = ""
+    opf = named_file or next((name for name in archive.namelist() if name.lower().endswith(".opf")), "")
+    try:
+        return opf, parsed(archive.read(opf))
+    except damage:
+        return opf, None
 
 
 def _chapters(package: Any, folder: str) -> Iterator[str]:

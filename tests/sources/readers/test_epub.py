@@ -76,6 +76,19 @@ def test_a_damaged_or_missing_chapter_leaves_the_others() -> None:
     assert document.notice.startswith("chapters not read: four (missing), two (damaged chapter: BadZipFile")
 
 
+@pytest.mark.parametrize("damage", [{"b.opf": "<package"}, {"META-INF/container.xml": "<"}])
+def test_a_book_without_its_description(damage: dict[str, str]) -> None:
+    pages = {f"{name}.html": page for name, page in PAGES.items()}
+    whole = zipfile.ZipFile(io.BytesIO(chapters("one.html", "two.html", files=pages)))
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, damage.get(name, whole.read(name)))
+    document = read("a.epub", stream.getvalue())
+    assert "Chapter one of it.\n\nChapter two of it." in document.text
+    assert document.notice.startswith("b.opf cannot be read") == ("b.opf" in damage)
+
+
 def test_encrypted_chapters_are_told() -> None:
     def told(*names: str) -> dict[str, str]:
         of_each = "".join(f'<e:CipherReference URI="{name}"/>' for name in names)
