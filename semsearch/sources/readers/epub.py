@@ -53,7 +53,9 @@ def read(data: bytes, type_name: str) -> Document:
     missing += [f"chapters not read: {', '.join(unread)}"] if unread else []
     document = builder.document(metadata, "; ".join(missing))
     if missing and not document.text:
-        raise ReadError("encrypted EPUB" if encrypted else f"damaged EPUB, not read: {document.notice}")
+        raise ReadError(
+            "encrypted EPUB" if not encrypted.isdisjoint(chapters) else f"damaged EPUB, not read: {document.notice}"
+        )
     return document
 
 
