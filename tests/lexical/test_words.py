@@ -88,6 +88,11 @@ def test_what_an_apostrophe_adds_to_function_words() -> None:
         ("c", r'printf("\toats")', "oats"), ("tex", r"Poincar\'{e}", "Poincaré"), ("tex", r'G\"odel', "Gödel"),
         ("tex", r"un\textbf{bound}ed", "unbounded"), ("tex", r"stra\ss e", "straße"),
         ("tex", r"Dvo\v{r}\'ak", "Dvořák"),
+        ("tex", r"row\\b new", "new"), ("tex", r"70\,000 ships", "70,000"), ("tex", r"1{,}234{,}567", "1,234,567"),
+        ("tex", r"\pi = 3.141\,592", "3.141"), ("markdown", "w<b class='x' id=y>or</b>d", "word"),
+        ("markdown", "if a <b and c> d", "and"), ("markdown", "if a <b and c> d", "b"),
+        ("rst", r"a*b*c and *x*\ s", "b"), ("rst", r"*re*\ Structured\ **Text**", "reStructuredText"),
+        ("rst", r"two ``pip``\ s", "pips"),
         ("rst", r"re\ *start*\ ed", "restarted"), ("yaml", r'a: "\nbarley"', "barley"),
     ],
 )  # fmt: skip
