@@ -222,8 +222,7 @@ def _terminal_hits(result: "SearchResult", console: "Console") -> None:
                 at = shown.find(sentence) if sentence else -1
                 if at >= 0:
                     body.stylize("bold", at, at + len(sentence))
-            own = match_spans(shown, result.keys, frozenset((hit.language,)))
-            for start, end in own or match_spans(shown, result.keys, result.languages):
+            for start, end in match_spans(shown, result.keys, frozenset((hit.language,))):
                 body.stylize("bold yellow", start, end)
             if hit.explanation and number == len(hit.context or ("",)):
                 body = Text(shown, style="dim")

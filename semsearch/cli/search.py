@@ -187,7 +187,9 @@ def _opened(
         from semsearch.retrieval.more_like_this import passage_named
 
         example, ids = passage_named(searcher, like)
-        return lambda _, options: searcher.search(example, replace(options, exclude=ids)), lambda: None
+        return lambda _, options: searcher.search(
+            example, replace(options, exclude=ids, syntax=False, correct=False)
+        ), lambda: None
     if new_since is not None:
         from semsearch.retrieval.saved_search import SavedSearches
 

@@ -1,6 +1,5 @@
 """Copies of an index that differ from it in one thing: the model, the length of the vectors, or some passages."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +14,6 @@ from semsearch.indexing.options import Progress
 from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.maintenance.quantization import QuantizeOptions, quantize
 from semsearch.store.opening import clone_index
-from semsearch.store.records import FileRecord
 from semsearch.store.vector_cache import cached
 
 
@@ -64,7 +62,10 @@ def copy_without_queries(
         for query, old in zip(changed, passages, strict=True):
             heading, text = query.rest or ((), "")
             chunk = Chunk(text, heading, old.page, old.line_start, old.line_end, old.tokens)
-            replaced.append((query.chunk, chunk, _terms_of(old.file).of(heading, text, False)))
+            terms = DocumentTerms.of_indexed(old.file)
+            # The names of a document stand in its first passage, which must not be found by the query.
+            is_first = old.is_first and not terms.is_named(query.text)
+            replaced.append((query.chunk, chunk, terms.of(heading, text, is_first)))
         with writer.transaction() as transaction:
             numbers = transaction.replace_passages(replaced)
         model = snapshot.info().model
@@ -74,8 +75,3 @@ def copy_without_queries(
         writer.maintain()
     new = [SyntheticQuery(query.text, number, query.rest) for query, number in zip(changed, numbers, strict=True)]
     return renumbered + new
-
-
-def _terms_of(file: FileRecord) -> DocumentTerms:
-    name = os.path.basename(os.fsdecode(file.path))
-    return DocumentTerms(name, file.title, file.metadata, file.language, file.type)

@@ -2,7 +2,6 @@
 piece.
 """
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -133,7 +132,7 @@ class Committer:
             type=prepared.type,
             title=prepared.title,
             language=prepared.language,
-            metadata=json.loads(prepared.metadata),
+            metadata=prepared.metadata,
             date=prepared.date,
         )
 

@@ -1,9 +1,4 @@
-"""Turns text into terms, for passages and for queries alike.
-
-A term key is a string: the language, \\x1f and the stem (`en\\x1fevict`), or \\x1f and the bare word where nothing is
-stemmed (numbers, identifiers, scripts without spaces). So keys of two languages never collide: German stems "news" to
-"new". A word with accents has a key without them, too, with \\x1f\\x1f in it (`fr\\x1f\\x1fcafe`), so that `cafe` finds
-`café`, and finds `cafe` first.
+"""Turns text into term keys (`term_key`), for passages and for queries alike.
 
 A query word becomes a group of keys, any of which counts as the word: one for each language of the index, so that the
 language of a query need not be guessed, and those of other ways to write it.
@@ -19,13 +14,13 @@ from semsearch.lexical.forms import Form, forms_of, is_elided
 from semsearch.lexical.language import FUNCTION_WORDS, STEMMERS
 from semsearch.lexical.markup import without_markup
 from semsearch.lexical.query_word import Key, Word
+from semsearch.lexical.term_key import SEPARATOR, WRITTEN
 from semsearch.lexical.words import is_unspaced, lower, words_of
 
 # How much a word counts that is the query's but for its accents.
 FOLDED_WEIGHT = 0.7
 # How much a word counts that is the query's written in another way: wifi for Wi-Fi.
 OTHER_FORM_WEIGHT = 0.9
-_SEPARATOR = "\x1f"
 
 
 def analyze(text: str, language: str, type_name: str = "") -> list[str]:
@@ -41,13 +36,15 @@ def passage_keys(word: str, language: str) -> tuple[str, ...]:
     """The term keys of one word of a passage, as `words_of` gives it. Cached: most occur many times."""
     if is_unspaced(word):
         # Single characters too, so that a query of one character finds the words that contain it.
-        return tuple(_SEPARATOR + piece for piece in (*word, *_bigrams(word)))
+        return tuple(SEPARATOR + piece for piece in (*word, *_bigrams(word)))
     forms = forms_of(word)
     keys: dict[str, None] = {}
     for form in (*forms.wholes, *forms.parts, *forms.held):
         keys[_key(form, language)] = None
         for way in folded(form.text):
             keys[_key(Form(way, form.stemmed), language, bare=True)] = None
+        if form.stemmed:
+            keys.update((WRITTEN + way, None) for way in _ways(form) if _stem(way, language) != way)
     return tuple(keys)
 
 
@@ -76,15 +73,27 @@ def query_words(word: str, languages: frozenset[str]) -> list[Word]:
 
 def unspaced_keys(word: str) -> list[Word]:
     """The groups of keys of `word`, a run of a script without spaces between words."""
-    return [(Key(_SEPARATOR + piece),) for piece in (_bigrams(word) or word)]
+    return [(Key(SEPARATOR + piece),) for piece in (_bigrams(word) or word)]
 
 
 def key_beginnings(text: str, languages: frozenset[str]) -> list[str]:
-    """What the keys of all words begin with that begin with `text`."""
-    beginnings = [lower(text), *folded(lower(text))]
-    marks = [_language_mark(language) for language in sorted(languages)]
-    joints = (_SEPARATOR, _SEPARATOR * 2)
-    return list(dict.fromkeys(mark + joint + one for mark in (*marks, "") for joint in joints for one in beginnings))
+    """What the keys of all words begin with that begin with `text`, in lower case and without accents, too. Stems are
+    among them, as a word that is its own stem has no other key."""
+    marks = dict.fromkeys((*(_language_mark(language) for language in sorted(languages)), ""))
+    before = [WRITTEN, *(mark + joint for mark in marks for joint in (SEPARATOR, SEPARATOR * 2))]
+    return [mark + way for mark in before for way in (lower(text), *folded(lower(text)))]
+
+
+def written_group(form: Form, languages: frozenset[str]) -> Word:
+    """The keys of a word that is written in this `form`, with or without accents; not those of its other forms, but for
+    words that share the key of one that is its own stem."""
+    if not form.stemmed:
+        return word_group([form], languages)
+    keys = [WRITTEN + way for way in _ways(form)]
+    for language in sorted(languages):
+        own = [way for way in _ways(form) if _stem(way, language) == way]
+        keys += [_language_mark(language) + joint + way for way in own for joint in (SEPARATOR, SEPARATOR * 2)]
+    return tuple(Key(key) for key in dict.fromkeys(keys))
 
 
 def word_group(forms: Iterable[Form], languages: frozenset[str]) -> Word:
@@ -102,8 +111,12 @@ def word_group(forms: Iterable[Form], languages: frozenset[str]) -> Word:
     return tuple(Key(text, weight) for text, weight in keys.items())
 
 
+def _ways(form: Form) -> tuple[str, ...]:
+    return (form.text, *folded(form.text))
+
+
 def _key(form: Form, language: str, bare: bool = False) -> str:
-    joint = _SEPARATOR * 2 if bare else _SEPARATOR
+    joint = SEPARATOR * 2 if bare else SEPARATOR
     if not form.stemmed:
         return joint + form.text
     return _language_mark(language) + joint + _stem(form.text, language)

@@ -1,11 +1,14 @@
 """The terms of the passages of a document: of their own words, and of what the whole document is called."""
 
+import os
 from collections.abc import Mapping
+from typing import Protocol
 
 from semsearch.chunking.chunk import HEADING_CHARACTERS, encoded
 from semsearch.lexical.analyzer import analyze
 from semsearch.lexical.phrases import phrase_units
 from semsearch.lexical.words import lower
+from semsearch.sources.document import storable
 
 # Metadata by which people look for a document.
 _NAMING = ("title", "aliases", "alias", "tags", "keywords", "subject", "description", "author", "authors", "categories",
@@ -18,25 +21,52 @@ _NAME_MARK = "\x02"
 _MOST_NAME_WORDS = 20
 
 
+class IndexedDocument(Protocol):
+    """A file with the properties of its document, as an index knows it; a `store.records.FileRecord` is one."""
+
+    @property
+    def path(self) -> bytes: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def metadata(self) -> Mapping[str, object]: ...
+
+    @property
+    def language(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+
 class DocumentTerms:
     """Makes the terms of the passages of one document.
 
-    `file_name`: without its folder; `title`, `metadata`: the document's; `language`: its ISO 639-1 code, may be empty;
-    `type_name`: its document type.
+    `path`: that of its file, in the bytes of the file system; `title`, `metadata`: the document's, as the index gives
+    them back; `language`: its ISO 639-1 code, may be empty; `type_name`: its document type.
     """
 
-    def __init__(
-        self, file_name: str, title: str, metadata: Mapping[str, object], language: str, type_name: str
-    ) -> None:
+    def __init__(self, path: bytes, title: str, metadata: Mapping[str, object], language: str, type_name: str) -> None:
         self._language = language
         self._type = type_name
+        file_name = storable(os.path.basename(os.fsdecode(path)))
         stem = file_name.rpartition(".")[0] or file_name
         self._name = [*analyze(stem, language), "\x1f" + lower(file_name)]
         called = [title, stem, file_name, *_listed(metadata.get("aliases")), *_listed(metadata.get("alias"))]
         self._called = list(dict.fromkeys(key for key in map(name_key, called) if key))
         values = [title, *(metadata[key] for key in _NAMING if key in metadata)]
-        texts = [text for value in values for text in _listed(value)]
-        self._naming = analyze("\n".join(texts)[:_NAMING_CHARACTERS], language)
+        self._named = "\n".join(text for value in values for text in _listed(value))[:_NAMING_CHARACTERS]
+        self._naming = analyze(self._named, language)
+
+    @classmethod
+    def of_indexed(cls, document: IndexedDocument) -> "DocumentTerms":
+        """What makes the terms that the passages of `document` have in the index."""
+        return cls(document.path, document.title, document.metadata, document.language, document.type)
+
+    def is_named(self, text: str) -> bool:
+        """Whether `text` is a name of the document, or stands in what else names it, such as its title."""
+        return text in self._named or name_key(text) in self._called
 
     def of(self, heading: tuple[str, ...], text: str, is_first: bool) -> list[str]:
         """The term keys of the passage `text` under `heading`; `is_first`: it is the first of the document.

@@ -23,7 +23,7 @@ _HUMP = re.compile(r"(?<=[^\WA-Z_\d])(?=[A-Z])|(?<=\d)(?=[A-Z][a-z])|(?<=[A-Z])(
 _ACRONYM_PLURAL = re.compile(r"[A-Z]{2,}s")
 _UNSTEMMED = re.compile(r"[\d+#]|^\.")
 _DIGITS_AND_LETTERS = re.compile(r"(\d+)([^\W\d_]+)|([^\W\d_]+)(\d+)")
-_NUMBER = re.compile(r"(?P<digits>\d[\d.,' ]*)(?P<unit>°?[^\W\d_]+[23]?)?")
+_NUMBER = re.compile(r"(?P<digits>\d(?:[\d.,' ]*\d)?)[., ]?(?P<unit>°?[^\W\d_]+[23]?)?")
 # By thousands, or as in India by a thousand and then by hundreds: 1,50,000.
 _GROUPED = re.compile(r"\d{1,3}(?:([,. '])\d{3})(?:\1\d{3})*(?P<decimals>[.,]\d+)?|\d{1,2}(?:,\d\d)+,\d{3}(?:\.\d+)?")
 _DECIMAL = re.compile(r"\d+[.,]\d+")
@@ -61,8 +61,8 @@ def forms_of(word: str) -> Forms:
     """The ways to write `word`, one of a script with spaces, as `words_of` gives it."""
     if (number := number_in(word)) is not None:
         return _number_forms(number)
-    if not any(letter.isalnum() for letter in word):
-        return Forms((Form(word, False),))  # an emoji
+    if not any(map(str.isalnum, word)):
+        return Forms((form_of(word),))  # an emoji
     owner, _, ending = word.partition("'")
     if ending.lower() in _ENDINGS:
         base = forms_of(owner)
@@ -96,9 +96,9 @@ def segments_of(word: str) -> list[str]:
 
 
 def apostrophe_pieces(word: str) -> list[str]:
-    """What `word` is made of around its apostrophes, in lower case, if all of that is letters; else nothing."""
+    """What `word` is made of around its apostrophes, in lower case; nothing if there are other signs."""
     pieces = lower(word).split("'")
-    return pieces if all(piece.isalpha() for piece in pieces) else []
+    return pieces if all(piece.isalnum() for piece in pieces) else []
 
 
 def is_elided(pieces: list[str]) -> bool:
@@ -109,7 +109,7 @@ def is_elided(pieces: list[str]) -> bool:
 
 def form_of(text: str) -> Form:
     """The form of `text`, which is in lower case."""
-    return Form(_clipped(text), text.isalpha() or _UNSTEMMED.search(text) is None)
+    return Form(_clipped(text), text.isalpha() or (_UNSTEMMED.search(text) is None and any(map(str.isalnum, text))))
 
 
 def _apostrophe_forms(word: str, pieces: list[str]) -> Forms:

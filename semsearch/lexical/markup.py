@@ -9,7 +9,12 @@ from collections.abc import Callable
 
 # Emphasis that begins or ends inside a word, and the tags that do.
 _EMPHASIS = re.compile(r"(?<=[^\W_])(\*{1,3}|~~|==)([^\s*~=]+)\1|(?<!\w)(\*{1,3}|~~|==)([^\s*~=]+)\3(?=[^\W_])")
-_INLINE_TAG = re.compile(r"</?(?:b|i|em|strong|sub|sup|mark|u|s|span|small|ins|del|font|wbr|kbd|code)\b[^<>]*>", re.I)
+# `a <b and c> d` is text: attributes have values.
+_INLINE_TAG = re.compile(
+    r"</?(?:b|i|em|strong|sub|sup|mark|u|s|span|small|ins|del|font|wbr|kbd|code)"
+    r"(?:\s+[A-Za-z_:][\w:.-]*+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>=]+))*+\s*/?>",
+    re.I,
+)
 _BACKSLASHED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ESCAPE = re.compile(
@@ -17,7 +22,8 @@ _ESCAPE = re.compile(
     r"|(?P<space>[ntrfvb0ae])(?P<rest>\w*)|(?P<other>.))",
     re.DOTALL,
 )
-_REST_SEPARATOR = re.compile(r"\\ ")
+# A backslash and a blank join marked text with what stands beside it; `a*b*c` is no marked text.
+_REST_MARKED = re.compile(r"(\\ )?(\*{1,2}|`{1,2})([^\s*`](?:[^*`\n]*[^\s*`])?)\2(\\ )?")
 
 _COMBINING = {
     "'": "\u0301", "`": "\u0300", "^": "\u0302", '"': "\u0308", "~": "\u0303", "=": "\u0304", ".": "\u0307",
@@ -42,6 +48,9 @@ _TEX_FONT = re.compile(
     r"(?<=[^\W_])\\(?:text(?:it|bf|tt|sc|sf|rm|sl|up|md)|emph|underline|mathrm)\{([^{}\s]*)\}"
     r"|(?<!\w)\\(?:text(?:it|bf|tt|sc|sf|rm|sl|up|md)|emph|underline)\{([^{}\s]*)\}(?=[^\W_])"
 )
+# `70\,000` and `70{,}000`
+_TEX_THOUSANDS = re.compile(r"(?<![\w.,])\d{1,3}(?:(?:\\,|\{,\})\d{3})+(?!\d)")
+_TEX_THIN_SPACE = re.compile(r"\\,|\{,\}")
 _TEX_TIE = re.compile(r"(?<!\\)~")
 
 
@@ -62,11 +71,12 @@ def _of_markdown(text: str) -> str:
 
 
 def _of_rest(text: str) -> str:
-    return (
-        _EMPHASIS.sub(lambda match: match.group(2) or match.group(4), _REST_SEPARATOR.sub("", text))
-        if "\\" in text
-        else text
-    )
+    return _REST_MARKED.sub(_joined, text).replace("\\ ", "") if "\\ " in text else text
+
+
+def _joined(match: re.Match[str]) -> str:
+    """Marked text without its marks, if it is joined with anything."""
+    return match.group(3) if match.group(1) or match.group(4) else match.group()
 
 
 def _of_json(text: str) -> str:
@@ -94,8 +104,11 @@ def _of_notebook(text: str) -> str:
 
 
 def _of_tex(text: str) -> str:
-    if "\\" not in text and "~" not in text and '"' not in text:
+    if not any(mark in text for mark in ("\\", "~", '"', "{,}")):
         return text
+    # The end of a row: its second backslash begins nothing.
+    text = text.replace("\\\\", " ")
+    text = _TEX_THOUSANDS.sub(lambda match: _TEX_THIN_SPACE.sub(",", match.group()), text)
     text = _TEX_BREAK.sub("", text)
     text = _TEX_ACCENT.sub(_accented, text)
     text = _TEX_LETTER.sub(lambda match: _TEX_LETTERS[match.group(1)], text)

@@ -1,17 +1,20 @@
 """Whether a phrase stands in a text as it is written, and where.
 
 Words are compared in lower case and without accents, compounds by what stands between their hyphens and dots, numbers
-by their value, and scripts without spaces by character.
+by their value, and scripts without spaces by character. A text is read in two ways: strictly, and loosely, where
+"1 000" is two numbers, "Anna's" is Anna, and "Müller" is Mueller.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
-from semsearch.lexical.analyzer import unspaced_keys, word_group
+from semsearch.lexical.analyzer import written_group
 from semsearch.lexical.folding import folded
 from semsearch.lexical.forms import Form, apostrophe_pieces, form_of, forms_of, is_elided, number_in, segments_of
 from semsearch.lexical.markup import without_markup
-from semsearch.lexical.query_word import Word
+from semsearch.lexical.query_word import Key, Word
+from semsearch.lexical.term_key import SEPARATOR
 from semsearch.lexical.words import is_unspaced, lower, word_spans, words_of
 
 _MARK = "\x1f"
@@ -39,39 +42,46 @@ class Phrase:
 
     def spans_in(self, text: str) -> list[tuple[int, int]]:
         """(start, end) of each place of `text` in which it stands."""
-        placed = [(start, end, unit) for start, end, word in word_spans(text) for unit in _units(word)]
-        length = len(self.units)
-        return [
-            (placed[number][0], placed[number + length - 1][1])
-            for number in range(len(placed) - length + 1)
-            if all(placed[number + at][2] == unit for at, unit in enumerate(self.units))
-        ]
+        spans: dict[tuple[int, int], None] = {}
+        words, length = word_spans(text), len(self.units)
+        for units_of in (_units, _loose_units):
+            placed = [(start, end, unit) for start, end, word in words for unit in units_of(word)]
+            for number in range(len(placed) - length + 1):
+                if all(placed[number + at][2] == unit for at, unit in enumerate(self.units)):
+                    spans[placed[number][0], placed[number + length - 1][1]] = None
+        return sorted(spans)
 
     def words(self, languages: frozenset[str]) -> list[Word]:
         """Groups of term keys, all of which a passage holds in which the phrase stands."""
         groups: list[Word] = []
         for word in words_of(self.text):
             if is_unspaced(word):
-                groups += unspaced_keys(word)
+                # Not pairs of characters, as a line may end between them.
+                groups += [(Key(SEPARATOR + character),) for character in word]
             elif "'" in word:
-                groups.append(word_group(forms_of(word).wholes, languages))
+                groups.append(tuple(key for form in forms_of(word).wholes for key in written_group(form, languages)))
             else:
-                groups += [word_group([form], languages) for form in _written(word)]
+                groups += [written_group(form, languages) for form in _written(word)]
         return groups
-
-    @property
-    def is_one_word(self) -> bool:
-        """Whether it is a single word, which counts in any of its forms."""
-        return len(self.units) == 1
 
     def _may_stand_in(self, text: str) -> bool:
         if self._letters is None or not text.isascii():
             return True
-        return self._letters in text.lower().encode().translate(None, _NO_LETTERS)
+        lowered = text.lower()
+        texts = (lowered, lowered.replace("'s", "")) if "'s" in lowered else (lowered,)
+        return any(self._letters in one.encode().translate(None, _NO_LETTERS) for one in texts)
 
     def _is_in(self, text: str) -> bool:
-        wanted = _MARK + _MARK.join(self.units) + _MARK
-        return wanted in _MARK + _MARK.join(phrase_units(text)) + _MARK
+        words = words_of(text)
+        strict = [unit for word in words for unit in _units(word)]
+        if _holds(strict, self.units):
+            return True
+        loose = [unit for word in words for unit in _loose_units(word)]
+        return loose != strict and _holds(loose, self.units)
+
+
+def _holds(units: Sequence[str], wanted: Sequence[str]) -> bool:
+    return _MARK + _MARK.join(wanted) + _MARK in _MARK + _MARK.join(units) + _MARK
 
 
 def phrase_units(text: str) -> list[str]:
@@ -84,6 +94,17 @@ def _units(word: str) -> tuple[str, ...]:
     if is_unspaced(word):
         return tuple(word)
     return tuple((folded(form.text) or (form.text,))[0] for form in _written(word))
+
+
+@lru_cache(maxsize=100_000)
+def _loose_units(word: str) -> tuple[str, ...]:
+    if is_unspaced(word):
+        return tuple(word)
+    if number_in(word) is not None:
+        pieces = word.split()
+        return _units(word) if len(pieces) < 2 else tuple(unit for piece in pieces for unit in _units(piece))
+    owner, _, ending = word.partition("'")
+    return tuple((folded(form.text) or (form.text,))[-1] for form in _written(owner if ending.lower() == "s" else word))
 
 
 def _written(word: str) -> list[Form]:

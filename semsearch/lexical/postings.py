@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.errors import IndexDamagedError
+from semsearch.lexical.term_key import WRITTEN, parted
 
 _LARGEST_TF = 65535
 
@@ -22,7 +23,7 @@ class Postings:
     """The arrays of one segment with n rows, t terms and p postings.
 
     `ids` (n,) int64: the chunk id of each row, rising.
-    `lengths` (n,) int32: how many terms each row has, repetitions included.
+    `lengths` (n,) int32: how many terms each row has, repetitions included, but not those of words as written.
     `term_bytes` (b,) uint8, `term_offsets` (t + 1,) int64: the terms in UTF-8, sorted; term i is
     term_bytes[term_offsets[i]:term_offsets[i + 1]].
     `indptr` (t + 1,) int64, `rows` (p,) int32, rising within a term, `tfs` (p,) uint16: the postings.
@@ -58,8 +59,8 @@ class Postings:
         from rapidfuzz.distance import OSA
         from rapidfuzz.process import extract
 
-        mark, joint, word = term.rpartition("\x1f")
-        alike = self.beginning_with(mark + joint + word[:1])
+        mark, word = parted(term)
+        alike = self.beginning_with(mark + word[:1])
         sizes = np.diff(self.term_offsets[alike.start : alike.stop + 1])
         size = len(term.encode("utf-8", "surrogatepass"))
         # A letter has at most four bytes.
@@ -131,12 +132,14 @@ def build(ids: Sequence[int], texts: Iterable[list[str]], languages: tuple[str, 
         terms += [numbers.setdefault(word, len(numbers)) for word in words]
     row_of = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
     keys, counts = np.unique(np.array(terms, np.int64) * max(1, len(lengths)) + row_of, return_counts=True)
+    is_written = np.array([word.startswith(WRITTEN) for word in numbers], np.bool_)
+    uncounted = np.bincount(row_of[is_written[terms]], minlength=len(lengths)) if terms else 0
     encoded = sorted((word.encode("utf-8", "surrogatepass"), number) for word, number in numbers.items())
     rank = np.empty(len(encoded), np.int64)
     rank[[number for _, number in encoded]] = np.arange(len(encoded))
     return _assemble(
         np.array(ids, np.int64),
-        np.array(lengths, np.int32),
+        np.array(lengths, np.int32) - uncounted,
         [word for word, _ in encoded],
         rank[keys // max(1, len(lengths))],
         keys % max(1, len(lengths)),

@@ -65,7 +65,7 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
         return Why(query, shown, entry.status, entry.reason, entry.rule)
     standing = searcher.standing(query, shown, options)
     if standing is None:
-        return Why(query, shown, "filtered", "the filters of this search leave it out")
+        return Why(query, shown, "filtered", "this query or its filters leave it out")
     shown_rank = standing.file_rank if options.group == "file" else standing.hit.rank
     notes = [entry.reason] if entry.reason else []
     if entry.status == "pending":

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from semsearch.chunking import splitter
 from semsearch.chunking.chunk import Chunk
@@ -76,8 +77,8 @@ class FilePart:
     `status`: one of the catalog's (`indexed`, `skipped`, `failed`), or `unchanged` (the content hash is `Task.known`),
     or `unreadable` (the file system refused; a later run may succeed). `reason`: why, or which parts of an indexed file
     could not be read. `last`: no more parts follow. `digest`: the content hash. `stamp`: that of the file when it was
-    opened. `metadata`: a JSON object. `date`: the document's own, in seconds since the epoch. `terms`: for each chunk
-    its term keys. `document`: the part is a document of its own, with these properties.
+    opened. `language`: that of the part; title, metadata and `date` (in seconds since the epoch) are those of the file.
+    `terms`: for each chunk its term keys. `document`: the part begins a document of its own, with these properties.
     """
 
     status: str
@@ -88,7 +89,7 @@ class FilePart:
     type: str = ""
     title: str = ""
     language: str = ""
-    metadata: str = "{}"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     date: float | None = None
     chunks: list[Chunk] = field(default_factory=list)
     terms: list[list[str]] = field(default_factory=list)
@@ -104,34 +105,9 @@ def analyze_file(task: Task, rules: ChunkRules, reading: ReadRules) -> Iterator[
             if digest == task.known:
                 yield FilePart("unchanged", digest=digest, stamp=stamp)
                 return
-            pieces = (
-                piece
-                for document in document_types.documents(file, task.path, reading.passwords, reading.ocr)
-                for piece in document.pieces(_PIECE_CHARACTERS)
-            )
-            document: Document | None = next(pieces)
-            properties: FilePart | None = None
-            made: DocumentTerms | None = None
-            while document is not None:
-                following = next(pieces, None)
-                is_first = properties is None or document.own
-                if properties is None or made is None or document.own:
-                    own = _properties(document)
-                    # The properties of the file are those of its first document, unless there are several.
-                    of_file = replace(own, title="", metadata="{}", date=None) if document.own else own
-                    properties = replace(properties or of_file, digest=digest, stamp=stamp, document=None)
-                    if document.own:
-                        told = DocumentProperties(own.title, json.loads(own.metadata), own.date)
-                        properties = replace(properties, document=told, language=own.language)
-                    name = storable(os.path.basename(task.path))
-                    made = DocumentTerms(name, own.title, document.metadata, properties.language, properties.type)
-                chunks = splitter.split(document, rules)
-                terms = [
-                    made.of(chunk.heading, chunk.text, is_first and number == 0) for number, chunk in enumerate(chunks)
-                ]
-                last = following is None
-                yield replace(properties, reason=document.notice, last=last, chunks=chunks, terms=terms)
-                document = following
+            documents = document_types.documents(file, task.path, reading.passwords, reading.ocr)
+            for part in _parts(documents, task.path, rules):
+                yield replace(part, digest=digest, stamp=stamp)
     except ReadError as error:
         yield FilePart("skipped" if error.skip else "failed", error.message, digest=digest, stamp=stamp)
     except OSError as error:
@@ -140,15 +116,68 @@ def analyze_file(task: Task, rules: ChunkRules, reading: ReadRules) -> Iterator[
         yield FilePart("unreadable", reason, stamp=stamp)
 
 
-def _properties(document: Document) -> FilePart:
-    """A part with the properties of the file, which are those of its first document, and without chunks."""
+def _parts(documents: Iterator[Document], path: str, rules: ChunkRules) -> Iterator[FilePart]:
+    """The parts of the file `path`, which holds `documents`, one at least; without stamp and digest."""
+    pieces = (piece for document in documents for piece in document.pieces(_PIECE_CHARACTERS))
+    first = next(pieces)
+    document = _DocumentAnalysis(first, path, rules)
+    of_file = _file_part(first, document.properties)
+    piece: Document | None = first
+    while piece is not None:
+        chunks, terms = document.passages(piece)
+        following = next(pieces, None)
+        yield replace(
+            of_file,
+            reason=piece.notice,
+            last=following is None,
+            language=document.properties.language,
+            chunks=chunks,
+            terms=terms,
+            document=document.properties if piece.own else None,
+        )
+        if following is not None and following.own:
+            document = _DocumentAnalysis(following, path, rules)
+        piece = following
+
+
+def _file_part(first: Document, properties: DocumentProperties) -> FilePart:
+    """A part with what is told of the file: all of its only document, of the `first` of several only type and language.
+
+    `properties`: those of `first`.
+    """
+    part = FilePart("indexed", type=first.type, language=properties.language)
+    if first.own:
+        return part
+    return replace(part, title=properties.title, metadata=properties.metadata, date=properties.date)
+
+
+class _DocumentAnalysis:
+    """Makes the passages of one document of the file `path` and their terms, a piece of it after another."""
+
+    def __init__(self, first: Document, path: str, rules: ChunkRules) -> None:
+        """`first`: the piece that the document begins with."""
+        self.properties = _properties(first)
+        self._rules = rules
+        told = self.properties
+        self._terms = DocumentTerms(os.fsencode(path), told.title, told.metadata, told.language, first.type)
+        self._has_begun = False
+
+    def passages(self, piece: Document) -> tuple[list[Chunk], list[list[str]]]:
+        """The chunks of `piece`, which follows those before, and the terms of each."""
+        chunks = splitter.split(piece, self._rules)
+        terms = []
+        for chunk in chunks:
+            terms.append(self._terms.of(chunk.heading, chunk.text, not self._has_begun))
+            self._has_begun = True
+        return chunks, terms
+
+
+def _properties(document: Document) -> DocumentProperties:
+    """What is known of `document`, as the index gives it back."""
     metadata = {storable(str(key)): value for key, value in document.metadata.items()}
-    return FilePart(
-        "indexed",
-        document.notice,
-        type=document.type,
+    return DocumentProperties(
         title=storable(document.title),
-        language=language.detect(document.text),
-        metadata=storable(json.dumps(metadata, ensure_ascii=True)),
+        metadata=json.loads(json.dumps(metadata)),
         date=document_date(metadata),
+        language=language.detect(document.text),
     )

@@ -96,8 +96,8 @@ def find_candidates(
     # Ties by cosine, then by chunk id: the order never depends on how the index is cut into segments.
     order = np.lexsort((union, -np.nan_to_num(cosines, nan=-1.0), -relative))
     ordered = Candidates(union, cosines, known.bm25, dense_part, lexical_part, relative, relative).take(order)
-    # A name says nothing about how much of the query a passage holds.
-    of_words = replace(known, held=known.held[: len(plan.words)], idf=known.idf[: len(plan.words)])
+    # A document whose name is the whole query holds all of its words.
+    of_words = replace(known, held=known.held[: len(plan.words)] | named, idf=known.idf[: len(plan.words)])
     confidences = _confidences(plan, of_words, cosines)[order]
     return replace(ordered, scores=confidence.absolute_scores(confidences, ordered.relative))
 

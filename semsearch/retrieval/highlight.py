@@ -102,8 +102,7 @@ def _with_best(
 
 def _phrases_in(text: str, plan: QueryPlan) -> list[int]:
     """Where in `text` the phrases of the query begin."""
-    phrases = (Phrase(phrase) for phrase in plan.parsed.phrases)
-    return sorted(start for one in phrases if not one.is_one_word for start, _ in one.spans_in(text))
+    return sorted(start for phrase in plan.parsed.phrases for start, _ in Phrase(phrase).spans_in(text))
 
 
 def _match_in(hit: Hit, start: int, end: int, plan: QueryPlan, weights: NDArray[np.float32]) -> int | None:
@@ -115,8 +114,7 @@ def _match_in(hit: Hit, start: int, end: int, plan: QueryPlan, weights: NDArray[
             words_of.setdefault(key.text, set()).add(number)
     by_line: dict[int, tuple[int, set[int]]] = {}
     part, looked_for = hit.text[start:end], frozenset(words_of)
-    found = list(matches(part, looked_for, frozenset((hit.language,)))) or matches(part, looked_for, plan.languages)
-    for begin, _, keys in found:
+    for begin, _, keys in matches(part, looked_for, frozenset((hit.language,))):
         line = hit.text.count("\n", start, start + begin)
         by_line.setdefault(line, (start + begin, set()))[1].update(*(words_of[key] for key in keys))
     if not by_line:

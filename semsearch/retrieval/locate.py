@@ -42,16 +42,15 @@ def standing(
     depth: int,
     plan_of: Callable[[], QueryPlan],
 ) -> Standing | None:
-    """Where the best passage of the file shown as `path` stands, however deep; None when there is no such file, or the
-    filters keep it out. `plan_of` plans the query, which a file that is not there has no use for."""
+    """Where the best passage of the file shown as `path` stands, however deep; None when there is no such file, or
+    nothing of it is let in. `plan_of` plans the query, which a file that is not there has no use for."""
     file = indexed_file(snapshot, path, prefix)
     if file is None or not file.chunk_count:
         return None
     plan = plan_of()
     allowed = Restrictions(snapshot, plan.parsed, options.filters, prefix)
-    if allowed.selection is not None and not allowed.selection.includes(file):
-        return None
-    own = allowed.among(np.array([passage.id for passage in snapshot.passages_of(file.id)], np.int64)).tolist()
+    chunks = np.array([passage.id for passage in snapshot.passages_of(file.id)], np.int64)
+    own = allowed.among(chunks if allowed.selection is None else allowed.selection.among(chunks)).tolist()
     if not own:
         return None
     selection = allowed.all_read()

@@ -42,7 +42,7 @@ class QueryPlan:
     model; `reliability`: how well the model knows the words, 0 to 1; `languages`: those of the index; `words`: of the
     query, by the rules of these languages. `vector` (dim,): the query's, adapted, None without a model;
     `stored_vector` (d,): the same as the index keeps vectors. `calibration`: the model's. `parsed`: what of the query
-    was syntax; `corrections`: terms that are looked for in the place of words that occur nowhere; `name`: the query as
+    was syntax; `corrections`: words that are looked for in the place of words that occur nowhere; `name`: the query as
     the name of a document, if there is one of that name, which is to be found first.
     """
 
@@ -154,6 +154,8 @@ def _words(
     words, corrections = analyze_query(parsed.words, languages), list[Correction]()
     if options.correct:
         words, corrections = corrected(snapshot, parsed.words, words, lambda word: word in known or is_word(word))
+    # Function words of a phrase are left out like others, but where it has nothing else.
+    words += [word for phrase in parsed.phrases for word in analyze_query(phrase, languages)]
     return [*words, *(beginning_with(snapshot, beginning) for beginning in parsed.prefixes)], corrections
 
 

@@ -1,8 +1,8 @@
 r"""The language of queries: what of a query is syntax, and what it asks for. A pure function.
 
     "closed to lorries"    the words as they are written, one after another
-    -draft  -"old price"   not in passages that hold this; -tomat*, -type:pdf and -path:old, too
-    tomat*                 words that begin so
+    -draft  -"old price"   not in passages that hold this, the word in any of its forms; -tomat*, -type:pdf, too
+    tomat*                 words that begin so, in scripts with spaces between words
     path:notes/2024  type:pdf  title:"annual report"
 
 Everything else is words, also what looks like syntax but is not complete: a single quote mark, `-5`, `-rf`, `--all`,
@@ -11,8 +11,11 @@ plain character.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass, field, replace
 
+from semsearch.lexical.phrases import phrase_units
+from semsearch.lexical.words import is_unspaced, words_of
 from semsearch.store.records import Filters
 
 _ITEM = re.compile(
@@ -31,33 +34,30 @@ _FEWEST_LETTERS_OF_A_PREFIX = 2
 class ParsedQuery:
     """What a query asks for.
 
-    `text`: its words without syntax, for the model; `words`: those of them that are looked for in any of their forms,
-    which beginnings are not; `phrases`: what passages must hold as it is written; `excluded`: words and phrases they
-    must not hold, `excluded_prefixes`: nor words that begin so; `prefixes`: what words begin with, one of each must
-    count; `filters`: of the files, to be added to those of the search.
+    `text`: its words without syntax, for the model, empty where nothing is looked for; `words`: those of them that are
+    looked for in any of their forms, which phrases and beginnings are not; `phrases`: what passages must hold as it is
+    written; `prefixes`: what words begin with, one of each must count; `excluded`, `excluded_phrases`,
+    `excluded_prefixes`: what they must not hold; `filters`: of the files, to be added to those of the search.
     """
 
     text: str
     words: str
     phrases: tuple[str, ...] = ()
-    excluded: tuple[str, ...] = ()
-    excluded_prefixes: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    excluded_phrases: tuple[str, ...] = ()
+    excluded_prefixes: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it has no syntax."""
-        return self == ParsedQuery(self.text, self.words)
 
 
 def parse_query(query: str) -> ParsedQuery:
-    """What `query` asks for. Where nothing is looked for but syntax that excludes, all of it is words."""
+    """What `query` asks for."""
     kept: list[str] = []
     words: list[str] = []
     phrases: list[str] = []
-    excluded: list[str] = []
     prefixes: list[str] = []
+    excluded: list[str] = []
+    excluded_phrases: list[str] = []
     excluded_prefixes: list[str] = []
     filters = Filters()
     for match in _ITEM.finditer(_QUOTED.sub('"', query)):
@@ -71,10 +71,9 @@ def parse_query(query: str) -> ParsedQuery:
             kept.append(words[-1])
         elif minus:
             beginning = "" if is_phrase else _beginning(match.group("word"))
-            (excluded_prefixes if beginning else excluded).append(beginning or value)
+            (excluded_prefixes if beginning else excluded_phrases if is_phrase else excluded).append(beginning or value)
         elif is_phrase:
-            phrases.append(value)
-            words.append(value)
+            (phrases if phrase_units(value) else words).append(value)
             kept.append(value)
         elif beginning := _beginning(match.group("word")):
             prefixes.append(beginning)
@@ -83,29 +82,26 @@ def parse_query(query: str) -> ParsedQuery:
             words.append(value)
             kept.append(value)
     text = " ".join(part for part in kept if part)
-    if not _has_words(text) and not _has_words(" ".join(phrases)):
-        is_whole = filters and not excluded and not excluded_prefixes
-        return ParsedQuery("", "", filters=filters) if is_whole else plain_query(query)
-    phrases = [phrase for phrase in phrases if _has_words(phrase)]
     return ParsedQuery(
-        text,
+        text if words_of(text) else "",
         " ".join(word for word in words if word),
         tuple(phrases),
-        tuple(excluded),
-        tuple(excluded_prefixes),
         tuple(prefixes),
+        tuple(excluded),
+        tuple(excluded_phrases),
+        tuple(excluded_prefixes),
         filters,
     )
 
 
 def plain_query(query: str) -> ParsedQuery:
     """`query` without syntax: every character of it is text."""
-    return ParsedQuery(query, query)
+    return ParsedQuery(query if words_of(query) else "", query)
 
 
 def _narrowed(filters: Filters, name: str, value: str) -> Filters | None:
     """`filters` with one more; None where this is no filter."""
-    if not _has_words(value):
+    if not words_of(value):
         return None
     if name == "path":
         return replace(filters, paths=(*filters.paths, value))
@@ -119,7 +115,7 @@ def _narrowed(filters: Filters, name: str, value: str) -> Filters | None:
 def _can_be_excluded(value: str, is_phrase: bool) -> bool:
     """Whether `-value` excludes: -x and -5 are options and numbers that are looked for."""
     if is_phrase:
-        return _has_words(value)
+        return bool(phrase_units(value))
     letters = value.removeprefix(".")
     is_long = len(letters) >= _FEWEST_LETTERS_EXCLUDED or letters.isupper() or not letters.isascii()
     return letters[:1].isalpha() and len(letters) > 1 and is_long
@@ -129,11 +125,7 @@ def _beginning(word: str | None) -> str:
     """What `word` is a pattern of words with, as in `tomat*`; empty where it is none."""
     if word is None or not word.endswith("*") or word.endswith("\\*"):
         return ""
-    beginning = word[:-1]
+    beginning = unicodedata.normalize("NFC", word[:-1])
+    is_word = words_of(beginning) == [beginning] and not is_unspaced(beginning)
     letters = sum(letter.isalnum() for letter in beginning)
-    is_word = beginning.replace("-", "").replace("_", "").replace(".", "").isalnum()
     return beginning if is_word and letters >= _FEWEST_LETTERS_OF_A_PREFIX else ""
-
-
-def _has_words(text: str) -> bool:
-    return any(letter.isalnum() for letter in text) or any(ord(letter) > 0x2000 for letter in text)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.lexical.analyzer import key_beginnings, passage_keys
-from semsearch.lexical.phrases import Phrase
+from semsearch.lexical.analyzer import key_beginnings, query_words
+from semsearch.lexical.phrases import Phrase, phrase_units
 from semsearch.lexical.query_word import Key, Word
+from semsearch.lexical.term_key import WRITTEN
+from semsearch.lexical.words import words_of
 from semsearch.retrieval.query_syntax import ParsedQuery
 from semsearch.store.records import Filters
 
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from semsearch.store.protocol import Selection, Snapshot
 
 Ids = NDArray[np.int64]
-# Terms that stand for the beginning of a word.
-_MOST_COMPLETIONS = 1000
+# Terms that stand for the beginning of a word that is looked for; of one that is excluded all do.
+_MOST_COMPLETIONS = 2000
 
 
 class Restrictions:
@@ -37,15 +39,17 @@ class Restrictions:
         self._own_filters = filters
         self._prefix = prefix
         languages = snapshot.languages()
-        wanted, unwanted = ([Phrase(text) for text in texts] for texts in (query.phrases, query.excluded))
-        self._wanted = [phrase for phrase in wanted if not phrase.is_one_word]
-        self._unwanted = [phrase for phrase in unwanted if not phrase.is_one_word]
+        self._wanted = [Phrase(text) for text in query.phrases]
+        # A word of one piece counts in any of its forms, a compound as it is written.
+        single = {text: words_of(text)[0] for text in query.excluded if len(phrase_units(text)) == 1}
+        compounds = [text for text in query.excluded if text not in single]
+        self._unwanted = [Phrase(text) for text in (*query.excluded_phrases, *compounds)]
         self._is_in: dict[int, bool] = {}
         self._within: Ids | None = None
-        if wanted:
-            self._within = snapshot.holding([word for phrase in wanted for word in phrase.words(languages)])
-        without = [snapshot.holding(phrase.words(languages)) for phrase in unwanted if phrase.is_one_word]
-        without += [snapshot.holding([beginning_with(snapshot, one)]) for one in query.excluded_prefixes]
+        if self._wanted:
+            self._within = snapshot.holding([word for phrase in self._wanted for word in phrase.words(languages)])
+        without = [snapshot.holding(query_words(word, languages)[:1]) for word in single.values()]
+        without += [snapshot.holding([beginning_with(snapshot, one, None)]) for one in query.excluded_prefixes]
         self._without = np.unique(np.concatenate(without)) if without else None
         self.selection = self._select(self._within, self._without)
 
@@ -53,6 +57,11 @@ class Restrictions:
     def are_read(self) -> bool:
         """Whether passages must be read to know which are let in."""
         return bool(self._wanted or self._unwanted)
+
+    @property
+    def passages_read(self) -> int:
+        """How many passages have been read so far."""
+        return len(self._is_in)
 
     def among(self, ids: Ids) -> Ids:
         """Those of `ids` (n,), which `selection` lets in, that are let in, in order."""
@@ -80,7 +89,7 @@ class Restrictions:
             asks = self._query.filters
             flag = "--path " if asked in self._own_filters.paths else "title:" if asked in asks.titles else "path:"
             said.append(f"{flag}{asked} matches no indexed file")
-        for text in () if found else self._query.phrases:
+        for text in () if found or said else self._query.phrases:
             is_all = len(self._query.phrases) == 1 and not self._unwanted and self._wanted
             held = any(self._is_in.values()) if is_all else len(_holding(self._snapshot, Phrase(text)))
             if not held:
@@ -94,16 +103,12 @@ class Restrictions:
 def _holding(snapshot: Snapshot, phrase: Phrase) -> Ids:
     """(n,) the ids of the passages of `snapshot` that hold `phrase`, rising."""
     ids = snapshot.holding(phrase.words(snapshot.languages()))
-    if phrase.is_one_word:
-        return ids
     held = (number for number, type_name, text in snapshot.texts(ids) if phrase.stands_in(text, type_name))
     return np.array(sorted(held), np.int64)
 
 
-def beginning_with(snapshot: Snapshot, beginning: str) -> Word:
-    """The keys of the words of the index that begin with `beginning`, those of most passages first."""
-    languages = snapshot.languages()
-    # As stems are what is indexed, `tomatoe*` is looked for by the stem of it, too.
-    stems = [key for language in languages or {""} for key in passage_keys(beginning, language)[:1]]
-    keys = snapshot.completions(key_beginnings(beginning, languages), _MOST_COMPLETIONS)
-    return tuple(Key(key) for key in dict.fromkeys([*keys, *stems]))
+def beginning_with(snapshot: Snapshot, beginning: str, most: int | None = _MOST_COMPLETIONS) -> Word:
+    """The keys of the words of the index that begin with `beginning`, those of most passages first; None: of all."""
+    keys = snapshot.completions(key_beginnings(beginning, snapshot.languages()), most)
+    # A word that occurs nowhere has a key, too.
+    return tuple(Key(key) for key in keys) or (Key(WRITTEN + beginning),)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +20,7 @@ from semsearch.lexical.analyzer import analyze_query
 from semsearch.retrieval.candidates import DEPTH, Candidates, find_candidates
 from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.highlight import highlighted, scored_sentences
-from semsearch.retrieval.hit import Hit, IndexCoverage, SearchResult
+from semsearch.retrieval.hit import IndexCoverage, SearchResult
 from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
 from semsearch.retrieval.options import SearchOptions, check_options, clean_query
 from semsearch.retrieval.plan import QueryPlan, plan_query
@@ -29,7 +28,6 @@ from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.query_syntax import ParsedQuery, parse_query, plain_query
 from semsearch.retrieval.restrictions import Restrictions
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
-from semsearch.retrieval.snippets import matches
 from semsearch.retrieval.spelling import Correction, unknown_words
 from semsearch.store.opening import open_store
 from semsearch.store.records import Position, Root
@@ -40,13 +38,11 @@ if TYPE_CHECKING:
 
 # Passages that a reranker reads.
 _RERANKED = 50
-# Words of the results that are looked at to say what was meant.
-_SEEN_WORDS = 50
 # Passages that have the words of a phrase and are read, for each result and leg: more where fewer than so many of them
 # hold the phrase, at last all that have its words.
 _READ_FOR_PHRASES = (10, 100)
 _SPARE_FOR_PHRASES = 3
-_NO_WORDS = "the query names no words: say what to look for beside path:, type: and title:"
+_NO_WORDS = "the query names nothing to look for: add words to what it excludes, and to path:, type: and title:"
 
 
 class Searcher:
@@ -114,7 +110,7 @@ class Searcher:
         options = options or SearchOptions()
         query = clean_query(query)
         check_options(query, options)
-        if not _parsed(query, options).text.strip():
+        if not _parsed(query, options).text:
             raise UsageError(*_NO_WORDS.split(": ", 1))
 
         from semsearch.retrieval.locate import standing  # nothing a search has use for
@@ -183,7 +179,7 @@ class Searcher:
             notices.append(
                 f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
             )
-        if not _parsed(query, options).text.strip():
+        if not _parsed(query, options).text:
             notices.append(_NO_WORDS)
             return SearchResult(query, options.mode, coverage, time.perf_counter() - clock, (), tuple(notices))
         plan = self._plan(snapshot, query, options, known)
@@ -192,7 +188,7 @@ class Searcher:
         scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options)
         hits = first_hits(snapshot, scored, plan, options, self.prefix)
         hits = highlighted(snapshot, hits, plan, options, self._encoder)
-        notices += [_said(one, hits, plan.languages) for one in plan.corrections if hits]
+        notices += [_said(one) for one in plan.corrections if hits]
         return SearchResult(
             query, plan.mode, coverage, time.perf_counter() - clock, tuple(hits), tuple(notices), plan.languages,
             plan.keys,
@@ -227,8 +223,9 @@ def let_in(
         return candidates, allowed.notices(bool(len(candidates)))
     for read in _READ_FOR_PHRASES:
         candidates = find_candidates(snapshot, plan, allowed.selection, read * options.k, among=allowed.among)
-        if len(candidates) >= _SPARE_FOR_PHRASES * options.k:
-            return candidates, allowed.notices(True)
+        # Where fewer are read than were asked for, there are no more.
+        if len(candidates) >= _SPARE_FOR_PHRASES * options.k or allowed.passages_read < read * options.k:
+            return candidates, allowed.notices(bool(len(candidates)))
     candidates = find_candidates(snapshot, plan, allowed.all_read(), depth, among=allowed.among)
     return candidates, allowed.notices(bool(len(candidates)))
 
@@ -257,12 +254,8 @@ def _kept(candidates: Candidates, plan: QueryPlan, options: SearchOptions, notic
     return kept
 
 
-def _said(correction: Correction, hits: Sequence[Hit], languages: frozenset[str]) -> str:
-    """What was looked for in the place of a word, as it is written in the results."""
-    keys = frozenset(correction.keys)
-    written = (hit.text[start:end] for hit in hits for start, end, _ in matches(hit.text, keys, languages))
-    words = dict.fromkeys(word.lower() for word in islice(written, _SEEN_WORDS))
-    meant = " or ".join(f'"{word}"' for word in list(words)[:3]) or "words like it"
+def _said(correction: Correction) -> str:
+    meant = " or ".join(f'"{word}"' for word in correction.meant)
     return f'no passage holds "{correction.typed}": did you mean {meant}?'
 
 

@@ -51,7 +51,7 @@ class SentenceSpan:
 
 
 class TypedText(NamedTuple):
-    """The text of a passage, the type of its document, and the language of its file (None: not known)."""
+    """The text of a passage, the type and the language of its document (None: not known)."""
 
     text: str
     type: str
@@ -70,17 +70,14 @@ def sentences_of(passages: Sequence[TypedText]) -> list[SentenceSpan]:
 def words_held(texts: Sequence[TypedText], words: Sequence[Word], languages: frozenset[str]) -> NDArray[np.bool_]:
     """(n, words) bool: which words of a query (groups of term keys) each of `texts` holds.
 
-    By the rules of its own language, as stems of others mislead: "without" is a form of "with" in Catalan. A document
-    in a file of several may have another language: where nothing is held so, by the rules of `languages`.
+    By the rules of its own language, as stems of others mislead ("without" is a form of "with" in Catalan), or where
+    that is not known, by those of `languages`.
     """
     held = np.zeros((len(texts), len(words)), np.bool_)
-    for by_own in (True, False):
-        for number, one in enumerate(texts):
-            own = languages if one.language is None or not by_own else frozenset((one.language,))
-            keys = keys_of(one.text, own, one.type)
-            held[number] = [any(key.text in keys for key in word) for word in words]
-        if held.any():
-            break
+    for number, one in enumerate(texts):
+        own = languages if one.language is None else frozenset((one.language,))
+        keys = keys_of(one.text, own, one.type)
+        held[number] = [any(key.text in keys for key in word) for word in words]
     return held
 
 

@@ -30,7 +30,8 @@ class Document:
     `type`: the document type. `sections` cover `text` in order without overlap. `line_starts`: (offset in `text` in
     characters, line number in the file from 1), rising; None when the file has no lines (a PDF). Readers that do not
     change the text of the file use `line_starts_of`. `metadata`: author, date and the like. `notice`: for people, what
-    of the file is missing in the text. `own`: it is one of several documents of its file, with properties of its own.
+    of the file is missing in the text. `own`: here begins one of several documents of its file, with properties of its
+    own; what is not its own goes on with the document before.
     """
 
     text: str
@@ -50,7 +51,12 @@ class Document:
             notices = [one for one in (self.notice, str(metadata.pop(NOTICE))) if one]
             document = replace(self, metadata=metadata, notice="; ".join(notices))
         text = storable(self.text)
-        return document if text is self.text else replace(document, text=text)
+        document = document if text is self.text else replace(document, text=text)
+        names = "".join(name for section in self.sections for name in section.heading)
+        if storable(names) is names:
+            return document
+        sections = (replace(one, heading=tuple(map(storable, one.heading))) for one in self.sections)
+        return replace(document, sections=tuple(sections))
 
     def pieces(self, size: int) -> "Iterator[Document]":
         """This document, or if it is longer than `size` characters, its consecutive parts, cut at line ends."""
@@ -67,7 +73,8 @@ class Document:
             start = end
 
     def part(self, start: int, end: int) -> "Document":
-        """Characters `start` to `end` as a document, with their headings, pages and line numbers in this one."""
+        """Characters `start` to `end` as a document, with their headings, pages and line numbers in this one; where it
+        does not begin with this one, it goes on with it."""
         sections = tuple(
             replace(section, start=max(section.start, start) - start, end=min(section.end, end) - start)
             for section in self.sections
@@ -78,7 +85,8 @@ class Document:
             first = bisect_right(lines, (start, 1 << 62)) - 1
             past = bisect_right(lines, (end - 1, 1 << 62))
             lines = tuple((max(0, offset - start), line) for offset, line in lines[first:past])
-        return replace(self, text=self.text[start:end], sections=sections, line_starts=lines)
+        own = self.own and start == 0
+        return replace(self, text=self.text[start:end], sections=sections, line_starts=lines, own=own)
 
 
 def storable(text: str) -> str:

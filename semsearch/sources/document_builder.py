@@ -1,7 +1,7 @@
 """Builds a `Document` from headings and blocks of text, and turns the errors of parsers into `ReadError`."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -12,6 +12,10 @@ from semsearch.sources.lines import line_starts_of
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"\S+")
 _HEADING_CHARACTERS = 200
+# Lines, rows and pages are told up to this one: what a file says of them may be more than an index can keep.
+_LAST_NUMBER = 2**31 - 1
+# A small file may name the same text millions of times.
+MOST_CHARACTERS = 100_000_000
 
 
 class Piece(NamedTuple):
@@ -24,12 +28,14 @@ class Piece(NamedTuple):
 class DocumentBuilder:
     """Collects headings and blocks of text in reading order.
 
-    `type_name`: the document type; `title`: the title of the document, which may also be set later.
+    `type_name`: the document type; `title`: the title of the document, which may also be set later. `is_full`: it takes
+    no more text, which the notice of the document tells.
     """
 
     def __init__(self, type_name: str, title: str = "") -> None:
         self.type = type_name
         self.title = plain(title)
+        self.is_full = False
         self._parts: list[str] = []
         self._length = 0
         self._begin = 0
@@ -52,9 +58,10 @@ class DocumentBuilder:
             self.block(name)
 
     def page(self, number: int | None) -> None:
-        """Begins page or slide `number`, from 1."""
+        """Begins page or slide `number`, from 1, which is under no heading yet."""
         self._end_section()
-        self._page = number
+        self._path = []
+        self._page = None if number is None else min(number, _LAST_NUMBER)
 
     def block(self, text: str, line: int | None = None) -> None:
         """Adds a paragraph, table or notebook cell; `line`: the line of the file (or row of the sheet) it begins in."""
@@ -67,7 +74,7 @@ class DocumentBuilder:
         if not text.strip():
             return
         if line is not None:
-            self._lines += [(self._length + offset, number) for offset, number in line_starts_of(text, line)]
+            self._begin_lines(line_starts_of(text, line))
         self._add(text + "\n")
 
     def flow(self, pieces: Sequence[Piece], end: str = "\n\n") -> None:
@@ -95,13 +102,13 @@ class DocumentBuilder:
                 position, blank = word.end(), False
             blank = blank or position < len(piece.text)
         if length:
-            self._lines += [(self._length + offset, line) for offset, line in starts]
+            self._begin_lines(starts)
             self._add("".join(text) + end)
 
     def text(self, text: str, starts: Sequence[tuple[int, int]]) -> None:
         """Adds `text` as it is, and an empty line; `starts`: (offset in it, line of the file), rising."""
         if text.strip():
-            self._lines += [(self._length + offset, line) for offset, line in starts if offset < len(text)]
+            self._begin_lines((offset, line) for offset, line in starts if offset < len(text))
             self._add(text.rstrip("\n") + "\n\n")
 
     def document(
@@ -114,12 +121,24 @@ class DocumentBuilder:
         """
         self._end_section()
         kept = {key: value for key, value in (metadata or {}).items() if value not in ("", None, [], ())}
+        if self.is_full:
+            notice = "; ".join(filter(None, (notice, f"text beyond {MOST_CHARACTERS:,} characters left out")))
         lines = tuple(self._lines) or None
         if lines and lines[0][0] > 0:
             lines = ((0, lines[0][1]), *lines)
         return Document("".join(self._parts), self.type, tuple(self._sections), lines, self.title, kept, notice, own)
 
+    def _begin_lines(self, starts: Iterable[tuple[int, int]]) -> None:
+        """Records `starts`, (offset in the text that is added next, line)."""
+        if not self.is_full:
+            self._lines += [(self._length + offset, min(line, _LAST_NUMBER)) for offset, line in starts]
+
     def _add(self, text: str) -> None:
+        if self.is_full:
+            return
+        if len(text) > MOST_CHARACTERS - self._length:
+            self.is_full = True
+            text = text[: MOST_CHARACTERS - self._length]
         self._parts.append(text)
         self._length += len(text)
 

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from typing import BinaryIO
 
 from semsearch.errors import ReadError
 from semsearch.sources.western_text import is_western
@@ -18,15 +19,16 @@ _ESCAPES = ((b"\x1b$)C", "iso2022_kr"), (b"\x1b$", "iso2022_jp_ext"))
 # So many bytes of lines that are not ASCII tell whether a text is UTF-8 with mistakes.
 _SAMPLE_BYTES = 1_000_000
 _WIDE_SAMPLE_BYTES = 4096
+_BLOCK_BYTES = 1 << 20
 # chardet itself looks at no more.
 _DETECTED_BYTES = 200_000
 _LINE_NOT_ASCII = re.compile(rb"[^\n\x80-\xff]*[\x80-\xff][^\n]*")
-# Encodings of languages that write few letters with accents, each alone among letters without.
 # Beside a letter, and not one of the apostrophe, quotation marks and signs of Windows-1252 (`it’s`, `“so”`, `°C`).
 _IN_WORD = re.compile(
     rb"(?!\x92(?:s|t|d|m|re|ll|ve)\b|(?<=\b[A-Za-z])\x92|[\x92\x94](?![A-Za-z])|(?<![A-Za-z])[\x91\x93]|[\x99\xae\xb0\xb5])"
     rb"(?:(?<=[A-Za-z])[\x80-\xff]|[\x80-\xff](?=[A-Za-z]))"
 )
+# Encodings of languages that write few letters with accents, each alone among letters without.
 _ALIKE = frozenset(
     {"cp1252", "iso8859-1", "iso8859-15", "cp1250", "iso8859-2", "cp852", "cp1254", "iso8859-9", "cp1257", "mac-roman",
      "cp850", "cp437"}
@@ -101,20 +103,30 @@ def wide_encoding(data: bytes) -> str | None:
     return None
 
 
-def bad_bytes(data: bytes) -> list[int]:
-    """The positions in `data` of bytes that are no UTF-8, the first of each run."""
-    positions: list[int] = []
-    start = 0
-    while start < len(data):
-        try:
-            data[start:].decode("utf-8") if start else data.decode("utf-8")
-            break
-        except UnicodeDecodeError as error:
-            positions.append(start + error.start)
-            start += error.end
-            if len(positions) > 1000:
+def bad_lines(file: BinaryIO, most: int) -> list[int]:
+    """The numbers of the first `most` lines of `file`, from where it is, with bytes that are no UTF-8."""
+    lines: list[int] = []
+    number, rest = 1, b""
+    while block := file.read(_BLOCK_BYTES):
+        data, at = rest + block, 0
+        while True:
+            try:
+                _, whole = codecs.utf_8_decode(memoryview(data)[at:], "strict", False)
                 break
-    return positions
+            except UnicodeDecodeError as error:
+                bad = at + error.start
+            number += data.count(b"\n", at, bad)
+            if number not in lines[-1:]:
+                lines.append(number)
+            if len(lines) == most:
+                return lines
+            at = data.find(b"\n", bad)
+            if at < 0:
+                at, whole = len(data), 0
+                break
+        number += data.count(b"\n", at)
+        rest = data[at + whole :]  # the beginning of a character
+    return [*lines, number] if rest and number not in lines[-1:] else lines
 
 
 def _is_nearly_utf8(data: bytes) -> bool:

@@ -7,11 +7,15 @@ number of its first line, and only where counting its line ends would go wrong w
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 # (offset in characters, number of the line that begins or goes on there), both rising in the offset.
 LineStarts = tuple[tuple[int, int], ...]
 
 _WORD = re.compile(r"\w+")
+_NOT_WORD = re.compile(r"\W{0,100}")
+# So many characters on, text that lacks some words of a line is looked for others of it.
+_FAR = 500
 
 
 def line_starts_of(text: str, first: int = 1) -> LineStarts:
@@ -27,20 +31,37 @@ def line_starts_of(text: str, first: int = 1) -> LineStarts:
 def starts_in(text: str, lines: Iterable[tuple[int, str]]) -> LineStarts:
     """(offset, line number) where the words of each line begin in `text`, which was put together of them in order.
 
-    `lines`: (number, what it says) of each. What `text` has besides, and where it lacks something, does no harm.
+    `lines`: (number, what it says) of each. `text` and the lines may have words that the other lacks, such as those of
+    a tag that goes on in the next line: where they part, they go on together at two words, one after the other, that
+    both have, not far on.
     """
+    words = [(number, word) for number, said in lines for word in _WORD.findall(said) or [""]]
     starts: list[tuple[int, int]] = []
-    position = 0
-    for number, said in lines:
-        begin = -1
-        for word in _WORD.findall(said):
-            at = text.find(word, position)
-            if at >= 0:
-                begin = at if begin < 0 else begin
-                position = at + len(word)
-        if begin >= 0 or not starts:
-            starts.append((max(begin, 0) if starts else 0, number))
+    position, last = 0, None
+    for (number, word), (_, following) in pairwise([*words, (0, "")]):
+        at = _find(text, position, word, following) if word else -1
+        if not starts:
+            starts.append((0, number))
+        elif at >= 0 and number != last:
+            starts.append((at, number))
+        if at >= 0:
+            position, last = at + len(word), number
     return tuple(starts)
+
+
+def _find(text: str, position: int, word: str, following: str) -> int:
+    """Where `word` is the next word of `text` from `position` on, or the next that `following` follows; -1: nowhere."""
+    # What a line ends with may be the beginning of a word.
+    begin = next_one.start() if (next_one := _WORD.search(text, position, position + _FAR)) else position
+    if text.startswith(word, begin):
+        return begin
+    at = text.find(word, begin, begin + _FAR) if following else -1
+    while at >= 0:
+        after = _NOT_WORD.match(text, at + len(word))
+        if after is not None and text.startswith(following, after.end()):
+            return at
+        at = text.find(word, at + 1, begin + _FAR)
+    return -1
 
 
 def line_of(starts: Sequence[tuple[int, int]], offset: int) -> int:

@@ -1,7 +1,9 @@
 """Elements of XML trees by their names without namespaces: versions of one format differ in those alone."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
+
+_FALLBACK = ("Fallback",)
 
 
 def parsed(content: bytes) -> Any:
@@ -39,13 +41,22 @@ def child(element: Any, *path: str) -> Any:
 
 
 def named(element: Any, *names: str) -> Iterator[Any]:
-    """The elements below `element` with one of `names`, in the order of the document; not those of fallbacks."""
+    """The elements below `element` with one of `names`, in the order of the document; not those in one another, nor
+    those of fallbacks."""
+    return outermost(element, names, _FALLBACK)
+
+
+def outermost(element: Any, names: Collection[str], without: Collection[str]) -> Iterator[Any]:
+    """The elements below `element` with one of `names`, in the order of the document; not those in one another, nor
+    those in elements called one of `without`."""
     pending = [iter(element)]
     while pending:
         one = next(pending[-1], None)
         if one is None:
             pending.pop()
-        elif local(one) in names:
+            continue
+        name = local(one)
+        if name in names:
             yield one
-        elif local(one) not in ("", "Fallback"):
+        elif name and name not in without:
             pending.append(iter(one))

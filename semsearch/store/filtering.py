@@ -46,7 +46,8 @@ File = TypeVar("File", bound=Filterable)
 def matching_files(
     files: Sequence[File], filters: Filters, roots: Sequence[Root], prefix: str
 ) -> tuple[list[File], tuple[str, ...]]:
-    """The `files` that `filters` let in (`after` aside), in order, and the path globs and titles that match none.
+    """The `files` that `filters` let in (`after` aside), in order, and the path globs and titles that match none of all
+    `files`, whatever else is asked for; not those that keep files out.
 
     `prefix` stands before the shown paths. Raises `UsageError` for a type that does not exist.
     """
@@ -60,28 +61,34 @@ def matching_files(
     if filters.before is not None:
         rows = [row for row in rows if row.moment < filters.before]
     if filters.paths:
-        rows = _matching_paths(rows, filters.paths, roots, prefix, unmatched.append)
+        rows = _common(rows, _matching_paths(list(files), filters.paths, roots, prefix, unmatched.append))
     if filters.titles:
-        names = [_names_of(row) for row in rows]
+        names = [_names_of(row) for row in files]
         wanted_titles = [_spelled(title) for title in filters.titles]
         unmatched += [
             title
             for title, wanted in zip(filters.titles, wanted_titles, strict=True)
             if not any(wanted in name for name in names)
         ]
-        rows = [row for row, name in zip(rows, names, strict=True) if all(title in name for title in wanted_titles)]
+        named = zip(files, names, strict=True)
+        rows = _common(rows, [row for row, name in named if all(title in name for title in wanted_titles)])
     if filters.where:
         where = [(key.lower(), glob.lower()) for key, glob in filters.where]
         rows = [row for row in rows if _matches(row, where)]
     if filters.also is not None:
-        rows, more = matching_files(rows, filters.also, roots, prefix)
+        also, more = matching_files(files, filters.also, roots, prefix)
+        rows = _common(rows, also)
         unmatched += more
     for unwanted in filters.none_of:
-        out, more = matching_files(rows, unwanted, roots, prefix)
-        unmatched += more
+        out, _ = matching_files(rows, unwanted, roots, prefix)
         kept_out = set(map(id, out))
         rows = [row for row in rows if id(row) not in kept_out]
     return rows, tuple(unmatched)
+
+
+def _common(rows: Sequence[File], others: Sequence[File]) -> list[File]:
+    kept = set(map(id, others))
+    return [row for row in rows if id(row) in kept]
 
 
 def _matching_paths(

@@ -60,7 +60,8 @@ class AnalysedPart(Protocol):
 
     @property
     def document(self) -> DocumentProperties | None:
-        """The part is a document of its own, with these properties; None: it goes on with that of the file."""
+        """The part begins a document of its own, with these properties; None: it goes on with the one before, or is
+        of the only document of the file."""
         ...
 
 
@@ -73,8 +74,8 @@ class Selection(Protocol):
     @property
     def unmatched(self) -> tuple[str, ...]: ...
 
-    def includes(self, file: FileRecord) -> bool:
-        """Whether all chunks of `file` are let in."""
+    def among(self, ids: "Ids") -> "Ids":
+        """Those of the chunks `ids` (n,), rising, that are let in."""
         ...
 
 
@@ -124,8 +125,9 @@ class Snapshot(Protocol):
         """(w,) how many chunks hold each of `words`."""
         ...
 
-    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
-        """The term keys that begin with any of `beginnings`, those of most chunks first, at most `limit`."""
+    def completions(self, beginnings: Sequence[str], limit: int | None) -> list[str]:
+        """The term keys that begin with any of `beginnings`, those of most chunks first, at most `limit`
+        (None: all)."""
         ...
 
     def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:
@@ -135,7 +137,7 @@ class Snapshot(Protocol):
 
     def texts(self, ids: "Ids") -> Iterator[tuple[int, str, str]]:
         """(id, type name, the text with its headings, as it is encoded) of each of the chunks `ids` (n,), in any
-        order."""
+        order. Raises `IndexDamagedError` for one that is not there."""
         ...
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: Selection | None) -> Ranking:
@@ -268,7 +270,8 @@ class Transaction(Protocol):
         ...
 
     def replace_passages(self, changed: "Sequence[tuple[int, Chunk, list[str]]]") -> list[int]:
-        """Puts (id, chunk, terms) in the place of the chunk with that id; returns the new ids, without vectors."""
+        """Puts (id, chunk, terms) in the place of the chunk with that id; returns the new ids, without vectors. They
+        are passages of the file, of none of the documents in it, and the first of none."""
         ...
 
     def record_run(self, run: RunRecord) -> None: ...

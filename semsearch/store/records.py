@@ -5,7 +5,7 @@ query words, `v` for the number of vectors that are compared.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from semsearch.settings import ANALYSIS_VERSION
@@ -128,11 +128,20 @@ def joined_reasons(reasons: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class DocumentProperties:
-    """What is known of one document of a file that holds several, such as a mailbox; the fields are those of it."""
+    """What is known of one document of a file that holds several, such as a mailbox.
+
+    `language`: its ISO 639-1 code, may be empty; the others as in `FileRecord`.
+    """
 
     title: str
     metadata: Mapping[str, Any]
     date: float | None
+    language: str
+
+    def of_file(self, file: FileRecord) -> FileRecord:
+        """`file`, which holds the document, with the properties of it; the date stays where it has none."""
+        date = file.date if self.date is None else self.date
+        return replace(file, title=self.title, metadata=self.metadata, date=date, language=self.language)
 
 
 @dataclass(frozen=True)
@@ -141,7 +150,8 @@ class Passage:
 
     `heading`: its heading path; `page` and the 1-based inclusive lines are None where the format has none;
     `line_breaks`: where counting line ends in `text` would go wrong (`sources.lines.line_in`); `tokens`: its size in
-    the tokenizer that cut it; `text_hash`: equal for chunks that are encoded alike.
+    the tokenizer that cut it; `text_hash`: equal for chunks that are encoded alike; `is_first`: it is the first of its
+    document.
     """
 
     id: int
@@ -154,6 +164,7 @@ class Passage:
     tokens: int
     text_hash: bytes
     line_breaks: LineStarts = ()
+    is_first: bool = False
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared

@@ -21,6 +21,7 @@ from semsearch.store.local.lexical_segment import open_lexical, write_lexical
 from semsearch.store.local.rows import segments
 from semsearch.store.local.segment_folder import SEGMENTS_FOLDER
 from tests.support.folders import NOTES, write
+from tests.support.mail import mailbox, message
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile") / "notes"
-    write(folder, NOTES)
+    write(folder, {**NOTES, "letters.mbox": mailbox(message("Bread", "Does sourdough need a rest?"))})
     index_folders([str(folder)], None, IndexOptions(model="static"))
     return folder
 
@@ -72,7 +73,7 @@ def rows_out_of_range(index: Path) -> None:
     sql(index, "UPDATE segments SET files = ? WHERE kind = 'lex'", json.dumps(files))
 
 
-SEARCH, LEXICAL = "search", "lexical"
+SEARCH, LEXICAL, PHRASE = "search", "lexical", "phrase"
 INDEX, QUICK, DRY = "index", "quick", "dry"
 STATUS, FILES, WHY = "status", "files", "why"
 EVERY = [SEARCH, LEXICAL, INDEX, STATUS, FILES, WHY, DRY]
@@ -99,12 +100,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "metadata that is no JSON": (lambda index: sql(index, "UPDATE files SET metadata = '['"),
                                  [SEARCH, LEXICAL, FILES, WHY]),
+    "metadata of a message that is no JSON": (lambda index: sql(index, "UPDATE parts SET metadata = 'x{'"),
+                                              [SEARCH, LEXICAL]),
     "a path that is text": (lambda index: sql(index, "UPDATE files SET path = 'x' WHERE id = 1"),
                             [FILES, WHY]),
     "files of no folder": (lambda index: sql(index, "UPDATE files SET root_id = 9"), [SEARCH, LEXICAL]),
     "chunks of another text": (lambda index: sql(index, "UPDATE chunks SET text = 'x'"), [SEARCH, LEXICAL, WHY]),
     "chunks without a number": (lambda index: sql(index, "UPDATE chunks SET tokens = 'x'"), [SEARCH, LEXICAL, WHY]),
-    "chunks that are gone": (lambda index: sql(index, "DELETE FROM chunks"), [SEARCH, LEXICAL, WHY]),
+    "chunks that are gone": (lambda index: sql(index, "DELETE FROM chunks"), [SEARCH, LEXICAL, PHRASE, WHY]),
     "a segment without files": (lambda index: sql(index, "UPDATE segments SET files = '{}'"), [SEARCH, LEXICAL, WHY]),
     "a segment of another folder": (
         lambda index: sql(index, "UPDATE segments SET name = '../' || name"), [SEARCH, LEXICAL, WHY],
@@ -132,6 +135,7 @@ def commands(index: Path) -> dict[str, list[str]]:
     return {
         SEARCH: ["search", "sourdough rest", "-i", str(index)],
         LEXICAL: ["search", "sourdough rest", "--mode", "lexical", "--where", "title=*", "-i", str(index)],
+        PHRASE: ["search", '"twelve hours of rest"', "--mode", "lexical", "-i", str(index)],
         STATUS: ["status", "-i", str(index)],
         FILES: ["status", "--files", "-i", str(index)],
         WHY: ["why", "sourdough", "kitchen/bread.txt", "-i", str(index)],

@@ -168,7 +168,7 @@ def test_the_language_of_queries_and_none(semsearch: Command, index: Path) -> No
     assert one_line_error(none.err) == 'semsearch: no passage holds "to closed lorries" as it is written'
     literal = semsearch("search", '"to closed lorries"', "--literal", "--mode", "lexical", "-i", index, "-l")
     assert set(literal.out.split()) == {"mole.txt", "swap.txt"}
-    assert "names no words" in one_line_error(semsearch("search", "type:md", "-i", index).err)
+    assert "names nothing to look for" in one_line_error(semsearch("search", "type:md", "-i", index).err)
 
 
 @pytest.mark.slow
@@ -178,6 +178,9 @@ def test_search_by_example(semsearch: Command, index: Path) -> None:
     done = semsearch("search", "--like", "pumps.md:7", "-i", index, "--json")
     assert done.json["results"][0]["path"] == "other.txt"
     assert all(hit["line_start"] != 1 or hit["path"] != "pumps.md" for hit in done.json["results"])
+    write(index, {"quoted.txt": 'Pumps are "seldom seen" near ports -- type:pdf says -pumps.'})
+    semsearch("index", index, "-q")
+    assert len(semsearch("search", "--like", "quoted.txt", "-i", index, "-l").out.splitlines()) > 1, "plain text"
     assert semsearch("search", "--like", "./pumps.md", "-i", ".", "-l", cwd=index).code == 0
     for place, message in (("none.md:3", "no indexed file is shown so"), ("pumps.md:900", "no passage")):
         assert message in one_line_error(semsearch("search", "--like", place, "-i", index).err)

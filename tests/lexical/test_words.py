@@ -5,9 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semsearch.lexical.analyzer import analyze, analyze_query
-from semsearch.lexical.folding import folded
 from semsearch.lexical.markup import without_markup
-from semsearch.lexical.phrases import phrase_units
 from semsearch.lexical.words import word_spans, words_of
 
 EN = frozenset({"en"})
@@ -90,6 +88,11 @@ def test_what_an_apostrophe_adds_to_function_words() -> None:
         ("c", r'printf("\toats")', "oats"), ("tex", r"Poincar\'{e}", "Poincaré"), ("tex", r'G\"odel', "Gödel"),
         ("tex", r"un\textbf{bound}ed", "unbounded"), ("tex", r"stra\ss e", "straße"),
         ("tex", r"Dvo\v{r}\'ak", "Dvořák"),
+        ("tex", r"row\\b new", "new"), ("tex", r"70\,000 ships", "70,000"), ("tex", r"1{,}234{,}567", "1,234,567"),
+        ("tex", r"\pi = 3.141\,592", "3.141"), ("markdown", "w<b class='x' id=y>or</b>d", "word"),
+        ("markdown", "if a <b and c> d", "and"), ("markdown", "if a <b and c> d", "b"),
+        ("rst", r"a*b*c and *x*\ s", "b"), ("rst", r"*re*\ Structured\ **Text**", "reStructuredText"),
+        ("rst", r"two ``pip``\ s", "pips"),
         ("rst", r"re\ *start*\ ed", "restarted"), ("yaml", r'a: "\nbarley"', "barley"),
     ],
 )  # fmt: skip
@@ -104,20 +107,6 @@ def test_a_windows_path_in_code_is_read_both_ways() -> None:
 def test_long_words_differ_to_their_end() -> None:
     one, two = "a" * 70 + "1", "a" * 70 + "2"
     assert set(analyze(one, "en")).isdisjoint(analyze(two, "en"))
-
-
-def test_phrases_are_compared_by_units() -> None:
-    assert phrase_units("The Wi-Fi's 1,234 cafés") == ["the", "wi", "fi", "s", "1234", "cafes"]
-    units = phrase_units("Redis-7.2 on Qur'an l'eau don’t .5")
-    assert units == ["redis", "7.2", "on", "quran", "l", "eau", "dont", "0.5"]
-    assert phrase_units("C++ and F#") == ["c++", "and", "f#"]
-    assert phrase_units("水道 x") == ["水", "道", "x"]
-
-
-@given(st.text(max_size=60))
-def test_folding_ends_and_leaves_no_optional_mark(text: str) -> None:
-    for form in folded(text.lower()):
-        assert form and form != text.lower()
 
 
 @given(st.text(max_size=200))

@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,16 @@ from semsearch.maintenance.verification import VerifyReport, verify
 from semsearch.store.local import repair, rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import CHECKSUM_FILE, write_checksum
+from semsearch.store.local.reader import OpenSnapshot
 from semsearch.store.local.salvage import salvage
 from semsearch.store.local.writer import IndexWriter
 from tests.support.commands import Command
 from tests.support.dense_hits import hits
 from tests.support.folders import write
 from tests.support.found import Found
+from tests.support.local_index import lose_page, terms_of
 from tests.support.made_texts import texts
+from tests.support.named_folder import make_named_folder
 
 
 def check(index: Path, repair: bool = False) -> VerifyReport:
@@ -71,10 +75,10 @@ def setting(index: Path, key: str, value: str) -> None:
     sql(index, f"UPDATE settings SET value = '{value}' WHERE key = '{key}'")
 
 
-def title(index: Path) -> str:
-    found: str = Catalog.read(str(index), lambda c: c.connection.execute("SELECT title FROM files WHERE id = 50"
-                                                                         ).fetchone()[0])  # fmt: skip
-    return found
+def titles(index: Path) -> dict[bytes, str]:
+    """path -> title of every file."""
+    query = "SELECT path, title FROM files"
+    return dict(Catalog.read(str(index), lambda catalog: [tuple(row) for row in catalog.rows(query)]))
 
 
 def write_vectors_again(index: Path) -> None:
@@ -254,19 +258,98 @@ def test_damage_is_not_forgotten_by_a_run_that_is_refused(index: Path) -> None:
     assert not check(index).problems and answers(index)
 
 
+@pytest.fixture
+def named(tmp_path: Path) -> Path:
+    """The index of a folder with a mailbox, whose documents are found by their names; without a checksum."""
+    folder = make_named_folder(tmp_path / "named")
+    index_folders([str(folder)], None, IndexOptions(model="static", chunk_size=64))
+    (folder / ".semsearch" / CHECKSUM_FILE).unlink()
+    return folder / ".semsearch"
+
+
+def test_words_made_anew_are_those_that_were_indexed(named: Path) -> None:
+    before = terms_of(named)
+    with closing(OpenSnapshot(str(named))) as snapshot:
+        languages = snapshot.languages()
+    for folder in (named / "segments").glob("lex-*"):
+        shutil.rmtree(folder)
+    assert not check(named, repair=True).problems
+    assert terms_of(named) == before and len(before) > 10
+    with closing(OpenSnapshot(str(named))) as snapshot:
+        assert snapshot.languages() == languages == {"en", "de"}
+
+
+def documents(index: Path) -> list[tuple[object, ...]]:
+    """Of every passage what it is found and told by, in the order of their texts."""
+    with closing(OpenSnapshot(str(index))) as snapshot:
+        passages = [one for file in snapshot.files() for one in snapshot.passages_of(file.id)]
+    return sorted(
+        (one.text, one.is_first, one.file.title, str(one.file.metadata), one.file.date, one.file.language)
+        for one in passages
+    )
+
+
+SECOND = "(SELECT MIN(id) + 1 FROM parts)"
+DOCUMENTS = {
+    "metadata that is no JSON": "UPDATE parts SET metadata = 'x{'",
+    "metadata that is a list": "UPDATE parts SET metadata = '[]'",
+    "a date that is none": f"UPDATE parts SET date = 'abc' WHERE id = {SECOND}",
+    "a date that never comes": f"UPDATE parts SET date = 9e999 WHERE id = {SECOND}",
+    "a title of bytes": f"UPDATE parts SET title = x'80' WHERE id = {SECOND}",
+    "a title that is no UTF-8": f"UPDATE parts SET title = CAST(x'80' AS TEXT) WHERE id = {SECOND}",
+    "a language of bytes": f"UPDATE parts SET language = x'80' WHERE id = {SECOND}",
+    "a gap": f"DELETE FROM parts WHERE id = {SECOND}",
+    "no beginning": f"DELETE FROM parts WHERE id = {SECOND} - 1",
+    "no end": f"DELETE FROM parts WHERE id = {SECOND} + 1",
+    "documents that overlap": f"UPDATE parts SET first_chunk = first_chunk - 1 WHERE id = {SECOND}",
+    "more passages than there are": "UPDATE parts SET first_chunk = 1, chunk_count = 1000",
+    "a document without passages": f"UPDATE parts SET chunk_count = 0 WHERE id = {SECOND}",
+    "a count that is none": f"UPDATE parts SET chunk_count = 'x' WHERE id = {SECOND}",
+    "a document of another file": f"UPDATE parts SET file_id = 1 + (file_id = 1) WHERE id = {SECOND}",
+    "a document of no file": f"UPDATE parts SET file_id = 99 WHERE id = {SECOND}",
+    "another document of no file": (
+        "INSERT INTO parts SELECT id + 9, 99, first_chunk, chunk_count, title, metadata, date, language FROM parts"
+    ),
+    "a title of a file that is no UTF-8": "UPDATE files SET title = CAST(x'80' AS TEXT) WHERE title = 'Garden notes'",
+}
+
+
+@pytest.mark.parametrize("damage", DOCUMENTS)
+def test_a_document_in_a_file_that_is_damaged_is_read_again(named: Path, damage: str) -> None:
+    before = documents(named)
+    sql(named, DOCUMENTS[damage])
+    assert any("the next index reads it again" in problem.repair for problem in check(named).problems)
+    assert not check(named, repair=True).problems
+    assert set(documents(named)) <= set(before)
+    index_folders([], str(named), IndexOptions())
+    assert documents(named) == before
+    assert not check(named).problems
+
+
+@pytest.mark.parametrize("page", ["parts", "parts_file", "chunks"])
+def test_documents_on_a_lost_page_are_read_again(named: Path, page: str) -> None:
+    before = documents(named)
+    lose_page(named, page)
+    assert check(named).problems
+    assert not check(named, repair=True).problems
+    index_folders([], str(named), IndexOptions())
+    assert documents(named) == before
+    assert not check(named).problems
+
+
 def test_damage_of_an_older_version_is_not_forgotten(index: Path) -> None:
     sql(index, "DROP INDEX files_stamps")
     sql(index, "ALTER TABLE chunks DROP COLUMN line_breaks")
     sql(index, "DROP TABLE parts")
     sql(index, "PRAGMA user_version = 1")
     write_checksum(str(index))
-    before = title(index)
+    before = titles(index)
     sql(index, "UPDATE files SET title = 'x' WHERE id = 50")
     with pytest.raises(IndexDamagedError, match="is not what was written"):
         index_folders([], str(index), IndexOptions())
     assert not check(index, repair=True).problems
     index_folders([], str(index), IndexOptions())
-    assert title(index).strip() == before
+    assert titles(index) == before
 
 
 @pytest.mark.slow

@@ -1,11 +1,16 @@
 """Both legs' candidates are scored by both legs, fused, and ordered the same way however the index is cut."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.candidates import find_candidates, query_coverage
+from semsearch.retrieval.searcher import Searcher
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Filters, Scores
+from tests.support.folders import write
 from tests.support.planning import Planner
 
 MODES = ("hybrid", "dense", "lexical")
@@ -83,3 +88,13 @@ def test_the_share_of_words_is_weighed_by_idf() -> None:
     np.testing.assert_allclose(query_coverage(known), [0.75, 0, 1])
     none = Scores(np.zeros(3, np.float32), np.zeros((0, 3), np.float32), held[:0], np.zeros(0, np.float32))
     np.testing.assert_array_equal(query_coverage(none), [0, 0, 0])
+
+
+def test_a_document_whose_name_is_the_query_answers_it(tmp_path: Path) -> None:
+    write(
+        tmp_path, {"lecture.vtt": "WEBVTT\n\n00:01.000 --> 00:02.000\nThe mole is closed.\n", "b.txt": "Of harbours."}
+    )
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+    with Searcher(str(tmp_path)) as own:
+        for query in ("lecture vtt", "lecture.vtt", "Lecture"):
+            assert [hit.path for hit in own.search(query).hits][:1] == ["lecture.vtt"], query

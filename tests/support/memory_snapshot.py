@@ -15,6 +15,7 @@ from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.query_word import Word
+from semsearch.lexical.term_key import parted
 from semsearch.store.filtering import matching_files
 from semsearch.store.protocol import Selection, Snapshot, Stamp
 from semsearch.store.records import (
@@ -41,14 +42,13 @@ B = 0.75
 
 @dataclass(frozen=True)
 class MemorySelection:
-    """The ids of the files all of whose chunks are let in, and of all chunks that are."""
+    """The ids of the chunks that are let in."""
 
-    files: frozenset[int]
     chunks: frozenset[int]
     unmatched: tuple[str, ...]
 
-    def includes(self, file: FileRecord) -> bool:
-        return file.id in self.files
+    def among(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.array([number for number in ids.tolist() if number in self.chunks], np.int64)
 
 
 class MemorySnapshot:
@@ -117,9 +117,6 @@ class MemorySnapshot:
             return named and number > filters.after
 
         return MemorySelection(
-            frozenset(
-                number for number, ids in held.items() if ids == self._ids_of(number) and all(map(is_let_in, ids))
-            ),
             frozenset(one for ids in held.values() for one in ids if is_let_in(one)),
             unmatched,
         )
@@ -131,7 +128,7 @@ class MemorySnapshot:
     def frequencies(self, words: Sequence[Word]) -> NDArray[np.int64]:
         return np.array([len(self.holding([word])) for word in words], np.int64)
 
-    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
+    def completions(self, beginnings: Sequence[str], limit: int | None) -> list[str]:
         counts = Counter(key for chunk in self._alive.values() for key in chunk.terms)
         keys = [key for key in counts if key.startswith(tuple(beginnings))]
         return sorted(keys, key=lambda key: (-counts[key], key))[:limit]
@@ -146,8 +143,8 @@ class MemorySnapshot:
         return sorted(near, key=lambda key: (near[key], -counts[key], key))[:limit]
 
     def texts(self, ids: NDArray[np.int64]) -> Iterator[tuple[int, str, str]]:
-        alive = ((number, self._alive[number]) for number in ids.tolist())
-        return ((number, self._state.files[one.file_id].type, one.chunk.encoded()) for number, one in alive)
+        files = ((number, self._file_of(number)) for number in ids.tolist())
+        return ((number, self._state.files[file].type, self._alive[number].chunk.encoded()) for number, file in files)
 
     def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
         scores = {number: self._bm25(number, words) for number in self._alive}
@@ -213,23 +210,19 @@ class MemorySnapshot:
         return found or [None]
 
     def _with_document(self, file: FileRecord, document: DocumentProperties | None) -> FileRecord:
-        if document is None:
-            return replace(file)
-        date = file.date if document.date is None else document.date
-        return replace(file, title=document.title, metadata=document.metadata, date=date)
+        return replace(file) if document is None else document.of_file(file)
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:
-        found = [self._passage(int(number)) for number in ids]
-        return [replace(one, file=self._with_document(one.file, self._alive[one.id].document)) for one in found]
+        return [self._passage(int(number)) for number in ids]
 
     def _passage(self, number: int) -> Passage:
-        if number not in self._alive:
-            raise IndexDamagedError(f"chunk {number} is not there")
-        chunk = self._alive[number].chunk
+        file = self._file(self._state.files[self._file_of(number)])
+        one = self._alive[number]
+        chunk = one.chunk
         return Passage(
-            number, self._file(self._state.files[self._file_of(number)]), chunk.text, chunk.heading, chunk.page,
+            number, self._with_document(file, one.document), chunk.text, chunk.heading, chunk.page,
             chunk.line_start, chunk.line_end, chunk.tokens, chunk.hash(),
-            chunk.line_breaks,
+            chunk.line_breaks, one.is_first,
         )  # fmt: skip
 
     def _file_of(self, number: int) -> int:
@@ -303,9 +296,9 @@ class MemorySnapshot:
 
 
 def _beginning(key: str) -> tuple[str, str]:
-    """(language, first letter) of a term key."""
-    mark, joint, word = key.rpartition("\x1f")
-    return mark + joint, word[:1]
+    """(what stands before the word in a term key, its first letter)."""
+    mark, word = parted(key)
+    return mark, word[:1]
 
 
 def _edits(one: str, other: str) -> int:

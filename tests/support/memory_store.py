@@ -16,6 +16,7 @@ from semsearch.chunking.chunk import Chunk
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, IndexNotFoundError, LockedError
+from semsearch.lexical.term_key import WRITTEN
 from semsearch.store.protocol import AnalysedParts, Snapshot, Stamp, Store, Transaction, Writer
 from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
 from tests.support.memory_snapshot import MemorySnapshot
@@ -27,7 +28,8 @@ Answer = TypeVar("Answer")
 class MemoryChunk:
     """A chunk with how often each term occurs in it.
 
-    `file_id` None: its file was deleted; `document`: its own document, of a file that holds several.
+    `file_id` None: its file was deleted; `document`: its own document, of a file that holds several; `is_first`: it is
+    the first of its document.
     """
 
     chunk: Chunk
@@ -35,11 +37,12 @@ class MemoryChunk:
     terms: Mapping[str, int]
     language: str
     document: DocumentProperties | None = None
+    is_first: bool = False
 
     @property
     def length(self) -> int:
-        """Terms of the chunk, repeated ones counted each time."""
-        return sum(self.terms.values())
+        """Terms of the chunk, repeated ones counted each time, without words as they are written."""
+        return sum(count for key, count in self.terms.items() if not key.startswith(WRITTEN))
 
 
 @dataclass
@@ -182,11 +185,14 @@ class MemoryTransaction:
         state.last_file += 1
         count = 0
         reasons = [file.reason]
+        document, begins = None, True
         for part in parts:
             reasons.append(part.reason)
+            if part.document is not None:
+                document, begins = part.document, True
             for chunk, terms in zip(part.chunks, part.terms, strict=True):
-                self._put_chunk(MemoryChunk(chunk, state.last_file, Counter(terms), part.language, part.document))
-                count += 1
+                self._put_chunk(MemoryChunk(chunk, state.last_file, Counter(terms), part.language, document, begins))
+                count, begins = count + 1, False
         state.files[state.last_file] = replace(
             file, id=state.last_file, chunk_count=count, pending=0, reason=joined_reasons(reasons)
         )
@@ -243,7 +249,7 @@ class MemoryTransaction:
             old = self._state.chunks.get(number)
             if old is None or old.file_id is None:
                 raise IndexDamagedError(f"chunk {number} is not there")
-            new.append(self._put_chunk(replace(old, chunk=chunk, terms=Counter(terms))))
+            new.append(self._put_chunk(replace(old, chunk=chunk, terms=Counter(terms), document=None, is_first=False)))
         self._mark_deleted([number for number, _, _ in changed])
         return new
 

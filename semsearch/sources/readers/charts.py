@@ -7,22 +7,22 @@ from typing import Any
 from semsearch.sources.document_builder import plain
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing
 from semsearch.sources.readers.number_format import shown_number
-from semsearch.sources.xml_elements import child, local, named, whole
+from semsearch.sources.xml_elements import child, named, whole
 
 
 def chart_lines(root: Any) -> list[str]:
     """The texts of a chart of any kind: titles, then for each series its name with `category: value` pairs."""
     lines: list[str] = []
-    for element in (one for one in root.iter() if local(one) in ("title", "txPr", "dLbl")):
+    for element in named(root, "title", "txPr", "dLbl"):
         lines += paragraphs_of_drawing(element) or _points(element).values()
     epoch_1904 = (_value(root, "date1904") or "0") not in ("0", "false")
-    for series in (one for one in root.iter() if local(one) == "ser"):
+    for series in named(root, "ser"):
         name = " ".join(_first(series, ("tx",), epoch_1904).values())
         categories = _first(series, ("cat", "xVal"), epoch_1904)
         values = _first(series, ("val", "yVal", "bubbleSize"), epoch_1904)
         lines.append(_paired(name, categories, values))
     # Charts of 2016 and later keep their data apart.
-    for data in (one for one in root.iter() if local(one) == "data" and one.get("id") is not None):
+    for data in (one for one in named(root, "data") if one.get("id") is not None):
         categories = _first(data, ("strDim",), epoch_1904)
         lines.append(_paired("", categories, _first(data, ("numDim",), epoch_1904)))
     return list(dict.fromkeys(line for line in map(plain, lines) if line))

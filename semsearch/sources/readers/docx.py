@@ -2,17 +2,19 @@
 notes and comments after the paragraph that refers to them; heads and feet of pages once; properties as metadata.
 """
 
-from collections.abc import Iterator
+import io
 from typing import Any
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.comments import comment_by
+from semsearch.sources.readers.damaged_parts import errors_of_damage
 from semsearch.sources.readers.docx_numbering import Numbering
 from semsearch.sources.readers.docx_styles import Styles
 from semsearch.sources.readers.docx_text import SILENT, paragraph_text
 from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred, shown
-from semsearch.sources.xml_elements import attribute, child, local
+from semsearch.sources.xml_elements import attribute, child, local, outermost
 
 # Element that refers to a note -> (kind of the part, name of the element) that holds its text.
 _NOTES = {
@@ -20,6 +22,9 @@ _NOTES = {
     "endnoteReference": ("endnotes", "endnote"),
     "commentReference": ("comments", "comment"),
 }
+# What holds no rows or cells of the table that it stands in; what holds no paragraphs that are shown.
+_NOT_OF_TABLE = SILENT | {"tbl"}
+_NOT_SHOWN = frozenset({"Fallback", "del", "moveFrom"})
 # Where they are when the part that tells it is damaged.
 _USUAL_PARTS = {kind: f"word/{kind}.xml" for kind in ("styles", "numbering", "footnotes", "endnotes", "comments")}
 
@@ -30,7 +35,7 @@ def read(data: bytes, type_name: str) -> Document:
     title, metadata = package.properties()
     builder = DocumentBuilder(type_name, title)
     _Reader(package, builder).read()
-    return builder.document(metadata, package.notice())
+    return builder.document(metadata, package.missing.notice())
 
 
 class _Reader:
@@ -42,15 +47,15 @@ class _Reader:
         self._part = package.main_part("word/document.xml")
         relations = package.relations(self._part)
         parts = _USUAL_PARTS | {one.kind: one.target for one in relations if not one.is_external}
-        self._margins = [one.target for one in relations if one.kind in ("header", "footer")]
+        self._margins = dict.fromkeys(one.target for one in relations if one.kind in ("header", "footer"))
         self._styles = Styles(package.part(parts["styles"]))
         self._numbering = Numbering(package.part(parts["numbering"]), self._styles)
         # Kind of reference -> the part with the texts; and id -> element with the text.
         self._part_of = {kind: parts[part] for kind, (part, _) in _NOTES.items()}
         self._notes = {kind: self._by_id(self._part_of[kind], name) for kind, (_, name) in _NOTES.items()}
         self._told: set[tuple[str, str]] = set()
-        # The text of a paragraph whose end was deleted, and which goes on with the next one.
-        self._begun = ""
+        # The texts of paragraphs whose end was deleted, and which go on with the next one.
+        self._begun: list[str] = []
 
     def _by_id(self, part: str, name: str) -> dict[str, Any]:
         root = self._package.part(part)
@@ -64,8 +69,7 @@ class _Reader:
         body = child(root, "body")
         self._blocks(body if body is not None else root)
         self._end_begun()
-        for kind, number in self._unreferred(root):
-            self._note(kind, number)
+        self._add_notes(self._unreferred(root))
         margins = [text for part in self._margins for text in self._margin(part)]
         for text in dict.fromkeys(text for text in margins if text):
             self._builder.block(text)
@@ -73,7 +77,8 @@ class _Reader:
     def _unreferred(self, root: Any) -> list[tuple[str, str]]:
         """The notes that nothing refers to; those that deleted text refers to are deleted, too."""
         stories = [root, *(note for notes in self._notes.values() for note in notes.values())]
-        referred_to = {_reference(one) for story in stories for one in story.iter() if local(one) in self._notes}
+        names = [f"{{*}}{name}" for name in self._notes]
+        referred_to = {_reference(one) for story in stories for one in story.iter(*names)}
         every = [(kind, number) for kind, notes in self._notes.items() for number in notes]
         return [one for one in every if one not in referred_to]
 
@@ -84,19 +89,13 @@ class _Reader:
 
     def _blocks(self, parent: Any) -> None:
         """Adds the paragraphs and tables below `parent`, in order, at any depth."""
-        pending = [iter(parent)]
-        while pending:
-            element = next(pending[-1], None)
-            if element is None:
-                pending.pop()
-            elif local(element) == "p":
+        for element in outermost(parent, ("p", "tbl", "altChunk"), SILENT):
+            if local(element) == "p":
                 self._paragraph(element)
             elif local(element) == "tbl":
                 self._table(element)
-            elif local(element) == "altChunk":
+            else:
                 self._beside(element, self._part)
-            elif local(element) not in ("", *SILENT):
-                pending.append(iter(element))
 
     def _paragraph(self, element: Any) -> None:
         label, text = self._shown(element, self._part)
@@ -114,28 +113,41 @@ class _Reader:
         mark = child(paragraph, "pPr", "rPr")
         goes_on = mark is not None and any(local(one) in ("del", "moveFrom") for one in mark)
         label = "" if goes_on else self._numbering.label(paragraph)
-        text = self._begun + paragraph_text(self._package, part, self._numbering, paragraph)
-        self._begun = text if goes_on else ""
-        return label, "" if goes_on else text
+        self._begun.append(paragraph_text(self._package, part, self._numbering, paragraph))
+        return ("", "") if goes_on else (label, self._begun_text())
+
+    def _begun_text(self) -> str:
+        text = "".join(self._begun)
+        self._begun = []
+        return text
 
     def _end_begun(self) -> None:
         """Adds the text whose end was deleted, where no paragraph follows that it could go on with."""
-        if self._begun:
-            self._builder.block(self._begun)
-            self._begun = ""
+        if text := self._begun_text():
+            self._builder.block(text)
 
     def _beside(self, element: Any, part: str) -> None:
         """Adds what a paragraph or table refers to: pictures, charts, diagrams, other files, notes, comments."""
+        self._add_notes(self._beside_but_notes(element, part))
+
+    def _add_notes(self, references: list[tuple[str, str]]) -> None:
+        """Adds the notes `references`, each followed by what it refers to, such as another note."""
+        pending = references[::-1]
+        while pending:
+            pending += self._note(*pending.pop())[::-1]
+
+    def _beside_but_notes(self, element: Any, part: str) -> list[tuple[str, str]]:
+        """As `_beside`, but returns the notes and comments."""
         for said in self._said_of_pictures(element, part):
             self._builder.block(said)
+        references = []
         for one in shown(element):
             if local(one) in self._notes:
-                self._note(*_reference(one))
+                references.append(_reference(one))
             elif local(one) == "altChunk":
                 self._file_within(one, part)
-        for one in element.iter():
-            if local(one) == "commentReference":
-                self._note(*_reference(one))  # also of deleted text: what is said of it stays
+        # Also those of deleted text: what is said of it stays.
+        return references + [_reference(one) for one in element.iter("{*}commentReference")]
 
     def _said_of_pictures(self, element: Any, part: str) -> list[str]:
         return [
@@ -149,34 +161,38 @@ class _Reader:
         from semsearch.sources import document_types
 
         relation = self._package.relation(part, attribute(element, "id"))
-        content = self._package.content(relation.target) if relation is not None else None
-        if relation is None or not content:
+        if relation is None or not self._package.is_first(relation.target):
             return
+        name = relation.target
         try:
-            document = document_types.read(relation.target, content)
+            content = self._package.content(name) or b""
+            for document in document_types.documents(io.BytesIO(content), name):
+                self._builder.text(document.text, [])
+                if document.notice:
+                    self._package.missing.tell(f"{name}: {document.notice}")
         except ReadError as error:
             if not error.skip:
-                self._package.cannot_read(relation.target)
-            return
-        self._builder.text(document.text, [])
+                self._package.missing.part(name)
+        except errors_of_damage():
+            self._package.missing.part(name)
 
-    def _note(self, kind: str, number: str) -> None:
+    def _note(self, kind: str, number: str) -> list[tuple[str, str]]:
+        """Adds a note or comment that was not told; returns those that it refers to."""
         note = self._notes[kind].get(number)
         if note is None or (kind, number) in self._told:
-            return
+            return []
         self._told.add((kind, number))
         part = self._part_of[kind]
         text = self._story(note, part)
         if text:
-            author = attribute(note, "author")
-            self._builder.block(f"Comment by {author}: {text}" if kind == "commentReference" else text)
-        self._beside(note, part)
+            self._builder.block(comment_by(attribute(note, "author"), text) if kind == "commentReference" else text)
+        return self._beside_but_notes(note, part)
 
     def _table(self, table: Any) -> None:
         self._end_begun()
         rows = []
-        for row in _within(table, "tr"):
-            cells = [self._story(cell, self._part) for cell in _within(row, "tc")]
+        for row in outermost(table, ("tr",), _NOT_OF_TABLE):
+            cells = [self._story(cell, self._part) for cell in outermost(row, ("tc",), _NOT_OF_TABLE)]
             if any(cells):
                 rows.append(" | ".join(cells))
         if rows:
@@ -185,12 +201,13 @@ class _Reader:
 
     def _story(self, element: Any, part: str) -> str:
         """The text of a cell, a note, or a head, on one line; tables in it are read cell by cell."""
-        before, self._begun = self._begun, ""
+        before, self._begun = self._begun, []
         texts: list[str] = []
-        for paragraph in (one for one in element.iter() if local(one) == "p" and not _is_inside(one, element)):
+        # Those in paragraphs, as in a text box, are read with these.
+        for paragraph in outermost(element, ("p",), _NOT_SHOWN):
             # A number alone is a cell of a column that numbers the rows.
             texts += self._shown(paragraph, part)
-        texts.append(self._begun)
+        texts.append(self._begun_text())
         self._begun = before
         return " ".join(text for text in map(plain, texts) if text)
 
@@ -198,27 +215,3 @@ class _Reader:
 def _reference(element: Any) -> tuple[str, str]:
     """(kind, id) of the note that `element` refers to."""
     return local(element), attribute(element, "id") or ""
-
-
-def _is_inside(paragraph: Any, root: Any) -> bool:
-    """Whether a paragraph stands in another one below `root`, as those of a text box do, which is read with that, or
-    was deleted."""
-    for above in paragraph.iterancestors():
-        if above is root:
-            return False
-        if local(above) in ("p", "Fallback", "del", "moveFrom"):
-            return True
-    return False
-
-
-def _within(element: Any, name: str) -> Iterator[Any]:
-    """The rows of a table, or the cells of a row; not those of tables in its cells."""
-    pending = [iter(element)]
-    while pending:
-        one = next(pending[-1], None)
-        if one is None:
-            pending.pop()
-        elif local(one) == name:
-            yield one
-        elif local(one) not in ("", "tbl", *SILENT):
-            pending.append(iter(one))

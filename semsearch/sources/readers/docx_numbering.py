@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,9 @@ from semsearch.sources.readers.numerals import numeral
 from semsearch.sources.xml_elements import attribute, child, local, named, whole
 
 _PLACE = re.compile(r"%([1-9])")
+# Word knows levels 0 to 8. What a level says around its numbers stands before each paragraph.
+_LAST_LEVEL = 8
+_LONGEST_LABEL = 200
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class _Kind:
     """A definition that lists share (`abstractNum`). `link`: the style of lists whose definition is meant instead."""
 
     key: str
-    levels: dict[int, _Level]
+    levels: Mapping[int, _Level]
     link: str | None
 
 
@@ -41,7 +45,7 @@ class _List:
     paragraph begins anew; let go of then."""
 
     kind: str
-    levels: dict[int, _Level]
+    levels: Mapping[int, _Level]
     starts: dict[int, int] = field(default_factory=dict)
 
 
@@ -73,7 +77,7 @@ class Numbering:
         place = self._styles.numbering_of(paragraph)
         if place is None or place[0] not in self._lists:
             return ""
-        one, level = self._lists[place[0]], place[1]
+        one, level = self._lists[place[0]], min(place[1], _LAST_LEVEL)
         counts, levels = self._counts[one.kind], one.levels
         definition = levels.get(level, _Level())
         counts[level] = one.starts.pop(level, counts.get(level, definition.start - 1) + 1)
@@ -90,25 +94,28 @@ class Numbering:
             form = "decimal" if definition.is_legal and shown.form != "decimalZero" else shown.form
             return numeral(counts.get(place, shown.start), form) if form != "none" else ""
 
-        return _PLACE.sub(written, definition.text).strip()
+        return _PLACE.sub(written, definition.text).strip()[:_LONGEST_LABEL]
 
 
 def _list(element: Any, kind: _Kind) -> _List:
     """A list of the kind `kind`, with what `element` overrides."""
-    one = _List(kind.key, dict(kind.levels))
+    starts: dict[int, int] = {}
+    own_levels: dict[int, _Level] = {}
     for override in named(element, "lvlOverride"):
-        place = whole(attribute(override, "ilvl"), 0)
+        place = min(whole(attribute(override, "ilvl"), 0), _LAST_LEVEL)
         own = child(override, "lvl")
         if own is not None:
-            one.levels[place] = _level(own)
+            own_levels[place] = _level(own)
         start = _value(override, "startOverride")
         if start is not None:
-            one.starts[place] = whole(start, 1)
-    return one
+            starts[place] = whole(start, 1)
+    # Most lists override nothing, and share the levels of their kind.
+    return _List(kind.key, {**kind.levels, **own_levels} if own_levels else kind.levels, starts)
 
 
 def _levels(element: Any) -> dict[int, _Level]:
-    return {whole(attribute(one, "ilvl"), 0): _level(one) for one in element if local(one) == "lvl"}
+    levels = ((whole(attribute(one, "ilvl"), 0), one) for one in element if local(one) == "lvl")
+    return {place: _level(one) for place, one in levels if place <= _LAST_LEVEL}
 
 
 def _level(element: Any) -> _Level:
@@ -117,7 +124,7 @@ def _level(element: Any) -> _Level:
     return _Level(
         whole(_value(element, "start"), 1),
         _form(element),
-        _value(element, "lvlText") or "",
+        (_value(element, "lvlText") or "")[:_LONGEST_LABEL],
         None if after is None else whole(after, 0),
         legal is not None and (attribute(legal, "val") or "1") not in ("0", "false", "off"),
     )

@@ -3,11 +3,13 @@
 import re
 from typing import Any
 
-from semsearch.sources.xml_elements import attribute, child, local
+from semsearch.sources.xml_elements import attribute, child, local, whole
 
 _HEADING_STYLE = re.compile(r"(?:heading|head|h|überschrift|titre|título|titolo|kop|rubrik)[ _-]?([1-9a-f])")
 _TITLES = ("title", "chaptertitle", "chapter title")
 _MOST_BASED_ON = 20
+# The outline level of paragraphs that are no headings.
+_NO_LEVEL = 9
 
 
 class Styles:
@@ -21,12 +23,12 @@ class Styles:
     def heading_level(self, paragraph: Any) -> int | None:
         """The level of a heading, 0 for a title; None for other paragraphs."""
         own = child(paragraph, "pPr", "outlineLvl")
-        if own is not None and (attribute(own, "val") or "9").isdigit() and int(attribute(own, "val") or 9) < 9:
-            return int(attribute(own, "val") or 0) + 1
+        if own is not None and (level := whole(attribute(own, "val"), _NO_LEVEL)) < _NO_LEVEL:
+            return level + 1
         for style in self._chain(paragraph):
-            level = self._levels.get(attribute(style, "styleId") or "")
-            if level is not None:
-                return level
+            of_style = self._levels.get(attribute(style, "styleId") or "")
+            if of_style is not None:
+                return of_style
         return None
 
     def numbering_of(self, paragraph: Any) -> tuple[str, int] | None:
@@ -46,7 +48,7 @@ class Styles:
                     level = value
         if number is None or number == "0":
             return None
-        return number, int(level) if level and level.isdigit() else 0
+        return number, whole(level, 0)
 
     def _chain(self, paragraph: Any) -> list[Any]:
         """The style of a paragraph, and those it is based on."""
@@ -68,9 +70,9 @@ def _level_of(style: Any) -> int | None:
     match = _HEADING_STYLE.fullmatch(label)
     if match:
         mark = match.group(1)
-        return int(mark) if mark.isdigit() else ord(mark) - ord("a") + 1
+        return int(mark) if mark.isdecimal() else ord(mark) - ord("a") + 1
     if label in _TITLES:
         return 0
     outline = child(style, "pPr", "outlineLvl")
-    value = attribute(outline, "val") if outline is not None else None
-    return int(value) + 1 if value is not None and value.isdigit() and int(value) < 9 else None
+    level = whole(attribute(outline, "val"), _NO_LEVEL) if outline is not None else _NO_LEVEL
+    return level + 1 if level < _NO_LEVEL else None

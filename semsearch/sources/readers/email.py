@@ -4,26 +4,25 @@ Each line keeps its place in the file, also where the text is encoded. What is a
 Pages saved as MHTML are read as the page.
 """
 
+import codecs
 import hashlib
-import io
 import re
+from functools import partial
 
-from semsearch.errors import ReadError
-from semsearch.sources.document import NOTICE, Document
-from semsearch.sources.document_builder import DocumentBuilder, Piece, parsing
+from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder, Piece
 from semsearch.sources.lines import LineStarts
 from semsearch.sources.readers import html
+from semsearch.sources.readers.attachments import Unread, add_attached_message, documents_in
 from semsearch.sources.readers.mail_parts import Part, Source
 
 _HEADERS = ("from", "to", "cc", "bcc", "reply-to", "date", "subject")
 _SHOWN = ("from", "to", "cc", "date", "subject")
-_MOST_ATTACHED_BYTES = 20_000_000
-_MOST_NESTED = 3
+_LONGEST_COUNT = 20
 # Of the words of an HTML part so many are in the plain text beside it, where that says the same.
 _SAME_SHARE = 0.5
 _WORD = re.compile(r"\w+")
 _EMPTY_LINES = re.compile(rb"(?:[ \t]*\r?\n)*")
-_MARK = b"\xef\xbb\xbf"
 # Text that has a reader of its own: its suffix.
 _READ_AS = {
     "text/calendar": ".ics", "text/x-vcalendar": ".vcs", "text/vcard": ".vcf", "text/x-vcard": ".vcf",
@@ -44,11 +43,10 @@ def read(data: bytes, type_name: str) -> Document:
     """The message in `data`; of a file of Apple Mail (.emlx) without its counts."""
     first, _, rest = data.partition(b"\n")
     line = 1
-    if first.strip().isdigit():
+    if first.strip().isdigit() and len(first) <= _LONGEST_COUNT:
         data, line = rest[: int(first)], 2
     builder = DocumentBuilder(type_name)
-    metadata = add_message(builder, data, line)
-    return builder.document(metadata)
+    return builder.document(*add_message(builder, data, line))
 
 
 def read_page(data: bytes, type_name: str) -> Document:
@@ -61,24 +59,26 @@ def read_page(data: bytes, type_name: str) -> Document:
     return builder.document()
 
 
-def add_message(builder: DocumentBuilder, data: bytes, line: int) -> dict[str, object]:
-    """Adds the message `data` to `builder` as a section headed by its subject; returns its metadata.
+def add_message(builder: DocumentBuilder, data: bytes, line: int) -> tuple[dict[str, object], str]:
+    """Adds the message `data` to `builder` as a section headed by its subject; returns its metadata and notice.
 
     `line`: the line of the file in which it begins.
     """
-    return _add_message(builder, _message(data, line), 0)
+    unread = Unread()
+    metadata = _add_message(builder, _message(data, line), 0, unread)
+    return metadata, unread.notice()
 
 
 def _message(data: bytes, line: int) -> Part:
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
-    data = data.removeprefix(_MARK)
+    data = data.removeprefix(codecs.BOM_UTF8)
     before = _EMPTY_LINES.match(data)
     return Part(Source(data, line), before.end() if before else 0, len(data))
 
 
-def _add_message(builder: DocumentBuilder, message: Part, depth: int) -> dict[str, object]:
-    """As `add_message`; `depth`: in how many messages it is attached."""
+def _add_message(builder: DocumentBuilder, message: Part, depth: int, unread: Unread) -> dict[str, object]:
+    """As `add_message`; `depth`: in how many messages it is attached; `unread` is told what of it is not read."""
     headers = {name: message.header(name) for name in _HEADERS}
     metadata: dict[str, object] = {name: shown for name, (shown, _) in headers.items()}
     subject = str(metadata["subject"])
@@ -89,7 +89,6 @@ def _add_message(builder: DocumentBuilder, message: Part, depth: int) -> dict[st
             _add_header(builder, name, *headers[name])
     builder.block(" ")
     names: list[str] = []
-    unread: list[str] = []
     added: set[bytes] = set()
     for part in _read_parts(message):
         names += [part.name] if part.name else []
@@ -97,13 +96,19 @@ def _add_message(builder: DocumentBuilder, message: Part, depth: int) -> dict[st
             if part.name:
                 _add_name(builder, part)
             _add_text(builder, part)
-        elif reason := _add_attached(builder, part, depth, added):
-            unread.append(f"{part.name or part.type} ({reason})")
+        elif part.is_message:
+            add_attached_message(
+                part.name or part.type, depth, unread, partial(_add_nested, builder, part, depth + 1, unread)
+            )
+        else:
+            _add_attached(builder, part, added, unread)
     if names:
         metadata["attachments"] = names
-    if unread and not depth:
-        metadata[NOTICE] = "attached and not read: " + ", ".join(unread)
     return metadata
+
+
+def _add_nested(builder: DocumentBuilder, part: Part, depth: int, unread: Unread) -> None:
+    _add_message(builder, part.message(), depth, unread)
 
 
 def _add_header(builder: DocumentBuilder, name: str, shown: str, starts: LineStarts) -> None:
@@ -178,64 +183,25 @@ def _add_text(builder: DocumentBuilder, part: Part) -> None:
         builder.text(text, starts)
 
 
-def _add_attached(builder: DocumentBuilder, part: Part, depth: int, added: set[bytes]) -> str:
-    """Adds what is attached, unless it is among `added`; returns why it is not read, empty where it is."""
-    if part.is_message:
-        if depth >= _MOST_NESTED:
-            return "nested too deep"
-        try:
-            with parsing("message"):
-                _add_message(builder, part.message(), depth + 1)
-        except ReadError as error:
-            return error.message
-        return ""
+def _add_attached(builder: DocumentBuilder, part: Part, added: set[bytes], unread: Unread) -> None:
+    """Adds an attached file, unless it is among `added`."""
     content = part.content()
     if part.name:
         _add_name(builder, part)
     if part.type in _SIGNATURES:
-        return "a signature or key"
+        unread.add(part.name or part.type, "a signature or key")
+        return
     # An invitation is shown and attached.
     digest = hashlib.sha256(b" ".join(content.split())).digest()
     if digest in added:
-        return ""
+        return
     added.add(digest)
     name = part.name or "attached" + _SUFFIXES.get(part.type, "")
     if part.type in _READ_AS and not part.disposition:
         name = "shown" + _READ_AS[part.type]
-    document = _document_in(name, content)
-    if isinstance(document, str):
-        return document
-    text, lines = document
-    starts = [(0, part.line)]
-    if lines is not None and not content.startswith(_NOT_LINES):
-        starts = [(offset, part.line_in(line)) for offset, line in lines]
-    builder.text(text, starts)
-    return ""
-
-
-def add_file(builder: DocumentBuilder, name: str, data: bytes) -> str:
-    """Adds the name and text of the attached file `name`; returns why it cannot be read, empty where it can."""
-    builder.lines(f"Attached: {name}")
-    document = _document_in(name, data)
-    if isinstance(document, str):
-        return document
-    builder.text(document[0], [])
-    return ""
-
-
-def _document_in(name: str, data: bytes) -> tuple[str, LineStarts | None] | str:
-    """(text, line starts) of all documents in the attached file `name`, or why it cannot be read."""
-    from semsearch.sources import document_types
-
-    if not data or len(data) > _MOST_ATTACHED_BYTES:
-        return "too large" if data else "empty"
-    try:
-        documents = list(document_types.documents(io.BytesIO(data), name))
-    except ReadError as error:
-        return error.message
-    starts: list[tuple[int, int]] = []
-    length = 0
-    for document in documents:
-        starts += [(length + offset, line) for offset, line in document.line_starts or ()]
-        length += len(document.text)
-    return "".join(document.text for document in documents), tuple(starts) or None
+    for document in documents_in(name, content, unread, part.name or part.type):
+        if document.line_starts is None or content.startswith(_NOT_LINES):
+            starts = [(0, part.line)]
+        else:
+            starts = [(offset, part.line_in(line)) for offset, line in document.line_starts]
+        builder.text(document.text, starts)

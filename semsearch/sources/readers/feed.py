@@ -1,7 +1,7 @@
 """Feeds (RSS, Atom, RDF): what a feed says of itself, and its entries under their titles."""
 
 from semsearch.sources.document_builder import DocumentBuilder
-from semsearch.sources.readers.xml_text import add_elements, shown
+from semsearch.sources.readers.xml_text import LONGEST_TITLE, add_elements, shown
 from semsearch.sources.readers.xml_tree import Element
 
 _ENTRIES = frozenset({"item", "entry"})
@@ -32,9 +32,9 @@ def add_feed(root: Element, builder: DocumentBuilder) -> dict[str, object]:
             _add_entry(element, builder)
         elif element.name == "channel" or element.elements(*_ENTRIES):
             pending += reversed(element.elements())
-        elif element.name == "title" and not builder.title:
-            builder.title = shown(element)
-        else:
+        elif element.name == "title" and not builder.title and len(title := shown(element)) <= LONGEST_TITLE:
+            builder.title = title
+        else:  # a longer title is one without an end, and holds the feed
             add_elements(element, builder, feed=True)
             _describe(element, metadata)
     return metadata

@@ -35,7 +35,6 @@ _RENAMED = {
     "filetags": "tags",
     "docdate": "date",
     "authors": "author",
-    "organization": "organization",
 }
 
 

@@ -10,6 +10,7 @@ not.
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from html import unescape
@@ -20,7 +21,8 @@ from semsearch.sources.document_builder import DocumentBuilder, Piece, plain
 from semsearch.sources.lines import line_of, line_starts_of
 from semsearch.sources.readers.text import decode_declared
 
-_SILENT = frozenset({"script", "style", "template", "head", "svg", "object", "applet"})
+# The brackets around the reading of a word (`rp`) are put around it here.
+_SILENT = frozenset({"script", "style", "template", "head", "svg", "rp"})
 _SHOWN_IN_SVG = frozenset({"text", "title", "desc"})
 _BLOCKS = frozenset(
     """address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption
@@ -47,8 +49,9 @@ _LONGEST_REFERENCE = 34
 _OPENING = re.compile(r"<(?=[A-Za-z/!?])")
 _CDATA = "<![CDATA["
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-_XML_CHARSET = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
+XML_CHARSET = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 _MOST_FRAMES = 3
+_LONGEST_TITLE = 1000
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -74,12 +77,14 @@ def read_text(
     parser.feed(text)
     parser.close()
     parser.end_block()
-    builder = DocumentBuilder(type_name, parser.title)
+    title = parser.title()
+    builder = DocumentBuilder(type_name, title[:_LONGEST_TITLE])
     menus = [block for block in parser.blocks if block.in_menu]
     others = [block for block in parser.blocks if not block.in_menu]
     for block in [*others, *menus] if others else menus:
         block.add_to(builder)
-    return places.in_file(builder.document(metadata | parser.metadata))
+    notice = f"title cut after {_LONGEST_TITLE:,} characters" if len(title) > _LONGEST_TITLE else ""
+    return places.in_file(builder.document(metadata | parser.metadata, notice))
 
 
 def _whole(text: str) -> str:
@@ -99,12 +104,12 @@ def _whole(text: str) -> str:
 
 def declared_encoding(data: bytes) -> str:
     """The encoding that the beginning of the page `data` declares; empty where it declares none."""
-    found = _META_CHARSET.search(data[:4096]) or _XML_CHARSET.search(data[:4096])
+    found = _META_CHARSET.search(data[:4096]) or XML_CHARSET.search(data[:4096])
     return found.group(1).decode("ascii", "replace").lower() if found else ""
 
 
 def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
-    return decode_declared(data, _META_CHARSET, _XML_CHARSET)
+    return decode_declared(data, _META_CHARSET, XML_CHARSET)
 
 
 @dataclass
@@ -140,10 +145,12 @@ class _Block:
 
 
 class _Places:
-    """The lines of the page `text`, and those of its file, which go on at `starts` (as in `read_text`).
+    r"""The lines of the page `text`, and those of its file, which go on at `starts` (as in `read_text`).
 
     Where these are others, the page is read with a numbering of its own, in which a line ends where one of the page or
-    of the file does.
+    of the file does. The mail `<p>one=\n two</p>\n<p>three</p>` in lines 7 to 9 of a file is the page
+    `<p>one two</p>\n<p>three</p>` with `starts` (0, 7), (6, 8), (15, 9): its lines begin at 0 and 15, and `cuts` are 0,
+    6 and 15. Read as lines 1, 2 and 3 by these, its words are told in lines 7, 8 and 9 of the file.
     """
 
     def __init__(self, text: str, starts: Sequence[tuple[int, int]] | None) -> None:
@@ -172,6 +179,42 @@ class _Places:
         return replace(document, line_starts=lines or None)
 
 
+class _Silent:
+    """The open elements whose text is not shown, the innermost last."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._count: Counter[str] = Counter()
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    @property
+    def innermost(self) -> str:
+        return self._names[-1] if self._names else ""
+
+    def holds(self, name: str) -> bool:
+        return self._count[name] > 0
+
+    def is_only(self, name: str) -> bool:
+        return self._names == [name]
+
+    def begin(self, name: str) -> None:
+        self._names.append(name)
+        self._count[name] += 1
+
+    def end(self, name: str) -> None:
+        """Ends the innermost `name`, and what is open in it."""
+        ended = ""
+        while ended != name:
+            ended = self._names.pop()
+            self._count[ended] -= 1
+
+    def clear(self) -> None:
+        self._names.clear()
+        self._count.clear()
+
+
 class _PageParser(HTMLParser):
     """Collects the blocks of the page `text` in `blocks`, with its `title` and `metadata`."""
 
@@ -180,19 +223,24 @@ class _PageParser(HTMLParser):
         self._text = text
         self._places = places
         self.blocks: list[_Block] = []
-        self.title = ""
         self.metadata: dict[str, object] = {}
         self._depth = depth
         self._pieces: list[Piece] = []
-        self._silent: list[str] = []
+        self._silent = _Silent()
+        self._title: list[str] = []
         self._in_title = False
+        self._has_cdata_end = True
         self._in_menu = 0
         self._preformatted = 0
         self._shown_in_svg = 0
+        self._in_reading = False
         self._heading = ""
         self._address = ""
         self._address_line = 1
         self._addresses: set[str] = set()
+
+    def title(self) -> str:
+        return plain("".join(self._title))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
@@ -202,16 +250,15 @@ class _PageParser(HTMLParser):
             name = values.get("name", "").lower()
             if name in _META_NAMES and values.get("content"):
                 self.metadata[name] = values["content"]
-        elif tag == "title" and not self.title and "svg" not in self._silent:
+        elif tag == "title" and not self._title and not self._silent.holds("svg"):
             self._in_title = True
-        if self._silent == ["head"] and tag not in _IN_HEAD:
-            self._silent.clear()  # its end tag may be left out
+        self._end_unclosed(tag)
         if tag in _SILENT and not (tag == "template" and "shadowrootmode" in values):
-            self._silent.append(tag)
+            self._silent.begin(tag)
         elif tag == "body":
             self._silent.clear()  # a head or script without an end tag must not hide the page
         if self._silent:
-            self._shown_in_svg += self._silent[-1] == "svg" and tag in _SHOWN_IN_SVG
+            self._shown_in_svg += self._silent.innermost == "svg" and tag in _SHOWN_IN_SVG
             return
         if tag in _APART or (tag in _BREAKS and self._heading):
             self._say(" ")
@@ -225,7 +272,23 @@ class _PageParser(HTMLParser):
             self._say(" | ")
         elif tag == "rt" and self._pieces:
             self._say(" (")
+            self._in_reading = True
         self._attributes(tag, values)
+
+    def _end_unclosed(self, tag: str) -> None:
+        """Ends, before `tag`, what is open and whose end tag may be left out."""
+        if tag in ("rt", "rp", "rb", "rtc"):
+            self._end_reading()
+        if self._silent.innermost == "rp" and tag != "rp":
+            self._silent.end("rp")
+        elif self._silent.is_only("head") and tag not in _IN_HEAD:
+            self._silent.clear()
+
+    def _end_reading(self) -> None:
+        """Ends the reading of a word (`rt`), which stands in brackets."""
+        if self._in_reading:
+            self._say(") ")
+            self._in_reading = False
 
     def _attributes(self, tag: str, values: dict[str, str]) -> None:
         """Adds what the attributes of an element say."""
@@ -258,9 +321,10 @@ class _PageParser(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":
             self._in_title = False
-        if tag in self._silent:
-            while self._silent.pop() != tag:
-                pass
+        if self._silent.innermost == "rp" and tag != "rp":
+            self._silent.end("rp")
+        if self._silent.holds(tag):
+            self._silent.end(tag)
             self._shown_in_svg = 0
             return
         if self._silent:
@@ -271,8 +335,8 @@ class _PageParser(HTMLParser):
         if tag in _APART or (tag in _BREAKS and self._heading):
             self._say(" ")
             return
-        if tag == "rt":
-            self._say(") ")
+        if tag in ("rt", "ruby"):
+            self._end_reading()
         elif tag == "a" and self._address:
             self._say_address()
         if tag not in _BLOCKS:
@@ -295,8 +359,8 @@ class _PageParser(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
-            self.title += data
-        if not self._silent or (self._silent[-1] == "svg" and self._shown_in_svg):
+            self._title.append(data)
+        if not self._silent or (self._silent.innermost == "svg" and self._shown_in_svg):
             self._say(data)
 
     def parse_html_declaration(self, i: int) -> int:
@@ -304,10 +368,13 @@ class _PageParser(HTMLParser):
         rest = self.rawdata
         if not rest.startswith("<![", i):
             return super().parse_html_declaration(i)
-        if rest.startswith(_CDATA, i) and (end := rest.find("]]>", i)) >= 0:
-            if not self._silent:
-                self._say(rest[i + len(_CDATA) : end], len(_CDATA), raw=True)
-            return end + 3
+        if rest.startswith(_CDATA, i) and self._has_cdata_end:
+            end = rest.find("]]>", i)
+            if end >= 0:
+                if not self._silent:
+                    self._say(rest[i + len(_CDATA) : end], len(_CDATA), raw=True)
+                return end + 3
+            self._has_cdata_end = False  # which is not to be looked for again at each beginning
         return rest.find(">", i) + 1 or -1
 
     def _say(self, text: str, after: int = 0, *, raw: bool = False) -> None:
@@ -339,6 +406,7 @@ class _PageParser(HTMLParser):
 
     def end_block(self) -> None:
         """Ends the open block."""
+        self._end_reading()
         if any(piece.text.strip() for piece in self._pieces):
             level = int(self._heading[1]) if self._heading else 0
             self.blocks.append(_Block(level, self._pieces, self._preformatted > 0, self._in_menu > 0))

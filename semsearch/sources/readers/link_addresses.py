@@ -2,8 +2,9 @@
 
 import re
 
-_ADDRESS = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*://|mailto:|tel:)/*([^?\s][^\s]*)", re.IGNORECASE)
-_MAIL_ADDRESS = re.compile(r"\s*mailto:([^?\s]+)", re.IGNORECASE)
+# No longer than browsers take them: one address may be that of thousands of links.
+_ADDRESS = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*://|mailto:|tel:)/*([^?\s][^\s]{0,2000})", re.IGNORECASE)
+_MAIL_ADDRESS = re.compile(r"\s*mailto:([^?\s]{1,2000})", re.IGNORECASE)
 _FIELD = re.compile(r'\s*HYPERLINK\s+(?:"([^"]*)"|([^\s"\\]\S*))', re.IGNORECASE)
 
 

@@ -11,20 +11,30 @@ import email.policy
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.message import Message
+from functools import partial
 
 from semsearch.errors import ReadError
 from semsearch.sources.document_builder import plain
 from semsearch.sources.encodings import BYTE_ORDER_MARKS, encoding_of, python_name, wide_encoding
 from semsearch.sources.lines import LineStarts, line_of, line_starts_of, starts_in
 from semsearch.sources.readers import html
+from semsearch.sources.readers.text import LINE_END
 
 _HEADER_LINES = re.compile(rb"(?:From [^\n]*(?:\n|\Z))?(?:(?:[!-9;-~]*:|[ \t])[^\n]*(?:\n|\Z))*")
 _FIELD = re.compile(rb"^([!-9;-~]+):([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+_NEWLINE = re.compile(rb"\n")
 _EMPTY_LINE = re.compile(rb"\r?\n")
-_LINE_ENDS = re.compile(r"\r+\n")
 _FILE_NAME = re.compile(rb"\bname\b|\bfilename\b|name\*", re.IGNORECASE)
 _NOT_BASE64 = bytes(byte for byte in range(256) if not (chr(byte).isalnum() and byte < 128) and byte not in b"+/")
+# Encoded words (RFC 2047) that are parted by blanks alone, which are no text. A letter may begin in one of them and end
+# in the next; more of them than anybody writes are decoded in parts.
+_ENCODED_WORD = r"=\?[^?\s]{1,100}\?[bBqQ]\?[^?\s]*\?="
+_ENCODED_WORDS = re.compile(rf"{_ENCODED_WORD}(?:\s*{_ENCODED_WORD}){{0,500}}(?:\s+(?=\=\?))?")
+# Python's parser of headers calls itself for each encoded word, and takes seconds for thousands of addresses.
+_LONG_HEADER = 10_000
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 # Deeper than any program nests parts.
@@ -43,15 +53,15 @@ class Source:
         self.data = data
         self._first = first
         self._starts = starts
-        self._counted = (0, first)
+        self._line_ends: list[int] | None = None
 
     def line(self, offset: int) -> int:
         """The line of the file in which the byte at `offset` stands."""
         if self._starts is not None:
             return line_of(self._starts, offset)
-        at, line = self._counted if self._counted[0] <= offset else (0, self._first)
-        self._counted = (offset, line + self.data.count(b"\n", at, offset))
-        return self._counted[1]
+        if self._line_ends is None:
+            self._line_ends = [match.start() for match in _NEWLINE.finditer(self.data)]
+        return self._first + bisect_left(self._line_ends, offset)
 
     @property
     def is_file(self) -> bool:
@@ -121,12 +131,15 @@ class Part:
         wanted = name.encode()
         for field in _FIELD.finditer(self._source.data, self._begin, self._headers_end):
             if field.group(1).lower() == wanted:
-                lines = _text_of_header(field.group(2)).split("\n")
-                shown = shown_header(name, "".join(lines))
+                text = _text_of_header(field.group(2))
+                lines = text.split("\n")
+                # Each line is decoded as the whole is.
+                decoded = _decoded if len(text) > _LONG_HEADER else partial(shown_header, name)
+                shown = decoded("".join(lines))
                 if len(lines) == 1:
                     return shown, ((0, self._source.line(field.start(2))),)
                 numbers = [self._source.line(at + field.start(2)) for at in _line_offsets(field.group(2))]
-                said = [shown_header(name, line) for line in lines]
+                said = [decoded(line) for line in lines]
                 return shown, starts_in(shown, zip(numbers, said, strict=True))
         return "", ()
 
@@ -179,7 +192,7 @@ class Part:
         content = self.content()
         encoding = self._charset(content)
         text = content.decode(encoding, "replace").replace("\0", " ")
-        joined = _LINE_ENDS.sub("\n", text).replace("\r", " ")
+        joined = LINE_END.sub("\n", text).replace("\r", " ")
         if not self._encoding and self._source.is_file:
             return joined, line_starts_of(joined, self.line)
         try:
@@ -187,7 +200,7 @@ class Part:
         except LookupError:
             return joined, ((0, self.line),)
         # Carriage returns before line ends are not in the text.
-        left_out = [match.start() + at for match in _LINE_ENDS.finditer(text) for at in range(len(match.group()) - 1)]
+        left_out = [match.start() + at for match in LINE_END.finditer(text) for at in range(len(match.group()) - 1)]
         starts: list[tuple[int, int]] = []
         at, length = 0, 0
         for offset, line in self._starts():
@@ -282,12 +295,26 @@ def _text_of_header(raw: bytes) -> str:
 
 
 def _line_offsets(raw: bytes) -> list[int]:
-    return [0, *(match.end() for match in re.finditer(rb"\n", raw))]
+    return [0, *(match.end() for match in _NEWLINE.finditer(raw))]
 
 
 def shown_header(name: str, value: str) -> str:
     """`value` of the header `name` as it is shown: its encoded words decoded."""
+    if len(value) > _LONG_HEADER:
+        return _decoded(value)
     try:
         return plain(str(email.policy.default.header_factory(name, value)))
     except Exception:  # the header parser raises errors of any type on malformed headers
         return plain(value)
+
+
+def _decoded(value: str) -> str:
+    """`value` with its encoded words decoded, whatever header it is of."""
+    return plain(_ENCODED_WORDS.sub(_decoded_words, value))
+
+
+def _decoded_words(match: re.Match[str]) -> str:
+    try:
+        return str(make_header(decode_header(match.group())))
+    except (HeaderParseError, LookupError, ValueError):
+        return match.group()

@@ -5,14 +5,15 @@ import re
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers import mdoc
-from semsearch.sources.readers.roff_text import arguments, shown
+from semsearch.sources.readers.roff_text import Strings, arguments, shown
 from semsearch.sources.readers.text import decode
 
 _REQUEST = re.compile(r"[.'][ \t]*(?P<name>[^\s\\\"]{0,40})[ \t]*(?P<rest>.*)")
 _CONDITION = re.compile(
-    r"(?P<not>!?)(?:(?P<kind>[nteovc])(?=[\s\\.'])|'(?P<left>[^']{0,100})'(?P<right>[^']{0,100})'|\S{1,100})"
-    r"[ \t]*(?P<rest>.*)"
+    r"(?P<not>!?)(?:(?P<kind>[nteovc])(?=[\s\\.'])|'(?P<left>[^']{0,100})'(?P<right>[^']{0,100})'|\S{1,100})[ \t]*"
 )
+# Another condition on the same line, which goes for what is behind it.
+_FURTHER = re.compile(r"(?:\\[{}][ \t]*)*[.'][ \t]*(?P<name>if|ie|el|while)(?![^\s\\\"])[ \t]*")
 _HEADINGS = {"SH": 1, "Sh": 1, "SS": 2, "Ss": 2}
 # Macros that print their arguments in turns of two fonts, without blanks between.
 _ALTERNATING = frozenset({"BI", "BR", "IB", "IR", "RB", "RI"})
@@ -29,8 +30,6 @@ _SILENT = frozenset(
     substring break while continue""".split()  # noqa: SIM905
 )
 _DEFINITIONS = frozenset({"de", "de1", "am", "am1", "dei", "ami", "ig"})
-_LONGEST_STRING = 200
-_MOST_STRINGS = 1000
 _RULE = re.compile(r"[_=\s]*")
 
 
@@ -41,16 +40,16 @@ def read(data: bytes, type_name: str) -> Document:
     page = _Page(builder)
     for number, line in enumerate(text.split("\n"), 1):
         page.line(line, number)
-    return builder.document({**page.metadata, **metadata})
+    return builder.document({**page.metadata, **metadata}, page.strings.notice)
 
 
 class _Page:
-    """Adds lines of a page to `builder`; `metadata`: what the page says of itself."""
+    """Adds lines of a page to `builder`; `metadata`: what the page says of itself; `strings`: those that it defines."""
 
     def __init__(self, builder: DocumentBuilder) -> None:
         self.metadata: dict[str, object] = {}
         self._builder = builder
-        self._strings: dict[str, str] = {}
+        self.strings = Strings()
         self._name = ""  # of what the page describes, in mdoc
         self._definition = ""  # what ends a macro that is being defined; empty: none is
         self._hidden = 0  # how many blocks are open whose condition does not hold
@@ -73,7 +72,7 @@ class _Page:
         elif self._table:
             self._row(line, number)
         else:
-            self._say(shown(line.removesuffix("\\"), self._strings), number)
+            self._say(shown(line.removesuffix("\\"), self.strings), number)
 
     def _request(self, name: str, rest: str, number: int) -> None:
         if name in ("if", "ie", "el", "while"):
@@ -81,10 +80,9 @@ class _Page:
         elif name in _DEFINITIONS:
             ends = rest.split()[name != "ig" :]  # `.de NAME END`, `.ig END`, or `..` ends it
             self._definition = ends[0] if ends else "."
-        elif name in ("ds", "ds1") and len(self._strings) < _MOST_STRINGS:
+        elif name in ("ds", "ds1"):
             key, _, value = rest.partition(" ")
-            if len(value) <= _LONGEST_STRING:
-                self._strings.setdefault(key, shown(value.lstrip().removeprefix('"'), {}))
+            self.strings.define(key, value.lstrip().removeprefix('"'))
         elif name == "TS":
             self._table, self._tab = "format", "\t"
         elif name == "TE":
@@ -94,53 +92,58 @@ class _Page:
 
     def _conditional(self, name: str, rest: str, number: int) -> None:
         """A line, or the beginning of a block, that stands only in what a terminal shows, or only elsewhere."""
-        if name == "el":
-            holds = not self._held.pop() if len(self._held) > 1 else False
-        else:
-            match = _CONDITION.match(rest)
-            if match is None:
+        position = 0
+        while True:
+            if name == "el":
+                holds = not self._held.pop() if len(self._held) > 1 else False
+            else:
+                match = _CONDITION.match(rest, position)
+                if match is None:
+                    return
+                position = match.end()
+                holds = _holds(match)
+                if name == "ie":
+                    self._held.append(holds)
+            if not holds:
+                self._hidden = max(0, rest.count("\\{", position) - rest.count("\\}", position))
                 return
-            rest = match.group("rest")
-            holds = _holds(match)
-            if name == "ie":
-                self._held.append(holds)
-        opens = rest.count("\\{") - rest.count("\\}")
-        if holds:
-            rest = rest.replace("\\{", "").replace("\\}", "").removesuffix("\\").strip(" \t")
-            if rest:
-                self.line(rest, number)
-        elif opens > 0:
-            self._hidden = opens
+            further = _FURTHER.match(rest, position)
+            if further is None:
+                break
+            name, position = further.group("name"), further.end()
+        rest = rest[position:].replace("\\{", "").replace("\\}", "").removesuffix("\\").strip(" \t")
+        if rest:
+            self.line(rest, number)
 
     def _macro(self, name: str, rest: str, number: int) -> None:
         words = arguments(rest)
         if name in _HEADINGS:
             heading = self._mdoc("No", words) if name in ("Sh", "Ss") else " ".join(words)
-            heading = shown(heading, self._strings)
+            heading = shown(heading, self.strings)
             self._builder.heading(_HEADINGS[name], heading, shown=False)
             self._say(heading, number)
         elif name in ("TH", "Dt"):
-            self._builder.title = self._builder.title or plain(shown(" ".join(words), self._strings))[:100]
+            self._builder.title = self._builder.title or plain(shown(" ".join(words), self.strings))[:100]
             if name == "TH" and len(words) > 2:
                 self.metadata.setdefault("date", words[2])
         elif name == "Dd":
             self.metadata.setdefault("date", plain(rest).replace("$Mdocdate:", "").strip(" $"))
         elif name == "Nm" and words and not self._name and words[0] not in mdoc.MACROS:
-            self._name = shown(words[0], self._strings)
+            self._name = shown(words[0], self.strings)
             self._say(self._mdoc(name, words), number)
         elif name in mdoc.MACROS:
             self._say(self._mdoc(name, words), number)
         elif name in _ALTERNATING:
-            self._say(shown("".join(words), self._strings), number)
+            self._say(shown("".join(words), self.strings), number)
         elif name in _TAGS:
-            self._say(shown(words[0], self._strings) if words else "", number)
+            self._say(shown(words[0], self.strings) if words else "", number)
         elif name == "OP":
-            self._say(f"[{shown(' '.join(words), self._strings)}]", number)
+            self._say(f"[{shown(' '.join(words), self.strings)}]", number)
         elif name and name not in _SILENT:
-            self._say(shown(" ".join(words), self._strings), number)
+            self._say(shown(" ".join(words), self.strings), number)
 
     def _mdoc(self, name: str, words: list[str]) -> str:
-        return mdoc.line(name, words, self._name, self._strings)
+        return mdoc.line(name, words, self._name, self.strings)
 
     def _row(self, line: str, number: int) -> None:
         """A line between `.TS` and `.TE`: how the table looks, then its rows."""
@@ -151,7 +154,7 @@ class _Page:
                 self._table = "rows"
         elif not _RULE.fullmatch(line):
             cells = line.replace("T{", " ").replace("T}", " ").split(self._tab)
-            self._say(" ".join(shown(cell.strip(), self._strings) for cell in cells if cell.strip()), number)
+            self._say(" ".join(shown(cell.strip(), self.strings) for cell in cells if cell.strip()), number)
 
     def _say(self, text: str, number: int) -> None:
         self._builder.lines(text.strip("\n"), number)

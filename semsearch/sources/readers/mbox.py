@@ -1,5 +1,6 @@
 """Mailboxes: each message is a document of its own, with the line of the file it begins in."""
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -19,7 +20,6 @@ _FULL_FROM_LINE = re.compile(
 )
 _LONGEST_FROM_LINE = 500
 _HEADER = re.compile(rb"[!-9;-~]+:|>From ")
-_MARK = b"\xef\xbb\xbf"
 
 
 def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
@@ -28,11 +28,14 @@ def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:
         builder = DocumentBuilder(type_name)
         try:
             with parsing("message"):
-                metadata = add_message(builder, message, line)
+                metadata, notice = add_message(builder, message, line)
         except ReadError as error:
             yield _headers_only(message, line, type_name, error.message)
+        except MemoryError:
+            # What the message took is free again when it is let go of, and the others need not do without.
+            yield _headers_only(message, line, type_name, "needs too much memory")
         else:
-            yield builder.document(metadata, own=True)
+            yield builder.document(metadata, notice, own=True)
 
 
 def _headers_only(message: bytes, line: int, type_name: str, reason: str) -> Document:
@@ -52,7 +55,7 @@ def _messages(lines: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
     begin, blank = 1, True
     held: bytes | None = None  # a line that begins a message if a header follows
     for number, whole in enumerate(lines, 1):
-        line = whole.removeprefix(_MARK) if number == 1 else whole
+        line = whole.removeprefix(codecs.BOM_UTF8) if number == 1 else whole
         if held is not None:
             if _HEADER.match(line):
                 if part:

@@ -1,8 +1,8 @@
 """Lines of the mdoc macros, in which manuals of BSD are written: `.Op Fl a Ar file` is `[-a file]`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from semsearch.sources.readers.roff_text import shown
+from semsearch.sources.readers.roff_text import Strings, shown
 
 _ENCLOSING = {
     "Op": "[]", "Bq": "[]", "Brq": "{}", "Aq": "<>", "Pq": "()", "Dq": "“”", "Qq": '""', "Sq": "‘’", "Ql": "‘’",
@@ -32,7 +32,7 @@ _AFTER = frozenset(".,:;)]?!")
 _BEFORE = frozenset("([")
 
 
-def line(macro: str, words: Sequence[str], name: str, strings: Mapping[str, str]) -> str:
+def line(macro: str, words: Sequence[str], name: str, strings: Strings) -> str:
     """What a line of `macro` with the arguments `words` prints; `name`: that of what the page describes."""
     if macro in _SENTENCES:
         named = next((word for word in words if not word.startswith("-")), name)
@@ -52,16 +52,16 @@ def line(macro: str, words: Sequence[str], name: str, strings: Mapping[str, str]
         else:
             writer.word(word)
     writer.close()
-    return writer.text
+    return "".join(writer.parts)
 
 
 class _Writer:
-    """Puts the words of one line together, in `text`."""
+    """Puts the words of one line together, in `parts`."""
 
-    def __init__(self, name: str, strings: Mapping[str, str]) -> None:
+    def __init__(self, name: str, strings: Strings) -> None:
         self._name = name
         self._strings = strings
-        self.text = ""
+        self.parts: list[str] = []
         self._glued = True  # the next word follows without a blank
         self._open: list[str] = []
         self._flag = False  # words are flags
@@ -96,7 +96,7 @@ class _Writer:
         elif macro == "Fn" and not is_bare:
             return self._function(words, position)
         elif macro == "In" and not is_bare:
-            self._add(f"{'' if self.text else '#include '}<{shown(following, self._strings)}>")
+            self._add(f"{'' if self.parts else '#include '}<{shown(following, self._strings)}>")
             position += 1
         elif is_bare and macro in ("Fl", "Nm", "Ar", "Pa"):
             self._add({"Fl": "-", "Nm": self._name, "Ar": "file ...", "Pa": "~"}[macro])
@@ -107,7 +107,7 @@ class _Writer:
 
     def word(self, word: str) -> None:
         if word in _AFTER:
-            self.text += word
+            self.parts.append(word)
             self._glued = False
         else:
             self._add(("-" if self._flag and word not in _BEFORE else "") + shown(word, self._strings))
@@ -115,7 +115,7 @@ class _Writer:
 
     def close(self) -> None:
         """Ends what encloses the rest of the line."""
-        self.text += "".join(reversed(self._open))
+        self.parts += reversed(self._open)
         self._open = []
 
     def _reference(self, words: Sequence[str], position: int) -> int:
@@ -133,5 +133,7 @@ class _Writer:
         return end
 
     def _add(self, text: str) -> None:
-        self.text += text if self._glued or not self.text else " " + text
+        shown = text if self._glued or not self.parts else " " + text
+        if shown:
+            self.parts.append(shown)
         self._glued = False

@@ -6,11 +6,11 @@ import io
 from functools import cache
 from typing import Any
 
-from semsearch.errors import ReadError
-from semsearch.sources.document import NOTICE, Document
-from semsearch.sources.document_builder import DocumentBuilder, parsing, plain
+from semsearch.sources.document import Document
+from semsearch.sources.document_builder import DocumentBuilder, plain
 from semsearch.sources.readers import html
-from semsearch.sources.readers.email import add_file, says_the_same
+from semsearch.sources.readers.attachments import Unread, add_attached_message, documents_in
+from semsearch.sources.readers.email import says_the_same
 from semsearch.sources.readers.mail_parts import encoding_of_text, shown_header
 
 _HTML, _SHORT_FILE_NAME, _DISPLAY_NAME = 0x1013, 0x3704, 0x3001
@@ -19,7 +19,6 @@ _MESSAGE = "__substg1.0_3701000D"
 _PROPERTIES = "__properties_version1.0"
 # So much shorter the head of its properties is than that of a message in a file.
 _SHORTER_HEAD = 8
-_MOST_NESTED = 3
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -28,12 +27,16 @@ def read(data: bytes, type_name: str) -> Document:
 
     _know_code_pages()
     builder = DocumentBuilder(type_name)
-    metadata = _add_message(builder, oxmsg.Message.load(io.BytesIO(data)), 0)
-    return builder.document(metadata)
+    unread = Unread()
+    metadata = _add_message(builder, oxmsg.Message.load(io.BytesIO(data)), 0, unread)
+    return builder.document(metadata, unread.notice())
 
 
-def _add_message(builder: DocumentBuilder, message: Any, depth: int) -> dict[str, object]:
-    """Adds a message as a section headed by its subject; returns its metadata. `depth`: in how many it is attached."""
+def _add_message(builder: DocumentBuilder, message: Any, depth: int, unread: Unread) -> dict[str, object]:
+    """Adds a message as a section headed by its subject; returns its metadata.
+
+    `depth`: in how many messages it is attached; `unread` is told what of it is not read.
+    """
     headers = {key.lower(): shown_header(key.lower(), value) for key, value in message.message_headers.items()}
     recipients = ", ".join(f"{to.name} <{to.email_address}>" for to in message.recipients)
     metadata: dict[str, object] = {
@@ -54,15 +57,11 @@ def _add_message(builder: DocumentBuilder, message: Any, depth: int) -> dict[str
     if not body.strip() or not says_the_same(page, body):
         builder.block(page)
     names: list[str] = []
-    unread: list[str] = []
     for attachment in message.attachments:
         name = _name(attachment)
         names += [name] if name else []
-        reason = _add_attached(builder, attachment, name, depth)
-        unread += [f"{name or 'attached'} ({reason})"] if reason else []
+        _add_attached(builder, attachment, name or "attached", depth, unread)
     metadata["attachments"] = names
-    if unread and not depth:
-        metadata[NOTICE] = "attached and not read: " + ", ".join(unread)
     return metadata
 
 
@@ -80,20 +79,18 @@ def _name(attachment: Any) -> str:
     return next((plain(name) for name in found if name and plain(name)), "")
 
 
-def _add_attached(builder: DocumentBuilder, attachment: Any, name: str, depth: int) -> str:
-    """Adds what is attached; returns why it is not read, empty where it is."""
+def _add_attached(builder: DocumentBuilder, attachment: Any, name: str, depth: int, unread: Unread) -> None:
+    """Adds what is attached and called `name`."""
     # An attachment has no public way to the message that it may hold.
     embedded = next((one for one in attachment._storage.storages if one.name == _MESSAGE), None)
     if embedded is None:
-        return add_file(builder, name or "attached", attachment.file_bytes or b"")
-    if depth >= _MOST_NESTED:
-        return "nested too deep"
-    try:
-        with parsing("message"):
-            _add_message(builder, _message_in(embedded), depth + 1)
-    except ReadError as error:
-        return error.message
-    return ""
+        builder.lines(f"Attached: {name}")
+        for document in documents_in(name, attachment.file_bytes or b"", unread):
+            builder.text(document.text, [])
+    else:
+        add_attached_message(
+            name, depth, unread, lambda: _add_message(builder, _message_in(embedded), depth + 1, unread)
+        )
 
 
 def _message_in(storage: Any) -> Any:

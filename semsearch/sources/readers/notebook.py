@@ -7,6 +7,7 @@ import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from json import decoder, scanner
 from typing import Any
 
@@ -36,28 +37,38 @@ class _Placed(str):
 
 
 def read(data: bytes, type_name: str) -> Document:
-    """The cells of the notebook in `data`."""
+    """The cells of the notebook in `data`; what is no notebook is read as it stands, with a notice."""
     text, metadata = decode(data)
-    notebook = _loaded(text)
-    if notebook is None:
-        return json_text.read(data, type_name)
-    sheets = [notebook] if "cells" in notebook else notebook["worksheets"]
+    try:
+        notebook = _mapping(_loaded(text))
+        if not {"cells", "worksheets"} & notebook.keys():
+            raise ValueError("no cells")
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        return replace(json_text.read(data, type_name), notice=f"no whole notebook, read as text: {reason}"[:200])
+    sheets = [notebook] if "cells" in notebook else _list(notebook.get("worksheets"))
     reader = _Reader(DocumentBuilder(type_name), text)
     for sheet in sheets:
-        for cell in sheet.get("cells", ()):
-            reader.cell(cell)
-    about = notebook.get("metadata", {})
-    language = about.get("kernelspec", {}).get("language") or about.get("language_info", {}).get("name")
+        for cell in _list(_mapping(sheet).get("cells")):
+            reader.cell(_mapping(cell))
+    about = _mapping(notebook.get("metadata"))
+    names = (_mapping(about.get("kernelspec")).get("language"), _mapping(about.get("language_info")).get("name"))
+    language = next((name for name in names if name and isinstance(name, str)), "")
     reader.builder.title = str(about.get("title") or "") or reader.builder.title
-    return reader.builder.document({**metadata, "language": language, "tags": about.get("tags", [])})
+    return reader.builder.document({**metadata, "language": language, "tags": _list(about.get("tags"))})
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """`value`, and where a damaged notebook has something else in its place an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _loaded(text: str) -> Any:
-    """The JSON of `text`, in which each string knows its position; None where it is nested too deep for a notebook.
-
-    Raises `ValueError` where it is no JSON.
-    """
-
+    """The JSON of `text`, in which each string knows its position. Raises `ValueError` or `RecursionError`."""
     scan, make_scanner = vars(decoder)["scanstring"], vars(scanner)["py_make_scanner"]
 
     def placed(source: str, end: int, strict: bool = True) -> tuple[str, int]:
@@ -69,10 +80,7 @@ def _loaded(text: str) -> Any:
     reader: Any = json.JSONDecoder()
     reader.parse_string = placed
     reader.scan_once = make_scanner(reader)  # the one in C does not ask `placed`
-    try:
-        return reader.decode(text)
-    except RecursionError:
-        return None
+    return reader.decode(text)
 
 
 class _Reader:
@@ -86,14 +94,15 @@ class _Reader:
         text, starts = self._joined(cell.get("source", cell.get("input", "")))
         kind = cell.get("cell_type")
         if kind == "heading":  # of version 3
-            self.builder.heading(int(cell.get("level", 1)), text, shown=False)
+            level = cell.get("level")
+            self.builder.heading(level if isinstance(level, int) else 1, text, shown=False)
             self.builder.title = self.builder.title or text
         if kind == "markdown":
             self._markdown(text, starts)
         else:
             self.builder.text(text, starts)
-        for output in cell.get("outputs", ()):
-            self._output(output)
+        for output in _list(cell.get("outputs")):
+            self._output(_mapping(output))
 
     def _markdown(self, text: str, starts: Sequence[tuple[int, int]]) -> None:
         """Adds a Markdown cell; its headings begin sections."""
@@ -116,9 +125,7 @@ class _Reader:
         if output.get("output_type") in ("error", "pyerr"):
             self._error(output)
             return
-        data = output.get("data", output)
-        if not isinstance(data, Mapping):
-            return
+        data = _mapping(output.get("data", output))
         plain = data.get("text/plain") or data.get("text") or ""
         pages = [data[name] for name in _HTML_TYPES if data.get(name)]
         # A table in HTML has as its plain text only that it is one.

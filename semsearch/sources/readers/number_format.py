@@ -5,7 +5,9 @@ Numbers in fractions, powers of ten or thousands are given as they are stored: s
 """
 
 import datetime
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
@@ -21,6 +23,12 @@ _BUILT_IN = {
 _BUILT_IN |= dict.fromkeys((*range(27, 32), 36, *range(50, 59)), "yyyy-mm-dd")
 _BUILT_IN |= dict.fromkeys((32, 33, 34, 35), "h:mm:ss")
 _QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.')
+# What may hold a semicolon that ends no section, and one that does.
+_SEPARATOR = re.compile(r'"[^"]*"|[\\_*].|;')
+_CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?\d{1,20}(?:\.\d{1,20})?)\]")
+_COMPARED: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le, ">=": operator.ge, "<>": operator.ne, "<": operator.lt, ">": operator.gt, "=": operator.eq,
+}  # fmt: skip
 _ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
 _BRACKETS = re.compile(r"\[[^\]]*\]")
 _SYMBOLS = re.compile(r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[[^\]]*\]|(?P<digit>[0#?])|(?P<other>.)')
@@ -32,6 +40,8 @@ _LAST_DAY = 2_958_465  # 9999-12-31
 _KEPT_DIGITS = 15
 _LONGEST_WHOLE = 1e21
 _MOST_DECIMALS = 30
+# Excel knows no longer format.
+_LONGEST_CODE = 255
 _ROUNDING = Context(prec=64, rounding=ROUND_HALF_UP)
 
 
@@ -51,10 +61,48 @@ class _Format:
     mask: tuple[tuple[bool, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class _Section:
+    """One of the formats that a code has for different numbers; `condition`: which, where it says so."""
+
+    form: _Format
+    condition: tuple[str, float] | None
+
+
 @lru_cache(maxsize=4096)
-def _format(code: str) -> _Format:
-    first = code.split(";")[0]
-    bare = _QUOTED.sub("", first)
+def _sections(code: str) -> list[_Section]:
+    """The sections of a format for numbers, at least one. Those without digits write a word; they are taken to be like
+    the first."""
+    parts = _SEPARATOR.sub(lambda match: "\0" if match.group() == ";" else match.group(), code).split("\0")
+    forms = [_format(part) for part in parts[:3]]
+    sections: list[_Section] = []
+    for part, form in zip(parts, forms, strict=False):
+        if sections and form.kind == "text":
+            break  # what follows is for texts
+        found = _CONDITION.search(part)
+        condition = (found.group(1), float(found.group(2))) if found else None
+        sections.append(_Section(forms[0] if form.kind == "general" else form, condition))
+    return sections
+
+
+def _format_for(value: float, code: str) -> _Format:
+    """The format of `value`: that of the first section whose condition it fulfils.
+
+    Where a section has none, the first is for numbers above zero, the second for those below, the last for all others;
+    of two, the first is also for zero.
+    """
+    sections = _sections(code[:_LONGEST_CODE])
+    for place, section in enumerate(sections[:-1]):
+        compare, limit = section.condition or (("<", 0) if place else (">=", 0) if len(sections) == 2 else (">", 0))
+        if _COMPARED[compare](value, limit):
+            return section.form
+    last = sections[-1]
+    fits = last.condition is None or _COMPARED[last.condition[0]](value, last.condition[1])
+    return last.form if fits else sections[0].form
+
+
+def _format(section: str) -> _Format:
+    bare = _QUOTED.sub("", section)
     if _ELAPSED.search(bare):
         return _Format("elapsed", bare.count("s") and 1)
     bare = _BRACKETS.sub("", bare)
@@ -79,7 +127,7 @@ def _format(code: str) -> _Format:
         fraction.count("0"),
         whole.count("0"),
         re.search("[0#?],[0#?]", whole) is not None,
-        _mask(first),
+        _mask(section),
     )
 
 
@@ -103,7 +151,7 @@ def shown_number(value: float | Decimal, format_id: int, code: str, epoch_1904: 
 
     `epoch_1904`: days are counted from 1904, as on old Macs.
     """
-    form = _format(code or _BUILT_IN.get(format_id, "General"))
+    form = _format_for(float(value), code or _BUILT_IN.get(format_id, "General"))
     if form.kind in _NUMBERS and abs(float(value)) < _LONGEST_WHOLE:
         return _written(_exact(value), form)
     if form.kind in ("date", "time", "datetime", "elapsed") and 0 <= value <= _LAST_DAY:

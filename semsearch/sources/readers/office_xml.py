@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 from semsearch.sources.document_builder import DocumentBuilder, Piece
 from semsearch.sources.readers.xml_text import shown
-from semsearch.sources.readers.xml_tree import Element
+from semsearch.sources.readers.xml_tree import APART, Element
 
 _BETWEEN = Piece(" | ", None)
-_SPACE = Piece(" ", None)
 _PROPERTIES = {
     "Author": "author",
     "creator": "author",
@@ -70,11 +69,11 @@ def _paragraph(element: Element) -> Iterable[Piece]:
         if inner.name == "t":
             yield from inner.pieces()
         elif inner.name in _BREAKS:
-            yield _SPACE
+            yield APART
         elif inner.name not in _UNSEEN:
             pending += reversed(inner.elements())
             if inner.name == "p":
-                yield _SPACE
+                yield APART
 
 
 def _joined(cells: list[list[Piece]]) -> list[Piece]:

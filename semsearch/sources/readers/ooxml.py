@@ -14,10 +14,10 @@ from urllib.parse import unquote
 
 from semsearch.sources.document_builder import plain
 from semsearch.sources.readers.charts import chart_lines
-from semsearch.sources.readers.damaged_parts import errors_of_damage, notice_of
+from semsearch.sources.readers.damaged_parts import Missing, errors_of_damage
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing
 from semsearch.sources.readers.link_addresses import shown_address
-from semsearch.sources.xml_elements import attribute, local, parsed
+from semsearch.sources.xml_elements import attribute, local, parsed, whole
 
 _PROPERTIES = {
     "creator": "author", "subject": "subject", "keywords": "keywords", "description": "description",
@@ -38,26 +38,27 @@ class Relation:
 
 
 class Package:
-    """The parts of the file in `data`. Raises `zipfile.BadZipFile`."""
+    """The parts of the file in `data`; `missing`: what of it could not be read. Raises `zipfile.BadZipFile`."""
 
     def __init__(self, data: bytes) -> None:
         self._archive = zipfile.ZipFile(io.BytesIO(data))
         self._names = {name.lower(): name for name in self._archive.namelist()}
-        self._unreadable: list[str] = []
+        self.missing = Missing()
+        self._told: set[str] = set()
         self._relations: dict[str, dict[str, Relation]] = {}
 
     def part(self, name: str) -> Any:
         """The root element of the part `name`, which the document can do without; None where it cannot be read, which
-        `notice` then tells."""
+        `missing` then tells."""
         try:
             return self.root(name)
         except errors_of_damage():
-            self.cannot_read(name)
+            self.missing.part(name)
             return None
 
     def elements(self, name: str, *names: str) -> Iterator[Any]:
         """The elements of the part `name` called `names`, each when it has ended; it is let go of then, so that a part
-        may be larger than memory. What cannot be read is told by `notice`."""
+        may be larger than memory. What cannot be read is told by `missing`."""
         from lxml import etree
 
         stored = self._names.get(name.lower().lstrip("/"))
@@ -72,20 +73,19 @@ class Package:
                     while one.getprevious() is not None:
                         del one.getparent()[0]
         except errors_of_damage():
-            self.cannot_read(name)
+            self.missing.part(name)
 
-    def cannot_read(self, name: str) -> None:
-        """Lets `notice` tell that the part `name` cannot be read."""
-        self._unreadable.append(name)
-
-    def notice(self) -> str:
-        """What of the file could not be read; empty where nothing was."""
-        return notice_of(self._unreadable)
+    def is_first(self, name: str) -> bool:
+        """Whether this is asked of the part `name` for the first time: it is told once, however often it is named."""
+        if name in self._told:
+            return False
+        self._told.add(name)
+        return True
 
     def numbered(self, begin: str) -> list[str]:
         """The names of the parts `begin`1.xml, `begin`2.xml and so on, where no relation tells which there are."""
         numbers = (name.removeprefix(begin).removesuffix(".xml") for name in self._names if name.startswith(begin))
-        return [f"{begin}{number}.xml" for number in sorted(int(one) for one in numbers if one.isdecimal())]
+        return [f"{begin}{number}.xml" for number in sorted({whole(one, 0) for one in numbers} - {0})]
 
     def root(self, name: str) -> Any:
         """The root element of the part `name`; None where there is none. Raises the errors of lxml."""
@@ -145,6 +145,14 @@ class Package:
         return values.get("title", ""), metadata
 
 
+def relation_id(element: Any) -> str:
+    """The id of the relation that `element` names: of its two ids the one in the namespace of relations."""
+    for key, value in element.items():
+        if key.endswith("}id"):
+            return str(value)
+    return ""
+
+
 def shown(element: Any) -> Iterator[Any]:
     """`element` and all below it, but for fallbacks and what was deleted or moved away."""
     pending = [iter((element,))]
@@ -175,13 +183,16 @@ def addresses_of_shapes(package: Package, part: str, element: Any) -> list[str]:
 
 
 def referred(package: Package, part: str, element: Any) -> Iterator[str]:
-    """The texts of the charts and diagrams that the drawings below `element`, which stands in `part`, refer to."""
+    """The texts of the charts and diagrams that the drawings below `element`, which stands in `part`, refer to; each is
+    told where it stands first."""
     for one in shown(element):
         name = local(one)
         if name not in ("chart", "relIds"):
             continue
         relation = package.relation(part, attribute(one, "id" if name == "chart" else "dm"))
-        root = package.part(relation.target) if relation is not None and not relation.is_external else None
+        if relation is None or relation.is_external or not package.is_first(relation.target):
+            continue
+        root = package.part(relation.target)
         if root is not None:
             yield from chart_lines(root) if name == "chart" else paragraphs_of_drawing(root)
 

@@ -10,17 +10,18 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
-from semsearch.sources.readers.damaged_parts import errors_of_damage, notice_of
+from semsearch.sources.readers.comments import comment_by
+from semsearch.sources.readers.damaged_parts import Missing, errors_of_damage
 from semsearch.sources.readers.link_addresses import beside, shown_address
 from semsearch.sources.readers.number_format import plain_number, shown_number
-from semsearch.sources.readers.opendocument_lists import ListNumbers
+from semsearch.sources.readers.opendocument_lists import ListNumbers, level_of
 from semsearch.sources.table_writer import TableWriter
-from semsearch.sources.xml_elements import attribute, child, local, named, parsed
+from semsearch.sources.xml_elements import attribute, child, local, named, outermost, parsed, whole
 
 _PROPERTIES = {
     "creator": "author", "subject": "subject", "keyword": "keywords", "description": "description",
@@ -34,16 +35,20 @@ _SHAPES = frozenset(
     {"frame", "custom-shape", "rect", "line", "ellipse", "circle", "polygon", "polyline", "path", "g", "caption",
      "connector", "text-box", "image", "object", "measure", "regular-polygon", "control", "page-thumbnail"}
 )  # fmt: skip
+# Comments and shapes of a cell are told behind its table.
+_NOT_OF_CELL = _SHAPES | {"annotation"}
 _SAID_OF_SHAPES = ("title", "desc")
 _FIELDS_OF_SLIDES = {"header-decl": "use-header-name", "footer-decl": "use-footer-name",
                      "date-time-decl": "use-date-time-name"}  # fmt: skip
-_DURATION = re.compile(r"(-?)P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:[.,]\d*)?S)?")
+_DURATION = re.compile(r"(-?)P(?:(\d{1,9})D)?T?(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})(?:[.,]\d*)?S)?")
 _FORM_VALUES = ("current-value", "value", "label", "current-label")
 _MARGINS = frozenset({"header", "footer", "header-left", "footer-left", "header-first", "footer-first"})
 _MOST_BLANKS = 100
 # Rows and columns that are repeated to fill a sheet hold nothing; more of the same with text is no document.
 _MOST_REPEATED = 1000
-_BLANK_REPEATS = 16_384
+_MOST_REPEATED_CHARACTERS = 1_000_000
+# Notes and text boxes that stand in one another.
+_MOST_NESTED = 50
 _TYPES = {"text": "odt", "presentation": "odp", "graphics": "odp", "spreadsheet": "ods"}
 
 
@@ -62,6 +67,16 @@ def read(data: bytes, type_name: str) -> Document:
         return reader.read(content, reader.part("meta.xml"), reader.part("styles.xml"))
 
 
+class _Open(NamedTuple):
+    """An element of a paragraph that is being read: what is left in it, the text behind it, the address it leads to,
+    and where its text begins."""
+
+    inner: Iterator[Any]
+    tail: str
+    address: str
+    begin: int
+
+
 class _Reader:
     """Reads one document of the type `type_name`; `archive`: where its objects are, None for flat XML."""
 
@@ -71,7 +86,10 @@ class _Reader:
         self._type = type_name
         self._builder = DocumentBuilder(type_name)
         self._pages = 0
-        self._unreadable: list[str] = []
+        self._missing = Missing()
+        self._told: set[str] = set()
+        self._depth = 0
+        self._repeated = 0
         self._numbers = ListNumbers()
 
     def part(self, name: str) -> Any:
@@ -82,7 +100,7 @@ class _Reader:
         try:
             return parsed(self._archive.read(name))
         except errors_of_damage():
-            self._unreadable.append(name)
+            self._missing.part(name)
             return None
 
     def read(self, content: Any, meta: Any, styles: Any) -> Document:
@@ -96,7 +114,7 @@ class _Reader:
         for text in dict.fromkeys([*self._form_values(content), *_fields_of_slides(content), *self._margins(styles)]):
             if text:
                 self._builder.block(text)
-        return self._builder.document(metadata, notice_of(self._unreadable))
+        return self._builder.document(metadata, self._missing.notice())
 
     def _properties(self, meta: Any) -> dict[str, object]:
         properties = next(named(meta, "meta"), None) if meta is not None else None
@@ -133,11 +151,12 @@ class _Reader:
             if element is None:
                 pending.pop()
             elif name == "h":
-                level = attribute(element, "outline-level") or "1"
-                self._builder.heading(int(level) if level.isdigit() else 1, self._text(element))
+                self._builder.heading(level_of(element), self._text(element))
             elif name == "p":
                 if text := self._text(element):
                     self._builder.block(text)
+            elif name == "frame" and self._pages and attribute(element, "class") == "title":
+                self._builder.heading(1, " ".join(self._said_of_shape(element)))
             elif name == "table":
                 self._table(element)
             elif name in _SAID_OF_SHAPES:
@@ -182,14 +201,14 @@ class _Reader:
                 text = self._cell(cell)
                 beside += [(self._comment(one), number) for one in cell if local(one) == "annotation"]
                 beside += [(said, number) for one in cell if local(one) in _SHAPES for said in self._said_of_shape(one)]
-                if text and width <= _MOST_REPEATED:
-                    cells |= dict.fromkeys(range(column, column + width), text)
-                column += min(width, _BLANK_REPEATS)
+                if text:
+                    cells |= dict.fromkeys(range(column, column + self._copies(width, len(text))), text)
+                column += width
             if cells and is_sheet:
-                for copy in range(repeated if repeated <= _MOST_REPEATED else 1):
+                for copy in range(self._copies(repeated, sum(map(len, cells.values())))):
                     writer.row_of(cells, number + copy)
             elif cells:
-                rows.append(" | ".join(cells.get(place, "") for place in range(max(cells) + 1)))
+                rows.append(" | ".join(cells.values()))
             number += repeated
         writer.end()
         if is_sheet and writer.is_empty:
@@ -199,16 +218,25 @@ class _Reader:
         for text, place in beside:
             self._builder.block(text, place if is_sheet else None)
 
+    def _copies(self, times: int, characters: int) -> int:
+        """How often to tell a cell or row of so many `characters` that stands there so many `times`: all, or once."""
+        repeated = (times - 1) * characters
+        if times > _MOST_REPEATED or self._repeated + repeated > _MOST_REPEATED_CHARACTERS:
+            self._missing.tell("cells that are repeated many times are told once")
+            return 1
+        self._repeated += repeated
+        return times
+
     def _cell(self, cell: Any) -> str:
         """The text of a cell as it is shown, else its value; tables in it are read cell by cell."""
-        shown = " ".join(plain(self._text(one)) for one in _own_paragraphs(cell)).strip()
+        own = outermost(cell, _PARAGRAPHS, _NOT_OF_CELL)
+        shown = " ".join(plain(self._text(one)) for one in own).strip()
         return shown or _value_of(cell)
 
     def _comment(self, annotation: Any) -> str:
         author = child(annotation, "creator")
         text = " ".join(plain(self._text(one)) for one in named(annotation, *_PARAGRAPHS))
-        name = plain(author.text or "") if author is not None else ""
-        return f"Comment by {name}: {text}" if name else f"Comment: {text}"
+        return comment_by(author.text if author is not None else "", text)
 
     def _said_of_shape(self, shape: Any) -> list[str]:
         """The descriptions, paragraphs and objects of a shape, each apart."""
@@ -222,8 +250,12 @@ class _Reader:
 
     def _object(self, element: Any) -> list[str]:
         """The texts of an embedded chart, formula or document."""
-        name = posixpath.normpath(attribute(element, "href") or "")
-        part = self.part(f"{name}/content.xml")
+        name = posixpath.join(posixpath.normpath(attribute(element, "href") or ""), "content.xml")
+        if name in self._told:
+            return []  # one that holds itself
+        part = self.part(name)
+        if part is not None:
+            self._told.add(name)
         root = element if part is None else part
         lines = []
         for one in named(root, "table-row", *_PARAGRAPHS, "annotation"):
@@ -237,31 +269,45 @@ class _Reader:
 
     def _text(self, element: Any) -> str:
         """The text of a paragraph with its number; notes and comments stand in brackets at their place, shapes on
-        lines."""
+        lines. What is nested too deep is left out."""
+        if self._depth == _MOST_NESTED:
+            self._missing.tell(f"text nested more than {_MOST_NESTED} deep left out")
+            return ""
+        self._depth += 1
+        text = self._text_within(element)
+        self._depth -= 1
+        return text
+
+    def _text_within(self, element: Any) -> str:
         label = self._numbers.label(element)
         if child(element, "number") is not None:
             label = ""  # the text says it
         parts: list[str] = []
-        pending: list[tuple[Iterator[Any], str]] = []
+        pending: list[_Open] = []
+        links = 0
 
-        def enter(one: Any, end: str) -> None:
+        def enter(one: Any, tail: str, address: str = "") -> None:
+            pending.append(_Open(iter(one), tail, address, len(parts)))
             parts.append(one.text or "")
-            pending.append((iter(one), end))
 
         enter(element, "")
         while pending:
-            one = next(pending[-1][0], None)
+            one = next(pending[-1].inner, None)
             if one is None:
-                parts.append(pending.pop()[1])
+                ended = pending.pop()
+                if ended.address:
+                    links -= 1
+                    parts.append(beside(ended.address, "".join(parts[ended.begin :])))
+                parts.append(ended.tail)
                 continue
             name, tail = local(one), one.tail or ""
             if name == "s":
-                count = attribute(one, "c") or "1"
-                parts.append(" " * min(int(count) if count.isdigit() else 1, _MOST_BLANKS) + tail)
+                parts.append(" " * min(whole(attribute(one, "c"), 1), _MOST_BLANKS) + tail)
             elif name in ("tab", "line-break"):
                 parts.append(("\t" if name == "tab" else "\n") + tail)
             elif name == "annotation":
-                parts.append(f" ({self._comment(one)}) {tail}")
+                comment = self._comment(one)
+                parts.append(f" ({comment}) {tail}" if comment else tail)
             elif name == "note":
                 note = " ".join(plain(self._text(own)) for own in named(one, *_PARAGRAPHS))
                 parts.append(f" ({note}) {tail}")
@@ -269,8 +315,9 @@ class _Reader:
                 parts.append("".join(f"\n{text}\n" for text in self._said_of_shape(one)) + tail)
             elif name == "ruby-text":
                 parts.append(f" ({one.text or ''}) {tail}")
-            elif name == "a":
-                enter(one, beside(attribute(one, "href") or "", "".join(one.itertext())) + tail)
+            elif name == "a" and not links and (address := attribute(one, "href")):
+                links += 1  # there are none in links
+                enter(one, tail, address)
             elif name and name not in _SILENT:
                 enter(one, tail)
             else:
@@ -278,18 +325,18 @@ class _Reader:
         text = "".join(parts)
         if not text.strip():
             # A number alone is a cell of a column that numbers the rows.
-            return label if any(local(above) == "table-cell" for above in element.iterancestors()) else ""
+            is_cell = label and any(local(above) == "table-cell" for above in element.iterancestors())
+            return label if is_cell else ""
         return f"{label} {text}" if label else text
 
 
 def _fields_of_slides(content: Any) -> Iterator[str]:
     """The heads, feet and dates that slides show."""
     pages = list(named(content, "page"))
+    holders = [*pages, *(notes for page in pages if (notes := child(page, "notes")) is not None)]
+    used = {(use, attribute(holder, use)) for holder in holders for use in _FIELDS_OF_SLIDES.values()}
     for element in named(content, *_FIELDS_OF_SLIDES):
-        use, name = _FIELDS_OF_SLIDES[local(element)], attribute(element, "name")
-        if any(attribute(holder, use) == name for page in pages for holder in (page, child(page, "notes")) if (
-            holder is not None
-        )):  # fmt: skip
+        if (_FIELDS_OF_SLIDES[local(element)], attribute(element, "name")) in used:
             yield plain(element.text or "")
 
 
@@ -323,19 +370,5 @@ def _clock(duration: str) -> str:
     return f"{match.group(1)}{days * 24 + hours:02}:{minutes:02}:{seconds:02}"
 
 
-def _own_paragraphs(cell: Any) -> Iterator[Any]:
-    """The paragraphs of a cell, those of tables in it included, but not of comments and shapes."""
-    pending = [iter(cell)]
-    while pending:
-        element = next(pending[-1], None)
-        if element is None:
-            pending.pop()
-        elif local(element) in _PARAGRAPHS:
-            yield element
-        elif local(element) not in ("", "annotation", *_SHAPES):
-            pending.append(iter(element))
-
-
 def _repeats(element: Any, name: str) -> int:
-    value = attribute(element, name) or "1"
-    return max(1, int(value)) if value.isdigit() and len(value) < 9 else 1
+    return max(1, whole(attribute(element, name), 1))

@@ -10,6 +10,10 @@ from semsearch.sources.xml_elements import attribute, local, named, whole
 _FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman", "1st": "ordinal"}
 _PLACE = re.compile(r"%(\d{1,2})%")
 _PARAGRAPHS = ("p", "h")
+# OpenDocument knows so many levels of lists and of headings (19.880 and 16.34 of its part 3).
+_MOST_LEVELS = 10
+# What a style says before and behind numbers stands before each paragraph.
+_LONGEST_LABEL = 200
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class ListNumbers:
         above = item
         while local(above) in ("list", "list-item", "list-header"):
             lists += [above] if local(above) == "list" else []
+            if len(lists) > _MOST_LEVELS:
+                return ""
             above = above.getparent()
         if not lists:
             return self._label_of_heading(paragraph) if local(paragraph) == "h" else ""
@@ -87,8 +93,12 @@ class ListNumbers:
     def _label_of_heading(self, heading: Any) -> str:
         if attribute(heading, "is-list-header") == "true":
             return ""
-        level = whole(attribute(heading, "outline-level"), 1)
-        return _counted(self._outline_counts, self._outline, level, attribute(heading, "start-value"))
+        return _counted(self._outline_counts, self._outline, level_of(heading), attribute(heading, "start-value"))
+
+
+def level_of(heading: Any) -> int:
+    """The outline level of a heading, from 1."""
+    return min(whole(attribute(heading, "outline-level"), 1), _MOST_LEVELS)
 
 
 def _counted(counts: _Counts, levels: dict[int, _Level], level: int, start: str | None) -> str:
@@ -105,9 +115,11 @@ def _counted(counts: _Counts, levels: dict[int, _Level], level: int, start: str 
         return numeral(counts.get(place, one.start), _FORMS.get(one.form, "decimal")) if one.form else ""
 
     if own.pattern:
-        return _PLACE.sub(lambda match: written(int(match.group(1))), own.pattern).strip()
-    numbers = [text for place in range(level - own.shown + 1, level + 1) if (text := written(place))]
-    return f"{own.prefix}{'.'.join(numbers)}{own.suffix}".strip()
+        label = _PLACE.sub(lambda match: written(int(match.group(1))), own.pattern)
+    else:
+        places = range(max(1, level - own.shown + 1), level + 1)
+        label = f"{own.prefix}{'.'.join(text for place in places if (text := written(place)))}{own.suffix}"
+    return label.strip()[:_LONGEST_LABEL]
 
 
 def _levels(style: Any) -> dict[int, _Level]:
@@ -115,11 +127,11 @@ def _levels(style: Any) -> dict[int, _Level]:
     return {
         whole(attribute(one, "level"), 1): _Level(
             attribute(one, "num-format") or "",
-            attribute(one, "num-prefix") or "",
-            attribute(one, "num-suffix") or "",
+            (attribute(one, "num-prefix") or "")[:_LONGEST_LABEL],
+            (attribute(one, "num-suffix") or "")[:_LONGEST_LABEL],
             whole(attribute(one, "start-value"), 1),
             whole(attribute(one, "display-levels"), 1),
-            attribute(one, "num-list-format") or "",
+            (attribute(one, "num-list-format") or "")[:_LONGEST_LABEL],
         )
         for one in style
         if local(one) in ("list-level-style-number", "outline-level-style")

@@ -14,7 +14,7 @@ from typing import Any
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document, Section, heading_path
-from semsearch.sources.document_builder import plain
+from semsearch.sources.document_builder import MOST_CHARACTERS, plain
 from semsearch.sources.ocr import OcrLimits, OcrReader
 from semsearch.sources.readers.pdf_actual_text import actual_texts, missing
 from semsearch.sources.readers.pdf_beside import beside, shows_picture
@@ -186,13 +186,20 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
     if not count:
         raise ReadError("a PDF file without pages", skip=True)
     pages = _Pages()
+    left = MOST_CHARACTERS
     for number in range(count):
+        if left < 0:  # one content may be that of thousands of pages
+            pages.notices.append(f"pages from {number + 1} on, beyond {MOST_CHARACTERS:,} characters, left out")
+            break
         text, lines, given, has_picture, failed = "", list[str](), list[str](), False, pdf is None
         if pdf is not None:
             try:
                 page = pdf.pages[number]
                 text = cleaned(page.extract_text())
-                lines, given = beside(page, text), actual_texts(page)
+                lines, is_all = beside(page, text)
+                if not is_all:
+                    pages.notices.append(f"more notes on page {number + 1} left out")
+                given = actual_texts(page)
                 has_picture = not text.strip() and shows_picture(page)
             except MemoryError:
                 raise
@@ -209,6 +216,7 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
                 pages.broken.append(number + 1)
             elif not text.strip() and (has_picture or not lines) and number + 1 not in pages.undecodable:
                 pages.empty.append(number + 1)
+        left -= len(text) + sum(map(len, lines))
         pages.texts.append(text)
         pages.beside.append(lines)
     return pages
@@ -278,8 +286,9 @@ def _cut_at_headings(
     begin = 0
     for level, name in entries:
         words = name.split()
-        pattern = r"[\d.\s]*" + r"\s+".join(map(re.escape, words[:12]))
-        match = re.compile(r"^[ \t]*" + pattern, re.M | re.I).search(text, begin)
+        # What numbers it is bounded: a page may be a table of numbers.
+        pattern = r"^[\d.\s]{0,40}" + r"\s+".join(map(re.escape, words[:12]))
+        match = re.compile(pattern, re.M | re.I).search(text, begin)
         start = match.start() if match else begin
         if start > begin:
             parts.append((begin, start, path))

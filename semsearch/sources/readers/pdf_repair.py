@@ -104,7 +104,7 @@ def _packed_objects(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         if left <= 0:
             return
         begin = int(first.group(1))
-        numbers = [int(number) for number in content[:begin].split() if number.isdigit()]
+        numbers = [int(number) for number in content[:begin].split() if number.isdigit() and len(number) < 11]
         starts = [*(begin + offset for offset in numbers[1::2]), len(content)]
         for number, (start, end) in zip(numbers[::2], pairwise(starts), strict=False):
             yield match.start(), number, content[start:end]

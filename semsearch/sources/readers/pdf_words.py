@@ -5,11 +5,12 @@ import unicodedata
 from collections.abc import Set
 from itertools import pairwise
 
-_CUT_WORD = re.compile(r"(\w{2,})[-\u00ad\u2010][ \t]*\n[ \t]*([a-zà-öø-ÿа-я]\w*)")
+_CUT_WORD = re.compile(r"(?<!\w)(\w{2,})[-\u00ad\u2010][ \t]*\n[ \t]*([a-zà-öø-ÿа-я]\w*)")
 _SPACED = re.compile(r"(?<!\S)(?:[^\W\d_] {1,3}){3,}[^\W\d_](?!\S)")
 _STACKED = re.compile(r"(?:^[^\W\d_]\n){4,}", re.MULTILINE)
 _GAP = re.compile(r"\s{2,}")
 _WORD = re.compile(r"\w+")
+_HYPHENATED = re.compile(r"(?<!\w)\w+-\w+")
 _VOWELS = frozenset("aeiouаеиоуыэюяєіїαειηουω")
 # Letters that stand apart are a word where the document has it elsewhere, or where they are so many small ones.
 _FEWEST_LETTERS = 5
@@ -27,7 +28,7 @@ def joined_words(pages: list[str]) -> list[str]:
     words = frozenset(_WORD.findall(whole))
     if apart:
         pages = [_joined_letters(page, words) for page in pages]
-    return _joined_cut_words(pages, words, frozenset(re.findall(r"\w+-\w+", whole))) if cut else pages
+    return _joined_cut_words(pages, words, frozenset(_HYPHENATED.findall(whole))) if cut else pages
 
 
 def _joined_cut_words(pages: list[str], words: Set[str], hyphenated: Set[str]) -> list[str]:

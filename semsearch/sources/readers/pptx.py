@@ -5,8 +5,9 @@ from typing import Any
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.comments import comment_by
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing, unescaped
-from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred
+from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred, relation_id
 from semsearch.sources.xml_elements import child, local, named
 
 # `nvGrpSpPr`: what is said of a group, whose shapes come after it.
@@ -28,21 +29,14 @@ def read(data: bytes, type_name: str) -> Document:
     relations = package.relations(part)
     targets = {one.id: one.target for one in relations if one.kind == "slide"}
     listed = child(root, "sldIdLst")
-    order = [targets.get(attribute_of_relation(one), "") for one in listed] if listed is not None else []
-    slides = [target for target in order if target] or list(targets.values()) or package.numbered("ppt/slides/slide")
+    order = [targets.get(relation_id(one), "") for one in listed] if listed is not None else []
+    listed_slides = [target for target in order if target]
+    slides = list(dict.fromkeys(listed_slides or targets.values() or package.numbered("ppt/slides/slide")))
     authors = _authors(package, [one.target for one in relations if "author" in one.kind.lower()])
     for number, slide in enumerate(slides, 1):
         builder.page(number)
         _slide(package, slide, builder, authors)
-    return builder.document({**metadata, "slides": len(slides)}, package.notice())
-
-
-def attribute_of_relation(element: Any) -> str:
-    """The id of the relation that `element` names: of its two ids the one in the namespace of relations."""
-    for key, value in element.items():
-        if key.endswith("}id"):
-            return str(value)
-    return ""
+    return builder.document({**metadata, "slides": len(slides)}, package.missing.notice())
 
 
 def _slide(package: Package, part: str, builder: DocumentBuilder, authors: dict[str, str]) -> None:
@@ -62,7 +56,7 @@ def _slide(package: Package, part: str, builder: DocumentBuilder, authors: dict[
     for relation in package.relations(part):
         if relation.is_external or relation.kind not in ("notesSlide", "comments", "comment"):
             continue
-        other = package.part(relation.target)
+        other = package.part(relation.target) if package.is_first(relation.target) else None
         if other is None:
             continue
         if relation.kind == "notesSlide":
@@ -128,5 +122,5 @@ def _comments(root: Any, authors: dict[str, str]) -> Iterator[str]:
             said = plain(unescaped(text.text or "")) if text is not None else ""
             body = child(one, "txBody")
             said = said or (" ".join(paragraphs_of_drawing(body)) if body is not None else "")
-            if said:
-                yield f"Comment by {name}: {said}" if name else f"Comment: {said}"
+            if said := comment_by(name, said):
+                yield said

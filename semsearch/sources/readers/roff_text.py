@@ -3,7 +3,6 @@
 import html
 import re
 import unicodedata
-from collections.abc import Mapping
 
 _ESCAPE = re.compile(
     r"\\(?:(?P<comment>[\"#].*)"
@@ -12,7 +11,7 @@ _ESCAPE = re.compile(
     r"|(?P<with>[hvwlLDobXNCZAxRSHB])'(?P<quoted>[^'\n]{0,200})'"
     r"|\[(?P<long>[^\]\n]{0,60})\]|\((?P<two>..)|(?P<one>.)|\Z)"
 )
-_ARGUMENT = re.compile(r'[ \t]*(?:"((?:[^"]|"")*+)"?|((?:\\.|[^\s\\])++))')
+_ARGUMENT = re.compile(r'"((?:[^"]|"")*+)"?|((?:\\.|[^\s\\])++)')
 # What strings of the macro packages stand for: those of man, and of pages made by pod2man.
 _STRINGS = {"lq": "“", "rq": "”", "R": "®", "Tm": "™", 'L"': '"', 'R"': '"', "C`": "", "C'": "", "--": "-", "Aq": "'"}
 # Characters by the names of groff_char(7), where HTML has no entity of that name.
@@ -44,9 +43,36 @@ _SINGLE = {
     **dict.fromkeys("&)/,|^%:c{}durptz!?aE", ""), **dict.fromkeys(" ~0t", " "), "-": "-", "e": "\\", "\\": "\\",
     "'": "´", "`": "`",
 }  # fmt: skip
+_LONGEST_STRING = 200
+_MOST_STRINGS = 1000
+# Of all strings together so many characters are printed: three letters of a page may stand for 200.
+_MOST_CHARACTERS = 2_000_000
 
 
-def shown(source: str, strings: Mapping[str, str]) -> str:
+class Strings:
+    """The strings that a page defines (`.ds`). `notice`: that some of them are not printed; empty where all are."""
+
+    def __init__(self) -> None:
+        self.notice = ""
+        self._values: dict[str, str] = {}
+        self._left = _MOST_CHARACTERS
+
+    def define(self, name: str, value: str) -> None:
+        """Defines a string, unless it is too long, or was defined before."""
+        if len(value) <= _LONGEST_STRING and len(self._values) < _MOST_STRINGS:
+            self._values.setdefault(name, shown(value))
+
+    def printed(self, name: str) -> str:
+        """What the string `name` stands for; empty where it is not known."""
+        value = self._values.get(name, "")
+        if len(value) > self._left:
+            self.notice = f"strings of the page printed up to {_MOST_CHARACTERS:,} characters"
+            return ""
+        self._left -= len(value)
+        return value
+
+
+def shown(source: str, strings: Strings | None = None) -> str:
     """`source` without roff escapes, as it is printed; `strings`: those that the page defines."""
     return _ESCAPE.sub(lambda match: _printed(match, strings), source) if "\\" in source else source
 
@@ -60,12 +86,12 @@ def arguments(source: str) -> list[str]:
     ]
 
 
-def _printed(match: re.Match[str], strings: Mapping[str, str]) -> str:
+def _printed(match: re.Match[str], strings: Strings | None) -> str:
     if match.group("kind"):
         if match.group("kind") != "*":
             return ""  # fonts, colours, numbers
         name = match.group("of_long") or match.group("of_two") or match.group("of_one") or ""
-        return _STRINGS.get(name, strings.get(name, ""))
+        return _STRINGS[name] if name in _STRINGS else strings.printed(name) if strings is not None else ""
     if match.group("with"):
         return _with_argument(match.group("with"), match.group("quoted"))
     if match.group("long") is not None or match.group("two"):
@@ -75,12 +101,12 @@ def _printed(match: re.Match[str], strings: Mapping[str, str]) -> str:
 
 
 def _with_argument(kind: str, argument: str) -> str:
-    if kind == "N" and argument.isdigit():
+    if kind == "N" and argument.isdecimal():
         return chr(int(argument)) if int(argument) < 0xD800 else ""
     if kind == "C":
         return character(argument)
     if kind in "Zo":
-        return shown(argument, {})[:1] if kind == "o" else shown(argument, {})
+        return shown(argument)[:1] if kind == "o" else shown(argument)
     return " " if kind in "hlL" and not argument.startswith("-") else ""
 
 
@@ -93,7 +119,7 @@ def character(name: str) -> str:
         codes = [int(code, 16) for code in name[1:].split("_")]
         if all(code < 0x110000 and not 0xD800 <= code < 0xE000 for code in codes):
             return unicodedata.normalize("NFC", "".join(map(chr, codes)))
-    if name.startswith("char") and name[4:].isdigit() and int(name[4:]) < 256:
+    if name.startswith("char") and name[4:].isdecimal() and int(name[4:]) < 256:
         return chr(int(name[4:]))
     letter, _, accent = name.partition(" ") if " " in name else (name[1:], "", name[:1])
     if len(letter) == 1 and letter.isalpha() and accent in _ACCENTS:

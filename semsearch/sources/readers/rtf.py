@@ -4,6 +4,7 @@ By the RTF Specification 1.9.1. `\'xx` is a byte in the code page of its font, e
 character, followed by as many bytes for old readers as `\uc` says.
 """
 
+import codecs
 import re
 
 from semsearch.sources.document import Document
@@ -12,7 +13,7 @@ from semsearch.sources.readers.link_addresses import beside, field_address
 from semsearch.sources.readers.symbol_fonts import in_font, is_symbol_font, symbol
 
 _TOKEN = re.compile(
-    rb"\\bin(?P<binary>\d+) ?|\\(?P<word>[A-Za-z]{1,32})(?P<number>-?\d{1,10})? ?|\\'(?P<byte>[0-9a-fA-F]{2})"
+    rb"\\bin(?P<binary>\d{1,9}) ?|\\(?P<word>[A-Za-z]{1,32})(?P<number>-?\d{1,10})? ?|\\'(?P<byte>[0-9a-fA-F]{2})"
     rb"|\\(?P<symbol>[^A-Za-z])|(?P<brace>[{}])|(?P<space>[\r\n]+)|(?P<text>[^\\{}\r\n]+)",
     re.DOTALL,
 )
@@ -31,8 +32,10 @@ _INFO = {"title": "title", "author": "author", "subject": "subject", "keywords":
 _MARGINS = frozenset({"header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf"})
 # Destinations whose text stands on lines of its own.
 _APART = frozenset({"footnote", "annotation", "shptxt"})
+# Stands between cells until their row is shown: the bars of a text are its own.
+_CELL_END = "\x1f"
 _BREAKS = {"par": "\n", "line": "\n", "sect": "\n", "page": "\n", "row": "\n", "nestrow": "\n", "column": "\n",
-           "tab": "\t", "cell": " | ", "nestcell": " | "}  # fmt: skip
+           "tab": "\t", "cell": _CELL_END, "nestcell": _CELL_END}  # fmt: skip
 _CHARACTERS = {
     "emdash": "—", "endash": "–", "emspace": " ", "enspace": " ", "qmspace": " ", "bullet": "•", "lquote": "‘",
     "rquote": "’", "ldblquote": "“", "rdblquote": "”", "zwj": "", "zwnj": "", "zwbo": "", "zwnbo": "", "ltrmark": "",
@@ -45,7 +48,16 @@ _FONT_SETS = {
     161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251",
     222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
 }  # fmt: skip
-_CODE_PAGES = {10000: "mac-roman", 65001: "utf-8", 936: "gb18030", 708: "iso-8859-6"}
+# Windows' numbers of code pages that Python knows by another name.
+_CODE_PAGES = {
+    708: "iso-8859-6", 936: "gb18030", 10000: "mac-roman", 10001: "cp932", 10002: "cp950", 10003: "cp949",
+    10006: "mac-greek", 10007: "mac-cyrillic", 10008: "gb18030", 10010: "mac-romanian", 10029: "mac-latin2",
+    10079: "mac-iceland", 10081: "mac-turkish", 10082: "mac-croatian", 20866: "koi8-r", 21866: "koi8-u",
+    54936: "gb18030", 65001: "utf-8",
+    **{28590 + part: f"iso-8859-{part}" for part in (*range(1, 12), *range(13, 17))},
+}  # fmt: skip
+# So many parts at the end of a link's text are looked at for its address.
+_MOST_LINK_PARTS = 100
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -55,12 +67,17 @@ def read(data: bytes, type_name: str) -> Document:
     info = {name: plain(_joined(parts)) for name, parts in parser.info.items()}
     builder = DocumentBuilder(type_name, info.pop("title", ""))
     for paragraph in _joined(parser.text).split("\n"):
-        text = " | ".join(cell.strip() for cell in paragraph.strip().strip("|").split(" | ")).strip()
-        if text:
+        if text := _row(paragraph):
             builder.block(text)
-    for text in dict.fromkeys(plain(_joined(part)) for part in parser.margins):
+    for text in dict.fromkeys(plain(_row(_joined(part))) for part in parser.margins):
         builder.block(text)
     return builder.document(info)
+
+
+def _row(paragraph: str) -> str:
+    """A paragraph, or a row of a table with bars between its cells."""
+    cells = [cell.strip() for cell in paragraph.strip().strip(_CELL_END).split(_CELL_END)]
+    return " | ".join(cells).strip()
 
 
 def _joined(parts: list[str]) -> str:
@@ -99,6 +116,7 @@ class _Parser:
         # Number of a font -> its code page, its name.
         self._fonts: dict[int, str] = {}
         self._names: dict[int, list[str]] = {}
+        self._whole_names: dict[int, str] = {}
         self._code_page = "cp1252"
         self._default_font = 0
         self._font = 0
@@ -116,7 +134,9 @@ class _Parser:
                 continue
             position = token.end()
             if token.group("binary") is not None:
-                position += int(token.group("binary"))
+                # What is longer than the file is a mistake, and the rest of the file is text.
+                size = int(token.group("binary"))
+                position += size if position + size <= len(data) else 0
             elif token.group("byte") is not None:
                 self._byte(bytes([int(token.group("byte"), 16)]))
             elif token.group("text") is not None:
@@ -140,7 +160,9 @@ class _Parser:
             if ended.target is None:
                 return
             if ended.instruction is not None:
-                shown = "".join(ended.target[ended.shown_from :])
+                # Fields may stand in each other, and the text in all of them is not to be looked at for each.
+                shown_from = max(ended.shown_from, len(ended.target) - _MOST_LINK_PARTS)
+                shown = "".join(ended.target[shown_from:])
                 ended.target.append(beside(field_address("".join(ended.instruction)), shown))
             if ended.ends_with:
                 ended.target.append(ended.ends_with)
@@ -180,16 +202,17 @@ class _Parser:
             self._font = group.font = number or 0
             if group.destination == "fonttbl":
                 group.target = self._names.setdefault(self._font, [])
+                self._whole_names.pop(self._font, None)
         elif word == "deff":
             self._default_font = number or 0
         elif word == "fcharset" and number in _FONT_SETS:
             self._fonts[self._font] = _FONT_SETS[number]
         elif word == "cpg" and number:
-            self._fonts[self._font] = _known(f"cp{number}")
+            self._fonts[self._font] = _code_page(number)
         elif word in _CHARACTER_SETS:
             self._code_page = _CHARACTER_SETS[word]
         elif word == "ansicpg" and number:
-            self._code_page = _known(_CODE_PAGES.get(number, f"cp{number}"))
+            self._code_page = _code_page(number)
 
     def _begins(self, group: _Group, word: str) -> bool:
         """Whether `word` names the destination of the group that has begun, which is then entered."""
@@ -256,7 +279,12 @@ class _Parser:
         return self._default_font if group.font is None else group.font
 
     def _font_name(self, group: _Group) -> str:
-        return "".join(self._names.get(self._font_of(group), ())).strip(" ;")
+        if group.destination == "fonttbl":
+            return ""  # names of fonts have none
+        font = self._font_of(group)
+        if font not in self._whole_names:
+            self._whole_names[font] = "".join(self._names.get(font, ())).strip(" ;")
+        return self._whole_names[font]
 
     def _say(self, text: str) -> None:
         self._flush()
@@ -265,9 +293,11 @@ class _Parser:
             group.target.append(text)
 
 
-def _known(name: str) -> str:
+def _code_page(number: int) -> str:
+    """Python's name of the code page that Windows gives `number`; that of the western languages where it knows none."""
+    name = _CODE_PAGES.get(number, f"cp{number}")
     try:
-        b"".decode(name)
+        codecs.lookup(name)
     except LookupError:
         return "cp1252"
     return name

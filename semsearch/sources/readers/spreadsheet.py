@@ -1,4 +1,4 @@
-"""Excel and OpenDocument spreadsheets: each row as `header: value` pairs, under its sheet's name and row number."""
+"""Excel workbooks in binary (.xls, .xlsb): each row as `header: value` pairs, under its sheet's name and row number."""
 
 import datetime
 import io

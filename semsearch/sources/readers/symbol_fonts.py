@@ -39,7 +39,8 @@ def symbol(code: int, font: str) -> str:
     table = _FONTS.get(font.lower())
     if table is not None and (is_private or code < 0x100):
         return table.get(code & 0xFF, "")
-    return "" if is_private or not 0x20 <= code <= 0x10FFFF else chr(code)
+    is_character = 0x20 <= code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF  # half of one
+    return chr(code) if is_character and not is_private else ""
 
 
 def is_symbol_font(font: str) -> bool:

@@ -1,12 +1,13 @@
 """Plain text, and the decoding that all readers of text use."""
 
 import codecs
+import io
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from semsearch.sources.document import NOTICE, Document, Section
-from semsearch.sources.encodings import BYTE_ORDER_MARKS, bad_bytes, encoding_of, python_name
+from semsearch.sources.encodings import BYTE_ORDER_MARKS, bad_lines, encoding_of, python_name
 from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.header_blocks import mail_block
 
@@ -14,8 +15,9 @@ _PIECE_CHARACTERS = 4_000_000
 # The encoding of a large file is detected by so many bytes at its start.
 _SAMPLE_BYTES = 1_000_000
 _LISTED_LINES = 5
+# A run of carriage returns that ends no line is looked at once, not from each of them.
+LINE_END = re.compile("(?<!\r)\r+\n")
 # What a power cut leaves in a log.
-_LINE_END = re.compile("\r+\n")
 _NULS = re.compile("\0+")
 
 
@@ -55,8 +57,8 @@ def decode(data: bytes) -> tuple[str, dict[str, object]]:
     encoding = encoding_of(data)
     text = _plain(data.decode(encoding, "replace"))
     metadata = _metadata_of(encoding)
-    if encoding == "utf-8" and "\ufffd" in text and (bad := bad_bytes(data)):
-        metadata[NOTICE] = _notice(data, bad)
+    if "\ufffd" in text:
+        metadata |= _notice(encoding, io.BytesIO(data))
     return text, metadata
 
 
@@ -83,14 +85,17 @@ def _plain(text: str, sample: str | None = None) -> str:
     """
     if "\r" in text:
         alone = " " if "\n" in (text if sample is None else sample) else "\n"
-        text = _LINE_END.sub("\n", text).replace("\r", alone)
+        text = LINE_END.sub("\n", text).replace("\r", alone)
     return _NULS.sub(" ", text) if "\0" in text else text
 
 
-def _notice(data: bytes, bad: list[int]) -> str:
-    lines = list(dict.fromkeys(data.count(b"\n", 0, at) + 1 for at in bad[:_LISTED_LINES]))
-    shown = ", ".join(map(str, lines)) + (", ..." if len(bad) > _LISTED_LINES else "")
-    return f"bytes that are not UTF-8 in line{'s' if len(lines) > 1 else ''} {shown}"
+def _notice(encoding: str, file: BinaryIO) -> dict[str, object]:
+    """Tells which lines of `file` have bytes that are not UTF-8, if that is its encoding."""
+    lines = bad_lines(file, _LISTED_LINES + 1) if encoding in ("utf-8", "utf-8-sig") else []
+    if not lines:
+        return {}
+    shown = ", ".join(map(str, lines[:_LISTED_LINES])) + (", ..." if len(lines) > _LISTED_LINES else "")
+    return {NOTICE: f"bytes that are not UTF-8 in line{'s' if len(lines) > 1 else ''} {shown}"}
 
 
 def decoded_lines(file: BinaryIO) -> tuple[Iterator[str], str, dict[str, object]]:
@@ -106,8 +111,10 @@ def decoded_lines(file: BinaryIO) -> tuple[Iterator[str], str, dict[str, object]
     cut = sample.rfind(b"\n") + 1 or len(sample)
     encoding = encoding_of(sample[:cut])
     file.seek(0)
+    metadata = _metadata_of(encoding) | _notice(encoding, file)
+    file.seek(0)
     text = sample[:cut].decode(encoding, "replace")
-    return _lines(file, encoding, text), text, _metadata_of(encoding)
+    return _lines(file, encoding, text), text, metadata
 
 
 def _lines(file: BinaryIO, encoding: str, sample: str) -> Iterator[str]:

@@ -11,13 +11,13 @@ from typing import Any
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
+from semsearch.sources.readers.comments import comment_by
 from semsearch.sources.readers.drawing_text import paragraphs_of_drawing, unescaped
 from semsearch.sources.readers.link_addresses import shown_address
 from semsearch.sources.readers.number_format import shown_number
-from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred
-from semsearch.sources.readers.pptx import attribute_of_relation
+from semsearch.sources.readers.ooxml import Package, addresses_of_shapes, alternative_text, referred, relation_id
 from semsearch.sources.table_writer import TableWriter
-from semsearch.sources.xml_elements import child, local, named
+from semsearch.sources.xml_elements import child, local, named, whole
 
 _CELL = re.compile(r"([A-Z]{1,3})(\d+)")
 _WHOLE_NUMBER = re.compile(r"-?\d{16,}")
@@ -27,6 +27,9 @@ _ADDRESS = re.compile(r"\S@\S|://|^www\.")
 _HEADS = ("oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader", "firstFooter")
 _SHAPES = ("sp", "pic", "graphicFrame", "cxnSp", "nvGrpSpPr")
 _MOST_COLUMNS = 16_384
+_MOST_ROWS = 1_048_576
+# One string may be named by all cells of a row.
+_MOST_CHARACTERS_OF_ROW = 1_000_000
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -49,10 +52,12 @@ def read(data: bytes, type_name: str) -> Document:
         name = unescaped(sheet.get("name") or "")
         names.append(name)
         builder.heading(1, name, shown=False)
-        relation = package.relation(main, attribute_of_relation(sheet))
+        relation = package.relation(main, relation_id(sheet))
         usual = f"xl/worksheets/sheet{number}.xml"  # where the part that tells it is damaged
-        workbook.read_sheet(usual if relation is None else relation.target, name, builder)
-    return builder.document({**metadata, "sheets": names}, package.notice())
+        part = usual if relation is None else relation.target
+        if package.is_first(part):
+            workbook.read_sheet(part, name, builder)
+    return builder.document({**metadata, "sheets": names}, package.missing.notice())
 
 
 class _Workbook:
@@ -76,24 +81,25 @@ class _Workbook:
     def read_sheet(self, part: str, name: str, builder: DocumentBuilder) -> None:
         """Adds the rows of the sheet `part` to `builder`, with their numbers, and what lies on it."""
         table = TableWriter(builder)
-        beside: list[tuple[str, int | None]] = []
+        beside: list[tuple[str, int]] = []
         number = 0
         addresses: set[str] = set()
         for element in self._package.elements(part, "row", "hyperlink", *_HEADS):
+            if builder.is_full:
+                break
             if local(element) == "row":
-                written = element.get("r") or ""
-                number = int(written) if written.isdigit() else number + 1
+                number = min(whole(element.get("r"), number + 1), _MOST_ROWS)
                 cells = self._cells(element)
                 if cells:
                     table.row_of(cells, number)
                     addresses |= {shown_address(text) or text for text in cells.values() if _ADDRESS.search(text)}
             elif local(element) == "hyperlink":
-                target = self._package.address(part, attribute_of_relation(element))
+                target = self._package.address(part, relation_id(element))
                 address = shown_address(target)
                 if address not in addresses:  # else the cell tells it
                     beside.append((address, _row(element.get("ref") or "")))
             else:
-                beside.append((_head(element.text or ""), None))
+                beside.append((_head(element.text or ""), 1))  # it is printed on every page
         table.end()
         if table.is_empty:
             builder.lines(name, 1)
@@ -103,9 +109,17 @@ class _Workbook:
 
     def _cells(self, row: Any) -> dict[int, str]:
         """Column from 0 -> value of the cells of `row` that have one."""
-        cells = (cell for cell in row if local(cell) == "c")
-        values = {_column(cell.get("r") or "", place): self._value(cell) for place, cell in enumerate(cells)}
-        return {column: value for column, value in values.items() if value}
+        values: dict[int, str] = {}
+        length = 0
+        for place, cell in enumerate(cell for cell in row if local(cell) == "c"):
+            value = self._value(cell)
+            length += len(value)
+            if length > _MOST_CHARACTERS_OF_ROW:
+                self._package.missing.tell(f"cells beyond {_MOST_CHARACTERS_OF_ROW:,} characters of a row left out")
+                break
+            if value:
+                values[_column(cell.get("r") or "", place)] = value
+        return values
 
     def _value(self, cell: Any) -> str:
         """The value of a cell as it is shown."""
@@ -116,13 +130,14 @@ class _Workbook:
         value = child(cell, "v")
         raw = (value.text or "") if value is not None else ""
         if kind == "s":
-            return self._strings[int(raw)] if raw.isdigit() and int(raw) < len(self._strings) else ""
+            place = whole(raw, len(self._strings))
+            return self._strings[place] if place < len(self._strings) else ""
         if kind == "b":
             return "TRUE" if raw == "1" else "FALSE" if raw == "0" else raw
         if kind != "n" or not raw:
             return unescaped(raw)
-        style = cell.get("s") or "0"
-        format_id, code = self._formats[int(style)] if style.isdigit() and int(style) < len(self._formats) else (0, "")
+        style = whole(cell.get("s"), 0)
+        format_id, code = self._formats[style] if style < len(self._formats) else (0, "")
         try:
             # A float does not keep all digits of a long number.
             number = Decimal(raw) if _WHOLE_NUMBER.fullmatch(raw) else float(raw)
@@ -132,7 +147,11 @@ class _Workbook:
 
     def _beside(self, part: str, builder: DocumentBuilder) -> None:
         """Adds the comments and drawings that belong to the sheet `part`."""
-        targets = [(one.kind, one.target) for one in self._package.relations(part) if not one.is_external]
+        targets = [
+            (one.kind, one.target)
+            for one in self._package.relations(part)
+            if not one.is_external and self._package.is_first(one.target)
+        ]
         has_conversations = False
         for kind, target in targets:
             if kind == "threadedComment":
@@ -161,8 +180,8 @@ class _Workbook:
             return
         authors = [one.text or "" for one in named(root, "author")]
         for one in named(root, "comment"):
-            number = one.get("authorId") or ""
-            author = authors[int(number)] if number.isdigit() and int(number) < len(authors) else ""
+            number = whole(one.get("authorId"), len(authors))
+            author = authors[number] if number < len(authors) else ""
             if not author.startswith("tc="):
                 _add_comment(builder, author, _rich_text(one).removeprefix(f"{author}:"), one)
             elif not has_conversations:
@@ -173,11 +192,12 @@ class _Workbook:
         if root is None:
             return
         for anchor in root:
-            row = next((one.text or "" for one in named(anchor, "row")), "")
-            number = int(row) + 1 if row.isdigit() else None
+            row = next(named(anchor, "row"), None)
+            number = min(whole(row.text, 0) + 1, _MOST_ROWS) if row is not None else 1
             for shape in named(anchor, *_SHAPES):
                 for text in self._said_of_shape(part, shape):
-                    builder.lines(text, number)
+                    for line in text.split("\n"):  # all of a text box lies at one row
+                        builder.lines(line, number)
 
     def _said_of_shape(self, part: str, shape: Any) -> Iterator[str]:
         yield "\n".join(paragraphs_of_drawing(shape, lambda link: self._package.address(part, link)))
@@ -187,9 +207,7 @@ class _Workbook:
 
 
 def _add_comment(builder: DocumentBuilder, author: str, text: str, comment: Any) -> None:
-    if plain(text):
-        row = _row(comment.get("ref") or "")
-        builder.lines(f"Comment by {author}: {plain(text)}" if author else f"Comment: {plain(text)}", row)
+    builder.lines(comment_by(author, text), _row(comment.get("ref") or ""))
 
 
 def _head(text: str) -> str:
@@ -213,7 +231,7 @@ def _formats(root: Any) -> list[tuple[int, str]]:
     codes = {one.get("numFmtId"): one.get("formatCode") or "" for one in named(root, "numFmt")}
     styles = child(root, "cellXfs")
     ids = [one.get("numFmtId") or "0" for one in styles] if styles is not None else []
-    return [(int(one) if one.isdigit() else 0, codes.get(one, "")) for one in ids]
+    return [(whole(one, 0), codes.get(one, "")) for one in ids]
 
 
 def _column(place: str, position: int) -> int:
@@ -227,7 +245,7 @@ def _column(place: str, position: int) -> int:
     return min(number, _MOST_COLUMNS) - 1
 
 
-def _row(place: str) -> int | None:
-    """The row of a cell or range, such as B7:C9."""
+def _row(place: str) -> int:
+    """The row of a cell or range, such as B7:C9; the first where it names none."""
     match = _CELL.match(place)
-    return int(match.group(2)) if match else None
+    return min(whole(match.group(2), 1), _MOST_ROWS) if match else 1

@@ -14,19 +14,18 @@ from semsearch.sources.readers import html, office_xml
 from semsearch.sources.readers.feed import add_feed, is_feed
 from semsearch.sources.readers.text import decode_declared
 from semsearch.sources.readers.xml_mending import mended, with_ampersands
-from semsearch.sources.readers.xml_text import add_elements, shown
-from semsearch.sources.readers.xml_tree import LONGEST_ENTITY, Element, parse
+from semsearch.sources.readers.xml_text import LONGEST_TITLE, add_elements, shown
+from semsearch.sources.readers.xml_tree import Element, parse
 
 # What the title of a document is called in DocBook, DITA, SVG and most others, in JATS, FictionBook and MusicXML.
 _TITLES = ("title", "article-title", "book-title", "work-title", "movement-title")
 _HTML_ROOTS = frozenset({"html"})
-_DECLARED = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 _PROLOG = re.compile(r"\A\s*<\?xml[^>]*\?>")
 
 
 def read(data: bytes, type_name: str) -> Document:
     """The text of `data`; a page in XHTML is read as HTML. Raises `ReadError` for a damaged file without text."""
-    text, metadata = decode_declared(data, _DECLARED)
+    text, metadata = decode_declared(data, html.XML_CHARSET)
     text = _PROLOG.sub(lambda match: "\n" * match.group().count("\n"), text)
     root, error = _parsed(text)
     if root.name in _HTML_ROOTS:
@@ -41,7 +40,7 @@ def read(data: bytes, type_name: str) -> Document:
         metadata |= office_xml.add_text(root, builder)
     else:
         title = next(root.descendants(*_TITLES), None)
-        if title is not None and len(name := shown(title)) <= LONGEST_ENTITY:
+        if title is not None and len(name := shown(title)) <= LONGEST_TITLE:
             builder.title = name
         add_elements(root, builder)
     document = builder.document(metadata, f"what follows may be missing: {error}" if error else "")
@@ -56,10 +55,11 @@ def _parsed(text: str) -> tuple[Element, str]:
         return parse(text), ""
     except expat.ExpatError as wrong:
         error = f"{expat.ErrorString(wrong.code)}, line {wrong.lineno}"
-    try:
-        return parse(with_ampersands(text)), ""
-    except expat.ExpatError:
-        pass  # it is not only that
+    if (escaped := with_ampersands(text)) != text:
+        try:
+            return parse(escaped), ""
+        except expat.ExpatError:
+            pass  # it is not only that
     try:
         return parse(mended(text)), error
     except expat.ExpatError:

@@ -4,7 +4,8 @@ import re
 from collections import Counter
 from xml.parsers import expat
 
-_NAME = r"[A-Za-z_:\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u1fff\u3001-\ud7ff][\w:.-]*"
+# Possessive: nothing that follows a name could begin in it.
+_NAME = r"[A-Za-z_:\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u1fff\u3001-\ud7ff][\w:.-]*+"
 _CDATA = r"<!\[CDATA\[.*?(?:\]\]>|\Z)"
 _COMMENT = r"<!--.*?(?:-->|\Z)"
 _LONE_AMPERSAND = r"&(?!#\d{1,7};|#x[0-9a-fA-F]{1,6};|[A-Za-z_][\w.-]{0,60};)"
@@ -15,7 +16,8 @@ _TOKEN = re.compile(
     rf"|<(?P<start>{_NAME})(?P<attributes>(?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*+)>",
     re.DOTALL,
 )
-_ATTRIBUTE = re.compile(rf"(?P<name>{_NAME})\s*=\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"'<>/]+)")
+# A name is not looked at again from its middle on.
+_ATTRIBUTE = re.compile(rf"(?<![\w:.-])(?P<name>{_NAME})\s*=\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"'<>/]+)")
 # What no XML may hold, also by its number.
 _NO_CHARACTER = re.compile(
     r"[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from semsearch.sources.document_builder import DocumentBuilder, Piece
 from semsearch.sources.readers import html
-from semsearch.sources.readers.xml_tree import Element
+from semsearch.sources.readers.xml_tree import APART, Element
 
 # `vector<int>` is no HTML, and what is meant by `&nbsp;` in a text without tags is the reader's affair.
 _HTML = re.compile(
@@ -15,7 +15,8 @@ _HTML = re.compile(
     re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
-_SPACE = Piece(" ", None)
+# A longer one is no title, but text.
+LONGEST_TITLE = 200
 
 
 def add_elements(root: Element, builder: DocumentBuilder, *, feed: bool = False) -> None:
@@ -39,7 +40,7 @@ def add_elements(root: Element, builder: DocumentBuilder, *, feed: bool = False)
             for inner in element.descendants()
             if inner is not element
             for said in inner.said
-            for piece in (*said, _SPACE)
+            for piece in (*said, APART)
         ]
         add_said(inside, builder)
 

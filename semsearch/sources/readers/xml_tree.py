@@ -13,7 +13,7 @@ from xml.parsers import expat
 from semsearch.sources.document_builder import Piece, plain
 from semsearch.sources.encoded_data import is_encoded, without_data_addresses
 
-LONGEST_ENTITY = 200
+_LONGEST_ENTITY = 200
 # Attributes that people read, and those that only programs do; of others, those with several words.
 _READ_ATTRIBUTES = re.compile(
     r"(?i).*(?:text|title|name|label|descr?|description|summary|caption|alt|tooltip|hint|message|comment|note|value|"
@@ -59,7 +59,8 @@ _LETTERS = frozenset(
 _NOTE_MARKS = frozenset({"bibr", "fn", "table-fn"})  # of references in papers: the number of a note after a word
 # A longer element in the middle of text is no word, but a paragraph of its own.
 _LONGEST_INLINE = 500
-_APART = Piece(" ", None)
+# Keeps apart what stands beside it.
+APART = Piece(" ", None)
 
 Said = Sequence[Sequence[Piece]]
 
@@ -108,7 +109,7 @@ class Element:
                 yield child
                 continue
             inner = list(reversed(child._parts()))
-            pending += [_APART, *inner, _APART] if child._is_apart() else inner
+            pending += [APART, *inner, APART] if child._is_apart() else inner
 
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces())
@@ -117,7 +118,7 @@ class Element:
         """The children, those apart that stand beside each other as fields do."""
         if not self._has_fields():
             return self.children
-        return [part for child in self.children for part in (child, _APART)]
+        return [part for child in self.children for part in (child, APART)]
 
     def _has_fields(self) -> bool:
         """Whether it only groups elements that say one thing each."""
@@ -190,7 +191,7 @@ def parse(text: str) -> Element:
             top.mixed = top.mixed or bool(data.strip())
 
     def declare(name: str, is_parameter: bool, value: str | None, *_: object) -> None:
-        if value is not None and not is_parameter and len(value) <= LONGEST_ENTITY and not {"&", "<"} & set(value):
+        if value is not None and not is_parameter and len(value) <= _LONGEST_ENTITY and not {"&", "<"} & set(value):
             entities.setdefault(name, value)
 
     def other(data: str) -> None:
@@ -209,7 +210,7 @@ def parse(text: str) -> Element:
 
 def _is_data(element: Element) -> bool:
     """Whether it holds nothing but the bytes of a picture or the like."""
-    if sum(len(child.text) if isinstance(child, Piece) else 0 for child in element.children) <= LONGEST_ENTITY:
+    if sum(len(child.text) if isinstance(child, Piece) else 0 for child in element.children) <= _LONGEST_ENTITY:
         return False
     texts = [child.text for child in element.children if isinstance(child, Piece)]
     return len(texts) == len(element.children) and is_encoded("".join(texts))

@@ -36,17 +36,6 @@ class Allowed:
                 allowed = chosen if allowed is None else chosen & allowed
         return allowed
 
-    def holds_all(self, first: int, end: int) -> bool:
-        """Whether all chunks from `first` to `end`, which is not among them, may be returned."""
-        if first == end:
-            return self.ranges is None
-        ids = np.arange(first, end)
-        inside = self.ranges is None or bool(np.all(Allowed(self.ranges).rows(ids, None)))
-        named = (self.within is None or bool(np.isin(ids, self.within).all())) and (
-            self.without is None or not np.isin(ids, self.without).any()
-        )
-        return inside and named
-
 
 def _rows_of(named: Ids, ids: Ids) -> Ids:
     """(m,) the rows of a segment with chunk ids `ids` (n,) of those that `named` (k,) has; all rising."""

@@ -26,7 +26,7 @@ _READABLE_VERSIONS = (1, 2, SCHEMA_VERSION)
 _MISSING = {
     "chunks": "SELECT *, NULL AS line_breaks FROM main.chunks",
     "parts": "SELECT 0 AS id, 0 AS file_id, 0 AS first_chunk, 0 AS chunk_count, '' AS title, '{}' AS metadata,"
-    " NULL AS date WHERE 0",
+    " NULL AS date, '' AS language WHERE 0",
 }
 _KEPT_RUNS = 100
 # More chunks, commits or rebuilds than any index has: a larger number is no count.

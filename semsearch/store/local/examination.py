@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sqlite3
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from semsearch import settings
 from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.sources.document import storable
 from semsearch.sources.ignore import compile_globs
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import MOST_CHUNKS, Catalog
@@ -166,16 +168,19 @@ def _examine_chunks(findings: Examination, catalog: Catalog) -> NDArray[np.int64
     )
     names = {row[0]: row[1] for row in catalog.rows("SELECT id, path FROM files")}
     indexed = catalog.rows("SELECT COUNT(*) FROM files WHERE status = 'indexed'")[0][0]
+    unreadable: set[int] = set()
     for files, what in (
         (malformed, "a passage is not what was written"),
-        (mismatched - malformed, "its passages do not fit it"),
-        (orphaned - malformed - mismatched, "it is in no folder of the index, or its row is damaged"),
+        (mismatched, "its passages do not fit it"),
+        (orphaned, "it is in no folder of the index, or its row is damaged"),
+        (_misdivided(catalog), "the documents in it do not fit it, or are damaged"),
     ):
-        for number in sorted(files, key=str):
+        for number in sorted(files - unreadable, key=str):
             name = names.get(number)
             shown = os.fsdecode(name) if isinstance(name, bytes) else "?"
             findings.add(what, "the next index reads it again", f"{settings.CATALOG_FILE}: {shown}")
-    findings.unreadable_files = sorted(malformed | mismatched | orphaned, key=str)
+        unreadable |= files
+    findings.unreadable_files = sorted(unreadable, key=str)
     findings.files, findings.chunks = indexed, len(ids)
     return np.array(ids, np.int64)
 
@@ -190,6 +195,28 @@ def _undecodable(catalog: Catalog) -> set[int]:
     for row in catalog.each(rows.FILES):
         try:
             rows.file_record(catalog.folder, row, 0, roots)
+            sound = _is_utf8(row)
         except IndexDamagedError:
+            sound = False
+        if not sound:
             undecodable.add(row["id"])
     return undecodable
+
+
+def _misdivided(catalog: Catalog) -> set[int]:
+    """The ids of files whose documents cannot be decoded, or do not divide all of their passages among them."""
+    misdivided = set()
+    for number, own in groupby(catalog.each(rows.PARTS), key=lambda row: row["file_id"]):
+        parts = list(own)
+        if all(rows.is_sound_part(row) and _is_utf8(row) for row in parts):
+            begins, ends = zip(*map(rows.span, parts), strict=True)
+            # Each begins where the one before ends, the first and the last where their file does.
+            if (parts[0]["file_first"], *ends) == (*begins, parts[0]["file_end"]):
+                continue
+        misdivided.add(number)
+    return misdivided
+
+
+def _is_utf8(row: sqlite3.Row) -> bool:
+    """Whether all texts of `row` are UTF-8, as who searches must read them; other bytes were escaped (`examine`)."""
+    return all(storable(value) is value for value in row if type(value) is str)

@@ -30,9 +30,10 @@ class Examination:
     `broken`: SQLite itself finds the catalog damaged. `suspect`: the catalog is not what was written, and nobody knows
     where. `damaged`: ids of segments that are to go; `recodable`: those of them whose stored vectors are good, so that
     only their codes are made anew. `missing`: kind -> chunk ids (n,) no segment has; `extra`: kind -> chunk ids (n,)
-    that are deleted and that a segment has. `unreadable_files`: ids of files whose passages are damaged.
-    `vectors_unknown`: nobody knows how the vectors are kept. `counters`: what numbers that cannot be are to be instead;
-    `forget`: other settings that cannot be. `last_run_damaged`: what is recorded of the last run cannot be.
+    that are deleted and that a segment has. `unreadable_files`: ids of files that are damaged, or whose passages or
+    documents are. `vectors_unknown`: nobody knows how the vectors are kept. `counters`: what numbers that cannot be are
+    to be instead; `forget`: other settings that cannot be. `last_run_damaged`: what is recorded of the last run cannot
+    be.
     """
 
     files: int = 0

@@ -1,15 +1,15 @@
 """Mends what an examination found. Each commit leaves an index that answers, or one that counts as damaged.
 
 What can be made again is: postings from the passages in the catalog, codes from stored vectors, vectors by encoding
-the passages that lost theirs. Passages that are damaged themselves are taken out, and their files read again by the
-next run.
+the passages that lost theirs. Files are taken out that are damaged themselves, or whose passages or documents are: the
+next run reads them again.
 """
 
 import contextlib
-import json
-import os
 import sqlite3
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from semsearch.store.local.dense_segment import stored_vectors
 from semsearch.store.local.examination import examine
 from semsearch.store.local.merging import merge
 from semsearch.store.local.problems import Examination
+from semsearch.store.local.snapshot import LocalSnapshot
 from semsearch.store.local.writer import IndexWriter
 
 _LEXICAL_BATCH = 65_536
@@ -126,7 +127,7 @@ def _make_codes_anew(writer: IndexWriter, findings: Examination) -> None:
 
 
 def _take_out_file(writer: IndexWriter, number: int) -> None:
-    """Inside a commit: deletes a file whose passages are damaged; the next run finds it new."""
+    """Inside a commit: deletes a file that is damaged, or whose passages are; the next run finds it new."""
     connection = writer.catalog.connection
     chunks = [row[0] for row in connection.execute("SELECT id FROM chunks WHERE file_id = ?", (number,))]
     writer.mark_dead([(chunk, 1) for chunk in chunks])
@@ -136,28 +137,16 @@ def _take_out_file(writer: IndexWriter, number: int) -> None:
     connection.execute("DELETE FROM files WHERE id = ?", (number,))
 
 
-def _terms_of(row: sqlite3.Row) -> DocumentTerms:
-    """What makes the terms of the passages of the file that `row` holds the columns of."""
-    name = os.path.basename(os.fsdecode(row["path"]))
-    return DocumentTerms(name, row["title"], json.loads(row["metadata"]), row["language"], row["type"])
-
-
 def index_words(writer: IndexWriter, missing: NDArray[np.int64]) -> None:
     """Makes the postings of the chunks `missing` (n,) from their texts; a commit every batch."""
     for start in range(0, len(missing), _LEXICAL_BATCH):
-        chunks = writer.catalog.rows(
-            "SELECT chunks.id, chunks.text, chunks.heading, files.language, files.type, files.path, files.title,"
-            " files.metadata, files.first_chunk FROM chunks JOIN files"
-            " ON files.id = chunks.file_id WHERE chunks.id IN (SELECT value FROM json_each(?)) ORDER BY chunks.id",
-            (json.dumps(missing[start : start + _LEXICAL_BATCH].tolist()),),
-        )
-        terms = [
-            _terms_of(row).of(tuple(json.loads(row["heading"])), row["text"], row["id"] == row["first_chunk"])
-            for row in chunks
-        ]
-        if chunks:
-            languages = tuple(sorted({row["language"] for row in chunks}))
-            built = postings.build([row["id"] for row in chunks], terms, languages)
-            name, files = writer.write_lexical(built)
-            with writer.commit():
-                writer.add_segment("lex", name, built.ids, files)
+        passages = LocalSnapshot(writer.catalog).passages(missing[start : start + _LEXICAL_BATCH].tolist())
+        terms: list[list[str]] = []
+        for document, own in groupby(passages, attrgetter("file")):
+            made = DocumentTerms.of_indexed(document)
+            terms += [made.of(one.heading, one.text, one.is_first) for one in own]
+        languages = tuple(sorted({one.file.language for one in passages}))
+        built = postings.build([one.id for one in passages], terms, languages)
+        name, files = writer.write_lexical(built)
+        with writer.commit():
+            writer.add_segment("lex", name, built.ids, files)

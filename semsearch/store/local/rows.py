@@ -17,7 +17,7 @@ from semsearch.errors import IndexDamagedError
 from semsearch.sources.lines import LineStarts
 from semsearch.sources.walk import WalkRules
 from semsearch.store.local.catalog import MOST_CHUNKS, STATUSES, Catalog
-from semsearch.store.local.damage import catalog_damaged
+from semsearch.store.local.damage import catalog_damaged, repair_hint
 from semsearch.store.records import (
     DEFAULT_VECTORS,
     Chunking,
@@ -49,9 +49,23 @@ _CHUNK_COLUMNS = (
     " chunks.line_breaks, chunks.tokens, chunks.hash AS text_hash"
 )
 CHUNKS = f"SELECT file_id, {_CHUNK_COLUMNS} FROM chunks ORDER BY id"
+_PART_COLUMNS = (
+    "parts.id AS part_id, parts.first_chunk AS part_first, parts.title AS part_title, parts.metadata AS part_metadata,"
+    " parts.date AS part_date, parts.language AS part_language"
+)
+# Of a file that is not there `file_first` and `file_end` are NULL.
+PARTS = (
+    "SELECT parts.file_id, parts.first_chunk, parts.chunk_count, files.first_chunk AS file_first,"
+    f" files.first_chunk + files.chunk_count AS file_end, {_PART_COLUMNS}"
+    " FROM parts LEFT JOIN files ON files.id = parts.file_id ORDER BY parts.file_id, parts.first_chunk"
+)
+# Looked up for each chunk in the index `parts_file`: a join by ranges would go through all documents of the file.
 PASSAGES = (
-    "SELECT " + ", ".join(f"files.{name.strip()}" for name in _FILE_COLUMNS.split(",")) + f", {_CHUNK_COLUMNS}"
-    " FROM chunks JOIN files ON files.id = chunks.file_id"
+    "SELECT " + ", ".join(f"files.{name.strip()}" for name in _FILE_COLUMNS.split(",")) + f", {_CHUNK_COLUMNS},"
+    f" {_PART_COLUMNS} FROM chunks JOIN files ON files.id = chunks.file_id"
+    " LEFT JOIN parts ON parts.id = (SELECT near.id FROM parts AS near WHERE near.file_id = chunks.file_id"
+    " AND near.first_chunk <= chunks.id ORDER BY near.first_chunk DESC LIMIT 1)"
+    " AND chunks.id < parts.first_chunk + parts.chunk_count"
 )
 
 
@@ -154,7 +168,7 @@ def file_record(folder: str, row: sqlite3.Row, embedded_to: int, roots: Collecti
 
 
 def span(row: sqlite3.Row) -> tuple[int, int]:
-    """(first chunk id, past-last id) of the file of `row`. Raises `ValueError` or `TypeError`."""
+    """(first chunk id, past-last id) of the file or document of `row`. Raises `ValueError` or `TypeError`."""
     first, count = _count(row["first_chunk"]), _count(row["chunk_count"])
     return first, first + count
 
@@ -190,19 +204,24 @@ def _file(row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRec
 
 
 def passages(folder: str, chunk_rows: Iterable[sqlite3.Row], embedded_to: int, roots: Collection[int]) -> list[Passage]:
-    """Rows of `PASSAGES`; a file is decoded once for all of its chunks. Raises `IndexDamagedError`."""
+    """Rows of `PASSAGES`; a file or document is decoded once for all of its chunks. Raises `IndexDamagedError`."""
     files: dict[Any, FileRecord] = {}
     decoded_rows = []
     for row in chunk_rows:
-        number = row["id"]
+        number = row["id"], row["part_id"]
         if number not in files:
-            files[number] = file_record(folder, row, embedded_to, roots)
+            file = file_record(folder, row, embedded_to, roots)
+            if row["part_id"] is not None:
+                file = decoded(folder, partial(document_properties, row), "a document of a file").of_file(file)
+            files[number] = file
         decoded_rows.append(_passage(folder, row, files[number]))
     return decoded_rows
 
 
 def _passage(folder: str, row: sqlite3.Row, file: FileRecord) -> Passage:
-    passage = Passage(file=file, **decoded(folder, lambda: _chunk(row), "a passage's row"))
+    first = row["first_chunk"] if row["part_id"] is None else row["part_first"]
+    is_first = row["chunk_id"] == first
+    passage = Passage(file=file, is_first=is_first, **decoded(folder, lambda: _chunk(row), "a passage's row"))
     if not _is_what_was_indexed(passage.heading, passage.text, passage.text_hash):
         raise chunk_damaged(folder, passage.id)
     return passage
@@ -219,35 +238,52 @@ def is_sound_chunk(row: sqlite3.Row) -> bool:
 
 def _chunk(row: sqlite3.Row) -> dict[str, Any]:
     """The fields of a `Passage` that the table `chunks` holds. Raises one of `_MALFORMED`."""
+    text = _text(row["text"])
     return {
         "id": _count(row["chunk_id"]),
-        "text": _text(row["text"]),
+        "text": text,
         "heading": tuple(_text(name) for name in json.loads(row["heading"])),
         "page": _whole_or_none(row["page"]),
         "line_start": _whole_or_none(row["line_start"]),
         "line_end": _whole_or_none(row["line_end"]),
-        "line_breaks": _line_breaks(row["line_breaks"]),
+        "line_breaks": _line_breaks(row["line_breaks"], text),
         "tokens": _whole(row["tokens"]),
         "text_hash": _bytes(row["text_hash"]),
     }
 
 
-def _line_breaks(value: object) -> LineStarts:
+def _line_breaks(value: object, text: str) -> LineStarts:
+    """What `sources.lines.breaks_in` can have found in `text`: offsets inside it, none before the last, and lines."""
     if value is None:
         return ()
     numbers = [_whole(number) for number in of_type(json.loads(_text(value)), list)]
-    if len(numbers) % 2 or any(number < 0 for number in numbers):
+    offsets, lines = numbers[::2], numbers[1::2]
+    if len(offsets) != len(lines) or offsets != sorted(offsets) or min(lines, default=1) < 1:
         raise ValueError("no pairs of offset and line")
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    if offsets and not 0 < offsets[0] <= offsets[-1] < len(text):
+        raise ValueError("offsets that are not in the text")
+    return tuple(zip(offsets, lines, strict=True))
 
 
 def document_properties(row: sqlite3.Row) -> DocumentProperties:
-    """A row of `parts`. Raises one of `_MALFORMED`."""
-    return DocumentProperties(_text(row["title"]), _mapping(json.loads(row["metadata"])), _float_or_none(row["date"]))
+    """A row with the columns of `parts`. Raises one of `_MALFORMED`."""
+    date = row["part_date"]
+    return DocumentProperties(
+        title=_text(row["part_title"]),
+        metadata=_mapping(json.loads(row["part_metadata"])),
+        date=None if date is None else _finite(date),
+        language=_text(row["part_language"]),
+    )
 
 
-def _float_or_none(value: object) -> float | None:
-    return None if value is None else float(of_type(value, float))
+def is_sound_part(row: sqlite3.Row) -> bool:
+    """Whether a row of `PARTS` decodes and has chunks."""
+    try:
+        document_properties(row)
+        first, end = span(row)
+        return first < end
+    except _MALFORMED:
+        return False
 
 
 def encoded_text(row: sqlite3.Row) -> tuple[int, str, str]:
@@ -263,8 +299,7 @@ def _is_what_was_indexed(heading: tuple[str, ...], text: str, digest: bytes) -> 
 def chunk_damaged(folder: str, chunk_id: int) -> IndexDamagedError:
     """The error for a chunk that is missing, or is not what was indexed."""
     return IndexDamagedError(
-        f"{folder}/{settings.CATALOG_FILE}: chunk {chunk_id} is not what was written",
-        "repair it with: semsearch verify --repair",
+        f"{folder}/{settings.CATALOG_FILE}: chunk {chunk_id} is not what was written", repair_hint(folder)
     )
 
 

@@ -30,9 +30,12 @@ def salvage(folder: str) -> None:
         try:
             fresh.execute("BEGIN")
             for table in ("settings", *_NUMBERED):
-                names = ", ".join(row[1] for row in fresh.execute(f"PRAGMA table_info({table})"))
-                query = f"SELECT {names} FROM {table} NOT INDEXED"
-                _insert(fresh, table, _readable(damaged, query) if table in _NUMBERED else damaged.execute(query))
+                known = _columns(fresh, table)
+                names = [name for name in _columns(damaged, table) if name in known]  # an older version has fewer
+                if names:
+                    query = f"SELECT {', '.join(names)} FROM {table} NOT INDEXED"
+                    found = _readable(damaged, query) if table in _NUMBERED else damaged.execute(query)
+                    _insert(fresh, f"{table} ({', '.join(names)})", found)
             fresh.execute("COMMIT")
         finally:
             fresh.close()
@@ -44,10 +47,15 @@ def salvage(folder: str) -> None:
     os.rename(path + ".new", path)
 
 
-def _insert(fresh: sqlite3.Connection, table: str, rows: Rows) -> None:
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def _insert(fresh: sqlite3.Connection, target: str, rows: Rows) -> None:
+    """Inserts `rows` into `target`, a table with its columns."""
     for row in rows:
         try:
-            fresh.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+            fresh.execute(f"INSERT INTO {target} VALUES ({', '.join('?' * len(row))})", row)
         except sqlite3.IntegrityError:
             continue  # no index ever held such values
 

@@ -3,7 +3,8 @@
 A chunk id is given once and never again; the chunks of a file are contiguous ids. `dead` of a segment is a bitmap of
 its rows, least significant bit first (as FAISS reads it), NULL when all are alive; a chunk whose file was deleted has
 no `file_id` and is kept for its vector until nothing is pending. `line_breaks`: `Chunk.line_breaks` as one JSON list of
-offset, line, offset, line, ...; NULL where there are none. `parts` are the documents of files that hold several.
+offset, line, offset, line, ...; NULL where there are none. `parts` are the documents of files that hold several: a
+file has none, or those that its chunks are divided among, in order.
 """
 
 APPLICATION_ID = 0x73656D73  # "sems"
@@ -53,7 +54,8 @@ CREATE TABLE parts (
     chunk_count INTEGER NOT NULL,
     title TEXT NOT NULL,
     metadata TEXT NOT NULL,
-    date REAL
+    date REAL,
+    language TEXT NOT NULL
 );
 CREATE INDEX parts_file ON parts (file_id, first_chunk);
 CREATE INDEX chunks_hash ON chunks (hash);
@@ -78,7 +80,8 @@ MIGRATIONS = {
     2: (
         "ALTER TABLE chunks ADD COLUMN line_breaks TEXT",
         "CREATE TABLE parts (id INTEGER PRIMARY KEY, file_id INTEGER NOT NULL, first_chunk INTEGER NOT NULL,"
-        " chunk_count INTEGER NOT NULL, title TEXT NOT NULL, metadata TEXT NOT NULL, date REAL)",
+        " chunk_count INTEGER NOT NULL, title TEXT NOT NULL, metadata TEXT NOT NULL, date REAL,"
+        " language TEXT NOT NULL)",
         "CREATE INDEX parts_file ON parts (file_id, first_chunk)",
     ),
 }

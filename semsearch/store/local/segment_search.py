@@ -122,7 +122,7 @@ class SegmentSearch:
         """`protocol.Snapshot.frequencies`."""
         return self.scorer(words).frequencies
 
-    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
+    def completions(self, beginnings: Sequence[str], limit: int | None) -> list[str]:
         """`protocol.Snapshot.completions`."""
         counts: Counter[str] = Counter()
         for part, keep in self._live():

@@ -8,10 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from semsearch.store.local import rows
-from semsearch.store.local.allowed import Allowed
-from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.allowed import Allowed, Ids
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.records import FileRecord
 
 Span = tuple[int, int]
 
@@ -70,18 +68,14 @@ class FileRow:
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared
 class LocalSelection:
-    """What is let in: chunks in `allowed`; `unmatched`: path globs that no file matches."""
+    """What is let in: chunks in `allowed`; `unmatched`: path globs and titles that no file matches."""
 
-    allowed: "Allowed"
+    allowed: Allowed
     unmatched: tuple[str, ...]
-    catalog: Catalog
 
-    def includes(self, file: FileRecord) -> bool:
-        row = self.catalog.row("SELECT first_chunk, chunk_count FROM files WHERE id = ?", (file.id,))
-        if row is None:
-            return False
-        first, end = rows.decoded(self.catalog.folder, lambda: rows.span(row), "the chunks of a file")
-        return self.allowed.holds_all(first, end)
+    def among(self, ids: Ids) -> Ids:
+        let_in = self.allowed.rows(ids, None)
+        return ids if let_in is None else ids[let_in]
 
 
 def ranges_after(spans: Sequence[Span], after: int) -> list[Span]:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -124,13 +123,13 @@ class LocalSnapshot:
         from semsearch.store.local.selection import LocalSelection, ranges_after
 
         if not filters:
-            return LocalSelection(Allowed(None, within, without), (), self.catalog)
+            return LocalSelection(Allowed(None, within, without), ())
         chosen, unmatched = self._matching(filters, prefix)
         ranges = ranges_after([row.span for row in chosen], filters.after)
-        return LocalSelection(Allowed(ranges, within, without), unmatched, self.catalog)
+        return LocalSelection(Allowed(ranges, within, without), unmatched)
 
     def _matching(self, filters: Filters, prefix: str) -> "tuple[list[FileRow], tuple[str, ...]]":
-        """The files that `filters` let in, `after` aside, and the path globs that match none of them."""
+        """The files that `filters` let in, `after` aside, and the path globs and titles that match none."""
         from semsearch.store.filtering import matching_files
         from semsearch.store.local.selection import FileRow
 
@@ -140,7 +139,7 @@ class LocalSnapshot:
                 "SELECT root_id, path, type, title, language, metadata, COALESCE(date, mtime_ns / 1e9) AS moment,"
                 " first_chunk, chunk_count FROM files"
                 " WHERE status = 'indexed' AND id NOT IN (SELECT file_id FROM parts)"
-                " UNION ALL SELECT files.root_id, files.path, files.type, parts.title, files.language, parts.metadata,"
+                " UNION ALL SELECT files.root_id, files.path, files.type, parts.title, parts.language, parts.metadata,"
                 " COALESCE(parts.date, files.date, files.mtime_ns / 1e9), parts.first_chunk, parts.chunk_count"
                 " FROM parts JOIN files ON files.id = parts.file_id WHERE files.status = 'indexed'"
                 " ORDER BY first_chunk"
@@ -154,7 +153,7 @@ class LocalSnapshot:
     def frequencies(self, words: "Sequence[Word]") -> "Ids":
         return self.search.frequencies(words)
 
-    def completions(self, beginnings: Sequence[str], limit: int) -> list[str]:
+    def completions(self, beginnings: Sequence[str], limit: int | None) -> list[str]:
         return self.search.completions(beginnings, limit)
 
     def similar(self, keys: Sequence[str], distance: int, limit: int) -> list[str]:
@@ -167,8 +166,14 @@ class LocalSnapshot:
                 "SELECT chunks.id, files.type, heading, text FROM chunks JOIN files ON files.id = chunks.file_id"
                 " WHERE chunks.id IN (SELECT value FROM json_each(?))"
             )
-            for row in self.catalog.rows(query, (json.dumps(wanted[start : start + _TEXTS_AT_ONCE]),)):
-                yield rows.decoded(self.folder, partial(rows.encoded_text, row), "the text of a passage")
+            batch = wanted[start : start + _TEXTS_AT_ONCE]
+            missing = set(batch)
+            for row in self.catalog.rows(query, (json.dumps(batch),)):
+                found = rows.decoded(self.folder, partial(rows.encoded_text, row), "the text of a passage")
+                missing.discard(found[0])
+                yield found
+            if missing:  # a segment names what the catalog has not
+                raise rows.chunk_damaged(self.folder, min(missing))
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: "Selection | None") -> "Ranking":
         return self.search.lexical(words, k, _allowed(selection))
@@ -208,21 +213,7 @@ class LocalSnapshot:
         for number in wanted:
             if number not in by_id:
                 raise rows.chunk_damaged(self.folder, number)
-        return [self._of_document(by_id[number]) for number in wanted]
-
-    def _of_document(self, passage: Passage) -> Passage:
-        """`passage` with the properties of its own document, where its file holds several."""
-        row = self.catalog.row(
-            "SELECT title, metadata, date FROM parts WHERE file_id = ? AND first_chunk <= ?"
-            " AND first_chunk + chunk_count > ? ORDER BY first_chunk DESC LIMIT 1",
-            (passage.file.id, passage.id, passage.id),
-        )
-        if row is None:
-            return passage
-        own = rows.decoded(self.folder, partial(rows.document_properties, row), "a document of a file")
-        date = passage.file.date if own.date is None else own.date
-        file = replace(passage.file, title=own.title, metadata=own.metadata, date=date)
-        return replace(passage, file=file)
+        return [by_id[number] for number in wanted]
 
     def neighbours(self, chunk_id: int, count: int) -> list[Passage]:
         query = rows.PASSAGES + (

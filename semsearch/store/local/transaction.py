@@ -148,14 +148,16 @@ class LocalTransaction:
         first = self._next_chunk
         file_id = self._insert_file(file, first)
         reasons = [file.reason]
+        document, begin = None, first  # what the chunks from `begin` on are of
         for part in parts:
             reasons.append(part.reason)
             if len(self._terms) >= _SEGMENT_CHUNKS:
                 self.flush()
-            begin = self._next_chunk
+            if part.document is not None:
+                self._insert_part(document, file_id, begin)
+                document, begin = part.document, self._next_chunk
             self._insert_chunks(part, file_id)
-            if part.document is not None and self._next_chunk > begin:
-                self._insert_part(part.document, file_id, begin)
+        self._insert_part(document, file_id, begin)
         count = self._next_chunk - first
         if count:
             self._catalog.connection.execute(
@@ -188,12 +190,16 @@ class LocalTransaction:
         )
         return int(cursor.lastrowid or 0)
 
-    def _insert_part(self, document: DocumentProperties, file_id: int, first_chunk: int) -> None:
+    def _insert_part(self, document: DocumentProperties | None, file_id: int, first_chunk: int) -> None:
+        """Says that the chunks from `first_chunk` on are those of `document`, where there are any."""
+        if document is None or first_chunk == self._next_chunk:
+            return
         self._catalog.connection.execute(
-            "INSERT INTO parts (file_id, first_chunk, chunk_count, title, metadata, date) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO parts (file_id, first_chunk, chunk_count, title, metadata, date, language)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 file_id, first_chunk, self._next_chunk - first_chunk, storable(document.title),
-                storable(json.dumps(document.metadata, ensure_ascii=True)), document.date,
+                storable(json.dumps(document.metadata, ensure_ascii=True)), document.date, document.language,
             ),
         )  # fmt: skip
 
@@ -261,16 +267,10 @@ class LocalTransaction:
 
     def replace_passages(self, changed: "Sequence[tuple[int, Chunk, list[str]]]") -> list[int]:
         new = []
-        for number, chunk, terms in changed:
-            row = self._catalog.row(
-                "SELECT chunks.file_id, files.language FROM chunks JOIN files ON files.id = chunks.file_id"
-                " WHERE chunks.id = ?",
-                (number,),
-            )
-            if row is None:
-                raise catalog_damaged(self._index.index, f"chunk {number} is not there")
+        replaced = LocalSnapshot(self._catalog).passages([number for number, _, _ in changed])
+        for old, (_, chunk, terms) in zip(replaced, changed, strict=True):
             new.append(self._next_chunk)
-            self._insert_chunks(_Part([chunk], [terms], row[1]), row[0])
+            self._insert_chunks(_Part([chunk], [terms], old.file.language), old.file.id)
         self.flush()
         self._index.mark_dead([(number, 1) for number, _, _ in changed])
         return new

@@ -4,12 +4,14 @@
 import pytest
 from lxml import etree
 
+from semsearch.sources.document_types import read
 from semsearch.sources.readers.docx_numbering import Numbering
 from semsearch.sources.readers.docx_styles import Styles
 from semsearch.sources.readers.numerals import numeral
 from semsearch.sources.readers.ooxml import Package
 from semsearch.sources.readers.symbol_fonts import symbol
-from tests.sources.readers.office_parts import R, W, docx, p
+from tests.sources.readers.office_parts import OFFICE, R, W, changed, chart, docx, p
+from tests.support.documents import headings
 from tests.support.office import zipped
 
 
@@ -191,6 +193,10 @@ def test_symbols(code: int, font: str, shown: str) -> None:
     assert symbol(code, font) == shown
 
 
+def test_half_a_character_is_none() -> None:
+    assert symbol(0xD800, "x") == ""
+
+
 def test_symbols_of_word() -> None:
     document = docx(
         f"<w:p><w:r><w:sym w:font='Wingdings' w:char='F0FC'/></w:r>{run(' done, ')}<w:r><w:rPr><w:rFonts w:ascii='Symbol'/></w:rPr>"
@@ -216,6 +222,41 @@ def test_files_within_a_document() -> None:
     )  # fmt: skip
     assert document.text.split() == ["First", "Second", "Third", "Fourth", "Fifth", "Last"]
     assert document.notice == "word/c4.docx cannot be read"
+
+
+def test_a_long_file_within_a_document_is_read_to_its_end() -> None:
+    rows = "a,b\n" + "".join(f"{number},{number} and some words that fill a line\n" for number in range(25_000))
+    document = docx("<w:altChunk r:id='c'/><w:altChunk r:id='c'/>", {"c": ("aFChunk", "c.csv")}, {"word/c.csv": rows})
+    assert document.text.count("a: 24999") == 1
+
+
+def test_what_a_file_within_a_document_lacks_is_told() -> None:
+    inner = zipped(
+        {
+            "[Content_Types].xml": "<Types/>",
+            "word/document.xml": f"<w:document {W}><w:body>{p('Inner')}</w:body></w:document>",
+            "word/styles.xml": "<cut",
+        }
+    )
+    document = docx("<w:altChunk r:id='d'/>", {"d": ("aFChunk", "c.docx")}, {"word/c.docx": inner})
+    assert document.text.strip() == "Inner"
+    assert document.notice == "word/c.docx: word/styles.xml cannot be read"
+
+
+def test_a_damaged_file_within_a_document_costs_only_itself() -> None:
+    body = f"<w:document {W} {R}><w:body>{p('Before')}<w:altChunk r:id='h'/>{p('After')}</w:body></w:document>"
+    relation = f"<Relationship Id='h' Type='{OFFICE}/aFChunk' Target='c.html'/>"
+    data = zipped(
+        {
+            "[Content_Types].xml": "<Types/>",
+            "word/document.xml": body,
+            "word/_rels/document.xml.rels": f"<Relationships>{relation}</Relationships>",
+        }
+    )
+    stored = changed(data, {"word/c.html": "<p>chunk words</p>"})
+    document = read("a.docx", stored.replace(b"chunk words", b"Chunk words", 1))  # its checksum is another one
+    assert document.text.split() == ["Before", "After"]
+    assert document.notice == "word/c.html cannot be read"
 
 
 def test_values_of_form_fields() -> None:
@@ -301,3 +342,79 @@ def test_fractions() -> None:
         "<w:p xmlns:m='m'><m:f><m:num><m:r><m:t>1</m:t></m:r></m:num><m:den><m:r><m:t>2</m:t></m:r></m:den></m:f></w:p>"
     )
     assert document.text == "1/2\n\n"
+
+
+def test_levels_that_are_no_numbers_cost_no_document() -> None:
+    assert headings(docx(p("Body stays.", "<w:outlineLvl w:val='²'/>"))) == [("Body stays.", ())]
+    styles = "<w:style w:styleId='s'><w:name w:val='own'/><w:pPr><w:outlineLvl w:val='²'/></w:pPr></w:style>"
+    root = etree.fromstring(f"<w:styles {W}>{styles}</w:styles>")
+    paragraph = etree.fromstring(
+        f"<w:p {W}><w:pPr><w:pStyle w:val='s'/><w:numPr><w:ilvl w:val='²'/><w:numId w:val='1'/></w:numPr></w:pPr></w:p>"
+    )
+    assert Styles(root).heading_level(paragraph) is None
+    assert Styles(root).numbering_of(paragraph) == ("1", 0)
+
+
+def test_a_chart_that_is_named_many_times_is_told_once() -> None:
+    drawing = "<w:p><w:r><w:drawing><c:chart xmlns:c='c' r:id='c'/></w:drawing></w:r></w:p>"
+    document = docx(drawing * 8000, {"c": ("chart", "chart.xml")}, {"word/chart.xml": chart("barChart")})
+    assert document.text.count("Swifts by month") == 1
+
+
+def test_fields_in_fields_and_links_in_links_are_read_once() -> None:
+    begin = '<w:fldChar w:fldCharType="begin"/><w:fldChar w:fldCharType="separate"/>'
+    assert docx(f"<w:p>{begin * 60_000}{run('x') * 1000}</w:p>").text.strip() == "x" * 1000
+    link = '<w:hyperlink r:id="l">' * 150 + run("x") * 20_000 + "</w:hyperlink>" * 150
+    document = docx(f"<w:p>{link}</w:p>", {"l": ("hyperlink", "https://weir.example/x")})
+    assert document.text.strip() == "x" * 20_000 + " (weir.example/x)"
+
+
+def test_tables_in_tables_are_read_once() -> None:
+    begin, end = "<w:tbl><w:tr><w:tc>", "</w:tc></w:tr></w:tbl>"
+    document = docx(f"{begin * 600}{p('deep')}{'<w:p/>' * 20_000}{end * 600}")  # 36 million steps up else
+    assert document.text == "deep\n\n"
+
+
+def test_a_chain_of_notes_is_told_in_order() -> None:
+    notes = "".join(
+        f'<w:footnote w:id="{n}"><w:p>{run(f"note {n}.")}<w:r><w:footnoteReference w:id="{n + 1}"/></w:r></w:p></w:footnote>'
+        for n in range(3000)
+    )
+    body = f'<w:p>{run("Body.")}<w:r><w:footnoteReference w:id="0"/></w:r></w:p>{p("After.")}'
+    document = docx(body, {"n": ("footnotes", "n.xml")}, {"word/n.xml": f"<w:footnotes {W}>{notes}</w:footnotes>"})
+    assert document.text.split("\n\n")[:3000] == ["Body.", *(f"note {n}." for n in range(2999))]
+    assert document.text.endswith("After.\n\n")
+
+
+def test_what_is_nested_too_deep_is_told() -> None:
+    begin, end = "<w:sdt><w:sdtContent>", "</w:sdtContent></w:sdt>"
+    document = docx(f"<w:p>{begin * 120}{run('inner')}{end * 120}{run('Body stays.')}</w:p>")
+    assert document.text == "Body stays.\n\n"
+    assert document.notice == "text nested more than 200 deep left out"
+
+
+def test_lists_have_nine_levels_and_labels_an_end() -> None:
+    many = "".join(level(place, "decimal", f"%{place + 1}") for place in range(9))
+    numbering = f"{kind(many + level(5000, 'decimal', 'x'))}{one_list()}"
+    body = "".join(p("a", in_list(1, place)) for place in (0, 8, 9, 5000))
+    parts = {"word/numbering.xml": f"<w:numbering {W}>{numbering}</w:numbering>"}
+    assert docx(body, parts=parts).text.split("\n\n")[:-1] == ["1 a", "1 a", "2 a", "3 a"]
+    parts = {
+        "word/numbering.xml": f"<w:numbering {W}>{kind(level(0, 'decimal', '%1' * 100_000))}{one_list()}</w:numbering>"
+    }
+    assert len(docx(p("a", in_list()) * 2, parts=parts).text) < 500
+
+
+def test_lists_that_override_nothing_share_their_levels() -> None:
+    styles = Styles(None)
+    lists = "".join(one_list(number=number) for number in range(1, 100))
+    numbering = Numbering(
+        etree.fromstring(f"<w:numbering {W}>{kind(level(0, 'decimal', '%1.'))}{lists}</w:numbering>"), styles
+    )
+    assert len({id(one.levels) for one in numbering._lists.values()}) == 1
+
+
+def test_a_comment_without_an_author() -> None:
+    comments = f'<w:comments {W}><w:comment w:id="0">{p("why")}</w:comment></w:comments>'
+    body = '<w:p><w:r><w:t>x</w:t></w:r><w:r><w:commentReference w:id="0"/></w:r></w:p>'
+    assert docx(body, parts={"word/comments.xml": comments}).text == "x\n\nComment: why\n\n"

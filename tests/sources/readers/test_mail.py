@@ -87,6 +87,26 @@ def test_attachments_are_read_or_named() -> None:
     assert base64.b64encode(b"\x89PNG")[:6].decode() not in document.text
 
 
+def test_all_of_an_attached_mailbox_or_long_text_is_read() -> None:
+    begin = "From a@b.c Tue Mar  5 09:00:00 2024\n"
+    box = "\n".join(f"{begin}{HEAD}\nMessage {number}.\n" for number in range(3))
+    long_text = "a line of a log\n" * 300_000 + "the end\n"
+    document = read("a.eml", bytes(message(box_mbox=box.encode(), long_txt=long_text.encode())))
+    assert all(f"Message {number}." in document.text for number in range(3)) and "the end" in document.text
+    assert document.notice == ""
+
+
+def test_what_is_missing_in_an_attached_file_is_told() -> None:
+    damaged = "First.\n\u00e9\u00e8\u00e9\n".encode() + b"\xff\n"
+    inner = message(odd_txt=damaged, photo_png=b"\x89PNG\0\0\0\0")
+    outer = message()
+    outer.add_attachment(inner)
+    for mail in (inner, outer):
+        notice = read("a.eml", bytes(mail)).notice
+        assert "attached and not read: photo.png (an image (needs OCR))" in notice
+        assert "odd.txt: bytes that are not UTF-8 in line 3" in notice
+
+
 def test_a_forwarded_message_that_is_encoded() -> None:
     inner = base64.encodebytes((HEAD + "\nThe lease was signed.\n").encode()).decode()
     raw = HEAD + 'Content-Type: multipart/mixed; boundary="x"\n\n--x\n\nsee below\n--x\nContent-Type: message/rfc822\n' \
@@ -282,6 +302,10 @@ def test_a_page_with_its_pictures_beside_a_plain_text() -> None:
         assert document.metadata["attachments"] == ["sail.png"]
 
 
+def test_a_count_that_no_message_has() -> None:
+    assert "9999" in read("a.eml", ("9" * 5000 + "\n" + HEAD + "\nText.\n").encode()).text
+
+
 def test_an_invitation_is_read_once() -> None:
     shown = f"Content-Type: text/calendar; method=REQUEST\n\n{INVITATION}"
     attached = "Content-Type: application/ics; name=invite.ics\nContent-Disposition: attachment; filename=invite.ics\n" \
@@ -297,7 +321,7 @@ def test_an_invitation_is_read_once() -> None:
 def test_one_message_that_cannot_be_read_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     from semsearch.sources.readers import mbox
 
-    def add_message(builder: object, data: bytes, line: int) -> dict[str, object]:
+    def add_message(builder: object, data: bytes, line: int) -> tuple[dict[str, object], str]:
         if b"Valves" in data:
             raise ValueError("no such valve")
         return whole(builder, data, line)  # type: ignore[arg-type]
@@ -313,6 +337,26 @@ def test_one_message_that_cannot_be_read_leaves_the_others(monkeypatch: pytest.M
         and two.notice.startswith("message in line 12 not read:")
         and "no such valve" in two.notice
     )
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Subject: " + "=?utf-8?q?a?=" * 60_000,
+        "Subject: " + "\n ".join(["=?utf-8?q?K=C3=A4ra_hamn?="] * 15_000),
+        "Cc: " + ",\n ".join(f"Ada {number} <a{number}@example.org>" for number in range(50_000)),
+    ],
+)
+def test_a_header_of_a_million_letters_leaves_the_other_messages(header: str) -> None:
+    began = time.process_time()
+    begin = "From a@b.c Tue Mar  5 09:00:00 2024\n"
+    heads = [HEAD, HEAD.replace("Cc: Cleo Vance <cleo@example.org>\nSubject: Pumps", header), HEAD]
+    box = "\n".join(f"{begin}{head}\nText {number}.\n" for number, head in enumerate(heads))
+    first, second, third = documents(io.BytesIO(box.encode()), "a.mbox")
+    assert first.title == third.title == "Pumps" and second.text.endswith("Text 1.\n\n")
+    assert "=?" not in second.text and ("Kära hamn" in second.text) == ("=C3" in header)
+    assert line_of(second, "Text 1.") == box[: box.index("Text 1.")].count("\n") + 1
+    assert time.process_time() - began < 20
 
 
 def test_messages_begin_where_a_program_left_out_the_empty_line() -> None:
@@ -374,6 +418,13 @@ def test_a_description_that_is_a_page() -> None:
     document = read("a.ics", f"BEGIN:VEVENT\nSUMMARY:Launch\n{page}END:VEVENT\n".encode())
     assert "Description: Bring oars and bread\n" in document.text and line_of(document, "bread") == 4
     assert "Bring oars\n" in read("a.ics", b"BEGIN:VEVENT\nDESCRIPTION:<p>Bring<br>oars</p>\nEND:VEVENT\n").text
+
+
+def test_a_description_that_is_folded_within_a_tag() -> None:
+    page = '<p>one two</p><div class="ferry ti\n mes" id="the"><p>three alpha\n  beta the end of the page</p></div>'
+    document = read("a.ics", f"BEGIN:VEVENT\nSUMMARY:Launch\nDESCRIPTION:{page}\nEND:VEVENT\n".encode())
+    assert "one two three alpha beta the end" in document.text
+    assert [line_of(document, word) for word in ("one", "three", "alpha", "beta", "the end")] == [3, 4, 4, 5, 5]
 
 
 @given(st.data())

@@ -106,6 +106,10 @@ MARKS = [
     "\n.ds a \\*a",
     "\n.el x",
     "[u0041_",
+    " ",
+    "\x0b ",
+    ".if n ",
+    ".ie n \\{",
 ]
 
 
@@ -115,3 +119,27 @@ def test_odd_pages_are_read_soon(mark: str, begin: str) -> None:
     started = time.process_time()
     read("a.1", (".TH A 1\nx\n" + begin + mark * (300_000 // len(mark))).encode())
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize("line", [".Op " + "a " * 1_500_000, ".B a" + " " * 200_000 + "\x0b"], ids=["mdoc", "blanks"])
+def test_a_long_line_is_read_soon(line: str) -> None:
+    started = time.process_time()
+    assert "a" in read("a.1", f".TH A 1\n{line}\n".encode()).text
+    assert time.process_time() - started < 15
+
+
+def test_conditions_on_one_line() -> None:
+    for condition in (".if n ", ".ie n \\{", ".if n \\{ .if !t "):
+        assert read("a.1", (".TH A 1\nHull\n" + condition * 5000 + ".B and keel\n").encode()).text == "Hull\nand keel\n"
+    assert read("a.1", b".TH A 1\nHull\n.if n .if t .B and mast\n").text == "Hull\n"
+
+
+def test_strings_of_a_page_are_printed_up_to_a_limit() -> None:
+    page = ".TH A 1\n.ds x " + "keel " * 40 + "\n" + "\\*x\n" * 30_000 + "The end.\n"
+    document = read("a.1", page.encode())
+    assert "keel keel" in document.text and "The end." in document.text and len(document.text) < 2_100_000
+    assert document.notice == "strings of the page printed up to 2,000,000 characters"
+
+
+def test_what_only_looks_like_a_digit() -> None:
+    assert "Hull" in read("a.1", ".TH A 1\nHull \\N'\u00b2' \\[char\u00b2]\n".encode()).text

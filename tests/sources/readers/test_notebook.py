@@ -90,3 +90,32 @@ def test_long_cells_are_read_soon(source: str) -> None:
     begin = time.process_time()
     read("a.ipynb", source.encode())
     assert time.process_time() - begin < 5
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"metadata": None}, {"metadata": {"kernelspec": None, "language_info": 3, "title": None, "tags": "x"}},
+        {"cells": [None, 3, [], {"cell_type": "code", "source": None, "outputs": None}, {"outputs": [None, 3]}]},
+        {"cells": [{"cell_type": "heading", "level": None, "source": {}}, {"outputs": [{"data": None}, {"text": 3}]}]},
+        {"cells": [{"outputs": [{"output_type": "error", "traceback": 3, "ename": []}]}]},
+    ],
+)  # fmt: skip
+def test_odd_values_cost_nothing_else(damage: dict[str, Any]) -> None:
+    good = {"cell_type": "markdown", "source": ["The weir."]}
+    source = {"cells": [*damage.pop("cells", []), good], "metadata": {}, **damage}
+    document = read("a.ipynb", json.dumps(source).encode())
+    assert "The weir." in document.text and document.notice == ""
+
+
+def test_a_notebook_with_marks_of_a_conflict_is_read_as_it_stands() -> None:
+    lines = notebook({"output_type": "stream", "text": ["The weir.\n"]}).split("\n")
+    source = "\n".join([*lines[:4], "<<<<<<< HEAD", *lines[4:], ">>>>>>> other"])
+    document = read("a.ipynb", source.encode())
+    assert line_of(document, "The weir.") == source[: source.index("The weir.")].count("\n") + 1
+    assert document.notice.startswith("no whole notebook, read as text: Expecting")
+
+
+def test_json_that_is_no_notebook_is_read_as_it_stands() -> None:
+    document = read("a.ipynb", b'{"weir": ["open"]}')
+    assert document.text == '{"weir": ["open"]}' and document.notice == "no whole notebook, read as text: no cells"

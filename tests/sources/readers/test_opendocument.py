@@ -158,8 +158,104 @@ def test_a_damaged_part_costs_only_itself(part: str, damage: str) -> None:
     assert document.notice == f"{part} cannot be read"
 
 
+def test_a_part_that_is_said_to_be_encrypted_costs_only_itself() -> None:
+    data = bytearray(changed(open_document("text", "<text:p>Body stays.</text:p>"), {"meta.xml": "<m/>"}))
+    data[data.find(b"meta.xml") - 30 + 6] |= 1  # the flag in the header of the part
+    data[data.rfind(b"meta.xml") - 46 + 8] |= 1  # and in the list of all parts
+    document = read("a.odt", bytes(data))
+    assert document.text.strip() == "Body stays."
+    assert document.notice == "meta.xml cannot be read"
+
+
 def test_encrypted_files_are_told() -> None:
     manifest = "<m:manifest xmlns:m='m'><m:file-entry><m:encryption-data/></m:file-entry></m:manifest>"
     data = changed(open_document("text", "<text:p>x</text:p>"), {"META-INF/manifest.xml": manifest})
     with pytest.raises(ReadError, match="encrypted OpenDocument file"):
         read("a.odt", data)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<text:h text:outline-level="²">Body stays.</text:h>',
+        '<text:p>Body<text:s text:c="²"/>stays.</text:p>',
+        '<table:table><table:table-row table:number-rows-repeated="²"><table:table-cell><text:p>Body stays.</text:p>'
+        "</table:table-cell></table:table-row></table:table>",
+        f'<text:p>Body stays.</text:p><table:table><table:table-row><table:table-cell office:value-type="time" office:time-value="PT{"9" * 5000}H"/>'
+        "</table:table-row></table:table>",
+    ],
+)
+def test_numbers_that_are_none_cost_no_document(body: str) -> None:
+    assert "Body stays." in flat("text", body).text
+
+
+def test_levels_that_no_list_has_are_not_counted() -> None:
+    def styled(more: str) -> str:
+        return f'<text:list-style style:name="L">{level(1, "1", more)}</text:list-style>'
+
+    many = styled('text:display-levels="999999999"')
+    assert flat("text", listed(item("one")), many).text.strip() == "1 one"
+    deep = '<text:list text:style-name="L"><text:list-item>' * 30 + "<text:p>deep</text:p>"
+    assert flat("text", deep + "</text:list-item></text:list>" * 30, many).text.strip() == "deep"
+    long = styled(f'style:num-suffix="{")" * 100_000}"')
+    assert len(flat("text", listed(item("one")), long).text) < 300
+
+
+def test_headings_have_ten_levels() -> None:
+    document = flat("text", "".join(f'<text:h text:outline-level="{n}">h{n}</text:h>' for n in range(1, 40)))
+    assert max(len(section.heading) for section in document.sections) == 10
+
+
+def test_cells_far_out_take_no_room() -> None:
+    far = '<table:table-cell table:number-columns-repeated="16384"/>' * 2000
+    table = f"<table:table><table:table-row>{far}<table:table-cell><text:p>x</text:p></table:table-cell></table:table-row></table:table>"
+    assert flat("text", table).text == "x\n\n"
+
+
+def test_cells_that_fill_a_sheet_are_told_once() -> None:
+    cell = f'<table:table-cell table:number-columns-repeated="1000"><text:p>{"a b " * 5000}</text:p></table:table-cell>'
+    rows = f'<table:table-row table:number-rows-repeated="1000">{cell}</table:table-row>'
+    document = flat("spreadsheet", f'<table:table table:name="S">{rows}</table:table>')
+    assert len(document.text) == 20_000
+    assert document.notice == "cells that are repeated many times are told once"
+    few = '<table:table-row><table:table-cell table:number-columns-repeated="3"><text:p>a</text:p></table:table-cell></table:table-row>'
+    assert flat("spreadsheet", f'<table:table table:name="S">{few}</table:table>').text == "a | a | a\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("<text:p>a<draw:frame><draw:text-box>", "</draw:text-box></draw:frame></text:p>"),
+        ("<text:p>a<text:note><text:note-body>", "</text:note-body></text:note></text:p>"),
+    ],
+)
+def test_what_is_nested_too_deep_is_left_out_and_told(begin: str, end: str) -> None:
+    document = flat("text", f"{begin * 400}<text:p>deep</text:p>{end * 400}<text:p>Body stays.</text:p>")
+    assert document.text.count("a") >= 50
+    assert "Body stays." in document.text
+    assert document.notice == "text nested more than 50 deep left out"
+
+
+def test_links_in_links_and_an_object_that_holds_itself_end() -> None:
+    links = (
+        '<text:a xlink:href="http://weir.example/y">' * 500 + "<text:span>x</text:span>" * 20_000 + "</text:a>" * 500
+    )
+    assert flat("text", f"<text:p>{links}</text:p>").text.strip() == "x" * 20_000 + " (weir.example/y)"
+    twice = '<draw:frame><draw:object href="./Object 1"/></draw:frame>' * 2
+    body = f"<text:p>Body stays.{twice}</text:p>"
+    inner = f"<content {SPACES}><text:p>Tower{twice}</text:p></content>"
+    document = read("a.odt", changed(open_document("text", body), {"Object 1/content.xml": inner}))
+    assert document.text.split() == ["Body", "stays.", "Tower"]
+
+
+def test_the_title_of_a_slide_is_its_heading() -> None:
+    def frame(kind: str, text: str) -> str:
+        return f'<draw:frame presentation:class="{kind}"><draw:text-box><text:p>{text}</text:p></draw:text-box></draw:frame>'
+
+    document = flat(
+        "presentation",
+        f"<draw:page>{frame('title', 'Plan')}{frame('outline', 'Raise the sluice')}</draw:page>"
+        f"<draw:page>{frame('outline', 'No title')}</draw:page>",
+    )
+    assert document.text == "Plan\n\nRaise the sluice\n\nNo title\n\n"
+    assert [(section.heading, section.page) for section in document.sections] == [(("Plan",), 1), ((), 2)]

@@ -154,3 +154,29 @@ def test_a_scan_with_a_stamp_on_it_needs_ocr_and_an_empty_form_does_not() -> Non
     scan = read_with(stamp, text="", picture=True)
     assert "Note: Approved" in scan.text and scan.notice == "no text on page 1: needs OCR"
     assert read_with(stamp, text="").notice == ""
+
+
+def stamped(count: int, drawn: bytes) -> Document:
+    """A page with `count` stamps, by one author each, which show the one stream `drawn`."""
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(make_pdf(["Application form"])))
+    appearance = DictionaryObject({NameObject("/N"): made(drawn, writer)})
+    stamps = ArrayObject()
+    for number in range(count):
+        stamp = made({"/Subtype": "/Stamp", "/T": f"Author {number}"}, writer)
+        stamp.get_object()[NameObject("/AP")] = appearance  # type: ignore[index]
+        stamps.append(stamp)
+    writer.pages[0][NameObject("/Annots")] = stamps
+    stream = io.BytesIO()
+    writer.write(stream)
+    return read("a.pdf", stream.getvalue())
+
+
+def test_an_appearance_that_many_annotations_share_is_read_once() -> None:
+    document = stamped(3000, b"BT /F1 9 Tf " + b"1 0 0 1 0 0 Tm " * 20_000 + b"(warbler) Tj ET")  # a second for each
+    assert "Note by Author 2999: warbler" in document.text
+
+
+def test_notes_that_share_a_long_text_are_told_as_far_as_a_page_goes() -> None:
+    document = stamped(500, b"BT /F1 9 Tf " + b"(reed warbler ) Tj " * 2000 + b"ET")
+    assert 900_000 < len(document.text) < 1_100_000
+    assert document.notice == "more notes on page 1 left out"

@@ -5,6 +5,7 @@ import pytest
 
 from semsearch.sources import dates
 from semsearch.sources.document_types import read
+from semsearch.sources.readers.pdf import _cut_at_headings
 from semsearch.sources.readers.pdf_text import Quality, better, cleaned, quality, readable_lines
 from tests.support.pdf import make_pdf
 
@@ -83,3 +84,12 @@ def test_dates_have_zones() -> None:
     assert dates.parse("D:20231231153000Z") == utc
     assert dates.parse("D:20231231103000-05'00") == utc
     assert dates.parse("D:2023") is not None
+
+
+def test_a_heading_is_looked_for_once_in_each_line_of_a_table_of_numbers() -> None:
+    # From each line on, all numbers that follow would be passed over.
+    table = "\n".join(f"{number}.{number}" for number in range(100_000)) + "\n1.2 Results\nwords"
+    cuts = _cut_at_headings(table, [(1, "Methods"), (1, "Results")], [])
+    assert "1.2 Results" in table[cuts[1][0] :]
+    assert cuts[1][0] > len(table) - 80
+    assert [path for _, _, path in cuts] == [[(1, "Methods")], [(1, "Results")]]

@@ -38,3 +38,9 @@ def test_single_letters_that_may_be_separate_things(separate: str) -> None:
 def test_capitals_apart_are_a_word_that_the_document_has() -> None:
     assert joined_words(["O P E N  D A Y", "On the open day"]) == ["OPEN DAY", "On the open day"]
     assert joined_words(["T\nO\nT\nA\nL\n9", "the total"]) == ["TOTAL\n9", "the total"]
+
+
+def test_a_page_of_one_long_run_takes_no_longer_than_its_length() -> None:
+    # From each letter of the run on, it would be looked through a million times.
+    run = "a" * 1_000_000
+    assert joined_words([f"infor-\nmation\n{run}\ninformation"])[0].startswith("information\n")

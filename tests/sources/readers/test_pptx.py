@@ -81,3 +81,25 @@ def test_links_of_titles_and_symbols() -> None:
 
 def test_line_ends_that_are_escaped() -> None:
     assert "one\ntwo" in deck(shape(run("one_x000B_two")), {}).text
+
+
+def test_slides_with_numbers_that_are_none_are_passed_over() -> None:
+    parts = {"ppt/_rels/presentation.xml.rels": "<cut", "ppt/slides/slide²99999999999.xml": "x"}
+    parts |= {f"ppt/slides/slide{'9' * 5000}.xml": "x"}
+    document = read("a.pptx", changed(slides(["One", "Two"], "body"), parts))
+    assert [section.page for section in document.sections] == [1, 2]
+
+
+def test_a_slide_that_is_listed_many_times_is_read_once() -> None:
+    shapes = shape(run("word")) * 2000
+    deck_of_one = deck(shapes, {})
+    assert deck_of_one.text.count("word") == 2000
+    data = slides(["One"], "body")
+    listed = '<p:sldId id="256" r:id="rId7"/>'
+    many = changed(data, {}, {"ppt/presentation.xml": (listed, listed * 30_000)})
+    assert read("a.pptx", many).text == read("a.pptx", data).text
+
+
+def test_a_slide_without_a_title_is_under_no_heading() -> None:
+    document = read("a.pptx", slides(["One", "", "Three"], "body"))
+    assert [section.heading for section in document.sections] == [("One",), (), ("Three",)]

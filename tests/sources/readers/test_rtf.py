@@ -1,6 +1,8 @@
 """RTF: destinations that are read, those that are not, and the characters of fonts."""
 # ruff: noqa: E501  # RTF is read as it stands
 
+import time
+
 import pytest
 
 from semsearch.sources.document import Document
@@ -29,6 +31,10 @@ def rtf(body: bytes, head: bytes = rb"\ansi") -> Document:
         (rb"{\field{\*\fldinst HYPERLINK mailto:jo@weir.example}{\fldrslt jo@weir.example}}\par", "jo@weir.example\n\n"),
         (rb"{\field{\*\fldinst PAGE}{\fldrslt 3}}\par", "3\n\n"),
         (rb"Kept{\deleted gone{\footnote gone}}{\mvf gone}\par", "Kept\n\n"),
+        (rb"|pipe| text |\par", "|pipe| text |\n\n"),
+        (rb"\trowd\cell Tide\cell |x|\cell\cell\row", "Tide | |x|\n\n"),
+        (rb"Before \bin" + b"9" * 5000 + rb" after\par", "Before " + "9" * 4991 + " after\n\n"),
+        (rb"Before{\pict\bin3 }}}} after\par", "Before after\n\n"),
         (rb"{\*\unheard{\header gone}{\footnote gone}}Kept\par", "Kept\n\n"),
     ],
 )  # fmt: skip
@@ -65,3 +71,33 @@ def test_properties_in_unicode() -> None:
 )
 def test_characters_of_fonts(head: bytes, body: bytes, shown: str) -> None:
     assert rtf(body, head).text == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (10007, "Ночь"), (10001, "夜"), (10029, "łódź"), (20866, "ночь"), (28591, "nuit d'été"), (54936, "夜"), (65001, "夜"),
+    ],
+)  # fmt: skip
+def test_code_pages_by_their_numbers(number: int, text: str) -> None:
+    written = {10007: "mac-cyrillic", 10001: "cp932", 10029: "mac-latin2", 20866: "koi8-r", 28591: "latin-1",
+               54936: "gb18030", 65001: "utf-8"}[number]  # fmt: skip
+    body = b"".join(b"\\'%02x" % byte for byte in text.encode(written))
+    assert text in read("a.rtf", b"{\\rtf1\\ansicpg%d %s}" % (number, body)).text
+    head = b"{\\rtf1{\\fonttbl{\\f0\\cpg%d Helvetica;}}\\f0 " % number
+    assert text in read("a.rtf", head + body + b"}").text
+
+
+@pytest.mark.parametrize("number", [99999, 65000, 20000, 2147483647, -5])
+def test_a_code_page_that_is_not_known_does_not_cost_the_file(number: int) -> None:
+    assert "night" in read("a.rtf", b"{\\rtf1\\ansicpg%d night \\'e9}" % number).text
+
+
+@pytest.mark.parametrize(
+    "body", [rb"{\fonttbl\f0 " + rb"\b a" * 400_000, rb"{\field{\fldrslt a" * 100_000 + b"}}" * 100_000],
+    ids=["fonts", "fields"],
+)  # fmt: skip
+def test_odd_rtf_is_read_soon(body: bytes) -> None:
+    began = time.process_time()
+    assert "The weir" in rtf(rb"The weir\par " + body).text
+    assert time.process_time() - began < 15

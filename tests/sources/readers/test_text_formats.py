@@ -132,6 +132,12 @@ def test_one_bad_byte_does_not_change_the_others() -> None:
     document = read("a.txt", good * 3 + b"bad \xff byte\n" + good)
     assert document.text.count("Schläuche") == 4
     assert document.notice == "bytes that are not UTF-8 in line 4"
+    for name in ("a.txt", "a.csv", "a.json"):
+        several = (good * 3 + b"bad \xff byte \xfe\n") * 100_000
+        first = next(documents(io.BytesIO(several), name))
+        assert first.notice == "bytes that are not UTF-8 in lines 4, 8, 12, 16, 20, ..."
+        cut_off = good * 100_000 + "é".encode()[:1]
+        assert next(documents(io.BytesIO(cut_off), name)).notice == "bytes that are not UTF-8 in line 100001"
     assert encoding_of("Bürgermeister prüfte die Brücke täglich".encode("cp1252")) != "utf-8"
 
 
@@ -184,6 +190,16 @@ def test_carriage_returns(source: str, lines: list[str], length: int) -> None:
     before = before * (length // 21) + "y" * (length % 21) + (end if length else "")
     found = "".join(part.text for part in documents(io.BytesIO((before + source).encode()), "a.log"))
     assert found.split("\n")[before.count(end) :] == [*lines, ""][: len(lines) + source.endswith("\n")]
+
+
+def test_a_long_run_of_carriage_returns_takes_no_time() -> None:
+    began = time.process_time()
+    source = "alder\n" + "\r" * 1_000_000 + "birch\n"
+    head = "From: a@b.c\nSubject: s\nContent-Transfer-Encoding: base64\n\n"
+    encoded = head + base64.encodebytes(source.encode()).decode()
+    for name, content in (("a.txt", source), ("a.eml", encoded)):
+        assert "alder\n" + " " * 1_000_000 + "birch" in read(name, content.encode()).text
+    assert time.process_time() - began < 10
 
 
 def test_notebooks_of_both_versions() -> None:

@@ -34,6 +34,8 @@ def text_of(source: str, name: str = "a.html") -> str:
          "there (a.example/x) and again"),
         ("<script>var a;</script junk><p>After the script.</p>", "After the script."),
         ("<ruby>漢<rt>kan</rt></ruby>", "漢 (kan)"),
+        ("<ruby>漢<rp>(</rp><rt>kan</rt><rp>)</rp>字<rp>(<rt>ji<rp>)</ruby> end", "漢 (kan) 字 (ji) end"),
+        ("<object data='a.pdf'><p>A map of the ford.</p></object>", "A map of the ford."),
         ("<select><option>One<option>Two</select>", "One Two"),
         ("<button>Save</button><button>Print</button> <center>Notice</center>Closed", "Save Print Notice Closed"),
         ("<![if IE]>Old<![endif]> and <![ endif]> new", "Old and new"),
@@ -80,6 +82,21 @@ def test_what_is_never_ended_takes_no_time(begun: str) -> None:
     began = time.process_time()
     assert text_of(source).startswith("Before")
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "odd", ["<![CDATA[>" * 300_000, "<svg>" * 300_000 + "</style>" * 300_000, "<title>" + "a<b>" * 300_000],
+    ids=["cdata", "svg", "title"],
+)  # fmt: skip
+def test_odd_pages_are_read_soon(odd: str) -> None:
+    began = time.process_time()
+    assert text_of(f"<p>Before</p>{odd}").startswith("Before")
+    assert time.process_time() - began < 15
+
+
+def test_a_title_without_an_end_is_cut() -> None:
+    document = read("a.html", ("<title>" + "Old ford " * 500 + "<body><p>The text.</p>").encode())
+    assert len(document.title) == 1000 and document.notice == "title cut after 1,000 characters"
 
 
 def test_menus_stand_at_the_end_unless_they_are_the_page() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
+import xlsxwriter
 from lxml import etree
 
 from semsearch.sources.document import Document
@@ -19,6 +20,7 @@ from semsearch.sources.readers.spreadsheet import _shown
 from semsearch.sources.readers.xlsx import _head
 from semsearch.sources.table_writer import TableWriter
 from tests.sources.readers.office_parts import OFFICE, A, changed
+from tests.support.documents import line_of
 from tests.support.office import sheet, zipped
 
 S = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
@@ -75,11 +77,20 @@ def cell(place: str, text: str) -> str:
         (1e15, "", "1000000000000000"), (1234567890123456.0, "", "1234567890123456"), (1e20, "0", "100000000000000000000"),
         (1e300, "", "1e+300"), (1e300, "0.00", "1e+300"), (Decimal("1234567890123456789"), "0", "1234567890123456789"),
         (0.75, "# ?/?", "0.75"), (12345678, '0.0,,"M"', "12345678"), (12345, "0.00E+00", "12345"),
+        (5551234567, "[<=9999999]###-####;(###) ###-####", "(555) 123-4567"), (5551234, "[<=9999999]###-####;(###) ###-####", "555-1234"),
+        (-1.25, "0.00;-0.0", "-1.3"), (0, "0.00;-0.00;0", "0"), (0, '0.00;-0.00;"none"', "0.00"), (-5, "0.00;(0.00)", "-5.00"),
+        (0, "0.00;-0.0", "0.00"), (150, "[>100]0.0;[<0]0.00;0", "150.0"), (-1, "[>100]0.0;[<0]0.00;0", "-1.00"),
+        (50, "[>100]0.0;[<0]0.00;0", "50"), (7, '0";"0.0;0', "0;7.0"), (7, "[Red]0.0;@", "7.0"), (7, "[=1]0.0;[=2]0.00", "7.0"),
+        (45292, "[$-409]yyyy-mm-dd;@", "2024-01-01"),
         (0.1, '"a"', "0.1"), (1.5, "0." + "0" * 99, "1.5" + "0" * 29), (9e20, "0." + "0" * 20, "9" + "0" * 20 + "." + "0" * 20),
     ],
 )  # fmt: skip
 def test_numbers_are_rounded_and_masked_as_excel_does(value: float, code: str, shown: str) -> None:
     assert shown_number(value, 0, code) == shown
+
+
+def test_a_format_is_no_longer_than_those_of_excel() -> None:
+    assert shown_number(1.5, 0, "[" * 1_000_000) == "1.5"
 
 
 def test_long_numbers_keep_their_digits() -> None:
@@ -245,3 +256,53 @@ def test_names_of_empty_sheets() -> None:
         book.add_worksheet("Moorings")
         book.add_worksheet("Berths").write(0, 0, True)
     assert spreadsheet.read(stream.getvalue(), "xls").text == "Moorings\nTRUE\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "row"), [("99999999999999999999999", 2), ("999999999", 1_048_576), ("²", 2), ("7", 7)]
+)
+def test_a_row_has_a_number_that_a_sheet_can_have(told: str, row: int) -> None:
+    document = xlsx(f'<row r="1">{cell("A1", "x")}</row><row r="{told}">{cell("A2", "far")}</row>')
+    assert line_of(document, "far") == row
+
+
+def test_a_comment_stands_in_a_row_that_a_sheet_can_have() -> None:
+    comments = (
+        f"<comments {S}><authors><author>Olan</author></authors><commentList>"
+        "<comment ref='A99999999999999999999' authorId='²'><text><t>far out</t></text></comment></commentList></comments>"
+    )
+    document = xlsx("", "", (("c", "comments", "../comments1.xml"),), {"xl/comments1.xml": comments})
+    assert document.line_starts is not None
+    assert max(line for _, line in document.line_starts) <= 1_048_576
+    assert "Comment: far out" in document.text
+
+
+def test_a_string_that_all_cells_of_a_row_name_is_told_as_far_as_a_row_goes() -> None:
+    strings = {"xl/sharedStrings.xml": f"<sst {S}><si><t>{'reed ' * 20_000}</t></si></sst>"}
+    document = xlsx('<row r="1">' + '<c t="s"><v>0</v></c>' * 16_000 + "</row>", parts=strings)
+    assert 900_000 < len(document.text) < 1_100_000
+    assert document.notice == "cells beyond 1,000,000 characters of a row left out"
+
+
+def test_sheets_and_what_lies_on_them_are_told_once() -> None:
+    comments = f"<comments {S}><authors/><commentList><comment ref='A1'><text><t>why</t></text></comment></commentList></comments>"
+    listed = '<sheet name="Berths" r:id="s"/>' * 3
+    book = f"<workbook {S} {R}><sheets>{listed}</sheets></workbook>"
+    document = xlsx(
+        f'<row r="1">{cell("A1", "Ahlen")}</row>', "", (("c", "comments", "../comments1.xml"),) * 2,
+        {"xl/workbook.xml": book, "xl/comments1.xml": comments},
+    )  # fmt: skip
+    assert document.text == "Ahlen\nComment: why\n"
+
+
+def test_heads_feet_and_text_boxes_stand_in_rows_that_there_are() -> None:
+    stream = io.BytesIO()
+    with xlsxwriter.Workbook(stream, {"in_memory": True}) as book:
+        page = book.add_worksheet("Data")
+        for number in range(30):
+            page.write(number, 0, f"val{number}")
+        page.insert_textbox(4, 3, "alpha\nbravo\ncharlie")
+        page.set_footer("&LConfidential")
+    document = read("a.xlsx", stream.getvalue())
+    assert [line_of(document, word) for word in ("alpha", "bravo", "charlie")] == [5, 5, 5]
+    assert line_of(document, "Confidential") == 1

@@ -114,6 +114,12 @@ def test_a_feed_tells_its_editor_and_link() -> None:
     assert document.metadata["author"] == "Ida Moe" and "AT&T & more" in document.text
 
 
+def test_a_feed_in_a_title_without_an_end_is_text() -> None:
+    feed = "<rss><channel><title>Tides<item><title>Spring tide</title><description>" + "The ford is closed. " * 20
+    document = read("a.rss", (feed + "</description></item></channel></rss>").encode())
+    assert document.title == "" and "Spring tide" in document.text and "The ford is closed." in document.text
+
+
 def test_empty_lines_in_an_element_part_paragraphs() -> None:
     source = "<page><text>The fir\nwood.\n\nThe <i>oak</i>\n\nwood.</text><article-title>Woods</article-title></page>"
     document = read("a.xml", source.encode())
@@ -166,6 +172,8 @@ def test_of_damaged_files_all_text_is_read(source: str, text: str) -> None:
         "<!DOCTYPE r [<!ENTITY a 'ha'>" + "".join(f"<!ENTITY a{n} '{f'&a{n - 1 if n else str()};' * 10}'>" for n in range(12)) + "]><r t='&a11;'>x</r>",
         "<!DOCTYPE r [" * 20_000,
         "<!--" * 50_000,
+        "<a " + "b" * 300_000 + "></c>text",
+        "<a><" + "b" * 300_000 + "</c>text",
     ],
 )  # fmt: skip
 def test_odd_files_end_soon(source: str) -> None:

@@ -51,6 +51,8 @@ def test_a_passage_that_is_not_there_is_damage(store: Store, number: int) -> Non
         store.read(lambda snapshot: snapshot.passages([1, number]))
     with pytest.raises(IndexDamagedError):
         store.read(lambda snapshot: snapshot.file_ids(np.array([1, number], np.int64)))
+    with pytest.raises(IndexDamagedError):
+        store.read(lambda snapshot: list(snapshot.texts(np.array([1, number], np.int64))))
 
 
 def test_neighbours_stay_in_their_file(store: Store) -> None:

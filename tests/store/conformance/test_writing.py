@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -100,20 +101,74 @@ def test_what_could_not_be_read_of_any_part_is_told(store: Store) -> None:
 
 
 def test_documents_in_a_file_have_properties_of_their_own(store: Store) -> None:
-    own = [DocumentProperties(f"Letter {number}", {"from": f"p{number}@x.org"}, 1e9 * number) for number in range(2)]
-    parts = [Part([chunk(f"alpha {number}")], [["alpha", str(number)]], "en", "", own[number]) for number in range(2)]
+    own = [letter(0, 0.0, "en"), letter(1, 1e9, "de"), letter(2, None, "")]
+    parts = [replace(part(f"alpha {number}", "more"), document=one) for number, one in enumerate(own)]
+    with store.write() as writer, writer.transaction() as transaction:
+        transaction.update(INFO)
+        put(transaction, "a.md", "before")
+        transaction.put_file(file_record("a.mbox", title="", date=5.0, metadata={"x": "y"}), parts)
+        put(transaction, "z.md", "after", "it")
+    file = store.read(lambda snapshot: snapshot.file(NOTES.id, b"a.mbox"))
+    assert file is not None
+    # However passages are asked for, each is told with its own document.
+    for passages in (
+        store.read(lambda snapshot: snapshot.passages_of(file.id)),
+        store.read(lambda snapshot: snapshot.passages(ids_of(snapshot, "a.mbox"))),
+        store.read(lambda snapshot: snapshot.neighbours(ids_of(snapshot, "a.mbox")[2], 9)),
+        store.read(lambda snapshot: snapshot.pending(7))[1:],
+        store.read(lambda snapshot: sorted(snapshot.shuffled(Random(1)), key=lambda passage: passage.id))[1:-2],
+    ):
+        assert [one.file for one in passages] == [
+            replace(file, title=one.title, metadata=one.metadata, language=one.language, date=date)
+            for one, date in zip(own, (0.0, 1e9, 5.0), strict=True)
+            for _ in range(2)
+        ]
+        assert [one.is_first for one in passages] == [True, False] * 3
+    others = store.read(lambda snapshot: snapshot.passages([*ids_of(snapshot, "a.md"), *ids_of(snapshot, "z.md")]))
+    assert [(one.file.title, one.is_first) for one in others] == [("a.md", True), ("z.md", True), ("z.md", False)]
+
+
+def letter(number: int, date: float | None = None, language: str = "en") -> DocumentProperties:
+    return DocumentProperties(f"Letter {number}", {"from": f"p{number}@x.org"}, date, language)
+
+
+def test_a_part_without_properties_goes_on_with_the_document_before(store: Store) -> None:
+    parts = [
+        Part([], [], document=letter(0)),  # blank
+        part("alpha", "beta"),
+        part("gamma"),
+        Part([], [], document=letter(1)),
+        replace(part("delta"), document=letter(2)),
+        Part([], []),
+        part("epsilon", "zeta"),
+    ]
+    with store.write() as writer, writer.transaction() as transaction:
+        transaction.update(INFO)
+        assert transaction.put_file(file_record("a.mbox", title=""), parts) == 6
+    passages = store.read(lambda snapshot: snapshot.passages_of(file_id(store, "a.mbox")))
+    assert [one.file.title for one in passages] == ["Letter 0"] * 3 + ["Letter 2"] * 3
+    assert [one.is_first for one in passages] == [True, False, False] * 2
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(titles=("letter 1",)),
+        Filters(where=(("from", "p1@x.org"),)),
+        Filters(where=(("language", "de"),)),
+        Filters(since=5e8),
+    ],
+)
+def test_filters_look_at_the_documents_in_a_file(store: Store, filters: Filters) -> None:
+    parts = [
+        replace(part(f"alpha {number}"), document=letter(number, 1e9 * number, language))
+        for number, language in enumerate(("en", "de"))
+    ]
     with store.write() as writer, writer.transaction() as transaction:
         transaction.update(INFO)
         transaction.put_file(file_record("a.mbox", title=""), parts)
-    passages = store.read(lambda snapshot: snapshot.passages(ids_of(snapshot, "a.mbox")))
-    assert [(one.file.title, one.file.metadata, one.file.date) for one in passages] == [
-        (one.title, one.metadata, one.date) for one in own
-    ]
-    for filters in (Filters(titles=("letter 1",)), Filters(where=(("from", "p1@x.org"),)), Filters(since=5e8)):
-        ids = store.read(
-            lambda snapshot, asked=filters: snapshot.lexical([word("alpha")], 9, snapshot.select(asked)).ids
-        )
-        assert ids.tolist() == [passages[1].id]
+    ids = store.read(lambda snapshot: snapshot.lexical([word("alpha")], 9, snapshot.select(filters)).ids)
+    assert ids.tolist() == store.read(lambda snapshot: ids_of(snapshot, "a.mbox"))[1:]
 
 
 def test_lines_that_counting_gets_wrong_come_back(store: Store) -> None:

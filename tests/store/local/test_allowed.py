@@ -35,5 +35,3 @@ def test_rows_are_allowed_that_are_alive_in_a_range_and_named(
     assert rows.tolist() == [number not in dead and is_allowed(number) for number in sorted(ids)]
     assert Allowed().rows(array(ids), None) is None
     assert Allowed().rows(array(ids), alive) is alive
-    for first, end in ranges or [(1, 4)]:
-        assert allowed.holds_all(first, end) == all(map(is_allowed, range(first, end)))

@@ -20,8 +20,8 @@ from semsearch.errors import IndexDamagedError
 from semsearch.settings import CATALOG_FILE
 from semsearch.store.local.store import LocalStore
 from semsearch.store.protocol import Snapshot
-from semsearch.store.records import Filters, RunRecord
-from tests.support.corpus import DIM, INFO, NOTES, VECTORS, encode, filled, put, word
+from semsearch.store.records import DocumentProperties, Filters, RunRecord
+from tests.support.corpus import DIM, INFO, NOTES, VECTORS, encode, file_record, filled, part, put, word
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ TABLES = {
     "chunks": [
         "id", "file_id", "hash", "text", "heading", "page", "line_start", "line_end", "tokens", "line_breaks",
     ],
-    "parts": ["id", "file_id", "first_chunk", "chunk_count", "title", "metadata", "date"],
+    "parts": ["id", "file_id", "first_chunk", "chunk_count", "title", "metadata", "date", "language"],
     "segments": ["id", "kind", "name", "first_id", "last_id", "rows", "dead", "dead_count", "files"],
     "runs": ["id", "started", "seconds", "report"],
 }  # fmt: skip
@@ -52,6 +52,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encode(store, VECTORS[:2])
     with store.write() as writer, writer.transaction() as transaction:
         put(transaction, "c.md", "grey owl", "owl")
+        own = DocumentProperties("Letter", {"from": "ada@x.org"}, 1e9, "en")
+        transaction.put_file(file_record("d.mbox"), [replace(part("tawny owl"), document=own)])
         transaction.delete_files([1])
         adapter = Adapter(np.eye(DIM, dtype=np.float32)).as_record()
         transaction.update(replace(writer.snapshot().info(), adapter={**adapter, "questions": 3}))
@@ -99,7 +101,7 @@ QUESTIONS = {
     "paths": lambda one: one.select(Filters(paths=("*.md",))),
     "dates": lambda one: one.lexical([word("owl")], 9, one.select(Filters(since=0.0, before=1e12, after=1))),
     "where": lambda one: one.select(Filters(where=(("title", "*"),), types=("md",))),
-    "included": lambda one: [one.select(Filters(after=1)).includes(file) for file in one.files()],
+    "included": lambda one: one.select(Filters(after=1)).among(np.array([1, 3, 4], np.int64)),
     "adapted": lambda one: one.adapted(VECTORS[0]),
     "stored": lambda one: one.as_stored(np.stack(VECTORS[:1])),
     "keeps": lambda one: one.keeps_model_vectors(),

@@ -24,7 +24,7 @@ from semsearch.store.local.store import LocalStore
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import Snapshot
 from tests.support.corpus import DIM, MODEL, VECTORS, word
-from tests.support.local_index import flip, folders, small_index, sql
+from tests.support.local_index import flip, folders, lose_page, small_index, sql
 
 pytestmark = pytest.mark.slow
 
@@ -192,6 +192,10 @@ TAKEN_OUT: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a heading that is none": (lambda index: sql(index, "UPDATE chunks SET heading = 7 WHERE id = 60"), "a passage is"),
     "a page that is none": (lambda index: sql(index, "UPDATE chunks SET page = 'x' WHERE id = 60"), "a passage is"),
+    "lines that fall back": (
+        lambda index: sql(index, "UPDATE chunks SET line_breaks = '[9,1,3,7]' WHERE id = 60"),
+        "a passage is",
+    ),
     "tokens that are none": (lambda index: sql(index, "UPDATE chunks SET tokens = 'x' WHERE id = 60"), "a passage is"),
     "no text": (lambda index: sql(index, "UPDATE chunks SET text = X'80' WHERE id = 60"), "a passage is not what"),
     "a lost passage": (lambda index: sql(index, "DELETE FROM chunks WHERE id = 60"), "its passages do not fit it"),
@@ -266,13 +270,7 @@ def test_a_repair_that_is_cut_off_leaves_an_index_that_counts_as_damaged(index: 
 
 
 def test_a_catalog_with_lost_pages_is_made_anew_from_the_rest(index: Path) -> None:
-    data = bytearray((index / CATALOG_FILE).read_bytes())
-    connection = sqlite3.connect(index / CATALOG_FILE)
-    (page,) = connection.execute("PRAGMA page_size").fetchone()
-    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'runs'").fetchone()
-    connection.close()
-    data[(root - 1) * page : root * page] = b"\xff" * page
-    (index / CATALOG_FILE).write_bytes(data)
+    lose_page(index, "runs")
     assert found_in(index).broken
     mend(index)
     assert found_in(index).problems == []

@@ -2,19 +2,28 @@
 
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from semsearch.settings import CATALOG_FILE
-from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.catalog import SCHEMA_VERSION, Catalog
 from semsearch.store.local.salvage import salvage
-from tests.support.local_index import small_index
+from semsearch.store.records import DocumentProperties
+from tests.support.corpus import file_record, part
+from tests.support.local_index import small_index, sql
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    small_index(tmp_path / "index").close()
+    """An index with a file of several documents among the others."""
+    store = small_index(tmp_path / "index")
+    letters = [DocumentProperties(f"Letter {number}", {"from": "ada@x.org"}, None, "en") for number in range(300)]
+    with store.write() as writer, writer.transaction() as transaction:
+        parts = [replace(part(f"text of {one.title}"), document=one) for one in letters]
+        transaction.put_file(file_record("a.mbox"), parts)
+    store.close()
     return tmp_path / "index"
 
 
@@ -25,7 +34,7 @@ def rows(index: Path, table: str) -> list[tuple[object, ...]]:
     return found
 
 
-TABLES = ("settings", "roots", "files", "chunks", "segments", "runs")
+TABLES = ("settings", "roots", "files", "chunks", "parts", "segments", "runs")
 
 
 def test_a_healthy_catalog_is_copied_whole(index: Path) -> None:
@@ -36,12 +45,14 @@ def test_a_healthy_catalog_is_copied_whole(index: Path) -> None:
     Catalog.open_for_writing(str(index)).close()
 
 
-def test_rows_on_damaged_pages_are_left_out_and_all_others_kept(index: Path) -> None:
+@pytest.mark.parametrize("table", ["chunks", "parts"])
+def test_rows_on_damaged_pages_are_left_out_and_all_others_kept(index: Path, table: str) -> None:
     before = {table: rows(index, table) for table in TABLES}
     connection = sqlite3.connect(index / CATALOG_FILE)
     page = connection.execute("PRAGMA page_size").fetchone()[0]
     leaves = [
-        row[0] for row in connection.execute("SELECT pageno FROM dbstat WHERE name = 'chunks' AND pagetype = 'leaf'")
+        row[0]
+        for row in connection.execute("SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'", (table,))
     ] if _has_dbstat(connection) else []  # fmt: skip
     connection.close()
     if not leaves:
@@ -51,15 +62,28 @@ def test_rows_on_damaged_pages_are_left_out_and_all_others_kept(index: Path) -> 
     data[start : start + page] = b"\xff" * page
     (index / CATALOG_FILE).write_bytes(data)
     with pytest.raises(sqlite3.DatabaseError):
-        rows(index, "chunks")
+        rows(index, table)
     salvage(str(index))
-    left = rows(index, "chunks")
-    assert 0 < len(left) < len(before["chunks"])
-    assert set(left) <= set(before["chunks"])
+    left = rows(index, table)
+    assert 0 < len(left) < len(before[table])
+    assert set(left) <= set(before[table])
     # What stands behind the damaged page is read, too.
-    assert left[0] == before["chunks"][0] and left[-1] == before["chunks"][-1]
-    for table in ("settings", "roots", "files", "segments", "runs"):
-        assert rows(index, table) == before[table]
+    assert left[0] == before[table][0] and left[-1] == before[table][-1]
+    for other in set(TABLES) - {table}:
+        assert rows(index, other) == before[other]
+
+
+def test_a_catalog_of_an_older_version_becomes_one_of_this(index: Path) -> None:
+    before = {table: rows(index, table) for table in TABLES}
+    sql(index, "DROP INDEX files_stamps")
+    sql(index, "ALTER TABLE chunks DROP COLUMN line_breaks")
+    sql(index, "DROP TABLE parts")
+    sql(index, "PRAGMA user_version = 1")
+    salvage(str(index))
+    assert {table: rows(index, table) for table in TABLES} == {**before, "parts": []}
+    catalog = Catalog.open_for_writing(str(index))
+    assert catalog.version == SCHEMA_VERSION
+    catalog.close()
 
 
 def _has_dbstat(connection: sqlite3.Connection) -> bool:
@@ -77,7 +101,7 @@ def test_values_that_the_tables_do_not_take_are_left_out(index: Path) -> None:
     connection.close()
     salvage(str(index))
     assert 5 not in [row[0] for row in rows(index, "files")]
-    assert len(rows(index, "files")) == 116
+    assert len(rows(index, "files")) == 117
 
 
 def test_without_settings_nothing_can_be_salvaged(index: Path) -> None:
