@@ -56,8 +56,8 @@ class Hit:
     `score`, in [0, 1], is comparable across queries (`retrieval.confidence`); with a reranker it is the reranker's.
     `dense` is the cosine, `lexical` the BM25 score, `rerank` the reranker's (None: took no part). Lines are 1-based and
     inclusive. `page` is that of the best sentence. `path` is relative to the indexed folder, `file` absolute.
-    `language`: that of its document, ISO 639-1. `sentence`: (start, end) of the best sentence in `text`; `match`: where in
-    it the words of the query stand, None: nowhere; `places`: where the parts of `text` stand; `copies`: where
+    `language`: that of its document, ISO 639-1. `sentence`: (start, end) of the best sentence in `text`; `match`: where
+    in it the words of the query stand, None: nowhere; `places`: where the parts of `text` stand; `copies`: where
     near-duplicates of the passage stand; `context`: lines around the sentence, when asked.
     """
 
