@@ -22,7 +22,7 @@ GONE = "no longer there, or left out by the rules: semsearch index removes it"
 
 @dataclass(frozen=True)
 class FileStatus:
-    """One file, or one ignored folder (its path ends with `/`).
+    """One file, or one folder that is ignored or cannot be read (its path ends with `/`).
 
     `status`: `indexed`; `pending` (indexed, not all of it encoded); `new` (not indexed yet); `skipped`, `failed` (see
     `reason`); `ignored` (by `rule`: ignore file, line and pattern, or the globs of a flag). `encoding` is what was
@@ -57,14 +57,25 @@ def _of_root(info: IndexInfo, root: Root, records: dict[bytes, FileRecord], loca
     def ignored(name: str, reason: str, rule: str) -> None:
         statuses.append(FileStatus(info.shown_path(root.id, os.fsencode(name)), "ignored", reason, rule))
 
+    unreadable: dict[bytes, str] = {}
+
+    def failed(name: str, error: OSError) -> None:
+        unreadable[os.fsencode(name)] = f"cannot be read: {error.strerror or error}"
+
     rules = info.rules or WalkRules()
     there = os.path.isdir(root.path)
-    for file in walk(root.path, rules, location, lambda name, error: None, ignored) if there else ():
+    for file in walk(root.path, rules, location, failed, ignored) if there else ():
         name = os.fsencode(file.path)
         shown = info.shown_path(root.id, name)
         record = left.pop(name, None)
         statuses.append(_of_new(shown, file) if record is None else _of_known(shown, record, file))
-    return statuses + [_of_known(info.shown_path(root.id, name), record, None) for name, record in left.items()]
+    for name, reason in unreadable.items():
+        # What was indexed of it before is kept until it can be read again.
+        kept = [one for one in left if one == name or one.startswith(name)]
+        statuses += [_of_known(info.shown_path(root.id, one), left.pop(one), None, reason) for one in kept]
+        if name not in kept:
+            statuses.append(FileStatus(info.shown_path(root.id, name), "failed", reason))
+    return statuses + [_of_known(info.shown_path(root.id, name), record, None, GONE) for name, record in left.items()]
 
 
 def as_dict(index: str, statuses: list[FileStatus]) -> dict[str, Any]:
@@ -83,12 +94,13 @@ def _of_new(shown: str, file: File) -> FileStatus:
     return FileStatus(shown, "new", NOT_INDEXED_YET, size=file.size)
 
 
-def _of_known(shown: str, record: FileRecord, file: File | None) -> FileStatus:
+def _of_known(shown: str, record: FileRecord, file: File | None, why_not: str = "") -> FileStatus:
+    """The status of an indexed file; `why_not`: why there is no such `file` now."""
     status, reason = record.status, record.reason
     if status == "indexed" and record.pending:
         status = "pending"
     if file is None:
-        reason = reason or GONE
+        reason = reason or why_not
     elif record.status == "indexed" and not is_unchanged(file, record, record.generation):
         stamp = (record.size, record.mtime_ns, record.inode)
         # The same stamp, but too young to be sure.

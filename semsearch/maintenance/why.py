@@ -51,14 +51,14 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
         raise UsageError("the name of the file is empty", "name it as results show it, or by its path")
     known = {entry.path: entry for entry in file_statuses(searcher.index)[1]}
     shown, path = _shown_as(searcher, file, known)
-    if shown not in known and not os.path.lexists(path):
+    parts = (shown or file).split("/")
+    # Of a folder that is left out as a whole only the folder is an entry.
+    names = [shown or file, *("/".join(parts[:count]) + "/" for count in range(1, len(parts) + 1))]
+    entry = next((known[name] for name in names if shown and name in known), None)
+    if entry is None and not os.path.lexists(path):
         return Why(query, shown or file, "missing", "there is no such file")
     if shown is None:
         return Why(query, file, "outside", "it is not below any indexed folder: semsearch index FOLDER takes it in")
-    parts = shown.split("/")
-    # Of a folder that is left out as a whole only the folder is an entry.
-    names = [shown, *("/".join(parts[:count]) + "/" for count in range(1, len(parts)))]
-    entry = next((known[name] for name in names if name in known), None)
     if entry is None:
         return Why(query, shown, "outside", "the index does not look at it")
     if entry.status not in ("indexed", "pending"):

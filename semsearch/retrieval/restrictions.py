@@ -89,6 +89,8 @@ class Restrictions:
             asks = self._query.filters
             flag = "--path " if asked in self._own_filters.paths else "title:" if asked in asks.titles else "path:"
             said.append(f"{flag}{asked} matches no indexed file")
+        if not said and self.selection is not None and self.selection.has_no_file:
+            said.append("the filters let in no indexed file")
         for text in () if found or said else self._query.phrases:
             is_all = len(self._query.phrases) == 1 and not self._unwanted and self._wanted
             held = any(self._is_in.values()) if is_all else len(_holding(self._snapshot, Phrase(text)))

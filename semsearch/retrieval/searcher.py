@@ -188,7 +188,7 @@ class Searcher:
         scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options)
         hits = first_hits(snapshot, scored, plan, options, self.prefix)
         hits = highlighted(snapshot, hits, plan, options, self._encoder)
-        notices += [_said(one) for one in plan.corrections if hits]
+        notices += map(_said, plan.corrections)
         return SearchResult(
             query, plan.mode, coverage, time.perf_counter() - clock, tuple(hits), tuple(notices), plan.languages,
             plan.keys,

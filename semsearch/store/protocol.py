@@ -74,6 +74,11 @@ class Selection(Protocol):
     @property
     def unmatched(self) -> tuple[str, ...]: ...
 
+    @property
+    def has_no_file(self) -> bool:
+        """Whether the filters (`Filters.after` aside) let in no file."""
+        ...
+
     def among(self, ids: "Ids") -> "Ids":
         """Those of the chunks `ids` (n,), rising, that are let in."""
         ...

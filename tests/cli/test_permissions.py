@@ -120,3 +120,19 @@ def test_a_disk_that_is_read_only_or_full(tmp_path: Path) -> None:
     *found, last = done.stdout.splitlines()
     assert found == ["a.txt", "a.txt"]
     assert last.startswith("2 files, 2 chunks: 2 added"), "what the full disk left stands in no way"
+
+
+def test_a_folder_that_may_not_be_read_is_accounted_for(run: Run, folder: Path) -> None:
+    write(folder, {"closed/old.txt": "Garnets are red.\n"})
+    assert run("index", ".").code == 0
+    write(folder, {"closed/young.txt": "Beryls are not.\n"})
+    (folder / "closed").chmod(0)
+    assert "closed/" in run("index", ".", "--json").out
+    listed = json.loads(run("status", "--files", "--json").out)["files"]
+    told = {one["path"]: (one["status"], one["reason"]) for one in listed if one["path"].startswith("closed")}
+    reason = "cannot be read: Permission denied"
+    assert told == {"closed/old.txt": ("indexed", reason), "closed/": ("failed", reason)}
+    assert "closed/" in run("status", "--files", "--skipped").out
+    for name in ("closed/young.txt", "closed"):
+        why = json.loads(run("why", "beryls", name, "--json").out)
+        assert (why["status"], why["reason"]) == ("failed", reason), name

@@ -6,6 +6,7 @@ from semsearch.errors import UsageError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
+from semsearch.store.records import Filters
 from tests.support.folders import write
 
 FILES = {
@@ -104,8 +105,11 @@ def test_fields_narrow_the_search(searcher: Searcher) -> None:
     assert found(searcher, "water -path:tea") == found(searcher, "water -title:green -title:titled") == set()
     assert found(searcher, "water -title:green") == {"tea/titled.md"}
     assert found(searcher, "lorries -type:md") == set()
+    nowhere = SearchOptions(mode="lexical", filters=Filters(where=(("color", "red"),)))
+    assert searcher.search("water", nowhere).notices == ("the filters let in no indexed file",)
     assert searcher.search("water title:coffee").notices[0] == "title:coffee matches no indexed file"
-    assert not searcher.search("water type:md path:zh.txt", SearchOptions(mode="lexical")).notices
+    both = searcher.search("water type:md path:zh.txt", SearchOptions(mode="lexical"))
+    assert both.notices == ("the filters let in no indexed file",), "not that of the path"
     assert not searcher.search("water -path:nowhere", SearchOptions(mode="lexical")).notices
     only_fields = searcher.search("type:md")
     assert not only_fields.hits and "the query names nothing to look for" in only_fields.notices[0]

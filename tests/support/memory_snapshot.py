@@ -46,6 +46,7 @@ class MemorySelection:
 
     chunks: frozenset[int]
     unmatched: tuple[str, ...]
+    has_no_file: bool
 
     def among(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.array([number for number in ids.tolist() if number in self.chunks], np.int64)
@@ -119,6 +120,7 @@ class MemorySnapshot:
         return MemorySelection(
             frozenset(one for ids in held.values() for one in ids if is_let_in(one)),
             unmatched,
+            not chosen,
         )
 
     def holding(self, words: Sequence[Word]) -> NDArray[np.int64]:

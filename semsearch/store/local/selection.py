@@ -71,7 +71,8 @@ class LocalSelection:
     """What is let in: chunks in `allowed`; `unmatched`: path globs and titles that no file matches."""
 
     allowed: Allowed
-    unmatched: tuple[str, ...]
+    unmatched: tuple[str, ...] = ()
+    has_no_file: bool = False
 
     def among(self, ids: Ids) -> Ids:
         let_in = self.allowed.rows(ids, None)

@@ -123,10 +123,10 @@ class LocalSnapshot:
         from semsearch.store.local.selection import LocalSelection, ranges_after
 
         if not filters:
-            return LocalSelection(Allowed(None, within, without), ())
+            return LocalSelection(Allowed(None, within, without))
         chosen, unmatched = self._matching(filters, prefix)
         ranges = ranges_after([row.span for row in chosen], filters.after)
-        return LocalSelection(Allowed(ranges, within, without), unmatched)
+        return LocalSelection(Allowed(ranges, within, without), unmatched, not chosen)
 
     def _matching(self, filters: Filters, prefix: str) -> "tuple[list[FileRow], tuple[str, ...]]":
         """The files that `filters` let in, `after` aside, and the path globs and titles that match none."""

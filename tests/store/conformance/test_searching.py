@@ -259,7 +259,9 @@ def test_a_selection_says_which_globs_match_nothing_and_which_files_are_in(libra
         cats = selected(snapshot, Filters(paths=("none/", "cats/", "*.xyz"), after=1))
         assert cats.unmatched == ("none/", "*.xyz")
         # Of the first file one chunk is left out.
-        assert cats.among(np.arange(1, 9)).tolist() == [2, 5, 6]
+        assert cats.among(np.arange(1, 9)).tolist() == [2, 5, 6] and not cats.has_no_file
+        assert selected(snapshot, Filters(where=(("color", "red"),))).has_no_file
+        assert not selected(snapshot, Filters(after=99)).has_no_file
         assert snapshot.select(Filters()) is None
 
     library.read(ask)
