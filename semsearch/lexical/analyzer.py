@@ -43,8 +43,8 @@ def passage_keys(word: str, language: str) -> tuple[str, ...]:
         keys[_key(form, language)] = None
         for way in folded(form.text):
             keys[_key(Form(way, form.stemmed), language, bare=True)] = None
-        if form.stemmed:
-            keys.update((WRITTEN + way, None) for way in _ways(form) if _stem(way, language) != way)
+        if form.stemmed and language in STEMMERS:
+            keys.update((WRITTEN + way, None) for way in _ways(form))
     return tuple(keys)
 
 
@@ -76,24 +76,11 @@ def unspaced_keys(word: str) -> list[Word]:
     return [(Key(SEPARATOR + piece),) for piece in (_bigrams(word) or word)]
 
 
-def key_beginnings(text: str, languages: frozenset[str]) -> list[str]:
-    """What the keys of all words begin with that begin with `text`, in lower case and without accents, too. Stems are
-    among them, as a word that is its own stem has no other key."""
-    marks = dict.fromkeys((*(_language_mark(language) for language in sorted(languages)), ""))
-    before = [WRITTEN, *(mark + joint for mark in marks for joint in (SEPARATOR, SEPARATOR * 2))]
-    return [mark + way for mark in before for way in (lower(text), *folded(lower(text)))]
-
-
-def written_group(form: Form, languages: frozenset[str]) -> Word:
-    """The keys of a word that is written in this `form`, with or without accents; not those of its other forms, but for
-    words that share the key of one that is its own stem."""
-    if not form.stemmed:
-        return word_group([form], languages)
-    keys = [WRITTEN + way for way in _ways(form)]
-    for language in sorted(languages):
-        own = [way for way in _ways(form) if _stem(way, language) == way]
-        keys += [_language_mark(language) + joint + way for way in own for joint in (SEPARATOR, SEPARATOR * 2)]
-    return tuple(Key(key) for key in dict.fromkeys(keys))
+def written_keys(form: Form) -> list[str]:
+    """The keys of a word that is written in this `form`, with or without accents, and not in another; as beginnings of
+    keys, those of all words that begin so."""
+    # Languages without a stemmer have no other keys than those of words as they are written.
+    return [mark + way for mark in (WRITTEN, SEPARATOR, SEPARATOR * 2) for way in _ways(form)]
 
 
 def word_group(forms: Iterable[Form], languages: frozenset[str]) -> Word:

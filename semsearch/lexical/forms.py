@@ -63,11 +63,11 @@ def forms_of(word: str) -> Forms:
         return _number_forms(number)
     if not any(map(str.isalnum, word)):
         return Forms((form_of(word),))  # an emoji
-    owner, _, ending = word.partition("'")
-    if ending.lower() in _ENDINGS:
+    owner, _, ending = word.rpartition("'")
+    if owner and ending.lower() in _ENDINGS:
         base = forms_of(owner)
-        return Forms((*base.wholes, form_of(lower(owner + ending))), base.parts, base.held)
-    if ending and (pieces := apostrophe_pieces(word)):
+        return Forms((*base.wholes, form_of(lower((owner + ending).replace("'", "")))), base.parts, base.held)
+    if owner and (pieces := apostrophe_pieces(word)):
         return _apostrophe_forms(word, pieces)
     segments = segments_of(word)
     if len(segments) == 1:
@@ -79,8 +79,12 @@ def forms_of(word: str) -> Forms:
     parts = tuple(dict.fromkeys(form for segment in segments for form in (form_of(lower(segment)), *_pieces(segment))))
     if all(len(segment) == 1 for segment in segments):
         return Forms(tuple(wholes), held=parts)  # U.S.A. is not looked for by its letters
+    held = []
+    if sign := word[len(word.rstrip("+#")) :]:
+        held.append(form_of(lower(segments[-1]) + sign))  # Objective-C++
     has_version = any("." in segment for segment in segments)
-    return Forms(tuple(wholes), parts, tuple(form_of(lower(run)) for run in _RUN.findall(word)) if has_version else ())
+    held += [form_of(lower(run)) for run in _RUN.findall(word)] if has_version else []
+    return Forms(tuple(wholes), parts, tuple(held))
 
 
 def number_in(word: str) -> re.Match[str] | None:

@@ -1,15 +1,15 @@
 """Whether a phrase stands in a text as it is written, and where.
 
 Words are compared in lower case and without accents, compounds by what stands between their hyphens and dots, numbers
-by their value, and scripts without spaces by character. A text is read in two ways: strictly, and loosely, where
-"1 000" is two numbers, "Anna's" is Anna, and "Müller" is Mueller.
+by their value, and scripts without spaces by character. A word of a text may be read in several ways: "1 000" is two
+numbers, too, "Anna's" is Anna, and "Müller" is Mueller.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from semsearch.lexical.analyzer import written_group
+from semsearch.lexical.analyzer import written_keys
 from semsearch.lexical.folding import folded
 from semsearch.lexical.forms import Form, apostrophe_pieces, form_of, forms_of, is_elided, number_in, segments_of
 from semsearch.lexical.markup import without_markup
@@ -17,6 +17,8 @@ from semsearch.lexical.query_word import Key, Word
 from semsearch.lexical.term_key import SEPARATOR
 from semsearch.lexical.words import is_unspaced, lower, word_spans, words_of
 
+# The ways in which a word may be read, each in units.
+_Readings = tuple[tuple[str, ...], ...]
 _MARK = "\x1f"
 _CUT_AT_LINE_END = re.compile(r"(?<=[^\W\d_])-[ \t]*\n[ \t]*(?=[^\W\d_])")
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -42,16 +44,11 @@ class Phrase:
 
     def spans_in(self, text: str) -> list[tuple[int, int]]:
         """(start, end) of each place of `text` in which it stands."""
-        spans: dict[tuple[int, int], None] = {}
-        words, length = word_spans(text), len(self.units)
-        for units_of in (_units, _loose_units):
-            placed = [(start, end, unit) for start, end, word in words for unit in units_of(word)]
-            for number in range(len(placed) - length + 1):
-                if all(placed[number + at][2] == unit for at, unit in enumerate(self.units)):
-                    spans[placed[number][0], placed[number + length - 1][1]] = None
-        return sorted(spans)
+        words = word_spans(text)
+        found = _found([_readings(word) for _, _, word in words], tuple(self.units))
+        return [(words[first][0], words[last][1]) for first, last in found]
 
-    def words(self, languages: frozenset[str]) -> list[Word]:
+    def words(self) -> list[Word]:
         """Groups of term keys, all of which a passage holds in which the phrase stands."""
         groups: list[Word] = []
         for word in words_of(self.text):
@@ -59,9 +56,9 @@ class Phrase:
                 # Not pairs of characters, as a line may end between them.
                 groups += [(Key(SEPARATOR + character),) for character in word]
             elif "'" in word:
-                groups.append(tuple(key for form in forms_of(word).wholes for key in written_group(form, languages)))
+                groups.append(tuple(Key(key) for form in forms_of(word).wholes for key in written_keys(form)))
             else:
-                groups += [written_group(form, languages) for form in _written(word)]
+                groups += [tuple(map(Key, written_keys(form))) for form in _written(word)]
         return groups
 
     def _may_stand_in(self, text: str) -> bool:
@@ -72,16 +69,34 @@ class Phrase:
         return any(self._letters in one.encode().translate(None, _NO_LETTERS) for one in texts)
 
     def _is_in(self, text: str) -> bool:
-        words = words_of(text)
-        strict = [unit for word in words for unit in _units(word)]
-        if _holds(strict, self.units):
+        readings = [_readings(word) for word in words_of(text)]
+        usual = (unit for reading in readings for unit in reading[0])
+        if _MARK + _MARK.join(self.units) + _MARK in _MARK + _MARK.join(usual) + _MARK:
             return True
-        loose = [unit for word in words for unit in _loose_units(word)]
-        return loose != strict and _holds(loose, self.units)
+        return any(len(reading) > 1 for reading in readings) and any(_found(readings, tuple(self.units)))
 
 
-def _holds(units: Sequence[str], wanted: Sequence[str]) -> bool:
-    return _MARK + _MARK.join(wanted) + _MARK in _MARK + _MARK.join(units) + _MARK
+def _found(readings: Sequence[_Readings], wanted: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """(number of the first word, of the last) of each place where `wanted` stands in words with these `readings`."""
+    for first, own in enumerate(readings):
+        # How many of the wanted units the first words hold, which may begin with others: "known" is in "well-known".
+        held = {
+            min(len(reading) - at, len(wanted))
+            for reading in own
+            for at in range(len(reading))
+            if reading[at : at + len(wanted)] == wanted[: len(reading) - at]
+        }
+        last = first
+        while held and len(wanted) not in held and last + 1 < len(readings):
+            last += 1
+            held = {
+                min(count + len(reading), len(wanted))
+                for count in held
+                for reading in readings[last]
+                if reading[: len(wanted) - count] == wanted[count : count + len(reading)]
+            }
+        if len(wanted) in held:
+            yield first, last
 
 
 def phrase_units(text: str) -> list[str]:
@@ -97,14 +112,20 @@ def _units(word: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=100_000)
-def _loose_units(word: str) -> tuple[str, ...]:
+def _readings(word: str) -> _Readings:
+    """What `word` of a text may be read as, in units; as it is first."""
+    usual = _units(word)
     if is_unspaced(word):
-        return tuple(word)
+        return (usual,)
     if number_in(word) is not None:
-        pieces = word.split()
-        return _units(word) if len(pieces) < 2 else tuple(unit for piece in pieces for unit in _units(piece))
-    owner, _, ending = word.partition("'")
-    return tuple((folded(form.text) or (form.text,))[-1] for form in _written(owner if ending.lower() == "s" else word))
+        pieces = tuple(unit for piece in word.split() for unit in _units(piece))
+        return tuple(dict.fromkeys((usual, pieces)))
+    owner, _, ending = word.rpartition("'")
+    words = [word, *([owner] if owner and ending.lower() == "s" else [])]
+    ways = (
+        tuple((folded(form.text) or (form.text,))[way] for form in _written(one)) for one in words for way in (0, -1)
+    )
+    return tuple(dict.fromkeys((usual, *ways)))
 
 
 def _written(word: str) -> list[Form]:

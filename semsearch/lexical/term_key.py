@@ -5,8 +5,8 @@ stemmed (numbers, identifiers, scripts without spaces). So keys of two languages
 "new". A word with accents has a key without them, too, with \\x1f\\x1f in it (`fr\\x1f\\x1fcafe`), so that `cafe` finds
 `café`, and finds `cafe` first.
 
-A word that is not its own stem has a key as it is written, too (`\\x1f\\x03evicted`): for phrases, for what words begin
-with, and to find what was meant by a slip. Such keys score nothing, and are no part of the length of a passage.
+A word that has a stem has a key as it is written, too (`\\x1f\\x03evicted`): for phrases, for what words begin with,
+and to find what was meant by a slip. Such keys are no part of the length of a passage.
 """
 
 SEPARATOR = "\x1f"

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field, replace
 
+from semsearch.lexical.forms import number_in
 from semsearch.lexical.phrases import phrase_units
 from semsearch.lexical.words import is_unspaced, words_of
 from semsearch.store.records import Filters
@@ -127,5 +128,6 @@ def _beginning(word: str | None) -> str:
         return ""
     beginning = unicodedata.normalize("NFC", word[:-1])
     is_word = words_of(beginning) == [beginning] and not is_unspaced(beginning)
+    is_word = is_word and (beginning.isdigit() or number_in(beginning) is None)
     letters = sum(letter.isalnum() for letter in beginning)
     return beginning if is_word and letters >= _FEWEST_LETTERS_OF_A_PREFIX else ""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.lexical.analyzer import key_beginnings, query_words
+from semsearch.lexical.analyzer import query_words, written_keys
+from semsearch.lexical.forms import forms_of
 from semsearch.lexical.phrases import Phrase, phrase_units
 from semsearch.lexical.query_word import Key, Word
 from semsearch.lexical.term_key import WRITTEN
@@ -47,7 +48,7 @@ class Restrictions:
         self._is_in: dict[int, bool] = {}
         self._within: Ids | None = None
         if self._wanted:
-            self._within = snapshot.holding([word for phrase in self._wanted for word in phrase.words(languages)])
+            self._within = snapshot.holding([word for phrase in self._wanted for word in phrase.words()])
         without = [snapshot.holding(query_words(word, languages)[:1]) for word in single.values()]
         without += [snapshot.holding([beginning_with(snapshot, one, None)]) for one in query.excluded_prefixes]
         self._without = np.unique(np.concatenate(without)) if without else None
@@ -104,13 +105,13 @@ class Restrictions:
 
 def _holding(snapshot: Snapshot, phrase: Phrase) -> Ids:
     """(n,) the ids of the passages of `snapshot` that hold `phrase`, rising."""
-    ids = snapshot.holding(phrase.words(snapshot.languages()))
+    ids = snapshot.holding(phrase.words())
     held = (number for number, type_name, text in snapshot.texts(ids) if phrase.stands_in(text, type_name))
     return np.array(sorted(held), np.int64)
 
 
 def beginning_with(snapshot: Snapshot, beginning: str, most: int | None = _MOST_COMPLETIONS) -> Word:
     """The keys of the words of the index that begin with `beginning`, those of most passages first; None: of all."""
-    keys = snapshot.completions(key_beginnings(beginning, snapshot.languages()), most)
+    keys = snapshot.completions(written_keys(forms_of(beginning).wholes[0]), most)
     # A word that occurs nowhere has a key, too.
     return tuple(Key(key) for key in keys) or (Key(WRITTEN + beginning),)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from semsearch.lexical.analyzer import key_beginnings, query_words
+from semsearch.lexical.analyzer import query_words, written_keys
+from semsearch.lexical.forms import form_of
 from semsearch.lexical.query_word import Key, Word
 from semsearch.lexical.term_key import parted
 from semsearch.lexical.words import is_unspaced, lower, words_of
@@ -84,7 +85,7 @@ def _meant(snapshot: Snapshot, typed: str) -> tuple[str, ...]:
     if is_unspaced(typed) or not typed.isalpha() or len(typed) < _FEWEST_LETTERS:
         return ()
     distance = 2 if len(typed) >= _TWO_EDITS else 1
-    keys = snapshot.similar(key_beginnings(typed, snapshot.languages()), distance, _NEAR_TERMS)
+    keys = snapshot.similar(written_keys(form_of(typed)), distance, _NEAR_TERMS)
     near = dict.fromkeys(word for _, word in map(parted, keys) if word.isalpha())
     ranks = {word: (OSA.distance(typed, word), set(word) != set(typed)) for word in near}
     return tuple(word for word in near if ranks[word] == min(ranks.values()))[:_MOST_WORDS]

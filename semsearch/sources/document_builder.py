@@ -131,7 +131,7 @@ class DocumentBuilder:
     def _begin_lines(self, starts: Iterable[tuple[int, int]]) -> None:
         """Records `starts`, (offset in the text that is added next, line)."""
         if not self.is_full:
-            self._lines += [(self._length + offset, min(line, _LAST_NUMBER)) for offset, line in starts]
+            self._lines += [(self._length + offset, max(1, min(line, _LAST_NUMBER))) for offset, line in starts]
 
     def _add(self, text: str) -> None:
         if self.is_full:

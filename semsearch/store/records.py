@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # What of a file could not be read is told in so many notices.
 _TOLD_REASONS = 5
+_REASON_CHARACTERS = 1000
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,11 @@ class FileRecord:
 
 
 def joined_reasons(reasons: Iterable[str]) -> str:
-    """What of a file could not be read: each of `reasons` once, in order, the first few in full."""
+    """What of a file could not be read: each of `reasons` once, in order, the first few; very long ones are cut."""
     told = [reason for reason in dict.fromkeys(reasons) if reason]
     more = f"; {len(told) - _TOLD_REASONS} more such notices" if len(told) > _TOLD_REASONS else ""
-    return "; ".join(told[:_TOLD_REASONS]) + more
+    shown = (one if len(one) <= _REASON_CHARACTERS else one[:_REASON_CHARACTERS] + "…" for one in told[:_TOLD_REASONS])
+    return "; ".join(shown) + more
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,15 @@ def test_a_beginning_is_of_words_as_they_are_written(tmp_path: Path) -> None:
         assert found(own, "cafe*") == found(own, "Café*") == {"c.txt"}
 
 
+def test_a_beginning_is_of_no_stem(tmp_path: Path) -> None:
+    write(tmp_path, {"a.txt": "The study of items.", "b.txt": "O'Brien and other items of l'eau."})
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+    with Searcher(str(tmp_path)) as own:
+        assert found(own, "studi*") == set() and found(own, "stud*") == {"a.txt"}
+        assert found(own, "items -studi*") == {"a.txt", "b.txt"}
+        assert found(own, "O'Br*") == found(own, "l'ea*") == {"b.txt"}
+
+
 def test_all_words_with_an_excluded_beginning_are_excluded(tmp_path: Path) -> None:
     words = [f"con{''.join(chr(97 + int(digit)) for digit in str(number))}" for number in range(2500)]
     write(tmp_path, {f"{number}.txt": " ".join([*words[number::50], "pump"]) for number in range(50)})

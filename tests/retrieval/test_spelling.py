@@ -41,13 +41,14 @@ def test_a_word_of_the_model_is_no_slip(searcher: Searcher) -> None:
 
 def test_what_is_meant_is_a_word_as_it_is_written(tmp_path: Path) -> None:
     write(tmp_path, {
-        "a.md": "The replication of an account keeps memory for the plumber's command and happiness.",
+        "a.md": "The replication of an account keeps memory for the plumber's command and happiness, at university.",
         "b.md": "The replicas have an amount, an amount, an amount to deduce.",
     })  # fmt: skip
     index_folders([str(tmp_path)], None, IndexOptions(embed=False))
     with Searcher(str(tmp_path)) as own:
         for typed, meant in (("replicaton", "replication"), ("acount", "account"), ("memroy", "memory"),
-                             ("plumer", "plumber"), ("comand", "command"), ("hapiness", "happiness")):  # fmt: skip
+                             ("plumer", "plumber"), ("comand", "command"), ("hapiness", "happiness"),
+                             ("universti", "university")):  # fmt: skip
             result = own.search(typed)
             assert result.notices[-1] == f'no passage holds "{typed}": did you mean "{meant}"?'
             assert [hit.path for hit in result.hits] == ["a.md"], typed

@@ -27,3 +27,10 @@ def test_a_document_has_so_much_text_at_most_and_tells_the_rest() -> None:
     assert "last" not in document.text
     assert document.line_starts == ((0, 1), (7, 2), (60_000_009, 2))
     assert document.notice == "a picture; text beyond 100,000,000 characters left out"
+
+
+def test_lines_are_counted_from_one() -> None:
+    builder = DocumentBuilder("text")
+    builder.block("a", 0)
+    builder.text("b\nc", [(0, -5), (2, 0)])
+    assert {line for _, line in builder.document().line_starts or ()} == {1}

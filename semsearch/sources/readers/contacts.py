@@ -117,7 +117,7 @@ def _records(text: str) -> Iterator[_Record]:
                 skipped = name == "BEGIN"
             elif kind in _RECORDS:
                 skipped = False
-                if record.said:
+                if record.said or record.others:
                     yield record
                 record = _Record() if name == "BEGIN" else outside
                 outside.said.clear()
@@ -128,7 +128,7 @@ def _records(text: str) -> Iterator[_Record]:
             said = _said(name, match, line)
             if any(letter.isalnum() for letter in said.text):
                 held.append(said)
-    if record.said:
+    if record.said or record.others:
         yield record
 
 

@@ -88,7 +88,7 @@ class _Workbook:
             if builder.is_full:
                 break
             if local(element) == "row":
-                number = min(whole(element.get("r"), number + 1), _MOST_ROWS)
+                number = max(1, min(whole(element.get("r"), number + 1), _MOST_ROWS))
                 cells = self._cells(element)
                 if cells:
                     table.row_of(cells, number)
@@ -248,4 +248,4 @@ def _column(place: str, position: int) -> int:
 def _row(place: str) -> int:
     """The row of a cell or range, such as B7:C9; the first where it names none."""
     match = _CELL.match(place)
-    return min(whole(match.group(2), 1), _MOST_ROWS) if match else 1
+    return max(1, min(whole(match.group(2), 1), _MOST_ROWS)) if match else 1

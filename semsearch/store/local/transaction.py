@@ -159,11 +159,10 @@ class LocalTransaction:
             self._insert_chunks(part, file_id)
         self._insert_part(document, file_id, begin)
         count = self._next_chunk - first
-        if count:
-            self._catalog.connection.execute(
-                "UPDATE files SET chunk_count = ?, reason = ? WHERE id = ?",
-                (count, storable(joined_reasons(reasons)), file_id),
-            )
+        self._catalog.connection.execute(
+            "UPDATE files SET chunk_count = ?, reason = ? WHERE id = ?",
+            (count, storable(joined_reasons(reasons)), file_id),
+        )
         return count
 
     def _insert_file(self, file: FileRecord, first_chunk: int) -> int:

@@ -159,3 +159,9 @@ def test_they_are_found_by_name_property_and_date(semsearch: Command, tmp_path: 
     assert set(titles("start summary", "--before", "2025-02")) == {"Grandma visits", "New year"}
     hit = semsearch("search", "bremen station", "--mode", "lexical", "-k1", "-i", folder).out.splitlines()[0]
     assert hit.endswith("family.ics:13  Grandma visits")
+
+
+def test_an_event_may_say_all_in_its_alarm() -> None:
+    lines = ("BEGIN:VCALENDAR", "BEGIN:VEVENT", "BEGIN:VALARM", "DESCRIPTION:Bake a cake", "END:VALARM", "END:VEVENT")
+    found = list(documents(io.BytesIO("\r\n".join((*lines, "END:VCALENDAR", "")).encode()), "a.ics"))
+    assert "Bake a cake" in found[-1].text

@@ -259,7 +259,7 @@ def test_names_of_empty_sheets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "row"), [("99999999999999999999999", 2), ("999999999", 1_048_576), ("²", 2), ("7", 7)]
+    ("told", "row"), [("99999999999999999999999", 2), ("999999999", 1_048_576), ("²", 2), ("7", 7), ("0", 1)]
 )
 def test_a_row_has_a_number_that_a_sheet_can_have(told: str, row: int) -> None:
     document = xlsx(f'<row r="1">{cell("A1", "x")}</row><row r="{told}">{cell("A2", "far")}</row>')
