@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document
@@ -11,6 +12,8 @@ _MOST_BYTES = 20_000_000
 # A packed file may be longer than memory.
 _MOST_CHARACTERS = 50_000_000
 _MOST_NESTED = 3
+# How many files the one that is read is attached to, each to the next.
+_depth: ContextVar[int] = ContextVar("depth", default=0)
 # So many are named, the others counted.
 _MOST_NAMED = 50
 
@@ -52,7 +55,11 @@ def documents_in(name: str, data: bytes, unread: Unread, called: str = "") -> It
     if not data or len(data) > _MOST_BYTES:
         unread.add(called, "too large" if data else "empty")
         return
+    if _depth.get() >= _MOST_NESTED:
+        unread.add(called, "nested too deep")
+        return
     length = 0
+    outside = _depth.set(_depth.get() + 1)
     try:
         for document in document_types.documents(io.BytesIO(data), name):
             if document.notice:
@@ -67,6 +74,8 @@ def documents_in(name: str, data: bytes, unread: Unread, called: str = "") -> It
             unread.add_part(called, error.message)
         else:
             unread.add(called, error.message)
+    finally:
+        _depth.reset(outside)
 
 
 def add_attached_message(name: str, depth: int, unread: Unread, add: Callable[[], object]) -> None:
