@@ -62,18 +62,13 @@ def analyze_query(text: str, languages: frozenset[str]) -> list[Word]:
 def query_words(word: str, languages: frozenset[str]) -> list[Word]:
     """The groups of keys of one word of a query, as `words_of` gives it: a compound gives itself and its parts."""
     if is_unspaced(word):
-        return unspaced_keys(word)
+        return [(Key(SEPARATOR + piece),) for piece in (_bigrams(word) or word)]
     forms = forms_of(word)
     # Who wrote the compound in one has written its parts.
     return [
         word_group(forms.wholes, languages),
         *(word_group((part, *forms.wholes), languages) for part in forms.parts),
     ]
-
-
-def unspaced_keys(word: str) -> list[Word]:
-    """The groups of keys of `word`, a run of a script without spaces between words."""
-    return [(Key(SEPARATOR + piece),) for piece in (_bigrams(word) or word)]
 
 
 def written_keys(form: Form) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Protocol
 from semsearch.chunking.chunk import HEADING_CHARACTERS, encoded
 from semsearch.lexical.analyzer import analyze
 from semsearch.lexical.phrases import phrase_units
+from semsearch.lexical.term_key import SEPARATOR
 from semsearch.lexical.words import lower
 from semsearch.sources.document import storable
 
@@ -52,7 +53,7 @@ class DocumentTerms:
         self._type = type_name
         file_name = storable(os.path.basename(os.fsdecode(path)))
         stem = file_name.rpartition(".")[0] or file_name
-        self._name = [*analyze(stem, language), "\x1f" + lower(file_name)]
+        self._name = [*analyze(stem, language), SEPARATOR + lower(file_name)]
         called = [title, stem, file_name, *_listed(metadata.get("aliases")), *_listed(metadata.get("alias"))]
         self._called = list(dict.fromkeys(key for key in map(name_key, called) if key))
         values = [title, *(metadata[key] for key in _NAMING if key in metadata)]
@@ -87,7 +88,7 @@ class DocumentTerms:
 def name_key(name: str) -> str:
     """The term key that a document called `name` has, and a query that is its whole name; empty without words."""
     words = " ".join(phrase_units(name)[:_MOST_NAME_WORDS])
-    return f"\x1f{_NAME_MARK}{words}" if words else ""
+    return SEPARATOR + _NAME_MARK + words if words else ""
 
 
 def _listed(value: object) -> list[str]:

@@ -80,7 +80,7 @@ def forms_of(word: str) -> Forms:
     if all(len(segment) == 1 for segment in segments):
         return Forms(tuple(wholes), held=parts)  # U.S.A. is not looked for by its letters
     held = []
-    if sign := word[len(word.rstrip("+#")) :]:
+    if sign := sign_of(word):
         held.append(form_of(lower(segments[-1]) + sign))  # Objective-C++
     has_version = any("." in segment for segment in segments)
     held += [form_of(lower(run)) for run in _RUN.findall(word)] if has_version else []
@@ -97,6 +97,11 @@ def number_in(word: str) -> re.Match[str] | None:
 def segments_of(word: str) -> list[str]:
     """What stands between the hyphens, dots and signs of `word`; a version is one piece."""
     return _SEGMENT.findall(word)
+
+
+def sign_of(word: str) -> str:
+    """The sign at the end of `word`, as in `C++` and `F#`; empty where it has none."""
+    return word[len(word.rstrip("+#")) :]
 
 
 def apostrophe_pieces(word: str) -> list[str]:

@@ -11,7 +11,16 @@ from functools import lru_cache
 
 from semsearch.lexical.analyzer import written_keys
 from semsearch.lexical.folding import folded
-from semsearch.lexical.forms import Form, apostrophe_pieces, form_of, forms_of, is_elided, number_in, segments_of
+from semsearch.lexical.forms import (
+    Form,
+    apostrophe_pieces,
+    form_of,
+    forms_of,
+    is_elided,
+    number_in,
+    segments_of,
+    sign_of,
+)
 from semsearch.lexical.markup import without_markup
 from semsearch.lexical.query_word import Key, Word
 from semsearch.lexical.term_key import SEPARATOR
@@ -19,7 +28,6 @@ from semsearch.lexical.words import is_unspaced, lower, word_spans, words_of
 
 # The ways in which a word may be read, each in units.
 _Readings = tuple[tuple[str, ...], ...]
-_MARK = "\x1f"
 _CUT_AT_LINE_END = re.compile(r"(?<=[^\W\d_])-[ \t]*\n[ \t]*(?=[^\W\d_])")
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 
@@ -29,7 +37,7 @@ class Phrase:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.units = phrase_units(text)
+        self.units = tuple(phrase_units(text))
         letters = "".join(self.units)
         # Most texts that hold the words do not hold the phrase, which their bare letters tell.
         self._letters = letters.encode() if letters.isascii() and letters.isalpha() else None
@@ -45,7 +53,7 @@ class Phrase:
     def spans_in(self, text: str) -> list[tuple[int, int]]:
         """(start, end) of each place of `text` in which it stands."""
         words = word_spans(text)
-        found = _found([_readings(word) for _, _, word in words], tuple(self.units))
+        found = _found([_readings(word) for _, _, word in words], self.units)
         return [(words[first][0], words[last][1]) for first, last in found]
 
     def words(self) -> list[Word]:
@@ -71,9 +79,9 @@ class Phrase:
     def _is_in(self, text: str) -> bool:
         readings = [_readings(word) for word in words_of(text)]
         usual = (unit for reading in readings for unit in reading[0])
-        if _MARK + _MARK.join(self.units) + _MARK in _MARK + _MARK.join(usual) + _MARK:
+        if SEPARATOR + SEPARATOR.join(self.units) + SEPARATOR in SEPARATOR + SEPARATOR.join(usual) + SEPARATOR:
             return True
-        return any(len(reading) > 1 for reading in readings) and any(_found(readings, tuple(self.units)))
+        return any(len(reading) > 1 for reading in readings) and any(_found(readings, self.units))
 
 
 def _found(readings: Sequence[_Readings], wanted: tuple[str, ...]) -> Iterator[tuple[int, int]]:
@@ -114,18 +122,17 @@ def _units(word: str) -> tuple[str, ...]:
 @lru_cache(maxsize=100_000)
 def _readings(word: str) -> _Readings:
     """What `word` of a text may be read as, in units; as it is first."""
-    usual = _units(word)
     if is_unspaced(word):
-        return (usual,)
+        return (_units(word),)
     if number_in(word) is not None:
         pieces = tuple(unit for piece in word.split() for unit in _units(piece))
-        return tuple(dict.fromkeys((usual, pieces)))
+        return tuple(dict.fromkeys((_units(word), pieces)))
     owner, _, ending = word.rpartition("'")
     words = [word, *([owner] if owner and ending.lower() == "s" else [])]
     ways = (
         tuple((folded(form.text) or (form.text,))[way] for form in _written(one)) for one in words for way in (0, -1)
     )
-    return tuple(dict.fromkeys((usual, *ways)))
+    return tuple(dict.fromkeys(ways))
 
 
 def _written(word: str) -> list[Form]:
@@ -135,5 +142,4 @@ def _written(word: str) -> list[Form]:
     if "'" in word and (pieces := apostrophe_pieces(word)):
         return [form_of(piece) for piece in (pieces if is_elided(pieces) else ["".join(pieces)])]
     segments = [lower(segment) for segment in segments_of(word)] or [lower(word)]
-    sign = word[len(word.rstrip("+#")) :]
-    return [form_of(segment) for segment in (*segments[:-1], segments[-1] + sign)]
+    return [form_of(segment) for segment in (*segments[:-1], segments[-1] + sign_of(word))]

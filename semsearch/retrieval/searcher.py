@@ -110,13 +110,14 @@ class Searcher:
         options = options or SearchOptions()
         query = clean_query(query)
         check_options(query, options)
-        if not _parsed(query, options).text:
+        parsed = _parsed(query, options)
+        if not parsed.text:
             raise UsageError(*_NO_WORDS.split(": ", 1))
 
         from semsearch.retrieval.locate import standing  # nothing a search has use for
 
         def stands(snapshot: Snapshot) -> Standing | None:
-            plan_of = lambda: self._plan(snapshot, query, options)  # noqa: E731  # shorter than a function
+            plan_of = lambda: self._plan(snapshot, parsed, options)  # noqa: E731  # shorter than a function
             return standing(snapshot, path, options, self.prefix, _depth(options), plan_of)
 
         return self._store.read(stands)
@@ -141,7 +142,8 @@ class Searcher:
         query, options = clean_query(query), SearchOptions(syntax=False)
 
         def scored(snapshot: Snapshot) -> list[tuple[SentenceSpan, float]]:
-            return scored_sentences(snapshot, passages, self._plan(snapshot, query, options), self._encoder)
+            plan = self._plan(snapshot, plain_query(query), options)
+            return scored_sentences(snapshot, passages, plan, self._encoder)
 
         return self._store.read(scored)
 
@@ -165,9 +167,8 @@ class Searcher:
         self._adapt = adapter
 
     def _plan(
-        self, snapshot: Snapshot, query: str, options: SearchOptions, known: frozenset[str] = frozenset()
+        self, snapshot: Snapshot, parsed: ParsedQuery, options: SearchOptions, known: frozenset[str] = frozenset()
     ) -> QueryPlan:
-        parsed = _parsed(query, options)
         return plan_query(snapshot, parsed, options, self._encoder, self.index, self._adapt, known)
 
     def _answer(
@@ -179,10 +180,11 @@ class Searcher:
             notices.append(
                 f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
             )
-        if not _parsed(query, options).text:
+        parsed = _parsed(query, options)
+        if not parsed.text:
             notices.append(_NO_WORDS)
             return SearchResult(query, options.mode, coverage, time.perf_counter() - clock, (), tuple(notices))
-        plan = self._plan(snapshot, query, options, known)
+        plan = self._plan(snapshot, parsed, options, known)
         candidates, told = let_in(snapshot, plan, options, self.prefix, _depth(options))
         notices += told
         scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options)

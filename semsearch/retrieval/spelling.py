@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from semsearch.lexical.analyzer import query_words, written_keys
 from semsearch.lexical.forms import form_of
 from semsearch.lexical.query_word import Key, Word
-from semsearch.lexical.term_key import parted
+from semsearch.lexical.term_key import SEPARATOR, parted
 from semsearch.lexical.words import is_unspaced, lower, words_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def corrected(
     unknown = unknown_words(snapshot, text, words)
     for typed, group in unknown.items() if len(unknown) <= _MOST_UNKNOWN else ():
         if _ABBREVIATED_HASH.fullmatch(typed.lower()):
-            hashes = snapshot.completions(["\x1f" + typed.lower()], _MOST_HASHES)
+            hashes = snapshot.completions([SEPARATOR + typed.lower()], _MOST_HASHES)
             keys = tuple(Key(key, _WEIGHT) for key in hashes)
         else:
             meant = () if is_word(typed) else _meant(snapshot, lower(typed))
