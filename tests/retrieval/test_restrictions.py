@@ -8,6 +8,7 @@ from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.records import Filters
 from tests.support.folders import write
+from tests.support.searching import searcher_of
 
 FILES = {
     "right.md": "# Mole\n\nThe east mole is closed to\nlorries from noon.",
@@ -22,10 +23,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def searcher(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    folder = tmp_path_factory.mktemp("restricted")
-    write(folder, FILES)
-    index_folders([str(folder)], None, IndexOptions(model="static"))
-    return Searcher(str(folder))
+    return searcher_of(tmp_path_factory.mktemp("restricted"), FILES)
 
 
 def found(searcher: Searcher, query: str, **options: object) -> set[str]:

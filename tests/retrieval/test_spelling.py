@@ -6,6 +6,7 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from tests.support.folders import write
+from tests.support.searching import searcher_of
 
 FILES = {
     "right.md": "The east mole is closed to lorries from noon.",
@@ -16,10 +17,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def searcher(tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    folder = tmp_path_factory.mktemp("spelling")
-    write(folder, FILES)
-    index_folders([str(folder)], None, IndexOptions(model="static"))
-    return Searcher(str(folder))
+    return searcher_of(tmp_path_factory.mktemp("spelling"), FILES)
 
 
 def found(searcher: Searcher, query: str, correct: bool = True) -> set[str]:
