@@ -71,7 +71,7 @@ def _of_root(info: IndexInfo, root: Root, records: dict[bytes, FileRecord], loca
         statuses.append(_of_new(shown, file) if record is None else _of_known(shown, record, file))
     for name, reason in unreadable.items():
         # What was indexed of it before is kept until it can be read again.
-        kept = [one for one in left if one == name or one.startswith(name)]
+        kept = [one for one in left if one == name or (name.endswith(b"/") and one.startswith(name))]
         statuses += [_of_known(info.shown_path(root.id, one), left.pop(one), None, reason) for one in kept]
         if name not in kept:
             statuses.append(FileStatus(info.shown_path(root.id, name), "failed", reason))
