@@ -7,6 +7,7 @@ import fcntl
 import os
 from types import TracebackType
 
+from semsearch import private_files
 from semsearch.errors import LockedError
 
 
@@ -17,7 +18,7 @@ class WriterLock:
     """
 
     def __init__(self, path: str, wait: bool) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        self._descriptor = private_files.create(path, 0)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

@@ -8,6 +8,7 @@ import os
 import stat
 
 from semsearch.config_file import config_file, read_table, unknown_key
+from semsearch.ownership import check_found
 
 INDEX_FOLDER = ".semsearch"
 CATALOG_FILE = "catalog.db"
@@ -56,6 +57,10 @@ class Variable:
 SETTINGS = (
     Setting("index", "SEMSEARCH_INDEX", str, None, "The index to use where no --index is given."),
     Setting("model", "SEMSEARCH_MODEL", str, DEFAULT_MODEL, "The embedding model of new indexes."),
+    Setting(
+        "trusted", "SEMSEARCH_TRUSTED", str, None,
+        "Folders with indexes that are used though they belong to another user; a colon between several; *: all.",
+    ),
     Setting(
         "cache", "SEMSEARCH_CACHE", str, None,
         "The folder for prepared models and cached vectors. Default: the platform's cache folder.",
@@ -135,6 +140,11 @@ def effective(name: str) -> "tuple[str | float | None, str]":
 def cache_folder() -> str:
     """The absolute path of the folder for prepared models and cached vectors: the setting `cache`."""
     return os.path.abspath(os.path.expanduser(str(effective("cache")[0])))
+
+
+def trusted() -> "list[str]":
+    """The folders (or `*`) whose indexes are used though they belong to another user."""
+    return [folder for folder in str(effective("trusted")[0] or "").split(os.pathsep) if folder]
 
 
 def default_model() -> str:
@@ -234,9 +244,11 @@ def index_for_writing(flag: str | None, roots: list[str]) -> str:
         below = os.path.join(path, INDEX_FOLDER)
         is_index = os.path.isfile(os.path.join(path, CATALOG_FILE))
         return below if not is_index and os.path.isfile(os.path.join(below, CATALOG_FILE)) else path
-    if roots:
-        return os.path.join(os.path.abspath(roots[0]), INDEX_FOLDER)
-    return _nearest_index(os.getcwd()) or os.path.join(os.getcwd(), INDEX_FOLDER)
+    if not roots and (nearest := _nearest_index(os.getcwd())):
+        return nearest
+    index = os.path.join(os.path.abspath(roots[0] if roots else os.getcwd()), INDEX_FOLDER)
+    check_found(index, trusted())
+    return index
 
 
 def index_for_reading(flag: str | None) -> str:
@@ -298,11 +310,14 @@ def _holds_index(folder: str) -> bool:
 
 
 def _nearest_index(start: str) -> str | None:
-    """The `.semsearch` in `start` or the nearest folder above it that has one."""
+    """The `.semsearch` in `start` or the nearest folder above it that has one. Raises `SemsearchError` for one of
+    another user.
+    """
     folder = os.path.abspath(start)
     while True:
         candidate = os.path.join(folder, INDEX_FOLDER)
         if _holds_index(candidate):
+            check_found(candidate, trusted())
             return candidate
         parent = os.path.dirname(folder)
         if parent == folder:

@@ -103,6 +103,10 @@ def command(
         str | None, typer.Option(metavar="TIME", help="End after TIME, such as 20m; the next run goes on.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and index whatever changes until Ctrl-C.")] = False,
+    shared: Annotated[
+        str | None,
+        typer.Option(metavar="GROUP", help="Let this group search and write the index; else only you can."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when a file failed or was skipped.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for another run to finish instead of exiting with 75.")
@@ -155,6 +159,7 @@ def command(
         rebuild=rebuild,
         prune=prune,
         verify=verify,
+        shared=shared,
         wait=wait,
         dry_run=dry_run,
     )

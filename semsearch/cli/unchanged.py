@@ -62,7 +62,10 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, StatCheck | No
         os.close(lock)
     checked.report.seconds["total"] = time.perf_counter() - started
     from semsearch.cli import render
+    from semsearch.private_files import narrow
 
+    if notice := narrow(path):
+        render.announce(notice)
     render.index_report(checked.report, quiet=quiet, as_json=as_json)
     return True, checked
 

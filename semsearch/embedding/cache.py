@@ -8,6 +8,7 @@ from typing import Any
 
 from semsearch import subprocesses
 from semsearch.errors import ModelError
+from semsearch.private_files import create, make_folders, narrow
 from semsearch.settings import cache_folder
 
 # Raised when the files of a prepared model change, so that older ones in a cache are not used.
@@ -37,9 +38,9 @@ def read_info(path: str) -> dict[str, Any] | None:
 def write_info(path: str, folder: str, info: dict[str, Any]) -> None:
     """Makes the folder `path` with a record of `folder` and `info` alone, as a provider's model has. Raises OSError."""
     working = f"{path}.{os.getpid()}"
-    make_cache(working)
+    make_cache(os.path.basename(working))
     try:
-        with open(os.path.join(working, "model.json"), "w", encoding="utf-8") as file:
+        with open(create(os.path.join(working, "model.json")), "w", encoding="utf-8") as file:
             json.dump({"format": FORMAT, "folder": folder, "info": info}, file, indent=1)
         os.rename(working, path)
     except OSError:
@@ -55,7 +56,7 @@ def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str
     1 GB that `index` should not hold while it encodes, and torch and faiss in one process are two OpenMP runtimes,
     which crashes on macOS. Raises `ModelError`.
     """
-    make_cache(os.path.dirname(path))
+    make_cache()
     arguments = [name, folder, path, fingerprint, kind, *(["trusted"] if trust else [])]
     environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     process = subprocesses.start(
@@ -80,10 +81,11 @@ def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str
         raise ModelError(f"the model {name} ({folder}) cannot be prepared: {reason}", hint)
 
 
-def make_cache(folder: str) -> None:
-    """Makes `folder`, of the cache. Raises `ModelError` where it cannot be made."""
+def make_cache(below: str = "") -> None:
+    """Makes the cache, and in it the folders of the path `below`. Raises `ModelError` where they cannot be made."""
     try:
-        os.makedirs(folder, exist_ok=True)
+        make_folders(cache_folder(), below)
+        narrow(cache_folder())
     except OSError as error:
         raise ModelError(
             f"cannot write the model cache {cache_folder()}: {error.strerror}",

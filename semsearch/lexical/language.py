@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from semsearch.private_files import make_folders
 from semsearch.settings import cache_folder
 
 # Language code -> Snowball algorithm. Words of other languages are not stemmed.
@@ -84,7 +85,7 @@ def _write_cache(folder: str, identifier: Any) -> None:
     }  # fmt: skip
     working = f"{folder}.{os.getpid()}.new"
     try:
-        os.makedirs(working, exist_ok=True)
+        make_folders(os.path.dirname(folder), os.path.basename(working))
         for name in _ARRAYS:
             np.save(os.path.join(working, f"{name}.npy"), arrays[name])
         with open(os.path.join(working, "classes"), "w", encoding="ascii") as file:

@@ -68,6 +68,8 @@ def verify(index: str | None, repair: bool, wait: bool, announce: Announce) -> V
     before: list[Problem] = []
     if repair and findings.problems:
         with IndexWriter(path, wait, trust=True) as writer:
+            for notice in writer.notices:
+                announce(notice)
             findings = examine(path, writer.catalog, writer.suspect)
             before = list(findings.problems)
             repairing.repair(writer, findings, lambda: _encoder(writer, announce), announce)

@@ -283,7 +283,12 @@ class Transaction(Protocol):
 
 
 class Writer(Protocol):
-    """The one writer of an index, from when it got the lock until it is closed."""
+    """The one writer of an index, from when it got the lock until it is closed.
+
+    `notices`: what the user is to be told of how it was found.
+    """
+
+    notices: Sequence[str]
 
     def close(self) -> None: ...
 
@@ -339,9 +344,12 @@ class Store(Protocol):
         so it must not do anything but read."""
         ...
 
-    def write(self, wait: bool = False, rebuild: bool = False) -> "AbstractContextManager[Writer]":
+    def write(
+        self, wait: bool = False, rebuild: bool = False, shared: str | None = None
+    ) -> "AbstractContextManager[Writer]":
         """The writer; makes the index where there is none. Raises `LockedError` unless `wait`. `rebuild`: one that is
-        damaged is opened, too, by a run that reads every file again."""
+        damaged is opened, too, by a run that reads every file again. `shared`: the group that may use the index from
+        now on beside its owner, for stores that are able to `share`."""
         ...
 
     def clone(self, target: str) -> "Store":

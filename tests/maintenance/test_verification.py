@@ -20,7 +20,7 @@ from semsearch.store.local import repair, rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import CHECKSUM_FILE, write_checksum
 from semsearch.store.local.reader import OpenSnapshot
-from semsearch.store.local.salvage import salvage
+from semsearch.store.local.salvage import make_anew, put_in_place
 from semsearch.store.local.writer import IndexWriter
 from tests.support.commands import Command
 from tests.support.dense_hits import hits
@@ -434,7 +434,8 @@ def test_a_salvage_loses_only_rows_that_cannot_be_read(tmp_path: Path) -> None:
     for page in leaves[3::5]:
         data[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
     path.write_bytes(data)
-    salvage(str(tmp_path / "index"))
+    make_anew(str(tmp_path / "index"))
+    put_in_place(str(tmp_path / "index"))
     connection = sqlite3.connect(path)
     kept = connection.execute("SELECT COUNT(*) FROM chunks").fetchone()[0]
     connection.close()

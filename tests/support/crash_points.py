@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from semsearch.store.local import connection
+
 _count = 0
 _commits = 0
 
@@ -37,7 +39,7 @@ def main(point: int, copies: str, arguments: list[str]) -> None:
     os.fsync, os.rename, os.unlink, shutil.rmtree = map(watched, (os.fsync, os.rename, os.unlink, shutil.rmtree))
     index = arguments[arguments.index("-i") + 1]
 
-    class Connection(sqlite3.Connection):
+    class Connection(connection.Connection):
         def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
             if sql not in ("BEGIN IMMEDIATE", "COMMIT", "PRAGMA wal_checkpoint(TRUNCATE)"):
                 return super().execute(sql, *parameters)

@@ -95,7 +95,7 @@ class MemoryStore:
             raise IndexNotFoundError(f"no index at {self.location}")
         return question(MemorySnapshot(self.state))
 
-    def write(self, wait: bool = False, rebuild: bool = False) -> "MemoryWriter":
+    def write(self, wait: bool = False, rebuild: bool = False, shared: str | None = None) -> "MemoryWriter":
         if not self._lock.acquire(blocking=wait):
             raise LockedError(f"another run is writing {self.location}")
         if self.state is None:
@@ -111,6 +111,8 @@ class MemoryStore:
 
 class MemoryWriter:
     """The one writer. A transaction changes a copy of the state, which takes the place of the state at its end."""
+
+    notices = ()
 
     def __init__(self, store: MemoryStore, release: Callable[[], None]) -> None:
         self._store = store

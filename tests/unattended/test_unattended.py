@@ -18,7 +18,8 @@ from semsearch.indexing import IndexOptions, Progress, index_folders
 from semsearch.maintenance.verification import verify
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
-from semsearch.store.local.catalog import SCHEMA_VERSION, Catalog
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.schema import SCHEMA_VERSION
 from semsearch.store.local.writer import IndexWriter
 from tests.support import concurrent_readers as readers
 from tests.support import corruption, kills

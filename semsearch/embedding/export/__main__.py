@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 
 from semsearch.embedding.cache import FORMAT
+from semsearch.private_files import share_inherited
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     name, folder, target, fingerprint, kind, *trusted = arguments
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.umask(0o077)  # a model that was trained on private documents is private, too
     working = tempfile.mkdtemp(prefix=".preparing-", dir=os.path.dirname(target))
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> None:
             json.dump({**about, **record}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
+        share_inherited(working)
         try:
             os.rename(working, target)
         except OSError:

@@ -51,6 +51,8 @@ def quantize(index: str | None, options: QuantizeOptions, announce: Announce | N
         finally:
             reader.close()
     with IndexWriter(path, options.wait) as writer:
+        for notice in writer.notices:
+            hear(notice)
         report, old = _report(LocalSnapshot(writer.catalog), options, hear)
         if report.changed and report.after is not None:
             _change(writer, old, report.after)

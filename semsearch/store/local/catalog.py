@@ -9,8 +9,11 @@ import os
 import sqlite3
 
 from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.private_files import create
 from semsearch.settings import CATALOG_FILE
+from semsearch.store.local.connection import Connection, check_schema, connect
 from semsearch.store.local.damage import catalog_damaged
+from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
-SCHEMA_VERSION = 3
 # Older versions that can be read as they are; a writer brings them up to date (`schema.MIGRATIONS`).
 _READABLE_VERSIONS = (1, 2, SCHEMA_VERSION)
 # What stands for tables in catalogs of a version that lacks them, or a column of them, until they are migrated.
@@ -29,6 +31,8 @@ _MISSING = {
     " NULL AS date, '' AS language WHERE 0",
 }
 _KEPT_RUNS = 100
+# Rows that are taken at once.
+_FETCHED = 10_000
 # More chunks, commits or rebuilds than any index has: a larger number is no count.
 MOST_CHUNKS = 2**48
 STATUSES = ("indexed", "skipped", "failed")
@@ -44,11 +48,12 @@ class Catalog:
     What SQLite raises while a reader asks is damage of the index; the writer sees SQLite's own errors.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: str, reading: bool = False) -> None:
+    def __init__(self, connection: Connection, path: str, reading: bool = False) -> None:
         self.connection = connection
         self.path = path
         self.folder = os.path.dirname(path)
         self._reading = reading
+        self._closed = False
         connection.row_factory = sqlite3.Row
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -57,9 +62,11 @@ class Catalog:
             raise _not_a_catalog(path, error) from None
         self.version = int(version)
         if version in _READABLE_VERSIONS:
-            # What an index brings along, such as triggers and views, may call none of SQLite's functions that do more
-            # than compute (sqlite.org/security.html).
-            connection.execute("PRAGMA trusted_schema = OFF")
+            try:
+                check_schema(connection, path, self.version)
+            except (IndexDamagedError, *_BROKEN) as error:
+                connection.close()
+                raise error if isinstance(error, IndexDamagedError) else _not_a_catalog(path, error) from None
             if self.version < SCHEMA_VERSION:
                 for name, query in _MISSING.items():
                     connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
@@ -76,31 +83,50 @@ class Catalog:
     @staticmethod
     def create(folder: str) -> "Catalog":
         """Makes the catalog of a new index in `folder`, under another name first, so that none is ever half made."""
-        Catalog.create_beside(folder).close()  # the last connection folds the log into the file
+        Catalog.finish_beside(Catalog.create_beside(folder), folder)
         final = os.path.join(folder, CATALOG_FILE)
         os.rename(final + ".new", final)
         return Catalog.open_for_writing(folder)
 
     @staticmethod
     def create_beside(folder: str) -> sqlite3.Connection:
-        """An empty catalog, `catalog.db.new`, that is to be closed and renamed."""
-        from semsearch.store.local.schema import APPLICATION_ID, SCHEMA
-
+        """An empty catalog, `catalog.db.new`, that is to be filled, finished with `finish_beside` and renamed."""
         working = os.path.join(folder, CATALOG_FILE) + ".new"
         for suffix in ("", "-wal", "-shm", "-journal"):
             if os.path.lexists(working + suffix):
                 os.unlink(working + suffix)
+        os.close(create(working))  # SQLite gives its log and the like the mode of the catalog
         connection = sqlite3.connect(working, isolation_level=None)
+        # Without a log: what is committed is in the file itself. No journal either, for nothing was there before.
+        connection.execute("PRAGMA journal_mode = OFF")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.executescript("PRAGMA journal_mode = WAL; BEGIN; " + SCHEMA + "COMMIT;")
+        connection.executescript("BEGIN; " + SCHEMA + "COMMIT;")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         return connection
+
+    @staticmethod
+    def finish_beside(connection: sqlite3.Connection, folder: str) -> None:
+        """Closes what `create_beside` gave; `catalog.db.new` is then whole and on the disk. Raises `sqlite3.Error`."""
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("the new catalog is not what was written to it")
+        finally:
+            connection.close()
+        path = os.path.join(folder, CATALOG_FILE) + ".new"
+        if os.path.exists(path + "-wal"):  # the last connection could not fold it into the file
+            raise sqlite3.OperationalError("database or disk is full")
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     @staticmethod
     def open_for_writing(folder: str) -> "Catalog":
         path = os.path.join(folder, CATALOG_FILE)
         try:
-            connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+            connection = connect(path, path)
         except sqlite3.OperationalError as error:
             raise _not_a_catalog(path, error) from None
         catalog = Catalog(connection, path)
@@ -140,7 +166,7 @@ class Catalog:
 
     @staticmethod
     def _begin(uri: str, path: str) -> "Catalog":
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=60)
+        connection = connect(uri, path)
         catalog = Catalog(connection, path, reading=True)
         connection.execute("BEGIN")
         return catalog
@@ -165,8 +191,6 @@ class Catalog:
 
     def migrate(self) -> None:
         """Inside a commit: brings a catalog of an older version up to date."""
-        from semsearch.store.local.schema import MIGRATIONS
-
         if self.version < SCHEMA_VERSION:
             for name in _MISSING:
                 self.connection.execute(f"DROP VIEW IF EXISTS temp.{name}")
@@ -183,6 +207,8 @@ class Catalog:
         """
         import contextlib  # 1 ms, which the run that finds nothing changed has no use for
 
+        if self._closed:
+            return
         with contextlib.suppress(sqlite3.OperationalError):
             self.connection.execute("PRAGMA busy_timeout = 1000")
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -195,6 +221,7 @@ class Catalog:
             raise self._damage(error) from None
 
     def close(self) -> None:
+        self._closed = True
         self.connection.close()
 
     def unchanged(self, stamp: "tuple[int, ...] | None") -> bool:
@@ -205,10 +232,7 @@ class Catalog:
 
     def rows(self, query: str, parameters: "Sequence[object]" = ()) -> "list[sqlite3.Row]":
         """All rows of `query`. Raises `IndexDamagedError` for a reader where SQLite cannot read them."""
-        try:
-            return self.connection.execute(query, parameters).fetchall()
-        except _BROKEN as error:
-            raise self._damage(error) from None
+        return list(self.each(query, parameters))
 
     def row(self, query: str, parameters: "Sequence[object]" = ()) -> "sqlite3.Row | None":
         """The first row of `query`, None where there is none."""
@@ -221,7 +245,13 @@ class Catalog:
     def each(self, query: str, parameters: "Sequence[object]" = ()) -> "Iterator[sqlite3.Row]":
         """The rows of `query`, one after the other."""
         try:
-            yield from self.connection.execute(query, parameters)
+            cursor = self.connection.execute(query, parameters)
+            count = 0
+            while found := cursor.fetchmany(_FETCHED):
+                yield from found
+                count += len(found)
+                if count > _FETCHED and count > self.connection.most_rows():
+                    raise catalog_damaged(self.folder, "a table gives more rows than there is room for in it")
         except _BROKEN as error:
             raise self._damage(error) from None
 

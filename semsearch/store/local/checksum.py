@@ -11,6 +11,7 @@ import os
 import stat
 import zlib
 
+from semsearch import private_files
 from semsearch.errors import IndexDamagedError
 from semsearch.settings import CATALOG_FILE
 
@@ -65,7 +66,7 @@ def _write(folder: str, text: str) -> None:
     if os.path.isdir(path):
         _remove(path)
     _remove(path + ".new")
-    with open(path + ".new", "x", encoding="ascii") as file:  # never through a link somebody put there
+    with open(private_files.create(path + ".new"), "w", encoding="ascii") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 
+from semsearch.private_files import create, make_folders
 from semsearch.settings import CATALOG_FILE
 from semsearch.store.local import rows
 from semsearch.store.local.segment_folder import link_segment
@@ -13,8 +14,10 @@ from semsearch.store.local.snapshot import LocalSnapshot
 def clone_index(snapshot: LocalSnapshot, target: str) -> None:
     """Makes at `target` a copy of the state of `snapshot`, ready for a writer of its own; replaces what is there."""
     shutil.rmtree(target, ignore_errors=True)
-    os.makedirs(target)
-    copied = sqlite3.connect(os.path.join(target, CATALOG_FILE))
+    make_folders(target)
+    catalog = os.path.join(target, CATALOG_FILE)
+    os.close(create(catalog))
+    copied = sqlite3.connect(catalog)
     try:
         snapshot.catalog.copy_to(copied)
     finally:

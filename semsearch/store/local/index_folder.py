@@ -4,7 +4,9 @@ import errno
 import os
 
 from semsearch.errors import IndexDamagedError, SemsearchError
-from semsearch.settings import CATALOG_FILE, INDEX_FOLDER
+from semsearch.ownership import check_written
+from semsearch.private_files import create, make_folders, narrow
+from semsearch.settings import CATALOG_FILE, INDEX_FOLDER, trusted
 from semsearch.store.local.segment_folder import SEGMENTS_FOLDER
 
 # file name -> content of the two files every index folder holds for other programs' sake.
@@ -16,10 +18,14 @@ _MARKERS = {
 _DATABASE_FILES = tuple(CATALOG_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal"))
 
 
-def make_folder(index: str) -> None:
-    """Makes the index folder where there is none. Raises `SemsearchError` where it cannot be one, or not be written."""
+def make_folder(index: str) -> list[str]:
+    """Makes the index folder where there is none; returns what the user is to be told.
+
+    Raises `SemsearchError` where it cannot be one, may not be written, or belongs to another user.
+    """
     if os.path.isdir(index):
         _check_permission(index, index)
+        check_written(index, [os.path.join(index, CATALOG_FILE)], trusted())
         names = os.listdir(index)
         # An index that could not be made, for want of space, may have no more than these.
         if not {CATALOG_FILE, "CACHEDIR.TAG"} & set(names) and not _MARKERS.keys() >= set(names):
@@ -39,18 +45,19 @@ def make_folder(index: str) -> None:
             raise IndexDamagedError(f"{path} is {what}", f"remove the index and make it anew: {index}")
         _check_permission(index, path)
     try:
-        os.makedirs(index, exist_ok=True)
+        make_folders(index)
         for name, content in _MARKERS.items():
             path = os.path.join(index, name)
-            if not os.path.lexists(path):
+            if not os.path.lexists(path) or not os.path.getsize(path):
                 _write(path, content)
+        return list(filter(None, [narrow(index)]))
     except OSError as error:
         raise _not_writable(index, index, error.errno or errno.EIO) from None
 
 
 def _write(path: str, content: str) -> None:
-    """Writes a new file, all of it or nothing."""
-    with open(path, "x", encoding="ascii") as file:
+    """Writes a file that is not there, or empty since a run was killed: all of it or nothing."""
+    with open(create(path, 0), "w", encoding="ascii") as file:
         try:
             file.write(content)
             file.flush()

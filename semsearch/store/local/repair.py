@@ -21,6 +21,7 @@ from semsearch.store.local.dense_segment import stored_vectors
 from semsearch.store.local.examination import examine
 from semsearch.store.local.merging import merge
 from semsearch.store.local.problems import Examination
+from semsearch.store.local.salvage import check_room
 from semsearch.store.local.snapshot import LocalSnapshot
 from semsearch.store.local.writer import IndexWriter
 
@@ -69,6 +70,7 @@ def repair(
 
 def _readable_again(writer: IndexWriter, announce: Callable[[str], None]) -> Examination:
     """Makes a catalog that SQLite finds damaged readable, and says what there is then."""
+    check_room(writer.index)
     with contextlib.suppress(sqlite3.DatabaseError):  # often only the indexes of tables are damaged
         writer.catalog.connection.execute("REINDEX")
     findings = examine(writer.index, writer.catalog, writer.suspect)

@@ -1,12 +1,19 @@
-"""What can still be read of a catalog whose pages are damaged, as a new one: a repair's last resort."""
+"""What can still be read of a catalog whose pages are damaged, as a new one: a repair's last resort.
+
+The damaged one stays what it is until the new one is whole and on the disk.
+"""
 
 import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 
+from semsearch.errors import SemsearchError
 from semsearch.settings import CATALOG_FILE
+from semsearch.sources.walk import format_size
 from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.connection import connect
+from semsearch.store.local.segment_folder import sync_folder
 
 # In the order in which rows refer to one another; `settings` has no row numbers and is read whole.
 _NUMBERED = ("roots", "files", "chunks", "parts", "segments", "runs")
@@ -16,39 +23,73 @@ _LONGEST_GAP = 200_000
 Rows = Iterable[tuple[object, ...]]
 
 
-def salvage(folder: str) -> None:
-    """Puts a new catalog into the place of the damaged one of the index `folder`, with all rows that can be read.
+def make_anew(folder: str) -> None:
+    """Makes `catalog.db.new` beside the catalog of the index `folder`, with all rows of it that can be read.
 
     What is lost is then found by comparing what is left. Nobody else may be writing. Raises `sqlite3.DatabaseError`
-    when not even the settings can be read.
+    when not even the settings can be read, `SemsearchError` where there is no room.
     """
     path = os.path.join(folder, CATALOG_FILE)
-    damaged = sqlite3.connect(path, isolation_level=None)
-    damaged.text_factory = lambda data: data.decode("utf-8", "replace")
+    check_room(folder)
+    damaged = connect(path, path)
     try:
-        fresh = Catalog.create_beside(folder)
-        try:
-            fresh.execute("BEGIN")
-            for table in ("settings", *_NUMBERED):
-                known = _columns(fresh, table)
-                names = [name for name in _columns(damaged, table) if name in known]  # an older version has fewer
-                if names:
-                    query = f"SELECT {', '.join(names)} FROM {table} NOT INDEXED"
-                    found = _readable(damaged, query) if table in _NUMBERED else damaged.execute(query)
-                    _insert(fresh, f"{table} ({', '.join(names)})", found)
-            fresh.execute("COMMIT")
-        finally:
-            fresh.close()
+        _copy_readable(damaged, folder)
     finally:
         damaged.close()
+
+
+def put_in_place(folder: str) -> None:
+    """Puts what `make_anew` made into the place of the catalog, which nobody may have open."""
+    path = os.path.join(folder, CATALOG_FILE)
     for suffix in ("-wal", "-shm"):  # left where the last connection could not fold the log
         if os.path.lexists(path + suffix):
             os.unlink(path + suffix)
     os.rename(path + ".new", path)
+    sync_folder(folder)
+
+
+def check_room(folder: str) -> None:
+    """Raises `SemsearchError` where the disk has no room for the new catalog of the index `folder`."""
+    path = os.path.join(folder, CATALOG_FILE)
+    needed = sum(os.stat(path + suffix).st_size for suffix in ("", "-wal") if os.path.exists(path + suffix))
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    if free < needed:
+        raise SemsearchError(
+            f"there is no room to make the catalog of {folder} anew: {format_size(needed)} are needed,"
+            f" {format_size(free)} are free",
+            "free some space and run again; nothing was changed",
+            code="no_room",
+        )
+
+
+def _copy_readable(damaged: sqlite3.Connection, folder: str) -> None:
+    """Makes `catalog.db.new` of the index `folder` with what can be read of `damaged`; it is on the disk afterwards."""
+    damaged.text_factory = lambda data: data.decode("utf-8", "replace")
+    fresh = Catalog.create_beside(folder)
+    try:
+        fresh.execute("BEGIN")
+        for table in ("settings", *_NUMBERED):
+            known = _columns(fresh, table)
+            names = [name for name in _columns(damaged, table) if name in known]  # an older version has fewer
+            if names:
+                query = f"SELECT {', '.join(names)} FROM {table} NOT INDEXED"
+                found = _readable(damaged, query) if table in _NUMBERED else damaged.execute(query)
+                _insert(fresh, f"{table} ({', '.join(names)})", found)
+        fresh.execute("COMMIT")
+    except BaseException:
+        fresh.close()
+        raise
+    Catalog.finish_beside(fresh, folder)
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    """The columns of `table` that hold what was written; none where it is a view, or not stored as a table is."""
+    kind = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ? AND sql LIKE 'CREATE TABLE%'"
+    if connection.execute(kind, (table,)).fetchone() is None:
+        return []
+    # The last field tells of columns that are hidden, or computed from others.
+    return [row[1] for row in connection.execute(f"PRAGMA main.table_xinfo({table})") if row[6] == 0]
 
 
 def _insert(fresh: sqlite3.Connection, target: str, rows: Rows) -> None:

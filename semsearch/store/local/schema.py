@@ -8,6 +8,7 @@ file has none, or those that its chunks are divided among, in order.
 """
 
 APPLICATION_ID = 0x73656D73  # "sems"
+SCHEMA_VERSION = 3
 
 SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -85,3 +86,26 @@ MIGRATIONS = {
         "CREATE INDEX parts_file ON parts (file_id, first_chunk)",
     ),
 }
+
+
+def statements(version: int) -> dict[str, tuple[str, str, str]]:
+    """name -> (type, table, SQL without white space) of what a catalog of format `version` consists of.
+
+    Without white space, since SQLite keeps each statement as it was written, and writes a column that a migration adds
+    on the same line.
+    """
+    made = {"sqlite_sequence": ("table", "sqlite_sequence", "CREATETABLEsqlite_sequence(name,seq)")}
+    for statement in SCHEMA.split(";"):
+        words = statement.replace("(", " ").split()
+        if words:
+            kind, name = words[1].lower(), words[2]
+            made[name] = (kind, name if kind == "table" else words[4], "".join(statement.split()))
+    for older in reversed(range(version, SCHEMA_VERSION)):
+        for statement in MIGRATIONS[older]:
+            words = statement.split()
+            if words[:2] == ["ALTER", "TABLE"]:
+                kind, table, text = made[words[2]]
+                made[words[2]] = kind, table, text.replace("," + "".join(words[5:]), "")
+            else:
+                del made[words[2]]
+    return made

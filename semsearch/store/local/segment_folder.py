@@ -14,6 +14,7 @@ from hashlib import blake2b
 
 import numpy as np
 
+from semsearch import private_files
 from semsearch.errors import IndexDamagedError
 from semsearch.store.local.damage import repair_hint, unreadable_as_damage
 
@@ -35,14 +36,14 @@ def write_folder(
     """
     parent = os.path.join(index, SEGMENTS_FOLDER)
     if not os.path.isdir(parent):
-        os.mkdir(parent)
+        private_files.make_folder(parent)
         sync_folder(index)
     working = os.path.join(parent, f".{name}.new")
     _remove(working)
-    os.mkdir(working)
+    private_files.make_folder(working)
     files: dict[str, tuple[int, str]] = {}
     for file_name, content in contents.items():
-        with open(os.path.join(working, file_name), "wb") as file:
+        with open(private_files.create(os.path.join(working, file_name)), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -79,8 +80,8 @@ def _remove(path: str) -> None:
 def link_segment(index: str, target: str, name: str, files: FileList) -> None:
     """Makes segment `name` of the index folder `index` one of the index folder `target`, too."""
     source = checked_folder(index, name, files)
+    private_files.make_folders(target, os.path.join(SEGMENTS_FOLDER, name))
     folder = os.path.join(target, SEGMENTS_FOLDER, name)
-    os.makedirs(folder)
     with unreadable_as_damage(index):
         for file_name in files:
             _link(os.path.join(source, file_name), os.path.join(folder, file_name))
@@ -90,8 +91,9 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)
-        with open(target, "rb+") as file:
+        with open(source, "rb") as read, open(private_files.create(target), "wb") as file:
+            shutil.copyfileobj(read, file)
+            file.flush()
             os.fsync(file.fileno())
 
 

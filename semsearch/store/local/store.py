@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 class LocalStore:
     """The index folder `location`, which need not be there before the first `write`."""
 
-    capabilities = frozenset({"verify", "repair", "quantize", "stat_check"})
+    capabilities = frozenset({"verify", "repair", "quantize", "stat_check", "share"})
 
     def __init__(self, location: str) -> None:
         self.location = location
@@ -36,12 +36,14 @@ class LocalStore:
             self._reader = Reader(self.location)
         return self._reader.read(question)
 
-    def write(self, wait: bool = False, rebuild: bool = False) -> AbstractContextManager[Writer]:
+    def write(
+        self, wait: bool = False, rebuild: bool = False, shared: str | None = None
+    ) -> AbstractContextManager[Writer]:
         # Nothing a search has use for.
         from semsearch.store.local.transaction import LocalWriter
         from semsearch.store.local.writer import IndexWriter
 
-        return LocalWriter(IndexWriter(self.location, wait, trust=rebuild))
+        return LocalWriter(IndexWriter(self.location, wait, trust=rebuild, shared=shared))
 
     def clone(self, target: str) -> LocalStore:
         from semsearch.store.local.clone import clone_index

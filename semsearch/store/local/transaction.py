@@ -35,6 +35,7 @@ class LocalWriter:
 
     def __init__(self, index: IndexWriter) -> None:
         self._index = index
+        self.notices: Sequence[str] = index.notices
 
     def __enter__(self) -> "LocalWriter":
         return self

@@ -19,31 +19,39 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
 from semsearch.file_lock import WriterLock
 from semsearch.lexical.postings import Postings
+from semsearch.private_files import share_all
 from semsearch.settings import CATALOG_FILE
 from semsearch.store.local import rows
-from semsearch.store.local.catalog import SCHEMA_VERSION, Catalog
+from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import check_catalog, mark_damaged, remove_checksum, write_checksum
+from semsearch.store.local.connection import ForeignSchemaError
 from semsearch.store.local.dense_segment import DenseSegment, open_dense, open_ids, write_dense
 from semsearch.store.local.index_folder import make_folder
 from semsearch.store.local.lexical_segment import open_lexical, write_lexical
 from semsearch.store.local.rows import Segment
-from semsearch.store.local.salvage import salvage
+from semsearch.store.local.salvage import make_anew, put_in_place
+from semsearch.store.local.schema import SCHEMA_VERSION
 from semsearch.store.local.segment_folder import FileList, check_content, remove_unreferenced, sync_folder
 
 
 class IndexWriter:
     """The writer of one index folder; made with its lock held, creating the folder when there is none."""
 
-    def __init__(self, index: str, wait: bool = False, trust: bool = False) -> None:
-        """`trust`: a catalog that is not what was written is opened, too, by one who will mend it."""
+    def __init__(self, index: str, wait: bool = False, trust: bool = False, shared: str | None = None) -> None:
+        """`trust`: a catalog that is not what was written is opened, too, by one who will mend it. `shared`: the group
+        that may use the index from now on.
+        """
         self.index = index
         self._vector_format: VectorFormat | None = None
         self._committed = False
         # The catalog is known not to be what was written, and that must not be forgotten before `clear_suspicion`.
         self._suspect = False
-        make_folder(index)
+        # What the user is to be told before anything is done.
+        self.notices = make_folder(index)
         self._lock = WriterLock(os.path.join(index, "lock"), wait)
         try:
+            if shared is not None:
+                share_all(index, shared)
             exists = os.path.exists(os.path.join(index, CATALOG_FILE))
             if not exists:
                 remove_checksum(index)  # of one that is gone
@@ -56,7 +64,7 @@ class IndexWriter:
                     Catalog.open_for_writing(index).close()  # one of a newer version says so
                     raise
                 self._suspect = True
-            self.catalog = Catalog.open_for_writing(index) if exists else Catalog.create(index)
+            self.catalog = self._open_catalog(trust) if exists else Catalog.create(index)
             if not exists:
                 sync_folder(index)
             try:
@@ -71,6 +79,19 @@ class IndexWriter:
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
+
+    def _open_catalog(self, trust: bool) -> Catalog:
+        """The catalog that is there; with `trust` one with tables of its own is made anew from what can be read."""
+        try:
+            return Catalog.open_for_writing(self.index)
+        except ForeignSchemaError:
+            if not trust:
+                raise
+        self.mark_suspect()
+        make_anew(self.index)
+        put_in_place(self.index)
+        self._committed = True
+        return Catalog.open_for_writing(self.index)
 
     def close(self) -> None:
         try:
@@ -108,18 +129,17 @@ class IndexWriter:
 
     def salvage_catalog(self) -> None:
         """Goes on with a new catalog that holds what can be read of a damaged one. Raises `IndexDamagedError`."""
-        self.catalog.close()
         try:
-            salvage(self.index)
-            sync_folder(self.index)
+            make_anew(self.index)
         except sqlite3.DatabaseError as error:
             if "full" in str(error):  # there is no room for the new one
                 raise
             raise IndexDamagedError(
                 f"{self.catalog.path} cannot be repaired: {error}", f"remove {self.index} and index again"
             ) from None
-        finally:
-            self.catalog = Catalog.open_for_writing(self.index)
+        self.catalog.close()
+        put_in_place(self.index)
+        self.catalog = Catalog.open_for_writing(self.index)
         self._committed = self._suspect = True
         self._names = self.remove_unreferenced()
 

@@ -9,7 +9,8 @@ import pytest
 
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.settings import CATALOG_FILE
-from semsearch.store.local.catalog import SCHEMA_VERSION, Catalog
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.schema import SCHEMA_VERSION
 from semsearch.store.local.store import LocalStore
 from semsearch.store.records import Root, RunRecord
 from tests.support.corpus import INFO, NOTES, filled, put

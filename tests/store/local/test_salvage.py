@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from semsearch.settings import CATALOG_FILE
-from semsearch.store.local.catalog import SCHEMA_VERSION, Catalog
-from semsearch.store.local.salvage import salvage
+from semsearch.store.local.catalog import Catalog
+from semsearch.store.local.salvage import make_anew, put_in_place
+from semsearch.store.local.schema import SCHEMA_VERSION
 from semsearch.store.records import DocumentProperties
 from tests.support.corpus import file_record, part
 from tests.support.local_index import small_index, sql
@@ -39,7 +40,8 @@ TABLES = ("settings", "roots", "files", "chunks", "parts", "segments", "runs")
 
 def test_a_healthy_catalog_is_copied_whole(index: Path) -> None:
     before = {table: rows(index, table) for table in TABLES}
-    salvage(str(index))
+    make_anew(str(index))
+    put_in_place(str(index))
     assert {table: rows(index, table) for table in TABLES} == before
     assert not os.path.exists(index / (CATALOG_FILE + ".new"))
     Catalog.open_for_writing(str(index)).close()
@@ -63,7 +65,8 @@ def test_rows_on_damaged_pages_are_left_out_and_all_others_kept(index: Path, tab
     (index / CATALOG_FILE).write_bytes(data)
     with pytest.raises(sqlite3.DatabaseError):
         rows(index, table)
-    salvage(str(index))
+    make_anew(str(index))
+    put_in_place(str(index))
     left = rows(index, table)
     assert 0 < len(left) < len(before[table])
     assert set(left) <= set(before[table])
@@ -79,7 +82,8 @@ def test_a_catalog_of_an_older_version_becomes_one_of_this(index: Path) -> None:
     sql(index, "ALTER TABLE chunks DROP COLUMN line_breaks")
     sql(index, "DROP TABLE parts")
     sql(index, "PRAGMA user_version = 1")
-    salvage(str(index))
+    make_anew(str(index))
+    put_in_place(str(index))
     assert {table: rows(index, table) for table in TABLES} == {**before, "parts": []}
     catalog = Catalog.open_for_writing(str(index))
     assert catalog.version == SCHEMA_VERSION
@@ -99,7 +103,8 @@ def test_values_that_the_tables_do_not_take_are_left_out(index: Path) -> None:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute("UPDATE files SET status = 'odd' WHERE id = 5")
     connection.close()
-    salvage(str(index))
+    make_anew(str(index))
+    put_in_place(str(index))
     assert 5 not in [row[0] for row in rows(index, "files")]
     assert len(rows(index, "files")) == 117
 
@@ -108,5 +113,6 @@ def test_without_settings_nothing_can_be_salvaged(index: Path) -> None:
     before = (index / CATALOG_FILE).read_bytes()
     (index / CATALOG_FILE).write_bytes(before[:100] + b"\0" * (len(before) - 100))
     with pytest.raises(sqlite3.DatabaseError):
-        salvage(str(index))
+        make_anew(str(index))
+        put_in_place(str(index))
     assert (index / CATALOG_FILE).stat().st_size == len(before)  # the damaged one is still there

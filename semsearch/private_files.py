@@ -1,0 +1,120 @@
+"""Folders and files that only their owner can read, or the group that a folder is shared with.
+
+An index and the cache hold what documents say, which may be private: their folders have mode 0700 and their files 0600
+from the first byte, whatever the umask. A folder with mode 2770 is shared with its group, and so is what is made in it.
+Light, because an unchanged run of `index` uses it.
+"""
+
+import os
+import stat
+
+from semsearch.errors import ParameterError, SemsearchError
+
+PRIVATE = 0o700
+# The set-group-id bit hands the group on to what is made inside (mkdir(2)).
+SHARED = stat.S_ISGID | 0o770
+_OF_OTHERS = 0o077
+_OF_THE_GROUP = 0o660
+
+
+def is_shared(folder: str) -> bool:
+    """Whether `folder` is shared with its group."""
+    return stat.S_IMODE(os.stat(folder).st_mode) == SHARED
+
+
+def make_folder(path: str) -> None:
+    """Makes the folder `path`, shared if the one it is made in is. Raises `OSError`."""
+    os.mkdir(path, PRIVATE)
+    if is_shared(os.path.dirname(path)):
+        os.chmod(path, SHARED)
+
+
+def make_folders(top: str, below: str = "") -> None:
+    """Makes the private folder `top` where there is none, and in it the folders of the path `below`.
+
+    Folders above `top` get the mode that the umask gives. Raises `OSError`.
+    """
+    os.makedirs(os.path.dirname(top), exist_ok=True)
+    if not os.path.isdir(top):
+        os.mkdir(top, PRIVATE)
+    path = top
+    for name in below.split(os.sep) if below else ():
+        path = os.path.join(path, name)
+        if not os.path.isdir(path):
+            make_folder(path)
+
+
+def create(path: str, flags: int = os.O_EXCL) -> int:
+    """A descriptor of the file `path`, opened for reading and writing and made where it is not; shared if its folder
+    is. `flags`: for open(2), beside those that never go through a link. Raises `OSError`.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
+    if is_shared(os.path.dirname(path)):
+        share(descriptor, _OF_THE_GROUP)
+    return descriptor
+
+
+def share(file: "int | str", mode: int) -> None:
+    """Gives `file`, a path or a descriptor, `mode`, unless it is another user's, who alone may."""
+    if stat.S_IMODE(os.stat(file).st_mode) != mode and os.stat(file).st_uid == os.geteuid():
+        os.chmod(file, mode)
+
+
+def group_number(name: str) -> int:
+    """The number of the group `name`. Raises `ParameterError` where there is none."""
+    import grp
+
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ParameterError("shared", f"{name}: there is no such group", "see: id --name --groups") from None
+
+
+def share_all(folder: str, group: str) -> None:
+    """Shares `folder`, and all that is in it, with `group`.
+
+    Raises `ParameterError`, or `SemsearchError` where this user may not.
+    """
+    number = group_number(group)
+    try:
+        _share_all(folder, number)
+    except PermissionError as error:
+        what = f"{folder} cannot be shared with {group}: {error.strerror}"
+        raise SemsearchError(what, "its owner can, who must be in the group", code="not_writable") from None
+
+
+def _share_all(folder: str, group: int) -> None:
+    for parent, _, files in os.walk(folder):
+        os.chown(parent, -1, group)
+        os.chmod(parent, SHARED)  # after the change of group, which takes the bit away
+        for name in files:
+            path = os.path.join(parent, name)
+            os.chown(path, -1, group, follow_symlinks=False)
+            if not os.path.islink(path):
+                os.chmod(path, _OF_THE_GROUP)
+
+
+def share_inherited(folder: str) -> None:
+    """Shares `folder`, and all that is in it, if the one it is in is shared; all of it is this user's."""
+    parent = os.path.dirname(folder)
+    if is_shared(parent):
+        _share_all(folder, os.stat(parent).st_gid)
+
+
+def narrow(folder: str) -> str:
+    """Takes from others what they may do in `folder`, if it is this user's and not shared.
+
+    What is inside cannot be reached by them any more, whatever its own mode. Returns what the user is to be told, ""
+    where nothing changed, as on a file system that keeps no modes.
+    """
+    status = os.stat(folder)
+    mode = stat.S_IMODE(status.st_mode)
+    if not mode & _OF_OTHERS or mode == SHARED or status.st_uid != os.geteuid():
+        return ""
+    try:
+        os.chmod(folder, PRIVATE)
+    except OSError:
+        return ""
+    if stat.S_IMODE(os.stat(folder).st_mode) == mode:
+        return ""
+    return f"{folder} could be read by other users and is yours alone now (to share it: index --shared GROUP)"

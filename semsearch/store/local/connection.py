@@ -1,0 +1,118 @@
+"""Connections to catalogs, which may come from anywhere: what SQLite would do for a stranger is refused.
+
+A catalog is data, and a query of ours takes no longer than its size explains. Refused are: a rollback journal, which
+SQLite would play back when the catalog is opened for writing, removing a file that it names; tables, indexes, views and
+triggers other than those that semsearch makes (sqlite.org/security.html); a statement that takes more steps, or a query
+that gives more rows, than a file of this size can hold. Light, as the stat check opens catalogs, too.
+"""
+
+import os
+import sqlite3
+
+from semsearch.errors import IndexDamagedError
+from semsearch.store.local.damage import repair_hint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# A statement may take this many steps of SQLite's machine, and so many more for each byte of the catalog. Measured of
+# all statements over catalogs of 60 kB to 1 GB: at most 1.3 a byte.
+_STEPS = 10_000_000
+_STEPS_PER_BYTE = 16
+# Steps after which SQLite asks whether to go on: about a millisecond.
+_STEPS_BETWEEN = 100_000
+# No row of a table takes less than so many bytes, with its share of indexes.
+_BYTES_PER_ROW = 16
+_ROWS = 10_000
+
+_Statement = tuple[object, object, object, str]
+
+
+class ForeignSchemaError(IndexDamagedError):
+    """A catalog holds tables, indexes, views or triggers that semsearch does not make, or lacks some that it does."""
+
+
+class Connection(sqlite3.Connection):
+    """A connection whose statements end: one that takes more steps than the catalog has content for is interrupted
+    with `sqlite3.OperationalError` (SQLITE_INTERRUPT).
+    """
+
+    def __init__(self, database: str, **options: "Any") -> None:
+        super().__init__(database, **options)
+        self._file = ""
+        self._steps = 0
+
+    def limit(self, path: str) -> None:
+        """Ends statements by the size of the catalog at `path` from now on."""
+        self._file = path
+        self.set_progress_handler(self._goes_on_too_long, _STEPS_BETWEEN)
+
+    def execute(self, *arguments: "Any") -> sqlite3.Cursor:
+        self._steps = 0
+        return super().execute(*arguments)
+
+    def executemany(self, *arguments: "Any") -> sqlite3.Cursor:
+        self._steps = 0
+        return super().executemany(*arguments)
+
+    def most_rows(self) -> int:
+        """No query of one table, or of one table's chunks with their files, gives more rows."""
+        return _ROWS + self._bytes() // _BYTES_PER_ROW
+
+    def _goes_on_too_long(self) -> bool:
+        self._steps += _STEPS_BETWEEN
+        return self._steps > _STEPS and self._steps > _STEPS + _STEPS_PER_BYTE * self._bytes()
+
+    def _bytes(self) -> int:
+        """Bytes of the catalog with what was committed and not folded into it yet."""
+        return sum(os.stat(path).st_size for path in (self._file, self._file + "-wal") if os.path.exists(path))
+
+
+def connect(database: str, path: str, timeout: float = 60) -> Connection:
+    """A connection to the catalog at `path`; `database`: the same as a URI, or as `path`.
+
+    `timeout`: seconds to wait for a lock. Raises `sqlite3.Error`, or `IndexDamagedError` for a catalog with a journal.
+    """
+    refuse_journal(path)
+    connection: Connection = sqlite3.connect(
+        database, uri=database != path, isolation_level=None, timeout=timeout, factory=Connection
+    )
+    connection.limit(path)
+    # Functions in the schema may do no more than compute, and nothing changes the schema but statements that do so by
+    # name. Python before 3.12 cannot ask for the second.
+    connection.execute("PRAGMA trusted_schema = OFF")
+    if hasattr(connection, "setconfig"):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # type: ignore[attr-defined]
+    return connection
+
+
+def refuse_journal(path: str) -> None:
+    """Raises `IndexDamagedError` where the catalog at `path` has a rollback journal.
+
+    semsearch writes catalogs with a write-ahead log and leaves none. SQLite takes the name of a file from it that it
+    then removes, if that looks like a journal of several databases (sqlite.org/fileformat2.html, section 3).
+    """
+    if os.path.lexists(path + "-journal"):
+        raise IndexDamagedError(
+            f"{path}-journal is not of semsearch, and was not opened", f"remove it: rm {path}-journal"
+        )
+
+
+def check_schema(connection: sqlite3.Connection, path: str, version: int) -> None:
+    """Raises `ForeignSchemaError` where the catalog at `path` holds other tables, indexes, views or triggers than one
+    of format `version` does.
+    """
+    from semsearch.store.local.schema import statements
+
+    expected = statements(version)
+    found = {}
+    for kind, name, table, text in connection.execute("SELECT type, name, tbl_name, sql FROM main.sqlite_schema"):
+        if kind == "index" and text is None and str(name).startswith("sqlite_autoindex_"):
+            continue  # of a UNIQUE or PRIMARY KEY of a table
+        found[name] = (kind, table, "".join(str(text).split()))
+    strange = sorted(str(name) for name in found if found[name] != expected.get(name))
+    missing = sorted(name for name in expected if name not in found)
+    if strange or missing:
+        what = f"{strange[0]} in it is not of semsearch" if strange else f"it has no {missing[0]}"
+        raise ForeignSchemaError(f"{path}: {what}", repair_hint(os.path.dirname(path)))
