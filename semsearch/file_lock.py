@@ -34,8 +34,9 @@ class WriterLock:
         before = os.fstat(self._descriptor)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        # The modification time of the file is that of the last finished run (`stamp`), not of the last attempt.
-        if before.st_size:
+        # The modification time of the file is that of the last finished run (`stamp`), not of the last attempt. In an
+        # index that is shared, only who made the file can set it to another time than now.
+        if before.st_size and before.st_uid == os.geteuid():
             os.utime(self._descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def stamp(self) -> None:

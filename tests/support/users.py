@@ -22,14 +22,16 @@ as_root = pytest.mark.skipif(
 
 
 def run_as(user: int, *arguments: str, cwd: Path, groups: Sequence[int] = (), umask: int = 0o022) -> Completed:
-    """The real command, run by `user`, whose group has the same number, with nothing of root's."""
+    """The real command, run by `user`, whose group has the same number.
+
+    Of what root may do it keeps reading, for the interpreter may lie where only root can read.
+    """
     listed = ["--groups", ",".join(map(str, groups))] if groups else ["--clear-groups"]
-    home = cwd if os.stat(cwd).st_uid == user else PROJECT
+    reading = [f"--{kind}-caps=-all,+dac_read_search" for kind in ("inh", "ambient")]
     done = subprocess.run(
-        ["setpriv", "--reuid", str(user), "--regid", str(user), *listed, "--bounding-set=-all", "--inh-caps=-all",
+        ["setpriv", "--reuid", str(user), "--regid", str(user), *listed, *reading,
          sys.executable, "-m", "semsearch", *arguments],
-        capture_output=True, text=True, cwd=cwd, umask=umask,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "HOME": str(home), "SEMSEARCH_CACHE": ""},
+        capture_output=True, text=True, cwd=cwd, umask=umask, env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     return Completed(done.returncode, done.stdout, done.stderr)

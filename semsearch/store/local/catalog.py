@@ -407,6 +407,8 @@ def _not_a_catalog(path: str, error: Exception) -> Exception:
     """What to raise where SQLite cannot open the catalog at `path`: it tells damage from little else."""
     if os.path.exists(path) and not os.access(path, os.R_OK):
         return PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        return error  # what is there may be good: the log beside it could not be opened or made
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
         free = os.statvfs(os.path.dirname(path)).f_bavail
         return error if free else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

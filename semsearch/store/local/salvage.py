@@ -59,7 +59,7 @@ def check_room(folder: str) -> None:
             f"there is no room to make the catalog of {folder} anew: {format_size(needed)} are needed,"
             f" {format_size(free)} are free",
             "free some space and run again; nothing was changed",
-            code="no_room",
+            code="no_space",
         )
 
 
