@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import forked, kills
-from tests.support.kills import Scenario, answers
+from tests.support.found import Found
+from tests.support.kills import Scenario
 
 SECONDS, MEMORY = 30, 1 << 30
 _FAULTS = ((errno.EIO, False), (errno.EIO, True), (errno.ENOSPC, False), (errno.ENOSPC, True))
@@ -75,12 +76,11 @@ class Fault:
 class Trial(kills.Trial):
     """One scenario: the index before, the states its run commits, and what it ends with."""
 
+    queries = kills.QUERIES[:2]
+
     def __init__(self, scenario: Scenario, base: Path, seed: int) -> None:
-        super().__init__(scenario, base, seed)
         self.damage = _REPAIRS.get(scenario.name)
-        if self.damage is not None:
-            self._finish(base / "whole")
-            self.end = answers(base / "whole")
+        super().__init__(scenario, base, seed)
         self.calls = {full: self._calls(full) for full in (False, True)}
 
     def faults(self) -> list[Fault]:
@@ -90,11 +90,19 @@ class Trial(kills.Trial):
             found += [Fault(call + 1, number, sticky) for call in range(len(self.calls[full]))]
         return found
 
+    def _states(self) -> list[Found]:
+        if self.damage is None:
+            return super()._states()
+        index = self.base / "whole"
+        self._arguments(index)
+        said = self._finish(index)
+        assert not said, said
+        return []  # a repair that was cut off answers nothing, or as what is left
+
     def _arguments(self, index: Path) -> list[str]:
         arguments = super()._arguments(index)
-        damage = _REPAIRS.get(self.scenario.name)
-        if damage is not None:
-            damage(index)
+        if self.damage is not None:
+            self.damage(index)
         return arguments
 
     def _calls(self, full: bool) -> list[str]:
@@ -117,11 +125,10 @@ class Trial(kills.Trial):
         with open(names, encoding="utf-8") as file:
             file.seek(0)
             call = file.read().strip() or "nothing"
-        wrong = self._wrong(done)
-        if not wrong:
-            judged = forked.in_child(lambda: self._judge_in_child(index), SECONDS)
-            wrong = judged.out.strip() if judged.code == 0 else f"the judge: {judged.err[-400:]}"
-            wrong = wrong and f"{wrong} (it said: {done.err.strip()!r}, {done.code})"
+        judged = forked.in_child(lambda: self._judge_in_child(index), SECONDS)
+        found = judged.out.strip() if judged.code == 0 else f"the judge: {judged.err[-400:]}"
+        found = found and f"{found} (it said: {done.err.strip()!r}, {done.code})"
+        wrong = "; ".join(filter(None, [self._wrong(done), found]))
         return f"{fault}, {call}: {wrong}" if wrong else ""
 
     def _wrong(self, done: forked.Ended) -> str:
@@ -131,7 +138,7 @@ class Trial(kills.Trial):
             return defect
         if done.code == 0:
             return ""  # what failed was not needed; the judge sees whether that is so
-        said = done.err.strip().splitlines()
+        said = [_told(line) for line in done.err.strip().splitlines()]
         if done.code == 1 and self.damage is not None:
             return "" if "problem" in done.out else f"exit status 1: {done.out} {done.err}"
         if done.code != 2:
@@ -142,7 +149,7 @@ class Trial(kills.Trial):
             return f"not one line: {done.err!r}"
         if not any(words in last for words in _OF_THE_DISK):
             return f"it does not tell of the disk: {last}"
-        if "damaged" in last and self.damage is None:
+        if self.damage is None and ("damaged" in last or "remove" in last):
             return f"it calls the index damaged: {last}"
         return "" if last.endswith(")") else f"it does not tell what to do: {last}"
 
@@ -159,7 +166,7 @@ class Trial(kills.Trial):
             if report.problems:
                 return f"damaged: {report.problems}"
             # Before the first commit there is an index without documents.
-            if report.chunks and answers(index) not in self.states:
+            if report.chunks and self.answers(index) not in self.states:
                 return "it answers as at no commit"
         code, said = _command(self._complete(self.scenario.arguments, index))
         if code:
@@ -181,19 +188,27 @@ class Trial(kills.Trial):
     def _ends_well(self, index: Path) -> str:
         from semsearch.maintenance.verification import verify
 
-        if answers(index) != self.end:
+        if self.answers(index) != self.end:
             return "the next run ends otherwise"
         report = verify(str(index), False, False, lambda message: None)
         return f"damaged after the next run: {report.problems}" if report.problems else ""
 
 
+def _told(line: str) -> str:
+    """An error as a person would be told it, of a line that is for programs."""
+    if not line.startswith("{"):
+        return line
+    error = json.loads(line)["error"]
+    return f"semsearch: {error['message']} ({error['hint']})"
+
+
 def _command(arguments: list[str]) -> tuple[int, str]:
     from semsearch.cli.app import run
 
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         code = run(arguments)
-    return code, f"{out.getvalue()[-300:]} {err.getvalue()[-300:]}"
+    return code, said.buffer.getvalue().decode()[-600:]  # type: ignore[attr-defined]
 
 
 def _armed(arguments: list[str], index: Path, fault: Fault, full: bool, names: int) -> int:
@@ -201,7 +216,12 @@ def _armed(arguments: list[str], index: Path, fault: Fault, full: bool, names: i
     forked.prepare_reader()
     shim = ctypes.CDLL(None)
     shim.disk_arm(
-        os.fsencode(os.path.realpath(index)), ctypes.c_long(fault.call), fault.number, int(fault.sticky), int(full), names
+        os.fsencode(os.path.realpath(index)),
+        ctypes.c_long(fault.call),
+        fault.number,
+        int(fault.sticky),
+        int(full),
+        names,
     )
     return forked.command(*arguments)
 
@@ -245,9 +265,7 @@ def main() -> None:
         parser.error("it needs a C compiler, cc")
     forked.restart({"LD_PRELOAD": str(shim())})
     forked.warm_up()
-    outcomes = run(
-        chosen.every, chosen.seed, tuple(one for one in SCENARIOS if chosen.scenario in (None, one.name))
-    )
+    outcomes = run(chosen.every, chosen.seed, tuple(one for one in SCENARIOS if chosen.scenario in (None, one.name)))
     failures = outcomes.total() - outcomes[""]
     print(f"{outcomes.total()} failures of the disk, {failures} failures")
     sys.exit(1 if failures else 0)

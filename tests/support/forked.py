@@ -3,6 +3,7 @@ limits of its own. The process must have one thread; `restart` sees to that befo
 """
 
 import os
+import re
 import resource
 import select
 import signal
@@ -42,7 +43,7 @@ class Ended:
             return f"it ended by {signal.Signals(-self.code).name}"
         if self.memory > memory:
             return f"it took {self.memory >> 20} MB of memory"
-        if "Traceback" in self.err or "defect" in self.err or "unexpected" in self.err:
+        if re.search(r"Traceback|is a defect|unexpected \w+(Error|Exception)", self.err):
             return self.err.strip()[-300:]
         return ""
 

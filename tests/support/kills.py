@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +48,11 @@ SCENARIOS = (
 )
 
 
-def answers(index: Path) -> Found:
+def answers(index: Path, queries: Sequence[str] = QUERIES) -> Found:
     """What searches find, without ids."""
     found = Found()
     with Searcher(str(index)) as searcher:
-        for query in QUERIES:
+        for query in queries:
             for mode in ("lexical", "dense"):
                 try:
                     result = searcher.search(query, SearchOptions(mode=mode, k=5, fold=False, min_score=0))
@@ -65,6 +66,8 @@ def answers(index: Path) -> Found:
 
 class Trial:
     """One scenario: the index before, the states its run commits, and what it ends with."""
+
+    queries: Sequence[str] = QUERIES
 
     def __init__(self, scenario: Scenario, base: Path, seed: int) -> None:
         self.scenario = scenario
@@ -82,16 +85,22 @@ class Trial:
             for number in (8, 9, 10):
                 (self.folder / f"1-{number}.txt").unlink()
             (self.folder / "1-12.txt").rename(self.folder / "renamed.txt")
-        counting = ["-m", "tests.support.crash_points", "0", str(base / "copies")]
-        done = self._run(*counting, *self._arguments(base / "whole"))
-        self.points = int(done.stdout.split()[-1])
-        before = [answers(base / "start")] if scenario.before else []
-        states = sorted((base / "copies").iterdir(), key=lambda path: int(path.name))
-        self.states = [*before, *(answers(path) for path in states)]
-        self.end = answers(base / "whole")
+        self.states = self._states()
+        self.end = self.answers(base / "whole")
         started = time.perf_counter()
         self._run("-m", "semsearch", *self._arguments(base / "timed"))
         self.seconds = time.perf_counter() - started
+
+    def answers(self, index: Path) -> Found:
+        return answers(index, self.queries)
+
+    def _states(self) -> list[Found]:
+        """What is found before the run, and after each of its commits."""
+        counting = ["-m", "tests.support.crash_points", "0", str(self.base / "copies")]
+        done = self._run(*counting, *self._arguments(self.base / "whole"))
+        self.points = int(done.stdout.split()[-1])
+        before = [self.answers(self.base / "start")] if self.scenario.before else []
+        return [*before, *map(self.answers, sorted((self.base / "copies").iterdir(), key=lambda path: int(path.name)))]
 
     def _complete(self, arguments: tuple[str, ...], index: Path) -> list[str]:
         return [*(str(self.folder) if part == "FOLDER" else part for part in arguments), "-i", str(index)]
@@ -139,7 +148,7 @@ class Trial:
                 return f"damaged: {report.problems}"
             try:
                 # Before the first commit there is an index without documents.
-                if report.chunks and answers(index) not in self.states:
+                if report.chunks and self.answers(index) not in self.states:
                     return "it answers as at no commit"
             except Exception as error:
                 return f"it does not answer: {error}"
@@ -150,7 +159,7 @@ class Trial:
         )
         if done.returncode:
             return f"the next run fails: {done.stderr[-300:]}"
-        if answers(index) != self.end:
+        if self.answers(index) != self.end:
             return "the next run ends otherwise"
         report = verify(str(index), False, False, lambda message: None)
         return f"damaged after the next run: {report.problems} {report.notices}" if report.problems else ""
