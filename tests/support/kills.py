@@ -199,7 +199,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     outcomes = run(chosen.kills, chosen.seed)
-    print(f"{outcomes.total()} kills, {outcomes.total() - outcomes['good']} failures")
+    failures = outcomes.total() - outcomes["good"]
+    print(f"{outcomes.total()} kills, {failures} failures")
+    sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":
