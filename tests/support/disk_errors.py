@@ -158,7 +158,7 @@ class Trial(kills.Trial):
         print(self._repaired(index) if self.damage is not None else self._judge(index))
         return 0
 
-    def _judge(self, index: Path) -> str:  # type: ignore[override]
+    def _judge(self, index: Path) -> str:
         from semsearch.maintenance.verification import verify
 
         if (index / "catalog.db").exists():

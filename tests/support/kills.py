@@ -22,6 +22,7 @@ from semsearch.errors import SemsearchError
 from semsearch.maintenance.verification import verify
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
+from tests.support import forked
 from tests.support.found import Found
 from tests.support.made_texts import texts
 
@@ -117,9 +118,10 @@ class Trial:
         assert done.returncode == 0, (arguments, done.stderr)
         return done
 
-    def kill_at(self, point: int) -> str:
-        """What came of a kill at `point`; "" when all is well."""
-        arguments = self._arguments(self.base / "killed")
+    def kill_at(self, point: int, process: int = 0) -> str:
+        """What came of a kill at `point`; "" when all is well. `process`: of those that work at the same time."""
+        index = self.base / f"killed{process}"
+        arguments = self._arguments(index)
         done = subprocess.run(
             [sys.executable, "-m", "tests.support.crash_points", str(point), "-", *arguments],
             capture_output=True,
@@ -127,21 +129,21 @@ class Trial:
         )
         if done.returncode != -signal.SIGKILL:
             return f"it was not killed: {done.returncode} {done.stderr[-300:]}"
-        return self._judge()
+        return self._judge(index)
 
-    def kill_after(self, share: float) -> str:
+    def kill_after(self, share: float, process: int = 0) -> str:
         """What came of a kill after this share of the time a run takes."""
-        arguments = self._arguments(self.base / "killed")
-        process = subprocess.Popen(
+        index = self.base / f"killed{process}"
+        arguments = self._arguments(index)
+        running = subprocess.Popen(
             [sys.executable, "-m", "semsearch", *arguments], stdout=subprocess.DEVNULL, start_new_session=True
         )
         time.sleep(self.seconds * share)
-        process.kill()
-        process.wait()
-        return self._judge()
+        running.kill()
+        running.wait()
+        return self._judge(index)
 
-    def _judge(self) -> str:
-        index = self.base / "killed"
+    def _judge(self, index: Path) -> str:
         if (index / "catalog.db").exists():
             report = verify(str(index), False, False, lambda message: None)
             if report.problems:
@@ -181,8 +183,15 @@ def run(kills: int, seed: int, scenarios: tuple[Scenario, ...] = SCENARIOS) -> C
             trial = Trial(scenario, Path(base), seed)
             each = max(1, kills // len(scenarios))
             points = trial.chance.sample(range(1, trial.points + 1), min(trial.points, each * 2 // 3 or 1))
-            found = Counter(trial.kill_at(point) for point in points)
-            found.update(trial.kill_after(trial.chance.random()) for _ in range(each - len(points)))
+            shares = [trial.chance.random() for _ in range(each - len(points))]
+
+            def kill(process: int, task: int, trial: Trial = trial, points: list[int] = points,
+                     shares: list[float] = shares) -> str:  # fmt: skip
+                if task < len(points):
+                    return trial.kill_at(points[task], process)
+                return trial.kill_after(shares[task - len(points)], process)
+
+            found = Counter(outcome for _, outcome in forked.spread(each, kill))
             good = found.pop("", 0)
             print(f"{scenario.name:<12}{good + found.total():>5} kills, {trial.points:>4} points,"
                   f" {len(trial.states):>3} states, {found.total():>3} failures", flush=True)  # fmt: skip
@@ -198,6 +207,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
+    forked.restart()
     outcomes = run(chosen.kills, chosen.seed)
     failures = outcomes.total() - outcomes["good"]
     print(f"{outcomes.total()} kills, {failures} failures")

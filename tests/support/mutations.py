@@ -505,7 +505,7 @@ def segment_row(target: Target) -> None:
             files[chance.choice(("pq.faiss", "rabitq.faiss", "binary.faiss", "int8.faiss"))] = files[name]
         value = json.dumps(files)
     target.done = f"{row['name']} {column} = {str(value)[:80]}"
-    target.sql(f"UPDATE segments SET {column} = ? WHERE id = ?", value, row["id"])
+    target.sql(f"UPDATE OR REPLACE segments SET {column} = ? WHERE id = ?", value, row["id"])
 
 
 def vectors_record(target: Target) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from semsearch.lexical.postings import Postings
 from semsearch.store.local.damage import unreadable_as_damage
-from semsearch.store.local.rows import of_type
 from semsearch.store.local.segment_folder import FileList, checked_folder, damaged_segment, map_array, write_folder
 
 _ALIGNMENT = 64
@@ -54,7 +53,9 @@ def open_lexical(index: str, name: str, rows: int, files: FileList) -> Postings:
             views.append(data[offset : offset + size])
             offset += size + -size % _ALIGNMENT
         loaded = _DataUnpickler(stream, buffers=views).load()
-        languages = tuple(of_type(code, str) for code in of_type(loaded["languages"], list))
+        languages = tuple(loaded["languages"])
+        if not all(type(code) is str for code in languages):
+            raise TypeError("a language is no text")  # not told: lists in lists may be longer as text than any memory
         arrays: dict[str, Any] = {key: np.frombuffer(loaded["arrays"][key], _DTYPES[key]) for key in _DTYPES}
         postings = Postings(languages=languages, **arrays)
     except Exception as error:  # a damaged pickle can raise anything

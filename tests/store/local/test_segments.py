@@ -71,7 +71,7 @@ def test_languages_that_double_at_each_level_are_refused(written: tuple[Path, se
     head = pickle.dumps({"sizes": [0]}, protocol=5)
     state = {"format": 1, "languages": languages, "arrays": {}}
     path.write_bytes(head + pickle.dumps(state, protocol=5))
-    with pytest.raises(IndexDamagedError, match="is no str"):
+    with pytest.raises(IndexDamagedError, match="a language is no text"):
         segments.open_lexical(str(index), "lex-000001", 3, {**files, "bm25.pkl": (path.stat().st_size, "")})
 
 
