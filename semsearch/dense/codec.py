@@ -32,7 +32,9 @@ def check_finite(vectors: Vectors) -> None:
     No model makes such vectors, and FAISS fails on them with an error of its own.
     """
     if not np.isfinite(vectors).all():
-        raise IndexDamagedError("vectors of the index hold what is no number", "make it anew: semsearch index --rebuild")
+        raise IndexDamagedError(
+            "vectors of the index hold what is no number", "make it anew: semsearch index --rebuild"
+        )
 
 
 @dataclass(frozen=True)

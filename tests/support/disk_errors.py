@@ -22,6 +22,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.support import forked, kills
@@ -237,6 +238,10 @@ def shim() -> Path:
     return built
 
 
+def _fail(trial: Trial, faults: list[Fault], process: int, task: int) -> str:
+    return trial.fail(process, faults[task])
+
+
 def run(every: int, seed: int, scenarios: tuple[Scenario, ...] = SCENARIOS) -> Counter[str]:
     """outcome -> how often; "" is good. `every`: one fault in so many is tried."""
     outcomes: Counter[str] = Counter()
@@ -245,7 +250,8 @@ def run(every: int, seed: int, scenarios: tuple[Scenario, ...] = SCENARIOS) -> C
             trial = Trial(scenario, Path(base), seed)
             faults = trial.faults()[seed % every :: every]
             found: Counter[str] = Counter()
-            for _, outcome in forked.spread(len(faults), lambda process, task: trial.fail(process, faults[task])):
+            fail = partial(_fail, trial, faults)
+            for _, outcome in forked.spread(len(faults), fail):
                 found[outcome] += 1
                 if outcome:
                     print(f"    {outcome}", flush=True)

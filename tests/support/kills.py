@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from semsearch.errors import SemsearchError
@@ -175,6 +176,12 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         os.utime(folder / name, (stamp + len(text), stamp + len(text)))
 
 
+def _kill(trial: Trial, points: list[int], shares: list[float], process: int, task: int) -> str:
+    if task < len(points):
+        return trial.kill_at(points[task], process)
+    return trial.kill_after(shares[task - len(points)], process)
+
+
 def run(kills: int, seed: int, scenarios: tuple[Scenario, ...] = SCENARIOS) -> Counter[str]:
     """outcome -> how often, of about `kills` kills: two in three at points spread over each run, the others in time."""
     outcomes: Counter[str] = Counter()
@@ -184,13 +191,7 @@ def run(kills: int, seed: int, scenarios: tuple[Scenario, ...] = SCENARIOS) -> C
             each = max(1, kills // len(scenarios))
             points = trial.chance.sample(range(1, trial.points + 1), min(trial.points, each * 2 // 3 or 1))
             shares = [trial.chance.random() for _ in range(each - len(points))]
-
-            def kill(process: int, task: int, trial: Trial = trial, points: list[int] = points,
-                     shares: list[float] = shares) -> str:  # fmt: skip
-                if task < len(points):
-                    return trial.kill_at(points[task], process)
-                return trial.kill_after(shares[task - len(points)], process)
-
+            kill = partial(_kill, trial, points, shares)
             found = Counter(outcome for _, outcome in forked.spread(each, kill))
             good = found.pop("", 0)
             print(f"{scenario.name:<12}{good + found.total():>5} kills, {trial.points:>4} points,"

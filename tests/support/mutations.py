@@ -1,4 +1,4 @@
-"""Segments that were changed by somebody who made sizes and checksums fit: every command ends with an answer or an error.
+"""Segments that were changed, and whose sizes and checksums were made to fit: every command ends as it should.
 
     python -m tests.support.mutations [--mutations 2000] [--seed 1] [--only NUMBER]
 
@@ -295,7 +295,7 @@ def lexical_body(target: Target) -> None:
             return odd if not isinstance(odd, bytes) else [odd]
         return state
 
-    target.done = f"{folder.name} body: {how} {name} {str(type(odd))}"
+    target.done = f"{folder.name} body: {how} {name} {type(odd)!s}"
     _write_lexical(folder, arrays, languages, body=body)
 
 
@@ -535,8 +535,9 @@ def vectors_record(target: Target) -> None:
             directions = base64.b64encode(numbers.tobytes()).decode()
             record[name] = chance.choice((
                 None, {}, {"dim": 0, "directions": None}, {"dim": -1, "directions": None},
-                {"dim": 2**40, "directions": None}, {"dim": 64, "directions": directions}, {"dim": 64, "directions": ""},
-                {"dim": 8, "directions": None}, {"dim": "64", "directions": directions}, 7, [],
+                {"dim": 2**40, "directions": None}, {"dim": 64, "directions": directions},
+                {"dim": 64, "directions": ""}, {"dim": 8, "directions": None},
+                {"dim": "64", "directions": directions}, 7, [],
             ))  # fmt: skip
         else:
             role = chance.choice(("store", "codes"))
