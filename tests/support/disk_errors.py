@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.support import forked, kills
+from semsearch.indexing import pipeline
+from tests.support import crash_points, forked, kills
 from tests.support.found import Found
 from tests.support.kills import Scenario
 
@@ -271,6 +272,7 @@ def main() -> None:
         parser.error("it needs a C compiler, cc")
     forked.restart({"LD_PRELOAD": str(shim())})
     forked.warm_up()
+    crash_points.commit_by_count_alone(pipeline)
     outcomes = run(chosen.every, chosen.seed, tuple(one for one in SCENARIOS if chosen.scenario in (None, one.name)))
     failures = outcomes.total() - outcomes[""]
     print(f"{outcomes.total()} failures of the disk, {failures} failures")

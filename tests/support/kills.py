@@ -27,6 +27,8 @@ from tests.support import forked
 from tests.support.found import Found
 from tests.support.made_texts import texts
 
+# No run has so many points: it is killed by the clock.
+_NO_POINT = "1000000000"
 QUERIES = ("who paints boats near the harbour", "bread at the market", "horses in winter", "a letter hidden")
 
 
@@ -137,7 +139,9 @@ class Trial:
         index = self.base / f"killed{process}"
         arguments = self._arguments(index)
         running = subprocess.Popen(
-            [sys.executable, "-m", "semsearch", *arguments], stdout=subprocess.DEVNULL, start_new_session=True
+            [sys.executable, "-m", "tests.support.crash_points", _NO_POINT, "-", *arguments],
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
         )
         time.sleep(self.seconds * share)
         running.kill()
