@@ -57,6 +57,7 @@ _OS_HINTS = {
     errno.EFBIG: "a limit on the size of files stands in the way (ulimit -f); nothing that was committed is lost",
     errno.EACCES: "give yourself permission (chmod), or ask its owner",
     errno.EROFS: "the file system is read-only: choose a place that can be written",
+    errno.EIO: "the disk fails, or its connection: check it, then: semsearch verify",
 }
 
 

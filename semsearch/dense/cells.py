@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.dense.codec import check_finite
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
 
@@ -36,9 +37,13 @@ class Cells:
 
     @staticmethod
     def train(vectors: Vectors) -> "Cells":
-        """Groups `vectors` (n, dim) float32 into 2 sqrt(n) cells by spherical k-means."""
+        """Groups `vectors` (n, dim) float32 into 2 sqrt(n) cells by spherical k-means.
+
+        Raises `IndexDamagedError` (see `check_finite`).
+        """
         import faiss
 
+        check_finite(vectors)
         rows, dim = vectors.shape
         count = max(1, int(2 * rows**0.5))
         kmeans = faiss.Kmeans(

@@ -26,6 +26,17 @@ _BLOCK_ROWS = 65536
 FEW_TRAINING_VECTORS = 1000
 
 
+def check_finite(vectors: Vectors) -> None:
+    """Raises `IndexDamagedError` where `vectors` (n, dim), of which something is to be learnt, hold NaN or infinity.
+
+    No model makes such vectors, and FAISS fails on them with an error of its own.
+    """
+    if not np.isfinite(vectors).all():
+        raise IndexDamagedError(
+            "vectors of the index hold what is no number", "make it anew: semsearch index --rebuild"
+        )
+
+
 @dataclass(frozen=True)
 class Codec:
     """One kind of code for vectors of `dim` dimensions, with its trained parameters.
@@ -43,8 +54,10 @@ class Codec:
     def train(kind: str, vectors: Vectors) -> "Codec":
         """A codec trained on `vectors` (n, dim), n > 0.
 
-        The caller sees to it that pq gets `product_quantizer.MIN_TRAINING_VECTORS` rows.
+        The caller sees to it that pq gets `product_quantizer.MIN_TRAINING_VECTORS` rows. Raises `IndexDamagedError`
+        (see `check_finite`).
         """
+        check_finite(vectors)
         dim = vectors.shape[1]
         if kind in ("int8", "int4"):
             low, high = vectors.min(0), vectors.max(0)

@@ -146,3 +146,11 @@ def test_a_record_of_what_was_learnt_that_does_not_fit_is_an_error(vectors: np.n
         Codec("int8", codec.dim).check()
     with pytest.raises(IndexDamagedError):
         Codec("int9", codec.dim).check()
+
+
+@pytest.mark.parametrize("kind", ["int8", "rabitq", "binary", "pq"])
+def test_nothing_is_learnt_of_vectors_that_are_no_numbers(kind: str) -> None:
+    vectors = np.ones((700, 16), np.float32)
+    vectors[3, 5] = np.nan
+    with pytest.raises(IndexDamagedError, match="no number"):
+        Codec.train(kind, vectors)

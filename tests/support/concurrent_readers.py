@@ -213,10 +213,12 @@ def main() -> None:
     outcomes = run(chosen.seconds, chosen.readers)
     for outcome, count in outcomes.most_common():
         print(f"{count:>8} {outcome}", flush=True)
-    print(f"{sum(failures(outcomes).values())} failures")
+    failed = sum(failures(outcomes).values())
+    print(f"{outcomes.total()} searches and runs, {failed} failures")
     idle, writing = latency(10)
     print(f"p95 of a warm search: idle {idle * 1000:.1f} ms, beside a writer {writing * 1000:.1f} ms: "
           f"{writing / idle:.2f} x")  # fmt: skip
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

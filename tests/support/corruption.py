@@ -129,7 +129,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     outcomes = run(chosen.bytes, chosen.seed)
-    print(f"{outcomes.total()} changed bytes, {outcomes.total() - outcomes['']} failures")
+    failures = outcomes.total() - outcomes[""]
+    print(f"{outcomes.total()} changed bytes, {failures} failures")
+    sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

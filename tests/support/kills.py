@@ -14,16 +14,21 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from semsearch.errors import SemsearchError
 from semsearch.maintenance.verification import verify
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
+from tests.support import forked
 from tests.support.found import Found
 from tests.support.made_texts import texts
 
+# No run has so many points: it is killed by the clock.
+_NO_POINT = "1000000000"
 QUERIES = ("who paints boats near the harbour", "bread at the market", "horses in winter", "a letter hidden")
 
 
@@ -47,11 +52,11 @@ SCENARIOS = (
 )
 
 
-def answers(index: Path) -> Found:
+def answers(index: Path, queries: Sequence[str] = QUERIES) -> Found:
     """What searches find, without ids."""
     found = Found()
     with Searcher(str(index)) as searcher:
-        for query in QUERIES:
+        for query in queries:
             for mode in ("lexical", "dense"):
                 try:
                     result = searcher.search(query, SearchOptions(mode=mode, k=5, fold=False, min_score=0))
@@ -65,6 +70,8 @@ def answers(index: Path) -> Found:
 
 class Trial:
     """One scenario: the index before, the states its run commits, and what it ends with."""
+
+    queries: Sequence[str] = QUERIES
 
     def __init__(self, scenario: Scenario, base: Path, seed: int) -> None:
         self.scenario = scenario
@@ -82,16 +89,22 @@ class Trial:
             for number in (8, 9, 10):
                 (self.folder / f"1-{number}.txt").unlink()
             (self.folder / "1-12.txt").rename(self.folder / "renamed.txt")
-        counting = ["-m", "tests.support.crash_points", "0", str(base / "copies")]
-        done = self._run(*counting, *self._arguments(base / "whole"))
-        self.points = int(done.stdout.split()[-1])
-        before = [answers(base / "start")] if scenario.before else []
-        states = sorted((base / "copies").iterdir(), key=lambda path: int(path.name))
-        self.states = [*before, *(answers(path) for path in states)]
-        self.end = answers(base / "whole")
+        self.states = self._states()
+        self.end = self.answers(base / "whole")
         started = time.perf_counter()
         self._run("-m", "semsearch", *self._arguments(base / "timed"))
         self.seconds = time.perf_counter() - started
+
+    def answers(self, index: Path) -> Found:
+        return answers(index, self.queries)
+
+    def _states(self) -> list[Found]:
+        """What is found before the run, and after each of its commits."""
+        counting = ["-m", "tests.support.crash_points", "0", str(self.base / "copies")]
+        done = self._run(*counting, *self._arguments(self.base / "whole"))
+        self.points = int(done.stdout.split()[-1])
+        before = [self.answers(self.base / "start")] if self.scenario.before else []
+        return [*before, *map(self.answers, sorted((self.base / "copies").iterdir(), key=lambda path: int(path.name)))]
 
     def _complete(self, arguments: tuple[str, ...], index: Path) -> list[str]:
         return [*(str(self.folder) if part == "FOLDER" else part for part in arguments), "-i", str(index)]
@@ -108,9 +121,10 @@ class Trial:
         assert done.returncode == 0, (arguments, done.stderr)
         return done
 
-    def kill_at(self, point: int) -> str:
-        """What came of a kill at `point`; "" when all is well."""
-        arguments = self._arguments(self.base / "killed")
+    def kill_at(self, point: int, process: int = 0) -> str:
+        """What came of a kill at `point`; "" when all is well. `process`: of those that work at the same time."""
+        index = self.base / f"killed{process}"
+        arguments = self._arguments(index)
         done = subprocess.run(
             [sys.executable, "-m", "tests.support.crash_points", str(point), "-", *arguments],
             capture_output=True,
@@ -118,28 +132,30 @@ class Trial:
         )
         if done.returncode != -signal.SIGKILL:
             return f"it was not killed: {done.returncode} {done.stderr[-300:]}"
-        return self._judge()
+        return self._judge(index)
 
-    def kill_after(self, share: float) -> str:
+    def kill_after(self, share: float, process: int = 0) -> str:
         """What came of a kill after this share of the time a run takes."""
-        arguments = self._arguments(self.base / "killed")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "semsearch", *arguments], stdout=subprocess.DEVNULL, start_new_session=True
+        index = self.base / f"killed{process}"
+        arguments = self._arguments(index)
+        running = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.crash_points", _NO_POINT, "-", *arguments],
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
         )
         time.sleep(self.seconds * share)
-        process.kill()
-        process.wait()
-        return self._judge()
+        running.kill()
+        running.wait()
+        return self._judge(index)
 
-    def _judge(self) -> str:
-        index = self.base / "killed"
+    def _judge(self, index: Path) -> str:
         if (index / "catalog.db").exists():
             report = verify(str(index), False, False, lambda message: None)
             if report.problems:
                 return f"damaged: {report.problems}"
             try:
                 # Before the first commit there is an index without documents.
-                if report.chunks and answers(index) not in self.states:
+                if report.chunks and self.answers(index) not in self.states:
                     return "it answers as at no commit"
             except Exception as error:
                 return f"it does not answer: {error}"
@@ -150,7 +166,7 @@ class Trial:
         )
         if done.returncode:
             return f"the next run fails: {done.stderr[-300:]}"
-        if answers(index) != self.end:
+        if self.answers(index) != self.end:
             return "the next run ends otherwise"
         report = verify(str(index), False, False, lambda message: None)
         return f"damaged after the next run: {report.problems} {report.notices}" if report.problems else ""
@@ -164,6 +180,12 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         os.utime(folder / name, (stamp + len(text), stamp + len(text)))
 
 
+def _kill(trial: Trial, points: list[int], shares: list[float], process: int, task: int) -> str:
+    if task < len(points):
+        return trial.kill_at(points[task], process)
+    return trial.kill_after(shares[task - len(points)], process)
+
+
 def run(kills: int, seed: int, scenarios: tuple[Scenario, ...] = SCENARIOS) -> Counter[str]:
     """outcome -> how often, of about `kills` kills: two in three at points spread over each run, the others in time."""
     outcomes: Counter[str] = Counter()
@@ -172,8 +194,9 @@ def run(kills: int, seed: int, scenarios: tuple[Scenario, ...] = SCENARIOS) -> C
             trial = Trial(scenario, Path(base), seed)
             each = max(1, kills // len(scenarios))
             points = trial.chance.sample(range(1, trial.points + 1), min(trial.points, each * 2 // 3 or 1))
-            found = Counter(trial.kill_at(point) for point in points)
-            found.update(trial.kill_after(trial.chance.random()) for _ in range(each - len(points)))
+            shares = [trial.chance.random() for _ in range(each - len(points))]
+            kill = partial(_kill, trial, points, shares)
+            found = Counter(outcome for _, outcome in forked.spread(each, kill))
             good = found.pop("", 0)
             print(f"{scenario.name:<12}{good + found.total():>5} kills, {trial.points:>4} points,"
                   f" {len(trial.states):>3} states, {found.total():>3} failures", flush=True)  # fmt: skip
@@ -189,8 +212,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
+    forked.restart()
     outcomes = run(chosen.kills, chosen.seed)
-    print(f"{outcomes.total()} kills, {outcomes.total() - outcomes['good']} failures")
+    failures = outcomes.total() - outcomes["good"]
+    print(f"{outcomes.total()} kills, {failures} failures")
+    sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The short forms of the scripts beside this file, and what lets an index be left to itself."""
+"""The short forms of the trials of `__main__.py` beside this file, and what lets an index be left to itself."""
 
 import json
 import os
@@ -40,6 +40,32 @@ def test_kills_leave_a_committed_state() -> None:
 @pytest.mark.slow
 def test_a_changed_byte_gives_a_right_answer_or_a_clear_error() -> None:
     assert set(corruption.run(12, 3)) == {""}
+
+
+# In processes of their own, which fork: that of the tests has threads.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "trial",
+    [
+        ("mutations", "--mutations", "19"),
+        pytest.param(
+            ("disk_errors", "--every", "60", "--scenario", "merge", "--seed", "30"),
+            marks=pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler"),
+        ),
+        pytest.param(
+            ("disk_errors", "--every", "30", "--scenario", "repair"),
+            marks=pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler"),
+        ),
+    ],
+    ids=lambda trial: "-".join(trial),
+)
+def test_trials_in_forked_children_find_nothing(trial: tuple[str, ...]) -> None:
+    name, *options = trial
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.support.{name}", *options],
+        capture_output=True, text=True, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    assert done.returncode == 0 and ", 0 failures" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.slow

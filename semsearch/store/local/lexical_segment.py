@@ -53,8 +53,11 @@ def open_lexical(index: str, name: str, rows: int, files: FileList) -> Postings:
             views.append(data[offset : offset + size])
             offset += size + -size % _ALIGNMENT
         loaded = _DataUnpickler(stream, buffers=views).load()
+        languages = tuple(loaded["languages"])
+        if not all(type(code) is str for code in languages):
+            raise TypeError("a language is no text")  # not told: lists in lists may be longer as text than any memory
         arrays: dict[str, Any] = {key: np.frombuffer(loaded["arrays"][key], _DTYPES[key]) for key in _DTYPES}
-        postings = Postings(languages=tuple(map(str, loaded["languages"])), **arrays)
+        postings = Postings(languages=languages, **arrays)
     except Exception as error:  # a damaged pickle can raise anything
         raise damaged_segment(folder, f"{type(error).__name__}: {error}") from None
     terms = len(postings.indptr) - 1
@@ -68,12 +71,24 @@ def open_lexical(index: str, name: str, rows: int, files: FileList) -> Postings:
     return postings
 
 
-class _DataUnpickler(pickle.Unpickler):
-    """Loads numbers, strings, bytes, lists and dicts. A pickle that names any class or function is refused.
+_OPCODES = (
+    pickle.PROTO, pickle.FRAME, pickle.MARK, pickle.EMPTY_DICT, pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS,
+    pickle.SETITEM, pickle.SETITEMS, pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1,
+    pickle.SHORT_BINUNICODE, pickle.MEMOIZE, pickle.BINGET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER, pickle.STOP,
+)  # fmt: skip
 
-    An index folder may come from anywhere, and a pickle can otherwise run code. Arrays are kept as dtype-less buffers,
-    so that not even numpy's constructors are needed.
+
+class _Known(dict[int, Any]):
+    def __missing__(self, code: int) -> Any:
+        raise pickle.UnpicklingError(f"refused to load what the opcode {code} stands for from an index")
+
+
+class _DataUnpickler(pickle._Unpickler):
+    """Loads numbers, short texts, lists, dicts and buffers: what `write_lexical` writes. Any other opcode is refused.
+
+    An index folder may come from anywhere, and a pickle can otherwise run code, or make the unpickler in C allocate
+    gigabytes by the number of a memo entry. Arrays are kept as dtype-less buffers, so that not even numpy's
+    constructors are needed.
     """
 
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"refused to load {module}.{name} from an index")
+    dispatch = _Known({code[0]: pickle._Unpickler.dispatch[code[0]] for code in _OPCODES})

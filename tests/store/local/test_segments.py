@@ -48,6 +48,33 @@ def test_a_pickle_that_names_anything_is_refused(written: tuple[Path, segments.F
     assert not os.path.exists("/tmp/semsearch-was-here")
 
 
+@pytest.mark.parametrize(
+    "state",
+    [b"]r\0\0\0\x10.", b"]p400000000\n.", b"\x80\5\x96" + (1 << 32).to_bytes(8, "little") + b"."],
+    ids=["memo", "memo by text", "bytearray"],
+)
+def test_a_pickle_that_asks_for_gigabytes_is_refused(written: tuple[Path, segments.FileList], state: bytes) -> None:
+    index, files = written
+    path = index / "segments" / "lex-000001" / "bm25.pkl"
+    path.write_bytes(state)
+    with pytest.raises(IndexDamagedError, match="refused to load what the opcode"):
+        segments.open_lexical(str(index), "lex-000001", 3, {**files, "bm25.pkl": (len(state), "")})
+
+
+def test_languages_that_double_at_each_level_are_refused(written: tuple[Path, segments.FileList]) -> None:
+    """Told as text, forty lists in each other of two would be longer than any memory."""
+    index, files = written
+    path = index / "segments" / "lex-000001" / "bm25.pkl"
+    languages: list[object] = ["long"]
+    for _ in range(40):
+        languages = [languages, languages]
+    head = pickle.dumps({"sizes": [0]}, protocol=5)
+    state = {"format": 1, "languages": languages, "arrays": {}}
+    path.write_bytes(head + pickle.dumps(state, protocol=5))
+    with pytest.raises(IndexDamagedError, match="a language is no text"):
+        segments.open_lexical(str(index), "lex-000001", 3, {**files, "bm25.pkl": (path.stat().st_size, "")})
+
+
 def test_a_segment_that_is_cut_short_or_a_link_is_refused(written: tuple[Path, segments.FileList]) -> None:
     index, files = written
     path = index / "segments" / "lex-000001" / "bm25.bin"
