@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 
 from semsearch.no_telemetry import NO_TELEMETRY
@@ -20,18 +21,36 @@ def last_words(errors: "Iterable[str]", status: int) -> str:
 
 
 def start(
-    module: str, arguments: Sequence[str], environment: Mapping[str, str], **options: "Any"
+    module: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    pass_fds: Sequence[int] = (),
+    **options: "Any",
 ) -> "subprocess.Popen[Any]":
-    """Starts `python -m module` with this interpreter and this copy of semsearch.
+    """Starts `python -m module` with this interpreter and this copy of semsearch; it ends when this process ends.
 
     `environment` is added to that of this process; `options` go to `subprocess.Popen`. `-P` keeps the working folder
-    out of the module path: a folder that is being indexed must not be able to put its own `numpy.py` in the way.
+    out of the module path: a folder that is being indexed must not be able to put its own `numpy.py` in the way. In a
+    process group of its own: Ctrl-C is for this process, which ends the other one when it has cleaned up.
     """
     package_parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = os.pathsep.join([package_parent, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *arguments],
-        env={**NO_TELEMETRY, **os.environ, **environment, "PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
-        **options,
-    )
+    # Nothing is ever written to it; it is closed with the last process that holds it, however that ended.
+    lifeline, held = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "semsearch.child", str(lifeline), module, *arguments],
+            env={**NO_TELEMETRY, **os.environ, **environment, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(*pass_fds, lifeline),
+            process_group=0,
+            **options,
+        )
+    except BaseException:
+        os.close(held)
+        raise
+    finally:
+        os.close(lifeline)
+    weakref.finalize(process, os.close, held)
+    return process

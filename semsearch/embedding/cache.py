@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from typing import Any
 
 from semsearch import subprocesses
@@ -57,8 +58,26 @@ def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str
     which crashes on macOS. Raises `ModelError`.
     """
     make_cache()
-    arguments = [name, folder, path, fingerprint, kind, *(["trusted"] if trust else [])]
+    try:
+        working = tempfile.mkdtemp(prefix=".preparing-", dir=os.path.dirname(path))
+    except OSError as error:
+        raise _not_writable(error) from None
+    arguments = [name, folder, path, working, fingerprint, kind, *(["trusted"] if trust else [])]
     environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    try:
+        errors, status = _export(arguments, environment)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+    if status != 0:
+        reason = subprocesses.last_words(errors.splitlines(), status)
+        hint = "check that the folder is a complete sentence-transformers model"
+        if "trust_remote_code" in errors:
+            hint = "it brings code of its own: if you trust that, say --trust-remote-code"
+        raise ModelError(f"the model {name} ({folder}) cannot be prepared: {reason}", hint)
+
+
+def _export(arguments: list[str], environment: dict[str, str]) -> tuple[str, int]:
+    """(what it wrote on stderr, exit status) of the process that prepares a model."""
     process = subprocesses.start(
         "semsearch.embedding.export",
         arguments,
@@ -73,12 +92,7 @@ def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str
         process.kill()
         process.wait()
         raise
-    if process.returncode != 0:
-        reason = subprocesses.last_words(errors.splitlines(), process.returncode)
-        hint = "check that the folder is a complete sentence-transformers model"
-        if "trust_remote_code" in errors:
-            hint = "it brings code of its own: if you trust that, say --trust-remote-code"
-        raise ModelError(f"the model {name} ({folder}) cannot be prepared: {reason}", hint)
+    return errors, process.returncode
 
 
 def make_cache(below: str = "") -> None:
@@ -87,7 +101,10 @@ def make_cache(below: str = "") -> None:
         make_folders(cache_folder(), below)
         narrow(cache_folder())
     except OSError as error:
-        raise ModelError(
-            f"cannot write the model cache {cache_folder()}: {error.strerror}",
-            "name a writable folder in SEMSEARCH_CACHE",
-        ) from None
+        raise _not_writable(error) from None
+
+
+def _not_writable(error: OSError) -> ModelError:
+    return ModelError(
+        f"cannot write the model cache {cache_folder()}: {error.strerror}", "name a writable folder in SEMSEARCH_CACHE"
+    )

@@ -25,7 +25,9 @@ def main(arguments: Sequence[str]) -> None:
         task = json.load(file)
     printed = os.dup(1)
     os.dup2(2, 1)  # what libraries print
-    with tempfile.TemporaryDirectory() as working:
+    with tempfile.TemporaryDirectory(
+        dir=os.path.dirname(source)
+    ) as working:  # goes with the parent's, if this is killed
         embedder = _open(runtime, ModelInfo.from_dict(task["info"]), task["folder"], working)
         embedder.encode(task["texts"][:_WARM_UP])
         speeds = {}

@@ -21,6 +21,7 @@ from semsearch.chunking.chunk import encoded
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError
+from semsearch.no_telemetry import NO_TELEMETRY
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.query_sentences import held_out_queries
 from semsearch.retrieval.searcher import Searcher
@@ -122,7 +123,12 @@ def _encoding(
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            output, errors = process.communicate()
+            try:
+                output, errors = process.communicate()
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
             if process.returncode != 0:
                 reason = subprocesses.last_words(errors.splitlines(), process.returncode)
                 notices.append(f"{runtime} cannot run {model.name}: {reason[:200]}")
@@ -144,7 +150,11 @@ def _cold(index: str, query: str, rounds: int) -> dict[str, float]:
         "search, asked before": search,
     }
     home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))}
+    environment = {
+        **NO_TELEMETRY,
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")])),
+    }
     times: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():

@@ -25,7 +25,6 @@ _ORPHAN_SECONDS = 30
 def main() -> None:
     """Serves tasks until the parent closes the pipe."""
     connection = Connection(int(sys.argv[1]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     language.load()
     try:
         rules, seconds, memory = pickle.loads(connection.recv_bytes())

@@ -6,10 +6,10 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Sequence
 
+from semsearch import child
 from semsearch.embedding.cache import FORMAT
 from semsearch.private_files import share_inherited
 
@@ -17,14 +17,14 @@ from semsearch.private_files import share_inherited
 def main(arguments: Sequence[str]) -> None:
     """Prepares the model `name` from the weights in `folder` and puts it at `target` with one rename.
 
-    `arguments`: name, folder, target, fingerprint, kind (`transformer`, `static`, `cross-encoder`), and `trusted` where
-    code in the folder may be run.
+    `arguments`: name, folder, target, working (an empty folder beside `target`, which is renamed), fingerprint, kind
+    (`transformer`, `static`, `cross-encoder`), and `trusted` where code in the folder may be run.
     """
-    name, folder, target, fingerprint, kind, *trusted = arguments
+    name, folder, target, working, fingerprint, kind, *trusted = arguments
+    child.clean_up_first(lambda: shutil.rmtree(working, ignore_errors=True))
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     os.umask(0o077)  # a model that was trained on private documents is private, too
-    working = tempfile.mkdtemp(prefix=".preparing-", dir=os.path.dirname(target))
     try:
         with contextlib.redirect_stdout(sys.stderr):
             # Imported here, for each loads libraries that the others do not need.
