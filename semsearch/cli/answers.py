@@ -66,7 +66,7 @@ class AnswerPrinter:
 
     def _text(self, answer: Answer, query_id: str | None) -> None:
         if self._batch:
-            write(f"{query_id}: {one_line(answer.question)}")
+            write(one_line(f"{query_id}: {answer.question}"))
         if self._streamed:
             write("")
         else:

@@ -1,18 +1,16 @@
 """The Typer application, and the one place that turns errors into messages and exit codes."""
 
-import contextlib
 import errno
 import io
-import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from semsearch import __version__
-from semsearch.cli import ask, bench, config, index, models, quantize, search, status, tune, verify, why
+from semsearch.cli import ask, bench, config, index, interrupts, models, quantize, search, status, tune, verify, why
 from semsearch.cli.dashed_queries import QueryCommand, query_hint
 from semsearch.cli.flags import flag_of, with_rerank_value
 from semsearch.errors import ParameterError, SemsearchError, UsageError
@@ -91,29 +89,31 @@ def run(arguments: Sequence[str], checked: "StatCheck | None" = None) -> int:
     try:
         if "_SEMSEARCH_COMPLETE" in os.environ:
             command.main(list(arguments), prog_name="semsearch")
-        # Not command.main, which turns interrupts and closed pipes into exit codes of its own.
-        with command.make_context("semsearch", with_rerank_value(arguments) or ["--help"], obj=checked) as context:
-            code = command.invoke(context)
+        code = _invoke(command, with_rerank_value(arguments) or ["--help"], checked)
         sys.stdout.flush()
-        return int(code or 0)
-    except typer.Exit as finished:
-        sys.stdout.flush()
-        return finished.exit_code
+        return code
     except (Exception, KeyboardInterrupt) as error:
         return failed(error, arguments)
 
 
+def _invoke(command: "Any", arguments: Sequence[str], checked: "StatCheck | None") -> int:
+    # Not command.main, which turns interrupts and closed pipes into exit codes of its own.
+    try:
+        with command.make_context("semsearch", arguments, obj=checked) as context:
+            return int(command.invoke(context) or 0)
+    except typer.Exit as finished:
+        return finished.exit_code
+
+
 def failed(error: BaseException, arguments: Sequence[str]) -> int:
     """Prints `error` as one line on stderr and returns its exit code."""
+    if isinstance(error, KeyboardInterrupt | typer.Abort) or interrupts.came():
+        interrupts.say()
+        return interrupts.EXIT_CODE
     if isinstance(error, BrokenPipeError):
         # The reader of the pipe has closed it. Without this, Python would raise again when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    if isinstance(error, KeyboardInterrupt | typer.Abort):
-        interrupted = SemsearchError(
-            "interrupted", "what was committed is kept; run again to go on", code="interrupted"
-        )
-        return _fail(interrupted, arguments, 130)
     if isinstance(error, ParameterError):
         usage_error = UsageError(f"{flag_of(error.parameter)} {error.problem}", error.hint)
         return _fail(usage_error, arguments, usage_error.exit_code)
@@ -160,13 +160,12 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
 
 def _fail(error: SemsearchError, arguments: Sequence[str], code: int) -> int:
     """Prints `error` on stderr, as JSON where the command prints JSON; returns `code`."""
-    from semsearch.cli.render import one_line
+    from semsearch.cli.render import json_line, one_line
 
     if "--json" in arguments or "--jsonl" in arguments:
         body = {"code": error.code, "message": error.message, "hint": error.hint}
-        text = json.dumps({"schema": "semsearch.error/1", "error": body}, ensure_ascii=False)
+        text = json_line({"schema": "semsearch.error/1", "error": body})
     else:
         text = "semsearch: " + one_line(error.message) + (f" ({one_line(error.hint)})" if error.hint else "")
-    with contextlib.suppress(OSError):  # stderr is closed; the exit code still says it
-        print(text, file=sys.stderr, flush=True)
+    print(text, file=sys.stderr, flush=True)
     return code

@@ -79,6 +79,7 @@ def quality(
       semsearch bench quality --queries q.jsonl --qrels judged.tsv --fail-under ndcg@10=0.80
       semsearch bench quality --model static --dims 64,128
     """
+    from semsearch.cli.interrupts import interruptible
     from semsearch.cli.progress import bars
     from semsearch.evaluation import plots
     from semsearch.evaluation.labels import read_qrels
@@ -107,8 +108,8 @@ def quality(
         gates=parse_gates(fail_under or ()),
         **({"alphas": tuple(alpha)} if alpha else {}),
     )
-    with bars() as advance:
-        report = measure_quality(index, options, _announce(as_json), advance)
+    with interruptible(), bars(as_json) as (announce, advance):
+        report = measure_quality(index, options, announce, advance)
     if plot is not None:
         plots.plot_quality(report, plot)
     if as_json:
@@ -137,6 +138,7 @@ def vectors(
       semsearch bench vectors
       semsearch bench vectors --plot vectors.svg
     """
+    from semsearch.cli.interrupts import interruptible
     from semsearch.evaluation import plots
     from semsearch.evaluation.vector_bench import measure_vectors
 
@@ -146,7 +148,8 @@ def vectors(
         )
     if plot is not None:
         plots.check(plot)
-    report = measure_vectors(index, sample, queries, _announce(as_json))
+    with interruptible():
+        report = measure_vectors(index, sample, queries, _announce(as_json))
     if plot is not None:
         plots.plot_vectors(report, plot)
     if as_json:
@@ -169,11 +172,13 @@ def speed(
     Example:
       semsearch bench speed
     """
+    from semsearch.cli.interrupts import interruptible
     from semsearch.evaluation.speed import measure_speed
 
     if chunks < 1 or rounds < 1:
         raise UsageError("--chunks and --rounds must be 1 or more", "leave them out")
-    report = measure_speed(index, chunks, rounds, _announce(as_json))
+    with interruptible():
+        report = measure_speed(index, chunks, rounds, _announce(as_json))
     if as_json:
         render.print_json(report.as_dict())
     else:

@@ -6,16 +6,20 @@ Rich is used on terminals only, and its markup never for text of documents, whic
 import os
 import sys
 
-from semsearch.cli.render import Notices, announce, one_line, print_json, write, write_raw
+from semsearch.cli.render import Notices, announce, one_line, print_json, unbroken, write, write_raw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from semsearch.retrieval.hit import ContextLine, Hit, SearchResult
 
 FORMATS = ("text", "json", "jsonl", "csv", "vimgrep", "paths", "trec")
 COLORS = ("auto", "always", "never")
+# What a spreadsheet takes for the beginning of a formula, also in the wide forms of East Asia (OWASP, CSV Injection).
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _CSV_FIELDS = ("rank", "score", "path", "page", "line_start", "line_end", "type", "title", "heading", "snippet", "file")
 
 
@@ -23,18 +27,28 @@ class Printer:
     """Prints the hits of one query after another; notices go to stderr, each once.
 
     `style`: one of `FORMATS`. `group`: chunk or file, what a hit stands for. `nul`: paths end with a NUL byte.
-    `absolute`: paths are absolute. `color`: one of `COLORS`. `batch`: there are many queries, and each hit is printed
-    with the id of its query.
+    `absolute`: paths are absolute. `color`: one of `COLORS`. `raw`: cells of CSV are the text itself, though a
+    spreadsheet takes it for a formula. `batch`: there are many queries, and each hit is printed with the id of its
+    query.
     """
 
     def __init__(
-        self, style: str, *, group: str, nul: bool, absolute: bool, color: str = "auto", batch: bool = False
+        self,
+        style: str,
+        *,
+        group: str,
+        nul: bool,
+        absolute: bool,
+        color: str = "auto",
+        raw: bool = False,
+        batch: bool = False,
     ) -> None:
         self._style = style
         self._group = group
         self._absolute = absolute
         self._nul = nul
         self._color = color
+        self._raw = raw
         self._batch = batch
         self._notices = Notices(batch)
         self._header = False
@@ -58,17 +72,15 @@ class Printer:
             print_json(({"query_id": query_id} if self._batch else {}) | hit_dict(hit))
 
     def _csv(self, result: "SearchResult", query_id: str | None) -> None:
-        import csv
-
         from semsearch.retrieval.hit import hit_dict
 
-        rows = csv.writer(sys.stdout, lineterminator="\n")
         if not self._header:
             self._header = True
-            rows.writerow((("query_id",) if self._batch else ()) + _CSV_FIELDS)
+            _write_row([*(["query_id"] if self._batch else []), *_CSV_FIELDS])
         for hit in result.hits:
             record = hit_dict(hit) | {"file": shown_name(hit.file)}
-            rows.writerow([*([query_id] if self._batch else []), *(record[name] for name in _CSV_FIELDS)])
+            cells = [*([query_id] if self._batch else []), *(record[name] for name in _CSV_FIELDS)]
+            _write_row(cells if self._raw else list(map(_no_formula, cells)))
 
     def _vimgrep(self, result: "SearchResult", query_id: str | None) -> None:
         """`file:line:column:text` of the words found, columns in bytes as Vim counts them."""
@@ -80,7 +92,7 @@ class Printer:
             number = hit.sentence_lines()[0]
             column = len(hit.text[line_begin:start].encode()) + 1 if number is not None else 1
             page = f"[page {hit.page}] " if hit.page is not None else ""
-            write_raw(f"{openable(hit)}:{number or 1}:{column}:{page}{one_line(line)}")
+            write_raw(f"{unbroken(openable(hit))}:{number or 1}:{column}:{page}{one_line(line)}")
 
     def _trec(self, result: "SearchResult", query_id: str | None) -> None:
         for hit in result.hits:
@@ -90,14 +102,14 @@ class Printer:
 
     def _paths(self, result: "SearchResult", query_id: str | None) -> None:
         for path in dict.fromkeys(hit.file if self._absolute else raw_path(hit) for hit in result.hits):
-            if sys.stdout.isatty() and not self._nul:
-                write(one_line(shown_name(path)))
+            if self._nul:
+                write_raw(path, "\0")
             else:
-                write_raw(path, "\0" if self._nul else "\n")
+                write_raw(unbroken(path))
 
     def _text(self, result: "SearchResult", query_id: str | None) -> None:
         if self._batch:
-            write(f"{query_id}: {one_line(result.query)}")
+            write(one_line(f"{query_id}: {result.query}"))
         if self._color == "always" or sys.stdout.isatty():
             _terminal_hits(result, self._console())
         else:
@@ -113,11 +125,11 @@ class Printer:
             announce(line + (f", {missing:,} not (see: semsearch status --files)" if missing else ""))
 
     def _console(self) -> "Console":
-        from rich.console import Console
+        from semsearch.cli.console import console
 
         plain = self._color == "never" or (self._color == "auto" and bool(os.environ.get("NO_COLOR")))
         always = self._color == "always"
-        return Console(highlight=False, no_color=plain or None, force_terminal=True if always else None)
+        return console(sys.stdout, no_color=plain or None, force_terminal=True if always else None)
 
 
 def place(hit: "Hit") -> str:
@@ -234,6 +246,22 @@ def _uri(file: str) -> str:
     from urllib.parse import quote
 
     return "file://" + quote(os.fsencode(file))
+
+
+def _no_formula(cell: object) -> object:
+    """`cell`, a text behind an apostrophe where a spreadsheet would run it; numbers stay numbers."""
+    return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _write_row(cells: "Sequence[object]") -> None:
+    """Prints a record of CSV (RFC 4180), which ends with a newline alone."""
+    import csv
+    import io
+
+    row = io.StringIO(newline="")
+    # The terminator of the RFC, so that a lone CR is quoted, too.
+    csv.writer(row, lineterminator="\r\n").writerow(cells)
+    sys.stdout.write(row.getvalue().removesuffix("\r\n") + "\n")
 
 
 def _word(text: str) -> str:

@@ -127,7 +127,8 @@ def command(
       git ls-files -z | semsearch index . --files-from - -0
       semsearch index notes --exclude 'drafts/' --exclude '*.log'
     """
-    from semsearch.cli.progress import interruptible, progress
+    from semsearch.cli.interrupts import interruptible
+    from semsearch.cli.progress import progress
     from semsearch.indexing import IndexOptions, index_folders
 
     if device is not None:
@@ -171,7 +172,7 @@ def command(
         with interruptible():
             watch_folders(folders or [], index, options, quiet=quiet, as_json=as_json)
         return 0
-    with progress(quiet) as bars, interruptible():
+    with interruptible(), progress(quiet) as bars:
         report = index_folders(folders or [], index, options, bars, context.obj)
     render.index_report(report, quiet=quiet, as_json=as_json)
     return 3 if strict and (report.skipped or report.failed) else 0

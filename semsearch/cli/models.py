@@ -109,7 +109,7 @@ def pull(name: Name) -> int:
     """Download a model into the local Hugging Face cache; its size and licence are told first."""
     from semsearch.embedding.downloads import pull_model
 
-    render.write(pull_model(name, render.announce))
+    render.write_raw(pull_model(name, render.announce))
     return 0
 
 
@@ -122,7 +122,7 @@ def path(name: Name) -> int:
     source = resolve(name)
     if source.kind == "api":
         raise ModelError(f"{name} is behind an API: there is no folder of it", "", code="model_not_found")
-    render.write(source.folder)
+    render.write_raw(source.folder)
     return 0
 
 
@@ -135,9 +135,11 @@ def verify(
     as_json: Json = False,
 ) -> int:
     """Prepare a model anew and compare it with sentence-transformers; a provider's model is asked for two vectors."""
+    from semsearch.cli.interrupts import interruptible
     from semsearch.embedding.checking import check_model
 
-    report = check_model(name, trust_remote_code, render.announce)
+    with interruptible():
+        report = check_model(name, trust_remote_code, render.announce)
     if as_json:
         render.print_json({"schema": "semsearch.models/1", "verified": report})
         return 0

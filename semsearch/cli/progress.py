@@ -1,10 +1,10 @@
-"""Progress bars on a terminal, messages elsewhere; SIGTERM as an interrupt."""
+"""Progress bars on a terminal, messages elsewhere."""
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from semsearch.callbacks import Advance, Announce
 from semsearch.cli.render import announce, one_line
 from semsearch.indexing import Progress
 
@@ -39,9 +39,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
     with bars:
         yield Progress(
-            announce=lambda message: bars.console.print(
-                f"semsearch: {one_line(message)}", markup=False, highlight=False
-            ),
+            announce=lambda message: _above(bars, message),
             reading=lambda total: begin("reading files", total),
             read=lambda count: advance("reading files", count),
             encoding=lambda total: begin("encoding chunks", total),
@@ -51,9 +49,10 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
 def _bars(rate: bool) -> "Bars":
     """Progress bars on stderr with counts and the time left; `rate`: with a field `rate` that the caller fills."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
+
+    from semsearch.cli.console import console
 
     return Bars(
         TextColumn("{task.description}", markup=False),
@@ -61,16 +60,27 @@ def _bars(rate: bool) -> "Bars":
         MofNCompleteColumn(),
         *([TextColumn("{task.fields[rate]}", markup=False)] if rate else []),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console(sys.stderr),
         transient=True,
+        # Rich would read colours and links from what is printed meanwhile.
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
 
 
+def _above(bars: "Bars", message: str) -> None:
+    """Prints a message for the user above `bars`."""
+    bars.console.print(f"semsearch: {one_line(message)}", markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A `callbacks.Advance` function that shows a bar for each name on a terminal and does nothing elsewhere."""
+def bars(quiet: bool) -> Iterator[tuple[Announce, Advance]]:
+    """(the function for messages, the one for progress): on a terminal a bar for each name, with messages above.
+
+    Elsewhere progress is not shown. With `quiet` no message is printed.
+    """
     if not sys.stderr.isatty():
-        yield lambda name, done, total: None
+        yield _silent if quiet else announce, lambda name, done, total: None
         return
     shown = _bars(rate=False)
     tasks: dict[str, TaskID] = {}
@@ -81,18 +91,8 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
         shown.update(tasks[name], completed=done, visible=done < total)
 
     with shown:
-        yield advance
+        yield _silent if quiet else lambda message: _above(shown, message), advance
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that what is encoded is committed first."""
-
-    def interrupt(signal_number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _silent(message: str) -> None:
+    pass

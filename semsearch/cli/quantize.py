@@ -71,7 +71,7 @@ def command(
       semsearch quantize --max-loss 2%         the smallest that passes
       semsearch quantize float16               back again
     """
-    from semsearch.cli.progress import interruptible
+    from semsearch.cli.interrupts import interruptible
     from semsearch.maintenance.quantization import QuantizeOptions, quantize
 
     options = QuantizeOptions(

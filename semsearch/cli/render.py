@@ -6,6 +6,8 @@ Imports nothing heavy, because an unchanged run of `index` uses it.
 import os
 import sys
 
+from semsearch.cli.streams import BREAKS, CONTROLS, UNSEEN
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
 
     from semsearch.index_report import IndexReport
 
-# C0 and C1 control characters except tab and newline: text of documents must not control the terminal.
-_CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
+_CONTROLS = {**dict.fromkeys(CONTROLS), **dict.fromkeys(BREAKS, " ")}
+_ONE_LINE = {**dict.fromkeys(BREAKS, " "), ord("\n"): " "}
 _MAX_LISTED = 20
 _FEWEST_ALIKE = 3
 # Of a notice about the index, as `retrieval.searcher` writes it.
@@ -53,14 +55,33 @@ class Notices:
 
 def print_json(record: "dict[str, Any]") -> None:
     """Prints `record` as one line of JSON on stdout; in ASCII unless the output is UTF-8."""
-    import json
+    write(json_line(record, ascii_only=sys.stdout.encoding.lower() != "utf-8"))
 
-    write(json.dumps(record, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"))
+
+def json_line(record: "dict[str, Any]", *, ascii_only: bool = False) -> str:
+    """`record` as JSON. What ends a line for some program, and what is not seen, is escaped, which loses nothing."""
+    import json
+    import re
+
+    text = json.dumps(record, ensure_ascii=ascii_only)
+    if ascii_only:
+        return text
+    escaped = re.escape("".join(map(chr, (*CONTROLS, *BREAKS, *UNSEEN))))
+    return re.sub(f"[{escaped}]", lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def write(line: str) -> None:
-    """Prints one line on stdout."""
-    sys.stdout.write(line + "\n")
+    """Prints `line` on stdout; what would end it becomes a blank, as many programs read one record a line."""
+    sys.stdout.write(line.translate(_ONE_LINE) + "\n")
+
+
+def unbroken(path: str) -> str:
+    """`path` with what ends a line for some program as its bytes, `\\x0a`, so that it is one line."""
+    return path.translate({code: _as_bytes(code) for code in _ONE_LINE})
+
+
+def _as_bytes(code: int) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in chr(code).encode())
 
 
 def write_raw(line: str, end: str = "\n") -> None:

@@ -108,6 +108,10 @@ def command(
         str,
         typer.Option("--color", metavar="auto|always|never", help="Colours and links.", autocompletion=values(*COLORS)),
     ] = "auto",
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="With --format csv: no apostrophe before what a spreadsheet takes for a formula."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code tells.")] = False,
 ) -> int:
     """Search an index. Exits with 0 when something was found, 1 when nothing was, 2 on an error.
@@ -132,6 +136,8 @@ def command(
         raise UsageError("--queries does not print one JSON object", "use --jsonl")
     if (nul or absolute) and style != "paths":
         raise UsageError("-0 and --absolute are about paths", "use them with -l")
+    if raw and style != "csv":
+        raise UsageError("--raw is about the cells of CSV", "use it with --format csv")
     if color not in COLORS:
         raise UsageError(f"--color {color} is not known", "use one of: " + ", ".join(COLORS))
     if style == "trec" or like is not None:
@@ -155,7 +161,15 @@ def command(
         # The queries of a test collection are text.
         syntax=not literal and style != "trec",
     )
-    printer = Printer(style, group=options.group, nul=nul, absolute=absolute, color=color, batch=queries is not None)
+    printer = Printer(
+        style,
+        group=options.group,
+        nul=nul,
+        absolute=absolute,
+        color=color,
+        raw=raw,
+        batch=queries is not None,
+    )
     has_hits = False
     with ExitStack() as stack:
         search, finish = _opened(stack, index or [], like, new_since)
@@ -213,8 +227,11 @@ def _save(saved: "SavedSearches") -> None:
     """Saves which hits were shown, after they were: if the pipe is closed, flushing raises and nothing is saved."""
     import sys
 
+    from semsearch.cli.interrupts import interruptible
+
     sys.stdout.flush()
-    saved.save()
+    with interruptible():
+        saved.save()
 
 
 def _style(format_: str | None, as_json: bool, as_jsonl: bool, only_paths: bool) -> str:

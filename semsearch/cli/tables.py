@@ -18,16 +18,17 @@ class Column:
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Prints `rows`, each with a text for every one of `columns`, on stdout under an optional `title`."""
     if sys.stdout.isatty():
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
+
+        from semsearch.cli.console import console
 
         table = Table(title=Text(title) if title else None, title_justify="left")
         for column in columns:
             table.add_column(Text(column.name), justify="right" if column.right else "left")
         for row in rows:
             table.add_row(*(Text(one_line(cell)) for cell in row))
-        Console().print(table)
+        console(sys.stdout).print(table)
         return
     if title:
         write(title)

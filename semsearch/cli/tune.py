@@ -133,11 +133,11 @@ def _learn(
     wait: bool,
 ) -> "TuneReport":
     """Learns an adapter, or with `output` trains a model into that folder, with progress bars on a terminal."""
-    from semsearch.cli.progress import bars, interruptible
+    from semsearch.cli.interrupts import interruptible
+    from semsearch.cli.progress import bars
     from semsearch.tuning.tune_adapter import tune_adapter
 
-    announce = (lambda message: None) if as_json else render.announce
-    with interruptible(), bars() as advance:
+    with interruptible(), bars(as_json) as (announce, advance):
         if output is None:
             return tune_adapter(index, source, announce, advance, dry_run=dry_run, wait=wait)
         from semsearch.tuning.train_options import TrainOptions

@@ -28,10 +28,12 @@ def command(
       semsearch verify || semsearch verify --repair
       semsearch verify --json | jq '.problems'
     """
-    from semsearch.cli.progress import interruptible
+    from contextlib import nullcontext
+
+    from semsearch.cli.interrupts import interruptible
     from semsearch.maintenance.verification import verify
 
-    with interruptible():
+    with interruptible() if repair else nullcontext():
         report = verify(index, repair, wait, (lambda message: None) if as_json else render.announce)
     if as_json:
         render.print_json(report.as_dict())

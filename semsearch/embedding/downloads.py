@@ -42,6 +42,9 @@ def download(repository: str, announce: Announce, hint: str, code: bool = False)
     switch_off_telemetry()
     import huggingface_hub
 
+    # They go back to the beginning of their line, which nothing but our own bars may do on a terminal.
+    huggingface_hub.utils.disable_progress_bars()
+
     def wanted(path: str) -> bool:
         return path.endswith((*_PATTERNS, *((".py",) if code else ()))) or (
             "/" not in path and path.endswith(".safetensors")
