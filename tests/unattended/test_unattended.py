@@ -22,7 +22,7 @@ from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.schema import SCHEMA_VERSION
 from semsearch.store.local.writer import IndexWriter
 from tests.support import concurrent_readers as readers
-from tests.support import corruption, kills
+from tests.support import corruption, kills, signals
 from tests.support.commands import Command
 from tests.support.folders import PROJECT, write
 from tests.support.made_texts import texts
@@ -72,6 +72,11 @@ def test_trials_in_forked_children_find_nothing(trial: tuple[str, ...]) -> None:
 def test_readers_beside_a_writer_see_committed_states() -> None:
     outcomes = readers.run(5, 2, searches=20, rounds=3)
     assert not readers.failures(outcomes), outcomes
+
+
+@pytest.mark.slow
+def test_signals_leave_nothing() -> None:
+    assert not signals.failures(signals.run(26, 5))
 
 
 # -- limits ----------------------------------------------------------------------------------------------------------
