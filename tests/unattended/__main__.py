@@ -40,6 +40,7 @@ TRIALS = (
     Trial("tests.support.kills", "--kills", 1000),
     Trial("tests.support.corruption", "--bytes", 1000),
     Trial("tests.support.mutations", "--mutations", 2000),
+    Trial("tests.support.odd_cells", "--commands", 1500),
     Trial("tests.support.signals", "--signals", 2000),
     Trial("tests.support.disk_errors", "--every", 1, inverse=True),
     Trial("tests.support.adversarial", "--strings", 10_000),
