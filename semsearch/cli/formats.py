@@ -7,6 +7,7 @@ import os
 import sys
 
 from semsearch.cli.render import Notices, announce, one_line, print_json, unbroken, write, write_raw
+from semsearch.sources.walk import shown_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,11 +139,6 @@ def place(hit: "Hit") -> str:
         return f"{hit.path}:p{hit.page}"
     line = hit.sentence_lines()[0]
     return hit.path if line is None else f"{hit.path}:{line}"
-
-
-def shown_name(path: str) -> str:
-    """`path` with bytes that are not UTF-8 as results show them: `\\xe4`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def raw_path(hit: "Hit") -> str:

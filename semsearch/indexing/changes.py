@@ -6,18 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from semsearch.errors import ReadError
+from semsearch.sources.beneath import NOT_FOLLOWED, status_beneath
 from semsearch.sources.differences import RootDifference, compare
 from semsearch.sources.regular_file import digest_of, open_regular
-from semsearch.sources.walk import (
-    LEAVES_FOLDER,
-    NOT_FOLLOWED,
-    RACY_NS,
-    File,
-    WalkRules,
-    is_unchanged,
-    refuse_file,
-    walk,
-)
+from semsearch.sources.stamps import stamp_of_status
+from semsearch.sources.walk import RACY_NS, File, WalkRules, is_unchanged, refuse_file, walk
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Counts, FileRecord, Root
 
@@ -106,6 +99,15 @@ class KnownFiles:
             self._records = {file.path: file for file in self._snapshot.files(self._root_id)}
         return self._snapshot.file(self._root_id, name) if self._records is None else self._records.get(name)
 
+    def name_of(self, shown: str) -> str | None:
+        """The name of the file that results show as `shown`, in its own bytes (`os.fsdecode`); None: not known."""
+        if self._snapshot is None:
+            return None
+        info = self._snapshot.info()
+        label = f"{info.root(self._root_id).label}/" if len(info.roots) > 1 else ""
+        name = shown.removeprefix(label)
+        return name if shown.startswith(label) and self.record(os.fsencode(name)) is not None else None
+
 
 def find_changes(
     roots: dict[int, str],
@@ -125,7 +127,7 @@ def find_changes(
     else:
         for root_id, root in roots.items():
             _compare_root(changes, root_id, root, known[root_id], comparison, seen.get(root_id))
-    _find_renames(changes, roots, comparison.generation)
+    _find_renames(changes, roots, comparison)
     return changes
 
 
@@ -169,22 +171,42 @@ def _compare_named(
 
     A named file is taken whatever the ignore rules say; one that is gone is removed from the index.
     """
-    for path in dict.fromkeys(os.path.abspath(path) for path in paths):
-        # One folder may be indexed inside another: the file is in both.
-        below = [number for number, root in roots.items() if path.startswith(root.rstrip("/") + "/")]
-        if not below:
-            changes.outside.append(path)
-        for root_id in below:
-            _compare_one(changes, path, root_id, roots[root_id], known[root_id], comparison)
+    named: dict[tuple[int, str], None] = {}
+    for path in dict.fromkeys(paths):
+        found = _named(path, roots, known)
+        named |= dict.fromkeys(found)
+        if not found:
+            changes.outside.append(os.path.abspath(path))
+    for root_id, name in named:
+        _compare_one(changes, name, root_id, roots[root_id], known[root_id], comparison)
+
+
+def _named(path: str, roots: dict[int, str], known: dict[int, KnownFiles]) -> list[tuple[int, str]]:
+    """(root id, name) of each file that `path` may mean: a path from the working folder, or else one as results show
+    it, which `search -l` printed in another folder. One folder may be indexed inside another: the file is in both."""
+    absolute = os.path.abspath(path)
+    below = [
+        (number, absolute[len(inside) :])
+        for number, root in roots.items()
+        if absolute.startswith(inside := root.rstrip("/") + "/")
+    ]
+    if os.path.isabs(path) or (below and os.path.lexists(absolute)):
+        return below
+    if any(known[number].record(os.fsencode(name)) is not None for number, name in below):
+        return below
+    shown = ((number, known[number].name_of(os.path.normpath(path))) for number in roots)
+    return [(number, name) for number, name in shown if name is not None] or below
 
 
 def _compare_one(
-    changes: Changes, path: str, root_id: int, root: str, known: KnownFiles, comparison: FileComparison
+    changes: Changes, name: str, root_id: int, root: str, known: KnownFiles, comparison: FileComparison
 ) -> None:
-    name = os.path.relpath(path, root)
     old = known.record(os.fsencode(name))
     try:
-        status = os.stat(path, follow_symlinks=comparison.rules.follow)
+        status = status_beneath(root, name, comparison.rules.follow)
+    except ReadError as error:  # a link on the way to it
+        _sort_in(changes, root_id, File(name, 0, 0, 0, error.message), old, comparison)
+        return
     except (FileNotFoundError, NotADirectoryError):
         if old is not None:
             changes.remove.append(old)
@@ -199,18 +221,9 @@ def _compare_one(
             changes.remove.append(old)
         changes.failed.append((root_id, name, "a folder, not a file"))
         return
-    reason = _refuse_way(path, root, comparison.rules.follow) or refuse_file(status, comparison.rules.max_file_size)
-    file = File(name, status.st_size, status.st_mtime_ns, status.st_ino, reason)
-    _sort_in(changes, root_id, file, old, comparison)
-
-
-def _refuse_way(path: str, root: str, follow: bool) -> str:
-    """Why `path` is not taken for the symbolic links in it; "" when it is."""
-    real, real_root = os.path.realpath(path), os.path.realpath(root)
-    if follow:
-        return "" if real.startswith(real_root.rstrip("/") + "/") else LEAVES_FOLDER
-    straight = os.path.join(real_root, os.path.relpath(path, root))
-    return "" if real == straight else NOT_FOLLOWED
+    is_link = stat.S_ISLNK(status.st_mode)
+    reason = NOT_FOLLOWED if is_link else refuse_file(status, comparison.rules.max_file_size)
+    _sort_in(changes, root_id, File(name, *stamp_of_status(status), reason), old, comparison)
 
 
 def _sort_in(changes: Changes, root_id: int, file: File, old: FileRecord | None, comparison: FileComparison) -> None:
@@ -237,16 +250,16 @@ def mass_delete(counts: Counts, roots: Iterable[Root], indexed: Mapping[int, int
     return ""
 
 
-def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> None:
+def _find_renames(changes: Changes, roots: dict[int, str], comparison: FileComparison) -> None:
     """Turns a removed file and a new one of equal content into a rename, which keeps chunks and vectors.
 
     A file that has another name now, not only another folder, is read again as the file it was: its name is among its
-    words, but its vectors serve. Not where the file is to be read anew anyway: its record is not of `generation` then.
+    words, but its vectors serve. Not where the file is to be read anew anyway: its record is of another generation.
     """
     gone: dict[bytes, list[FileRecord]] = {}
     sizes = set()
     for removed in changes.remove:
-        if removed.status == "indexed" and removed.generation == generation:
+        if removed.status == "indexed" and removed.generation == comparison.generation:
             gone.setdefault(removed.content_hash, []).append(removed)
             sizes.add(removed.size)
     if not gone:
@@ -255,7 +268,7 @@ def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> N
     renamed: set[int] = set()
     for root_id, file, old in changes.read:
         if old is None and file.size in sizes:
-            same = gone.get(_digest(os.path.join(roots[root_id], file.path)), [])
+            same = gone.get(_digest(roots[root_id], file.path, comparison.rules.follow), [])
             # A new suffix may mean another reader.
             match = next((one for one in same if _suffix(one.path) == _suffix(os.fsencode(file.path))), None)
             if match is not None:
@@ -271,9 +284,9 @@ def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> N
     changes.remove = [one for one in changes.remove if one.id not in renamed]
 
 
-def _digest(path: str) -> bytes:
+def _digest(root: str, path: str, follow: bool) -> bytes:
     try:
-        with open_regular(path) as file:
+        with open_regular(root, path, follow) as file:
             return digest_of(file)
     except (OSError, ReadError):
         return b""

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from semsearch.index_report import IndexReport
 from semsearch.indexing.changes import Changes
 from semsearch.reading.analysis import FilePart
+from semsearch.sources.stamps import Stamp
 from semsearch.sources.walk import File
-from semsearch.store.protocol import Stamp, Transaction, Writer
+from semsearch.store.protocol import Transaction, Writer
 from semsearch.store.records import FileRecord, IndexInfo, Root
 
 # No run has this generation, so that the next one reads such a file again.

@@ -14,6 +14,7 @@ from semsearch.indexing.resolved_settings import asked_chunking, run_model, walk
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.settings import READERS_VERSION
+from semsearch.sources.walk import shown_name
 from semsearch.store.protocol import Snapshot, Store
 from semsearch.store.records import IndexInfo
 
@@ -52,9 +53,11 @@ def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot
     report.files["renamed"] += len(changes.rename)
     report.files["removed"] = sum(old.status == "indexed" for old in changes.remove)
     report.files["unchanged"] = changes.unchanged
-    report.skipped = [(file.path, file.skip) for _, file, _ in changes.skip]
-    report.failed = [(name, OUTSIDE) for name in changes.outside]
-    report.failed += [(name, reason) for _, name, reason in changes.failed]
+    report.skipped = [
+        (info.shown_path(root_id, os.fsencode(file.path)), file.skip) for root_id, file, _ in changes.skip
+    ]
+    report.failed = [(shown_name(name), OUTSIDE) for name in changes.outside]
+    report.failed += [(info.shown_path(root_id, os.fsencode(name)), reason) for root_id, name, reason in changes.failed]
     if changes.read or (snapshot is not None and snapshot.counts().pending):
         report.estimate = _estimate(compared, snapshot, options, recorded)
     if snapshot is not None:
@@ -100,9 +103,11 @@ def _new_hashes(compared: ComparedFolders, options: IndexOptions, rules: ReadRul
     with ReaderPool(core_count()) as readers:
         tasks = (
             Task(
-                os.path.join(paths[root_id], file.path),
+                paths[root_id],
+                file.path,
                 file.size,
                 old.content_hash if old and not options.rebuild else None,
+                compared.comparison.rules.follow,
             )
             for root_id, file, old in compared.changes.read
         )

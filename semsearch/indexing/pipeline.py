@@ -35,6 +35,7 @@ from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.sources.differences import StatCheck
 from semsearch.sources.ignore import compile_globs
 from semsearch.sources.ocr import OcrLimits, check_ocr
+from semsearch.sources.walk import shown_name
 from semsearch.store.opening import open_store, require
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import IndexInfo, RunRecord
@@ -167,7 +168,7 @@ def _begin(
         refuse_mass_delete(snapshot, compared, location)
     _record_settings(writer, resolved, info, model, options, progress)
     report = IndexReport(location)
-    report.failed += [(path, OUTSIDE) for path in compared.changes.outside]
+    report.failed += [(shown_name(path), OUTSIDE) for path in compared.changes.outside]
     return _ComparedRun(writer, options, progress, model, info, compared, scanned_ns, report)
 
 
@@ -248,7 +249,7 @@ class _ComparedRun:
             )
             is_same = old is not None and old.path == os.fsencode(file.path)
             known = old.content_hash if old is not None and reusable and is_same else None
-            yield Task(os.path.join(paths[root_id], file.path), file.size, known)
+            yield Task(paths[root_id], file.path, file.size, known, comparison.rules.follow)
 
     def _read_rules(self) -> ReadRules:
         path, window = self.model.tokenizer(lambda: self.info.model)

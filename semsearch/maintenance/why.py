@@ -11,7 +11,7 @@ from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.hit import Hit, hit_dict
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
-from semsearch.sources.walk import display_path
+from semsearch.sources.walk import display_path, shown_name
 
 SCHEMA = "semsearch.why/1"
 
@@ -108,5 +108,5 @@ def _shown_as(searcher: Searcher, file: str, known: dict[str, FileStatus]) -> tu
         # As results show it, which need not be a path from the working folder.
         inside = os.path.join(root, file.removeprefix(label + "/") if several else file)
         if file in known or (not os.path.isabs(file) and os.path.lexists(inside)):
-            return file, inside
+            return file if file in known else shown_name(os.path.normpath(file)), inside
     return None, path

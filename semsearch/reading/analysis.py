@@ -17,7 +17,8 @@ from semsearch.sources import document_types
 from semsearch.sources.dates import document_date
 from semsearch.sources.document import Document, storable
 from semsearch.sources.ocr import OcrLimits
-from semsearch.sources.regular_file import Stamp, digest_of, open_regular, stamp_of
+from semsearch.sources.regular_file import digest_of, open_regular, stamp_of
+from semsearch.sources.stamps import Stamp
 from semsearch.store.records import Chunking, DocumentProperties
 
 DEFAULT_OVERLAP = 32
@@ -63,11 +64,17 @@ class ReadRules:
 
 @dataclass(frozen=True)
 class Task:
-    """One file to read: its path, its size in bytes; `known`: the content hash that the index has of it, if any."""
+    """One file to read: its `path` beneath the folder `root`, its size in bytes.
 
+    `known`: the content hash that the index has of it, if any. `follow`: symbolic links that stay beneath `root` are
+    followed. A file that another one has replaced since the walk, as editors do when they save, is read as it is now.
+    """
+
+    root: str
     path: str
     size: int
     known: bytes | None = None
+    follow: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def analyze_file(task: Task, rules: ChunkRules, reading: ReadRules) -> Iterator[
     """Reads, splits and analyses the file of `task`, large ones in several parts. Errors become a status."""
     stamp, digest = None, b""
     try:
-        with open_regular(task.path) as file:
+        with open_regular(task.root, task.path, task.follow) as file:
             stamp, digest = stamp_of(file), digest_of(file)
             if digest == task.known:
                 yield FilePart("unchanged", digest=digest, stamp=stamp)
@@ -111,7 +118,7 @@ def analyze_file(task: Task, rules: ChunkRules, reading: ReadRules) -> Iterator[
     except ReadError as error:
         yield FilePart("skipped" if error.skip else "failed", error.message, digest=digest, stamp=stamp)
     except OSError as error:
-        vanished = isinstance(error, FileNotFoundError)
+        vanished = isinstance(error, FileNotFoundError | NotADirectoryError)
         reason = "vanished while it was read" if vanished else f"cannot be read: {error.strerror or error}"
         yield FilePart("unreadable", reason, stamp=stamp)
 

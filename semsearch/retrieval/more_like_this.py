@@ -4,7 +4,7 @@ import os
 import re
 
 from semsearch.retrieval.searcher import Searcher
-from semsearch.sources.walk import display_path
+from semsearch.sources.walk import display_path, shown_name
 
 _PLACE = re.compile(r"(?P<path>.+):p?(?P<line>\d+)", re.DOTALL)
 
@@ -25,4 +25,4 @@ def _shown(searcher: Searcher, path: str) -> str:
     for root in roots:
         if absolute.startswith(root.path.rstrip("/") + "/") and os.path.exists(absolute):
             return display_path(root.label, os.fsencode(os.path.relpath(absolute, root.path)), len(roots) > 1)
-    return path
+    return shown_name(path)

@@ -12,9 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from semsearch.sources.stamps import Stamp
     from semsearch.sources.walk import File
-
-    Stamp = tuple[int, int, int]
 
 
 class RootDifference:

@@ -7,11 +7,12 @@ outside git repositories, too.
 
 import os
 
-from semsearch.errors import UsageError
+from semsearch.errors import ReadError, UsageError
+from semsearch.sources.beneath import open_beneath, open_folder, open_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pathspec import GitIgnoreSpec
 
@@ -86,9 +87,14 @@ def _as_git_reads(line: str) -> str:
     return f"{line.rstrip()}*/" if line.rstrip().endswith("**/") else line
 
 
-def read_level(folder: str, names: "Iterable[str]") -> IgnoreLevel | None:
-    """The rules of the ignore files in `folder`, whose files are called `names`; None when there are none."""
-    files = [_read_rules(os.path.join(folder, name)) for name in reversed(IGNORE_FILES) if name in names]
+def read_level(folder: str, descriptor: int, names: "Iterable[str]") -> IgnoreLevel | None:
+    """The rules of the ignore files in `folder`, which is open as `descriptor` and whose files are called `names`; None
+    when there are none. Symbolic links are not followed, as git does not: the rules are shown to whoever asks why."""
+    files = [
+        _read_rules(os.path.join(folder, name), lambda name=name: open_in(descriptor, name))  # type: ignore[misc]
+        for name in reversed(IGNORE_FILES)
+        if name in names
+    ]
     with_rules = [file for file in files if file is not None]
     return IgnoreLevel(folder, with_rules) if with_rules else None
 
@@ -104,11 +110,17 @@ def levels_above(root: str) -> list[IgnoreLevel]:
         folder = parent
         folders.append(folder)
     levels = []
-    exclude = _read_rules(os.path.join(folder, ".git", "info", "exclude"))
+    of_git = ".git/info/exclude"
+    exclude = _read_rules(os.path.join(folder, of_git), lambda: open_beneath(folder, of_git))
     if exclude:
         levels.append(IgnoreLevel(folder, [exclude]))
     for above in reversed(folders):
-        level = read_level(above, IGNORE_FILES)
+        try:
+            descriptor = open_folder(above)
+        except OSError:
+            continue  # passed over like a file that cannot be read
+        level = read_level(above, descriptor, IGNORE_FILES)
+        os.close(descriptor)
         if level:
             levels.append(level)
     return levels
@@ -123,14 +135,13 @@ def ignored_by(levels: list[IgnoreLevel], path: str, is_dir: bool) -> Rule | Non
     return None
 
 
-def _read_rules(path: str) -> _RuleFile | None:
-    """The rules of the file at `path`; None when it has none, or cannot be read, which git passes over, too."""
-    if not os.path.isfile(path):
-        return None
+def _read_rules(path: str, open_file: "Callable[[], int]") -> _RuleFile | None:
+    """The rules of the file at `path`, which `open_file` opens; None when it has none, or is no file that can be read,
+    which git passes over, too."""
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        with open(open_file(), encoding="utf-8-sig", errors="surrogateescape") as file:
             lines = file.read().split("\n")
-    except OSError:
+    except (OSError, ReadError):
         return None
     patterns = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
     try:

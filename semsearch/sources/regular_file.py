@@ -1,36 +1,21 @@
-"""Opens regular files only, without ever waiting for a pipe; their stamps and content hashes."""
+"""Opens regular files only, without ever waiting for a pipe; their content hashes."""
 
 import hashlib
 import os
-import stat
 from io import BufferedReader
-from typing import NamedTuple
 
-from semsearch.errors import ReadError
-
-
-class Stamp(NamedTuple):
-    """Size in bytes, modification time in nanoseconds since the epoch, inode: if they are the same, so is the file."""
-
-    size: int
-    mtime_ns: int
-    inode: int
+from semsearch.sources.beneath import open_beneath
+from semsearch.sources.stamps import Stamp, stamp_of_status
 
 
-def open_regular(path: str) -> BufferedReader:
-    """The file at `path`, opened for reading. Raises `OSError`, or `ReadError` (skip) for a pipe, socket or device."""
-    # Without O_NONBLOCK, opening a pipe that nobody writes to waits for ever.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ReadError("not a regular file", skip=True)
-    return open(descriptor, "rb")
+def open_regular(root: str, path: str, follow: bool) -> BufferedReader:
+    """The file at `path` beneath the folder `root`, opened for reading. Raises as `beneath.open_beneath`."""
+    return open(open_beneath(root, path, follow), "rb")
 
 
 def stamp_of(file: BufferedReader) -> Stamp:
     """The stamp of the open `file`."""
-    status = os.fstat(file.fileno())
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino)
+    return stamp_of_status(os.fstat(file.fileno()))
 
 
 def digest_of(file: BufferedReader) -> bytes:

@@ -8,8 +8,11 @@ import os
 import stat
 from operator import attrgetter
 
+from semsearch.errors import ReadError
 from semsearch.settings import CATALOG_FILE, DEFAULT_MAX_FILE_SIZE
 from semsearch.sources import ignore
+from semsearch.sources.beneath import LEAVES_FOLDER, NOT_FOLLOWED, Descent, real_beneath, status_beneath
+from semsearch.sources.stamps import stamp_of_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,8 +38,6 @@ if TYPE_CHECKING:
         def generation(self) -> int: ...
 
 
-NOT_FOLLOWED = "symbolic link (--follow takes those that stay inside the folder)"
-LEAVES_FOLDER = "symbolic link that leaves the folder"
 # See `is_unchanged`, in nanoseconds.
 RACY_NS = 2_000_000_000
 _name = attrgetter("name")
@@ -137,9 +138,10 @@ class _Walk:
         on_ignored: "Callable[[str, str, str], None] | None",
     ) -> None:
         self._root = root
+        self._inside = root.rstrip("/") + "/"
         self._real_root = os.path.realpath(root)
         self._rules = rules
-        self._index = index
+        self._index = index[len(self._inside) :] if index.startswith(self._inside) else ""
         self._on_error = on_error
         self._on_ignored = on_ignored
         self._include = ignore.compile_globs(rules.include) if rules.include else None
@@ -147,97 +149,124 @@ class _Walk:
 
     def files(self) -> "Iterator[File]":
         """See `walk`."""
+        try:
+            descent = Descent(self._root)
+        except OSError as error:
+            self._on_error(".", error)
+            return
+        try:
+            yield from self._files(descent)
+        finally:
+            descent.close()
+
+    def _files(self, descent: Descent) -> "Iterator[File]":
         index, include, exclude = self._index, self._include, self._exclude
         hidden, max_file_size, follow = self._rules.hidden, self._rules.max_file_size, self._rules.follow
         top_levels = [] if self._rules.no_ignore else ignore.levels_above(self._root)
-        pending = [(self._root, "", top_levels, frozenset({self._real_root}))]
+        # (path without links, path with its `/`, ignore rules, paths without links of the folders it is in)
+        pending = [("", "", top_levels, frozenset({""}))]
         while pending:
-            folder, prefix, levels, ancestors = pending.pop()
-            listed, names = self._list_folder(folder, prefix)
+            real, prefix, levels, ancestors = pending.pop()
+            descriptor, listed, names = self._list_folder(descent, real, prefix)
             if not self._rules.no_ignore and not names.isdisjoint(ignore.IGNORE_FILES):
-                level = ignore.read_level(folder, names)
+                level = ignore.read_level(self._inside + prefix.rstrip("/"), descriptor, names)
                 levels = [*levels, level] if level else levels
             below = []
             for entry in listed:
                 name = entry.name
                 path = prefix + name
-                if (name[0] == "." and not hidden) or name in _VERSION_CONTROL or entry.path == index:
+                if (name[0] == "." and not hidden) or name in _VERSION_CONTROL or path == index:
                     self._report_hidden(entry, path)
                     continue
                 try:
-                    is_link = entry.is_symlink()
                     is_dir = entry.is_dir(follow_symlinks=follow)
-                    if (exclude or levels) and self._is_ignored(entry.path, path, is_dir, levels):
+                    if (exclude or levels) and self._is_ignored(path, is_dir, levels):
                         continue
-                    reason = self._refuse_link(entry.path, ancestors) if is_link else ""
-                    if reason:
-                        if include is None or include.match_file(path):
-                            yield File(path, 0, 0, 0, reason)
-                        continue
+                    target, status = "", None
+                    if entry.is_symlink():
+                        reason, target, status = self._follow(f"{real}/{name}" if real else name, ancestors)
+                        if status is None:
+                            if include is None or include.match_file(path):
+                                yield File(path, 0, 0, 0, reason)
+                            continue
+                        is_dir = stat.S_ISDIR(status.st_mode)
                     if is_dir:
-                        inner = ancestors | {os.path.realpath(entry.path)} if follow else ancestors
-                        below.append((entry.path, path + "/", levels, inner))
+                        inner = target or (f"{real}/{name}" if real else name)
+                        below.append((inner, path + "/", levels, ancestors | {inner} if follow else ancestors))
                         continue
                     if include and not include.match_file(path):
                         self._report(path, "matches no --include", " ".join(self._rules.include))
                         continue
-                    status = entry.stat(follow_symlinks=follow)
+                    # Asked of the open folder, not by path, on which a link may stand now.
+                    status = status or entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue  # deleted since the folder was listed
                 except OSError as error:
                     self._on_error(path, error)
                     continue
-                yield File(path, status.st_size, status.st_mtime_ns, status.st_ino, refuse_file(status, max_file_size))
+                size, mtime_ns, inode = stamp_of_status(status)
+                yield File(path, size, mtime_ns, inode, refuse_file(status, max_file_size))
             pending += reversed(below)
 
-    def _list_folder(self, folder: str, prefix: str) -> "tuple[list[os.DirEntry[str]], set[str]]":
-        """The entries of `folder` sorted by name, and their names; none if it cannot be listed or is another index."""
+    def _list_folder(self, descent: Descent, real: str, prefix: str) -> "tuple[int, list[os.DirEntry[str]], set[str]]":
+        """The descriptor of the folder `real`, its entries sorted by name, and their names; none if it cannot be listed
+        or is another index."""
         try:
-            with os.scandir(folder) as entries:
+            descriptor = descent.open(real)
+            with os.scandir(descriptor) as entries:
                 listed = sorted(entries, key=_name)
         except OSError as error:
             self._on_error(prefix or ".", error)
-            return [], set()
+            return -1, [], set()
         names = {entry.name for entry in listed}
-        if CATALOG_FILE in names and "CACHEDIR.TAG" in names and folder != self._root:
+        if CATALOG_FILE in names and "CACHEDIR.TAG" in names and prefix:
             self._report(prefix, "another index", "")
-            return [], set()
-        return listed, names
+            return -1, [], set()
+        return descriptor, listed, names
 
-    def _is_ignored(self, absolute: str, path: str, is_dir: bool, levels: "list[ignore.IgnoreLevel]") -> bool:
-        """Whether `--exclude` or an ignore rule leaves `path` out; `absolute` is the same path from the file system's
-        root."""
+    def _is_ignored(self, path: str, is_dir: bool, levels: "list[ignore.IgnoreLevel]") -> bool:
+        """Whether `--exclude` or an ignore rule leaves `path` out."""
         shown = path + "/" if is_dir else path
         if self._exclude and self._exclude.match_file(shown):
             self._report(shown, "matches --exclude", " ".join(self._rules.exclude))
             return True
-        rule = ignore.ignored_by(levels, absolute, is_dir) if levels else None
+        rule = ignore.ignored_by(levels, self._inside + path, is_dir) if levels else None
         if rule is not None:
             self._report(shown, "left out by an ignore rule", str(rule))
         return rule is not None
 
     def _report_hidden(self, entry: "os.DirEntry[str]", path: str) -> None:
-        if self._on_ignored and entry.path != self._index:
-            reason = "version control" if entry.name in _VERSION_CONTROL else "hidden (--hidden takes it in)"
+        if self._on_ignored and path != self._index:
+            if entry.name in _VERSION_CONTROL:
+                reason = "version control"
+            elif entry.name in ignore.IGNORE_FILES and entry.is_symlink():
+                reason = "symbolic link: its rules are not read"
+            else:
+                reason = "hidden (--hidden takes it in)"
             self._report(path + "/" if entry.is_dir(follow_symlinks=False) else path, reason, "")
 
     def _report(self, path: str, reason: str, rule: str) -> None:
         if self._on_ignored:
             self._on_ignored(path, reason, rule)
 
-    def _refuse_link(self, path: str, ancestors: frozenset[str]) -> str:
-        """Why the symbolic link at `path` is not followed; empty when it is. `ancestors`: the real paths of the folders
-        it is in."""
+    def _follow(self, link: str, ancestors: frozenset[str]) -> "tuple[str, str, os.stat_result | None]":
+        """(why the symbolic link is not followed, where it leads, the status of that); without a status it is not.
+
+        `link`: its path; `ancestors`: the folders it is in; all of them without links, relative to the root.
+        """
         if not self._rules.follow:
-            return NOT_FOLLOWED
-        target = os.path.realpath(path)
-        if not (target == self._real_root or target.startswith(self._real_root + "/")):
-            return LEAVES_FOLDER
-        if not os.path.exists(target):
-            return "symbolic link to nothing"
+            return NOT_FOLLOWED, "", None
+        target = real_beneath(self._real_root, os.path.join(self._real_root, link))
+        if target is None:
+            return LEAVES_FOLDER, "", None
         if target in ancestors:
-            return "symbolic link to a folder it is in"
-        return ""
+            return "symbolic link to a folder it is in", "", None
+        try:
+            return "", target, status_beneath(self._real_root, target)
+        except FileNotFoundError:
+            return "symbolic link to nothing", "", None
+        except ReadError as error:
+            return error.message, "", None
 
 
 def is_unchanged(file: File, old: "KnownFile", generation: int) -> bool:
@@ -277,6 +306,11 @@ def format_size(size: float) -> str:
             return f"{size:.0f}{unit}" if size == int(size) else f"{size:.1f}{unit}"
         size /= 1024
     return f"{size:.1f}T"
+
+
+def shown_name(path: str) -> str:
+    """`path` (`os.fsdecode`) for people: bytes that are not UTF-8 become backslash escapes, as in `display_path`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def display_path(label: str, path: bytes, several_roots: bool) -> str:

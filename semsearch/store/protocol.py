@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from semsearch.sources.stamps import Stamp
 from semsearch.store.records import (
     Counts,
     DocumentProperties,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from semsearch.store.records import FloatArray, Ids, Vectors
 
 Answer = TypeVar("Answer")
-# (size, mtime_ns, inode) of a file.
-Stamp = tuple[int, int, int]
 
 
 class AnalysedPart(Protocol):

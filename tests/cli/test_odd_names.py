@@ -74,3 +74,86 @@ def test_such_a_name_is_understood_as_it_is(semsearch: Command, folder: Path, na
 def test_such_a_name_is_understood_as_results_show_it(semsearch: Command, folder: Path) -> None:
     assert semsearch("search", "ocelot", "--path", SHOWN, "--mode", "lexical", "-q", cwd=folder).code == 0
     assert semsearch("search", "--like", SHOWN, "-l", cwd=folder).code == 0
+
+
+LOCALES = [{"LC_ALL": "C"}, {"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}]
+
+
+@pytest.mark.parametrize("locale", LOCALES, ids=["C", "C.UTF-8", "ASCII"])
+def test_what_search_prints_is_taken_by_other_runs_in_any_locale_and_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, locale: dict[str, str]
+) -> None:
+    for name, value in locale.items():
+        monkeypatch.setenv(name, value)
+    for number, (line, cwd) in enumerate(
+        (
+            (f"search ocelot -l | {COMMAND} index --files-from - --json", folder),
+            (f"search ocelot -l -0 | {COMMAND} index --files-from - -0 --json", folder),
+            (f"search ocelot -l -0 -i docs | {COMMAND} index -i docs --files-from - -0 --json", folder.parent),
+            (f"search ocelot -l -i docs > names; {COMMAND} index docs --files-from names --json", folder.parent),
+            (f"search ocelot -l -i docs --absolute | {COMMAND} index docs --files-from - --json", folder.parent),
+            (f"search ocelot -l -i .. | {COMMAND} index -i .. --files-from - --json", folder / "sub"),
+        )
+    ):
+        (folder / NAME).write_text(f"An ocelot sleeps. {number}\n")
+        report = json.loads(shell(line, cwd))
+        assert (report["files"]["changed"], report["failed"]) == (1, []), line
+    for why, cwd in (
+        (f"search ocelot -l -0 | xargs -0 {COMMAND} why ocelot --json", folder),
+        (f"search ocelot -l -0 -i docs | xargs -0 {COMMAND} why -i docs ocelot --json", folder.parent),
+        (f"search ocelot -l -0 -i docs --absolute | xargs -0 {COMMAND} why -i docs ocelot --json", folder.parent),
+    ):
+        answer = json.loads(shell(why, cwd))
+        assert (answer["path"], answer["status"]) == (SHOWN, "found"), why
+    line = f"search ocelot -l -0 -i docs | xargs -0 {COMMAND} search -l -i docs --like"
+    assert shell(line, folder.parent)
+
+
+def test_a_name_that_results_show_is_taken_after_its_file_is_gone(semsearch: Command, folder: Path) -> None:
+    (folder / NAME).unlink()
+    (folder.parent / "names").write_bytes(os.fsencode(NAME) + b"\nsub/never.txt\n")
+    run = semsearch("index", "docs", "--files-from", "names", "--json", cwd=folder.parent)
+    assert run.json["files"]["removed"] == 1
+    outside = {"path": f"{folder.parent}/sub/never.txt", "reason": "outside of the indexed folders"}
+    assert run.json["failed"] == [outside], "results never showed it"
+
+
+def test_several_folders_have_their_labels_before_names_that_results_show(semsearch: Command, tmp_path: Path) -> None:
+    for label in ("one", "two"):
+        write(tmp_path, {f"{label}/{NAME}": f"An ocelot of {label}.\n"})
+    semsearch("index", "one", "two", "-i", "index", "--model", "static", cwd=tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "two" / NAME).write_text("An ocelot of the second.\n")
+    (tmp_path / "one" / NAME).write_text("An ocelot of the first.\n")
+    line = f"printf 'two/sub/caf\\xe4.txt\\n' | {COMMAND} index -i ../index --files-from - --json"
+    report = json.loads(shell(line, tmp_path / "elsewhere"))
+    assert (report["files"]["changed"], report["failed"]) == (1, [])
+    assert shell("search second -l -i ../index", tmp_path / "elsewhere") == b"two/" + os.fsencode(NAME) + b"\n"
+
+
+def test_names_outside_and_skipped_are_told_readably_and_as_json(semsearch: Command, folder: Path) -> None:
+    other = os.fsencode(folder.parent) + b"/caf\xe4.txt"
+    (folder / os.fsdecode(b"link\xe4")).symlink_to("sub")
+    (folder.parent / "names").write_bytes(other + b"\n" + os.fsencode(folder) + b"/link\xe4\n")
+    for dry in (["--dry-run"], []):
+        run = semsearch("index", folder, "--files-from", folder.parent / "names", "--json", *dry)
+        run.out.encode()  # raises for what is no UTF-8
+        assert run.json["failed"] == [
+            {"path": f"{folder.parent}/caf\\xe4.txt", "reason": "outside of the indexed folders"}
+        ]
+        assert [one["path"] for one in run.json["skipped"]] == ["link\\xe4"]
+
+
+def test_a_name_with_a_newline_is_exact_where_names_end_with_nul(semsearch: Command, folder: Path) -> None:
+    name = "two\nlines.txt"
+    write(folder, {name: "A quokka smiles.\n", "two": "A decoy.\n"})
+    semsearch("index", folder)
+    assert shell("search quokka -l -0", folder) == name.encode() + b"\0"
+    assert shell("search quokka -l -0 | xargs -0 cat", folder) == b"A quokka smiles.\n"
+    assert shell("search quokka -l", folder) == name.encode() + b"\n", "byte for byte, as other commands do"
+    write(folder, {name: "A quokka jumps.\n"})
+    report = json.loads(shell(f"search quokka -l -0 | {COMMAND} index --files-from - -0 --json", folder))
+    assert (report["files"]["changed"], report["failed"]) == (1, [])
+    assert "indexed  two lines.txt\n" in semsearch("status", "--files", cwd=folder).out, "one line a file"
+    files = semsearch("status", "--files", "--json", cwd=folder).json["files"]
+    assert name in {one["path"] for one in files}

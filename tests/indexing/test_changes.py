@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find_changes, mass_delete
+from semsearch.sources.beneath import Descent
 from semsearch.sources.differences import RootDifference
 from semsearch.sources.walk import WalkRules
 from semsearch.store.protocol import Snapshot
@@ -97,14 +98,14 @@ def test_a_root_that_was_compared_already_is_not_walked(folder: Path, snapshot: 
 def test_what_lies_in_a_folder_that_cannot_be_listed_is_not_gone(
     folder: Path, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = os.scandir
+    original = Descent.open
 
-    def scandir(path: str) -> object:
-        if str(path).rstrip("/").endswith("sub"):
+    def open_folder(self: Descent, path: str) -> int:
+        if path == "sub":
             raise PermissionError(13, "Permission denied")
-        return original(path)
+        return original(self, path)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(Descent, "open", open_folder)
     changes = found(folder, snapshot)
     assert names(changes)["remove"] == [] and changes.failed[0][2] == "cannot be read: Permission denied"
 

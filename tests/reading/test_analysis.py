@@ -29,7 +29,7 @@ def rules(reading: ReadRules) -> ChunkRules:
 
 
 def parts_of(path: Path, rules: ChunkRules, reading: ReadRules) -> list[FilePart]:
-    parts = list(analyze_file(Task(str(path), os.stat(path).st_size), rules, reading))
+    parts = list(analyze_file(Task(str(path.parent), path.name, os.stat(path).st_size), rules, reading))
     assert [part.last for part in parts] == [False] * (len(parts) - 1) + [True]
     assert all(part.stamp and part.digest and part.status == "indexed" for part in parts)
     return parts

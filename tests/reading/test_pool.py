@@ -27,7 +27,7 @@ def rules() -> ReadRules:
 
 
 def tasks(folder: Path, names: list[str]) -> list[Task]:
-    return [Task(str(folder / name), (folder / name).stat().st_size) for name in names]
+    return [Task(str(folder), name, (folder / name).stat().st_size) for name in names]
 
 
 def results(rules: ReadRules, work: list[Task], count: int = 2) -> list[tuple[str, FilePart]]:

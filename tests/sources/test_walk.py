@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from semsearch.sources.beneath import Descent
 from semsearch.sources.walk import WalkRules, walk
 from tests.support.folders import write
 
@@ -120,19 +121,18 @@ def test_another_index_and_special_files_are_not_documents(tmp_path: Path) -> No
     assert skipped(tmp_path) == {"pipe": "not a regular file"}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs no permission to be denied by name only")
 def test_a_folder_that_cannot_be_listed_is_reported_and_the_walk_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"bad/a.txt": "", "good/b.txt": ""})
-    real = os.scandir
+    real = Descent.open
 
-    def scandir(path: str) -> object:
-        if path.endswith("/bad"):
+    def open_folder(self: Descent, path: str) -> int:
+        if path == "bad":
             raise PermissionError(13, "Permission denied", path)
-        return real(path)
+        return real(self, path)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(Descent, "open", open_folder)
     errors: list[str] = []
     files = [file.path for file in walk(str(tmp_path), WalkRules(), "", lambda path, error: errors.append(path))]
     assert files == ["good/b.txt"]
@@ -167,3 +167,126 @@ def test_what_is_left_out_is_told_with_file_and_line(tmp_path: Path) -> None:
         "sub/deep/": ("left out by an ignore rule", f"{tmp_path}/sub/.ignore:1: deep/"),
         "x.log": ("left out by an ignore rule", f"{tmp_path}/.gitignore:5: *.log"),
     }
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Path:
+    """A folder with a file and folders that may be swapped, beside a folder that nobody is to see."""
+    write(
+        tmp_path,
+        {
+            "root/a.txt": "",
+            "root/m/deep/b.txt": "",
+            "root/z/c.txt": "",
+            "secret/deep/key.txt": "k",
+            "secret/c.txt": "k",
+        },
+    )
+    return tmp_path / "root"
+
+
+def swap(path: Path, target: Path) -> None:
+    """Puts a link to `target` in the place of `path`, as somebody who may write to its folder can at any moment."""
+    path.rename(path.with_name(path.name + "-was"))
+    path.symlink_to(target)
+
+
+def test_a_folder_that_becomes_a_link_after_it_was_listed_is_not_entered(guarded: Path) -> None:
+    errors: list[tuple[str, str | None]] = []
+    files = walk(str(guarded), WalkRules(), "", lambda path, error: errors.append((path, error.strerror)))
+    assert next(files).path == "a.txt"
+    swap(guarded / "m", guarded.parent / "secret")
+    swap(guarded / "z", guarded.parent / "secret")
+    assert list(files) == []
+    assert errors == [("m/", "it is a symbolic link now"), ("z/", "it is a symbolic link now")]
+
+
+def test_a_folder_above_that_becomes_a_link_leads_nowhere_else(guarded: Path) -> None:
+    write(guarded, {"m/b.txt": "", "m/deep/key.txt": ""})
+    files = walk(str(guarded), WalkRules(), "", _no_error)
+    assert [next(files).path, next(files).path] == ["a.txt", "m/b.txt"]
+    inode = (guarded / "m/deep/key.txt").stat().st_ino
+    swap(guarded / "m", guarded.parent / "secret")
+    listed = {file.path: file.inode for file in files}
+    assert listed["m/deep/key.txt"] == inode, "that of the folder that was listed, by whatever name"
+    assert set(listed) == {"m/deep/b.txt", "m/deep/key.txt", "z/c.txt"}
+
+
+def test_a_file_that_becomes_a_link_after_its_folder_was_listed_is_none(guarded: Path) -> None:
+    write(guarded, {"b.txt": ""})
+    files = walk(str(guarded), WalkRules(), "", _no_error)
+    assert next(files).path == "a.txt"
+    swap(guarded / "b.txt", guarded.parent / "secret/c.txt")
+    assert {file.path: (file.size, file.skip) for file in files}["b.txt"][1] == "not a regular file"
+
+
+def test_a_folder_that_another_one_replaces_is_listed_as_it_is(guarded: Path) -> None:
+    files = walk(str(guarded), WalkRules(), "", _no_error)
+    assert next(files).path == "a.txt"
+    (guarded / "z").rename(guarded / "z-was")
+    write(guarded, {"z/new.txt": ""})
+    assert [file.path for file in files] == ["m/deep/b.txt", "z/new.txt"]
+
+
+def test_a_followed_link_that_is_bent_while_the_folder_is_walked_leads_nowhere_else(guarded: Path) -> None:
+    (guarded / "A").symlink_to("z")  # listed, and followed, before the first file
+    errors: list[str] = []
+    files = walk(str(guarded), WalkRules(follow=True), "", lambda path, error: errors.append(path))
+    assert next(files).path == "a.txt"
+    swap(guarded / "z", guarded.parent / "secret")
+    assert [file.path for file in files if not file.skip] == ["m/deep/b.txt"]
+    assert errors == ["A/", "z/"]
+
+
+def test_a_followed_link_within_a_followed_folder_is_found_once_more(tmp_path: Path) -> None:
+    write(tmp_path, {"real/deep/a.txt": "", "other/b.txt": ""})
+    (tmp_path / "real/deep/up").symlink_to("..")
+    (tmp_path / "real/deep/beside").symlink_to(tmp_path / "other")
+    (tmp_path / "alias").symlink_to("real")
+    (tmp_path / "top").symlink_to(".")
+    assert found(tmp_path, follow=True) == [
+        "alias/deep/a.txt",
+        "alias/deep/beside/b.txt",
+        "other/b.txt",
+        "real/deep/a.txt",
+        "real/deep/beside/b.txt",
+    ]
+    told = skipped(tmp_path, follow=True)
+    assert set(told) == {"alias/deep/up", "real/deep/up", "top"}
+    assert set(told.values()) == {"symbolic link to a folder it is in"}
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".ignore", ".semsearchignore"])
+def test_ignore_files_that_are_links_or_pipes_have_no_rules(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {"rules": "*.txt\n", "repo/a.txt": "", "repo/sub/b.txt": "", "repo/sub/c.txt": ""})
+    (tmp_path / "repo" / name).symlink_to("../rules")
+    os.mkfifo(tmp_path / "repo/sub" / name)
+    told: dict[str, str] = {}
+    rules = WalkRules()
+    files = walk(str(tmp_path / "repo"), rules, "", _no_error, lambda path, why, _: told.update({path: why}))
+    assert [file.path for file in files] == ["a.txt", "sub/b.txt", "sub/c.txt"]
+    assert told == {name: "symbolic link: its rules are not read", f"sub/{name}": "hidden (--hidden takes it in)"}
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_rules_above_an_indexed_folder_are_read_from_files_alone(tmp_path: Path, kind: str) -> None:
+    write(tmp_path, {"rules": "*.txt\n", "repo/docs/a.txt": "", "repo/.git/info/other": ""})
+    for path in (tmp_path / "repo/.gitignore", tmp_path / "repo/.git/info/exclude"):
+        if kind == "link":
+            path.symlink_to(tmp_path / "rules")
+        elif kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.mkdir()
+    assert found(tmp_path / "repo/docs") == ["a.txt"]
+
+
+def test_a_walk_leaves_no_descriptor_open_however_it_ends(guarded: Path) -> None:
+    before = len(os.listdir("/dev/fd"))
+    files = walk(str(guarded), WalkRules(), "", _no_error)
+    assert next(files).path == "a.txt"
+    files.close()  # type: ignore[attr-defined]
+    assert len(found(guarded)) == 3
+    assert len(os.listdir("/dev/fd")) == before
+    with pytest.raises(FileNotFoundError):
+        found(guarded / "none")

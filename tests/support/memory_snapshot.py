@@ -16,8 +16,9 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.query_word import Word
 from semsearch.lexical.term_key import parted
+from semsearch.sources.stamps import Stamp
 from semsearch.store.filtering import matching_files
-from semsearch.store.protocol import Selection, Snapshot, Stamp
+from semsearch.store.protocol import Selection, Snapshot
 from semsearch.store.records import (
     DEFAULT_VECTORS,
     Counts,

@@ -17,7 +17,8 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError, IndexNotFoundError, LockedError
 from semsearch.lexical.term_key import WRITTEN
-from semsearch.store.protocol import AnalysedParts, Snapshot, Stamp, Store, Transaction, Writer
+from semsearch.sources.stamps import Stamp
+from semsearch.store.protocol import AnalysedParts, Snapshot, Store, Transaction, Writer
 from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
 from tests.support.memory_snapshot import MemorySnapshot
 

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from semsearch.dense.vector_format import VectorFormat
     from semsearch.lexical.postings import Postings
     from semsearch.lexical.query_word import Word
+    from semsearch.sources.stamps import Stamp
     from semsearch.store.local.allowed import Allowed
     from semsearch.store.local.dense_segment import DenseSegment
     from semsearch.store.local.segment_search import SegmentSearch
     from semsearch.store.local.selection import FileRow
-    from semsearch.store.protocol import Selection, Stamp
+    from semsearch.store.protocol import Selection
     from semsearch.store.records import FloatArray, Ids, Ranking, Scores, Vectors
 
 # Draws in a row that met nothing new, after which `shuffled` ends: nearly all chunks were met.

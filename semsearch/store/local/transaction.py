@@ -16,11 +16,12 @@ from semsearch.lexical import postings
 from semsearch.lexical.bm25 import locate
 from semsearch.sources.document import storable
 from semsearch.sources.lines import LineStarts
+from semsearch.sources.stamps import Stamp
 from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
-from semsearch.store.protocol import AnalysedPart, AnalysedParts, Stamp
+from semsearch.store.protocol import AnalysedPart, AnalysedParts
 from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
 
 if TYPE_CHECKING:
