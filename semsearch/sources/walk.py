@@ -149,14 +149,22 @@ class _Walk:
         """See `walk`."""
         index, include, exclude = self._index, self._include, self._exclude
         hidden, max_file_size, follow = self._rules.hidden, self._rules.max_file_size, self._rules.follow
-        top_levels = [] if self._rules.no_ignore else ignore.levels_above(self._root)
+        try:
+            top_levels = [] if self._rules.no_ignore else ignore.levels_above(self._root)
+        except OSError as error:
+            self._on_error(".", error)
+            return
         pending = [(self._root, "", top_levels, frozenset({self._real_root}))]
         while pending:
             folder, prefix, levels, ancestors = pending.pop()
             listed, names = self._list_folder(folder, prefix)
             if not self._rules.no_ignore and not names.isdisjoint(ignore.IGNORE_FILES):
-                level = ignore.read_level(folder, names)
-                levels = [*levels, level] if level else levels
+                try:
+                    level = ignore.read_level(folder, names)
+                    levels = ignore.deeper(levels, level) if level else levels
+                except OSError as error:
+                    self._on_error(prefix or ".", error)
+                    continue
             below = []
             for entry in listed:
                 name = entry.name
