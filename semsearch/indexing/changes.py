@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from semsearch.errors import ReadError
@@ -14,6 +14,7 @@ from semsearch.sources.walk import (
     RACY_NS,
     File,
     WalkRules,
+    WalkStoppedError,
     is_unchanged,
     refuse_file,
     walk,
@@ -40,6 +41,8 @@ class Changes:
     # Named by --files-from, but below no indexed folder.
     outside: list[str] = field(default_factory=list)
     unchanged: int = 0
+    # The run is over, and not all was looked at.
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,19 +116,20 @@ def find_changes(
     comparison: FileComparison,
     files_from: Iterable[str] | None,
     seen: Mapping[int, RootDifference],
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Changes:
     """How the files below `roots` (paths by id), or only those in `files_from`, differ from what is `known` of each
     root.
 
-    `seen`: how roots differ that were compared already.
+    `seen`: how roots differ that were compared already. Where `stopping` says so, no more files are looked at.
     """
     changes = Changes()
     if files_from is not None:
-        _compare_named(changes, files_from, roots, known, comparison)
+        _compare_named(changes, files_from, roots, known, comparison, stopping)
     else:
         for root_id, root in roots.items():
-            _compare_root(changes, root_id, root, known[root_id], comparison, seen.get(root_id))
-    _find_renames(changes, roots, comparison.generation)
+            _compare_root(changes, root_id, root, known[root_id], comparison, seen.get(root_id), stopping)
+    _find_renames(changes, roots, comparison.generation, stopping)
     return changes
 
 
@@ -136,6 +140,7 @@ def _compare_root(
     known: KnownFiles,
     comparison: FileComparison,
     seen: RootDifference | None,
+    stopping: Callable[[], bool],
 ) -> None:
     """Adds to `changes` how the files below `root` differ from what is `known`."""
     unlisted: list[bytes] = []
@@ -144,10 +149,15 @@ def _compare_root(
         changes.failed.append((root_id, path, f"cannot be read: {error.strerror}"))
         unlisted.append(b"" if path == "." else os.fsencode(path.rstrip("/")))
 
+    def walked() -> Iterator[File]:
+        try:
+            yield from walk(root, comparison.rules, comparison.location, on_error, stopping=stopping)
+        except WalkStoppedError:
+            changes.stopped = True
+            unlisted.append(b"")
+
     if seen is None:
-        seen = known.differences(
-            walk(root, comparison.rules, comparison.location, on_error) if os.path.isdir(root) else (), comparison
-        )
+        seen = known.differences(walked() if os.path.isdir(root) else (), comparison)
     changes.unchanged += seen.unchanged
     for file in seen.different:
         _sort_in(changes, root_id, file, known.record(os.fsencode(file.path)), comparison)
@@ -164,12 +174,16 @@ def _compare_named(
     roots: dict[int, str],
     known: dict[int, KnownFiles],
     comparison: FileComparison,
+    stopping: Callable[[], bool],
 ) -> None:
     """`_compare_root` for the files named by `--files-from`, and no others.
 
     A named file is taken whatever the ignore rules say; one that is gone is removed from the index.
     """
     for path in dict.fromkeys(os.path.abspath(path) for path in paths):
+        if stopping():
+            changes.stopped = True
+            break
         # One folder may be indexed inside another: the file is in both.
         below = [number for number, root in roots.items() if path.startswith(root.rstrip("/") + "/")]
         if not below:
@@ -237,7 +251,7 @@ def mass_delete(counts: Counts, roots: Iterable[Root], indexed: Mapping[int, int
     return ""
 
 
-def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> None:
+def _find_renames(changes: Changes, roots: dict[int, str], generation: int, stopping: Callable[[], bool]) -> None:
     """Turns a removed file and a new one of equal content into a rename, which keeps chunks and vectors.
 
     A file that has another name now, not only another folder, is read again as the file it was: its name is among its
@@ -254,7 +268,7 @@ def _find_renames(changes: Changes, roots: dict[int, str], generation: int) -> N
     remaining: list[Change] = []
     renamed: set[int] = set()
     for root_id, file, old in changes.read:
-        if old is None and file.size in sizes:
+        if old is None and file.size in sizes and not stopping():
             same = gone.get(_digest(os.path.join(roots[root_id], file.path)), [])
             # A new suffix may mean another reader.
             match = next((one for one in same if _suffix(one.path) == _suffix(os.fsencode(file.path))), None)

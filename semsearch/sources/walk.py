@@ -91,6 +91,10 @@ class WalkRules:
     __hash__ = None  # type: ignore[assignment]  # its fields can be changed
 
 
+class WalkStoppedError(Exception):
+    """The walk was to stop before its end."""
+
+
 class File:
     """One file of a walk.
 
@@ -114,15 +118,17 @@ def walk(
     index: str,
     on_error: "Callable[[str, OSError], None]",
     on_ignored: "Callable[[str, str, str], None] | None" = None,
+    stopping: "Callable[[], bool] | None" = None,
 ) -> "Iterator[File]":
     """Every file below `root` (absolute) in a fixed order; `index` is the index folder, which is left out.
 
     Symbolic links come as files that are skipped, or with `rules.follow` are followed while they stay below `root`.
     `on_error(path, error)` is called for each folder and file that cannot be listed; the walk goes on.
     `on_ignored(path, reason, rule)` is called for each file, and each folder as a whole (its path ends with `/`), that
-    the rules leave out; `rule` names the ignore file and line, or the globs of a flag, or is empty.
+    the rules leave out; `rule` names the ignore file and line, or the globs of a flag, or is empty. Raises
+    `WalkStoppedError` in the middle when `stopping` says so, which is asked for each folder.
     """
-    return _Walk(root, rules, index, on_error, on_ignored).files()
+    return _Walk(root, rules, index, on_error, on_ignored, stopping).files()
 
 
 class _Walk:
@@ -135,6 +141,7 @@ class _Walk:
         index: str,
         on_error: "Callable[[str, OSError], None]",
         on_ignored: "Callable[[str, str, str], None] | None",
+        stopping: "Callable[[], bool] | None",
     ) -> None:
         self._root = root
         self._real_root = os.path.realpath(root)
@@ -142,6 +149,7 @@ class _Walk:
         self._index = index
         self._on_error = on_error
         self._on_ignored = on_ignored
+        self._stopping = stopping
         self._include = ignore.compile_globs(rules.include) if rules.include else None
         self._exclude = ignore.compile_globs(rules.exclude) if rules.exclude else None
 
@@ -157,6 +165,8 @@ class _Walk:
         pending = [(self._root, "", top_levels, frozenset({self._real_root}))]
         while pending:
             folder, prefix, levels, ancestors = pending.pop()
+            if self._stopping and self._stopping():
+                raise WalkStoppedError
             listed, names = self._list_folder(folder, prefix)
             if not self._rules.no_ignore and not names.isdisjoint(ignore.IGNORE_FILES):
                 try:
@@ -215,6 +225,8 @@ class _Walk:
     def _is_ignored(self, absolute: str, path: str, is_dir: bool, levels: "list[ignore.IgnoreLevel]") -> bool:
         """Whether `--exclude` or an ignore rule leaves `path` out; `absolute` is the same path from the file system's
         root."""
+        if self._stopping and self._stopping():  # many rules may take long
+            raise WalkStoppedError
         shown = path + "/" if is_dir else path
         if self._exclude and self._exclude.match_file(shown):
             self._report(shown, "matches --exclude", " ".join(self._rules.exclude))

@@ -56,10 +56,10 @@ def test_a_run_that_ends_early_is_gone_on_with(tmp_path: Path) -> None:
     names = sorted((tmp_path / "folder").iterdir())
     for age, path in enumerate(names):
         os.utime(path, (time.time() - 5000 - age, time.time() - 5000 - age))
-    asked = iter([False] * 19 + [True] * 10_000)
+    read: list[int] = []
     report = index_folders(
         [str(tmp_path / "folder")], None, IndexOptions(model="static", newest_first=True),
-        Progress(stopping=lambda: next(asked)),
+        Progress(read=read.append, stopping=lambda: len(read) == 20),
     )  # fmt: skip
     index = str(tmp_path / "folder" / ".semsearch")
     assert report.files["added"] == 20 and report.left == 40 and report.chunks["pending"] == 20
