@@ -20,8 +20,8 @@ from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.local.catalog import SCHEMA_VERSION, Catalog
 from semsearch.store.local.writer import IndexWriter
+from tests.support import adversarial, corruption, kills
 from tests.support import concurrent_readers as readers
-from tests.support import corruption, kills
 from tests.support.commands import Command
 from tests.support.folders import PROJECT, write
 from tests.support.made_texts import texts
@@ -45,6 +45,12 @@ def test_a_changed_byte_gives_a_right_answer_or_a_clear_error() -> None:
 def test_readers_beside_a_writer_see_committed_states() -> None:
     outcomes = readers.run(5, 2, searches=20, rounds=3)
     assert not readers.failures(outcomes), outcomes
+
+
+@pytest.mark.slow
+def test_no_text_that_is_made_to_take_long_does() -> None:
+    """A sixteenth of the length for a sixteenth of the time is as good, where time grows with length alone."""
+    assert not adversarial.run(400, 5, adversarial.SIZE // 16)
 
 
 # -- limits ----------------------------------------------------------------------------------------------------------

@@ -375,3 +375,11 @@ def test_long_words_are_no_pictures() -> None:
 def test_headings_in_code_are_comments() -> None:
     document = read("a.py", b"# Not a heading\nx = 1\n\n\ndef walk():\n    # Neither\n    pass\n")
     assert [path for _, path in headings(document)] == [(), ("walk",)]
+
+
+def test_long_markdown_is_read_without_a_parser_and_says_so() -> None:
+    text = "# Boats\n\n" + "* a\n" * 30_000 + "```\n# no heading\n```\n## The `night` [ferry](x) ##\n\nLeaves.\n"
+    document = read("a.md", text.encode())
+    assert document.text == text and document.title == "Boats"
+    assert [section.heading for section in document.sections] == [("Boats",), ("Boats", "The night ferry")]
+    assert "more than 25,000 lines" in document.notice
