@@ -5,6 +5,10 @@ No other package prints or ends the process.
 
 import os
 import sys
+import time
+
+# What a time limit of a command counts from, by `time.perf_counter`.
+BEGAN = time.perf_counter()
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@
 import os
 import re
 import sys
+import time
 from typing import Annotated
 
 import typer
 
-from semsearch import settings
+from semsearch import cli, settings
 from semsearch.cli import render
 from semsearch.cli.flags import known_models
 from semsearch.errors import UsageError
@@ -155,7 +156,7 @@ def command(
         retry=retry,
         ocr=bool(settings.effective("ocr")[0]) if ocr is None else ocr,
         newest_first=newest_first,
-        max_seconds=_seconds(max_time) if max_time is not None else None,
+        max_seconds=_seconds_left(max_time) if max_time is not None else None,
         embed=not no_embed,
         rebuild=rebuild,
         prune=prune,
@@ -193,6 +194,11 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < 1e9:
         raise UsageError(f"--max-time {text} is not a time", "write it like 90s, 20m or 2h")
     return seconds
+
+
+def _seconds_left(text: str) -> float:
+    """What is left of the time `text` now. The smallest number above 0 where nothing is."""
+    return max(1e-3, _seconds(text) - (time.perf_counter() - cli.BEGAN))
 
 
 def _names(source: str, separator: str) -> list[str]:

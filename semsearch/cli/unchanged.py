@@ -37,7 +37,7 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, StatCheck | No
         return False, None
     if settings.effective("ocr")[0]:
         return False, None  # what needed OCR before may be read now
-    roots, index, quiet, as_json = parsed
+    roots, index, quiet, as_json, seconds = parsed
     roots = [os.path.abspath(root) for root in roots]
     path = settings.index_for_writing(index, roots)
     if not os.path.isfile(os.path.join(path, settings.CATALOG_FILE)) or os.path.exists(
@@ -46,13 +46,15 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, StatCheck | No
         return False, None
     from semsearch.store.local.stat_check import stat_check
 
+    stopping = None if seconds is None else lambda: time.perf_counter() - started > seconds
+
     try:
         lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False, None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        checked = stat_check(path, roots)
+        checked = stat_check(path, roots, stopping)
         if checked is None or not checked.nothing_changed():
             return False, checked
         os.utime(lock)  # the time of the last run, which `status` prints
@@ -70,10 +72,13 @@ def _answer(arguments: list[str], started: float) -> "tuple[bool, StatCheck | No
     return True, checked
 
 
-def _parse(arguments: list[str]) -> tuple[list[str], str | None, bool, bool] | None:
-    """(folders, index, quiet, as JSON) of the arguments after `index`; None where the full command must parse them."""
+def _parse(arguments: list[str]) -> tuple[list[str], str | None, bool, bool, int | None] | None:
+    """(folders, index, quiet, as JSON, seconds of `--max-time`) of the arguments after `index`.
+
+    None where the full command must parse them.
+    """
     roots: list[str] = []
-    index, quiet, as_json = None, False, False
+    index, quiet, as_json, seconds = None, False, False, None
     remaining = iter(arguments)
     for argument in remaining:
         if argument in ("-i", "--index"):
@@ -89,11 +94,13 @@ def _parse(arguments: list[str]) -> tuple[list[str], str | None, bool, bool] | N
         elif argument == "--max-time":
             # Only what is a time for certain; the full command checks everything else.
             number = next(remaining, "")
-            number = number[:-1] if number.endswith(("s", "m", "h")) else number
+            unit = {"s": 1, "m": 60, "h": 3600}.get(number[-1:])
+            number = number[:-1] if unit else number
             if not (number.isascii() and number.isdecimal() and number[0] != "0" and len(number) < 6):
                 return None
+            seconds = int(number) * (unit or 1)
         elif argument.startswith(("-", "~")) or not argument:
             return None
         else:
             roots.append(argument)
-    return roots, index, quiet, as_json
+    return roots, index, quiet, as_json, seconds

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from semsearch.errors import ReadError
@@ -10,7 +10,7 @@ from semsearch.sources.beneath import NOT_FOLLOWED, status_beneath
 from semsearch.sources.differences import RootDifference, compare
 from semsearch.sources.regular_file import digest_of, open_regular
 from semsearch.sources.stamps import stamp_of_status
-from semsearch.sources.walk import RACY_NS, File, WalkRules, is_unchanged, refuse_file, walk
+from semsearch.sources.walk import RACY_NS, File, WalkRules, WalkStoppedError, is_unchanged, refuse_file, walk
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Counts, FileRecord, Root
 
@@ -33,6 +33,8 @@ class Changes:
     # Named by --files-from, but below no indexed folder.
     outside: list[str] = field(default_factory=list)
     unchanged: int = 0
+    # The run is over, and not all was looked at.
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,19 +117,20 @@ def find_changes(
     comparison: FileComparison,
     files_from: Iterable[str] | None,
     seen: Mapping[int, RootDifference],
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Changes:
     """How the files below `roots` (paths by id), or only those in `files_from`, differ from what is `known` of each
     root.
 
-    `seen`: how roots differ that were compared already.
+    `seen`: how roots differ that were compared already. Where `stopping` says so, no more files are looked at.
     """
     changes = Changes()
     if files_from is not None:
-        _compare_named(changes, files_from, roots, known, comparison)
+        _compare_named(changes, files_from, roots, known, comparison, stopping)
     else:
         for root_id, root in roots.items():
-            _compare_root(changes, root_id, root, known[root_id], comparison, seen.get(root_id))
-    _find_renames(changes, roots, comparison)
+            _compare_root(changes, root_id, root, known[root_id], comparison, seen.get(root_id), stopping)
+    _find_renames(changes, roots, comparison, stopping)
     return changes
 
 
@@ -138,6 +141,7 @@ def _compare_root(
     known: KnownFiles,
     comparison: FileComparison,
     seen: RootDifference | None,
+    stopping: Callable[[], bool],
 ) -> None:
     """Adds to `changes` how the files below `root` differ from what is `known`."""
     unlisted: list[bytes] = []
@@ -146,10 +150,15 @@ def _compare_root(
         changes.failed.append((root_id, path, f"cannot be read: {error.strerror}"))
         unlisted.append(b"" if path == "." else os.fsencode(path.rstrip("/")))
 
+    def walked() -> Iterator[File]:
+        try:
+            yield from walk(root, comparison.rules, comparison.location, on_error, stopping=stopping)
+        except WalkStoppedError:
+            changes.stopped = True
+            unlisted.append(b"")
+
     if seen is None:
-        seen = known.differences(
-            walk(root, comparison.rules, comparison.location, on_error) if os.path.isdir(root) else (), comparison
-        )
+        seen = known.differences(walked() if os.path.isdir(root) else (), comparison)
     changes.unchanged += seen.unchanged
     for file in seen.different:
         _sort_in(changes, root_id, file, known.record(os.fsencode(file.path)), comparison)
@@ -166,6 +175,7 @@ def _compare_named(
     roots: dict[int, str],
     known: dict[int, KnownFiles],
     comparison: FileComparison,
+    stopping: Callable[[], bool],
 ) -> None:
     """`_compare_root` for the files named by `--files-from`, and no others.
 
@@ -178,6 +188,9 @@ def _compare_named(
         if not found:
             changes.outside.append(os.path.abspath(path))
     for root_id, name in named:
+        if stopping():
+            changes.stopped = True
+            break
         _compare_one(changes, name, root_id, roots[root_id], known[root_id], comparison)
 
 
@@ -250,7 +263,9 @@ def mass_delete(counts: Counts, roots: Iterable[Root], indexed: Mapping[int, int
     return ""
 
 
-def _find_renames(changes: Changes, roots: dict[int, str], comparison: FileComparison) -> None:
+def _find_renames(
+    changes: Changes, roots: dict[int, str], comparison: FileComparison, stopping: Callable[[], bool]
+) -> None:
     """Turns a removed file and a new one of equal content into a rename, which keeps chunks and vectors.
 
     A file that has another name now, not only another folder, is read again as the file it was: its name is among its
@@ -267,7 +282,7 @@ def _find_renames(changes: Changes, roots: dict[int, str], comparison: FileCompa
     remaining: list[Change] = []
     renamed: set[int] = set()
     for root_id, file, old in changes.read:
-        if old is None and file.size in sizes:
+        if old is None and file.size in sizes and not stopping():
             same = gone.get(_digest(roots[root_id], file.path, comparison.rules.follow), [])
             # A new suffix may mean another reader.
             match = next((one for one in same if _suffix(one.path) == _suffix(os.fsencode(file.path))), None)

@@ -102,18 +102,24 @@ class Committer:
                     self._report.chunks["added"] += transaction.put_file(self._record(item), [item.prepared])
         self._report.chunks["removed"] += removed
 
-    def large(self, item: ReadFile, following: Iterator[FilePart]) -> None:
-        """One commit for a file whose parts, the first in `item`, come one after the other."""
+    def large(self, item: ReadFile, following: Iterator[FilePart]) -> bool:
+        """One commit for a file whose parts, the first in `item`, come one after the other.
+
+        Returns whether it was read to its end, or until its reader gave up; if the run is over, nothing is committed.
+        """
         try:
             with self._writer.transaction() as transaction:
                 removed = _delete_replaced(transaction, [item])
                 count = transaction.put_file(self._record(item), _parts(item.prepared, following))
         except _GivenUpError as error:
+            if error.args[0].status == "stopped":
+                return False
             self.batch([replace(item, prepared=error.args[0])])
-            return
+            return True
         self._count(item)
         self._report.chunks["added"] += count
         self._report.chunks["removed"] += removed
+        return True
 
     def _record(self, item: ReadFile) -> FileRecord:
         prepared = item.prepared

@@ -3,7 +3,7 @@
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from semsearch.errors import SemsearchError
@@ -40,12 +40,16 @@ def compare_folders(
     comparison: FileComparison,
     options: IndexOptions,
     seen: Mapping[int, RootDifference],
+    stopping: Callable[[], bool] = lambda: False,
 ) -> ComparedFolders:
-    """How `roots` differ from the index `snapshot` (None: there is none); `seen`: roots that were compared already."""
+    """How `roots` differ from the index `snapshot` (None: there is none); `seen`: roots that were compared already.
+
+    Ends early where `stopping` says so.
+    """
     known_ids = set() if snapshot is None else {root.id for root in snapshot.info().roots}
     known = {root.id: KnownFiles(snapshot if root.id in known_ids else None, root.id) for root in roots}
     paths = {root.id: root.path for root in roots}
-    changes = find_changes(paths, known, comparison, options.files_from, seen)
+    changes = find_changes(paths, known, comparison, options.files_from, seen, stopping)
     lost = tuple(root for root in roots if not os.path.isdir(root.path))
     return ComparedFolders(roots, lost, changes, comparison)
 

@@ -28,13 +28,13 @@ def encode_pending(
     """
     snapshot = writer.snapshot()
     pending = snapshot.counts().pending
-    if pending:
+    # A run that has read nothing encodes something, lest a short limit never gets anywhere.
+    begun = bool(report.files["added"] or report.files["changed"])
+    if pending and not (begun and progress.stopping()):
         embedder = open_embedder()
         if embedder.info.is_api:
             progress.announce(_cost(snapshot, pending, embedder))
         progress.encoding(pending)
-        # A run that has read nothing encodes something, lest a short limit never gets anywhere.
-        begun = bool(report.files["added"] or report.files["changed"])
         while not (begun and progress.stopping()) and (passages := writer.snapshot().pending(_ENCODE_BATCH)):
             _encode_batch(writer, embedder, passages, report, progress)
             begun = True

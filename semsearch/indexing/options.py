@@ -51,5 +51,6 @@ class Progress:
     read: Callable[[int], None] = lambda count: None
     encoding: Callable[[int], None] = lambda total: None
     encoded: Callable[[int], None] = lambda count: None
-    # Asked between files and between batches: whether to end here and leave the rest to the next run.
+    # Asked between files and between batches, and while a file is waited for: whether to end here and leave the rest to
+    # the next run.
     stopping: Callable[[], bool] = lambda: False

@@ -7,13 +7,14 @@ or one batch of encoding, and the next run goes on from there.
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.embedding.resolve import resolve
-from semsearch.errors import IndexDamagedError, ParameterError, SemsearchError, UsageError
+from semsearch.errors import IndexDamagedError, LockedError, ParameterError, SemsearchError, UsageError
 from semsearch.index_report import IndexReport
 from semsearch.indexing.changes import OUTSIDE, Changes
 from semsearch.indexing.commit import Committer, ReadFile
@@ -43,6 +44,9 @@ from semsearch.store.records import IndexInfo, RunRecord
 # The first commit comes soon, so that the folder can be searched soon; later ones are larger.
 _COMMIT_CHUNKS = 8192
 _FIRST_COMMIT_SECONDS = 2.0
+# A run whose time is over goes on so long with a walk, and with reading where it has read nothing, lest a short limit
+# never gets anywhere.
+_GRACE_SECONDS = 5.0
 
 
 def index_folders(
@@ -85,7 +89,9 @@ def _run(
     store: Store, folders: list[str], options: IndexOptions, progress: Progress, seen: StatCheck | None
 ) -> IndexReport:
     started, clock = time.time(), time.perf_counter()
-    with store.write(options.wait, options.rebuild, options.shared) as writer, ReaderPool(core_count()) as readers:
+    # A document that takes longer than a limit must not keep all others out, run after run.
+    count = core_count() if options.max_seconds is None else max(2, core_count())
+    with _open_writer(store, options, progress) as writer, ReaderPool(count) as readers:
         for notice in writer.notices:
             progress.announce(notice)
         readers.warm_up()
@@ -94,14 +100,14 @@ def _run(
         holds = seen is not None and plain and writer.is_current(seen.stamp)
         run = _begin(writer, store.location, folders, options, progress, seen if holds else None)
         run.read(readers)
-        if options.rebuild and not run.report.left:
+        if options.rebuild and not (run.report.left or run.compared.changes.stopped):
             writer.rebuilt()  # every file was read again; what has no vector is known to have none
         readers.close()  # their memory is wanted for encoding
         run.report.seconds["read"] = time.perf_counter() - clock
         try:
             if options.embed:
                 run.encode()
-            writer.maintain()
+            writer.maintain(progress.stopping)
         except BaseException:
             with contextlib.suppress(Exception):  # whatever it is: the first error is the one to be told
                 run.finish(started, time.perf_counter() - clock)
@@ -109,6 +115,19 @@ def _run(
         run.finish(started, time.perf_counter() - clock)
         writer.compared()
         return run.report
+
+
+def _open_writer(store: Store, options: IndexOptions, progress: Progress) -> AbstractContextManager[Writer]:
+    """The writer, for which a run with `wait` waits no longer than its own time. Raises `LockedError`."""
+    if options.max_seconds is None:
+        return store.write(options.wait, options.rebuild, options.shared)
+    while True:
+        try:
+            return store.write(False, options.rebuild, options.shared)
+        except LockedError:
+            if not options.wait or progress.stopping():
+                raise
+        time.sleep(0.2)
 
 
 def _check(options: IndexOptions) -> None:
@@ -163,7 +182,9 @@ def _begin(
         refuse_lost_roots(roots, location)
     assert info.rules is not None
     comparison = comparison_of(info.rules, info.generation, resolved.new_readers, options, location)
-    compared = compare_folders(snapshot, roots, comparison, options, seen.roots if seen else {})
+    compared = compare_folders(
+        snapshot, roots, comparison, options, seen.roots if seen else {}, _Limit(progress.stopping).is_over
+    )
     if not options.prune:
         refuse_mass_delete(snapshot, compared, location)
     _record_settings(writer, resolved, info, model, options, progress)
@@ -221,12 +242,21 @@ class _ComparedRun:
         self.progress.reading(len(changes.read))
         batch: list[ReadFile] = []
         chunks, last, patience = 0, time.perf_counter(), _FIRST_COMMIT_SECONDS
-        results = (part for _, part in readers.run(self._tasks(changes), self._read_rules()))
+        limit = _Limit(self.progress.stopping)
+        results = (
+            part for _, part in readers.run(self._tasks(changes), self._read_rules(), limit.is_over_while_waiting)
+        )
         for number, change in enumerate(changes.read):
-            if number and self.progress.stopping():  # one at least, lest a short limit never gets anywhere
-                self.report.left = len(changes.read) - number
+            # What was read beside a file that was given up is kept.
+            part = next(results, None) if limit.was_waiting or not limit.is_over() else None
+            if part is None:
+                self.report.left += len(changes.read) - number
                 break
-            item = ReadFile(*change, next(results))
+            item = ReadFile(*change, part)
+            if part.status == "stopped":
+                self.report.left += 1
+                continue
+            limit.has_read = True
             if item.prepared.last:
                 batch.append(item)
                 chunks += len(item.prepared.chunks)
@@ -234,7 +264,7 @@ class _ComparedRun:
                 committer.batch(batch)
                 batch, chunks, last, patience = [], 0, time.perf_counter(), patience * 2
             if not item.prepared.last:
-                committer.large(item, results)
+                self.report.left += not committer.large(item, results)
             self.progress.read(1)
         committer.batch(batch)
 
@@ -271,7 +301,7 @@ class _ComparedRun:
         report.indexed = counts.indexed
         report.chunks["total"] = counts.chunks
         report.chunks["pending"] = counts.pending
-        unfinished = report.left or (self.options.embed and counts.pending)
+        unfinished = report.left or changes.stopped or (self.options.embed and counts.pending)
         report.stopped = bool(unfinished and self.options.max_seconds is not None and self.progress.stopping())
         report.seconds["total"] = seconds
         for root in info.roots:
@@ -286,9 +316,32 @@ class _ComparedRun:
         with self.writer.transaction() as transaction:
             if changed or report.chunks["encoded"] or report.chunks["reused"] or not _has_last_run(snapshot):
                 transaction.record_run(run)
-            whole = len(self.compared.roots) == len(info.roots) and not changes.failed
+            whole = len(self.compared.roots) == len(info.roots) and not changes.failed and not changes.stopped
             if whole and self.options.files_from is None and not self.report.left:
                 transaction.update(replace(info, readers=settings.READERS_VERSION))
+
+
+class _Limit:
+    """When a part of the run ends: when the run is `stopping` and it got somewhere, or `_GRACE_SECONDS` later.
+
+    `was_waiting`: it was over while a reader was waited for.
+    """
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._since: float | None = None
+        self.has_read = False
+        self.was_waiting = False
+
+    def is_over(self) -> bool:
+        if not self._stopping():
+            return False
+        self._since = self._since or time.perf_counter()
+        return self.has_read or time.perf_counter() - self._since > _GRACE_SECONDS
+
+    def is_over_while_waiting(self) -> bool:
+        self.was_waiting = self.was_waiting or self.is_over()
+        return self.was_waiting
 
 
 def _has_last_run(snapshot: Snapshot) -> bool:

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.connection import Pipe, wait
@@ -30,6 +30,8 @@ _LARGE_BYTES = 500_000
 # The most bytes of results that wait for the caller.
 _WAITING_BYTES = 32_000_000
 _START_SECONDS = 60
+# Seconds between two looks at whether to go on waiting for a reader.
+_LOOK_SECONDS = 0.2
 
 
 def core_count() -> int:
@@ -76,10 +78,14 @@ class ReaderPool:
         """Starts one process before it is known what to read, which saves 0.15 s of a run with one file."""
         self._workers.append(_Worker())
 
-    def run(self, tasks: Iterable[Task], rules: ReadRules) -> Iterator[tuple[Task, FilePart]]:
+    def run(
+        self, tasks: Iterable[Task], rules: ReadRules, stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[Task, FilePart]]:
         """(task, part) of all parts of the files of `tasks`, in the order of the tasks. To be called once.
 
-        A thread hands out the tasks, so that the readers work while the caller commits.
+        A thread hands out the tasks, so that the readers work while the caller commits. `stopping` is asked while a
+        reader is waited for: whether to give up what is being read. What was read beside it follows, and for each file
+        in work or waiting a part of status `stopped`; then it ends.
         """
         self._seconds = read_seconds() + (rules.ocr.seconds if rules.ocr is not None else 0)
         self._setup = pickle.dumps((rules, self._seconds, read_memory()), protocol=5)
@@ -88,7 +94,8 @@ class ReaderPool:
         while True:
             with self._changed:
                 while not self._results:
-                    self._changed.wait()
+                    self._changed.wait(_LOOK_SECONDS)
+                    self._stopping = self._stopping or (not self._results and stopping())
                 item = self._results.popleft()
                 if isinstance(item, tuple):
                     self._waiting_bytes -= item[2]
@@ -124,12 +131,15 @@ class ReaderPool:
             while (slot := _next(slots, self._count)) is not None and (worker := self._idle()) is not None:
                 worker.begin(slot, self._seconds, self._setup)
             while slots and slots[0].parts:
-                part, size = slots[0].parts.popleft()
-                self._put((slots[0].task, part, size))
+                task, (part, size) = slots[0].task, slots[0].parts.popleft()
                 if part.last:
                     slots.popleft()
+                self._put((task, part, size))
             if slots and not slots[0].parts:
                 self._receive(slots)
+        for slot in slots:
+            for part, size in slot.parts if slot.ended else [(FilePart("stopped"), 0)]:
+                self._put((slot.task, part, size))
 
     def _idle(self) -> "_Worker | None":
         """A process without a task, a new one if there may be more; None when all are busy."""

@@ -92,6 +92,10 @@ class WalkRules:
     __hash__ = None  # type: ignore[assignment]  # its fields can be changed
 
 
+class WalkStoppedError(Exception):
+    """The walk was to stop before its end."""
+
+
 class File:
     """One file of a walk.
 
@@ -115,15 +119,17 @@ def walk(
     index: str,
     on_error: "Callable[[str, OSError], None]",
     on_ignored: "Callable[[str, str, str], None] | None" = None,
+    stopping: "Callable[[], bool] | None" = None,
 ) -> "Iterator[File]":
     """Every file below `root` (absolute) in a fixed order; `index` is the index folder, which is left out.
 
     Symbolic links come as files that are skipped, or with `rules.follow` are followed while they stay below `root`.
     `on_error(path, error)` is called for each folder and file that cannot be listed; the walk goes on.
     `on_ignored(path, reason, rule)` is called for each file, and each folder as a whole (its path ends with `/`), that
-    the rules leave out; `rule` names the ignore file and line, or the globs of a flag, or is empty.
+    the rules leave out; `rule` names the ignore file and line, or the globs of a flag, or is empty. Raises
+    `WalkStoppedError` in the middle when `stopping` says so, which is asked for each folder.
     """
-    return _Walk(root, rules, index, on_error, on_ignored).files()
+    return _Walk(root, rules, index, on_error, on_ignored, stopping).files()
 
 
 class _Walk:
@@ -136,6 +142,7 @@ class _Walk:
         index: str,
         on_error: "Callable[[str, OSError], None]",
         on_ignored: "Callable[[str, str, str], None] | None",
+        stopping: "Callable[[], bool] | None",
     ) -> None:
         self._root = root
         self._inside = root.rstrip("/") + "/"
@@ -144,6 +151,7 @@ class _Walk:
         self._index = index[len(self._inside) :] if index.startswith(self._inside) else ""
         self._on_error = on_error
         self._on_ignored = on_ignored
+        self._stopping = stopping
         self._include = ignore.compile_globs(rules.include) if rules.include else None
         self._exclude = ignore.compile_globs(rules.exclude) if rules.exclude else None
 
@@ -162,15 +170,25 @@ class _Walk:
     def _files(self, descent: Descent) -> "Iterator[File]":
         index, include, exclude = self._index, self._include, self._exclude
         hidden, max_file_size, follow = self._rules.hidden, self._rules.max_file_size, self._rules.follow
-        top_levels = [] if self._rules.no_ignore else ignore.levels_above(self._root)
+        try:
+            top_levels = [] if self._rules.no_ignore else ignore.levels_above(self._root)
+        except OSError as error:
+            self._on_error(".", error)
+            return
         # (path without links, path with its `/`, ignore rules, paths without links of the folders it is in)
         pending = [("", "", top_levels, frozenset({""}))]
         while pending:
             real, prefix, levels, ancestors = pending.pop()
+            if self._stopping and self._stopping():
+                raise WalkStoppedError
             descriptor, listed, names = self._list_folder(descent, real, prefix)
             if not self._rules.no_ignore and not names.isdisjoint(ignore.IGNORE_FILES):
-                level = ignore.read_level(self._inside + prefix.rstrip("/"), descriptor, names)
-                levels = [*levels, level] if level else levels
+                try:
+                    level = ignore.read_level(self._inside + prefix.rstrip("/"), descriptor, names)
+                    levels = ignore.deeper(levels, level) if level else levels
+                except OSError as error:
+                    self._on_error(prefix or ".", error)
+                    continue
             below = []
             for entry in listed:
                 name = entry.name
@@ -226,6 +244,8 @@ class _Walk:
 
     def _is_ignored(self, path: str, is_dir: bool, levels: "list[ignore.IgnoreLevel]") -> bool:
         """Whether `--exclude` or an ignore rule leaves `path` out."""
+        if self._stopping and self._stopping():  # many rules may take long
+            raise WalkStoppedError
         shown = path + "/" if is_dir else path
         if self._exclude and self._exclude.match_file(shown):
             self._report(shown, "matches --exclude", " ".join(self._rules.exclude))

@@ -307,8 +307,11 @@ class Writer(Protocol):
         called when a run has encoded what there was: what is indexed later is new (`Snapshot.position`)."""
         ...
 
-    def maintain(self) -> None:
-        """Merges what many small changes left. Each step is a commit."""
+    def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Merges what many small changes left. Each step is a commit; `stopping` is asked before each.
+
+        The first step is always made, lest many short runs leave more and more.
+        """
         ...
 
     def is_current(self, stamp: Any) -> bool:

@@ -1,7 +1,9 @@
 """Round trips of whole runs: an index that was edited answers as one that was built anew."""
 
+import gzip
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,13 +12,14 @@ import pytest
 
 from semsearch.errors import LockedError, SemsearchError, UsageError
 from semsearch.index_report import IndexReport
-from semsearch.indexing import IndexOptions, Progress, index_folders
+from semsearch.indexing import IndexOptions, Progress, index_folders, pipeline
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.reader import OpenSnapshot
 from semsearch.store.local.writer import IndexWriter
+from semsearch.store.opening import open_store
 from tests.support.folders import NOTES, write
 from tests.support.found import Found
 
@@ -555,3 +558,37 @@ def test_a_few_vectors_do_not_push_words_aside(notes: Path, tmp_path: Path) -> N
         best = searcher.search("how is the sourdough baked", SearchOptions(explain=True)).hits[0]
     assert best.path == "kitchen/bread.txt"
     assert best.explanation is not None and (best.explanation.alpha or 0) < 0.05
+
+
+def test_a_run_out_of_time_gives_up_the_file_it_waits_for_and_keeps_the_rest(tmp_path: Path) -> None:
+    folder, index = tmp_path / "folder", tmp_path / "index"
+    write(folder, {f"n{number}.txt": f"note {number}" for number in range(5)})
+    with gzip.open(folder / "a.txt.gz", "wb", 1) as file:
+        for _ in range(200):
+            file.write(b"words of many lines\n" * 100_000)
+    began = time.monotonic()
+    report = run(folder, index, max_seconds=2.0)
+    assert time.monotonic() - began < 30, "it takes minutes to be read"
+    assert report.stopped and report.left == 1 and report.files["added"] == 5
+    assert not report.failed and not report.skipped
+    (folder / "a.txt.gz").write_bytes(gzip.compress(b"a short text"))
+    assert run(folder, index).files["added"] == 1
+    healthy(index)
+
+
+def test_what_a_walk_did_not_come_to_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "_GRACE_SECONDS", 0.0)
+    folder, index = tmp_path / "folder", tmp_path / "index"
+    write(folder, {f"sub{number}/n.txt": f"note {number}" for number in range(8)})
+    run(folder, index)
+    write(folder, {"sub0/new.txt": "new"})
+    report = index_folders([str(folder)], str(index), IndexOptions(max_seconds=1e-9))
+    assert report.stopped and not report.files["removed"] and report.indexed == 8
+    assert run(folder, index).files["added"] == 1
+
+
+def test_a_run_waits_for_another_one_no_longer_than_its_own_time(tmp_path: Path) -> None:
+    write(tmp_path / "folder", {"a.txt": "note"})
+    run(tmp_path / "folder", tmp_path / "index")
+    with open_store(str(tmp_path / "index")).write(), pytest.raises(LockedError):
+        run(tmp_path / "folder", tmp_path / "index", wait=True, max_seconds=0.5)

@@ -129,3 +129,24 @@ def test_large_files_never_keep_the_one_that_is_due_waiting(rules: ReadRules, tm
     for count in (1, 2):
         found = results(rules, tasks(tmp_path, names), count)
         assert list(dict.fromkeys(name for name, _ in found)) == names
+
+
+def test_what_is_read_when_the_run_is_over_is_given_up_and_the_rest_is_kept(rules: ReadRules, tmp_path: Path) -> None:
+    (tmp_path / "huge.txt.gz").write_bytes(gzip.compress(b"words of many lines\n" * 20_000_000, 1))
+    write(tmp_path, {f"{number}.txt": "a note" for number in range(5)})
+    work = tasks(tmp_path, ["huge.txt.gz", *(f"{number}.txt" for number in range(5))])
+    with ReaderPool(2) as pool:
+        seen = False
+
+        def stopping() -> bool:
+            return seen
+
+        parts = []
+        for task, part in pool.run(iter(work), rules, stopping):
+            parts.append((os.path.basename(task.path), part.status))
+            seen = True
+    assert parts[0] == ("huge.txt.gz", "indexed"), "its first piece"
+    assert ("huge.txt.gz", "stopped") in parts
+    assert [one for one in parts if one[0] != "huge.txt.gz"] == [
+        (f"{number}.txt", status) for number, (_, status) in enumerate(parts[-5:])
+    ]

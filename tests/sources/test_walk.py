@@ -290,3 +290,45 @@ def test_a_walk_leaves_no_descriptor_open_however_it_ends(guarded: Path) -> None
     assert len(os.listdir("/dev/fd")) == before
     with pytest.raises(FileNotFoundError):
         found(guarded / "none")
+
+
+def test_folders_that_a_rule_keeps_are_walked_as_git_does(tmp_path: Path) -> None:
+    write(tmp_path, {".gitignore": "*\n!*/\n!*.md\n", "a.md": "", "sub/deep/b.md": "", "sub/c.txt": ""})
+    assert found(tmp_path) == ["a.md", "sub/deep/b.md"]
+
+
+def test_a_folder_within_one_that_is_ignored_above_is_left_out(tmp_path: Path) -> None:
+    write(
+        tmp_path, {"repo/.gitignore": "build/\n!keep.md\n", "repo/build/docs/a.md": "", "repo/build/docs/keep.md": ""}
+    )
+    (tmp_path / "repo" / ".git").mkdir()
+    assert found(tmp_path / "repo" / "build" / "docs") == ["keep.md"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "why"),
+    [
+        ("x" * 2_000_001, "its .gitignore has more than 2,000,000 bytes"),
+        ("\n".join(f"*{number}" for number in range(5001)), "its .gitignore has more than 5,000 globs with"),
+        ("*a" * 2100, "its .gitignore has a glob of more than 4,096 characters"),
+    ],
+)
+def test_a_folder_with_more_rules_than_can_be_asked_is_not_read(tmp_path: Path, rules: str, why: str) -> None:
+    """Without its rules more would be read than is wanted."""
+    write(tmp_path, {"a.txt": "", "sub/.gitignore": rules, "sub/b.txt": "", "sub/deep/c.txt": ""})
+    errors: dict[str, str] = {}
+    walked = walk(str(tmp_path), WalkRules(), "", lambda path, error: errors.update({path: error.strerror}))
+    assert [file.path for file in walked] == ["a.txt"]
+    assert list(errors) == ["sub/"] and errors["sub/"].startswith(why) and "--no-ignore" in errors["sub/"]
+    assert found(tmp_path, no_ignore=True) == ["a.txt", "sub/b.txt", "sub/deep/c.txt"]
+
+
+def test_the_rules_of_all_levels_are_counted_together(tmp_path: Path) -> None:
+    rules = "\n".join(f"*{number}" for number in range(3000))
+    write(tmp_path, {".gitignore": rules, "sub/.ignore": rules, "sub/b.txt": "", "c.txt": ""})
+    errors: list[str] = []
+    walked = walk(str(tmp_path), WalkRules(), "", lambda path, error: errors.append(f"{path}: {error.strerror}"))
+    assert [file.path for file in walked] == ["c.txt"]
+    assert errors == [
+        "sub/: its .ignore and those above have more than 5,000 patterns with stars; --no-ignore reads it without rules"
+    ]

@@ -155,7 +155,7 @@ class MemoryWriter:
             if state.chunks[number].chunk.hash() in set(hashes)
         }
 
-    def maintain(self) -> None:
+    def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
         pass  # small changes leave nothing to merge
 
     def forget_deleted(self) -> None:

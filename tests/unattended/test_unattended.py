@@ -21,8 +21,8 @@ from semsearch.retrieval.searcher import Searcher
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.schema import SCHEMA_VERSION
 from semsearch.store.local.writer import IndexWriter
+from tests.support import adversarial, corruption, kills, signals
 from tests.support import concurrent_readers as readers
-from tests.support import corruption, kills, signals
 from tests.support.commands import Command
 from tests.support.folders import PROJECT, write
 from tests.support.made_texts import texts
@@ -79,6 +79,12 @@ def test_signals_leave_nothing() -> None:
     assert not signals.failures(signals.run(26, 5))
 
 
+@pytest.mark.slow
+def test_no_text_that_is_made_to_take_long_does() -> None:
+    """A sixteenth of the length for a sixteenth of the time is as good, where time grows with length alone."""
+    assert not adversarial.run(400, 5, adversarial.SIZE // 16)
+
+
 # -- limits ----------------------------------------------------------------------------------------------------------
 
 
@@ -88,10 +94,10 @@ def test_a_run_that_ends_early_is_gone_on_with(tmp_path: Path) -> None:
     names = sorted((tmp_path / "folder").iterdir())
     for age, path in enumerate(names):
         os.utime(path, (time.time() - 5000 - age, time.time() - 5000 - age))
-    asked = iter([False] * 19 + [True] * 10_000)
+    read: list[int] = []
     report = index_folders(
         [str(tmp_path / "folder")], None, IndexOptions(model="static", newest_first=True),
-        Progress(stopping=lambda: next(asked)),
+        Progress(read=read.append, stopping=lambda: len(read) == 20),
     )  # fmt: skip
     index = str(tmp_path / "folder" / ".semsearch")
     assert report.files["added"] == 20 and report.left == 40 and report.chunks["pending"] == 20

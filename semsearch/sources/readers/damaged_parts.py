@@ -16,6 +16,11 @@ def errors_of_damage() -> tuple[type[Exception], ...]:
     return (etree.XMLSyntaxError, *packing, UnicodeDecodeError, RuntimeError)
 
 
+# Parts and notices that are told one by one, and characters of each; of more their number.
+_MOST_TOLD = 20
+_MOST_CHARACTERS = 200
+
+
 class Missing:
     """Collects what is missing in the text of a document."""
 
@@ -23,16 +28,28 @@ class Missing:
         # In the order in which it was told, each once.
         self._parts: dict[str, None] = {}
         self._notices: dict[str, None] = {}
+        self._more_parts = self._more_notices = 0
 
     def part(self, name: str) -> None:
         """Tells that the part `name` cannot be read."""
-        self._parts[name] = None
+        self._more_parts += not _tell(self._parts, name)
 
     def tell(self, notice: str) -> None:
         """Tells something else, for people."""
-        self._notices[notice] = None
+        self._more_notices += not _tell(self._notices, notice)
 
     def notice(self) -> str:
         """All that was told; empty where nothing was."""
-        parts = f"{', '.join(self._parts)} cannot be read" if self._parts else ""
-        return "; ".join(filter(None, (parts, *self._notices)))
+        more_parts = f" and {self._more_parts:,} more" if self._more_parts else ""
+        parts = f"{', '.join(self._parts)}{more_parts} cannot be read" if self._parts else ""
+        more = f"and {self._more_notices:,} more" if self._more_notices else ""
+        return "; ".join(filter(None, (parts, *self._notices, more)))
+
+
+def _tell(told: dict[str, None], what: str) -> bool:
+    """Adds `what` to `told`, or returns False where that is full."""
+    what = what if len(what) <= _MOST_CHARACTERS else what[:_MOST_CHARACTERS] + "…"
+    if what not in told and len(told) == _MOST_TOLD:
+        return False
+    told[what] = None
+    return True

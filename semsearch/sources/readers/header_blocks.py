@@ -109,7 +109,7 @@ def asciidoc_block(head: str) -> dict[str, object]:
     pairs = [(match.group("key"), match.group("value")) for match in _ASCIIDOC_ATTRIBUTE.finditer("\n".join(lines))]
     under = [line for line in lines[1:3] if line and not line.startswith((":", "//", "="))]
     if lines[0].startswith("= ") and under:
-        pairs.insert(0, ("author", re.sub(r"\s*<[^>]*>", "", under[0])))
+        pairs.insert(0, ("author", re.sub(r"(?<!\s)\s*<[^<>]*>", "", under[0])))
         if len(under) > 1 and (revision := _REVISION.search(under[1])):
             pairs.insert(1, ("date", revision.group("date")))
     return _named(pairs)

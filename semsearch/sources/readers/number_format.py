@@ -30,8 +30,8 @@ _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<>": operator.ne, "<": operator.lt, ">": operator.gt, "=": operator.eq,
 }  # fmt: skip
 _ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
-_BRACKETS = re.compile(r"\[[^\]]*\]")
-_SYMBOLS = re.compile(r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[[^\]]*\]|(?P<digit>[0#?])|(?P<other>.)')
+_BRACKETS = re.compile(r"\[[^\[\]]*\]")
+_SYMBOLS = re.compile(r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[[^\[\]]*\]|(?P<digit>[0#?])|(?P<other>.)')
 _OPEN_THOUSANDS = re.compile(r"(?<=\d)(?=(?:\d{3})+$)")
 _NUMBERS = ("number", "percent")
 _SECONDS_A_DAY = 86_400

@@ -34,7 +34,7 @@ _TITLES = {
 }
 _BLOCKS = {"tex": tex_block, "org": org_block, "asciidoc": asciidoc_block}
 _HEAD_CHARACTERS = 10_000
-_ORG_NOISE = re.compile(r"^(?:TODO|DONE)\s+|\s+:[\w:@]+:\s*$")
+_ORG_NOISE = re.compile(r"^(?:TODO|DONE)\s+|(?<!\s)\s+:[\w:@]+:\s*$")
 
 
 def read(data: bytes, type_name: str) -> Document:

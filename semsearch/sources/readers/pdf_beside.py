@@ -18,7 +18,7 @@ _NOTES = frozenset(
 # Annotations of a page may share their texts; these are read for each.
 _MOST_ANNOTATIONS = 10_000
 _MOST_CHARACTERS = 1_000_000
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 # A copy of marked text has more words than a comment that happens to be one of the page.
 _FEWEST_COPIED_WORDS = 3
 

@@ -22,7 +22,7 @@ _PAGE = (
 _OF = r"(?:/|\||of|von|de|di|do|van|av|af|iz|ze|z|sur|din|dari|od|din|trên|из|від|з|από|מתוך|من|از|का|จาก|的|중)"
 _PAGE_NUMBER = re.compile(
     rf"(?<!\w){_PAGE}\s*\d+(?:\s*{_OF}\s*\d+)?(?!\w)|(?<!\w)\d+\.\s*(?:oldal|lappuse|lpp)(?!\w)"
-    r"|第?\s*\d+\s*(?:页|頁|ページ|페이지|쪽)(?:\s*[,，/]?\s*[共全]\s*\d+\s*(?:页|頁|ページ))?",
+    r"|(?:第\s*|(?<!\d))\d+\s*(?:页|頁|ページ|페이지|쪽)(?:\s*[,，/]?\s*[共全]\s*\d+\s*(?:页|頁|ページ))?",
     re.IGNORECASE,
 )
 _BARE_NUMBER = re.compile(rf"[-\u2013\u2014|\[(~·•\s]*(\d+)(?:\s*{_OF}\s*\d+)?[-\u2013\u2014|\])~·•\s]*", re.IGNORECASE)

@@ -3,6 +3,8 @@
 New files replace old ones in one transaction; searches that use the old ones go on, and the next writer removes them.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,11 +32,14 @@ _LARGEST_MERGE = 262_144
 _LEARN_AGAIN = 4
 
 
-def merge(writer: IndexWriter) -> None:
-    """Merges neighbours of one size class and rewrites segments of which a third is dead."""
+def merge(writer: IndexWriter, stopping: Callable[[], bool] = lambda: False) -> None:
+    """Merges neighbours of one size class and rewrites segments of which a third is dead; `stopping` as in
+    `Writer.maintain`."""
     for kind in ("lex", "vec"):
-        while group := mergeable(writer.segments(kind)):
+        first = True
+        while (first or not stopping()) and (group := mergeable(writer.segments(kind))):
             _merge_group(writer, kind, group)
+            first = False
 
 
 def _merge_group(writer: IndexWriter, kind: str, group: list[Segment]) -> None:

@@ -10,14 +10,18 @@ from functools import partial
 
 from semsearch import settings
 from semsearch.sources.differences import StatCheck, compare
-from semsearch.sources.walk import RACY_NS, WalkRules, display_path, walk
+from semsearch.sources.walk import RACY_NS, WalkRules, WalkStoppedError, display_path, walk
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import check_catalog
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def stat_check(path: str, folders: list[str]) -> StatCheck | None:
+
+def stat_check(path: str, folders: list[str], stopping: "Callable[[], bool] | None" = None) -> StatCheck | None:
     """Compares `folders` (none: all roots) with the index at `path`; None where a full run must decide, or say what is
-    wrong. The caller holds the writer's lock. Raises `IndexDamagedError`.
+    wrong, or where it is `stopping`. The caller holds the writer's lock. Raises `IndexDamagedError`.
     """
     check_catalog(path)
     catalog, stamp = Catalog.open_for_reading(path)
@@ -43,7 +47,7 @@ def stat_check(path: str, folders: list[str]) -> StatCheck | None:
             if not folders or root in folders:
                 if not os.path.isdir(root):
                     return None
-                files = walk(root, rules, path, lambda _, error: errors.append(error))
+                files = walk(root, rules, path, lambda _, error: errors.append(error), stopping=stopping)
                 stamps = catalog.stamps(root_id, generation, RACY_NS)
                 names, count = partial(catalog.file_names, root_id), catalog.count_files(root_id)
                 check.roots[root_id] = compare(files, stamps, left_out, names, count)
@@ -58,5 +62,7 @@ def stat_check(path: str, folders: list[str]) -> StatCheck | None:
         report.skipped.sort()
         report.failed.sort()
         return check
+    except WalkStoppedError:
+        return None
     finally:
         catalog.close()

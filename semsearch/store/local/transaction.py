@@ -1,7 +1,7 @@
 """Changes of an index folder, as `protocol.Writer` and `protocol.Transaction`."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -74,9 +74,10 @@ class LocalWriter:
                 known.update((older[int(chunk)], vector) for chunk, vector in zip(inside[there], vectors, strict=True))
         return known
 
-    def maintain(self) -> None:
-        merging.merge(self._index)
-        merging.learn_codes_again(self._index)
+    def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        merging.merge(self._index, stopping)
+        if not stopping():
+            merging.learn_codes_again(self._index)
 
     def forget_deleted(self) -> None:
         catalog = self._index.catalog

@@ -10,6 +10,7 @@ from semsearch.errors import ReadError
 from semsearch.sources.dates import document_date, parse
 from semsearch.sources.document import Document
 from semsearch.sources.document_types import read
+from semsearch.sources.readers.damaged_parts import Missing
 
 CONTAINER = (
     '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles><rootfile full-path="b.opf"/>'
@@ -107,3 +108,13 @@ def test_a_chapter_that_is_named_thousands_of_times_is_read_once() -> None:
     page = "<p>It rains.</p>" * 20_000 + "<p>The end.</p>"
     assert read("a.epub", chapters(*["one"] * 5000, files={"one": page})).text.count("The end.") == 1
     assert time.process_time() - began < 15
+
+
+def test_what_is_missing_in_a_book_is_told_shortly() -> None:
+    missing = Missing()
+    for number in range(100_000):
+        missing.part(f"part{number}.xhtml")
+        missing.tell(f"notice {number} " + "x" * 1000)
+    notice = missing.notice()
+    assert "part19.xhtml and 99,980 more cannot be read; notice 0" in notice and notice.endswith("; and 99,980 more")
+    assert len(notice) < 6000

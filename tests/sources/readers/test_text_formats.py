@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import random
+import re
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from semsearch.sources.dates import document_date, parse
 from semsearch.sources.document_types import documents, read
 from semsearch.sources.encodings import encoding_of
+from semsearch.sources.readers import number_format, outline, pdf_beside, pdf_running_lines
 from tests.support.documents import headings, line_of
 
 TREES = "alder birch cedar damson elder gorse hazel juniper larch maple nettle oak poplar quince rowan spruce".split()  # noqa: SIM905
@@ -375,3 +377,27 @@ def test_long_words_are_no_pictures() -> None:
 def test_headings_in_code_are_comments() -> None:
     document = read("a.py", b"# Not a heading\nx = 1\n\n\ndef walk():\n    # Neither\n    pass\n")
     assert [path for _, path in headings(document)] == [(), ("walk",)]
+
+
+def test_long_markdown_is_read_without_a_parser_and_says_so() -> None:
+    text = "# Boats\n\n" + "* a\n" * 30_000 + "```\n# no heading\n```\n## The `night` [ferry](x) ##\n\nLeaves.\n"
+    document = read("a.md", text.encode())
+    assert document.text == text and document.title == "Boats"
+    assert [section.heading for section in document.sections] == [("Boats",), ("Boats", "The night ferry")]
+    assert "more than 25,000 lines" in document.notice
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (pdf_beside._TAG, "<a" * 100_000),
+        (number_format._BRACKETS, "[" * 200_000),
+        (number_format._SYMBOLS, "[" * 200_000),
+        (outline._ORG_NOISE, "a" + " " * 200_000 + "a"),
+        (pdf_running_lines._PAGE_NUMBER, "1" * 200_000),
+    ],
+)
+def test_no_pattern_looks_again_from_each_place(pattern: re.Pattern[str], text: str) -> None:
+    began = time.process_time()
+    pattern.sub("", text)
+    assert time.process_time() - began < 1
