@@ -10,7 +10,6 @@ import pickle
 import signal
 import subprocess
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from multiprocessing.connection import Pipe, wait
 from semsearch import subprocesses
 from semsearch.errors import SemsearchError
 from semsearch.reading.analysis import FilePart, ReadRules, Task
+from semsearch.reading.running_time import LOOK_SECONDS, RunningTime
 from semsearch.reading.worker import OUT_OF_MEMORY, READY, seconds_for
 from semsearch.settings import read_memory, read_seconds
 
@@ -152,14 +152,12 @@ class ReaderPool:
             for worker in self._workers
             if worker.slot is not None and (worker.slot is slots[0] or not worker.slot.parts or not slots[0].begun)
         ]
-        deadline = min(worker.deadline for worker in awaited)
-        ready = wait([worker.connection for worker in awaited], min(0.5, max(0.0, deadline - time.monotonic())))
-        now = time.monotonic()
+        ready = wait([worker.connection for worker in awaited], LOOK_SECONDS)
         for worker in awaited:
             if worker.connection in ready:
                 alive = worker.receive()
-            elif now > worker.deadline:
-                worker.give_up(f"took more than {worker.allowed:.0f} s to read and was stopped")
+            elif worker.is_late():
+                worker.give_up(worker.over_time())
                 alive = False
             else:
                 continue
@@ -202,7 +200,7 @@ def _next(slots: "deque[_Slot]", cores: int) -> "_Slot | None":
 
 
 class _Worker:
-    """One reader process and its current task (`slot`); `deadline`: when it is ended, by `time.monotonic`."""
+    """One reader process and its current task (`slot`), which may take `allowed` seconds for each part."""
 
     def __init__(self) -> None:
         self.connection, theirs = Pipe()
@@ -217,8 +215,8 @@ class _Worker:
         )
         theirs.close()
         self._set_up = self._ready = False
+        self._time = RunningTime(self._process.pid)
         self.slot: _Slot | None = None
-        self.deadline = 0.0
         self.allowed = 0.0
 
     def begin(self, slot: _Slot, seconds: float, setup: bytes) -> None:
@@ -226,7 +224,7 @@ class _Worker:
         self.slot = slot
         slot.begun = True
         self.allowed = seconds_for(slot.task, seconds)
-        self.deadline = time.monotonic() + self.allowed + (0 if self._ready else _START_SECONDS)
+        self._time.restart()
         with contextlib.suppress(
             BrokenPipeError, ConnectionResetError
         ):  # `receive` finds out that the process has ended
@@ -246,9 +244,9 @@ class _Worker:
                 raise SemsearchError(
                     f"a reader process cannot start (exit status {code})", "SEMSEARCH_DEBUG=1 shows why"
                 ) from None
-            self.give_up(_exit_reason(code))
+            self.give_up(self.over_time() if code == -signal.SIGPROF else _exit_reason(code))
             return False
-        self.deadline = time.monotonic() + self.allowed
+        self._time.restart()
         if message == READY:
             self._ready = True
             return True
@@ -259,10 +257,18 @@ class _Worker:
             self.slot = None
         return True
 
+    def is_late(self) -> bool:
+        """Whether the process is over its time limit."""
+        return self._time.exceeds(self.allowed + (0 if self._ready else _START_SECONDS))
+
+    def over_time(self) -> str:
+        """What is said of a file that takes too long."""
+        return f"took more than {self.allowed:.0f} s to read and was stopped"
+
     def give_up(self, reason: str) -> None:
         """Ends the process; the file of its task has failed, for this `reason`."""
         if self.slot is not None:
-            self.slot.parts.append((FilePart("failed", reason), 0))
+            self.slot.parts.append((FilePart("stopped", reason), 0))
             self.slot.ended = True
             self.slot = None
         self.kill()

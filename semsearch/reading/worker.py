@@ -18,7 +18,8 @@ from semsearch.reading.analysis import FilePart, Task, analyze_file
 READY = b"ready"
 # Exit status of a process that reached its memory limit.
 OUT_OF_MEMORY = 77
-# Added to the parent's time limit, after which this process ends itself if the parent no longer exists to end it.
+# How often this process looks whether its parent is still there to end it; and what it may compute beyond the parent's
+# time limit, on each core, before the system ends it: an orphan may hang in a parser, where no signal is handled.
 _ORPHAN_SECONDS = 30
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     """Serves tasks until the parent closes the pipe."""
     connection = Connection(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
+    _end_with(os.getppid())
     language.load()
     try:
         rules, seconds, memory = pickle.loads(connection.recv_bytes())
@@ -39,25 +41,35 @@ def main() -> None:
             task: Task = pickle.loads(connection.recv_bytes())
         except EOFError:
             return
-        seconds_left = int(seconds_for(task, seconds)) + _ORPHAN_SECONDS
-        signal.alarm(seconds_left)
+        cpu_seconds = (seconds_for(task, seconds) + _ORPHAN_SECONDS) * (os.cpu_count() or 1)
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         try:
             for part in analyze_file(task, chunk_rules, rules):
                 _send(connection, part)
-                signal.alarm(seconds_left)
+                signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         except MemoryError:
             os._exit(OUT_OF_MEMORY)  # a fresh process has its memory back
         except (BrokenPipeError, ConnectionResetError):
             return  # the parent is gone
         except Exception as error:  # a defect of a parser: this file fails, the others are read
             _send(connection, FilePart("failed", f"cannot be read: {type(error).__name__}: {error}"[:300]))
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _end_with(parent: int) -> None:
+    """Makes this process end soon after the process `parent`, even if it sleeps."""
+
+    def look(number: int, frame: object) -> None:
+        if os.getppid() != parent:
+            os._exit(0)
+
+    # Not a limit: the clock goes on while a terminal or a frozen machine stops this process.
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _ORPHAN_SECONDS, _ORPHAN_SECONDS)
 
 
 def _send(connection: Connection, part: FilePart) -> None:
-    message = pickle.dumps(part, protocol=5)
-    signal.alarm(0)  # sending may take long, if the parent is busy
-    connection.send_bytes(message)
+    connection.send_bytes(pickle.dumps(part, protocol=5))
 
 
 def seconds_for(task: Task, seconds: float) -> float:
