@@ -10,6 +10,7 @@ import sqlite3
 
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.settings import CATALOG_FILE
+from semsearch.shortage import refuse_few_descriptors
 from semsearch.store.local.damage import catalog_damaged
 
 TYPE_CHECKING = False
@@ -227,6 +228,8 @@ class Catalog:
 
     def _damage(self, error: Exception) -> Exception:
         misused = isinstance(error, sqlite3.ProgrammingError)
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+            refuse_few_descriptors(self.folder)
         return catalog_damaged(self.folder, error) if self._reading and not misused else error
 
     # -- settings ------------------------------------------------------------------------------------------------
@@ -377,6 +380,8 @@ def _not_a_catalog(path: str, error: Exception) -> Exception:
     """What to raise where SQLite cannot open the catalog at `path`: it tells damage from little else."""
     if os.path.exists(path) and not os.access(path, os.R_OK):
         return PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        refuse_few_descriptors(path)
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
         free = os.statvfs(os.path.dirname(path)).f_bavail
         return error if free else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
