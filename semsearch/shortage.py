@@ -14,6 +14,8 @@ from semsearch.errors import SemsearchError
 LEAST_ADDRESS_SPACE = 640 << 20
 # With less than this, a thread for each core may take all of it before any work is done: 32 MB each in OpenBLAS.
 _ROOM_FOR_THREADS = 4 << 30
+# With fewer allowed, OpenBLAS may get none of its threads, and then sends this process a SIGINT.
+_MANY_PROCESSES = 1024
 _FILES = (errno.EMFILE, errno.ENFILE)
 # Words of NumPy, FAISS, ONNX Runtime, the dynamic linker and the C library, in lower case.
 _NO_MEMORY = (
@@ -62,11 +64,14 @@ def address_space() -> int | None:
 
 
 def check_address_space() -> None:
-    """Raises `SemsearchError` where the libraries would not load; with little room, lets them have one thread each."""
+    """Raises `SemsearchError` where the libraries would not load; with little room, or few
+    processes allowed, lets them have one thread each."""
     limit = address_space()
-    if limit is None or limit >= _ROOM_FOR_THREADS:
+    processes, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    few_threads = processes != resource.RLIM_INFINITY and processes < _MANY_PROCESSES
+    if (limit is None or limit >= _ROOM_FOR_THREADS) and not few_threads:
         return
-    if limit < LEAST_ADDRESS_SPACE:
+    if limit is not None and limit < LEAST_ADDRESS_SPACE:
         raise _shortage(
             f"not enough memory: the limit on address space is {limit >> 20:,} MB",
             f"allow {LEAST_ADDRESS_SPACE >> 20} MB or more (ulimit -v {LEAST_ADDRESS_SPACE >> 10})",
