@@ -1,6 +1,7 @@
 """Checks the citations of a model's answer: which sources each sentence cites, and whether they support it."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,10 +20,13 @@ from semsearch.retrieval.sentences import sentence_spans
 
 # No request holds more sources; a longer range is no citation that could be checked one by one.
 _LONGEST_RANGE = 100
+# An answer of 8,000 tokens has fewer sentences, each of which is compared with all of its passages.
+_MOST_SENTENCES = 500
 _NUMBERS = r"\d{1,6}(?:\s*(?:[,;&、，–—-]|and|und|et|y)\s*(?:(?:source|quelle|fuente)s?\s*)?\d{1,6})*"
 _MARK = re.compile(
-    rf"\[\s*(?:\^|(?:sources?|src|refs?|quellen?|fuentes?|doc(?:ument)?s?)\.?\s*)?#?(?P<square>{_NUMBERS})\s*\](?:\(\S*?\))?"
-    rf"|[【［]\s*(?:source\s*)?(?P<wide>{_NUMBERS})(?:†[^】\n]*)?\s*[】］]",
+    rf"\[\s*(?:\^|(?:sources?|src|refs?|quellen?|fuentes?|doc(?:ument)?s?)\.?\s*)?#?(?P<square>{_NUMBERS})\s*\]"
+    r"(?:\(\S{0,500}?\))?"
+    rf"|[【［]\s*(?:source\s*)?(?P<wide>{_NUMBERS})(?:†[^】\n]{{0,200}})?\s*[】］]",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
@@ -71,6 +75,9 @@ class CheckedAnswer:
     invalid: tuple[int, ...]
 
 
+_UNCHECKED = Verdict(False, "too many sentences")
+
+
 def check_citations(text: str, hits: Sequence[Hit], similarity: Similarity | None = None) -> CheckedAnswer:
     """Checks every sentence of the answer `text` against those of `hits` that it cites: `[n]` means `hits[n - 1]`."""
     if refuses(text, len(hits)):
@@ -89,11 +96,11 @@ def check_citations(text: str, hits: Sequence[Hit], similarity: Similarity | Non
                 sentence.bare,
                 tuple(n for n in sentence.cited if n in passages),
                 tuple(n for n in sentence.cited if n not in passages),
-                _verdict(sentence, following, passages, similarity),
+                _verdict(sentence, following, passages, similarity) if place < _MOST_SENTENCES else _UNCHECKED,
             )
         )
     citations = tuple(
-        _citation(n, passage, [claim for claim in claims if n in claim.numbers], similarity)
+        _citation(n, passage, [claim for claim in claims[:_MOST_SENTENCES] if n in claim.numbers], similarity)
         for n, passage in passages.items()
     )
     unsupported = tuple(claim.text for claim in claims if not claim.verdict.supported)
@@ -104,16 +111,18 @@ def check_citations(text: str, hits: Sequence[Hit], similarity: Similarity | Non
 def citation_marks(text: str) -> list[CitationMark]:
     """Every citation mark of `text`, in order: [1], [1, 2], [1-3], [Source 1], 【1】. Code spans hold none."""
     code = [match.span() for match in _CODE.finditer(text)]
+    begins = [start for start, _ in code]
     marks = []
     for match in _MARK.finditer(text):
-        if any(start <= match.start() < end for start, end in code):
+        before = bisect_right(begins, match.start()) - 1
+        if before >= 0 and match.start() < code[before][1]:
             continue
-        numbers: list[int] = []
+        numbers: dict[int, None] = {}
         for part in _PART.finditer(match.group("square") or match.group("wide")):
             first = int(part.group(1))
             last = int(part.group(2) or first)
             span = range(first, last + 1) if first <= last < first + _LONGEST_RANGE else (first, last)
-            numbers += [n for n in span if n not in numbers]
+            numbers.update(dict.fromkeys(span))
         marks.append(CitationMark(match.start(), match.end(), tuple(numbers)))
     return marks
 
@@ -145,7 +154,7 @@ def _verdict(
         # What leads into a list is supported by what the first item of the list cites.
         numbers = [n for n in following.cited if n in passages] if following is not None else []
         languages = frozenset(passages[n].language for n in numbers)
-        if not numbers_of(sentence.bare) and len(content_terms(sentence.bare, languages)) <= 1:
+        if numbers and not numbers_of(sentence.bare) and len(content_terms(sentence.bare, languages)) <= 1:
             return Verdict(True)
     if not numbers:
         return Verdict(False, "uncited")
@@ -177,15 +186,13 @@ def _cited_sentences(text: str) -> list[_CitedSentence]:
     spans = sentence_spans(bare)
     if not spans:
         return []
-    cited: list[list[int]] = [[] for _ in spans]
+    begins = [start for start, _ in spans]
+    cited: list[dict[int, None]] = [{} for _ in spans]
     starts = [origins[start] for start, _ in spans]
     ends = [origins[end - 1] + 1 for _, end in spans]
     for mark, position, leads in marks:
-        owner = 0
-        for place, (start, _) in enumerate(spans):
-            if start < position or (leads and start == position):
-                owner = place
-        cited[owner] += [n for n in mark.numbers if n not in cited[owner]]
+        owner = max(0, (bisect_right if leads else bisect_left)(begins, position) - 1)
+        cited[owner].update(dict.fromkeys(mark.numbers))
         starts[owner] = min(starts[owner], mark.start)
         ends[owner] = max(ends[owner], mark.end)
     return [
@@ -207,9 +214,10 @@ def _without_marks(text: str) -> tuple[str, list[int], list[tuple[CitationMark, 
     for mark in citation_marks(text):
         kept += text[position : mark.start]
         origins += range(position, mark.start)
-        line = text.rfind("\n", 0, mark.start) + 1
+        line_end = text.rfind("\n", position, mark.start)
         # First on its line, or next to a mark that is.
-        leads = not text[max(line, position) : mark.start].strip(" \t-*+•>") and (leads or line >= position)
+        is_first = leads or line_end >= 0 or not position
+        leads = is_first and not text[max(line_end + 1, position) : mark.start].strip(" \t-*+•>")
         position = mark.end
         if leads:
             if kept and kept[-1] == "\n":

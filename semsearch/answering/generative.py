@@ -12,6 +12,8 @@ from semsearch.answering.llm.stream import Reply
 from semsearch.answering.prompt import Count, Prompt, build_prompt, halved
 from semsearch.retrieval.hit import Hit
 
+_TOLD_SOURCES = 10
+
 
 def answer_with_llm(
     question: str,
@@ -36,7 +38,8 @@ def answer_with_llm(
     checked = check_citations(text, prompt.sources, similarity)
     notices = [*prompt.notices, *reply_notices]
     if checked.invalid:
-        names = ", ".join(f"[{n}]" for n in checked.invalid)
+        names = ", ".join(f"[{n}]" for n in checked.invalid[:_TOLD_SOURCES])
+        names += " and others" if len(checked.invalid) > _TOLD_SOURCES else ""
         notices.append(f"the answer cites sources that do not exist: {names}")
     return Answer(
         question,

@@ -64,7 +64,8 @@ _NOUNS_ARE_CAPITALISED = {"de"}
 class Verdict:
     """Whether a claim is supported; else the `reason`, and the words or numbers that are `missing`.
 
-    `reason`: `numbers`, `names`, `words`, `negation`, `uncited` or `nothing to check`; "" when supported.
+    `reason`: `numbers`, `names`, `words`, `negation`, `uncited`, `nothing to check` or `too many sentences`; "" when
+    supported.
     """
 
     supported: bool

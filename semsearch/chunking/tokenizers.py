@@ -1,6 +1,7 @@
 """Tokenizers as this package uses them: where each token of a text starts. One class for each library."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -10,7 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.errors import UsageError
+from semsearch.errors import ModelError, UsageError
+from semsearch.shortage import shortage_of
 
 # (n,): the first character of each token.
 Starts = NDArray[np.int64]
@@ -46,7 +48,15 @@ class SubwordTokenizer:
 
         self.name = name
         self.path = path
-        self._backend = Backend.from_file(path)
+        try:
+            self._backend = Backend.from_file(path)
+        except Exception as error:  # the library raises Exception itself
+            if isinstance(error, OSError) or shortage_of(error):
+                raise
+            raise ModelError(
+                f"{path} is damaged: {str(error).splitlines()[0] if str(error) else 'no tokenizer'}",
+                f"remove the prepared model and run again: rm -r {os.path.dirname(path)}",
+            ) from None
         self._backend.no_padding()
         self._backend.no_truncation()
         described = json.loads(self._backend.to_str())

@@ -7,12 +7,19 @@ import os
 import sys
 import time
 
+from semsearch.errors import SemsearchError
+
 # What a time limit of a command counts from, by `time.perf_counter`.
 BEGAN = time.perf_counter()
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+    from semsearch.sources.differences import StatCheck
+
+# Commands that load no library of models and vectors.
+_LIGHT = frozenset({"status", "config", "models", "--help", "-h", "--version"})
 
 
 def main() -> "NoReturn":
@@ -36,9 +43,24 @@ def main() -> "NoReturn":
             from semsearch.cli.app import failed
 
             _exit(failed(error, arguments))
-    from semsearch.cli.app import run
+    _exit(_run(arguments, checked))
 
-    _exit(run(arguments, checked))
+
+def _run(arguments: "list[str]", checked: "StatCheck | None") -> int:
+    from semsearch.shortage import check_address_space, shortage_of
+
+    try:
+        if not arguments or arguments[0] not in _LIGHT:
+            check_address_space()
+        from semsearch.cli.app import run
+    except Exception as error:  # it may be that there is no memory for the imports
+        known = error if isinstance(error, SemsearchError) else shortage_of(error)
+        if known is None:
+            raise
+        from semsearch.cli.failure import fail
+
+        return fail(known, arguments, known.exit_code)
+    return run(arguments, checked)
 
 
 def _exit(code: int) -> "NoReturn":

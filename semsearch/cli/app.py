@@ -12,8 +12,10 @@ import typer
 from semsearch import __version__
 from semsearch.cli import ask, bench, config, index, interrupts, models, quantize, search, status, tune, verify, why
 from semsearch.cli.dashed_queries import QueryCommand, query_hint
+from semsearch.cli.failure import fail
 from semsearch.cli.flags import flag_of, with_rerank_value
 from semsearch.errors import ParameterError, SemsearchError, UsageError
+from semsearch.shortage import shortage_of
 
 if TYPE_CHECKING:
     from semsearch.sources.differences import StatCheck
@@ -94,6 +96,10 @@ def run(arguments: Sequence[str], checked: "StatCheck | None" = None) -> int:
         return code
     except (Exception, KeyboardInterrupt) as error:
         return failed(error, arguments)
+    except BaseException as error:  # a panic of the tokenizers, which is no Exception
+        if shortage_of(error) is None:
+            raise
+        return failed(error, arguments)
 
 
 def _invoke(command: "Any", arguments: Sequence[str], checked: "StatCheck | None") -> int:
@@ -116,13 +122,15 @@ def failed(error: BaseException, arguments: Sequence[str]) -> int:
         return 141
     if isinstance(error, ParameterError):
         usage_error = UsageError(f"{flag_of(error.parameter)} {error.problem}", error.hint)
-        return _fail(usage_error, arguments, usage_error.exit_code)
+        return fail(usage_error, arguments, usage_error.exit_code)
     if isinstance(error, SemsearchError):
-        return _fail(error, arguments, error.exit_code)
+        return fail(error, arguments, error.exit_code)
+    if shortage := shortage_of(error):
+        return fail(shortage, arguments, shortage.exit_code)
     if isinstance(error, OSError):
         name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         hint = _OS_HINTS.get(error.errno or 0, "")
-        return _fail(SemsearchError(f"{name}{error.strerror or error}", hint, code="os"), arguments, 2)
+        return fail(SemsearchError(f"{name}{error.strerror or error}", hint, code="os"), arguments, 2)
     return _unexpected(error, arguments)
 
 
@@ -139,15 +147,15 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
         message = error.format_message()
         known = next((hint for words, hint in _USAGE_HINTS.items() if words in message), f"see: {path} --help")
         hint = query_hint(arguments, error) or known
-        return _fail(SemsearchError(message.rstrip("."), hint, code="usage"), arguments, 2)
+        return fail(SemsearchError(message.rstrip("."), hint, code="usage"), arguments, 2)
     # Not a misuse of the library, which is a defect like any other.
     if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
         full = "full" in str(error)
         hint = _OS_HINTS[errno.ENOSPC] if full else "check the disk and its limits, then: semsearch verify"
-        return _fail(SemsearchError(f"the catalog of the index: {error}", hint, code="catalog"), arguments, 2)
+        return fail(SemsearchError(f"the catalog of the index: {error}", hint, code="catalog"), arguments, 2)
     if os.environ.get("SEMSEARCH_DEBUG"):
         raise error
-    return _fail(
+    return fail(
         SemsearchError(
             f"unexpected {type(error).__name__}: {error}",
             "this is a defect in semsearch; SEMSEARCH_DEBUG=1 shows where",
@@ -156,16 +164,3 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
         arguments,
         2,
     )
-
-
-def _fail(error: SemsearchError, arguments: Sequence[str], code: int) -> int:
-    """Prints `error` on stderr, as JSON where the command prints JSON; returns `code`."""
-    from semsearch.cli.render import json_line, one_line
-
-    if "--json" in arguments or "--jsonl" in arguments:
-        body = {"code": error.code, "message": error.message, "hint": error.hint}
-        text = json_line({"schema": "semsearch.error/1", "error": body})
-    else:
-        text = "semsearch: " + one_line(error.message) + (f" ({one_line(error.hint)})" if error.hint else "")
-    print(text, file=sys.stderr, flush=True)
-    return code

@@ -19,11 +19,16 @@ from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import ModelError
+from semsearch.http_limits import TooLongError, TooSlowError, within
+from semsearch.stopwatch import Stopwatch
 
 _AT_ONCE = 4
 _ATTEMPTS = 6
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 60.0
+# Most bytes of an answer: four times what 128 vectors of 4,096 numbers take as text. All of it may take so long.
+MOST_BYTES = 50_000_000
+_ANSWER_SECONDS = 300.0
 # The fewest bytes of a token on the average of a batch: a lower bound, so that no batch exceeds a limit in tokens.
 _BYTES_A_TOKEN = 2
 # Not words: an encoded picture, say.
@@ -125,7 +130,7 @@ class ApiEmbedder:
         """(n, dim) of one batch, tried up to six times, with waits that double. Raises `ModelError`."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return self._checked(self._provider.send([self._sent(text) for text in texts], query), texts)
+                return self._checked(self._answer([self._sent(text) for text in texts], query), texts)
             except BusyError as error:
                 if attempt == _ATTEMPTS or (error.after or 0) > _LONGEST_WAIT:
                     raise ModelError(
@@ -137,14 +142,29 @@ class ApiEmbedder:
                 time.sleep(error.after if error.after is not None else wait)
         raise AssertionError("unreachable")
 
+    def _answer(self, texts: list[str], query: bool) -> Any:
+        """What the provider sends. Raises `BusyError`, and `ModelError` for what cannot be an answer."""
+        name, model = self._provider.name, self.info.name
+        try:
+            return within(Stopwatch(), _ANSWER_SECONDS, lambda: self._provider.send(texts, query))
+        except TooLongError:
+            raise _unusable(f"{name} sent more than vectors of {model} take, or sent them compressed") from None
+        except TooSlowError:
+            raise _unusable(f"{name} did not send the vectors of {model} in {_ANSWER_SECONDS:g} s") from None
+        # The clients trip over answers of another form, each in its own way.
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise _unusable(f"{name} sent something else than vectors of {model} ({type(error).__name__})") from None
+
     def _checked(self, answer: Any, texts: Sequence[str]) -> Vectors:
         """`answer` as (n, dim) unit rows. Raises `ModelError` where it cannot be the vectors of `texts`."""
         name, model = self._provider.name, self.info.name
+        if not isinstance(answer, list):
+            raise _unusable(f"{name} sent something else than vectors of {model}")
         if len(answer) != len(texts):
             raise _unusable(f"{name} sent {len(answer)} vectors of {model} for {len(texts)} texts")
         try:
             vectors = np.array(answer, np.float32)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise _unusable(f"{name} sent something else than vectors of {model}") from None
         if vectors.ndim != 2 or not vectors.shape[1]:
             raise _unusable(f"{name} sent vectors of {model} of different lengths")

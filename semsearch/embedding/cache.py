@@ -11,6 +11,7 @@ from semsearch import subprocesses
 from semsearch.errors import ModelError
 from semsearch.private_files import create, make_folders, narrow
 from semsearch.settings import cache_folder
+from semsearch.shortage import shortage_of
 
 # Raised when the files of a prepared model change, so that older ones in a cache are not used.
 FORMAT = 2
@@ -31,9 +32,20 @@ def read_info(path: str) -> dict[str, Any] | None:
             record: dict[str, Any] = json.load(file)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} is damaged: {error}", f"remove it with: rm -r {path}") from None
+    except PermissionError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        if shortage_of(error):
+            raise
+        raise damaged_model(path, f"model.json: {error}") from None
+    if not isinstance(record, dict) or not isinstance(record.get("info"), dict):
+        raise damaged_model(path, "model.json is no record of a model")
     return record
+
+
+def damaged_model(path: str, what: str) -> ModelError:
+    """The error for a prepared model, the folder `path`, that is not what was prepared."""
+    return ModelError(f"the prepared model {path} is damaged: {what}", f"remove it and run again: rm -r {path}")
 
 
 def write_info(path: str, folder: str, info: dict[str, Any]) -> None:

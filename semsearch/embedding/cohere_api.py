@@ -4,8 +4,17 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from semsearch.embedding.api_runtime import BusyError, Provider, missing_client, refused, required_key, retry_after
+from semsearch.embedding.api_runtime import (
+    MOST_BYTES,
+    BusyError,
+    Provider,
+    missing_client,
+    refused,
+    required_key,
+    retry_after,
+)
 from semsearch.embedding.model_table import ModelCard
+from semsearch.http_limits import client_options
 
 # Texts in one request (Cohere, API reference, "Embed").
 _TEXTS = 96
@@ -23,7 +32,11 @@ def connect(card: ModelCard, dim: int | None) -> Provider:
         raise missing_client("cohere", "cohere") from None
     key = required_key("Cohere", "CO_API_KEY", "COHERE_API_KEY")
     client = cohere.ClientV2(
-        key, base_url=os.environ.get("CO_API_URL") or None, timeout=_SECONDS, log_warning_experimental_features=False
+        key,
+        base_url=os.environ.get("CO_API_URL") or None,
+        timeout=_SECONDS,
+        log_warning_experimental_features=False,
+        httpx_client=httpx.Client(timeout=_SECONDS, **client_options(MOST_BYTES)),
     )
 
     def send(texts: Sequence[str], query: bool) -> Sequence[Sequence[float]]:

@@ -20,6 +20,7 @@ from semsearch.embedding.resolve import local_folder
 from semsearch.errors import ModelError
 from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import cache_folder
+from semsearch.shortage import shortage_of
 
 _OWNER = "cross-encoder"
 
@@ -63,6 +64,8 @@ class Reranker:
                 os.path.join(folder, "model.ort"), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # the exception classes of both libraries are not public
+            if shortage_of(error):
+                raise
             raise ModelError(
                 f"the prepared model in {folder} cannot be loaded: {str(error).splitlines()[0]}",
                 f"remove it and run again: rm -r {folder}",

@@ -16,6 +16,7 @@ from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import ModelError
 from semsearch.no_telemetry import switch_off_telemetry
+from semsearch.shortage import shortage_of
 
 
 class OnnxEmbedder:
@@ -38,6 +39,8 @@ class OnnxEmbedder:
                 self.tokenizer = SubwordTokenizer(info.name, os.path.join(folder, "tokenizer.json"))
                 self._session = session.result()
         except Exception as error:  # onnxruntime's exception classes are not public
+            if shortage_of(error):
+                raise
             raise ModelError(
                 f"the prepared model in {folder} cannot be loaded: {str(error).splitlines()[0]}",
                 f"remove it and run again: rm -r {folder}",

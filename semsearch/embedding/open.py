@@ -4,10 +4,10 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from semsearch.callbacks import Announce
-from semsearch.embedding.cache import cache_path, prepare_model, read_info, write_info
+from semsearch.embedding.cache import cache_path, damaged_model, prepare_model, read_info, write_info
 from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.model_info import Calibration, ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of
@@ -147,7 +147,7 @@ def _load(path: str, name: str) -> Embedder:
     record = read_info(path)
     if record is None:
         raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {path}")
-    info = ModelInfo.from_dict({**record["info"], "name": name})
+    info = _recorded_info(path, {**record["info"], "name": name})
     if info.runtime == "static":
         from semsearch.embedding.static_runtime import StaticEmbedder
 
@@ -163,6 +163,14 @@ def _load(path: str, name: str) -> Embedder:
     return OnnxEmbedder(info, path)
 
 
+def _recorded_info(path: str, record: dict[str, Any]) -> ModelInfo:
+    """The description of the prepared model in the folder `path`. Raises `ModelError` where it is damaged."""
+    try:
+        return ModelInfo.from_dict(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged_model(path, f"model.json describes no model ({type(error).__name__}: {error})") from None
+
+
 def _open_api(source: ModelSource, path: str, announce: Announce) -> Embedder:
     """The Embedder of a provider's model; its calibration is measured first, once, by sending it the sample texts."""
     from semsearch.chunking.tokenizers import SubwordTokenizer
@@ -174,7 +182,7 @@ def _open_api(source: ModelSource, path: str, announce: Announce) -> Embedder:
     tokenizer = SubwordTokenizer(card.name, os.path.join(source.folder, "tokenizer.json"))
     record = read_info(path)
     if record is not None:
-        return ApiEmbedder(ModelInfo.from_dict(record["info"]), tokenizer, provider)
+        return ApiEmbedder(_recorded_info(path, record["info"]), tokenizer, provider)
     announce(f"measuring what {card.name} knows, once: 128 short texts go to {provider.name}")
     blank = Calibration(background=0.0, fertility={})
     info = ModelInfo(

@@ -4,8 +4,17 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from semsearch.embedding.api_runtime import BusyError, Provider, missing_client, refused, required_key, retry_after
+from semsearch.embedding.api_runtime import (
+    MOST_BYTES,
+    BusyError,
+    Provider,
+    missing_client,
+    refused,
+    required_key,
+    retry_after,
+)
 from semsearch.embedding.model_table import ModelCard
+from semsearch.http_limits import TooLongError, client_options
 
 _JINA_URL = "https://api.jina.ai/v1"
 # Most texts in one request is 2,048, most tokens 300,000 (OpenAI, API reference, "Create embeddings"); smaller requests
@@ -32,7 +41,8 @@ def connect(card: ModelCard, dim: int | None) -> Provider:
         url = base_url() or "https://api.openai.com/v1"
         # A local server asks for none; the client wants some.
         key = os.environ.get(variable, "").strip() or "none" if base_url() else required_key(shown, variable)
-    client = openai.OpenAI(api_key=key, base_url=url, timeout=_SECONDS, max_retries=0)
+    http = openai.DefaultHttpxClient(**client_options(MOST_BYTES))
+    client = openai.OpenAI(api_key=key, base_url=url, timeout=_SECONDS, max_retries=0, http_client=http)
 
     def send(texts: Sequence[str], query: bool) -> Sequence[Sequence[float]]:
         more: dict[str, Any] = {"dimensions": dim} if dim else {}
@@ -43,6 +53,8 @@ def connect(card: ModelCard, dim: int | None) -> Provider:
             # Floats: some servers do not know the client's default, base64.
             answer = client.embeddings.create(model=card.model_id, input=list(texts), encoding_format="float", **more)
         except openai.APIConnectionError as error:  # and timeouts
+            if isinstance(error.__cause__, TooLongError):
+                raise error.__cause__ from None
             raise BusyError(f"no connection to {client.base_url.host}: {error.__cause__ or error}") from None
         except openai.APIStatusError as error:
             code = (error.body or {}).get("code") if isinstance(error.body, dict) else None

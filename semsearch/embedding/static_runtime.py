@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
+from semsearch.embedding.cache import damaged_model
 from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.model_info import ModelInfo
+from semsearch.shortage import shortage_of
 
 _PART = 256
 
@@ -22,7 +24,17 @@ class StaticEmbedder:
     def __init__(self, info: ModelInfo, folder: str) -> None:
         self.info = info
         self.tokenizer = SubwordTokenizer(info.name, os.path.join(folder, "tokenizer.json"))
-        self._vectors = np.load(os.path.join(folder, "vectors.npy"), mmap_mode="r")
+        path = os.path.join(folder, "vectors.npy")
+        try:
+            self._vectors = np.load(path, mmap_mode="r")
+        except PermissionError:
+            raise
+        except (OSError, ValueError, EOFError) as error:
+            if shortage_of(error):
+                raise
+            raise damaged_model(folder, f"vectors.npy: {error}") from None
+        if self._vectors.ndim != 2 or self._vectors.shape[1] != info.dim or self._vectors.dtype != np.float32:
+            raise damaged_model(folder, "vectors.npy holds other vectors")
 
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
         """(n, dim) float32 unit rows of passages; a text of unknown tokens alone gives a zero row."""

@@ -14,8 +14,9 @@ from semsearch.sources.walk import File
 from semsearch.store.protocol import Transaction, Writer
 from semsearch.store.records import FileRecord, IndexInfo, Root
 
-# No run has this generation, so that the next one reads such a file again.
+# No run has these generations, so that the next one reads such a file again: always, or once more.
 _READ_AGAIN = -1
+_READ_ONCE_MORE = -2
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,27 @@ class ReadFile:
         )
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether its reader was stopped in the run before, too, and the file is the same: it may always be so, and
+        would cost every run its time limit."""
+        return (
+            self.prepared.status == "stopped"
+            and self.old is not None
+            and self.old.generation == _READ_ONCE_MORE
+            and (self.old.size, self.old.mtime_ns) == (self.file.size, self.file.mtime_ns)
+        )
+
+    @property
     def is_renamed(self) -> bool:
         """Whether the index holds it under another name."""
         return self.old is not None and self.old.path != os.fsencode(self.file.path)
+
+    def with_prospect(self) -> "ReadFile":
+        """This file; where its reader was stopped, with a reason that says when it is tried again."""
+        if self.prepared.status != "stopped":
+            return self
+        when = "twice in a row; --retry tries again" if self.is_given_up else "the next run tries again"
+        return replace(self, prepared=replace(self.prepared, reason=f"{self.prepared.reason} ({when})"))
 
     @property
     def replaced(self) -> FileRecord | None:
@@ -99,7 +118,8 @@ class Committer:
                     old = item.old
                     transaction.rename(old.id, old.root_id, old.path, item.stamp(), self._scanned_ns)
                 elif not item.is_kept:
-                    self._report.chunks["added"] += transaction.put_file(self._record(item), [item.prepared])
+                    told = item.with_prospect()
+                    self._report.chunks["added"] += transaction.put_file(self._record(told), [told.prepared])
         self._report.chunks["removed"] += removed
 
     def large(self, item: ReadFile, following: Iterator[FilePart]) -> bool:
@@ -112,7 +132,7 @@ class Committer:
                 removed = _delete_replaced(transaction, [item])
                 count = transaction.put_file(self._record(item), _parts(item.prepared, following))
         except _GivenUpError as error:
-            if error.args[0].status == "stopped":
+            if error.args[0].status == "left":
                 return False
             self.batch([replace(item, prepared=error.args[0])])
             return True
@@ -124,17 +144,22 @@ class Committer:
     def _record(self, item: ReadFile) -> FileRecord:
         prepared = item.prepared
         size, mtime_ns, inode = item.stamp()
-        unreadable = prepared.status == "unreadable"
+        status, generation = prepared.status, self._info.generation
+        if status == "unreadable":
+            status, generation = "failed", _READ_AGAIN
+        elif status == "stopped":
+            status = "failed"
+            generation = generation if item.is_given_up else _READ_ONCE_MORE
         return FileRecord(
             root_id=item.root_id,
             path=os.fsencode(item.file.path),
-            status="failed" if unreadable else prepared.status,
+            status=status,
             reason=prepared.reason,
             size=size,
             mtime_ns=mtime_ns,
             inode=inode,
             scanned_ns=self._scanned_ns,
-            generation=_READ_AGAIN if unreadable else self._info.generation,
+            generation=generation,
             content_hash=prepared.digest,
             type=prepared.type,
             title=prepared.title,

@@ -253,7 +253,7 @@ class _ComparedRun:
                 self.report.left += len(changes.read) - number
                 break
             item = ReadFile(*change, part)
-            if part.status == "stopped":
+            if part.status == "left":
                 self.report.left += 1
                 continue
             limit.has_read = True

@@ -82,11 +82,12 @@ class FilePart:
     """What became of a file, or of one part of a large one.
 
     `status`: one of the catalog's (`indexed`, `skipped`, `failed`), or `unchanged` (the content hash is `Task.known`),
-    or `unreadable` (the file system refused; a later run may succeed), or `stopped` (not read to its end, as the run
-    is over). `reason`: why, or which parts of an indexed file
-    could not be read. `last`: no more parts follow. `digest`: the content hash. `stamp`: that of the file when it was
-    opened. `language`: that of the part; title, metadata and `date` (in seconds since the epoch) are those of the file.
-    `terms`: for each chunk its term keys. `document`: the part begins a document of its own, with these properties.
+    or `unreadable` (the file system refused; a later run may succeed), or `stopped` (a limit or a crash ended its
+    reader, which may have been the machine's fault: a later run may succeed), or `left` (not read to its end, as the
+    run is over). `reason`: why, or which parts of an indexed file could not be read. `last`: no more parts follow.
+    `digest`: the content hash. `stamp`: that of the file when it was opened. `language`: that of the part; title,
+    metadata and `date` (in seconds since the epoch) are those of the file. `terms`: for each chunk its term keys.
+    `document`: the part begins a document of its own, with these properties.
     """
 
     status: str

@@ -10,7 +10,6 @@ import pickle
 import signal
 import subprocess
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from multiprocessing.connection import Pipe, wait
 from semsearch import subprocesses
 from semsearch.errors import SemsearchError
 from semsearch.reading.analysis import FilePart, ReadRules, Task
+from semsearch.reading.running_time import LOOK_SECONDS, RunningTime
 from semsearch.reading.worker import OUT_OF_MEMORY, READY, seconds_for
 from semsearch.settings import read_memory, read_seconds
 
@@ -85,7 +85,7 @@ class ReaderPool:
 
         A thread hands out the tasks, so that the readers work while the caller commits. `stopping` is asked while a
         reader is waited for: whether to give up what is being read. What was read beside it follows, and for each file
-        in work or waiting a part of status `stopped`; then it ends.
+        in work or waiting a part of status `left`; then it ends.
         """
         self._seconds = read_seconds() + (rules.ocr.seconds if rules.ocr is not None else 0)
         self._setup = pickle.dumps((rules, self._seconds, read_memory()), protocol=5)
@@ -138,7 +138,7 @@ class ReaderPool:
             if slots and not slots[0].parts:
                 self._receive(slots)
         for slot in slots:
-            for part, size in slot.parts if slot.ended else [(FilePart("stopped"), 0)]:
+            for part, size in slot.parts if slot.ended else [(FilePart("left"), 0)]:
                 self._put((slot.task, part, size))
 
     def _idle(self) -> "_Worker | None":
@@ -162,14 +162,12 @@ class ReaderPool:
             for worker in self._workers
             if worker.slot is not None and (worker.slot is slots[0] or not worker.slot.parts or not slots[0].begun)
         ]
-        deadline = min(worker.deadline for worker in awaited)
-        ready = wait([worker.connection for worker in awaited], min(0.5, max(0.0, deadline - time.monotonic())))
-        now = time.monotonic()
+        ready = wait([worker.connection for worker in awaited], LOOK_SECONDS)
         for worker in awaited:
             if worker.connection in ready:
                 alive = worker.receive()
-            elif now > worker.deadline:
-                worker.give_up(f"took more than {worker.allowed:.0f} s to read and was stopped")
+            elif worker.is_late():
+                worker.give_up(worker.over_time())
                 alive = False
             else:
                 continue
@@ -212,7 +210,7 @@ def _next(slots: "deque[_Slot]", cores: int) -> "_Slot | None":
 
 
 class _Worker:
-    """One reader process and its current task (`slot`); `deadline`: when it is ended, by `time.monotonic`."""
+    """One reader process and its current task (`slot`), which may take `allowed` seconds for each part."""
 
     def __init__(self) -> None:
         self.connection, theirs = Pipe()
@@ -227,8 +225,8 @@ class _Worker:
         )
         theirs.close()
         self._set_up = self._ready = False
+        self._time = RunningTime(self._process.pid)
         self.slot: _Slot | None = None
-        self.deadline = 0.0
         self.allowed = 0.0
 
     def begin(self, slot: _Slot, seconds: float, setup: bytes) -> None:
@@ -236,7 +234,7 @@ class _Worker:
         self.slot = slot
         slot.begun = True
         self.allowed = seconds_for(slot.task, seconds)
-        self.deadline = time.monotonic() + self.allowed + (0 if self._ready else _START_SECONDS)
+        self._time.restart()
         with contextlib.suppress(
             BrokenPipeError, ConnectionResetError
         ):  # `receive` finds out that the process has ended
@@ -256,9 +254,9 @@ class _Worker:
                 raise SemsearchError(
                     f"a reader process cannot start (exit status {code})", "SEMSEARCH_DEBUG=1 shows why"
                 ) from None
-            self.give_up(_exit_reason(code))
+            self.give_up(self.over_time() if code == -signal.SIGPROF else _exit_reason(code))
             return False
-        self.deadline = time.monotonic() + self.allowed
+        self._time.restart()
         if message == READY:
             self._ready = True
             return True
@@ -269,10 +267,18 @@ class _Worker:
             self.slot = None
         return True
 
+    def is_late(self) -> bool:
+        """Whether the process is over its time limit."""
+        return self._time.exceeds(self.allowed + (0 if self._ready else _START_SECONDS))
+
+    def over_time(self) -> str:
+        """What is said of a file that takes too long."""
+        return f"took more than {self.allowed:.0f} s to read and was stopped"
+
     def give_up(self, reason: str) -> None:
         """Ends the process; the file of its task has failed, for this `reason`."""
         if self.slot is not None:
-            self.slot.parts.append((FilePart("failed", reason), 0))
+            self.slot.parts.append((FilePart("stopped", reason), 0))
             self.slot.ended = True
             self.slot = None
         self.kill()

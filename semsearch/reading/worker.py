@@ -18,7 +18,8 @@ from semsearch.reading.analysis import FilePart, Task, analyze_file
 READY = b"ready"
 # Exit status of a process that reached its memory limit.
 OUT_OF_MEMORY = 77
-# Added to the parent's time limit, after which this process ends itself if the parent no longer exists to end it.
+# What this process may compute beyond the parent's time limit, on each core, before the system ends it: where the
+# parent's end does not (`semsearch.child`), a parser may hang in C code that handles no signal.
 _ORPHAN_SECONDS = 30
 
 
@@ -38,25 +39,23 @@ def main() -> None:
             task: Task = pickle.loads(connection.recv_bytes())
         except EOFError:
             return
-        seconds_left = int(seconds_for(task, seconds)) + _ORPHAN_SECONDS
-        signal.alarm(seconds_left)
+        cpu_seconds = (seconds_for(task, seconds) + _ORPHAN_SECONDS) * (os.cpu_count() or 1)
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         try:
             for part in analyze_file(task, chunk_rules, rules):
                 _send(connection, part)
-                signal.alarm(seconds_left)
+                signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         except MemoryError:
             os._exit(OUT_OF_MEMORY)  # a fresh process has its memory back
         except (BrokenPipeError, ConnectionResetError):
             return  # the parent is gone
         except Exception as error:  # a defect of a parser: this file fails, the others are read
             _send(connection, FilePart("failed", f"cannot be read: {type(error).__name__}: {error}"[:300]))
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _send(connection: Connection, part: FilePart) -> None:
-    message = pickle.dumps(part, protocol=5)
-    signal.alarm(0)  # sending may take long, if the parent is busy
-    connection.send_bytes(message)
+    connection.send_bytes(pickle.dumps(part, protocol=5))
 
 
 def seconds_for(task: Task, seconds: float) -> float:

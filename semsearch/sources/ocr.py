@@ -41,7 +41,8 @@ class OcrReader:
 
     def read(self, picture: "NDArray[np.uint8]") -> str | None:
         """The text in `picture` (height, width, 3), line by line; None beyond the limits."""
-        now = time.monotonic()
+        # Not the clock, which goes on while a terminal or a frozen machine stops this process.
+        now = time.thread_time()
         self._started = self._started or now
         if self._pages >= self.limits.pages or now - self._started > self.limits.seconds:
             self.left_out += 1

@@ -75,3 +75,7 @@ def test_text_in_a_document_that_looks_like_a_citation_is_only_text() -> None:
 )
 def test_refusals(text: str) -> None:
     assert not check_citations(text, [hit("x")]).answered
+
+
+def test_the_address_after_a_mark_belongs_to_it() -> None:
+    assert [(mark.start, mark.end) for mark in citation_marks("So [1](http://x/y), 【2†a.md】.")] == [(3, 18), (20, 28)]

@@ -1,6 +1,7 @@
 """Models behind providers' APIs: the official clients against local servers that speak the protocols, and misbehave."""
 
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -290,3 +291,41 @@ def test_a_word_without_end_is_cut_to_the_window(kind: str, server: Server) -> N
     embedder.encode(["data:" + "A" * 50_000, words, chinese])
     sent = [text for one in server.asked[before:] for text in one.texts]
     assert len(sent[0]) == embedder.info.window and sent[1:] == [words, chinese]
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+ODD = {
+    "deep": DEEP,
+    "a number of many digits": '{"data": ' + "9" * 10_000 + ', "embeddings": ' + "9" * 10_000 + "}",
+    "many bytes": "[" + " " * 60_000_000 + "]",
+    "other fields": {"data": {"a": 1}, "embeddings": [1]},
+    "rows without order": {"data": [{"index": "x", "embedding": "AAAA"}, {"index": 1}], "embeddings": {"float": "x"}},
+    "numbers too large": {"data": [{"index": 0, "embedding": [10**400]}], "embeddings": {"float": [[10**400]]}},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_answer_of_another_form_is_one_error(kind: str, server: Server, name: str) -> None:
+    server.refuse = lambda number: (200, ODD[name], {})
+    with pytest.raises(ModelError) as raised:
+        opened(kind).encode_query("tides")
+    assert raised.value.code in ("provider_answer", "provider_refused", "provider_busy")
+    assert len(raised.value.message) < 400
+
+
+def test_a_redirect_is_not_followed(kind: str, server: Server) -> None:
+    server.refuse = lambda number: (307, {}, {"location": server.url + "/elsewhere"})
+    with pytest.raises(ModelError):
+        opened(kind).encode_query("tides")
+    assert len(server.asked) <= 4 * 2
+
+
+def test_an_answer_that_drips_ends(kind: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_runtime, "_ANSWER_SECONDS", 1.0)
+    ended = threading.Event()
+    server.refuse = lambda number: (200, {}, {}) if ended.wait(60) else None
+    try:
+        with pytest.raises(ModelError, match="did not send the vectors"):
+            opened(kind).encode_query("tides")
+    finally:
+        ended.set()

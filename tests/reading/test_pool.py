@@ -60,7 +60,7 @@ def test_a_file_that_takes_too_long_is_stopped_and_the_rest_goes_on(
     write(tmp_path, {"slow.pdf": slow_pdf(), "a.txt": "a", "b.txt": "b"})
     found = results(rules, tasks(tmp_path, ["a.txt", "slow.pdf", "b.txt"]))
     assert [(name, part.status) for name, part in found] == [
-        ("a.txt", "indexed"), ("slow.pdf", "failed"), ("b.txt", "indexed"),
+        ("a.txt", "indexed"), ("slow.pdf", "stopped"), ("b.txt", "indexed"),
     ]  # fmt: skip
     assert found[1][1].reason.startswith("took more than ")
     assert found[1][1].reason.endswith(" s to read and was stopped")
@@ -73,7 +73,7 @@ def test_a_file_that_needs_too_much_memory_fails_alone(
     bomb = gzip.compress(b"tide " * 200_000, 9) * 900
     write(tmp_path, {"bomb.html.gz": gzip.compress(b"<html>x") + bomb, "a.txt": "a", "b.txt": "b"})
     found = results(rules, tasks(tmp_path, ["bomb.html.gz", "a.txt", "b.txt"]), 1)
-    assert [part.status for _, part in found] == ["failed", "indexed", "indexed"]
+    assert [part.status for _, part in found] == ["stopped", "indexed", "indexed"]
     assert found[0][1].reason == "needs more than 700 MB of memory to be read"
 
 
@@ -94,7 +94,7 @@ def test_a_reader_that_crashes_takes_only_its_file_with_it(rules: ReadRules, tmp
         reader.send_signal(signal.SIGSEGV)
         rest = [part for _, part in running]
     assert [(part.status, part.reason) for part in rest] == [
-        ("failed", "its reader crashed (SIGSEGV)"), ("indexed", ""),
+        ("stopped", "its reader crashed (SIGSEGV)"), ("indexed", ""),
     ]  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def test_what_is_read_when_the_run_is_over_is_given_up_and_the_rest_is_kept(rule
             parts.append((os.path.basename(task.path), part.status))
             seen = True
     assert parts[0] == ("huge.txt.gz", "indexed"), "its first piece"
-    assert ("huge.txt.gz", "stopped") in parts
+    assert ("huge.txt.gz", "left") in parts
     assert [one for one in parts if one[0] != "huge.txt.gz"] == [
         (f"{number}.txt", status) for number, (_, status) in enumerate(parts[-5:])
     ]

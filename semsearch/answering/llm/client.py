@@ -22,6 +22,8 @@ from semsearch.answering.llm.errors import (
 )
 from semsearch.answering.llm.stream import OnText, Reply, read_reply
 from semsearch.errors import SemsearchError, UsageError
+from semsearch.http_limits import client_options, within
+from semsearch.stopwatch import Stopwatch
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONTEXT_WINDOW = 8192
@@ -29,6 +31,10 @@ ANSWER_TOKENS = 1024
 ATTEMPTS = 3
 # Most seconds a server may ask to wait before the next attempt; a longer wait is reported instead.
 LONGEST_WAIT = 20.0
+# An answer may take so many times the time in which a sign of the server must come.
+TOTAL_TIMEOUTS = 10
+# Ten times the longest answer that is kept, thoughts and what a stream wraps around each token included.
+_MOST_BYTES = 16_000_000
 _RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 # Models that refuse a temperature.
 _REASONING = re.compile(r"(?:openai/)?(?:o\d|gpt-[5-9])", re.IGNORECASE)
@@ -40,8 +46,9 @@ Message = dict[str, str]
 class LlmSettings:
     """Which chat model to ask and where. `base_url` None: OPENAI_BASE_URL, else OpenAI; `api_key` None: OPENAI_API_KEY.
 
-    `timeout`: seconds without a byte from the server. `context_window`: most tokens of prompt and answer together;
-    `answer_tokens` of them are kept for the answer, and sent as its limit where the server is not OpenAI's.
+    `timeout`: seconds without a byte from the server; the whole answer may take ten times that. `context_window`: most
+    tokens of prompt and answer together; `answer_tokens` of them are kept for the answer, and sent as its limit where
+    the server is not OpenAI's.
     """
 
     model: str
@@ -123,13 +130,15 @@ class LlmClient:
             api_key=key,
             max_retries=0,  # counted here, within bounds and for more than the library retries
             timeout=openai.Timeout(model.timeout, connect=min(model.timeout, CONNECT_SECONDS)),
+            http_client=openai.DefaultHttpxClient(**client_options(_MOST_BYTES)),
         )
 
     def ask(self, messages: Sequence[Message], on_text: OnText | None) -> Reply:
         """The reply to `messages`, streamed to `on_text` if given. Raises LlmError and ContextOverflowError."""
+        watch, seconds = Stopwatch(), TOTAL_TIMEOUTS * self._model.timeout
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                response = self._request(messages, stream=on_text is not None)
+                response = within(watch, seconds, lambda: self._request(messages, stream=on_text is not None))
             except Exception as error:  # openai's, httpx's or json's, of whichever versions are installed
                 wait = _wait(error, attempt)
                 failure = self._errors.translate(error) if wait is None else None
@@ -140,7 +149,7 @@ class LlmClient:
                 raise failure
             time.sleep(wait or 0)
         try:
-            return read_reply(response, on_text, self._errors)
+            return read_reply(response, on_text, self._errors, watch, seconds)
         finally:
             close = getattr(response, "close", None)
             if close is not None:

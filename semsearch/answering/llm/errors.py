@@ -10,6 +10,8 @@ from semsearch.errors import SemsearchError
 
 NO_KEY = "none"  # local servers ask for no key, the client library for some text
 CONNECT_SECONDS = 10.0
+# Of an error's body, this is looked at.
+_LOOKED_AT = 10_000
 _OVERFLOW = re.compile(
     r"context_length_exceeded|context (?:length|size|window)|maximum (?:context|sequence|input)|too many tokens"
     r"|(?:prompt|input|request) (?:is )?too (?:long|large)|exceeds? .{0,40}context|n_ctx|max_model_len",
@@ -62,6 +64,12 @@ class ErrorTranslator:
         names = {cause.__name__ for cause in type(error).__mro__} | {
             cause.__name__ for cause in type(error.__cause__).__mro__
         }
+        if "TooLongError" in names:
+            return self.error(f"{shown} sends more than any answer has, or sends it compressed",
+                               "see the log of the server, and ask another one")  # fmt: skip
+        if "TooSlowError" in names:
+            return self.error(f"{shown} did not end its answer in {10 * self.timeout:g} s",
+                               "ask a faster model, or allow a longer timeout")  # fmt: skip
         status = getattr(error, "status_code", None)
         if isinstance(status, int) and status >= 300:
             return self._status(status, error)
@@ -75,7 +83,8 @@ class ErrorTranslator:
             return self._unreachable(error)
         if names & {"RemoteProtocolError", "ReadError", "WriteError", "CloseError", "ProtocolError"}:
             return self.error(f"the connection to {shown} broke off", "ask again; see the log of the server")
-        if names & {"JSONDecodeError", "APIResponseValidationError", "ValidationError", "UnicodeDecodeError"}:
+        # Numbers of thousands of digits and lists in lists in lists are JSON, and cannot be read.
+        if names & {"ValueError", "RecursionError", "APIResponseValidationError"}:
             body = getattr(error, "body", None) or getattr(error, "doc", "")
             return self.no_completion(body if isinstance(body, str) else "")
         if "APIConnectionError" in names:
@@ -95,6 +104,9 @@ class ErrorTranslator:
         overflow = code == "context_length_exceeded" or (_OVERFLOW.search(said) and status in (400, 422))
         if status == 413 or overflow:
             raise ContextOverflowError(self._too_long(said)) from None
+        if status < 400:
+            return self.error(f"{shown} sends on to another address ({status})",
+                               "name that address in --base-url, if you trust it")  # fmt: skip
         if status in (401, 403):
             hint = "check OPENAI_API_KEY" if self.key != NO_KEY else "set OPENAI_API_KEY"
             return self.error(f"{shown} does not accept the API key ({status}){tail}", hint)
@@ -168,6 +180,8 @@ class ErrorTranslator:
             body = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
         if not isinstance(body, str) or _MARKUP.match(body):
             return ""
+        if len(body) > _LOOKED_AT:  # between two words, as a key has no blanks
+            body = body[:_LOOKED_AT].rsplit(None, 1)[0]
         # Cleaned before it is cut: half a key would no longer be found.
         said = self._clean(body).rstrip(".")
         return said if len(said) <= 200 else said[:199] + "…"
@@ -185,7 +199,7 @@ def requested_wait(error: Exception) -> float | None:
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     value = str(headers.get("retry-after", "")).strip()
     if re.fullmatch(r"\d+(?:\.\d+)?", value):
-        return float(value)
+        return float(value) if len(value) < 20 else None
     from email.utils import parsedate_to_datetime
 
     try:

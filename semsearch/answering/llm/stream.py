@@ -2,32 +2,41 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from semsearch.answering.llm.errors import ErrorTranslator, LlmError, get_field
+from semsearch.http_limits import items_within, within
+from semsearch.stopwatch import Stopwatch
 
 # The text, and notices for people.
 Reply = tuple[str, tuple[str, ...]]
 OnText = Callable[[str], None]
 
+# Characters of an answer that are kept, about 8,000 tokens, and pieces of a stream that are looked at.
+LONGEST_ANSWER = 32_000
+_MOST_PIECES = 100_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_TOO_LONG = f"the answer is incomplete: it was cut at {LONGEST_ANSWER:,} characters"
 _THINK, _THOUGHT = "<think>", "</think>"
 
 
-def read_reply(response: Any, on_text: OnText | None, errors: ErrorTranslator) -> Reply:
+def read_reply(
+    response: Any, on_text: OnText | None, errors: ErrorTranslator, watch: Stopwatch, seconds: float
+) -> Reply:
     """The reply in `response`: a stream when `on_text` is given, which is handed the text piece by piece.
 
-    A server that cannot stream sends the reply whole; `on_text` then gets it in one piece. Raises LlmError.
+    A server that cannot stream sends the reply whole; `on_text` then gets it in one piece. A text that is too long is
+    cut, as is one that is not there when `watch` shows `seconds`; a notice tells. Raises LlmError.
     """
     if on_text is None:
         return _read_whole(response, errors)
     kind = response.response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "text/event-stream":
-        return _read_stream(response, on_text, errors)
+        return _read_stream(items_within(watch, seconds, lambda: iter(response)), on_text, errors)
     failure: LlmError | None = None
     try:
-        body = response.response.read()
+        body = within(watch, seconds, response.response.read)
         record = _json(body)
     except Exception as error:  # httpx's, of whichever version is installed
         failure = errors.translate(error)
@@ -54,50 +63,60 @@ def _read_whole(completion: Any, errors: ErrorTranslator) -> Reply:
     text = (cleaner.feed(content) + cleaner.end()).strip() if isinstance(content, str) else ""
     if not text:
         raise errors.empty_reply(finish, refused if isinstance(refused, str) else "", cleaner.thinking)
+    if len(text) > LONGEST_ANSWER:
+        return text[:LONGEST_ANSWER].rstrip(), (_TOO_LONG,)
     return text, _finish_notices(finish)
 
 
-def _read_stream(stream: Any, on_text: OnText, errors: ErrorTranslator) -> Reply:
+def _read_stream(stream: Generator[Any, None, None], on_text: OnText, errors: ErrorTranslator) -> Reply:
     cleaner = TextCleaner()
     parts: list[str] = []
     finish: str | None = None
     refused = ""
     failure: LlmError | None = None
-    chunks = iter(stream)
-    while True:
+    length = pieces = 0
+    while length <= LONGEST_ANSWER:
         try:
-            chunk = next(chunks, None)
+            chunk = next(stream, None)
         except Exception as error:  # a broken connection, a timeout or bytes that are no JSON
             failure = errors.translate(error)
             break
-        if chunk is None:
+        pieces += 1
+        if chunk is None or pieces > _MOST_PIECES:
             break
         choice = _first(get_field(chunk, "choices"))
         delta = get_field(choice, "delta")
         content, refusal = get_field(delta, "content"), get_field(delta, "refusal")
-        refused += refusal if isinstance(refusal, str) else ""
+        refused += refusal[:1000] if isinstance(refusal, str) and len(refused) < 1000 else ""
         reason = get_field(choice, "finish_reason")
         finish = reason if isinstance(reason, str) else finish
         if isinstance(content, str):
-            _hand_over(cleaner.feed(content), parts, on_text)
-    _hand_over(cleaner.end(), parts, on_text)
+            length += _hand_over(cleaner.feed(content), LONGEST_ANSWER - length, parts, on_text)
+    stream.close()
+    length += _hand_over(cleaner.end(), LONGEST_ANSWER - length, parts, on_text)
     text = "".join(parts).strip()
     if not text:
         raise failure if failure is not None else errors.empty_reply(finish, refused, cleaner.thinking)
     if failure is not None:
         return text, (f"the answer is incomplete: {failure.message}",)
+    if length > LONGEST_ANSWER or pieces > _MOST_PIECES:
+        return text, (_TOO_LONG,)
     if finish is None:
         return text, (f"the answer may be incomplete: {errors.shown_url} ended it without saying so",)
     return text, _finish_notices(finish)
 
 
-def _hand_over(text: str, parts: list[str], on_text: OnText) -> None:
-    """Appends `text` to `parts` and tells `on_text` of it, without white space before the first word."""
+def _hand_over(text: str, most: int, parts: list[str], on_text: OnText) -> int:
+    """Appends `text`, `most` characters of it, to `parts` and tells `on_text` of it, without white space before the
+    first word. Returns how long the text is before it is cut."""
     if not parts:
         text = text.lstrip()
+    length = len(text)
+    text = text[: max(0, most)]
     if text:
         parts.append(text)
         on_text(text)
+    return length
 
 
 class TextCleaner:
@@ -155,6 +174,6 @@ def _first(choices: Any) -> Any:
 def _json(body: bytes) -> object:
     try:
         record: object = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists in lists
         return None
     return record

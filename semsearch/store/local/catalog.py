@@ -11,6 +11,7 @@ import sqlite3
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.private_files import create
 from semsearch.settings import CATALOG_FILE
+from semsearch.shortage import refuse_few_descriptors
 from semsearch.store.local.connection import Connection, check_schema, connect
 from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION
@@ -257,6 +258,8 @@ class Catalog:
 
     def _damage(self, error: Exception) -> Exception:
         misused = isinstance(error, sqlite3.ProgrammingError)
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+            refuse_few_descriptors(self.folder)
         return catalog_damaged(self.folder, error) if self._reading and not misused else error
 
     # -- settings ------------------------------------------------------------------------------------------------
@@ -408,6 +411,7 @@ def _not_a_catalog(path: str, error: Exception) -> Exception:
     if os.path.exists(path) and not os.access(path, os.R_OK):
         return PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        refuse_few_descriptors(path)
         return error  # what is there may be good: the log beside it could not be opened or made
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
         free = os.statvfs(os.path.dirname(path)).f_bavail

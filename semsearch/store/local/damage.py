@@ -19,7 +19,7 @@ def catalog_damaged(folder: str, what: object) -> IndexDamagedError:
 class unreadable_as_damage:  # used like a function; `contextlib` costs an import on the stat check's path
     """Context manager: a file of the index `folder` that cannot be opened or read is damage of the index.
 
-    That a permission is missing is no damage, and stays a `PermissionError`.
+    That a permission, memory or a free descriptor is missing is no damage, and stays the `OSError` that it is.
     """
 
     def __init__(self, folder: str) -> None:
@@ -30,5 +30,9 @@ class unreadable_as_damage:  # used like a function; `contextlib` costs an impor
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError) and not isinstance(error, PermissionError):
+            from semsearch.shortage import shortage_of
+
+            if shortage_of(error):
+                return
             where = error.filename or self._folder
             raise IndexDamagedError(f"{where}: {error.strerror or error}", repair_hint(self._folder)) from None

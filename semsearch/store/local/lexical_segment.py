@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from semsearch.lexical.postings import Postings
+from semsearch.shortage import shortage_of
 from semsearch.store.local.damage import unreadable_as_damage
 from semsearch.store.local.segment_folder import FileList, checked_folder, damaged_segment, map_array, write_folder
 
@@ -59,6 +60,8 @@ def open_lexical(index: str, name: str, rows: int, files: FileList) -> Postings:
         arrays: dict[str, Any] = {key: np.frombuffer(loaded["arrays"][key], _DTYPES[key]) for key in _DTYPES}
         postings = Postings(languages=languages, **arrays)
     except Exception as error:  # a damaged pickle can raise anything
+        if not isinstance(error, MemoryError) and shortage_of(error):  # it may as well ask for all memory
+            raise
         raise damaged_segment(folder, f"{type(error).__name__}: {error}") from None
     terms = len(postings.indptr) - 1
     if not (

@@ -16,6 +16,7 @@ import numpy as np
 
 from semsearch import private_files
 from semsearch.errors import IndexDamagedError
+from semsearch.shortage import shortage_of
 from semsearch.store.local.damage import repair_hint, unreadable_as_damage
 
 SEGMENTS_FOLDER = "segments"
@@ -121,6 +122,8 @@ def checked_folder(index: str, name: str, files: FileList) -> str:
         except PermissionError:
             raise
         except (OSError, ValueError) as error:  # also for a name that no file can have
+            if shortage_of(error):
+                raise
             raise damaged_segment(folder, f"{file_name!r}: {error}") from None
         if "/" in file_name or not stat.S_ISREG(status.st_mode):
             raise damaged_segment(folder, f"{file_name} is not a regular file")
@@ -146,6 +149,8 @@ def map_array(folder: str, file_name: str, dtype: str) -> np.ndarray:
     except PermissionError:
         raise
     except (OSError, ValueError) as error:  # also for an empty file, and for half a number
+        if shortage_of(error):
+            raise
         raise damaged_segment(folder, f"{file_name}: {error}") from None
 
 
