@@ -44,6 +44,7 @@ TRIALS = (
     Trial("tests.support.signals", "--signals", 2000),
     Trial("tests.support.disk_errors", "--every", 1, inverse=True),
     Trial("tests.support.adversarial", "--strings", 10_000),
+    Trial("tests.support.copies", "--copies", 60),
     Trial("tests.support.concurrent_readers", "--seconds", 600),
 )
 

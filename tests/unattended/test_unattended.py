@@ -21,7 +21,7 @@ from semsearch.retrieval.searcher import Searcher
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.schema import SCHEMA_VERSION
 from semsearch.store.local.writer import IndexWriter
-from tests.support import adversarial, corruption, kills, signals
+from tests.support import adversarial, copies, corruption, kills, signals
 from tests.support import concurrent_readers as readers
 from tests.support.commands import Command
 from tests.support.folders import PROJECT, write
@@ -48,6 +48,7 @@ def test_a_changed_byte_gives_a_right_answer_or_a_clear_error() -> None:
     "trial",
     [
         ("mutations", "--mutations", "19"),
+        ("odd_cells", "--commands", "60"),
         pytest.param(
             ("disk_errors", "--every", "60", "--scenario", "merge", "--seed", "30"),
             marks=pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler"),
@@ -72,6 +73,12 @@ def test_trials_in_forked_children_find_nothing(trial: tuple[str, ...]) -> None:
 def test_readers_beside_a_writer_see_committed_states() -> None:
     outcomes = readers.run(5, 2, searches=20, rounds=3)
     assert not readers.failures(outcomes), outcomes
+
+
+@pytest.mark.slow
+def test_copies_beside_a_writer_are_whole() -> None:
+    outcomes = copies.run(6, 3)
+    assert not copies.failures(outcomes), outcomes
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """What may be an index folder, and what is refused before anything is written in it."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,37 @@ def test_a_rebuild_drops_the_segments_that_are_damaged(tmp_path: Path) -> None:
         assert index.segments("lex") == []
         index.clear_suspicion()
     assert store.read(lambda snapshot: snapshot.counts().chunks) == 1
+
+
+_LEFT = (".gitignore", "CACHEDIR.TAG", "lock", CATALOG_FILE + ".new", CATALOG_FILE + ".new-journal")
+
+
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize("count", range(1, len(_LEFT) + 1))
+def test_a_run_that_was_killed_while_it_made_the_folder_is_gone_on_with(
+    tmp_path: Path, count: int, empty: bool
+) -> None:
+    """`empty`: it was killed before it wrote what it had opened last."""
+    with LocalStore(str(tmp_path / "whole")).write():
+        pass
+    index = tmp_path / "index"
+    index.mkdir()
+    for number, name in enumerate(_LEFT[:count], 1):
+        source = tmp_path / "whole" / name
+        content = source.read_bytes() if source.exists() else b"half of it"
+        (index / name).write_bytes(b"" if empty and number == count else content)
+    filled(LocalStore(str(index)), {"a.md": ["one"]})
+    for name in (".gitignore", "CACHEDIR.TAG"):
+        assert (index / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (index / (CATALOG_FILE + ".new")).exists()
+
+
+def test_an_index_that_was_copied_without_its_times_is_used(tmp_path: Path) -> None:
+    filled(LocalStore(str(tmp_path / "index")), {"a.md": ["one"]})
+    shutil.copytree(tmp_path / "index", tmp_path / "copy", copy_function=shutil.copyfile)
+    for path in (tmp_path / "copy").rglob("*"):
+        os.utime(path, (0, 0))
+    store = LocalStore(str(tmp_path / "copy"))
+    assert store.read(lambda snapshot: snapshot.info().roots)
+    with store.write() as writer:
+        assert writer.notices == []
