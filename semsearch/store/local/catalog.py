@@ -258,7 +258,7 @@ class Catalog:
 
     def _damage(self, error: Exception) -> Exception:
         misused = isinstance(error, sqlite3.ProgrammingError)
-        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        if _code(error) == sqlite3.SQLITE_CANTOPEN:
             refuse_few_descriptors(self.folder)
         return catalog_damaged(self.folder, error) if self._reading and not misused else error
 
@@ -406,14 +406,19 @@ def _stamp(path: str) -> tuple[int, ...]:
     return (log, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
+def _code(error: Exception) -> int:
+    """SQLite's primary result code; 0 for an error of Python's, such as text that is no UTF-8."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _not_a_catalog(path: str, error: Exception) -> Exception:
     """What to raise where SQLite cannot open the catalog at `path`: it tells damage from little else."""
     if os.path.exists(path) and not os.access(path, os.R_OK):
         return PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+    if _code(error) == sqlite3.SQLITE_CANTOPEN:
         refuse_few_descriptors(path)
         return error  # what is there may be good: the log beside it could not be opened or made
-    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
+    if _code(error) in _OF_THE_DISK:
         free = os.statvfs(os.path.dirname(path)).f_bavail
         return error if free else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     return IndexDamagedError(f"{path}: {error}", f"remove {os.path.dirname(path)} and index again")

@@ -160,3 +160,12 @@ def test_a_full_index_of_a_hundred_runs_forgets_the_oldest(index: Path) -> None:
     assert catalog.rows("SELECT COUNT(*), MIN(started) FROM runs")[0][:] == (100, 5.0)
     assert catalog.count_files(NOTES.id) == 1
     catalog.close()
+
+
+@pytest.mark.parametrize("key", ["generation", "analysis"])
+def test_a_setting_that_is_no_unicode_is_damage(index: Path, key: str) -> None:
+    sql(index, "UPDATE settings SET value = ? WHERE key = ?", '"\\ud800"', key)
+    catalog, _ = Catalog.open_for_reading(str(index))
+    with pytest.raises(IndexDamagedError):
+        catalog.setting(key)
+    catalog.close()
