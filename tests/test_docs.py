@@ -21,6 +21,7 @@ import pytest
 import typer
 
 from semsearch import settings
+from semsearch.cli import interrupts
 from semsearch.cli.app import app
 from semsearch.cli.manual import commands_of
 from semsearch.sources.document_types import suffixes_of_types, type_named, type_names
@@ -187,7 +188,7 @@ def test_every_variable_that_the_source_reads_is_in_a_table() -> None:
 
 @pytest.mark.slow
 def test_every_error_code_is_documented() -> None:
-    codes = error_codes()
+    codes = error_codes() | {interrupts.MESSAGE}
     assert {"usage", "no_index", "locked", "internal", "provider_key"} <= codes
     rows = re.findall(r"^\| `(\w+)` \|", pages()["troubleshooting.md"], re.MULTILINE)
     assert set(rows) == codes

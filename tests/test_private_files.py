@@ -76,6 +76,7 @@ def test_one_that_is_shared_stays_so(tmp_path: Path) -> None:
     assert stat.S_IMODE((folder / ".semsearch").stat().st_mode) == SHARED
 
 
+@pytest.mark.slow
 def test_the_cache_is_private(tmp_path: Path, semsearch: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "above" / "cache"
     monkeypatch.setenv("SEMSEARCH_CACHE", str(cache))

@@ -150,7 +150,7 @@ def test_a_name_with_a_newline_is_exact_where_names_end_with_nul(semsearch: Comm
     semsearch("index", folder)
     assert shell("search quokka -l -0", folder) == name.encode() + b"\0"
     assert shell("search quokka -l -0 | xargs -0 cat", folder) == b"A quokka smiles.\n"
-    assert shell("search quokka -l", folder) == name.encode() + b"\n", "byte for byte, as other commands do"
+    assert shell("search quokka -l", folder) == b"two\\x0alines.txt\n", "a name is one line, where lines end names"
     write(folder, {name: "A quokka jumps.\n"})
     report = json.loads(shell(f"search quokka -l -0 | {COMMAND} index --files-from - -0 --json", folder))
     assert (report["files"]["changed"], report["failed"]) == (1, [])

@@ -415,7 +415,7 @@ def _not_a_catalog(path: str, error: Exception) -> Exception:
     """What to raise where SQLite cannot open the catalog at `path`: it tells damage from little else."""
     if os.path.exists(path) and not os.access(path, os.R_OK):
         return PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-    if _code(error) == sqlite3.SQLITE_CANTOPEN:
+    if _code(error) == sqlite3.SQLITE_CANTOPEN and os.path.exists(path):
         refuse_few_descriptors(path)
         return error  # what is there may be good: the log beside it could not be opened or made
     if _code(error) in _OF_THE_DISK:

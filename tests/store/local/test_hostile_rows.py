@@ -3,8 +3,11 @@
 import base64
 import contextlib
 import json
+import re
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -45,7 +48,7 @@ EVIL = [None, -1, 0, 2**48 + 1, 2**63 - 1, -(2**63), 1.5, float("inf"), "", "x",
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index without constraints and types, which takes any value; it has no checksum that would tell."""
+    """An index without the checksum that would tell."""
     index = tmp_path_factory.mktemp("hostile") / "index"
     store = LocalStore(str(index))
     filled(store, {"a.md": ["red fox", "blue fox"], "b.md": ["green hare"]})
@@ -59,13 +62,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         transaction.update(replace(writer.snapshot().info(), adapter={**adapter, "questions": 3}))
         transaction.record_run(RunRecord(1.0, 2.0, {"files": {}}))
     (index / "catalog.crc").unlink()
-    with sqlite3.connect(index / CATALOG_FILE) as connection:
-        for table, columns in TABLES.items():
-            connection.execute(f"ALTER TABLE {table} RENAME TO old")
-            connection.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
-            connection.execute(f"INSERT INTO {table} SELECT {', '.join(columns)} FROM old")
-            connection.execute("DROP TABLE old")
-    connection.close()
     return index
 
 
@@ -82,10 +78,29 @@ def changed(original: Path, scratch: Path, statement: str, *values: object) -> L
     for name in (CATALOG_FILE + "-wal", CATALOG_FILE + "-shm"):
         (scratch / name).unlink(missing_ok=True)
     shutil.copyfile(original / CATALOG_FILE, scratch / CATALOG_FILE)
-    with sqlite3.connect(scratch / CATALOG_FILE) as connection:
-        connection.execute(statement, values)
-    connection.close()
+    with unconstrained(scratch / CATALOG_FILE), closing(sqlite3.connect(scratch / CATALOG_FILE)) as connection:
+        with connection, contextlib.suppress(sqlite3.IntegrityError):  # of the number of a row
+            connection.execute(statement, values)
     return LocalStore(str(scratch))
+
+
+@contextlib.contextmanager
+def unconstrained(catalog: Path) -> Iterator[None]:
+    """While it is open, columns take any value, as a file that SQLite did not write may hold."""
+    with closing(sqlite3.connect(catalog)) as connection:
+        texts = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'"))
+    free = r" (INTEGER(?! PRIMARY)|TEXT(?! PRIMARY)|REAL|BLOB)( NOT NULL)?|CHECK \([^)]*\)+"
+    _set_schema(catalog, {name: re.sub(free, "", text) for name, text in texts.items() if name in TABLES})
+    try:
+        yield
+    finally:
+        _set_schema(catalog, {name: texts[name] for name in TABLES})
+
+
+def _set_schema(catalog: Path, texts: dict[str, str]) -> None:
+    with closing(sqlite3.connect(catalog)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.executemany("UPDATE sqlite_schema SET sql = ? WHERE name = ?", [(b, a) for a, b in texts.items()])
 
 
 QUESTIONS = {
