@@ -409,7 +409,7 @@ def _of_file(suffix: str, beginning: str, tokens: list[str], end: str) -> Trial:
             path = os.path.join(folder, f"a.{suffix}")
             with open(path, "w", encoding="utf-8", newline="") as file:
                 file.write(_repeated(beginning, tokens, end, size))
-            for part in analyze_file(Task(path, size), *_rules()):
+            for part in analyze_file(Task(folder, os.path.basename(path), size), *_rules()):
                 assert "cannot be read" not in part.reason, part.reason
 
     return Trial(f".{suffix}: {beginning[-20:]!r} + {tokens} + {end!r}", run)
