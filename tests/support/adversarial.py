@@ -472,8 +472,8 @@ _TEXT: dict[str, Callable[[str], object]] = {
 
 
 def run(count: int, seed: int, size: int = SIZE) -> list[tuple[str, float]]:
-    """(what, seconds of CPU time) of each of `count` strings of `size` that takes more than its share of `MOST_SECONDS`,
-    which are for `SIZE` characters."""
+    """(what, seconds of CPU time) of each of `count` strings of `size` characters that takes more than its share of
+    `MOST_SECONDS`, which are for `SIZE` characters."""
     most = MOST_SECONDS * size / SIZE
     for warm in _TEXT.values():
         warm("a warm cache and all imports.")
