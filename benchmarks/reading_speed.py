@@ -25,7 +25,7 @@ _ROUNDS = 5
 def tasks(root: Path) -> list[Task]:
     """A task for every file below `root` that `index` would read."""
     files = walk(str(root), WalkRules(), "", lambda path, error: None)
-    return [Task(str(root / file.path), file.size) for file in files if not file.skip]
+    return [Task(str(root), file.path, file.size) for file in files if not file.skip]
 
 
 def pool_seconds(rules: ReadRules, work: list[Task], count: int) -> tuple[float, float]:

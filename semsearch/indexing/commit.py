@@ -99,7 +99,7 @@ class Committer:
                 transaction.rename(old.id, root_id, os.fsencode(file.path), stamp, self._scanned_ns)
             for root_id, file, _ in changes.skip:
                 left_out = ReadFile(root_id, file, None, FilePart("skipped", file.skip))
-                transaction.put_file(replace(self._record(left_out), generation=_READ_AGAIN), ())
+                transaction.put_file(self._record(left_out), ())
             if lost:
                 left = tuple(root for root in self._info.roots if root not in lost)
                 transaction.update(replace(self._info, roots=left))
@@ -150,6 +150,8 @@ class Committer:
         elif status == "stopped":
             status = "failed"
             generation = generation if item.is_given_up else _READ_ONCE_MORE
+        elif status == "skipped" and prepared.stamp is None:
+            generation = _READ_AGAIN  # not opened, so that its stamp says nothing of why
         return FileRecord(
             root_id=item.root_id,
             path=os.fsencode(item.file.path),

@@ -18,8 +18,8 @@ from semsearch.reading.analysis import FilePart, Task, analyze_file
 READY = b"ready"
 # Exit status of a process that reached its memory limit.
 OUT_OF_MEMORY = 77
-# What this process may compute beyond the parent's time limit, on each core, before the system ends it: where the
-# parent's end does not (`semsearch.child`), a parser may hang in C code that handles no signal.
+# What this process may compute beyond the parent's time limit, on each core, before the system ends it: where a thread
+# waits for the end of the parent (`semsearch.child`), C code that never returns may keep that thread waiting, too.
 _ORPHAN_SECONDS = 30
 
 

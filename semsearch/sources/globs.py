@@ -179,11 +179,18 @@ def _expression(glob: str, anchored: bool) -> str:
     parts = _parts(glob)
     if not anchored:
         return _part(parts[0])
+    # git takes off what stands before the first star or the like, and what is left may begin with `**`: `a**/b` matches
+    # `ab`, too.
+    plain = next((at for at, character in enumerate(glob) if character in _SPECIAL), 0)
+    after_stars = glob[plain:].lstrip("*")
+    if plain and glob[plain - 1] != "/" and glob.startswith("**", plain) and after_stars[:1] in ("", "/"):
+        literal = "".join(map(_escaped, glob[:plain]))
+        return literal + (_expression(glob[plain:], True) if after_stars else "(?s:.)*")
     # Between `**` stand parts that follow one another. Those that do not begin the path are looked for.
     runs: list[list[str]] = [[]]
     for number, part in enumerate(parts):
-        if part == ["*", "*"]:
-            if number == 0 or parts[number - 1] != part:
+        if len(part) > 1 and set(part) == {"*"}:
+            if number == 0 or runs[-1]:
                 runs.append([])
         else:
             runs[-1].append(_part(part))

@@ -169,6 +169,31 @@ def test_a_child_ends_with_its_parent(tmp_path: Path, kind: str, sent: signal.Si
     assert (tmp_path / "working").exists() == (kind == "stuck")
 
 
+# SIGIO as it is on macOS, where it is discarded, and as a parent may hand it down.
+_DISCARDED = """
+import signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+sys.platform = {platform!r}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="finds processes by their environment")
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_child_ends_with_its_parent_where_sigio_is_discarded(tmp_path: Path, platform: str) -> None:
+    waiting = "import sys, time\nopen(sys.argv[1], 'x').close()\ntime.sleep(3600)\n"
+    hook = _DISCARDED.format(platform=platform)
+    write(tmp_path, {"waiting_child.py": waiting, "sitecustomize.py": hook})
+    started = tmp_path / "started"
+    with subprocess.Popen(
+        [sys.executable, "-c", _PARENT, "waiting_child", str(started)],
+        env={**os.environ, "PYTHONPATH": f"{PROJECT}:{tmp_path}", MARK: str(tmp_path)},
+    ) as parent:  # fmt: skip
+        wait_until(started.exists, parent)
+        parent.kill()
+    wait_until(lambda: not marked(str(tmp_path)))
+
+
 # In the process that prepares a model: it says that it has begun, and does not come to an end.
 _ENDLESS_EXPORT = """
 import sys

@@ -53,6 +53,14 @@ def test_a_file_that_became_a_link_is_not_read(folder: Path) -> None:
     assert again.skipped == report.skipped and not any(again.files[kind] for kind in ("added", "changed", "removed"))
 
 
+def test_a_file_that_was_a_link_for_a_moment_is_read_by_the_next_run(folder: Path) -> None:
+    os.utime(folder / "a.txt", (1, 1))
+    run_while(folder, lambda: swap(folder / "a.txt", "../secret/a.txt"))
+    (folder / ".was-a.txt").replace(folder / "a.txt")
+    again = index_folders([str(folder)])
+    assert again.files["added"] == 1 and again.skipped == []
+
+
 @pytest.mark.parametrize("swapped", ["sub", "sub/deep"])
 def test_a_folder_that_became_a_link_is_not_read_through(folder: Path, swapped: str) -> None:
     target = folder.parent / ("secret" if swapped == "sub" else "secret/deep")

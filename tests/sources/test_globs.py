@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from semsearch.sources.globs import LONGEST_GLOB, MOST_WITH_STARS, Globs, TooManyGlobsError
 
 _TOKENS = st.sampled_from(
-    ["a", "b", "ab", ".", "*", "**", "?", "/", "/**/", "[ab]", "[!a]", "[a-c]", "\\*", "\\a", "é"]
+    ["a", "b", "ab", ".", "*", "**", "***", "?", "/", "/**/", "[ab]", "[!a]", "[a-c]", "\\*", "\\a", "é"]
 )
 _GLOB = st.tuples(st.sampled_from(["", "", "!"]), st.lists(_TOKENS, max_size=8).map("".join)).map("".join)
 _NAME = st.text("abcé.*", min_size=1, max_size=4).filter(lambda name: name not in (".", ".."))
@@ -76,6 +76,11 @@ def _is_ignored(globs: Globs, path: str) -> bool:
         ("b  ", ["b"], ["b "]),
         ("\\!b", ["!b"], ["b"]),
         ("b/**/", ["b/c/d"], ["b/c"]),
+        ("***/b", ["b", "x/b", "x/y/b"], ["xb"]),
+        ("b/****/c", ["b/c", "b/x/y/c"], ["b/xc"]),
+        ("b/***", ["b/x", "b/x/y"], ["b"]),
+        ("b**/c", ["bc", "bx/c", "bx/y/c"], ["bxc", "xb/c"]),
+        ("x/b**", ["x/b", "x/bc", "x/bc/d"], ["x/c", "b"]),
         ("/b", ["b", "b/c"], ["c/b"]),
         ("x*\udce4", ["x1\udce4"], ["x1a"]),
     ],
