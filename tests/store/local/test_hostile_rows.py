@@ -78,9 +78,13 @@ def changed(original: Path, scratch: Path, statement: str, *values: object) -> L
     for name in (CATALOG_FILE + "-wal", CATALOG_FILE + "-shm"):
         (scratch / name).unlink(missing_ok=True)
     shutil.copyfile(original / CATALOG_FILE, scratch / CATALOG_FILE)
-    with unconstrained(scratch / CATALOG_FILE), closing(sqlite3.connect(scratch / CATALOG_FILE)) as connection:
-        with connection, contextlib.suppress(sqlite3.IntegrityError):  # of the number of a row
-            connection.execute(statement, values)
+    with (
+        unconstrained(scratch / CATALOG_FILE),
+        closing(sqlite3.connect(scratch / CATALOG_FILE)) as connection,
+        connection,
+        contextlib.suppress(sqlite3.IntegrityError),  # of the number of a row
+    ):
+        connection.execute(statement, values)
     return LocalStore(str(scratch))
 
 
