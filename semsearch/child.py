@@ -24,15 +24,9 @@ def main() -> None:
     del sys.argv[1:3]
     os.set_inheritable(_lifeline, False)
     if sys.platform == "linux":
-        # Lets the system send SIGIO when the other end is closed: it ends this process even where C code does not
-        # return, if it does not ignore the signal as the parent may have been made to.
-        signal.signal(signal.SIGIO, signal.SIG_DFL)
-        fcntl.fcntl(_lifeline, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(_lifeline, fcntl.F_SETFL, fcntl.fcntl(_lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-        if select.select([_lifeline], [], [], 0)[0]:
-            os.kill(os.getpid(), signal.SIGIO)  # the parent had ended before
-    else:
-        _watch()  # SIGIO ends no process on macOS and the BSDs
+        _end_by_signal()
+    else:  # where SIGIO is ignored unless it is handled: what C code does comes to its end first
+        _end_by_thread()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
@@ -42,11 +36,20 @@ def clean_up_first(clean_up: Callable[[], None]) -> None:
     _clean_up = clean_up
     if sys.platform == "linux":
         signal.signal(signal.SIGIO, signal.SIG_IGN)
-        _watch()
+        _end_by_thread()
 
 
-def _watch() -> None:
-    """Ends this process, from a thread of its own, when the parent has ended."""
+def _end_by_signal() -> None:
+    # Lets the system send SIGIO when the other end is closed: it ends this process even where C code does not return,
+    # if it does not ignore the signal as the parent may have been made to.
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(_lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(_lifeline, fcntl.F_SETFL, fcntl.fcntl(_lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([_lifeline], [], [], 0)[0]:
+        os.kill(os.getpid(), signal.SIGIO)  # the parent had ended before
+
+
+def _end_by_thread() -> None:
     import threading
 
     def wait() -> None:

@@ -5,6 +5,13 @@ JSON object, and an exit code (`cli.app`).
 """
 
 
+def for_shell(word: str) -> str:
+    """`word`, a path or a name, as it stands in a command that is to be copied into a shell."""
+    from shlex import quote  # when there is an error to tell: it is not light
+
+    return quote(word)
+
+
 class SemsearchError(Exception):
     """An error that the user can do something about.
 

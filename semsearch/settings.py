@@ -8,6 +8,7 @@ import os
 import stat
 
 from semsearch.config_file import config_file, read_table, unknown_key
+from semsearch.errors import for_shell
 from semsearch.ownership import check_found
 
 INDEX_FOLDER = ".semsearch"
@@ -270,13 +271,13 @@ def index_for_reading(flag: str | None) -> str:
                 return candidate
         if os.path.isdir(os.path.join(path, "segments")):
             raise IndexNotFoundError(
-                f"{path} is an index without its {CATALOG_FILE}", f"remove it and index again: rm -r {path}"
+                f"{path} is an index without its {CATALOG_FILE}", f"remove it and index again: rm -r {for_shell(path)}"
             )
         raise IndexNotFoundError(
             f"no index at {path}",
-            f"make one with: semsearch index {chosen}"
+            f"make one with: semsearch index {for_shell(chosen)}"
             if os.path.isdir(path)
-            else f"make one with: semsearch index FOLDER --index {chosen}",
+            else f"make one with: semsearch index FOLDER --index {for_shell(chosen)}",
         )
     nearest = _nearest_index(os.getcwd())
     if nearest is None:

@@ -84,7 +84,7 @@ def test_the_cache_is_private(tmp_path: Path, semsearch: Command, monkeypatch: p
     before = os.umask(0)
     try:
         assert semsearch("index", str(folder), "--model", "static").code == 0
-        VectorCache(str(cache / "passages.db"), 10, np.float16).keep({b"key": np.ones(4, np.float32)})
+        VectorCache(str(cache / "passages.db"), 10, np.float16, print).keep({b"key": np.ones(4, np.float32)})
     finally:
         os.umask(before)
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
@@ -92,7 +92,7 @@ def test_the_cache_is_private(tmp_path: Path, semsearch: Command, monkeypatch: p
     assert len(private) > 3
     assert [path for path in private if path.stat().st_mode & 0o077] == []
     cache.chmod(0o755)
-    VectorCache(str(cache / "passages.db"), 10, np.float16).close()
+    VectorCache(str(cache / "passages.db"), 10, np.float16, print).close()
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.errors import ModelError, UsageError
+from semsearch.errors import ModelError, UsageError, for_shell
 from semsearch.shortage import shortage_of
 
 # (n,): the first character of each token.
@@ -55,7 +55,7 @@ class SubwordTokenizer:
                 raise
             raise ModelError(
                 f"{path} is damaged: {str(error).splitlines()[0] if str(error) else 'no tokenizer'}",
-                f"remove the prepared model and run again: rm -r {os.path.dirname(path)}",
+                f"remove the prepared model and run again: rm -r {for_shell(os.path.dirname(path))}",
             ) from None
         self._backend.no_padding()
         self._backend.no_truncation()

@@ -7,7 +7,7 @@ import os
 import sys
 
 from semsearch.cli.render import Notices, announce, one_line, print_json, unbroken, write, write_raw
-from semsearch.sources.walk import shown_name
+from semsearch.sources.names import shown_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

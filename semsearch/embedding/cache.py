@@ -8,7 +8,7 @@ import tempfile
 from typing import Any
 
 from semsearch import subprocesses
-from semsearch.errors import ModelError
+from semsearch.errors import ModelError, for_shell
 from semsearch.private_files import create, make_folders, narrow
 from semsearch.settings import cache_folder
 from semsearch.shortage import shortage_of
@@ -45,7 +45,9 @@ def read_info(path: str) -> dict[str, Any] | None:
 
 def damaged_model(path: str, what: str) -> ModelError:
     """The error for a prepared model, the folder `path`, that is not what was prepared."""
-    return ModelError(f"the prepared model {path} is damaged: {what}", f"remove it and run again: rm -r {path}")
+    return ModelError(
+        f"the prepared model {path} is damaged: {what}", f"remove it and run again: rm -r {for_shell(path)}"
+    )
 
 
 def write_info(path: str, folder: str, info: dict[str, Any]) -> None:

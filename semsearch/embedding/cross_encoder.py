@@ -17,7 +17,7 @@ from semsearch.embedding.cache import cache_path, prepare_model, read_info
 from semsearch.embedding.downloads import download
 from semsearch.embedding.fingerprint import fingerprint_of
 from semsearch.embedding.resolve import local_folder
-from semsearch.errors import ModelError
+from semsearch.errors import ModelError, for_shell
 from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import cache_folder
 from semsearch.shortage import shortage_of
@@ -35,7 +35,7 @@ def open_reranker(name: str, announce: Announce) -> "Reranker":
         prepare_model(name, folder, fingerprint, "cross-encoder", path)
     record = read_info(path)
     if record is None:
-        raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {path}")
+        raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {for_shell(path)}")
     return Reranker(record["info"], path)
 
 
@@ -68,7 +68,7 @@ class Reranker:
                 raise
             raise ModelError(
                 f"the prepared model in {folder} cannot be loaded: {str(error).splitlines()[0]}",
-                f"remove it and run again: rm -r {folder}",
+                f"remove it and run again: rm -r {for_shell(folder)}",
             ) from None
         self._tokenizer.no_padding()
         # As sentence-transformers cuts pairs: the longer of both texts loses first.

@@ -14,7 +14,7 @@ import numpy as np
 from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.model_info import ModelInfo
-from semsearch.errors import ModelError
+from semsearch.errors import ModelError, for_shell
 from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.shortage import shortage_of
 
@@ -43,7 +43,7 @@ class OnnxEmbedder:
                 raise
             raise ModelError(
                 f"the prepared model in {folder} cannot be loaded: {str(error).splitlines()[0]}",
-                f"remove it and run again: rm -r {folder}",
+                f"remove it and run again: rm -r {for_shell(folder)}",
             ) from None
         self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

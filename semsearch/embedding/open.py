@@ -12,7 +12,7 @@ from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.model_info import Calibration, ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of
 from semsearch.embedding.resolve import STATIC, ModelSource, api_source, is_default, resolve
-from semsearch.errors import ModelError
+from semsearch.errors import ModelError, for_shell
 from semsearch.settings import DEFAULT_MODEL, cache_folder, default_model
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
         if (info.runtime, info.fingerprint) != (f"api-{source.card.kind}", source.fingerprint):
             raise ModelError(
                 f"the index was made with {info.name} of another server, or names it wrongly",
-                f"re-encode it with: semsearch index --rebuild --model {source.name}",
+                f"re-encode it with: semsearch index --rebuild --model {for_shell(source.name)}",
                 code="model_mismatch",
             )
         known = read_info(source.cache_path())
@@ -74,7 +74,7 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
             raise ModelError(
                 f"the index was made with {info.name} {info.fingerprint[:12]}, "
                 f"but {info.name} on this machine is {source.fingerprint[:12]}",
-                f"re-encode it with: semsearch index --rebuild --model {info.name}",
+                f"re-encode it with: semsearch index --rebuild --model {for_shell(info.name)}",
                 code="model_mismatch",
             )
         return check_same(_truncated(open_model(source, announce), info.dim, info.calibration), info)
@@ -111,7 +111,7 @@ def _refuse_unnamed(name: str) -> None:
     if name != STATIC and not is_default(name) and name != default_model():
         raise ModelError(
             f"the index names the model {name}, which was not prepared on this machine",
-            f"if you trust it: semsearch index FOLDER --model {name}; for another one: "
+            f"if you trust it: semsearch index FOLDER --model {for_shell(name)}; for another one: "
             f"semsearch index FOLDER --rebuild --model {DEFAULT_MODEL}",
             code="model_not_prepared",
         )
@@ -123,7 +123,7 @@ def check_same(embedder: Embedder, recorded: ModelInfo) -> Embedder:
     if not ours.same_vectors(recorded):
         raise ModelError(
             f"the index was made with {_describe(recorded)}, but this is {_describe(ours)}",
-            f"re-encode it with: semsearch index --rebuild --model {ours.name}",
+            f"re-encode it with: semsearch index --rebuild --model {for_shell(ours.name)}",
             code="model_mismatch",
         )
     return embedder
@@ -146,7 +146,7 @@ def _load(path: str, name: str) -> Embedder:
     """The Embedder over the prepared model in the folder `path`, called `name`. Raises `ModelError`."""
     record = read_info(path)
     if record is None:
-        raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {path}")
+        raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {for_shell(path)}")
     info = _recorded_info(path, {**record["info"], "name": name})
     if info.runtime == "static":
         from semsearch.embedding.static_runtime import StaticEmbedder

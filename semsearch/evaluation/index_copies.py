@@ -29,7 +29,7 @@ def copy_with_model(index: str, target: str, name: str, progress: Progress, dim:
         with writer.transaction() as transaction:
             transaction.drop_vectors()
             transaction.update(replace(writer.snapshot().info(), model_name=name))
-        cached_embedder = cached(embedder.info, lambda: embedder, "passages")
+        cached_embedder = cached(embedder.info, lambda: embedder, "passages", progress.announce)
         try:
             encode_pending(writer, lambda: cached_embedder, IndexReport(target), progress)
         finally:

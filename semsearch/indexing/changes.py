@@ -10,7 +10,8 @@ from semsearch.sources.beneath import NOT_FOLLOWED, status_beneath
 from semsearch.sources.differences import RootDifference, compare
 from semsearch.sources.regular_file import digest_of, open_regular
 from semsearch.sources.stamps import stamp_of_status
-from semsearch.sources.walk import RACY_NS, File, WalkRules, WalkStoppedError, is_unchanged, refuse_file, walk
+from semsearch.sources.walk import RACY_NS, File, WalkStoppedError, is_unchanged, refuse_file, walk
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Counts, FileRecord, Root
 

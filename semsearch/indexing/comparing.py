@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from semsearch.errors import SemsearchError
+from semsearch.errors import SemsearchError, for_shell
 from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find_changes, mass_delete
 from semsearch.indexing.options import IndexOptions
 from semsearch.sources.differences import RootDifference
-from semsearch.sources.walk import WalkRules
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Root
 
@@ -61,7 +61,7 @@ def refuse_lost_roots(roots: tuple[Root, ...], location: str) -> None:
             raise SemsearchError(
                 f"the indexed folder {root.path} is gone; nothing was changed",
                 "bring it back; index another folder by its name: semsearch index FOLDER"
-                f" --index {location}; or drop it from the index with --prune",
+                f" --index {for_shell(location)}; or drop it from the index with --prune",
                 code="root_gone",
             )
 
@@ -72,7 +72,7 @@ def refuse_mass_delete(snapshot: Snapshot, compared: ComparedFolders, location: 
     if refusal:
         raise SemsearchError(
             f"{refusal}; nothing was changed",
-            f"if that is meant, drop them with: semsearch index --prune --index {location}",
+            f"if that is meant, drop them with: semsearch index --prune --index {for_shell(location)}",
             code="would_drop",
         )
 

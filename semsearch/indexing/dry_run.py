@@ -14,7 +14,7 @@ from semsearch.indexing.resolved_settings import asked_chunking, run_model, walk
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.settings import READERS_VERSION
-from semsearch.sources.walk import shown_name
+from semsearch.sources.names import shown_name
 from semsearch.store.protocol import Snapshot, Store
 from semsearch.store.records import IndexInfo
 

@@ -53,9 +53,9 @@ class RunModel:
         if source.kind == "static":
             return opened()  # encodes faster than it is looked up
         if recorded is not None and recorded.fingerprint == source.fingerprint:
-            return cached(recorded, opened, "passages")
+            return cached(recorded, opened, "passages", self._announce)
         embedder = opened()
-        return cached(embedder.info, lambda: embedder, "passages")
+        return cached(embedder.info, lambda: embedder, "passages", self._announce)
 
     def tokenizer(self, recorded: Callable[[], ModelInfo | None]) -> tuple[str, int]:
         """(tokenizer file, most tokens of a text); opens the model only where its folder does not say."""

@@ -35,8 +35,8 @@ from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.sources.differences import StatCheck
 from semsearch.sources.ignore import compile_globs
+from semsearch.sources.names import shown_name
 from semsearch.sources.ocr import OcrLimits, check_ocr
-from semsearch.sources.walk import shown_name
 from semsearch.store.opening import open_store, require
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import IndexInfo, RunRecord

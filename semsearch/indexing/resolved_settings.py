@@ -8,10 +8,10 @@ from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.embedding.open import check_reachable
 from semsearch.embedding.resolve import ModelSource
-from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
+from semsearch.errors import IndexDamagedError, SemsearchError, UsageError, for_shell
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
-from semsearch.sources.walk import WalkRules
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Chunking, IndexInfo, Root
 
@@ -130,13 +130,13 @@ def _refuse_other_settings(
         different.insert(0, "length of vectors")
     if different and not options.rebuild:
         flags = [
-            f" --{name.replace('_', '-')} {value}"
+            f" --{name.replace('_', '-')} {for_shell(str(value))}"
             for name in ("model", "dim", "tokenizer", "chunk_size", "overlap")
             if (value := getattr(options, name)) is not None
         ]
         raise SemsearchError(
             f"the index {location} was made with another {' and '.join(different)}",
-            f"make it anew with: semsearch index --rebuild{''.join(flags)} --index {location}",
+            f"make it anew with: semsearch index --rebuild{''.join(flags)} --index {for_shell(location)}",
             code="settings_mismatch",
         )
 

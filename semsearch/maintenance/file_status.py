@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from semsearch import settings
-from semsearch.sources.walk import File, WalkRules, is_unchanged, walk
+from semsearch.sources.walk import File, is_unchanged, walk
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import FileRecord, IndexInfo, Root

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semsearch import settings
 from semsearch.embedding.open import open_recorded
-from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError, for_shell
 from semsearch.index_report import IndexReport
 from semsearch.indexing.encode import encode_lost
 from semsearch.indexing.options import Progress
@@ -133,5 +133,5 @@ def _drift(path: str, findings: Examination, announce: Announce) -> list[str]:
     if now > recorded + _DRIFT:
         what = f"{now:.2%} of the ten nearest are lost by now, {recorded:.2%} when the vectors were quantized"
         findings.add(what, "", "vectors")
-        return [f"make them anew with: semsearch quantize --index {path}"]
+        return [f"make them anew with: semsearch quantize --index {for_shell(path)}"]
     return [f"vectors lose {now:.2%} of the ten nearest, {recorded:.2%} when they were quantized"]

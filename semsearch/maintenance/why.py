@@ -11,7 +11,7 @@ from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.hit import Hit, hit_dict
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
-from semsearch.sources.walk import display_path, shown_name
+from semsearch.sources.names import display_path, shown_name
 
 SCHEMA = "semsearch.why/1"
 

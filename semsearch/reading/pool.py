@@ -89,8 +89,9 @@ class ReaderPool:
         """
         self._seconds = read_seconds() + (rules.ocr.seconds if rules.ocr is not None else 0)
         self._setup = pickle.dumps((rules, self._seconds, read_memory()), protocol=5)
-        self._thread = threading.Thread(target=self._serve, args=(iter(tasks),), daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._serve, args=(iter(tasks),), daemon=True)
+        thread.start()
+        self._thread = thread  # `close` waits for one that could be started
         while True:
             with self._changed:
                 while not self._results:

@@ -4,7 +4,7 @@ import os
 import re
 
 from semsearch.retrieval.searcher import Searcher
-from semsearch.sources.walk import display_path, shown_name
+from semsearch.sources.names import display_path, shown_name
 
 _PLACE = re.compile(r"(?P<path>.+):p?(?P<line>\d+)", re.DOTALL)
 

@@ -11,7 +11,7 @@ from semsearch import settings
 from semsearch.embedding.calibration import script_of
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import Calibration
-from semsearch.errors import SemsearchError
+from semsearch.errors import SemsearchError, for_shell
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.document_terms import name_key
 from semsearch.lexical.query_word import Key, Word
@@ -92,7 +92,7 @@ def plan_query(
     if info.analysis != settings.ANALYSIS_VERSION:
         raise SemsearchError(
             f"the index {location} was made by a semsearch that cuts texts into other words",
-            f"make it anew with: semsearch index --rebuild --index {location}",
+            f"make it anew with: semsearch index --rebuild --index {for_shell(location)}",
             code="settings_mismatch",
         )
     mode = options.mode

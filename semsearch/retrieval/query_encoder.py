@@ -23,7 +23,10 @@ _MOST_REMEMBERED = 20_000
 
 
 class QueryEncoder:
-    """`announce` hears when a model must be prepared first. `cache`: name of the cache of vectors; "": none."""
+    """`announce` hears when a model must be prepared first, and of a cache that cannot be used.
+
+    `cache`: name of the cache of vectors; "": none.
+    """
 
     def __init__(self, announce: Callable[[str], None], cache: str) -> None:
         self._announce = announce
@@ -50,7 +53,7 @@ class QueryEncoder:
             from semsearch.store.vector_cache import cached
 
             self._sentences.clear()
-            self._embedder = cached(model, lambda: open_recorded(model, self._announce), self._cache)
+            self._embedder = cached(model, lambda: open_recorded(model, self._announce), self._cache, self._announce)
             if not self._embedder.has_query(query):
                 from concurrent.futures import ThreadPoolExecutor
 

@@ -9,15 +9,16 @@ import stat
 from operator import attrgetter
 
 from semsearch.errors import ReadError
-from semsearch.settings import CATALOG_FILE, DEFAULT_MAX_FILE_SIZE
+from semsearch.settings import CATALOG_FILE
 from semsearch.sources import ignore
 from semsearch.sources.beneath import LEAVES_FOLDER, NOT_FOLLOWED, Descent, real_beneath, status_beneath
 from semsearch.sources.stamps import stamp_of_status
+from semsearch.sources.walk_rules import WalkRules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, Protocol
+    from typing import Protocol
 
     class KnownFile(Protocol):
         """What an index has recorded of a file: the fields of `store.records.FileRecord` that are needed here."""
@@ -42,54 +43,6 @@ if TYPE_CHECKING:
 RACY_NS = 2_000_000_000
 _name = attrgetter("name")
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".jj"})
-
-
-class WalkRules:
-    """Which files a walk takes in: what the flags of `index` say. The index records them for its next run.
-
-    `include`, `exclude`: globs in gitignore syntax. `hidden`: names that begin with a dot, too. `no_ignore`: ignore
-    files are not read. `follow`: symbolic links inside the folder are followed. `max_file_size`: in bytes.
-    """
-
-    __slots__ = ("exclude", "follow", "hidden", "include", "max_file_size", "no_ignore")
-
-    def __init__(
-        self,
-        include: tuple[str, ...] = (),
-        exclude: tuple[str, ...] = (),
-        hidden: bool = False,
-        no_ignore: bool = False,
-        follow: bool = False,
-        max_file_size: int = DEFAULT_MAX_FILE_SIZE,
-    ) -> None:
-        self.include = tuple(include)
-        self.exclude = tuple(exclude)
-        self.hidden = hidden
-        self.no_ignore = no_ignore
-        self.follow = follow
-        self.max_file_size = max_file_size
-
-    def as_dict(self) -> dict[str, object]:
-        """The fields by name, as they are recorded."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @staticmethod
-    def from_record(record: "dict[str, Any]") -> "WalkRules":
-        """The rules that `as_dict` gave. Raises `ValueError` for a record that is damaged or hostile."""
-        try:
-            rules = WalkRules(**record)
-        except TypeError as error:
-            raise ValueError(f"no rules of a walk: {error}") from None
-        globs = all(type(glob) is str for glob in (*rules.include, *rules.exclude))
-        switches = all(type(value) is bool for value in (rules.hidden, rules.no_ignore, rules.follow))
-        if not (globs and switches and type(rules.max_file_size) is int):
-            raise ValueError("rules of a walk with values of other types")
-        return rules
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, WalkRules) and self.as_dict() == other.as_dict()
-
-    __hash__ = None  # type: ignore[assignment]  # its fields can be changed
 
 
 class WalkStoppedError(Exception):
@@ -326,17 +279,3 @@ def format_size(size: float) -> str:
             return f"{size:.0f}{unit}" if size == int(size) else f"{size:.1f}{unit}"
         size /= 1024
     return f"{size:.1f}T"
-
-
-def shown_name(path: str) -> str:
-    """`path` (`os.fsdecode`) for people: bytes that are not UTF-8 become backslash escapes, as in `display_path`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def display_path(label: str, path: bytes, several_roots: bool) -> str:
-    """`path`, relative to its root folder, for people: after the root's `label` if the index has several roots.
-
-    Bytes that are not UTF-8 become backslash escapes.
-    """
-    shown = path.decode("utf-8", "backslashreplace")
-    return f"{label}/{shown}" if several_roots else shown

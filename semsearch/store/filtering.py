@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from semsearch.errors import UsageError
-from semsearch.sources.walk import display_path
+from semsearch.sources.names import display_path
 from semsearch.store.records import Filters, Root
 
 # A byte of a name as `display_path` writes it. In a glob the backslash would make the x plain, which it is.

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from semsearch.settings import ANALYSIS_VERSION
 from semsearch.sources.lines import LineStarts
-from semsearch.sources.walk import display_path
+from semsearch.sources.names import display_path
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from semsearch.embedding.model_info import ModelInfo
-    from semsearch.sources.walk import WalkRules
+    from semsearch.sources.walk_rules import WalkRules
 
     Ids = NDArray[np.int64]
     FloatArray = NDArray[np.float32]

@@ -1,10 +1,11 @@
 """Vectors that were computed before, in an SQLite file that all indexes share; the least recently used go first.
 
-Only a shortcut: where the file cannot be read or written, nothing is found and nothing is kept. Texts are not stored,
-only a hash of them with the identity of their model.
+Only a shortcut: where the file cannot be read or written, nothing is found and nothing is kept, and a process says so
+once. Texts are not stored, only a hash of them with the identity of their model.
 """
 
 import contextlib
+import errno
 import os
 import sqlite3
 import time
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from semsearch import settings
+from semsearch.callbacks import Announce
 from semsearch.embedding.cached_embedder import CachedEmbedder
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import ModelInfo
+from semsearch.errors import for_shell
 from semsearch.private_files import create, make_folders, narrow
 
 # The time of use is written at most once in so many seconds: a search should not wait for a write.
@@ -26,12 +29,22 @@ _USE_WRITTEN_SECONDS = 86_400
 _REMOVED_AT_ONCE = 0.1
 _BUSY_SECONDS = 1.0
 _HASH_BYTES = 8
+# What passes, or hinders writing alone.
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL)
+
+# The files of which this process has said that they cannot be used.
+_told: set[str] = set()
 
 
 class VectorCache:
-    """The cache in the SQLite file at `path`: up to `most` vectors of any models, stored as `dtype`; 0: none."""
+    """The cache in the SQLite file at `path`: up to `most` vectors of any models, stored as `dtype`; 0: none.
 
-    def __init__(self, path: str, most: int, dtype: DTypeLike) -> None:
+    `announce` hears of a file that is there and cannot be used.
+    """
+
+    def __init__(self, path: str, most: int, dtype: DTypeLike, announce: Announce) -> None:
+        self._path = path
+        self._announce = announce
         self._most = most
         self._dtype = np.dtype(dtype)
         self._connection: sqlite3.Connection | None = None
@@ -41,18 +54,24 @@ class VectorCache:
             make_folders(os.path.dirname(path))
             narrow(os.path.dirname(path))
             self._open(path)
-        except sqlite3.OperationalError:
+        except (OSError, sqlite3.OperationalError) as error:
+            self._give_up(error)
             self.close()
         except (sqlite3.DatabaseError, UnicodeDecodeError):  # it is no database: a new one is made
             self.close()
-            with contextlib.suppress(OSError, sqlite3.Error):
+            self._tell("is damaged: a new one is begun")
+            try:
                 os.unlink(path)
                 self._open(path)
-        except OSError:
-            self.close()
+            except (OSError, sqlite3.Error) as error:
+                self._give_up(error)
 
     def _open(self, path: str) -> None:
-        os.close(create(path, 0))  # SQLite gives its journal the mode of the file
+        try:
+            os.close(create(path, 0))  # SQLite gives its journal the mode of the file
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EROFS) or not os.path.exists(path):
+                raise  # else it can still be read
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
         # What a crash loses is computed again; a row it leaves half written does not match its hash.
         self._connection.execute("PRAGMA synchronous = OFF")
@@ -60,6 +79,20 @@ class VectorCache:
             "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL)"
         )
         self._connection.execute("CREATE INDEX IF NOT EXISTS vectors_used ON vectors (used)")
+
+    def _give_up(self, error: Exception) -> None:
+        """Does without the file from now on, and says so where it is there; not for what passes."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+            return
+        self.close()
+        if os.path.lexists(self._path):
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._tell(f"cannot be used: {reason} (to begin a new one: rm -r {for_shell(self._path)})")
+
+    def _tell(self, what: str) -> None:
+        if self._path not in _told:
+            _told.add(self._path)
+            self._announce(f"the cache of vectors {self._path} {what}")
 
     def close(self) -> None:
         """Closes the file; nothing is found or kept from then on."""
@@ -87,8 +120,10 @@ class VectorCache:
                             stale.append((now, key))
             if stale:
                 self._change("UPDATE vectors SET used = ? WHERE key = ?", stale)
-        except (sqlite3.Error, ValueError, TypeError):  # whatever the file holds instead
-            return known
+        except sqlite3.Error as error:
+            self._give_up(error)
+        except (ValueError, TypeError):
+            pass  # whatever a row holds instead
         return known
 
     def keep(self, vectors: Mapping[bytes, Vectors]) -> None:
@@ -98,13 +133,15 @@ class VectorCache:
         now = int(time.time())
         contents = ((key, vector.astype(self._dtype).tobytes()) for key, vector in vectors.items())
         rows = [(key, _hash(key, content) + content, now) for key, content in contents]
-        with contextlib.suppress(sqlite3.Error, ValueError):
+        try:
             self._change("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
             count = self._connection.execute("SELECT COUNT(*) FROM vectors").fetchone()[0]
             if count > self._most:
                 excess = count - self._most + int(self._most * _REMOVED_AT_ONCE)
                 query = "DELETE FROM vectors WHERE key IN (SELECT key FROM vectors ORDER BY used, rowid LIMIT ?)"
                 self._change(query, [(excess,)])
+        except sqlite3.Error as error:
+            self._give_up(error)
 
     def _change(self, query: str, rows: Sequence[tuple[object, ...]]) -> None:
         assert self._connection is not None
@@ -121,10 +158,13 @@ def _hash(key: bytes, content: bytes) -> bytes:
     return blake2b(key + content, digest_size=_HASH_BYTES).digest()
 
 
-def cached(info: ModelInfo, open_embedder: Callable[[], Embedder], what: str) -> CachedEmbedder:
-    """The Embedder of `info` with a cache in front. `what`: the cache of `queries` or of `passages`; "": none."""
+def cached(info: ModelInfo, open_embedder: Callable[[], Embedder], what: str, announce: Announce) -> CachedEmbedder:
+    """The Embedder of `info` with a cache in front. `what`: the cache of `queries` or of `passages`; "": none.
+
+    `announce` hears of a cache that cannot be used.
+    """
     most = {"queries": settings.query_cache, "passages": settings.passage_cache}.get(what, lambda: 0)()
     path = os.path.join(settings.cache_folder(), f"{what}.db")
     # Queries in full precision, so that a repeated one finds the same; passages as an index keeps them.
     dtype = np.float16 if what == "passages" else np.float32
-    return CachedEmbedder(info, open_embedder, VectorCache(path, most, dtype))
+    return CachedEmbedder(info, open_embedder, VectorCache(path, most, dtype, announce))

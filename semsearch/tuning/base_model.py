@@ -6,7 +6,7 @@ from semsearch.embedding.cache import read_info
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import open_recorded
 from semsearch.embedding.resolve import ModelSource, resolve
-from semsearch.errors import ModelError
+from semsearch.errors import ModelError, for_shell
 from semsearch.store.opening import read_index
 from semsearch.tuning.training_set import trainable_model
 
@@ -40,7 +40,7 @@ def base_model_of(index: str) -> BaseModel:
     if source.fingerprint != info.fingerprint:
         raise ModelError(
             f"the index was made with another {info.name} than the one on this machine",
-            f"re-encode it with: semsearch index --rebuild --model {info.name}",
+            f"re-encode it with: semsearch index --rebuild --model {for_shell(info.name)}",
             code="model_mismatch",
         )
     if source.card is not None and source.card.remote_code:

@@ -160,7 +160,14 @@ def test_every_failure_is_one_line_with_a_way_out_and_without_the_key(
 def test_nobody_listens_or_the_address_is_none() -> None:
     with pytest.raises(LlmError, match=r"nothing listens at http://127\.0\.0\.1:9/v1"):
         answer_with_llm(QUESTION, SOURCES, settings("http://127.0.0.1:9/v1"))
-    for address in ("127.0.0.1:9", "ftp://host/v1", "http://", "http://host:99999999"):
+    for address in (
+        "127.0.0.1:9",
+        "ftp://host/v1",
+        "http://",
+        "http://host:99999999",
+        "http://host/\x1b[31m",
+        "http://h/\x7f",
+    ):
         with pytest.raises(UsageError, match="not the address of a server"):
             answer_with_llm(QUESTION, SOURCES, settings(address))
     with pytest.raises(UsageError) as refused:

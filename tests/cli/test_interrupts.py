@@ -150,6 +150,32 @@ CHILDREN = {
 }
 
 
+# As on macOS: the signal that ends a child on Linux is ignored there.
+_ELSEWHERE = """
+import signal, sys
+if "semsearch.child" in sys.orig_argv:
+    sys.platform = "darwin"
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="finds processes by their environment")
+@pytest.mark.parametrize("kind", ["waiting", "cleaning"])
+def test_a_child_ends_with_its_parent_on_other_systems(tmp_path: Path, kind: str) -> None:
+    waiting = "import sys, time\nopen(sys.argv[1], 'x').close()\ntime.sleep(3600)\n"
+    write(
+        tmp_path, {"tried_child.py": CHILDREN.get(kind, waiting), "sitecustomize.py": _ELSEWHERE, "working/part": "-"}
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", _PARENT, "tried_child", str(tmp_path / "started"), str(tmp_path / "working")],
+        env={**os.environ, "PYTHONPATH": f"{PROJECT}:{tmp_path}", MARK: str(tmp_path)},
+    ) as parent:  # fmt: skip
+        wait_until((tmp_path / "started").exists, parent)
+        parent.kill()
+    wait_until(lambda: not marked(str(tmp_path)))
+    assert (tmp_path / "working").exists() == (kind == "waiting")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="finds processes by their environment")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

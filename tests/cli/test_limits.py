@@ -152,3 +152,7 @@ def test_a_vector_cache_that_cannot_be_used_stops_nothing(tmp_path: Path, folder
             env={**os.environ, "PYTHONPATH": str(PROJECT), "SEMSEARCH_CACHE": str(cache)},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
+        # `index` finds the cache of passages, unless it needs none.
+        told = [line for line in done.stderr.splitlines() if "cache of vectors" in line]
+        assert len(told) == (command[0] == "search"), done.stderr
+        assert not told or str(cache / "queries.db") in told[0]

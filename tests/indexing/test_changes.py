@@ -10,7 +10,7 @@ import pytest
 from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find_changes, mass_delete
 from semsearch.sources.beneath import Descent
 from semsearch.sources.differences import RootDifference
-from semsearch.sources.walk import WalkRules
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Counts, Root
 from tests.support.folders import write

@@ -18,7 +18,7 @@ from semsearch.indexing.resolved_settings import (
     walk_rules,
     with_roots,
 )
-from semsearch.sources.walk import WalkRules
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Chunking, IndexInfo, Root

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from semsearch.sources.beneath import Descent
-from semsearch.sources.walk import WalkRules, walk
+from semsearch.sources.walk import walk
+from semsearch.sources.walk_rules import WalkRules
 from tests.support.folders import write
 
 

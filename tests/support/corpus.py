@@ -13,7 +13,7 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import Calibration, ModelInfo
 from semsearch.lexical.query_word import Key, Word
 from semsearch.settings import ANALYSIS_VERSION
-from semsearch.sources.walk import WalkRules
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot, Store, Transaction
 from semsearch.store.records import Chunking, DocumentProperties, FileRecord, IndexInfo, Root
 

@@ -64,6 +64,7 @@ class LlmSettings:
         try:
             parts = urlsplit(url)
             valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            valid = valid and url.isprintable()  # httpx takes no other character
         except ValueError:
             valid = False
         if not valid:

@@ -9,7 +9,7 @@ from semsearch.dense.projection import Projection, principal
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_table import is_matryoshka
-from semsearch.errors import SemsearchError
+from semsearch.errors import SemsearchError, for_shell
 from semsearch.maintenance.quantization.measuring import IndexVectors
 from semsearch.maintenance.quantization.records import MeasuredFormat, QuantizeOptions
 from semsearch.store.local.dense_segment import training_vectors
@@ -95,7 +95,7 @@ class FormatChooser:
     def _refusal(self, kind: str) -> SemsearchError | None:
         """Why the vectors cannot be kept as `kind`."""
         options, old, index = self.options, self.vectors.format, self.vectors.index
-        anew = f"encode them anew with: semsearch index --rebuild --index {index}"
+        anew = f"encode them anew with: semsearch index --rebuild --index {for_shell(index)}"
         if not old.reversible and (
             KINDS.index(kind) < KINDS.index(old.store) or (options.dim or old.store_dim) > old.store_dim
         ):

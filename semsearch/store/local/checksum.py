@@ -12,7 +12,7 @@ import stat
 import zlib
 
 from semsearch import private_files
-from semsearch.errors import IndexDamagedError
+from semsearch.errors import IndexDamagedError, for_shell
 from semsearch.settings import CATALOG_FILE
 
 CHECKSUM_FILE = "catalog.crc"
@@ -57,7 +57,7 @@ def check_catalog(folder: str, writing: bool = False) -> None:
     if writing and recorded != _DAMAGED.encode("ascii"):
         return
     if recorded != f"{_checksum(catalog):08x}\n".encode("ascii"):
-        hint = f"repair it with: semsearch verify --repair --index {folder}"
+        hint = f"repair it with: semsearch verify --repair --index {for_shell(folder)}"
         raise IndexDamagedError(f"{catalog} is not what was written", hint)
 
 

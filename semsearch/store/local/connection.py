@@ -9,7 +9,7 @@ that gives more rows, than a file of this size can hold. Light, as the stat chec
 import os
 import sqlite3
 
-from semsearch.errors import IndexDamagedError
+from semsearch.errors import IndexDamagedError, for_shell
 from semsearch.store.local.damage import repair_hint
 
 TYPE_CHECKING = False
@@ -95,7 +95,7 @@ def refuse_journal(path: str) -> None:
     """
     if os.path.lexists(path + "-journal"):
         raise IndexDamagedError(
-            f"{path}-journal is not of semsearch, and was not opened", f"remove it: rm {path}-journal"
+            f"{path}-journal is not of semsearch, and was not opened", f"remove it: rm {for_shell(path + '-journal')}"
         )
 
 

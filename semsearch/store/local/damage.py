@@ -2,13 +2,13 @@
 
 import os
 
-from semsearch.errors import IndexDamagedError
+from semsearch.errors import IndexDamagedError, for_shell
 from semsearch.settings import CATALOG_FILE
 
 
 def repair_hint(folder: str) -> str:
     """What to do about a damaged index `folder`."""
-    return f"repair it with: semsearch verify --repair --index {folder}"
+    return f"repair it with: semsearch verify --repair --index {for_shell(folder)}"
 
 
 def catalog_damaged(folder: str, what: object) -> IndexDamagedError:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
-from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError, for_shell
 from semsearch.sources.document import storable
 from semsearch.sources.ignore import compile_globs
 from semsearch.store.local import rows
@@ -46,7 +46,9 @@ def examine(folder: str, catalog: Catalog, suspect: bool | None = None) -> Exami
         embedded_to = findings.counters.get("embedded_to", _counter(catalog, "embedded_to", 0))
         examine_segments(findings, folder, catalog, alive, embedded_to)
         if not catalog.row("SELECT 1 FROM roots"):
-            findings.notices.append(f"it knows no folder: name them anew with: semsearch index FOLDER --index {folder}")
+            findings.notices.append(
+                f"it knows no folder: name them anew with: semsearch index FOLDER --index {for_shell(folder)}"
+            )
     except (sqlite3.DatabaseError, IndexDamagedError) as error:
         findings.broken = True
         findings.add(f"{type(error).__name__}: {error}", _ANEW)

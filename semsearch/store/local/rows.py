@@ -15,7 +15,7 @@ from semsearch.chunking.chunk import encoded, hash_of
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError
 from semsearch.sources.lines import LineStarts
-from semsearch.sources.walk import WalkRules
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.local.catalog import MOST_CHUNKS, STATUSES, Catalog
 from semsearch.store.local.damage import catalog_damaged, repair_hint
 from semsearch.store.records import (

@@ -10,7 +10,9 @@ from functools import partial
 
 from semsearch import settings
 from semsearch.sources.differences import StatCheck, compare
-from semsearch.sources.walk import RACY_NS, WalkRules, WalkStoppedError, display_path, walk
+from semsearch.sources.names import display_path
+from semsearch.sources.walk import RACY_NS, WalkStoppedError, walk
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import check_catalog
 

@@ -11,7 +11,7 @@ import pytest
 from semsearch.errors import IndexDamagedError
 from semsearch.settings import ANALYSIS_VERSION, READERS_VERSION
 from semsearch.sources.differences import StatCheck
-from semsearch.sources.walk import WalkRules
+from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.local.stat_check import stat_check
 from semsearch.store.local.store import LocalStore
 from semsearch.store.records import Root
