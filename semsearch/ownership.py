@@ -9,7 +9,6 @@ it.
 import os
 
 from semsearch.errors import SemsearchError
-from semsearch.private_files import is_shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ def check_written(index: str, files: "Iterable[str]", trusted: "Iterable[str]") 
     """
     if _is_trusted(index, trusted):
         return
+    from semsearch.private_files import is_shared  # nothing that only reads has use for it
+
     mine = {os.getegid(), *os.getgroups()}
     if is_shared(index) and os.stat(index).st_gid in mine:
         return

@@ -10,11 +10,12 @@ import os
 
 from semsearch.errors import ReadError, UsageError
 from semsearch.sources.beneath import open_beneath, open_folder, open_in
-from semsearch.sources.globs import MOST_WITH_STARS, Globs, TooManyGlobsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from semsearch.sources.globs import Globs
 
 IGNORE_FILES = (".gitignore", ".ignore", ".semsearchignore")
 # Bytes. Those that people write are a thousandth of it.
@@ -44,7 +45,7 @@ class _RuleFile:
 
     __slots__ = ("globs", "lines", "path")
 
-    def __init__(self, path: str, lines: list[tuple[int, str]], globs: Globs) -> None:
+    def __init__(self, path: str, lines: list[tuple[int, str]], globs: "Globs") -> None:
         self.path = path
         self.lines = lines
         self.globs = globs
@@ -94,8 +95,10 @@ class IgnoreLevel:
         return self
 
 
-def compile_globs(lines: "Iterable[str]") -> Globs:
+def compile_globs(lines: "Iterable[str]") -> "Globs":
     """A matcher of the globs `lines`, in gitignore syntax. Raises `UsageError` for an invalid one."""
+    from semsearch.sources.globs import Globs  # most folders need no rule at all
+
     lines = list(lines)
     try:
         return Globs(lines)
@@ -120,6 +123,8 @@ def read_level(folder: str, descriptor: int, names: "Iterable[str]") -> IgnoreLe
 
 def deeper(levels: list[IgnoreLevel], level: IgnoreLevel) -> list[IgnoreLevel]:
     """`levels` and the one below them. Raises `OSError` as `read_level` does."""
+    from semsearch.sources.globs import MOST_WITH_STARS
+
     together = [*levels, level]
     if sum(file.globs.count_with_stars() for one in together for file in one.files) > MOST_WITH_STARS:
         raise _too_many(level.files[0].path, f"and those above have more than {MOST_WITH_STARS:,} patterns with stars")
@@ -174,6 +179,8 @@ def ignored_by(levels: list[IgnoreLevel], path: str, is_dir: bool) -> Rule | Non
 def _read_rules(path: str, open_file: "Callable[[], int]") -> _RuleFile | None:
     """The rules of the file at `path`, which `open_file` opens; None when it has none, or is no file that can be read,
     which git passes over, too."""
+    from semsearch.sources.globs import Globs, TooManyGlobsError
+
     try:
         with open(open_file(), "rb") as file:
             data = file.read(_LARGEST + 1)
@@ -195,7 +202,7 @@ def _read_rules(path: str, open_file: "Callable[[], int]") -> _RuleFile | None:
 
 def _is_pattern(line: str) -> bool:
     try:
-        Globs([line])
-    except ValueError:
+        compile_globs([line])
+    except UsageError:
         return False  # git passes over invalid patterns, too
     return True

@@ -9,9 +9,7 @@ import os
 import sqlite3
 
 from semsearch.errors import IndexDamagedError, SemsearchError
-from semsearch.private_files import create
 from semsearch.settings import CATALOG_FILE
-from semsearch.shortage import refuse_few_descriptors
 from semsearch.store.local.connection import Connection, check_schema, connect
 from semsearch.store.local.damage import catalog_damaged
 from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION
@@ -96,6 +94,8 @@ class Catalog:
         for suffix in ("", "-wal", "-shm", "-journal"):
             if os.path.lexists(working + suffix):
                 os.unlink(working + suffix)
+        from semsearch.private_files import create
+
         os.close(create(working))  # SQLite gives its log and the like the mode of the catalog
         connection = sqlite3.connect(working, isolation_level=None)
         # Without a log: what is committed is in the file itself. No journal either, for nothing was there before.
@@ -259,6 +259,8 @@ class Catalog:
     def _damage(self, error: Exception) -> Exception:
         misused = isinstance(error, sqlite3.ProgrammingError)
         if _code(error) == sqlite3.SQLITE_CANTOPEN:
+            from semsearch.shortage import refuse_few_descriptors
+
             refuse_few_descriptors(self.folder)
         return catalog_damaged(self.folder, error) if self._reading and not misused else error
 
@@ -416,6 +418,8 @@ def _not_a_catalog(path: str, error: Exception) -> Exception:
     if os.path.exists(path) and not os.access(path, os.R_OK):
         return PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
     if _code(error) == sqlite3.SQLITE_CANTOPEN and os.path.exists(path):
+        from semsearch.shortage import refuse_few_descriptors
+
         refuse_few_descriptors(path)
         return error  # what is there may be good: the log beside it could not be opened or made
     if _code(error) in _OF_THE_DISK:

@@ -11,7 +11,6 @@ import os
 import stat
 import zlib
 
-from semsearch import private_files
 from semsearch.errors import IndexDamagedError, for_shell
 from semsearch.settings import CATALOG_FILE
 
@@ -66,7 +65,9 @@ def _write(folder: str, text: str) -> None:
     if os.path.isdir(path):
         _remove(path)
     _remove(path + ".new")
-    with open(private_files.create(path + ".new"), "w", encoding="ascii") as file:
+    from semsearch.private_files import create  # nothing that only reads has use for it
+
+    with open(create(path + ".new"), "w", encoding="ascii") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
