@@ -15,6 +15,10 @@ PRIVATE = 0o700
 SHARED = stat.S_ISGID | 0o770
 _OF_OTHERS = 0o077
 _OF_THE_GROUP = 0o660
+# How the names in a cache of prepared models and vectors begin.
+_IN_THE_CACHE = (
+    "api-", "cross-encoder-", "fingerprints", "language-", "model-", "passages.db", ".preparing-", "queries.db", "static-",
+)  # fmt: skip
 
 
 def is_shared(folder: str) -> bool:
@@ -118,3 +122,10 @@ def narrow(folder: str) -> str:
     if stat.S_IMODE(os.stat(folder).st_mode) == mode:
         return ""
     return f"{folder} could be read by other users and is yours alone now (to share it: index --shared GROUP)"
+
+
+def narrow_cache(folder: str) -> None:
+    """`narrow` for the cache, unless other programs keep something in that folder, too, such as in /tmp."""
+    if stat.S_IMODE(os.stat(folder).st_mode) & _OF_OTHERS:
+        if all(name.startswith(_IN_THE_CACHE) for name in os.listdir(folder)):
+            narrow(folder)

@@ -18,7 +18,7 @@ from semsearch import settings
 from semsearch.embedding.cached_embedder import CachedEmbedder
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import ModelInfo
-from semsearch.private_files import create, make_folders, narrow
+from semsearch.private_files import create, is_shared, make_folders, narrow_cache, share
 
 # The time of use is written at most once in so many seconds: a search should not wait for a write.
 _USE_WRITTEN_SECONDS = 86_400
@@ -39,7 +39,7 @@ class VectorCache:
             return
         try:
             make_folders(os.path.dirname(path))
-            narrow(os.path.dirname(path))
+            narrow_cache(os.path.dirname(path))
             self._open(path)
         except sqlite3.OperationalError:
             self.close()
@@ -52,7 +52,11 @@ class VectorCache:
             self.close()
 
     def _open(self, path: str) -> None:
-        os.close(create(path, 0))  # SQLite gives its journal the mode of the file
+        descriptor = create(path, 0)  # SQLite gives its journal the mode of the file
+        with contextlib.suppress(OSError):  # a file system without modes
+            if not is_shared(os.path.dirname(path)):
+                share(descriptor, 0o600)  # one that is older was as the umask said
+        os.close(descriptor)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
         # What a crash loses is computed again; a row it leaves half written does not match its hash.
         self._connection.execute("PRAGMA synchronous = OFF")
