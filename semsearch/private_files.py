@@ -17,7 +17,8 @@ _OF_OTHERS = 0o077
 _OF_THE_GROUP = 0o660
 # How the names in a cache of prepared models and vectors begin.
 _IN_THE_CACHE = (
-    "api-", "cross-encoder-", "fingerprints", "language-", "model-", "passages.db", ".preparing-", "queries.db", "static-",
+    "api-", "cross-encoder-", "fingerprints", "language-", "model-", "passages.db", ".preparing-", "queries.db",
+    "static-",
 )  # fmt: skip
 
 
@@ -126,6 +127,6 @@ def narrow(folder: str) -> str:
 
 def narrow_cache(folder: str) -> None:
     """`narrow` for the cache, unless other programs keep something in that folder, too, such as in /tmp."""
-    if stat.S_IMODE(os.stat(folder).st_mode) & _OF_OTHERS:
-        if all(name.startswith(_IN_THE_CACHE) for name in os.listdir(folder)):
-            narrow(folder)
+    wide = stat.S_IMODE(os.stat(folder).st_mode) & _OF_OTHERS
+    if wide and all(name.startswith(_IN_THE_CACHE) for name in os.listdir(folder)):
+        narrow(folder)
