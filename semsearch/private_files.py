@@ -5,6 +5,7 @@ from the first byte, whatever the umask. A folder with mode 2770 is shared with 
 Light, because an unchanged run of `index` uses it.
 """
 
+import errno
 import os
 import stat
 
@@ -15,6 +16,11 @@ PRIVATE = 0o700
 SHARED = stat.S_ISGID | 0o770
 _OF_OTHERS = 0o077
 _OF_THE_GROUP = 0o660
+# How the names in a cache of prepared models and vectors begin.
+_IN_THE_CACHE = (
+    "api-", "cross-encoder-", "fingerprints", "language-", "model-", "passages.db", ".preparing-", "queries.db",
+    "static-",
+)  # fmt: skip
 
 
 def is_shared(folder: str) -> bool:
@@ -84,14 +90,19 @@ def share_all(folder: str, group: str) -> None:
 
 
 def _share_all(folder: str, group: int) -> None:
-    for parent, _, files in os.walk(folder):
-        os.chown(parent, -1, group)
-        os.chmod(parent, SHARED)  # after the change of group, which takes the bit away
+    # By descriptors: who may write here already must not be able to lead it elsewhere.
+    for parent, _, files, descriptor in os.fwalk(folder):
+        os.chown(descriptor, -1, group)
+        os.chmod(descriptor, SHARED)  # after the change of group, which takes the bit away
+        if stat.S_IMODE(os.stat(descriptor).st_mode) != SHARED:
+            raise PermissionError(errno.EPERM, "its file system keeps no modes or groups", parent)
         for name in files:
-            path = os.path.join(parent, name)
-            os.chown(path, -1, group, follow_symlinks=False)
-            if not os.path.islink(path):
-                os.chmod(path, _OF_THE_GROUP)
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
+            try:
+                os.chown(file, -1, group)
+                os.chmod(file, _OF_THE_GROUP)
+            finally:
+                os.close(file)
 
 
 def share_inherited(folder: str) -> None:
@@ -118,3 +129,10 @@ def narrow(folder: str) -> str:
     if stat.S_IMODE(os.stat(folder).st_mode) == mode:
         return ""
     return f"{folder} could be read by other users and is yours alone now (to share it: index --shared GROUP)"
+
+
+def narrow_cache(folder: str) -> None:
+    """`narrow` for the cache, unless other programs keep something in that folder, too, such as in /tmp."""
+    wide = stat.S_IMODE(os.stat(folder).st_mode) & _OF_OTHERS
+    if wide and all(name.startswith(_IN_THE_CACHE) for name in os.listdir(folder)):
+        narrow(folder)

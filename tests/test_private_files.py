@@ -96,6 +96,21 @@ def test_the_cache_is_private(tmp_path: Path, semsearch: Command, monkeypatch: p
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
 
 
+def test_a_folder_that_is_more_than_the_cache_stays_as_it_is(
+    tmp_path: Path, semsearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cache = folder_of(tmp_path / "docs", NOTES), folder_of(tmp_path / "tmp", {"other.txt": "Not of semsearch."})
+    cache.chmod(0o1777)
+    (cache / "queries.db").touch(0o644)
+    monkeypatch.setenv("SEMSEARCH_CACHE", str(cache))
+    assert semsearch("index", str(folder), "--model", "static").code == 0
+    assert semsearch("search", "bread", "-i", str(folder)).code == 0
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o1777
+    made = [path for path in cache.iterdir() if path.name != "other.txt"]
+    assert len(made) > 2
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
 def test_what_is_made_in_a_shared_folder_is_shared(tmp_path: Path) -> None:
     make_folders(str(tmp_path / "top"), "a/b")
     assert stat.S_IMODE((tmp_path / "top" / "a" / "b").stat().st_mode) == 0o700

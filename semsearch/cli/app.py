@@ -14,7 +14,7 @@ from semsearch.cli import ask, bench, config, index, interrupts, models, quantiz
 from semsearch.cli.dashed_queries import QueryCommand, query_hint
 from semsearch.cli.failure import fail
 from semsearch.cli.flags import flag_of, with_rerank_value
-from semsearch.errors import ParameterError, SemsearchError, UsageError
+from semsearch.errors import IndexDamagedError, ParameterError, SemsearchError, UsageError
 from semsearch.shortage import shortage_of
 
 if TYPE_CHECKING:
@@ -150,6 +150,11 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
         return fail(SemsearchError(message.rstrip("."), hint, code="usage"), arguments, 2)
     # Not a misuse of the library, which is a defect like any other.
     if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            damaged = IndexDamagedError(
+                "the catalog of the index is damaged: what it is asked does not end", "semsearch verify --repair"
+            )
+            return fail(damaged, arguments, damaged.exit_code)
         full = "full" in str(error)
         hint = _OS_HINTS[errno.ENOSPC] if full else "check the disk and its limits, then: semsearch verify"
         return fail(SemsearchError(f"the catalog of the index: {error}", hint, code="catalog"), arguments, 2)

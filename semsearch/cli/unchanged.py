@@ -6,7 +6,6 @@ other cases the full command runs, and uses the comparison.
 """
 
 import fcntl
-import gc
 import os
 import time
 
@@ -24,14 +23,6 @@ def answer(arguments: list[str]) -> "tuple[bool, StatCheck | None]":
     If nothing has changed, the result of `index` is printed; else nothing is.
     """
     started = time.perf_counter()
-    gc.disable()  # it would look through tens of thousands of live tuples, a tenth of the time
-    try:
-        return _answer(arguments, started)
-    finally:
-        gc.enable()
-
-
-def _answer(arguments: list[str], started: float) -> "tuple[bool, StatCheck | None]":
     parsed = _parse(arguments)
     if parsed is None:
         return False, None

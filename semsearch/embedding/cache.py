@@ -9,7 +9,7 @@ from typing import Any
 
 from semsearch import subprocesses
 from semsearch.errors import ModelError, for_shell
-from semsearch.private_files import create, make_folders, narrow
+from semsearch.private_files import create, make_folders, narrow_cache
 from semsearch.settings import cache_folder
 from semsearch.shortage import shortage_of
 
@@ -113,7 +113,7 @@ def make_cache(below: str = "") -> None:
     """Makes the cache, and in it the folders of the path `below`. Raises `ModelError` where they cannot be made."""
     try:
         make_folders(cache_folder(), below)
-        narrow(cache_folder())
+        narrow_cache(cache_folder())
     except OSError as error:
         raise _not_writable(error) from None
 

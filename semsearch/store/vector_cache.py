@@ -21,7 +21,7 @@ from semsearch.embedding.cached_embedder import CachedEmbedder
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import for_shell
-from semsearch.private_files import create, make_folders, narrow
+from semsearch.private_files import create, is_shared, make_folders, narrow_cache, share
 
 # The time of use is written at most once in so many seconds: a search should not wait for a write.
 _USE_WRITTEN_SECONDS = 86_400
@@ -52,7 +52,7 @@ class VectorCache:
             return
         try:
             make_folders(os.path.dirname(path))
-            narrow(os.path.dirname(path))
+            narrow_cache(os.path.dirname(path))
             self._open(path)
         except (OSError, sqlite3.OperationalError) as error:
             self._give_up(error)
@@ -67,11 +67,21 @@ class VectorCache:
                 self._give_up(error)
 
     def _open(self, path: str) -> None:
+        shared = is_shared(os.path.dirname(path))
+        for name in (path, path + "-journal"):
+            # Who owns them chooses what SQLite makes of them.
+            if not shared and os.path.lexists(name) and os.lstat(name).st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, f"{name} belongs to another user")
         try:
-            os.close(create(path, 0))  # SQLite gives its journal the mode of the file
+            descriptor = create(path, 0)  # SQLite gives its journal the mode of the file
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EROFS) or not os.path.exists(path):
                 raise  # else it can still be read
+        else:
+            with contextlib.suppress(OSError):  # a file system without modes
+                if not shared:
+                    share(descriptor, 0o600)  # one that is older was as the umask said
+            os.close(descriptor)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
         # What a crash loses is computed again; a row it leaves half written does not match its hash.
         self._connection.execute("PRAGMA synchronous = OFF")

@@ -167,7 +167,7 @@ _MANY = {
 @pytest.mark.parametrize("table", _MANY)
 def test_pages_that_lead_to_one_another_end(index: Path, table: str) -> None:
     pages_in_pages(index, table)
-    for arguments in (*READING, ["index", "-q"], ["verify"]):
+    for arguments in (*READING, ["index", "-q"], ["verify"], ["verify", "--repair"]):
         done = subprocess.run(
             [sys.executable, "-c", _LIMITED, *arguments, "-i", str(index)],
             capture_output=True, text=True, cwd=index.parent, env={**os.environ, "PYTHONPATH": str(PROJECT)},

@@ -132,7 +132,13 @@ class Catalog:
             raise _not_a_catalog(path, error) from None
         catalog = Catalog(connection, path)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                connection.close()
+                raise SemsearchError(
+                    f"cannot write {path}: its file system cannot share memory between processes, as a log needs",
+                    "put the index on a disk of this machine with: --index PATH",
+                    code="not_writable",
+                )
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
         except _BROKEN as error:

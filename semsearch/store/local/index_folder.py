@@ -9,10 +9,11 @@ from semsearch.private_files import create, make_folders, narrow
 from semsearch.settings import CATALOG_FILE, INDEX_FOLDER, trusted
 from semsearch.store.local.segment_folder import SEGMENTS_FOLDER
 
+_TAG = "CACHEDIR.TAG"
 # file name -> content of the two files every index folder holds for other programs' sake.
 _MARKERS = {
     ".gitignore": "*\n",
-    "CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n"
+    _TAG: "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This folder is a semsearch index; it can be made again.\n# https://bford.info/cachedir/\n",
 }
 _DATABASE_FILES = tuple(CATALOG_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal"))
@@ -28,7 +29,7 @@ def make_folder(index: str) -> list[str]:
         check_written(index, [os.path.join(index, CATALOG_FILE)], trusted())
         names = os.listdir(index)
         # An index that could not be made, for want of space, may have no more than these.
-        if not {CATALOG_FILE, "CACHEDIR.TAG"} & set(names) and not _MARKERS.keys() >= set(names):
+        if not (CATALOG_FILE in names or _is_tagged(index) or _MARKERS.keys() >= set(names)):
             raise SemsearchError(
                 f"{index} is a folder with other things in it",
                 f"name a new one, such as: --index {os.path.join(index, INDEX_FOLDER)}",
@@ -53,6 +54,15 @@ def make_folder(index: str) -> list[str]:
         return list(filter(None, [narrow(index)]))
     except OSError as error:
         raise _not_writable(index, index, error.errno or errno.EIO) from None
+
+
+def _is_tagged(index: str) -> bool:
+    """Whether the tag of the folder is ours: other programs tag their caches, too."""
+    path = os.path.join(index, _TAG)
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(1000) == _MARKERS[_TAG].encode("ascii")
 
 
 def _write(path: str, content: str) -> None:

@@ -102,26 +102,35 @@ def _insert(fresh: sqlite3.Connection, target: str, rows: Rows) -> None:
 
 
 def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[object, ...]]:
-    """The rows of `query`, whose first column is the row number, but for those on pages that cannot be read."""
-    first: int | None = 0
-    while first is not None:
+    """The rows of `query`, whose first column is the row number, but for those on pages that cannot be read.
+
+    The numbers rise, so that pages which lead back to one another end, too.
+    """
+    first = 0
+    while True:
         try:
             for row in damaged.execute(query + " WHERE id >= ? ORDER BY id", (first,)):
+                if type(row[0]) is not int or row[0] < first:
+                    break
                 first = row[0] + 1
                 yield row
-            return
+            else:
+                return
         except sqlite3.DatabaseError:
-            readable = _next(damaged, query, first)
-            first = None if readable is None else int(str(readable[0])) + 1
-            if readable is not None:
-                yield readable
+            pass  # what follows is looked up
+        readable = _next(damaged, query, first)
+        if readable is None:
+            return
+        number, row = readable
+        first = number + 1
+        yield row
 
 
-def _next(damaged: sqlite3.Connection, query: str, first: int) -> tuple[object, ...] | None:
+def _next(damaged: sqlite3.Connection, query: str, first: int) -> tuple[int, tuple[object, ...]] | None:
     """The next row from number `first` on that can be read, looked up one by one; None: there is none near."""
     for number in range(first, first + _LONGEST_GAP):
         with contextlib.suppress(sqlite3.DatabaseError):
             row: tuple[object, ...] | None = damaged.execute(query + " WHERE id = ?", (number,)).fetchone()
             if row is not None:
-                return row
+                return number, row
     return None
