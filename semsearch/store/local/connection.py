@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# A statement may take this many steps of SQLite's machine, and so many more for each byte of the catalog. Measured of
-# all statements over catalogs of 60 kB to 1 GB: at most 1.3 a byte.
+# A statement may take this many steps of SQLite's machine, and so many more for each byte of the catalog. The most that
+# any takes over 300,000 passages of one letter in 60,000 files, read, examined and deleted: 0.4 a byte.
 _STEPS = 10_000_000
 _STEPS_PER_BYTE = 16
 # Steps after which SQLite asks whether to go on: about a millisecond.
