@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
-from tests.support.commands import COMMAND, Command, one_line_error
+from tests.support.commands import COMMAND, Command, hear_signals, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.schemas import ERROR, HIT, INDEX, SEARCH
 from tests.support.waiting import CEILING_SECONDS, wait_until, waits_for_lock
@@ -264,7 +264,7 @@ def test_interrupt(semsearch: Command, tmp_path: Path) -> None:
         stderr=subprocess.PIPE, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{tmp_path / 'hook'}:{PROJECT}", "READING": str(tmp_path / "reading")},
         # A shell starts what runs in its background, pytest perhaps, with this signal ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_signals,
     )  # fmt: skip
     wait_until((tmp_path / "reading").exists, process)
     process.send_signal(signal.SIGINT)

@@ -12,7 +12,7 @@ import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.maintenance.verification import verify
-from tests.support.commands import one_line_error
+from tests.support.commands import hear_signals, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.signals import MARK, marked
 from tests.support.waiting import CEILING_SECONDS, wait_until
@@ -104,7 +104,7 @@ def test_an_interrupt_is_neither_lost_nor_told_as_something_else(tmp_path: Path,
     done = subprocess.run(
         [sys.executable, "-c", _IN_A_RUN, how, "index", "-i", str(index)], capture_output=True, text=True,
         timeout=CEILING_SECONDS, env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_signals,
     )  # fmt: skip
     assert done.returncode == 130 and "interrupted" in one_line_error(done.stderr)
 
@@ -185,7 +185,7 @@ def test_a_child_ends_with_its_parent(tmp_path: Path, kind: str, sent: signal.Si
     started = tmp_path / "started"
     with subprocess.Popen(
         [sys.executable, "-c", _PARENT, f"{kind}_child", str(started), str(tmp_path / "working")],
-        stderr=subprocess.DEVNULL, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        stderr=subprocess.DEVNULL, preexec_fn=hear_signals,
         env={**os.environ, "PYTHONPATH": f"{PROJECT}:{tmp_path}", MARK: str(tmp_path)},
     ) as parent:  # fmt: skip
         wait_until(started.exists, parent)
@@ -241,7 +241,7 @@ def test_a_model_that_is_being_prepared_leaves_nothing(tmp_path: Path, index: Pa
     cache, preparing = tmp_path / "cache", tmp_path / "preparing"
     with subprocess.Popen(
         [sys.executable, "-m", "semsearch", "search", "roses", "-i", str(index)], stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), process_group=0,
+        preexec_fn=hear_signals, process_group=0,
         env={**os.environ, "PYTHONPATH": f"{tmp_path / 'hook'}:{PROJECT}", MARK: str(tmp_path),
              "PREPARING": str(preparing), "SEMSEARCH_CACHE": str(cache)},
     ) as process:  # fmt: skip
@@ -276,7 +276,7 @@ def test_readers_end_with_the_run(
     write(notes, {"endless.txt": "text without end"})
     write(tmp_path / "hook", {"sitecustomize.py": _ENDLESS_FILE})
     with subprocess.Popen(
-        [sys.executable, "-m", "semsearch", "index", "-i", str(index)], stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "semsearch", "index", "-i", str(index)], stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals,
         env={**os.environ, "PYTHONPATH": f"{tmp_path / 'hook'}:{PROJECT}", MARK: str(tmp_path),
              "READING": str(tmp_path / "reading")},
     ) as process:  # fmt: skip

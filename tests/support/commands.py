@@ -1,6 +1,7 @@
 """Runs of the real command: what one did, and what its errors look like."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,3 +33,9 @@ def one_line_error(err: str) -> str:
     assert len(lines) == 1, err
     assert lines[0].startswith("semsearch: ")
     return lines[0]
+
+
+def hear_signals() -> None:
+    """In a child that is being started: no signal is ignored, as the shell or nohup that runs the tests may have it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

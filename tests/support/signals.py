@@ -24,6 +24,7 @@ from pathlib import Path
 
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.maintenance.verification import verify
+from tests.support.commands import hear_signals
 from tests.support.folders import PROJECT
 from tests.support.made_texts import texts
 
@@ -147,7 +148,7 @@ def _signalled(arguments: list[str], sent: signal.Signals, delay: float, tempora
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, pass_fds=[writes],
         env=_environment() | {MARK: mark, "TMPDIR": str(temporary)}, process_group=0,
         # A shell starts what runs in its background with this signal ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_signals,
     )  # fmt: skip
     os.close(writes)
     assert os.read(reads, 1) == b"."

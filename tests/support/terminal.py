@@ -3,11 +3,11 @@
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.commands import hear_signals
 from tests.support.folders import PROJECT
 
 # What semsearch styles its output with (Rich): colours, links to files, the lines of progress bars, the cursor.
@@ -33,7 +33,7 @@ def on_terminal(arguments: list[str], cwd: Path, environment: dict[str, str]) ->
     process = subprocess.Popen(
         [sys.executable, "-m", "semsearch", *arguments], stdin=other, stdout=other, stderr=other, cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "TERM": "xterm-256color", "COLUMNS": "120", **environment},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_signals,
     )  # fmt: skip
     os.close(other)
     arrived = b""
