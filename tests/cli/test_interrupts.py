@@ -276,7 +276,8 @@ def test_readers_end_with_the_run(
     write(notes, {"endless.txt": "text without end"})
     write(tmp_path / "hook", {"sitecustomize.py": _ENDLESS_FILE})
     with subprocess.Popen(
-        [sys.executable, "-m", "semsearch", "index", "-i", str(index)], stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals,
+        [sys.executable, "-m", "semsearch", "index", "-i", str(index)], stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_signals,
         env={**os.environ, "PYTHONPATH": f"{tmp_path / 'hook'}:{PROJECT}", MARK: str(tmp_path),
              "READING": str(tmp_path / "reading")},
     ) as process:  # fmt: skip
