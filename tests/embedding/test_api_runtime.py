@@ -211,7 +211,7 @@ def test_answers_beside_one_that_failed_are_kept(server: Server, kind: str) -> N
     model = opened(kind)
     first = len(server.asked) + 1
     server.refuse = lambda number: (400, {"message": "no", "detail": "no"}, {}) if number == first + 1 else None
-    cached_model = cached(model.info, lambda: model, "passages")
+    cached_model = cached(model.info, lambda: model, "passages", print)
     passages = [f"passage number {number}" for number in range(500)]
     with pytest.raises(ModelError, match="refuses the request"):
         cached_model.encode(passages)
