@@ -3,6 +3,8 @@
 No dataclass, for the reason given in `sources.walk`.
 """
 
+import os
+
 from semsearch.settings import DEFAULT_MAX_FILE_SIZE
 
 TYPE_CHECKING = False
@@ -44,7 +46,12 @@ class WalkRules:
         """The rules that `as_dict` gave. Raises `ValueError` for a record that is damaged or hostile."""
         try:
             rules = WalkRules(**record)
-        except TypeError as error:
+            for name in ("include", "exclude"):
+                if not isinstance(record.get(name, ()), list | tuple):
+                    raise TypeError(f"{name} is no list")
+                for glob in getattr(rules, name):
+                    os.fsencode(glob)  # what no name of a file can hold, no flag can have said
+        except (TypeError, UnicodeEncodeError) as error:
             raise ValueError(f"no rules of a walk: {error}") from None
         globs = all(type(glob) is str for glob in (*rules.include, *rules.exclude))
         switches = all(type(value) is bool for value in (rules.hidden, rules.no_ignore, rules.follow))

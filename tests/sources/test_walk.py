@@ -333,3 +333,10 @@ def test_the_rules_of_all_levels_are_counted_together(tmp_path: Path) -> None:
     assert errors == [
         "sub/: its .ignore and those above have more than 5,000 patterns with stars; --no-ignore reads it without rules"
     ]
+
+
+@pytest.mark.parametrize("globs", ["*.txt", ["\ud800"], [7], 7, {"a": 1, "b": "\ud800"}])
+def test_recorded_globs_that_no_flag_can_have_said_are_refused(globs: object) -> None:
+    assert WalkRules.from_record({"exclude": ["\udcff*"]}).exclude == ("\udcff*",)
+    with pytest.raises(ValueError, match="rules of a walk"):
+        WalkRules.from_record({"exclude": globs})
