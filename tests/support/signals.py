@@ -32,14 +32,15 @@ _SECONDS = 1.5
 _EARLY_SECONDS = 0.1
 _QUERY = "who paints boats near the harbour"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What the script of an installed semsearch does; it says when the first line of the command is about to run. Until then
-# Python starts, and finds the package: it answers Ctrl-C with a traceback of its own, which no program in it can help.
+# What the script of an installed semsearch does; it says when the first module is run after signals are held back, which
+# is the first thing that semsearch does. Until then Python starts, and finds the package: it answers Ctrl-C with a
+# traceback of its own, which no program in it can help.
 _SCRIPT = """
 import os, sys
 begins = int(sys.argv.pop(1))
 def hook(event, arguments):
     global begins
-    if begins and event == "exec" and arguments[0].co_filename.endswith("semsearch/__main__.py"):
+    if begins and event == "exec" and arguments[0].co_filename.endswith("semsearch/cli/__init__.py"):
         os.write(begins, b".")
         begins = 0
 sys.addaudithook(hook)
