@@ -32,7 +32,7 @@ _SECONDS = 1.5
 _EARLY_SECONDS = 0.1
 _QUERY = "who paints boats near the harbour"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What the script of an installed semsearch does; it says when a module is first run after signals are held back, which is
+# What the script of an installed semsearch does; it says when a module is run after signals are held back, which is
 # the first thing that semsearch does. Until then Python starts, and finds the package: it answers Ctrl-C with a
 # traceback of its own, which no program in it can help.
 _SCRIPT = """
