@@ -2,6 +2,7 @@
 limits of its own. The process must have one thread; `restart` sees to that before numpy is imported.
 """
 
+import argparse
 import os
 import re
 import resource
@@ -16,8 +17,9 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from io import StringIO
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 # A child that waits for something takes no CPU seconds; on a busy machine, a good one may take this long.
@@ -249,3 +251,36 @@ def _work_off(tasks: int, results: int, partial_work: Callable[[int], str]) -> N
         sys.stderr.flush()
         os._exit(1)
     os._exit(0)
+
+
+class Judge(Protocol):
+    """A trial that can be tried in many forked processes at once."""
+
+    def judge(self, process: int, number: int) -> str:
+        """What is wrong with try `number`, made by `process`; "" when nothing is."""
+        ...
+
+
+def run_trial(
+    description: str | None, make: Callable[[Path, int], Judge], flag: str, whole: int, what: str
+) -> NoReturn:
+    """The program of a trial: `make(folder, seed)` prepares it, `--FLAG` says how often it is tried (`whole` unless
+    said), `what` is what is counted. Prints what is wrong and how often; exit status 1 when anything is.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(f"--{flag}", dest="count", type=int, default=whole)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", type=int, help="the number of the one that is tried")
+    chosen = parser.parse_args()
+    restart()
+    warm_up()
+    failures = 0
+    numbers = range(chosen.count) if chosen.only is None else [chosen.only]
+    with TemporaryDirectory(prefix=f"semsearch-{flag}-") as base:
+        trial = make(Path(base), chosen.seed)
+        for _, outcome in spread(len(numbers), lambda process, task: trial.judge(process, numbers[task])):
+            if outcome:
+                failures += 1
+                print(f"    {outcome}", flush=True)
+    print(f"{len(numbers)} {what}, {failures} failures")
+    sys.exit(1 if failures else 0)

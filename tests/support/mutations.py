@@ -9,7 +9,6 @@ limits, of every 50th mutation as processes of their own. None may crash, call i
 change a file that is not the index's.
 """
 
-import argparse
 import base64
 import json
 import os
@@ -18,8 +17,6 @@ import random
 import shutil
 import sqlite3
 import sys
-import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -661,31 +658,8 @@ def _commands(number: int, index: str) -> list[list[str]]:
     return [*commands, ["index", "-i", index, "--prune"]]
 
 
-def run(count: int, seed: int, only: int | None = None) -> Counter[str]:
-    """outcome -> how often; "" is good. `only`: the number of the one mutation that is tried."""
-    outcomes: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(prefix="semsearch-mutations-") as base:
-        trial = Trial(Path(base), seed)
-        numbers = range(count) if only is None else [only]
-        for _, outcome in forked.spread(len(numbers), lambda process, task: trial.judge(process, numbers[task])):
-            if outcome:
-                print(f"    {outcome}", flush=True)
-            outcomes[outcome] += 1
-    return outcomes
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mutations", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", type=int, help="the number of one mutation")
-    chosen = parser.parse_args()
-    forked.restart()
-    forked.warm_up()
-    outcomes = run(chosen.mutations, chosen.seed, chosen.only)
-    failures = outcomes.total() - outcomes[""]
-    print(f"{outcomes.total()} mutations, {failures} failures")
-    sys.exit(1 if failures else 0)
+    forked.run_trial(__doc__, Trial, "mutations", 2000, "mutations")
 
 
 if __name__ == "__main__":

@@ -7,14 +7,10 @@ command may answer, or say in one line that the index is damaged; it may not fai
 seconds of CPU or 1 GB of memory, or write outside the index.
 """
 
-import argparse
 import json
 import random
 import shutil
 import sqlite3
-import sys
-import tempfile
-from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -148,31 +144,8 @@ def _prepared(arguments: list[str]) -> Callable[[], int]:
     return work
 
 
-def run(count: int, seed: int, only: int | None = None) -> Counter[str]:
-    """outcome -> how often; "" is good. `only`: the number of the one command that is tried."""
-    outcomes: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(prefix="semsearch-odd-") as base:
-        trial = _Trial(Path(base), seed)
-        numbers = range(count) if only is None else [only]
-        for _, outcome in forked.spread(len(numbers), lambda process, task: trial.judge(process, numbers[task])):
-            if outcome:
-                print(f"    {outcome}", flush=True)
-            outcomes[outcome] += 1
-    return outcomes
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--commands", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", type=int, help="the number of one command")
-    chosen = parser.parse_args()
-    forked.restart()
-    forked.warm_up()
-    outcomes = run(chosen.commands, chosen.seed, chosen.only)
-    failures = outcomes.total() - outcomes[""]
-    print(f"{outcomes.total()} commands on odd catalogs, {failures} failures")
-    sys.exit(1 if failures else 0)
+    forked.run_trial(__doc__, _Trial, "commands", 1500, "commands on odd catalogs")
 
 
 if __name__ == "__main__":

@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 # any takes over 300,000 passages of one letter in 60,000 files, read, examined and deleted: 0.4 a byte.
 _STEPS = 10_000_000
 _STEPS_PER_BYTE = 16
+_LOCK_SECONDS = 60
 # Steps after which SQLite asks whether to go on: about a millisecond.
 _STEPS_BETWEEN = 100_000
 # No row of a table takes less than so many bytes, with its share of indexes.
 _BYTES_PER_ROW = 16
 _ROWS = 10_000
-
-_Statement = tuple[object, object, object, str]
 
 
 class ForeignSchemaError(IndexDamagedError):
@@ -75,14 +74,14 @@ class Connection(sqlite3.Connection):
         return size
 
 
-def connect(database: str, path: str, timeout: float = 60) -> Connection:
+def connect(database: str, path: str) -> Connection:
     """A connection to the catalog at `path`; `database`: the same as a URI, or as `path`.
 
-    `timeout`: seconds to wait for a lock. Raises `sqlite3.Error`, or `IndexDamagedError` for a catalog with a journal.
+    Raises `sqlite3.Error`, or `IndexDamagedError` for a catalog with a journal.
     """
     refuse_journal(path)
     connection: Connection = sqlite3.connect(
-        database, uri=database != path, isolation_level=None, timeout=timeout, factory=Connection
+        database, uri=database != path, isolation_level=None, timeout=_LOCK_SECONDS, factory=Connection
     )
     connection.limit(path)
     # Functions in the schema may do no more than compute, and nothing changes the schema but statements that do so by
