@@ -31,7 +31,7 @@ _LARGE_BYTES = 500_000
 _WAITING_BYTES = 32_000_000
 _START_SECONDS = 60
 # Seconds between two looks at whether to go on waiting for a reader.
-_LOOK_SECONDS = 0.2
+_STOPPING_SECONDS = 0.2
 
 
 def core_count() -> int:
@@ -95,7 +95,7 @@ class ReaderPool:
         while True:
             with self._changed:
                 while not self._results:
-                    self._changed.wait(_LOOK_SECONDS)
+                    self._changed.wait(_STOPPING_SECONDS)
                     self._stopping = self._stopping or (not self._results and stopping())
                 item = self._results.popleft()
                 if isinstance(item, tuple):

@@ -14,7 +14,7 @@ from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import COMMAND, Command, hear_signals, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.schemas import ERROR, HIT, INDEX, SEARCH
-from tests.support.waiting import CEILING_SECONDS, wait_until, waits_for_lock
+from tests.support.waiting import CEILING_SECONDS, ENDLESS_FILE, wait_until, waits_for_lock
 
 
 @pytest.fixture
@@ -240,25 +240,12 @@ def test_another_writer_holds_the_lock(semsearch: Command, notes: Path, index: P
     jsonschema.validate(json.loads(out), INDEX)
 
 
-# In every process of a run: the reader of one file says that it has begun, and does not come to an end.
-_ENDLESS_FILE = """
-import hashlib, os, time
-digest = hashlib.file_digest
-def file_digest(file, *arguments):
-    if os.readlink(f"/proc/self/fd/{file.fileno()}").endswith("/endless.txt"):
-        open(os.environ["READING"], "x").close()
-        time.sleep(3600)
-    return digest(file, *arguments)
-hashlib.file_digest = file_digest
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="tells a file by its descriptor")
 def test_interrupt(semsearch: Command, tmp_path: Path) -> None:
     write(tmp_path / "big", {f"{number}.txt": f"text number {number} about pumps\n" for number in range(300)})
     write(tmp_path / "big", {"endless.txt": "text without end"})
-    write(tmp_path / "hook", {"sitecustomize.py": _ENDLESS_FILE})
+    write(tmp_path / "hook", {"sitecustomize.py": ENDLESS_FILE})
     process = subprocess.Popen(
         [sys.executable, "-m", "semsearch", "index", "big", "-i", "big.index", "--model", "static"],
         stderr=subprocess.PIPE, cwd=tmp_path,

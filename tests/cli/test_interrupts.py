@@ -15,7 +15,7 @@ from semsearch.maintenance.verification import verify
 from tests.support.commands import hear_signals, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.signals import MARK, marked
-from tests.support.waiting import CEILING_SECONDS, wait_until
+from tests.support.waiting import CEILING_SECONDS, ENDLESS_FILE, wait_until
 
 # At the beginning of the process of a command: it interrupts itself when it imports a module, once.
 _AT_IMPORT = """
@@ -255,18 +255,6 @@ def test_a_model_that_is_being_prepared_leaves_nothing(tmp_path: Path, index: Pa
     assert process.returncode == (130 if sent == signal.SIGINT else -sent)
 
 
-_ENDLESS_FILE = """
-import hashlib, os, time
-digest = hashlib.file_digest
-def file_digest(file, *arguments):
-    if os.readlink(f"/proc/self/fd/{file.fileno()}").endswith("/endless.txt"):
-        open(os.environ["READING"], "x").close()
-        time.sleep(3600)
-    return digest(file, *arguments)
-hashlib.file_digest = file_digest
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="finds processes by their environment")
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -274,7 +262,7 @@ def test_readers_end_with_the_run(
     tmp_path: Path, index: Path, notes: Path, sent: signal.Signals, semsearch: Callable[..., object]
 ) -> None:
     write(notes, {"endless.txt": "text without end"})
-    write(tmp_path / "hook", {"sitecustomize.py": _ENDLESS_FILE})
+    write(tmp_path / "hook", {"sitecustomize.py": ENDLESS_FILE})
     with subprocess.Popen(
         [sys.executable, "-m", "semsearch", "index", "-i", str(index)], stderr=subprocess.PIPE, text=True,
         preexec_fn=hear_signals,
