@@ -171,24 +171,26 @@ def _add(builder: DocumentBuilder, record: _Record) -> None:
     builder.block(" ")
 
 
-def _unfolded(text: str) -> list[_Line]:
+def _unfolded(text: str) -> Iterator[_Line]:
     """The lines of `text`, those that were folded put together."""
-    lines: list[tuple[list[str], list[tuple[int, int]]]] = []
+    parts: list[str] = []
+    folds: list[tuple[int, int]] = []
     length, is_open = 0, False
     for number, line in enumerate(text.split("\n"), 1):
         if is_open:
             # A line break of quoted-printable.
-            lines[-1][0][-1] = lines[-1][0][-1][:-1]
+            parts[-1] = parts[-1][:-1]
             length -= 1
-        if lines and (is_open or line.startswith((" ", "\t"))):
-            lines[-1][0].append(line if is_open else line[1:])
-            lines[-1][1].append((length, number))
+        if parts and (is_open or line.startswith((" ", "\t"))):
+            parts.append(line if is_open else line[1:])
+            folds.append((length, number))
         else:
-            lines.append(([line], [(0, number)]))
-            length = 0
-        length += len(lines[-1][0][-1])
-        is_open = line.endswith("=") and any("QUOTED-PRINTABLE" in part.upper() for part in lines[-1][0][:2])
-    return [_Line("".join(parts), folds) for parts, folds in lines]
+            if parts:
+                yield _Line("".join(parts), folds)
+            parts, folds, length = [line], [(0, number)], 0
+        length += len(parts[-1])
+        is_open = line.endswith("=") and any("QUOTED-PRINTABLE" in part.upper() for part in parts[:2])
+    yield _Line("".join(parts), folds)
 
 
 def _said(name: str, match: re.Match[str], line: _Line) -> _Said:
