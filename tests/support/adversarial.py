@@ -504,7 +504,7 @@ def main() -> None:
     slow = run(chosen.strings, chosen.seed, chosen.size)
     for what, number in sorted(Counter(name.split(":")[0] for name, _ in slow).items()):
         print(f"{what:12} {number:6} over {MOST_SECONDS:g} s")
-    print(f"{chosen.strings} strings, {len(slow)} over {MOST_SECONDS:g} s")
+    print(f"{chosen.strings} strings, {len(slow)} failures (over {MOST_SECONDS:g} s of CPU time)")
 
 
 if __name__ == "__main__":
