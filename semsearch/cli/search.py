@@ -45,10 +45,11 @@ def command(
     mode: Mode = "hybrid",
     alpha: Alpha = None,
     fusion: Fusion = "convex",
-    feedback: Annotated[
+    smoothing: Annotated[
         bool,
         typer.Option(
-            "--feedback/--no-feedback", help="In hybrid mode, search again near the best five by meaning. Default: on."
+            "--smoothing/--no-smoothing",
+            help="In hybrid mode, let passages that are alike lift each other where many answer. Default: on.",
         ),
     ] = True,
     rerank: Rerank = None,
@@ -148,7 +149,7 @@ def command(
         mode=mode,
         alpha=alpha,
         fusion=fusion,
-        feedback=feedback,
+        smoothing=smoothing,
         rerank=chosen_reranker(rerank),
         group=group or ("file" if style == "paths" else "chunk"),
         filters=chosen_filters(path, type_, where, since, before),

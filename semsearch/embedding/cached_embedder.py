@@ -57,7 +57,7 @@ class CachedEmbedder:
         self._cache.close()
 
     def has_query(self, text: str) -> bool:
-        """Whether `encode_query` and `fertility` of `text` need no model."""
+        """Whether `encode_query` and `fertility` of the query `text` need no model."""
         return bool(self._cache.find([self._key("query", text)], self.info.dim + 1))
 
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
@@ -81,6 +81,17 @@ class CachedEmbedder:
     def fertility(self, text: str) -> float:
         """Subword tokens per word of a query (`calibration.fertility`)."""
         return float(self._query(text)[-1])
+
+    def passage_fertility(self, texts: Sequence[str]) -> float:
+        """Subword tokens per word of passages, the mean over `texts`, of which there is one at least."""
+        keys = [self._key("fertility", text) for text in texts]
+        known = self._cache.find(keys, 1)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if missing:
+            tokenizer = self.open().tokenizer
+            known |= {key: np.array([fertility(text, tokenizer.tokens(text))]) for key, text in missing.items()}
+            self._cache.keep({key: known[key].astype(np.float32) for key in missing})
+        return float(np.mean([known[key][0] for key in keys]))
 
     def _query(self, text: str) -> Vectors:
         """(dim + 1,) float32: the vector of a query, then its fertility."""

@@ -161,7 +161,7 @@ def _systems(index: str, folder: str, options: QualityOptions, announce: Announc
         if not SHORTEST <= dim <= encoded.dim:
             raise UsageError(f"--dims {dim} is out of range", f"use {SHORTEST} to {encoded.dim}")
     systems += [system("dense", mode="dense"), system(REFERENCE)]
-    systems.append(system("hybrid, no feedback", feedback=False))
+    systems.append(system("hybrid, no smoothing", smoothing=False))
     systems += [system(f"hybrid, alpha {alpha:g}", alpha=alpha) for alpha in options.alphas]
     systems.append(system("hybrid, rrf", fusion="rrf"))
     if options.rerank is not None:

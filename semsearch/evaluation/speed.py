@@ -195,7 +195,7 @@ def _warm(index: str, queries: Sequence[str]) -> tuple[tuple[float, float], tupl
         Step("encode the query", middle["encode"]),
         Step("search by meaning, read the hits", middle["meaning"] - middle["encode"]),
         Step("search by words, read the hits", middle["words"]),
-        Step("both legs, fused, with feedback", middle["both"] - middle["encode"]),
+        Step("both legs, fused", middle["both"] - middle["encode"]),
         Step("best sentences, copies, snippets", middle["all"] - middle["both"]),
     )
     return (float(p50), float(p95)), tuple(Step(step.name, max(0.0, step.seconds)) for step in steps)

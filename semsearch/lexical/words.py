@@ -73,13 +73,19 @@ _LATIN = _pattern(r"[^\W_]+", before=rf"[^\W\d_]++(?!{_GOES_ON})|")
 
 
 @cache
-def _any_script() -> re.Pattern[str]:
-    marks = "".join(
+def combining_marks() -> str:
+    """All characters that are written with the letter before them, in scripts that have spaces."""
+    return "".join(
         chr(code)
         for first, end in _MARKED_BLOCKS
         for code in range(first, end)
         if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me")
     )
+
+
+@cache
+def _any_script() -> re.Pattern[str]:
+    marks = combining_marks()
     letters = rf"[^\W_{UNSPACED}](?:[^\W_{UNSPACED}]++|[{marks}]++)*+"
     plain = rf"[^\W\d_{UNSPACED}]++(?!{_GOES_ON}|[{marks}])"
     return _pattern(letters, before=f"[{UNSPACED}]+|{plain}|", after=f"|[{_EMOJI}]")

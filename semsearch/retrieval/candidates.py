@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.retrieval import confidence, fusion
+from semsearch.retrieval.gram_match import gram_scores
 from semsearch.retrieval.plan import QueryPlan, Unwanted
+from semsearch.retrieval.smoothing import SMOOTHED, smoothed
 from semsearch.store.records import Scores
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 # Chunks of each leg. With scores normalised by a floor of the model's own, 30 to 3,000 make no difference to nDCG@10
 # (`benchmarks/dense_feedback.py`); more serve those who page on, and reciprocal ranks.
 DEPTH = 300
-# Dense feedback: the query vector plus this much of the mean of its best five, searched again. nDCG@10 on Cranfield
-# +0.0088, XQuAD-en -0.0001, -de -0.0004, -zh +0.0002; twice the weight with three: +0.0153, and down to -0.0025
-# (`benchmarks/dense_feedback.py`).
-FEEDBACK_WEIGHT = 0.3
-FEEDBACK_TOP = 5
+# Passages by whose fertility the model is judged: the best by words, for they are in the language that is looked for.
+_JUDGED_BY = 5
+# The best candidates that are read, and compared with the query by character runs; how much of the lexical leg that is.
+_READ = 30
+_GRAM_WEIGHT = 0.4
 # How much of the relative score of the best chunk for an `--unlike` text is taken away.
 _UNLIKE = 0.5
 # The score of a document that is called as the query is, over the best one of all.
@@ -38,7 +39,8 @@ class Candidates:
     """Aligned arrays (n,) over the union of both legs' candidates, best first.
 
     `ids` of chunks; `cosines` (nan: no vector); `bm25`; both legs on the scale 0 to 1 (`dense_part`, `lexical_part`);
-    `relative`: what orders them; `scores`: in [0, 1] and comparable across queries (`confidence`).
+    `relative`: what orders them; `scores`: in [0, 1] and comparable across queries (`confidence`). `alpha`: the weight
+    that the dense leg had; `fertility`: the subwords per word by which it was chosen, None: by nothing.
     """
 
     ids: NDArray[np.int64]
@@ -48,12 +50,24 @@ class Candidates:
     lexical_part: Array
     relative: Array
     scores: Array
+    alpha: float
+    fertility: float | None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, positions: NDArray[np.int64]) -> Candidates:
-        return Candidates(*(getattr(self, name)[positions] for name in self.__dataclass_fields__))
+        return Candidates(
+            self.ids[positions],
+            self.cosines[positions],
+            self.bm25[positions],
+            self.dense_part[positions],
+            self.lexical_part[positions],
+            self.relative[positions],
+            self.scores[positions],
+            self.alpha,
+            self.fertility,
+        )
 
 
 def find_candidates(
@@ -70,45 +84,90 @@ def find_candidates(
     """
     words = (*plan.words, *plan.name) if plan.by_words else ()
     ids = set(also)
-    if plan.by_words:
-        ids.update(snapshot.lexical(words, depth, selection).ids.tolist())
+    by_words = snapshot.lexical(words, depth, selection).ids if plan.by_words else np.empty(0, np.int64)
+    ids.update(by_words.tolist())
     vectors = None
     if plan.stored_vector is not None:
-        searched = _fed_back(snapshot, plan.stored_vector, selection) if plan.feedback else plan.stored_vector
-        ids.update(snapshot.dense(searched, depth, selection).ids.tolist())
-        vectors = np.stack([plan.stored_vector, searched])
+        ids.update(snapshot.dense(plan.stored_vector, depth, selection).ids.tolist())
+        vectors = plan.stored_vector[None]
     # A candidate of one leg is scored by the other leg too, wherever it stands in that one's list.
     union = np.array(sorted(ids), np.int64)
     union = union if among is None else among(union)
     known = snapshot.score(union, words, vectors)
-    unknown = np.full(len(union), np.nan, np.float32)
-    cosines, by_searched = (known.cosines[0], known.cosines[1]) if vectors is not None else (unknown, unknown)
-    dense_part, lexical_part = _normalised(plan, by_searched, known.bm25)
+    cosines = known.cosines[0] if vectors is not None else np.full(len(union), np.nan, np.float32)
+    dense_part, lexical_part = _normalised(plan, cosines, known.bm25)
+    alpha, fertility, believed = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
     if plan.fusion == "rrf" and plan.mode == "hybrid":
         relative = fusion.reciprocal_ranks(dense_part, lexical_part)
     else:
-        relative = fusion.convex(dense_part, lexical_part, plan.alpha)
+        relative = fusion.convex(dense_part, lexical_part, alpha)
+        if plan.mode == "hybrid":
+            lexical_part = _with_grams(snapshot, plan, union, lexical_part, _best(union, cosines, relative)[:_READ])
+            relative = fusion.convex(dense_part, lexical_part, alpha)
+            if plan.smoothing:
+                relative = _smoothed(snapshot, union, relative, _best(union, cosines, relative), believed)
     # Who types the whole name of a document looks for it.
     named = known.held[len(plan.words) :].any(axis=0)
     relative = np.where(named, np.float32(_NAMED) * relative.max(initial=0), relative)
     for unwanted in plan.unwanted:
-        relative = np.maximum(relative - np.float32(_UNLIKE) * _likeness(snapshot, plan, unwanted, union), 0)
-    # Ties by cosine, then by chunk id: the order never depends on how the index is cut into segments.
-    order = np.lexsort((union, -np.nan_to_num(cosines, nan=-1.0), -relative))
-    ordered = Candidates(union, cosines, known.bm25, dense_part, lexical_part, relative, relative).take(order)
+        relative = np.maximum(relative - np.float32(_UNLIKE) * _likeness(snapshot, plan, unwanted, union, alpha), 0)
+    order = _best(union, cosines, relative)
+    found = Candidates(union, cosines, known.bm25, dense_part, lexical_part, relative, relative, alpha, fertility)
+    ordered = found.take(order)
     # A document whose name is the whole query holds all of its words.
     of_words = replace(known, held=known.held[: len(plan.words)] | named, idf=known.idf[: len(plan.words)])
     confidences = _confidences(plan, of_words, cosines)[order]
     return replace(ordered, scores=confidence.absolute_scores(confidences, ordered.relative))
 
 
-def _fed_back(snapshot: Snapshot, vector: Vectors, selection: Selection | None) -> Vectors:
-    """The query's `vector` (d,) moved towards the mean of the nearest chunks' vectors."""
-    top = snapshot.dense(vector, FEEDBACK_TOP, selection).ids
-    if not len(top):
-        return vector
-    moved: Vectors = unit_rows(vector + np.float32(FEEDBACK_WEIGHT) * snapshot.vectors(top).mean(0))
-    return moved
+def _best(ids: NDArray[np.int64], cosines: Array, relative: Array) -> NDArray[np.int64]:
+    """(n,) the positions of the chunks `ids` (n,), best first.
+
+    Ties by cosine, then by chunk id: the order never depends on how the index is cut into segments.
+    """
+    order: NDArray[np.int64] = np.lexsort((ids, -np.nan_to_num(cosines, nan=-1.0), -relative))
+    return order
+
+
+def _weight(
+    snapshot: Snapshot, plan: QueryPlan, by_words: NDArray[np.int64], cosines: Array
+) -> tuple[float, float | None, float]:
+    """The weight of the dense leg, the fertility of the passages that it is chosen by, the best ones `by_words` (n,),
+    and how far meaning is to be believed for their language, 0 to 1."""
+    if plan.alpha is not None:
+        return plan.alpha, None, 1.0
+    assert plan.calibration is not None and plan.fertility_of is not None
+    # Where no word is found, there is nothing to weigh meaning against.
+    fertility = plan.fertility_of([text for _, _, text in snapshot.texts(by_words)]) if len(by_words) else None
+    by_language = fusion.language_alpha(fertility or 0.0, plan.script, plan.calibration)
+    nearest = float(np.nan_to_num(cosines, nan=plan.calibration.background).max(initial=plan.calibration.background))
+    near = fusion.nearness_factor(nearest, plan.calibration)
+    # While most chunks have no vector yet, the best of the few that have one is not the best there is.
+    return plan.encoded * by_language * near, fertility, plan.encoded * min(1.0, by_language * near / fusion.ALPHA)
+
+
+def _with_grams(
+    snapshot: Snapshot, plan: QueryPlan, ids: NDArray[np.int64], lexical_part: Array, read: NDArray[np.int64]
+) -> Array:
+    """`lexical_part` (n,) of the chunks `ids` (n,), those at the positions `read` compared by character runs, too."""
+    texts = {number: text for number, _, text in snapshot.texts(ids[read])}
+    grams = gram_scores(plan.text, [texts[number] for number in ids[read].tolist()])
+    if not grams.any():
+        return lexical_part
+    mixed = np.float32(1 - _GRAM_WEIGHT) * lexical_part
+    mixed[read] += np.float32(_GRAM_WEIGHT) * fusion.normalise_lexical(grams)
+    return mixed
+
+
+def _smoothed(
+    snapshot: Snapshot, ids: NDArray[np.int64], relative: Array, order: NDArray[np.int64], believed: float
+) -> Array:
+    """`relative` (n,) with the scores of the best chunks smoothed over those that are alike; `order`: best first."""
+    first, rest = order[:SMOOTHED], order[SMOOTHED:]
+    result = relative.copy()
+    result[first] = smoothed(relative[first], snapshot.vectors(ids[first]), believed)
+    result[rest] = np.minimum(result[rest], result[first].min(initial=1.0))
+    return result
 
 
 def _normalised(plan: QueryPlan, cosines: Array, bm25: Array) -> tuple[Array, Array]:
@@ -119,12 +178,12 @@ def _normalised(plan: QueryPlan, cosines: Array, bm25: Array) -> tuple[Array, Ar
     return dense, fusion.normalise_lexical(bm25)
 
 
-def _likeness(snapshot: Snapshot, plan: QueryPlan, unwanted: Unwanted, ids: NDArray[np.int64]) -> Array:
+def _likeness(snapshot: Snapshot, plan: QueryPlan, unwanted: Unwanted, ids: NDArray[np.int64], alpha: float) -> Array:
     """How much the chunks `ids` (n,) are like `unwanted`, (n,) in [0, 1], by the plan's own mode and weights."""
     vectors = None if unwanted.vector is None else unwanted.vector[None]
     known = snapshot.score(ids, unwanted.words if plan.by_words else (), vectors)
     cosines = known.cosines[0] if vectors is not None else np.full(len(ids), np.nan, np.float32)
-    return fusion.convex(*_normalised(plan, cosines, known.bm25), plan.alpha)
+    return fusion.convex(*_normalised(plan, cosines, known.bm25), alpha)
 
 
 def _confidences(plan: QueryPlan, known: Scores, cosines: Array) -> Array:

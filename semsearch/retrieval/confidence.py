@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding.model_info import Calibration
+from semsearch.retrieval.fusion import usual_fertility
 
 Scores = NDArray[np.float32]
 
@@ -26,6 +27,14 @@ BLIND = (-4.29, 0.0, 29.87)  # one whose words it does not know: cosines tell no
 DENSE = (-13.15, 19.35, 0.0)  # meaning alone
 # A passage that holds every word of the query is an answer to whoever looks for these words.
 _ALL_WORDS = 0.5
+# Subword tokens per word above what the model is used to that are no sign of strange words yet.
+_STILL_USUAL = 0.35
+
+
+def reliability(fertility: float, script: str, calibration: Calibration) -> float:
+    """How well the model knows the words of a query of `fertility` in `script`: 1 well, 0 not at all."""
+    usual = usual_fertility(script, calibration)
+    return 0.0 if usual is None else float(np.clip(1 - (fertility - usual - _STILL_USUAL), 0, 1))
 
 
 def confidence(cosines: Scores, coverage: Scores, reliability: float, calibration: Calibration) -> Scores:

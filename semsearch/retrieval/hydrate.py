@@ -120,8 +120,8 @@ def _explanation(candidates: Candidates, position: int, plan: QueryPlan) -> Expl
     by_meaning = plan.mode != "lexical"
     return Explanation(
         fusion=plan.fusion if hybrid else plan.mode,
-        alpha=plan.alpha if hybrid and plan.fusion == "convex" else None,
-        fertility=plan.fertility,
+        alpha=candidates.alpha if hybrid and plan.fusion == "convex" else None,
+        fertility=candidates.fertility,
         dense=float(candidates.dense_part[position]) if by_meaning else None,
         lexical=float(candidates.lexical_part[position]) if plan.by_words else None,
         dense_rank=rank(candidates.dense_part) if by_meaning else None,

@@ -19,11 +19,11 @@ class SearchOptions:
     """How to search.
 
     `k`: results, 1 to 10,000. `mode`: `hybrid`, `dense` or `lexical`. `alpha`: weight of the dense leg in [0, 1];
-    None: by what the model knows of the query's language (`fusion.adaptive_alpha`). `fusion`: `convex` or `rrf`.
-    `group`: `chunk`, or `file` for the best passage of each file. `min_score` None: a search whose best hit is below
-    `confidence.MIN_SCORE` finds nothing; a number in [0, 1]: no hit below it is returned. `feedback`: dense feedback
-    (`candidates.FEEDBACK_WEIGHT`) in hybrid searches; the dense ranking alone loses by it in German. `fold`: copies
-    are folded and neighbours joined (passages only). `explain`: hits carry an `Explanation`. `snippets`: hits carry a
+    None: by how well the model knows what is found (`fusion.language_alpha`, `nearness_factor`). `fusion`: `convex` or
+    `rrf`. `group`: `chunk`, or `file` for the best passage of each file. `min_score` None: a search whose best hit is
+    below `confidence.MIN_SCORE` finds nothing; a number in [0, 1]: no hit below it is returned. `smoothing`: in hybrid
+    searches, passages that are alike have like scores (`smoothing.smoothed`). `fold`: copies are folded and neighbours
+    joined (passages only). `explain`: hits carry an `Explanation`. `snippets`: hits carry a
     snippet and their best sentence. `context`: lines around the best sentence. `unlike`: texts that results should
     not be about. `exclude`: chunk ids that are left out. `rerank`: the name of a cross-encoder. `syntax`: quotation
     marks, `-`, `*` and fields in the query mean what `retrieval.query_syntax` says. `correct`: the nearest terms of
@@ -37,7 +37,7 @@ class SearchOptions:
     group: str = "chunk"
     filters: Filters = field(default_factory=Filters)
     min_score: float | None = None
-    feedback: bool = True
+    smoothing: bool = True
     fold: bool = True
     explain: bool = False
     snippets: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from semsearch.errors import SemsearchError, for_shell
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.document_terms import name_key
 from semsearch.lexical.query_word import Key, Word
-from semsearch.retrieval import fusion
+from semsearch.retrieval import confidence
 from semsearch.retrieval.options import SearchOptions, clean_query
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.query_syntax import ParsedQuery, plain_query
@@ -38,20 +38,24 @@ class Unwanted:
 class QueryPlan:
     """A query and all that was decided about how to answer it from one snapshot.
 
-    `mode`: hybrid, dense or lexical; `alpha`: weight of the dense leg; `fertility`: subwords per word under the
-    model; `reliability`: how well the model knows the words, 0 to 1; `languages`: those of the index; `words`: of the
-    query, by the rules of these languages. `vector` (dim,): the query's, adapted, None without a model;
-    `stored_vector` (d,): the same as the index keeps vectors. `calibration`: the model's. `parsed`: what of the query
-    was syntax; `corrections`: words that are looked for in the place of words that occur nowhere; `name`: the query as
-    the name of a document, if there is one of that name, which is to be found first.
+    `mode`: hybrid, dense or lexical; `alpha`: weight of the dense leg, None: by how well the model knows the passages
+    that are found (`candidates`); `encoded`: the share of chunks that have a vector; `fertility_of`: subwords per word
+    of passages under the model; `script`: of the query; `reliability`: how well the model knows its words, 0 to 1;
+    `languages`: those of the index; `words`: of the query, by the rules of these languages. `vector` (dim,): the
+    query's, adapted, None without a model; `stored_vector` (d,): the same as the index keeps vectors. `calibration`:
+    the model's. `parsed`: what of the query was syntax; `corrections`: words that are looked for in the place of words
+    that occur nowhere; `name`: the query as the name of a document, if there is one of that name, which is to be found
+    first.
     """
 
     text: str
     mode: str
     fusion: str
-    feedback: bool
-    alpha: float
-    fertility: float | None
+    smoothing: bool
+    alpha: float | None
+    encoded: float
+    fertility_of: Callable[[Sequence[str]], float] | None
+    script: str
     reliability: float
     languages: frozenset[str]
     words: tuple[Word, ...]
@@ -103,16 +107,12 @@ def plan_query(
             )
         mode = "lexical"
     embedder = encoder.open(snapshot, info.model, query) if info.model is not None and mode != "lexical" else None
-    alpha, reliability, fertile = (1.0 if mode == "dense" else 0.0), 1.0, None
+    alpha: float | None = 1.0 if mode == "dense" else 0.0
+    reliability, script = 1.0, script_of(query)
     if embedder is not None and mode == "hybrid":
-        fertile = embedder.fertility(query)
-        alpha = fusion.adaptive_alpha(fertile, script_of(query), embedder.info.calibration)
-        reliability = (alpha - fusion.LOWEST_ALPHA) / (fusion.ALPHA - fusion.LOWEST_ALPHA)
-        # While most chunks have no vector yet, the best of the few that have one is not the best there is.
-        counts = snapshot.counts()
-        alpha *= 1 - counts.pending / max(1, counts.chunks)
-        if options.alpha is not None:
-            alpha = options.alpha
+        alpha = options.alpha
+        reliability = confidence.reliability(embedder.fertility(query), script, embedder.info.calibration)
+    counts = snapshot.counts()
     languages = snapshot.languages()
     words, corrections = _words(snapshot, parsed, languages, options, known, partial(encoder.knows_word, info.model))
     vector = None if embedder is None else (adapt or snapshot.adapted)(embedder.encode_query(query))
@@ -120,9 +120,11 @@ def plan_query(
         query,
         mode,
         options.fusion,
-        options.feedback and mode == "hybrid",
+        options.smoothing and mode == "hybrid",
         alpha,
-        fertile,
+        1 - counts.pending / max(1, counts.chunks),
+        None if embedder is None else embedder.passage_fertility,
+        script,
         reliability,
         languages,
         tuple(words),
