@@ -20,7 +20,7 @@ _FILES = (errno.EMFILE, errno.ENFILE)
 # Words of NumPy, FAISS, ONNX Runtime, the dynamic linker and the C library, in lower case.
 _NO_MEMORY = (
     "cannot allocate memory", "failed to map segment", "bad_alloc", "failed to allocate memory", "unable to allocate",
-    "static tls block", "allocation failed",
+    "static tls block", "allocation failed", "defaultcpuallocator", "not enough memory",
 )  # fmt: skip
 _NO_THREAD = ("can't start new thread", "pthread_create", "resource temporarily unavailable")
 
