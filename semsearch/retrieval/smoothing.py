@@ -35,9 +35,11 @@ def smoothed(scores: Scores, vectors: NDArray[np.float32], weight: float) -> Sco
     count = min(_NEIGHBOURS, len(own) - 1)
     neighbours = np.argpartition(-near, count - 1, axis=1)[:, :count]
     weights = np.take_along_axis(near, neighbours, 1)
-    mean = (weights * scores[known][neighbours]).sum(1) / np.maximum(weights.sum(1), 1e-9)
+    total = weights.sum(1)
+    mean = (weights * scores[known][neighbours]).sum(1) / np.maximum(total, 1e-9)
     result = scores.copy()
-    result[known] += np.float32(share) * (mean - result[known])
+    # One that nothing is near to keeps its score.
+    result[known] += np.where(total > 0, np.float32(share) * (mean - result[known]), 0)
     return result
 
 

@@ -79,7 +79,7 @@ def test_modes_fusion_filters_and_groups(semsearch: Command, index: Path) -> Non
     assert paths("--mode", "lexical") == ["garden.md", "kitchen/bread.txt"], "by its words, and by its name"
     assert len(paths("--mode", "dense")) == len(paths()) == len(paths("--fusion", "rrf")) == 5
     assert paths("--alpha", "0")[0] == paths("--mode", "lexical")[0]
-    assert paths("--alpha", "1", "--no-feedback") == paths("--mode", "dense")
+    assert paths("--alpha", "1", "--no-smoothing") == paths("--mode", "dense")
     assert set(paths("--path", "kitchen/")) == {"kitchen/bread.txt", "kitchen/soup.txt"}
     assert paths("--path", "*.py", "--path", "*.html", "--type", "html") == ["travel.html"]
     assert paths("--type", "md") == paths("--type", "markdown") == ["garden.md"]

@@ -327,4 +327,4 @@ def test_ask_and_why_take_the_filters_and_the_ranking_of_search(semsearch: Comma
     assert all(hit["type"] == "text" for hit in answer.json["contexts"])
     assert semsearch("ask", question, *flags, "--before", "2001").code == 1
     assert semsearch("why", question, "ferry.txt", *flags, "--group", "file", "-k", "3", "--json").code == 0
-    assert semsearch("search", question, *flags, "--no-feedback", "--group", "file", "-l").out[:9] == "ferry.txt"
+    assert semsearch("search", question, *flags, "--no-smoothing", "--group", "file", "-l").out[:9] == "ferry.txt"

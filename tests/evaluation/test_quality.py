@@ -46,7 +46,7 @@ def test_the_figures_are_those_of_search_and_ir_measures(collection: Path, semse
     (table,) = done.json["tables"]
     rows = {row["system"]: row for row in table["rows"]}
     assert table["queries"] == 20
-    assert set(rows) == {"lexical", "dense", "hybrid", "hybrid, no feedback", "hybrid, alpha 0.3", "hybrid, rrf"}
+    assert set(rows) == {"lexical", "dense", "hybrid", "hybrid, no smoothing", "hybrid, alpha 0.3", "hybrid, rrf"}
     flags = {
         "lexical": ["--mode", "lexical"], "dense": ["--mode", "dense"], "hybrid": [],
         "hybrid, alpha 0.3": ["--alpha", "0.3"], "hybrid, rrf": ["--fusion", "rrf"],

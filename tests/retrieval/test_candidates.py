@@ -38,7 +38,7 @@ def test_a_candidate_of_one_leg_is_scored_by_the_other(snapshot: Snapshot, plann
 
 
 def test_scores_do_not_depend_on_how_deep_was_looked(snapshot: Snapshot, planned: Planner) -> None:
-    plan = planned("prune the roses in spring", feedback=False)
+    plan = planned("prune the roses in spring", smoothing=False)
     shallow, deep = find_candidates(snapshot, plan, None, depth=5), find_candidates(snapshot, plan, None, depth=300)
     assert len(shallow) < len(deep)
     assert shallow.ids[0] == deep.ids[0]

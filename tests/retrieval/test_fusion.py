@@ -39,20 +39,28 @@ def test_reciprocal_ranks() -> None:
     ("calibration", "fertility", "script", "alpha"),
     [
         (MINILM, 1.0, "latin", 0.6),
-        (MINILM, 1.36, "latin", 0.6),
-        (MINILM, 2.1, "latin", 0.267),
-        (MINILM, 6.0, "latin", 0.15),
-        (MINILM, 6.0, "cyrillic", 0.15),
-        (MINILM, 1.0, "cjk", 0.15),
+        (MINILM, 1.4, "latin", 0.6),
+        (MINILM, 2.3, "latin", 0.3),
+        (MINILM, 6.0, "latin", 0.1),
+        (MINILM, 1.0, "cyrillic", 0.1),
+        (MINILM, 1.0, "cjk", 0.1),
         (MINILM, 1.0, "", 0.6),
-        (MULTILINGUAL, 1.9, "latin", 0.6),
-        (MULTILINGUAL, 8.0, "cjk", 0.6),
-        (MULTILINGUAL, 3.0, "hangul", 0.15),
+        (MULTILINGUAL, 2.3, "latin", 0.6),
+        (MULTILINGUAL, 12.0, "cjk", 0.6),
+        (MULTILINGUAL, 3.0, "hangul", 0.1),
         (MULTILINGUAL, 3.0, "thai", 0.6),
-        (Calibration(0.0, {}), 1.0, "latin", 0.15),
+        (Calibration(0.0, {}), 1.0, "latin", 0.1),
     ],
 )
 def test_the_weight_of_meaning_follows_what_the_model_knows(
     calibration: Calibration, fertility: float, script: str, alpha: float
 ) -> None:
-    assert fusion.adaptive_alpha(fertility, script, calibration) == pytest.approx(alpha, abs=1e-6)
+    assert fusion.language_alpha(fertility, script, calibration) == pytest.approx(alpha, abs=0.01)
+
+
+def test_the_weight_of_meaning_grows_with_the_nearest_passage() -> None:
+    model = Calibration(background=0.0, fertility={"latin": 1.0}, related=0.5)
+    factors = [fusion.nearness_factor(cosine, model) for cosine in (-0.2, 0.3, 0.62, 0.7, 1.0)]
+    assert factors == sorted(factors)
+    assert factors[0] == 0.58 and factors[2] == pytest.approx(1.0) and factors[-1] == 1.25
+    assert fusion.nearness_factor(0.5, Calibration(0.5, {}, related=0.5)) <= 1.25, "a model that tells nothing apart"

@@ -19,24 +19,24 @@ from tests.support.planning import Planner
 
 def test_a_hybrid_plan_has_words_and_a_unit_vector(planned: Planner) -> None:
     plan = planned("prune the roses")
-    assert plan.mode == "hybrid" and plan.by_words and plan.feedback and plan.calibration is not None
+    assert plan.mode == "hybrid" and plan.by_words and plan.smoothing and plan.calibration is not None
     assert any("rose" in key.text for word in plan.words for key in word)
     assert plan.vector is not None and plan.stored_vector is not None
     assert plan.vector.shape == (256,) and plan.vector.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(plan.vector), 1, rtol=1e-5)
-    assert 0 < plan.alpha < 1 and 0 <= plan.reliability <= 1
+    assert plan.alpha is None and plan.encoded == 1 and 0 <= plan.reliability <= 1
 
 
 def test_words_alone_need_no_model(snapshot: Snapshot, index: str) -> None:
     encoder = QueryEncoder(lambda message: None, "")
     plan = plan_query(snapshot, plain_query("prune the roses"), SearchOptions(mode="lexical"), encoder, index)
     assert encoder.embedder is None
-    assert (plan.mode, plan.alpha, plan.vector, plan.calibration, plan.feedback) == ("lexical", 0, None, None, False)
+    assert (plan.mode, plan.alpha, plan.vector, plan.calibration, plan.smoothing) == ("lexical", 0, None, None, False)
 
 
 def test_meaning_alone_counts_words_for_nothing(planned: Planner) -> None:
     plan = planned("prune the roses", mode="dense")
-    assert plan.alpha == 1 and not plan.by_words and not plan.feedback and plan.vector is not None
+    assert plan.alpha == 1 and not plan.by_words and not plan.smoothing and plan.vector is not None
 
 
 def test_a_weight_that_was_asked_for_is_taken(planned: Planner) -> None:
@@ -46,7 +46,7 @@ def test_a_weight_that_was_asked_for_is_taken(planned: Planner) -> None:
 
 def test_words_that_the_model_does_not_know_weigh_more_as_words(planned: Planner) -> None:
     known, unknown = planned("prune the roses"), planned("xqzvbj wkrtpl qqzzxv")
-    assert unknown.alpha < known.alpha and unknown.reliability < known.reliability
+    assert unknown.reliability < known.reliability
 
 
 def test_each_unwanted_text_has_words_and_a_vector(planned: Planner) -> None:
