@@ -69,12 +69,12 @@ def _pattern(letters: str, before: str = "", after: str = "") -> re.Pattern[str]
 
 # Marks, letters of other scripts, and emoji; between them stand the punctuation marks of typography.
 _NOT_LATIN = re.compile("[\u0300-\u1fff\u20d0-\u20ff\u231a-\U0010ffff]")
+_BETWEEN_LATIN = re.compile(r"[\W_]+")
 _LATIN = _pattern(r"[^\W_]+", before=rf"[^\W\d_]++(?!{_GOES_ON})|")
 
 
 @cache
-def combining_marks() -> str:
-    """All characters that are written with the letter before them, in scripts that have spaces."""
+def _combining_marks() -> str:
     return "".join(
         chr(code)
         for first, end in _MARKED_BLOCKS
@@ -85,7 +85,7 @@ def combining_marks() -> str:
 
 @cache
 def _any_script() -> re.Pattern[str]:
-    marks = combining_marks()
+    marks = _combining_marks()
     letters = rf"[^\W_{UNSPACED}](?:[^\W_{UNSPACED}]++|[{marks}]++)*+"
     plain = rf"[^\W\d_{UNSPACED}]++(?!{_GOES_ON}|[{marks}])"
     return _pattern(letters, before=f"[{UNSPACED}]+|{plain}|", after=f"|[{_EMOJI}]")
@@ -106,6 +106,21 @@ def words_of(text: str) -> list[str]:
     """The words of `text`, normalised, in order; those of scripts without spaces as whole runs."""
     normal = normalised(text)
     return _pattern_for(normal).findall(normal)  # the pattern has no groups, which `findall` would give in its place
+
+
+def spaced_letters(text: str) -> str:
+    """`text`, normalised, in lower case, with one space in the place of all that is no letter, digit or mark.
+
+    Without what is written in scripts without spaces between words.
+    """
+    normal = normalised(text).lower()
+    pattern = _between_letters() if not normal.isascii() and _NOT_LATIN.search(normal) else _BETWEEN_LATIN
+    return pattern.sub(" ", f" {normal} ")
+
+
+@cache
+def _between_letters() -> re.Pattern[str]:
+    return re.compile(f"(?:[^\\w{_combining_marks()}]|[_{UNSPACED}])+")
 
 
 def word_spans(text: str) -> list[tuple[int, int, str]]:

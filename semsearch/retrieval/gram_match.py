@@ -6,15 +6,13 @@ Tokenization for European Language Text Retrieval"; n = 4 is best there, too). T
 only, so that no index holds them.
 """
 
-import re
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.lexical.bm25 import K1, B
-from semsearch.lexical.words import UNSPACED, combining_marks, normalised
+from semsearch.lexical.words import spaced_letters
 
 _SPACE = ord(" ")
 # Of a longer passage the beginning: the window of most models.
@@ -42,16 +40,10 @@ def gram_scores(query: str, texts: Sequence[str]) -> NDArray[np.float32]:
     return scores.astype(np.float32)
 
 
-@cache
-def _between_words() -> re.Pattern[str]:
-    """What is of no word; and scripts without spaces, in which every pair of characters is searched anyway."""
-    return re.compile(f"[^\\w{combining_marks()}]+|[_{UNSPACED}]+")
-
-
 def _grams(text: str) -> NDArray[np.uint64]:
     """The 4-grams of the words of `text`, a space before and after each, as numbers; in any order, with repetitions."""
-    words = _between_words().sub(" ", f" {normalised(text).lower()} ")
-    codes = np.frombuffer(words.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    # In scripts without spaces every pair of characters is searched anyway.
+    codes = np.frombuffer(spaced_letters(text).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     if len(codes) < 4:
         return np.empty(0, np.uint64)
     is_space = codes == _SPACE

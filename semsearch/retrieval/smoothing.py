@@ -1,7 +1,7 @@
 """Passages that are about the same have the same claim: the scores of a ranking, smoothed over nearest neighbours.
 
 The cluster hypothesis (van Rijsbergen 1979, chapter 3; Diaz 2005, "Regularizing Ad Hoc Retrieval Scores"). It helps
-where many passages answer, and the ranking is flat; where one stands out, its neighbours would only draw it down.
+where many passages answer, and the ranking is flat; where one stands out, its neighbours would only draw it down. A neighbour counts by the fourth power of its cosine.
 """
 
 import numpy as np
@@ -14,8 +14,6 @@ SMOOTHED = 100
 _NEIGHBOURS = 10
 # How much of a score the neighbours decide.
 _WEIGHT = 0.4
-# A neighbour counts by its cosine to this power.
-_POWER = 4
 # The mean score of the ranks 2 to 10, as a share of the first: from which on it is smoothed, and from which on wholly.
 _STEEP, _FLAT = 0.5, 0.7
 _FLATNESS_RANKS = 10
@@ -30,7 +28,9 @@ def smoothed(scores: Scores, vectors: NDArray[np.float32], weight: float) -> Sco
     if share <= 0 or known.sum() < 2:
         return scores
     own = vectors[known]
-    near = np.clip(own @ own.T, 0, None) ** _POWER
+    # Not by BLAS, whose threads take longer to start than this takes.
+    near = np.clip(np.einsum("id,jd->ij", own, own), 0, None)
+    near = np.square(np.square(near))
     np.fill_diagonal(near, 0)
     count = min(_NEIGHBOURS, len(own) - 1)
     neighbours = np.argpartition(-near, count - 1, axis=1)[:, :count]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from semsearch.lexical.analyzer import analyze, analyze_query
 from semsearch.lexical.markup import without_markup
-from semsearch.lexical.words import word_spans, words_of
+from semsearch.lexical.words import spaced_letters, word_spans, words_of
 
 EN = frozenset({"en"})
 
@@ -116,3 +116,17 @@ def test_spans_are_in_the_text_in_order(text: str) -> None:
     assert [start for start, _, _ in spans] == sorted(start for start, _, _ in spans)
     if unicodedata.is_normalized("NFKC", text) and text.isascii():
         assert [word for _, _, word in spans] == words_of(text) == [text[start:end] for start, end, _ in spans]
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("Wi-Fi's  10 km_h!", " wi fi s 10 km h "),
+        ("Größe: ﬁne", " größe fine "),
+        ("हिन्दी में।", " हिन्दी में "),
+        ("電池は battery です", " battery "),
+        ("", " "),
+    ],
+)
+def test_letters_with_spaces_between_words(text: str, letters: str) -> None:
+    assert spaced_letters(text) == letters
