@@ -103,6 +103,17 @@ def group_number(name: str) -> int:
         raise ParameterError("shared", f"{name}: there is no such group", "see: id --name --groups") from None
 
 
+def is_member(group: int) -> bool:
+    """Whether this process is in `group`."""
+    return group in {os.getegid(), *os.getgroups()}
+
+
+def check_sharing(group: str) -> None:
+    """Raises `ParameterError` where this user cannot share anything with `group`."""
+    if not is_member(group_number(group)) and os.geteuid() != 0:
+        raise ParameterError("shared", f"{group}: you are not in that group", "see: id --name --groups")
+
+
 def share_all(folder: str, group: str) -> None:
     """Shares `folder`, and all that is in it, with `group`.
 
