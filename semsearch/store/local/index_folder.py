@@ -26,8 +26,10 @@ def make_folder(index: str) -> list[str]:
     Raises `SemsearchError` where it cannot be one, may not be written, or belongs to another user.
     """
     if os.path.isdir(index):
+        # First whose it is: a permission that its owner alone can give is no way out for others.
+        files = [os.path.join(index, CATALOG_FILE)] if os.access(index, os.X_OK) else []
+        check_written(index, files, trusted())
         _check_permission(index, index)
-        check_written(index, [os.path.join(index, CATALOG_FILE)], trusted())
         names = os.listdir(index)
         # An index that could not be made, for want of space, may have no more than these.
         if not (CATALOG_FILE in names or _is_tagged(index) or _MARKERS.keys() >= set(names)):
