@@ -189,7 +189,7 @@ class Searcher:
         notices += told
         scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options)
         hits = first_hits(snapshot, scored, plan, options, self.prefix)
-        hits = highlighted(snapshot, hits, plan, options, self._encoder)
+        hits = highlighted(snapshot, hits, plan, options)
         notices += map(_said, plan.corrections)
         return SearchResult(
             query, plan.mode, coverage, time.perf_counter() - clock, tuple(hits), tuple(notices), plan.languages,

@@ -20,10 +20,15 @@ from semsearch.retrieval.snippets import keys_of
 Scores = NDArray[np.float32]
 
 _DENSE_WEIGHT = 0.35
-# A sentence is read with the one before and the one after it: "He was 36." answers what the last one asked.
-_NEIGHBOUR_COSINE = 0.2
-_NEIGHBOUR_COVERAGE = 0.2
-_NUMBER_BONUS = 0.1
+# What the words of the question count that a sentence holds: each by its idf, and once more by how few of the sentences
+# hold it.
+_OWN = 0.5
+_LOCAL = 0.5
+# "He was 36." answers what was said before it: words that this sentence does not hold and others of its passage do.
+_BEFORE = 0.2
+_PREVIOUS = 0.3
+_NEXT = 0.1
+_NUMBER_BONUS = 0.15
 # Below every sentence: a heading is shown where there is nothing else.
 _LABEL_LOSS = 2.0
 _ASKS_NUMBER = re.compile(
@@ -88,29 +93,22 @@ def sentence_scores(
     weights: NDArray[np.float32],
     cosines: Scores | None,
     passages: Sequence[TypedText],
+    reliability: float = 1.0,
 ) -> Scores:
     """(n,) float32, higher is better, not bounded: how well each of `sentences` answers `question`.
 
     `held` (n, words) and `weights` (words,): which words of the question each holds, and their idf; `cosines` (n,) with
-    the question, None where there is no model.
+    the question, None where their meaning is not looked at; `reliability`, 0 to 1: how far it is believed.
     """
     share = weights / max(float(weights.sum()), 1e-6)
     own = held @ share
-    extra = np.zeros(len(sentences), np.float32)
-    near = np.zeros(len(sentences), np.float32)
-    for number, sentence in enumerate(sentences):
-        around = [
-            other
-            for other in (number - 1, number + 1)
-            if 0 <= other < len(sentences) and sentences[other].passage == sentence.passage
-        ]
-        if around:
-            extra[number] = (held[around].any(axis=0) & ~held[number]) @ share
-            if cosines is not None:
-                near[number] = max(cosines[other] for other in around)
-    scores = (1 - _DENSE_WEIGHT) * (own + _NEIGHBOUR_COVERAGE * extra)
+    scores = _OWN * own + _LOCAL * _standing_out(held, share)
+    for places, weight in zip(_around(sentences), (_BEFORE, _PREVIOUS, _NEXT), strict=True):
+        elsewhere = np.array([held[begin:end].any(axis=0) for begin, end in places], np.bool_).reshape(held.shape)
+        scores = scores + weight * ((elsewhere & ~held) @ share)
+    scores = (1 - _DENSE_WEIGHT) * scores
     if cosines is not None:
-        scores = scores + _DENSE_WEIGHT * (cosines + _NEIGHBOUR_COSINE * near)
+        scores = scores + _DENSE_WEIGHT * np.float32(reliability) * cosines
     if _ASKS_NUMBER.search(question):
         holds = [bool(_NUMBER.search(passages[s.passage].text, s.start, s.end)) for s in sentences]
         scores = scores + _NUMBER_BONUS * np.array(holds, np.float32)
@@ -123,3 +121,27 @@ def sentence_scores(
     scores = scores - np.float32(_LABEL_LOSS) * (labels & ((own == 0) if only else True))
     result: Scores = scores.astype(np.float32)
     return result
+
+
+def _standing_out(held: NDArray[np.bool_], share: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) in [0, 1]: how many of the words that tell the sentences apart each holds; `held` (n, words), `share`
+    (words,)."""
+    rare = np.log((len(held) + 1) / (held.sum(axis=0) + 1))
+    own = held @ (share * rare)
+    result: NDArray[np.float32] = (own / max(float((share * rare).sum()), 1e-6)).astype(np.float32)
+    return result
+
+
+def _around(sentences: Sequence[SentenceSpan]) -> tuple[list[tuple[int, int]], ...]:
+    """For each sentence, as ranges of numbers of sentences, those of its passage before it, the one just before it,
+    and the one after it."""
+    before, previous, following = [], [], []
+    first = 0
+    for number, sentence in enumerate(sentences):
+        if sentence.passage != sentences[first].passage:
+            first = number
+        before.append((first, number))
+        previous.append((max(first, number - 1), number))
+        goes_on = number + 1 < len(sentences) and sentences[number + 1].passage == sentence.passage
+        following.append((number + 1, number + 1 + goes_on))
+    return before, previous, following

@@ -1,7 +1,8 @@
 """Passages that are about the same have the same claim: the scores of a ranking, smoothed over nearest neighbours.
 
 The cluster hypothesis (van Rijsbergen 1979, chapter 3; Diaz 2005, "Regularizing Ad Hoc Retrieval Scores"). It helps
-where many passages answer, and the ranking is flat; where one stands out, its neighbours would only draw it down. A neighbour counts by the fourth power of its cosine.
+where many passages answer, and the ranking is flat; where one stands out, its neighbours would
+only draw it down. A neighbour counts by the fourth power of its cosine.
 """
 
 import numpy as np
