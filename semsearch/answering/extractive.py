@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PASSAGES = 4
 _QUOTES = 3
 # Weight of the passage's score, relative to the best passage, beside the score of the sentence.
-_PASSAGE_WEIGHT = 0.3
+_PASSAGE_WEIGHT = 0.4
 # A sentence below this share of the best one's score is not quoted.
 _WORTH_QUOTING = 0.4
 # Characters; a longer sentence is cut at white space: a table row or a line of data may fill a page.

@@ -17,7 +17,7 @@ from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
-from semsearch.retrieval.snippets import matches, snippet
+from semsearch.retrieval.snippets import fragments, matches, snippet
 
 if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot
@@ -29,8 +29,6 @@ def highlighted(snapshot: Snapshot, hits: list[Hit], plan: QueryPlan, options: S
         hits = _with_sentences(snapshot, hits, plan)
     if options.context:
         hits = [replace(hit, context=context_lines(snapshot, hit, options.context)) for hit in hits]
-    if options.snippets:
-        hits = [replace(hit, snippet=snippet(hit.text, plan.keys, plan.languages, hit.sentence)) for hit in hits]
     return hits
 
 
@@ -45,7 +43,7 @@ def _with_best(hit: Hit, plan: QueryPlan, weights: NDArray[np.float32]) -> Hit:
     passage = TypedText(hit.text, hit.type, hit.language)
     spans = sentence_scoring.sentences_of([passage])
     if not spans:
-        return hit
+        return replace(hit, snippet=snippet(hit.text, plan.keys, plan.languages))
     held = sentence_scoring.words_held(
         [passage._replace(text=hit.text[one.start : one.end]) for one in spans], plan.words, plan.languages
     )
@@ -60,7 +58,16 @@ def _with_best(hit: Hit, plan: QueryPlan, weights: NDArray[np.float32]) -> Hit:
             best = spans[int(np.where(within, scores, -np.inf).argmax())]
             match = next(at for at in phrases if best.start <= at < best.end)
     page, _ = hit.place_at(best.start if match is None else match)
-    return replace(hit, sentence=(best.start, best.end), match=match, page=page)
+    sentence = (best.start, best.end)
+    told = [sentence, *_second(spans, scores, best)]
+    shown = fragments(hit.text, plan.keys, plan.languages, told)
+    return replace(hit, sentence=sentence, match=match, page=page, snippet=shown)
+
+
+def _second(spans: list[SentenceSpan], scores: NDArray[np.float32], best: SentenceSpan) -> list[tuple[int, int]]:
+    """The best sentence beside `best`, if it tells something."""
+    others = [(score, -number) for number, score in enumerate(scores.tolist()) if spans[number] != best and score > 0]
+    return [(spans[-number].start, spans[-number].end) for _, number in [max(others)]] if others else []
 
 
 def _phrases_in(text: str, plan: QueryPlan) -> list[int]:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semsearch.lexical.analyzer import analyze_query
-from semsearch.retrieval.snippets import SNIPPET_CHARACTERS, match_spans, snippet
+from semsearch.retrieval.snippets import SNIPPET_CHARACTERS, fragments, match_spans, snippet
 
 EN = frozenset({"en"})
 
@@ -43,3 +43,56 @@ def test_front_matter_is_not_shown() -> None:
     text = "---\ntitle: Tide tables\n---\nThe tide turns at noon.\n"
     assert snippet(text, keys("tide tables"), EN) == "The tide turns at noon."
     assert snippet("---\ntitle: Tide\n---\n", keys("tide"), EN) == "--- title: Tide ---"
+
+
+def spans_of(text: str, *sentences: str) -> list[tuple[int, int]]:
+    return [(text.index(one), text.index(one) + len(one)) for one in sentences]
+
+
+def test_the_two_best_sentences_are_shown_in_their_order() -> None:
+    text = (
+        "First filler here. " * 20
+        + "The tide turns at noon. "
+        + "More filler. " * 40
+        + "The ferry waits for it.\n"
+        + "End. " * 90
+    )
+    shown = fragments(text, keys("tide"), EN, spans_of(text, "The ferry waits for it.", "The tide turns at noon."))
+    assert "The tide turns at noon. … " in shown and "The ferry waits for it." in shown
+    assert shown.startswith("…") and shown.endswith("…") and len(shown) <= SNIPPET_CHARACTERS + 5
+    alone = fragments(text, keys("tide"), EN, spans_of(text, "The tide turns at noon."))
+    assert alone.startswith("…The tide turns at noon. More filler.") and " … " not in alone
+
+
+def test_neighbours_are_shown_as_they_stand() -> None:
+    text = "Filler. " * 50 + "The tide turns at noon.\nThe ferry waits for it. " + "Filler. " * 50
+    for told in (
+        ("The tide turns at noon.", "The ferry waits for it."),
+        ("The ferry waits for it.", "The tide turns at noon."),
+    ):
+        shown = fragments(text, keys("tide"), EN, spans_of(text, *told))
+        assert "The tide turns at noon. The ferry waits for it." in shown
+
+
+def test_of_a_long_sentence_the_part_with_the_words_is_shown() -> None:
+    text = "so many words, " * 100 + "and the tide at the end, " + "so many words, " * 100 + "stop."
+    shown = fragments(text, keys("tide"), EN, [(0, len(text))])
+    assert "the tide at the end" in shown and len(shown) <= SNIPPET_CHARACTERS + 5
+
+
+@given(
+    st.lists(st.text(alphabet="ab \n.é電", min_size=1, max_size=300), min_size=1, max_size=6),
+    st.data(),
+)
+def test_fragments_are_parts_of_the_text(pieces: list[str], data: st.DataObject) -> None:
+    text, spans, at = "".join(pieces), [], 0
+    for piece in pieces:
+        spans.append((at, at + len(piece)))
+        at += len(piece)
+    chosen = data.draw(st.lists(st.sampled_from(spans), min_size=1, max_size=2, unique=True))
+    shown = fragments(text, keys("a"), EN, chosen)
+    flat = " ".join(text.split())
+    assert len(shown) <= SNIPPET_CHARACTERS + 5 and "\n" not in shown
+    at = 0
+    for part in shown.strip("…").split(" … "):
+        at = flat.index(part.strip(), at) + len(part.strip())
