@@ -284,7 +284,7 @@ def _find_renames(
     renamed: set[int] = set()
     for root_id, file, old in changes.read:
         if old is None and file.size in sizes and not stopping():
-            same = gone.get(_digest(roots[root_id], file.path, comparison.rules.follow), [])
+            same = gone.get(content_hash(roots[root_id], file.path, comparison.rules.follow), [])
             # A new suffix may mean another reader.
             match = next((one for one in same if _suffix(one.path) == _suffix(os.fsencode(file.path))), None)
             if match is not None:
@@ -300,7 +300,8 @@ def _find_renames(
     changes.remove = [one for one in changes.remove if one.id not in renamed]
 
 
-def _digest(root: str, path: str, follow: bool) -> bytes:
+def content_hash(root: str, path: str, follow: bool) -> bytes:
+    """The content hash of the file at `path` beneath the folder `root`; empty where it cannot be read."""
     try:
         with open_regular(root, path, follow) as file:
             return digest_of(file)

@@ -10,9 +10,10 @@ from semsearch.errors import SemsearchError, for_shell
 from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find_changes, mass_delete
 from semsearch.indexing.options import IndexOptions
 from semsearch.sources.differences import RootDifference
+from semsearch.sources.walk import File
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
-from semsearch.store.records import Root
+from semsearch.store.records import FileRecord, Root
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class ComparedFolders:
     lost: tuple[Root, ...]
     changes: Changes
     comparison: FileComparison
+
+    def known_hash(self, file: File, old: FileRecord | None) -> bytes | None:
+        """The content hash with which `file`, of which the index knows `old`, need not be read anew; None: it must."""
+        if old is None or old.path != os.fsencode(file.path) or old.generation != self.comparison.generation:
+            return None
+        return None if self.comparison.tries_again(old.status, old.reason) else old.content_hash
 
 
 def comparison_of(

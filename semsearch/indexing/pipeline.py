@@ -272,13 +272,7 @@ class _ComparedRun:
         comparison = self.compared.comparison
         paths = {root.id: root.path for root in self.compared.roots}
         for root_id, file, old in changes.read:
-            reusable = (
-                old is not None
-                and old.generation == comparison.generation
-                and not comparison.tries_again(old.status, old.reason)
-            )
-            is_same = old is not None and old.path == os.fsencode(file.path)
-            known = old.content_hash if old is not None and reusable and is_same else None
+            known = self.compared.known_hash(file, old)
             yield Task(paths[root_id], file.path, file.size, known, comparison.rules.follow)
 
     def _read_rules(self) -> ReadRules:
