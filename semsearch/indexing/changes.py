@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from semsearch.errors import ReadError
 from semsearch.sources.beneath import NOT_FOLLOWED, status_beneath
 from semsearch.sources.differences import RootDifference, compare
+from semsearch.sources.names import WHOLE
 from semsearch.sources.regular_file import digest_of, open_regular
 from semsearch.sources.stamps import stamp_of_status
-from semsearch.sources.walk import RACY_NS, File, WalkStoppedError, is_unchanged, refuse_file, walk
+from semsearch.sources.walk import RACY_NS, File, WalkStoppedError, is_gone, is_unchanged, refuse_file, walk
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Counts, FileRecord, Root
@@ -149,7 +150,7 @@ def _compare_root(
 
     def on_error(path: str, error: OSError) -> None:
         changes.failed.append((root_id, path, f"cannot be read: {error.strerror}"))
-        unlisted.append(b"" if path == "." else os.fsencode(path.rstrip("/")))
+        unlisted.append(b"" if path == WHOLE else os.fsencode(path.rstrip("/")))
 
     def walked() -> Iterator[File]:
         try:
@@ -159,7 +160,7 @@ def _compare_root(
             unlisted.append(b"")
 
     if seen is None:
-        seen = known.differences(walked() if os.path.isdir(root) else (), comparison)
+        seen = known.differences(() if is_gone(root) else walked(), comparison)
     changes.unchanged += seen.unchanged
     for file in seen.different:
         _sort_in(changes, root_id, file, known.record(os.fsencode(file.path)), comparison)

@@ -123,7 +123,7 @@ def test_status(semsearch: Command, index: Path, notes: Path) -> None:
     status = done.json
     assert status["schema"] == "semsearch.status/1"
     assert status["files"] == {"indexed": 5, "skipped": 0, "failed": 0}
-    assert status["roots"] == [{"path": str(notes), "exists": True}]
+    assert status["roots"] == [{"path": str(notes), "exists": True, "readable": True}]
     assert status["chunks"]["pending"] == 0
     assert status["model"]["name"] == "static"
     assert "5 indexed" in semsearch("status", "-i", index).out

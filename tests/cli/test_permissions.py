@@ -35,10 +35,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def run(folder: Path) -> Run:
     """Runs the real command in `folder`, bound by its permissions."""
 
-    def run(*arguments: str) -> Completed:
+    def run(*arguments: str, cwd: Path = folder) -> Completed:
         done = subprocess.run(
             [*_PREFIX, sys.executable, "-m", "semsearch", *arguments],
-            capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            capture_output=True, text=True, cwd=cwd, env={**os.environ, "PYTHONPATH": str(PROJECT)},
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
         return Completed(done.returncode, done.stdout, done.stderr)
@@ -131,8 +131,37 @@ def test_a_folder_that_may_not_be_read_is_accounted_for(run: Run, folder: Path) 
     listed = json.loads(run("status", "--files", "--json").out)["files"]
     told = {one["path"]: (one["status"], one["reason"]) for one in listed if one["path"].startswith("closed")}
     reason = "cannot be read: Permission denied"
-    assert told == {"closed/old.txt": ("indexed", reason), "closed/": ("failed", reason)}
+    assert told == {"closed/old.txt": ("indexed", f"its folder {reason}"), "closed/": ("failed", reason)}
     assert "closed/" in run("status", "--files", "--skipped").out
     for name in ("closed/young.txt", "closed"):
         why = json.loads(run("why", "beryls", name, "--json").out)
         assert (why["status"], why["reason"]) == ("failed", reason), name
+
+
+@pytest.mark.parametrize("closed", ["docs", "."])
+def test_an_indexed_folder_that_may_not_be_read_is_named(run: Run, folder: Path, tmp_path: Path, closed: str) -> None:
+    """The folder itself, and one that it lies in: neither is gone, and its files are not said to be."""
+    (folder / "new.txt").unlink()
+    index = tmp_path.with_name(tmp_path.name + ".index")
+    index_folders([str(folder)], str(index), IndexOptions(model="static"))
+    home = Path(os.path.normpath(tmp_path / closed))
+    home.chmod(0)
+    try:
+        at = ("-i", str(index))
+        done = run("index", *at, cwd=index.parent)
+        assert done.code == 0 and f"semsearch: failed {folder}: cannot be read: Permission denied" in done.err
+        for flags in (("--dry-run",), ("--prune",), ()):
+            assert json.loads(run("index", *at, *flags, "--json", cwd=index.parent).out)["files"]["removed"] == 0
+        assert f"folder    {folder} (cannot be read)\n" in run("status", *at, cwd=index.parent).out
+        listed = json.loads(run("status", "--files", "--json", *at, cwd=index.parent).out)["files"]
+        reason = "cannot be read: Permission denied"
+        assert {one["path"]: (one["status"], one["reason"]) for one in listed} == {
+            str(folder): ("failed", reason),
+            "a.txt": ("indexed", f"its folder {reason}"),
+            "b.txt": ("indexed", f"its folder {reason}"),
+        }
+        why = run("why", "emeralds", f"{folder}/new.txt", "--json", *at, cwd=index.parent)
+        assert (json.loads(why.out)["status"], json.loads(why.out)["reason"]) == ("failed", reason)
+        assert f"its folder {reason}" in run("why", "emeralds", f"{folder}/a.txt", *at, cwd=index.parent).out
+    finally:
+        home.chmod(0o755)
