@@ -1,5 +1,6 @@
 """`semsearch search`: prints the hits for one query or many."""
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
@@ -200,7 +201,8 @@ def _opened(
     if like is not None:
         from semsearch.retrieval.more_like_this import passage_named
 
-        example, ids = passage_named(searcher, like)
+        # `./-rf:1`, as paths are printed for other commands, is shown as `-rf:1`.
+        example, ids = passage_named(searcher, os.path.normpath(like) if like else like)
         return lambda _, options: searcher.search(
             example, replace(options, exclude=ids, syntax=False, correct=False)
         ), lambda: None

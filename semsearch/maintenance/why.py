@@ -102,6 +102,7 @@ def _shown_as(searcher: Searcher, file: str, known: dict[str, FileStatus]) -> tu
     roots = [(root.path, root.label) for root in searcher.roots()]
     several = len(roots) > 1
     if file not in known:
+        file = os.path.normpath(file)  # `./-rf`, as paths are printed for other commands
         for root, label in roots:
             if path.startswith(root.rstrip("/") + "/"):
                 return display_path(label, os.fsencode(os.path.relpath(path, root)), several), path
