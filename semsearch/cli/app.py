@@ -14,6 +14,7 @@ from semsearch.cli import ask, bench, config, index, interrupts, models, quantiz
 from semsearch.cli.dashed_queries import QueryCommand, query_hint
 from semsearch.cli.failure import fail
 from semsearch.cli.flags import flag_of, with_rerank_value
+from semsearch.cli.streams import STANDARD_OUTPUT
 from semsearch.errors import IndexDamagedError, ParameterError, SemsearchError, UsageError
 from semsearch.shortage import shortage_of
 
@@ -130,6 +131,8 @@ def failed(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, OSError):
         name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         hint = _OS_HINTS.get(error.errno or 0, "")
+        if error.errno == errno.EBADF and error.filename == STANDARD_OUTPUT:
+            hint = "it is closed; to throw away what is printed: >/dev/null"
         return fail(SemsearchError(f"{name}{error.strerror or error}", hint, code="os"), arguments, 2)
     return _unexpected(error, arguments)
 
