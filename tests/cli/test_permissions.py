@@ -99,6 +99,7 @@ fill() {{ dd if=/dev/zero of=disk/fill bs=1k count=2000 status=none 2> /dev/null
 fill; {command} index disk/docs; {command} search emeralds -l -i disk/docs
 rm -r disk/fill disk/docs/.semsearch; fill; {command} index disk/docs --model static
 rm disk/fill; {command} index disk/docs --model static
+rm -r disk/docs/.semsearch; {command} index large -i disk/large.index --model static
 """
 
 
@@ -106,6 +107,8 @@ rm disk/fill; {command} index disk/docs --model static
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root can mount a small disk")
 def test_a_disk_that_is_read_only_or_full(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
+    words = "".join(f"Gem {number}, word{number}.\n" for number in range(100_000))
+    write(tmp_path, {"large/words.txt": words})
     done = subprocess.run(
         ["unshare", "-m", "bash", "-c", _SMALL_DISK.format(command=COMMAND)],
         capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PROJECT)},
@@ -113,10 +116,11 @@ def test_a_disk_that_is_read_only_or_full(tmp_path: Path) -> None:
     if done.returncode in (1, 77):
         pytest.skip("no disk can be mounted here")
     index = f"{tmp_path}/disk/docs/.semsearch"
-    read_only, full, new = done.stderr.splitlines()
+    read_only, full, new, large = done.stderr.splitlines()
     assert read_only.startswith(f"semsearch: cannot write the index {index}: Read-only file system (put")
     assert full.startswith(f"semsearch: {index}/catalog.db: No space left on device (free some space")
     assert new.startswith(f"semsearch: cannot write the index {index}: No space left on device (free some space")
+    assert f"{tmp_path}/disk/large.index: " in large and "(free some space" in large
     *found, last = done.stdout.splitlines()
     assert found == ["a.txt", "a.txt"]
     assert last.startswith("2 files, 2 chunks: 2 added"), "what the full disk left stands in no way"
