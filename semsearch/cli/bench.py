@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="bench",
     help="Measure an index: how well it finds, what its vectors could be kept as, how fast it is.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Plot = Annotated[str | None, typer.Option("--plot", metavar="FILE", help="Draw the figures: out.png or out.svg.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.bench/1).")]
+
+
+@app.callback()
+def _alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command("quality")

@@ -158,6 +158,8 @@ def test_the_nearest_index_upwards_is_searched_and_search_creates_nothing(semsea
         (["search", "x", "-i", "INDEX", "--format", "text", "-l"], "more than one output format"),
         (["search", "x", "--frobnicate"], "No such option"),
         (["index", "none"], "no such folder: none"),
+        (["index", "FILE"], "not a folder, but a file: FILE (index its folder: semsearch index"),
+        (["index", "FILE", "-i", "INDEX"], "not a folder, but a file: FILE (index its folder: semsearch index"),
         (["index", "--index", "none"], "no index at"),
         (["index", "NOTES", "--model", "no-such-model"], "no model called no-such-model"),
         (["index", "NOTES", "--tokenizer", "nonsense"], "no tokenizer called nonsense"),
@@ -169,7 +171,10 @@ def test_the_nearest_index_upwards_is_searched_and_search_creates_nothing(semsea
 def test_errors_are_one_line_with_a_way_out_and_exit_2(
     semsearch: Command, index: Path, notes: Path, arguments: list[str], message: str
 ) -> None:
-    named = [{"INDEX": str(index), "NOTES": str(notes)}.get(argument, argument) for argument in arguments]
+    file = next(str(path) for path in sorted(notes.rglob("*")) if path.is_file())
+    paths = {"INDEX": str(index), "NOTES": str(notes), "FILE": file}
+    named = [paths.get(argument, argument) for argument in arguments]
+    message = message.replace("FILE", file) if "FILE" in arguments else message
     done = semsearch(*named)
     assert (done.code, done.out) == (2, "")
     line = one_line_error(done.err)
@@ -394,6 +399,29 @@ def test_the_unchanged_answer_is_that_of_the_full_command(semsearch: Command, no
     )
 
 
+def test_a_group_of_commands_alone_prints_its_help(semsearch: Command) -> None:
+    for command in ([], ["bench"]):
+        done = semsearch(*command)
+        assert (done.code, done.err) == (0, "")
+        assert done.out == semsearch(*command, "--help").out
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_what_is_no_catalog_is_told_by_every_command(
+    semsearch: Command, notes: Path, tmp_path: Path, kind: str
+) -> None:
+    catalog = tmp_path / "docs" / ".semsearch" / "catalog.db"
+    catalog.parent.mkdir(parents=True)
+    {"pipe": os.mkfifo, "folder": os.mkdir, "link": lambda path: path.symlink_to("nothing")}[kind](catalog)
+    for command in (["search", "x"], ["status"], ["verify"], ["why", "x", "y"], ["index"]):
+        for flags in ([], ["-i", "."], ["-i", ".semsearch"]):
+            done = semsearch(*command, *flags, cwd=tmp_path / "docs")
+            message = one_line_error(done.err)
+            assert f"{catalog} is no file (remove the index and make it anew: rm -r" in message or (
+                "index" in command and "catalog.db is a link" in message
+            ), (command, flags)
+
+
 def test_help_and_version(semsearch: Command) -> None:
     for command in ([], ["index"], ["search"], ["status"]):
         done = semsearch(*command, "--help")
@@ -408,7 +436,7 @@ def test_streams_that_are_closed(semsearch: Command, index: Path, notes: Path) -
     write(notes, {})
     for command in (f"index {notes} -i {index}", f"search roses -i {index}"):
         semsearch("index", notes, "-i", index)
-        for redirect, code in ((">&-", 0), ("2>&-", 0), ("| true", 0)):
+        for redirect, code in (("2>&-", 0), ("| true", 0)):
             done = subprocess.run(
                 ["bash", "-c", f"{COMMAND} {command} {redirect}; exit ${{PIPESTATUS[0]}}"],
                 capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PROJECT)},

@@ -169,3 +169,14 @@ def test_an_indexed_folder_that_may_not_be_read_is_named(run: Run, folder: Path,
         assert f"its folder {reason}" in run("why", "emeralds", f"{folder}/a.txt", *at, cwd=index.parent).out
     finally:
         home.chmod(0o755)
+
+
+def test_the_index_of_a_folder_that_may_not_be_seen_is_not_said_to_be_missing(run: Run, folder: Path) -> None:
+    (folder / ".semsearch").chmod(0)
+    for command in (["index"], ["index", "."], ["status"]):
+        message = one_line_error(run(*command, "-i", str(folder)).err)
+        assert f"{folder}/.semsearch/catalog.db: Permission denied" in message, command
+    (folder / ".semsearch").chmod(0o700)
+    folder.chmod(0)
+    assert "cannot read the folder" in one_line_error(run("index", str(folder / "sub"), cwd=folder.parent).err)
+    folder.chmod(0o700)

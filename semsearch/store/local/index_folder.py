@@ -3,7 +3,7 @@
 import errno
 import os
 
-from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError, for_shell
 from semsearch.ownership import check_written
 from semsearch.private_files import create, make_folders, narrow
 from semsearch.settings import CATALOG_FILE, INDEX_FOLDER, trusted
@@ -42,8 +42,8 @@ def make_folder(index: str) -> list[str]:
             continue
         right = os.path.isdir(path) if name == SEGMENTS_FOLDER else os.path.isfile(path)
         if os.path.islink(path) or not right:
-            what = "a link" if os.path.islink(path) else "not what it should be"
-            raise IndexDamagedError(f"{path} is {what}", f"remove the index and make it anew: {index}")
+            what = "a link" if os.path.islink(path) else "no folder" if name == SEGMENTS_FOLDER else "no file"
+            raise IndexDamagedError(f"{path} is {what}", f"remove the index and make it anew: rm -r {for_shell(index)}")
         _check_permission(index, path)
     try:
         make_folders(index)
