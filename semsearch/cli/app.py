@@ -122,6 +122,8 @@ def failed(error: BaseException, arguments: Sequence[str]) -> int:
         return fail(shortage, arguments, shortage.exit_code)
     if isinstance(error, OSError):
         told = as_told(error)
+        if error.errno == errno.ENOENT and error.filename is None and _working_folder_is_gone():
+            told = SemsearchError("the working folder is gone", "go to a folder that is there: cd ~", code="os")
         if error.errno == errno.EBADF and error.filename == STANDARD_OUTPUT:
             told.hint = "it is closed; to throw away what is printed: >/dev/null"
         return fail(told, arguments, told.exit_code)
@@ -174,6 +176,14 @@ def _of_catalog(error: "sqlite3.Error") -> SemsearchError:
         verify = f"semsearch verify --index {for_shell(index)}" if index else "semsearch verify"
         hint = f"{limit}check the disk, then: {verify}" if exists or not index else f"{limit}check the disk"
     return SemsearchError(f"the catalog of the index{index and f' {index}'}: {error}", hint, code="catalog")
+
+
+def _working_folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _is_full(folder: str) -> bool:

@@ -114,7 +114,7 @@ def quality(
         gates=parse_gates(fail_under or ()),
         **({"alphas": tuple(alpha)} if alpha else {}),
     )
-    with interruptible(), bars(as_json) as (announce, advance):
+    with interruptible(commits=False), bars(as_json) as (announce, advance):
         report = measure_quality(index, options, announce, advance)
     if plot is not None:
         plots.plot_quality(report, plot)
@@ -154,7 +154,7 @@ def vectors(
         )
     if plot is not None:
         plots.check(plot)
-    with interruptible():
+    with interruptible(commits=False):
         report = measure_vectors(index, sample, queries, _announce(as_json))
     if plot is not None:
         plots.plot_vectors(report, plot)
@@ -183,7 +183,7 @@ def speed(
 
     if chunks < 1 or rounds < 1:
         raise UsageError("--chunks and --rounds must be 1 or more", "leave them out")
-    with interruptible():
+    with interruptible(commits=False):
         report = measure_speed(index, chunks, rounds, _announce(as_json))
     if as_json:
         render.print_json(report.as_dict())

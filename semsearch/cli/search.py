@@ -131,8 +131,12 @@ def command(
     from semsearch.retrieval.options import SearchOptions
 
     style = _style(format_, as_json, as_jsonl, only_paths)
-    if [query, queries, like].count(None) != 2:
-        raise UsageError("give one of QUERY, --queries FILE and --like FILE:LINE", "see: semsearch search --help")
+    given = 3 - [query, queries, like].count(None)
+    if given != 1:
+        only = "only " if given else ""
+        raise UsageError(
+            f"give {only}one of QUERY, --queries FILE and --like FILE:LINE", "see: semsearch search --help"
+        )
     if queries is not None and style == "json":
         raise UsageError("--queries does not print one JSON object", "use --jsonl")
     if (nul or absolute) and style != "paths":
@@ -232,7 +236,7 @@ def _save(saved: "SavedSearches") -> None:
     from semsearch.cli.interrupts import interruptible
 
     sys.stdout.flush()
-    with interruptible():
+    with interruptible(commits=False):
         saved.save()
 
 

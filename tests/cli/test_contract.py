@@ -150,6 +150,8 @@ def test_the_nearest_index_upwards_is_searched_and_search_creates_nothing(semsea
         (["search", "  \n", "-i", "INDEX"], "the query is empty"),
         (["ask", "", "-i", "INDEX"], "the question is empty (say what you want to know: semsearch ask"),
         (["search", "-i", "INDEX"], "give one of QUERY, --queries FILE and --like FILE:LINE"),
+        (["search", "x", "--like", "f:3", "-i", "INDEX"], "give only one of QUERY, --queries FILE and --like"),
+        (["index", "NOTES", "-0"], "-0 is about the names of --files-from"),
         (["search", "x", "-i", "INDEX", "-k", "0"], "-k 0 is out of range"),
         (["search", "x", "-i", "INDEX", "--mode", "psychic"], "--mode psychic is not known"),
         (["search", "x", "-i", "INDEX", "--alpha", "2"], "--alpha 2.0 is out of range"),
@@ -451,7 +453,7 @@ def test_a_working_folder_that_is_gone(semsearch: Command, tmp_path: Path) -> No
         cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )  # fmt: skip
     assert done.returncode == 2
-    one_line_error(done.stderr)
+    assert "the working folder is gone (go to a folder that is there: cd ~)" in one_line_error(done.stderr)
 
 
 @pytest.mark.slow
