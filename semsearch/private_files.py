@@ -2,7 +2,8 @@
 
 An index and the cache hold what documents say, which may be private: their folders have mode 0700 and their files 0600
 from the first byte, whatever the umask. A folder with mode 2770 is shared with its group, and so is what is made in it.
-Light, because an unchanged run of `index` uses it.
+What root makes in a folder of another user is given to that user, who could not read it otherwise. Light, because an
+unchanged run of `index` uses it.
 """
 
 import errno
@@ -31,8 +32,19 @@ def is_shared(folder: str) -> bool:
 def make_folder(path: str) -> None:
     """Makes the folder `path`, shared if the one it is made in is. Raises `OSError`."""
     os.mkdir(path, PRIVATE)
-    if is_shared(os.path.dirname(path)):
-        os.chmod(path, SHARED)
+    folder = os.path.dirname(path)
+    owner, shared = _given_to(folder), is_shared(folder)
+    if not (owner or shared):
+        return
+    # By descriptor: whose folder it is could put a link into its place.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if owner:
+            os.fchown(descriptor, *owner)
+        if shared:
+            os.fchmod(descriptor, SHARED)
+    finally:
+        os.close(descriptor)
 
 
 def make_folders(top: str, below: str = "") -> None:
@@ -55,9 +67,24 @@ def create(path: str, flags: int = os.O_EXCL) -> int:
     is. `flags`: for open(2), beside those that never go through a link. Raises `OSError`.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
-    if is_shared(os.path.dirname(path)):
+    folder = os.path.dirname(path)
+    if is_shared(folder):
         share(descriptor, _OF_THE_GROUP)
+    owner = _given_to(folder)
+    if owner:
+        # It may have been there: nothing that has content, or another name elsewhere, is given away.
+        made = os.fstat(descriptor)
+        if made.st_uid == 0 and made.st_size == 0 and made.st_nlink == 1:
+            os.fchown(descriptor, *owner)
     return descriptor
+
+
+def _given_to(folder: str) -> tuple[int, int] | None:
+    """(user, group) whom what this process makes in `folder` is given to; None: to nobody."""
+    if os.geteuid() != 0:
+        return None
+    status = os.stat(folder)
+    return (status.st_uid, status.st_gid) if status.st_uid != 0 else None
 
 
 def share(file: "int | str", mode: int) -> None:
@@ -74,6 +101,17 @@ def group_number(name: str) -> int:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise ParameterError("shared", f"{name}: there is no such group", "see: id --name --groups") from None
+
+
+def is_member(group: int) -> bool:
+    """Whether this process is in `group`."""
+    return group in {os.getegid(), *os.getgroups()}
+
+
+def check_sharing(group: str) -> None:
+    """Raises `ParameterError` where this user cannot share anything with `group`."""
+    if not is_member(group_number(group)) and os.geteuid() != 0:
+        raise ParameterError("shared", f"{group}: you are not in that group", "see: id --name --groups")
 
 
 def share_all(folder: str, group: str) -> None:
@@ -105,11 +143,21 @@ def _share_all(folder: str, group: int) -> None:
                 os.close(file)
 
 
-def share_inherited(folder: str) -> None:
-    """Shares `folder`, and all that is in it, if the one it is in is shared; all of it is this user's."""
+def inherit(folder: str) -> None:
+    """Shares `folder` and all that is in it if the one it is in is shared, and gives it to that one's owner where root
+    made it; all of it is this user's.
+    """
     parent = os.path.dirname(folder)
     if is_shared(parent):
         _share_all(folder, os.stat(parent).st_gid)
+    owner = _given_to(parent)
+    if owner:
+        # From the inside out: as long as a folder is root's, nobody puts anything else there.
+        for _, _, files, descriptor in os.fwalk(folder, topdown=False):
+            if os.fstat(descriptor).st_uid == 0:
+                for name in files:
+                    os.chown(name, *owner, dir_fd=descriptor, follow_symlinks=False)
+                os.fchown(descriptor, *owner)
 
 
 def narrow(folder: str) -> str:

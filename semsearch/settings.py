@@ -9,7 +9,7 @@ import stat
 
 from semsearch.config_file import config_file, read_table, unknown_key
 from semsearch.errors import for_shell
-from semsearch.ownership import check_found
+from semsearch.ownership import check_found, check_place
 
 INDEX_FOLDER = ".semsearch"
 CATALOG_FILE = "catalog.db"
@@ -60,7 +60,7 @@ SETTINGS = (
     Setting("model", "SEMSEARCH_MODEL", str, DEFAULT_MODEL, "The embedding model of new indexes."),
     Setting(
         "trusted", "SEMSEARCH_TRUSTED", str, None,
-        "Folders with indexes that are used though they belong to another user; a colon between several; *: all.",
+        "Whole paths of folders whose indexes are used though they are another user's; a colon between them; *: all.",
     ),
     Setting(
         "cache", "SEMSEARCH_CACHE", str, None,
@@ -145,7 +145,11 @@ def cache_folder() -> str:
 
 def trusted() -> "list[str]":
     """The folders (or `*`) whose indexes are used though they belong to another user."""
-    return [folder for folder in str(effective("trusted")[0] or "").split(os.pathsep) if folder]
+    return _paths(str(effective("trusted")[0] or ""))
+
+
+def _paths(text: str) -> "list[str]":
+    return [path for path in text.split(os.pathsep) if path]
 
 
 def default_model() -> str:
@@ -209,6 +213,10 @@ def _checked(setting: Setting, value: object, where: str) -> "str | float":
     if setting.kind is str:
         if not isinstance(value, str):
             raise UsageError(f"{where} = {value} is not a text", f'write {setting.name} = "..."')
+        if setting.name == "trusted":
+            for folder in _paths(value):
+                if folder != "*" and not os.path.isabs(os.path.expanduser(folder)):
+                    raise UsageError(f"{where}: {folder} is not a whole path", f"write {os.path.abspath(folder)}")
         return value
     try:
         number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
@@ -252,7 +260,7 @@ def index_for_writing(flag: str | None, roots: list[str]) -> str:
     if not roots and (nearest := _nearest_index(os.getcwd())):
         return nearest
     index = os.path.join(os.path.abspath(roots[0] if roots else os.getcwd()), INDEX_FOLDER)
-    check_found(index, trusted())
+    check_place(index, trusted())
     return index
 
 

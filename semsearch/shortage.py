@@ -13,6 +13,9 @@ from semsearch.errors import SemsearchError
 # Bytes of address space with which numpy, FAISS and ONNX Runtime load. With less, OpenBLAS and ONNX Runtime end the
 # process by SIGSEGV. Measured on x86-64 with one thread each: 350 MB for a search, 550 MB for a run of `index`.
 LEAST_ADDRESS_SPACE = 640 << 20
+# For commands that measure and learn: with 640 MB, FAISS and OpenBLAS end them by SIGSEGV on 2,000 passages, with 700
+# they find too little.
+LEAST_FOR_MEASURING = 1 << 30
 # With less than this, a thread for each core may take all of it before any work is done: 32 MB each in OpenBLAS.
 _ROOM_FOR_THREADS = 4 << 30
 # With fewer allowed, OpenBLAS may get none of its threads, and then sends this process a SIGINT.
@@ -21,7 +24,7 @@ _FILES = (errno.EMFILE, errno.ENFILE)
 # Words of NumPy, FAISS, ONNX Runtime, the dynamic linker and the C library, in lower case.
 _NO_MEMORY = (
     "cannot allocate memory", "failed to map segment", "bad_alloc", "failed to allocate memory", "unable to allocate",
-    "static tls block", "allocation failed",
+    "static tls block", "allocation failed", "defaultcpuallocator", "not enough memory",
 )  # fmt: skip
 _NO_THREAD = ("can't start new thread", "pthread_create", "resource temporarily unavailable")
 
@@ -95,18 +98,18 @@ def address_space() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def check_address_space() -> None:
-    """Raises `SemsearchError` where the libraries would not load; with little room, or few
-    processes allowed, lets them have one thread each."""
+def check_address_space(least: int = LEAST_ADDRESS_SPACE) -> None:
+    """Raises `SemsearchError` where less than `least` bytes are allowed; with little room, or few processes allowed,
+    lets libraries have one thread each."""
     limit = address_space()
     processes, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     few_threads = processes != resource.RLIM_INFINITY and processes < _MANY_PROCESSES
     if (limit is None or limit >= _ROOM_FOR_THREADS) and not few_threads:
         return
-    if limit is not None and limit < LEAST_ADDRESS_SPACE:
+    if limit is not None and limit < least:
         raise _shortage(
             f"not enough memory: the limit on address space is {limit >> 20:,} MB",
-            f"allow {LEAST_ADDRESS_SPACE >> 20} MB or more (ulimit -v {LEAST_ADDRESS_SPACE >> 10})",
+            f"allow {least >> 20:,} MB or more (ulimit -v {least >> 10})",
         )
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")

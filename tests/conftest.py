@@ -46,12 +46,15 @@ def prepared_models() -> None:
     """
     cache = cache_folder()
     os.makedirs(cache, exist_ok=True)
-    with open(cache + ".lock", "w") as lock:
+    lock = os.open(cache, os.O_RDONLY)  # of the folder itself: it leaves no file
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in (DEFAULT_MODEL, "static"):
             source = resolve(name)
             if read_info(source.cache_path()) is None:
                 open_model(source, print)
+    finally:
+        os.close(lock)
 
 
 @pytest.fixture(scope="session")

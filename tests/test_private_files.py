@@ -11,6 +11,7 @@ import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.private_files import SHARED, create, make_folder, make_folders, narrow
+from semsearch.settings import cache_folder
 from semsearch.store.vector_cache import VectorCache
 from tests.support.commands import Command
 from tests.support.folders import NOTES, PROJECT, write
@@ -76,6 +77,23 @@ def test_one_that_is_shared_stays_so(tmp_path: Path) -> None:
     assert stat.S_IMODE((folder / ".semsearch").stat().st_mode) == SHARED
 
 
+def test_the_files_of_a_new_cache_are_private(tmp_path: Path, semsearch: Command) -> None:
+    folder, cache = folder_of(tmp_path / "docs", NOTES), tmp_path / "cache"
+    cache.mkdir(0o700)
+    prepared = list(Path(cache_folder()).glob("static-*"))  # preparing it takes half a minute
+    for model in prepared:
+        (cache / model.name).symlink_to(model)
+    before = os.umask(0)
+    try:
+        assert semsearch("index", folder, "--model", "static", env={"SEMSEARCH_CACHE": str(cache)}).code == 0
+        assert semsearch("search", "bread", "-i", folder, env={"SEMSEARCH_CACHE": str(cache)}).code == 0
+    finally:
+        os.umask(before)
+    made = [path for path in cache.rglob("*") if not path.is_symlink()]
+    assert {path.name.split("-")[0] for path in made} >= {"language", "classes", "fingerprints", "queries.db"}
+    assert open_to_others(cache) == []
+
+
 @pytest.mark.slow
 def test_the_cache_is_private(tmp_path: Path, semsearch: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "above" / "cache"
@@ -88,8 +106,8 @@ def test_the_cache_is_private(tmp_path: Path, semsearch: Command, monkeypatch: p
     finally:
         os.umask(before)
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
-    private = [cache / "passages.db", *cache.glob("static-*"), *cache.glob("static-*/*")]
-    assert len(private) > 3
+    private = list(cache.rglob("*"))
+    assert {path.name.split("-")[0] for path in private} >= {"passages.db", "static", "language", "classes"}
     assert [path for path in private if path.stat().st_mode & 0o077] == []
     cache.chmod(0o755)
     VectorCache(str(cache / "passages.db"), 10, np.float16, print).close()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Commands that load no library of models and vectors.
 _LIGHT = frozenset({"status", "config", "models", "--help", "-h", "--version"})
+# Those that need most of them.
+_MEASURING = frozenset({"bench", "tune"})
 
 
 def main() -> "NoReturn":
@@ -51,11 +53,12 @@ def main() -> "NoReturn":
 
 
 def _run(arguments: "list[str]", checked: "StatCheck | None") -> int:
-    from semsearch.shortage import check_address_space, shortage_of
+    from semsearch.shortage import LEAST_ADDRESS_SPACE, LEAST_FOR_MEASURING, check_address_space, shortage_of
 
+    command = arguments[0] if arguments else ""
     try:
-        if not arguments or arguments[0] not in _LIGHT:
-            check_address_space()
+        if command not in _LIGHT:
+            check_address_space(LEAST_FOR_MEASURING if command in _MEASURING else LEAST_ADDRESS_SPACE)
         from semsearch.cli.app import run
     except Exception as error:  # it may be that there is no memory for the imports
         known = error if isinstance(error, SemsearchError) else shortage_of(error)

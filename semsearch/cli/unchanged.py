@@ -11,6 +11,7 @@ import time
 
 from semsearch import settings
 from semsearch.errors import SemsearchError
+from semsearch.ownership import check_written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def answer(arguments: list[str]) -> "tuple[bool, StatCheck | None]":
     except OSError:
         return False, None
     try:
+        check_written(path, [os.path.join(path, settings.CATALOG_FILE)], settings.trusted())
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         checked = stat_check(path, roots, stopping)
         if checked is None or not checked.nothing_changed():

@@ -1,5 +1,6 @@
 """Where prepared models lie on this machine, and how they get there: a folder each, with `model.json` as its record."""
 
+import errno
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ import tempfile
 from typing import Any
 
 from semsearch import subprocesses
-from semsearch.errors import ModelError, for_shell
+from semsearch.errors import ModelError, SemsearchError, for_shell
 from semsearch.private_files import create, make_folders, narrow_cache
 from semsearch.settings import cache_folder
 from semsearch.shortage import shortage_of
@@ -69,7 +70,7 @@ def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str
 
     `kind`: `transformer`, `static` or `cross-encoder`; `trust`: code in the model's folder may be run. Its torch takes
     1 GB that `index` should not hold while it encodes, and torch and faiss in one process are two OpenMP runtimes,
-    which crashes on macOS. Raises `ModelError`.
+    which crashes on macOS. Raises `ModelError`, or `SemsearchError` for what this machine lacks.
     """
     make_cache()
     try:
@@ -84,6 +85,15 @@ def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str
         shutil.rmtree(working, ignore_errors=True)
     if status != 0:
         reason = subprocesses.last_words(errors.splitlines(), status)
+        if lack := shortage_of(RuntimeError(reason)):
+            raise lack
+        for full in map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
+            if full in reason:
+                raise SemsearchError(
+                    f"the model {name} cannot be prepared in {cache_folder()}: {full}",
+                    "free some space, or name a folder with room in SEMSEARCH_CACHE",
+                    code="no_space",
+                )
         hint = "check that the folder is a complete sentence-transformers model"
         if "trust_remote_code" in errors:
             hint = "it brings code of its own: if you trust that, say --trust-remote-code"

@@ -99,8 +99,9 @@ class Reranker:
 
 def _download(name: str, announce: Announce) -> str:
     """The folder `name` was downloaded to. Raises `ModelError` where the user did not allow it, or it failed."""
-    hint = f"allow the download with SEMSEARCH_DOWNLOAD=1, or put its files into a folder and name that ({name})"
-    missing = f"no reranker called {name} on this machine (no such folder, not in the Hugging Face cache)"
-    if os.environ.get("SEMSEARCH_DOWNLOAD") != "1" or os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
+    by_hand = "put its files into a folder and name that"
+    if os.environ.get("SEMSEARCH_DOWNLOAD") != "1":
+        missing = f"no reranker called {name} on this machine (no such folder, not in the Hugging Face cache)"
+        hint = f"allow the download with SEMSEARCH_DOWNLOAD=1, or {by_hand}"
         raise ModelError(missing, hint, code="model_not_found")
-    return download(name if "/" in name else f"{_OWNER}/{name}", announce, hint)
+    return download(name if "/" in name else f"{_OWNER}/{name}", announce, by_hand)

@@ -30,7 +30,7 @@ from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import ResolvedSettings, resolve_settings, run_model, with_roots
-from semsearch.private_files import group_number
+from semsearch.private_files import check_sharing
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.sources.differences import StatCheck
@@ -77,7 +77,7 @@ def index_folders(
     _check(options)
     if options.shared is not None:
         require(store, "share", "index --shared")
-        group_number(options.shared)
+        check_sharing(options.shared)
     if options.dry_run:
         return dry_run(store, folders, options)
     if options.max_seconds is not None:

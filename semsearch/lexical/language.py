@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from semsearch.private_files import make_folders
+from semsearch.private_files import create, make_folders
 from semsearch.settings import cache_folder
 
 # Language code -> Snowball algorithm. Words of other languages are not stemmed.
@@ -92,8 +92,9 @@ def _write_cache(folder: str, identifier: Any) -> None:
     try:
         make_folders(os.path.dirname(folder), os.path.basename(working))
         for name in _ARRAYS:
-            np.save(os.path.join(working, f"{name}.npy"), arrays[name])
-        with open(os.path.join(working, "classes"), "w", encoding="ascii") as file:
+            with open(create(os.path.join(working, f"{name}.npy")), "wb") as array:
+                np.save(array, arrays[name])
+        with open(create(os.path.join(working, "classes")), "w", encoding="ascii") as file:
             file.write(" ".join(identifier.nb_classes))
         os.rename(working, folder)
     except OSError:  # the cache cannot be written, or another process was first

@@ -78,6 +78,27 @@ def test_a_journal_beside_it_is_not_played_back(index: Path, tmp_path: Path, arg
     assert run(index, ["index", "-q"]).code == 0
 
 
+@pytest.mark.parametrize("name", [CATALOG_FILE, CATALOG_FILE + "-wal", CATALOG_FILE + "-shm", "segments"])
+def test_a_link_in_it_is_not_followed(index: Path, tmp_path: Path, name: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    if (index / name).exists():
+        (index / name).rename(elsewhere)
+    (index / name).symlink_to(elsewhere)
+    write(index.parent, {"new.txt": "something to write"})
+    for arguments in (["search", "bread"], ["ask", "bread?"], ["verify", "--repair"], ["index", "-q"]):
+        done = run(index, arguments)
+        assert done.code == 2, arguments
+        assert f"{index / name} is a link" in one_line_error(done.err), arguments
+    done = run(index, ["verify"])
+    assert done.code == 1 and f"{index / name} is a link" in done.out
+
+
+def test_the_index_that_is_named_may_be_a_link(index: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(index)
+    for arguments in (["search", "bread"], ["verify"], ["index", "-q"]):
+        assert run(tmp_path / "link", arguments).code == 0, arguments
+
+
 FOREIGN = {
     "a trigger that adds": "CREATE TRIGGER t AFTER INSERT ON runs BEGIN INSERT INTO roots VALUES (77, X'2F', 'x'); END",
     "a trigger that drops": "CREATE TRIGGER less AFTER UPDATE ON settings BEGIN DELETE FROM files; END",

@@ -19,14 +19,19 @@ COMMANDS = {
     "verify": ["verify"],
     "ask": ["ask", "which stones are green"],
     "why": ["why", "emeralds", "a.txt"],
+    "bench": ["bench", "vectors"],
 }
 KEY = "SEMSEARCH_QUERY_CACHE"
+ENOUGH_TO_MEASURE = "".join(
+    f"The {name} of the museum was found by miners in the mountains of {place} more than {age} years ago.\n\n"
+    for age, (name, place) in enumerate([("topaz", "Saxony"), ("beryl", "Galicia"), ("opal", "Slovakia")], 100)
+)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "docs"
-    write(folder, {"a.txt": "Emeralds are green.\n", "b.txt": "Rubies are red.\n"})
+    write(folder, {"a.txt": "Emeralds are green.\n", "b.txt": "Rubies are red.\n", "c.txt": ENOUGH_TO_MEASURE})
     index_folders([str(folder)], None, IndexOptions(model="static"))
     write(folder, {"new.txt": "Opals shimmer.\n"})
     return folder
@@ -68,7 +73,11 @@ def test_little_memory(folder: Path, name: str, megabytes: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "limit", "resource"),
-    [("search", "-n 8", "too many open files"), ("index", "-v 300000", "not enough memory")],
+    [
+        ("search", "-n 8", "too many open files"),
+        ("index", "-v 300000", "not enough memory"),
+        ("bench", "-v 800000", "not enough memory"),
+    ],
 )
 def test_a_limit_is_named(folder: Path, name: str, limit: str, resource: str) -> None:
     code, err = told(folder, limit, COMMANDS[name])

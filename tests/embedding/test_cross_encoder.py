@@ -67,6 +67,11 @@ def test_models_that_are_no_rerankers_are_refused(tmp_path: Path, monkeypatch: p
     with pytest.raises(ModelError, match="no reranker called cross-encoder/ms-marco-MiniLM-L-12-v2") as missing:
         open_reranker("cross-encoder/ms-marco-MiniLM-L-12-v2", print)
     assert "SEMSEARCH_DOWNLOAD=1" in missing.value.hint
+    monkeypatch.setenv("SEMSEARCH_DOWNLOAD", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match="HF_HUB_OFFLINE is set") as offline:
+        open_reranker("cross-encoder/ms-marco-MiniLM-L-12-v2", print)
+    assert "SEMSEARCH_DOWNLOAD" not in offline.value.hint
     with pytest.raises(ModelError, match="not a cross-encoder"):
         open_reranker(str(make_model(tmp_path / "bi")), print)
     (tmp_path / "empty").mkdir()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from semsearch import child
 from semsearch.embedding.cache import FORMAT
-from semsearch.private_files import share_inherited
+from semsearch.private_files import inherit
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
             json.dump({**about, **record}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        share_inherited(working)
+        inherit(working)
         try:
             os.rename(working, target)
         except OSError:

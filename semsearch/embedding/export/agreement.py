@@ -1,5 +1,7 @@
 """How far a prepared model agrees with the library it was made from, and what it knows: the record of it."""
 
+import errno
+import os
 from typing import Any
 
 import numpy as np
@@ -7,11 +9,15 @@ from numpy.typing import NDArray
 
 from semsearch.embedding.calibration import calibrate
 from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.shortage import shortage_of
 
 # Least mean cosine with sentence-transformers over the sample texts, and least `correlation` of scores.
 INT8_COSINE = 0.985
 FP32_COSINE = 0.9999
 _TOLD_CHARACTERS = 200
+# Bytes; with less free, a disk is full.
+_LEAST_ROOM = 1 << 20
+_OF_THE_DISK = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 def mean_cosine(ours: Vectors, reference: Vectors) -> float:
@@ -28,8 +34,20 @@ def correlation(ours: NDArray[np.float64], reference: NDArray[np.float64]) -> fl
     return float(np.corrcoef(ours, reference)[0, 1]) - abs(float(ours.mean() - reference.mean())) / spread / 10
 
 
-def failure(error: Exception) -> str:
-    """Why a variant could not be made, for the record."""
+def failure(error: Exception, working: str) -> str:
+    """Why a variant could not be made in the folder `working`, for the record.
+
+    Raises OSError or `SemsearchError` where not the model is at fault, but what this machine lacks: with more of it the
+    variant may well be made.
+    """
+    if lack := shortage_of(error):
+        raise lack from None
+    # Libraries that write files tell a full disk in words of their own, or not at all.
+    disk = os.statvfs(working)
+    if disk.f_bavail * disk.f_frsize < _LEAST_ROOM or getattr(error, "errno", None) == errno.ENOSPC:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        raise error
     return f"{type(error).__name__}: {str(error)[:_TOLD_CHARACTERS]}"
 
 

@@ -51,7 +51,7 @@ def export_cross_encoder(name: str, folder: str, working: str) -> dict[str, Any]
                 ours = Reranker({**info, "runtime": variant.runtime}, working).logits(pairs)
                 agreement = correlation(ours, reference)
             except Exception as error:  # whatever torch, onnx or onnxruntime cannot do with this architecture
-                tried[variant.runtime] = failure(error)
+                tried[variant.runtime] = failure(error, working)
                 continue
             tried[variant.runtime] = round(agreement, 5)
             if agreement >= variant.least_agreement:

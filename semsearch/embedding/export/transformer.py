@@ -79,7 +79,7 @@ def _agreeing_export(model: Any, described: ModelInfo, working: str, tried: dict
             embedder = OnnxEmbedder(replace(described, runtime=variant.runtime), working)
             cosine = mean_cosine(embedder.encode(texts), reference)
         except Exception as error:  # whatever torch, onnx or onnxruntime cannot do with this architecture
-            tried[variant.runtime] = failure(error)
+            tried[variant.runtime] = failure(error, working)
             continue
         tried[variant.runtime] = round(cosine, 5)
         if cosine >= variant.least_agreement:

@@ -1,16 +1,16 @@
 """Connections to catalogs, which may come from anywhere: what SQLite would do for a stranger is refused.
 
-A catalog is data, and a query of ours takes no longer than its size explains. Refused are: a rollback journal, which
-SQLite would play back when the catalog is opened for writing, removing a file that it names; tables, indexes, views and
-triggers other than those that semsearch makes (sqlite.org/security.html); a statement that takes more steps, or a query
-that gives more rows, than a file of this size can hold. Light, as the stat check opens catalogs, too.
+A catalog is data, and a query of ours takes no longer than its size explains. Refused are: a link; a rollback journal,
+which SQLite would play back when the catalog is opened for writing, removing a file that it names; tables, indexes,
+views and triggers other than those that semsearch makes (sqlite.org/security.html); a statement that takes more steps,
+or a query that gives more rows, than a file of this size can hold. Light, as the stat check opens catalogs, too.
 """
 
 import os
 import sqlite3
 
 from semsearch.errors import IndexDamagedError, for_shell
-from semsearch.store.local.damage import repair_hint
+from semsearch.store.local.damage import refuse_link, repair_hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,9 +77,11 @@ class Connection(sqlite3.Connection):
 def connect(database: str, path: str) -> Connection:
     """A connection to the catalog at `path`; `database`: the same as a URI, or as `path`.
 
-    Raises `sqlite3.Error`, or `IndexDamagedError` for a catalog with a journal.
+    Raises `sqlite3.Error`, or `IndexDamagedError` for a catalog with a journal, and for one that is a link.
     """
     refuse_journal(path)
+    for suffix in ("", "-wal", "-shm"):
+        refuse_link(*os.path.split(path + suffix))
     connection: Connection = sqlite3.connect(
         database, uri=database != path, isolation_level=None, timeout=_LOCK_SECONDS, factory=Connection
     )

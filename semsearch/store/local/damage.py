@@ -17,6 +17,13 @@ def catalog_damaged(folder: str, what: object) -> IndexDamagedError:
     return IndexDamagedError(f"{os.path.join(folder, CATALOG_FILE)} is damaged: {what}", repair_hint(folder))
 
 
+def refuse_link(folder: str, name: str) -> None:
+    """Raises `IndexDamagedError` where `name` in the index `folder` is a link, which may lead anywhere."""
+    path = os.path.join(folder, name)
+    if os.path.islink(path):
+        raise IndexDamagedError(f"{path} is a link", f"remove {for_shell(folder)} and index again")
+
+
 class unreadable_as_damage:  # used like a function; `contextlib` costs an import on the stat check's path
     """Context manager: a file of the index `folder` that cannot be opened or read is damage of the index.
 

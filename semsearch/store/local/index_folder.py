@@ -7,6 +7,7 @@ from semsearch.errors import IndexDamagedError, SemsearchError, for_shell
 from semsearch.ownership import check_written
 from semsearch.private_files import create, make_folders, narrow
 from semsearch.settings import CATALOG_FILE, INDEX_FOLDER, trusted
+from semsearch.store.local.damage import refuse_link
 from semsearch.store.local.segment_folder import SEGMENTS_FOLDER
 
 _TAG = "CACHEDIR.TAG"
@@ -25,8 +26,10 @@ def make_folder(index: str) -> list[str]:
     Raises `SemsearchError` where it cannot be one, may not be written, or belongs to another user.
     """
     if os.path.isdir(index):
+        # First whose it is: a permission that its owner alone can give is no way out for others.
+        files = [os.path.join(index, CATALOG_FILE)] if os.access(index, os.X_OK) else []
+        check_written(index, files, trusted())
         _check_permission(index, index)
-        check_written(index, [os.path.join(index, CATALOG_FILE)], trusted())
         names = os.listdir(index)
         # An index that could not be made, for want of space, may have no more than these.
         if not (CATALOG_FILE in names or _is_tagged(index) or _MARKERS.keys() >= set(names)):
@@ -40,9 +43,9 @@ def make_folder(index: str) -> list[str]:
         path = os.path.join(index, name)
         if not os.path.lexists(path):
             continue
-        right = os.path.isdir(path) if name == SEGMENTS_FOLDER else os.path.isfile(path)
-        if os.path.islink(path) or not right:
-            what = "a link" if os.path.islink(path) else "no folder" if name == SEGMENTS_FOLDER else "no file"
+        refuse_link(index, name)
+        if not (os.path.isdir(path) if name == SEGMENTS_FOLDER else os.path.isfile(path)):
+            what = "no folder" if name == SEGMENTS_FOLDER else "no file"
             raise IndexDamagedError(f"{path} is {what}", f"remove the index and make it anew: rm -r {for_shell(index)}")
         _check_permission(index, path)
     try:

@@ -17,7 +17,7 @@ import numpy as np
 from semsearch import private_files
 from semsearch.errors import IndexDamagedError
 from semsearch.shortage import shortage_of
-from semsearch.store.local.damage import repair_hint, unreadable_as_damage
+from semsearch.store.local.damage import refuse_link, repair_hint, unreadable_as_damage
 
 SEGMENTS_FOLDER = "segments"
 VECTORS_FILE = "index.faiss"
@@ -111,6 +111,7 @@ def checked_folder(index: str, name: str, files: FileList) -> str:
     if "/" in name or name.startswith("."):
         raise IndexDamagedError(f"{index}: the catalog names a segment {name!r}")
     folder = os.path.join(index, SEGMENTS_FOLDER, name)
+    refuse_link(index, SEGMENTS_FOLDER)
     if os.path.islink(folder) or not _OF_EVERY.get(name[:3], {""}) <= set(files):
         raise damaged_segment(folder, "it is not a folder with the files of a segment")
     for file_name, (size, _) in files.items():
