@@ -251,8 +251,12 @@ def index_for_writing(flag: str | None, roots: list[str]) -> str:
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))
         below = os.path.join(path, INDEX_FOLDER)
-        is_index = os.path.isfile(os.path.join(path, CATALOG_FILE))
-        return below if not is_index and os.path.isfile(os.path.join(below, CATALOG_FILE)) else path
+        if _holds_index(path):
+            return path
+        if _holds_index(below):
+            return below
+        refuse_odd_catalog(below)
+        return path
     if not roots and (nearest := _nearest_index(os.getcwd())):
         return nearest
     index = os.path.join(os.path.abspath(roots[0] if roots else os.getcwd()), INDEX_FOLDER)
@@ -277,6 +281,8 @@ def index_for_reading(flag: str | None) -> str:
         for candidate in (path, os.path.join(path, INDEX_FOLDER)):
             if _holds_index(candidate):
                 return candidate
+        for candidate in (path, os.path.join(path, INDEX_FOLDER)):
+            refuse_odd_catalog(candidate)
         if os.path.isdir(os.path.join(path, "segments")):
             raise IndexNotFoundError(
                 f"{path} is an index without its {CATALOG_FILE}", f"remove it and index again: rm -r {for_shell(path)}"
@@ -318,6 +324,15 @@ def _holds_index(folder: str) -> bool:
         return False
 
 
+def refuse_odd_catalog(index: str) -> None:
+    """Raises `IndexDamagedError` where something stands in the place of a catalog that cannot be one."""
+    catalog = os.path.join(index, CATALOG_FILE)
+    if os.path.lexists(catalog):
+        from semsearch.errors import IndexDamagedError
+
+        raise IndexDamagedError(f"{catalog} is no file", f"remove the index and make it anew: rm -r {for_shell(index)}")
+
+
 def _nearest_index(start: str) -> str | None:
     """The `.semsearch` in `start` or the nearest folder above it that has one. Raises `SemsearchError` for one of
     another user.
@@ -328,6 +343,7 @@ def _nearest_index(start: str) -> str | None:
         if _holds_index(candidate):
             check_found(candidate, trusted())
             return candidate
+        refuse_odd_catalog(candidate)
         parent = os.path.dirname(folder)
         if parent == folder:
             return None

@@ -1,4 +1,5 @@
-"""Tells what a process lacks (memory, threads, open files) from what is wrong with documents, the index or a model.
+"""Tells what a process lacks (memory, threads, open files, room for a file) from what is wrong with documents, the
+index or a model.
 
 Imports nothing heavy: it is asked before anything else is imported.
 """
@@ -28,6 +29,29 @@ _NO_MEMORY = (
 _NO_THREAD = ("can't start new thread", "pthread_create", "resource temporarily unavailable")
 
 
+# Error number of the operating system -> hint.
+_HINTS = {
+    errno.ENOSPC: "free some space and run again; nothing that was committed is lost",
+    errno.EDQUOT: "free some space and run again; nothing that was committed is lost",
+    errno.EACCES: "give yourself permission (chmod), or ask its owner",
+    errno.EROFS: "the file system is read-only: choose a place that can be written",
+    errno.EIO: "the disk fails, or its connection: check it, then: semsearch verify",
+}
+# Those of a disk, which may come from a write and then name no file.
+OF_A_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
+NO_SPACE_HINT = _HINTS[errno.ENOSPC]
+
+
+def as_told(error: OSError) -> SemsearchError:
+    """An error of the operating system: which file, what, and what to do."""
+    return SemsearchError(_named(error), _HINTS.get(error.errno or 0, ""), code="os")
+
+
+def _named(error: OSError) -> str:
+    name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    return f"{name}{error.strerror or error}"
+
+
 def shortage_of(error: BaseException) -> SemsearchError | None:
     """What this process lacks, as `error` says, with what to do; None where it says something else."""
     number = error.errno if isinstance(error, OSError) else None
@@ -37,6 +61,8 @@ def shortage_of(error: BaseException) -> SemsearchError | None:
     if isinstance(error, MemoryError) or number == errno.ENOMEM or any(words in text for words in _NO_MEMORY):
         limit = "" if address_space() is None else ", or raise the limit on it (ulimit -v)"
         return _shortage("not enough memory", f"close other programs{limit}")
+    if isinstance(error, OSError) and number == errno.EFBIG:
+        return _shortage(_named(error), "raise the limit on file sizes (ulimit -f); nothing that was committed is lost")
     if isinstance(error, BlockingIOError) or any(words in text for words in _NO_THREAD):
         return _shortage("no process or thread can be started", "raise the limit on processes (ulimit -u)")
     return None
@@ -58,6 +84,12 @@ def refuse_few_descriptors(path: str) -> None:
 
 def _shortage(message: str, hint: str) -> SemsearchError:
     return SemsearchError(message, hint, code="shortage")
+
+
+def file_size() -> int | None:
+    """The bytes that a file may have which this process writes (`ulimit -f`); None: no limit."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def address_space() -> int | None:

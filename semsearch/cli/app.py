@@ -14,10 +14,14 @@ from semsearch.cli import ask, bench, config, index, interrupts, models, quantiz
 from semsearch.cli.dashed_queries import QueryCommand, query_hint
 from semsearch.cli.failure import fail
 from semsearch.cli.flags import flag_of, with_rerank_value
-from semsearch.errors import IndexDamagedError, ParameterError, SemsearchError, UsageError
-from semsearch.shortage import shortage_of
+from semsearch.cli.streams import STANDARD_OUTPUT
+from semsearch.errors import IndexDamagedError, ParameterError, SemsearchError, UsageError, for_shell
+from semsearch.settings import CATALOG_FILE
+from semsearch.shortage import NO_SPACE_HINT, as_told, file_size, shortage_of
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from semsearch.sources.differences import StatCheck
 
 app = typer.Typer(
@@ -47,17 +51,6 @@ _USAGE_HINTS = {
     "No such option: --limit": "the number of results is -k",
     "No such option: --top": "the number of results is -k",
     "unexpected extra argument": "a query of several words stands in quotes; the folder or index is named with -i",
-}
-
-
-# Error number of the operating system -> hint.
-_OS_HINTS = {
-    errno.ENOSPC: "free some space and run again; nothing that was committed is lost",
-    errno.EDQUOT: "free some space and run again; nothing that was committed is lost",
-    errno.EFBIG: "a limit on the size of files stands in the way (ulimit -f); nothing that was committed is lost",
-    errno.EACCES: "give yourself permission (chmod), or ask its owner",
-    errno.EROFS: "the file system is read-only: choose a place that can be written",
-    errno.EIO: "the disk fails, or its connection: check it, then: semsearch verify",
 }
 
 
@@ -128,9 +121,12 @@ def failed(error: BaseException, arguments: Sequence[str]) -> int:
     if shortage := shortage_of(error):
         return fail(shortage, arguments, shortage.exit_code)
     if isinstance(error, OSError):
-        name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        hint = _OS_HINTS.get(error.errno or 0, "")
-        return fail(SemsearchError(f"{name}{error.strerror or error}", hint, code="os"), arguments, 2)
+        told = as_told(error)
+        if error.errno == errno.ENOENT and error.filename is None and _working_folder_is_gone():
+            told = SemsearchError("the working folder is gone", "go to a folder that is there: cd ~", code="os")
+        if error.errno == errno.EBADF and error.filename == STANDARD_OUTPUT:
+            told.hint = "it is closed; to throw away what is printed: >/dev/null"
+        return fail(told, arguments, told.exit_code)
     return _unexpected(error, arguments)
 
 
@@ -155,9 +151,8 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
                 "the catalog of the index is damaged: what it is asked does not end", "semsearch verify --repair"
             )
             return fail(damaged, arguments, damaged.exit_code)
-        full = "full" in str(error)
-        hint = _OS_HINTS[errno.ENOSPC] if full else "check the disk and its limits, then: semsearch verify"
-        return fail(SemsearchError(f"the catalog of the index: {error}", hint, code="catalog"), arguments, 2)
+        told = _of_catalog(error)
+        return fail(told, arguments, told.exit_code)
     if os.environ.get("SEMSEARCH_DEBUG"):
         raise error
     return fail(
@@ -169,3 +164,32 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
         arguments,
         2,
     )
+
+
+def _of_catalog(error: "sqlite3.Error") -> SemsearchError:
+    """An error of SQLite, which says no more than that input or output failed."""
+    index = next(iter(getattr(error, "__notes__", ())), "")  # see `store.local.damage.about_index`
+    hint = NO_SPACE_HINT
+    if "full" not in str(error) and not _is_full(index):
+        limit = "" if file_size() is None else "raise the limit on file sizes (ulimit -f), or "
+        exists = os.path.exists(os.path.join(index, CATALOG_FILE))
+        verify = f"semsearch verify --index {for_shell(index)}" if index else "semsearch verify"
+        hint = f"{limit}check the disk, then: {verify}" if exists or not index else f"{limit}check the disk"
+    return SemsearchError(f"the catalog of the index{index and f' {index}'}: {error}", hint, code="catalog")
+
+
+def _working_folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _is_full(folder: str) -> bool:
+    """Whether a page of a catalog, or of the memory that its processes share, has no room on the disk of `folder`."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < 1 << 15

@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="bench",
     help="Measure an index: how well it finds, what its vectors could be kept as, how fast it is.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Plot = Annotated[str | None, typer.Option("--plot", metavar="FILE", help="Draw the figures: out.png or out.svg.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.bench/1).")]
+
+
+@app.callback()
+def _alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command("quality")
@@ -108,7 +114,7 @@ def quality(
         gates=parse_gates(fail_under or ()),
         **({"alphas": tuple(alpha)} if alpha else {}),
     )
-    with interruptible(), bars(as_json) as (announce, advance):
+    with interruptible(commits=False), bars(as_json) as (announce, advance):
         report = measure_quality(index, options, announce, advance)
     if plot is not None:
         plots.plot_quality(report, plot)
@@ -148,7 +154,7 @@ def vectors(
         )
     if plot is not None:
         plots.check(plot)
-    with interruptible():
+    with interruptible(commits=False):
         report = measure_vectors(index, sample, queries, _announce(as_json))
     if plot is not None:
         plots.plot_vectors(report, plot)
@@ -177,7 +183,7 @@ def speed(
 
     if chunks < 1 or rounds < 1:
         raise UsageError("--chunks and --rounds must be 1 or more", "leave them out")
-    with interruptible():
+    with interruptible(commits=False):
         report = measure_speed(index, chunks, rounds, _announce(as_json))
     if as_json:
         render.print_json(report.as_dict())

@@ -93,7 +93,7 @@ class Printer:
             number = hit.sentence_lines()[0]
             column = len(hit.text[line_begin:start].encode()) + 1 if number is not None else 1
             page = f"[page {hit.page}] " if hit.page is not None else ""
-            write_raw(f"{unbroken(openable(hit))}:{number or 1}:{column}:{page}{one_line(line)}")
+            write_raw(f"{unbroken(as_argument(openable(hit)))}:{number or 1}:{column}:{page}{one_line(line)}")
 
     def _trec(self, result: "SearchResult", query_id: str | None) -> None:
         for hit in result.hits:
@@ -102,7 +102,8 @@ class Printer:
             write(f"{_word(query_id or '1')} Q0 {_word(document)} {hit.rank} {hit.score:.9g} semsearch")
 
     def _paths(self, result: "SearchResult", query_id: str | None) -> None:
-        for path in dict.fromkeys(hit.file if self._absolute else raw_path(hit) for hit in result.hits):
+        for found in dict.fromkeys(hit.file if self._absolute else raw_path(hit) for hit in result.hits):
+            path = as_argument(found)
             if self._nul:
                 write_raw(path, "\0")
             else:
@@ -150,6 +151,11 @@ def raw_path(hit: "Hit") -> str:
             break
         shown[-number] = name
     return "/".join(shown)
+
+
+def as_argument(path: str) -> str:
+    """`path` as other commands may be given it: one that begins with a minus would be a flag of theirs."""
+    return "./" + path if path.startswith("-") else path
 
 
 def openable(hit: "Hit") -> str:

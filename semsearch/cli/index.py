@@ -138,6 +138,8 @@ def command(
         )
     if trust_remote_code and model is None:
         raise UsageError("--trust-remote-code trusts a model by name", "say which: --model NAME")
+    if nul and files_from is None:
+        raise UsageError("-0 is about the names of --files-from", "use it with --files-from FILE")
     options = IndexOptions(
         model=None if model is None else settings.model_name(model),
         dim=dim,

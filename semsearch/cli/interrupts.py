@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 MESSAGE = "interrupted"
+# For a command that commits as it goes.
 HINT = "what was committed is kept; run again to go on"
 EXIT_CODE = 130
 # Signals that come so soon after the first are the same wish: a terminal and a wrapper such as npm both send one.
@@ -28,6 +29,7 @@ _AGAIN_SECONDS = 0.05
 _ENDING = (_signal.SIGTERM, _signal.SIGHUP)
 
 _cleans_up = False
+_commits = False
 _first: float | None = None
 
 
@@ -47,11 +49,16 @@ def came() -> bool:
 class interruptible:
     """While it is open, Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt, so that what is done so far is kept.
 
-    A second one, after a second, ends the process at once.
+    A second one, after a second, ends the process at once. `commits`: what is done so far is kept in an index, which
+    the user is told.
     """
 
+    def __init__(self, *, commits: bool = True) -> None:
+        self._commits = commits
+
     def __enter__(self) -> None:
-        global _cleans_up
+        global _cleans_up, _commits
+        _commits = self._commits
         # Callbacks from C and `__del__` cannot raise: there an interrupt would be lost.
         sys.unraisablehook = _raise_again
         _cleans_up = True
@@ -70,11 +77,12 @@ class interruptible:
 
 def say() -> None:
     """Prints that the process was interrupted, on stderr, as JSON where the command prints JSON."""
+    hint = HINT if _commits else ""
     if "--json" in sys.argv or "--jsonl" in sys.argv:
-        body = f'{{"code": "{MESSAGE}", "message": "{MESSAGE}", "hint": "{HINT}"}}'
+        body = f'{{"code": "{MESSAGE}", "message": "{MESSAGE}", "hint": "{hint}"}}'
         line = f'{{"schema": "semsearch.error/1", "error": {body}}}\n'
     else:
-        line = f"semsearch: {MESSAGE} ({HINT})\n"
+        line = f"semsearch: {MESSAGE} ({hint})\n" if hint else f"semsearch: {MESSAGE}\n"
     try:  # noqa: SIM105 - contextlib is not light
         os.write(2, line.encode("ascii"))
     except OSError:

@@ -13,7 +13,7 @@ _EXIT_CODES = (
     ("1", "verify: the index is damaged. tune: nothing is surely gained. models recommend: none fits."),
     ("2", "An error; one line on standard error says what happened and what to do."),
     ("3", "index --strict: up to date, but files were skipped or failed."),
-    ("75", "index, quantize, tune, verify --repair: another run is writing this index."),
+    ("75", "index, quantize, tune, verify --repair of damage: another run is writing this index."),
     ("130", "Interrupted; what was committed is kept."),
     ("141", "The reader of a pipe went away."),
 )

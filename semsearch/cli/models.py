@@ -138,7 +138,7 @@ def verify(
     from semsearch.cli.interrupts import interruptible
     from semsearch.embedding.checking import check_model
 
-    with interruptible():
+    with interruptible(commits=False):
         report = check_model(name, trust_remote_code, render.announce)
     if as_json:
         render.print_json({"schema": "semsearch.models/1", "verified": report})

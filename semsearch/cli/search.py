@@ -1,5 +1,6 @@
 """`semsearch search`: prints the hits for one query or many."""
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
@@ -131,8 +132,12 @@ def command(
     from semsearch.retrieval.options import SearchOptions
 
     style = _style(format_, as_json, as_jsonl, only_paths)
-    if [query, queries, like].count(None) != 2:
-        raise UsageError("give one of QUERY, --queries FILE and --like FILE:LINE", "see: semsearch search --help")
+    given = 3 - [query, queries, like].count(None)
+    if given != 1:
+        only = "only " if given else ""
+        raise UsageError(
+            f"give {only}one of QUERY, --queries FILE and --like FILE:LINE", "see: semsearch search --help"
+        )
     if queries is not None and style == "json":
         raise UsageError("--queries does not print one JSON object", "use --jsonl")
     if (nul or absolute) and style != "paths":
@@ -201,7 +206,8 @@ def _opened(
     if like is not None:
         from semsearch.retrieval.more_like_this import passage_named
 
-        example, ids = passage_named(searcher, like)
+        # `./-rf:1`, as paths are printed for other commands, is shown as `-rf:1`.
+        example, ids = passage_named(searcher, os.path.normpath(like) if like else like)
         return lambda _, options: searcher.search(
             example, replace(options, exclude=ids, syntax=False, correct=False)
         ), lambda: None
@@ -231,7 +237,7 @@ def _save(saved: "SavedSearches") -> None:
     from semsearch.cli.interrupts import interruptible
 
     sys.stdout.flush()
-    with interruptible():
+    with interruptible(commits=False):
         saved.save()
 
 

@@ -62,7 +62,7 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
     name = model["name"] + (f" ({model['runtime']}, {model['dim']} dimensions)" if model["runtime"] else "")
     rows = [
         ("index", f"{status['index']} ({format_size(status['bytes'])})"),
-        *(("folder", root["path"] + ("" if root["exists"] else "  (gone)")) for root in status["roots"]),
+        *(("folder", root["path"] + _trouble(root)) for root in status["roots"]),
         ("files", f"{files['indexed']:,} indexed, {files['skipped']:,} skipped, {files['failed']:,} failed"),
         ("chunks", f"{chunks['total']:,}, of which {chunks['pending']:,} not encoded yet"),
         ("model", name),
@@ -74,6 +74,12 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
     ]
     for label, value in rows:
         write(f"{label:<9} {one_line(value)}")
+
+
+def _trouble(root: "dict[str, Any]") -> str:
+    if not root["exists"]:
+        return " (gone)"
+    return "" if root["readable"] else " (cannot be read)"
 
 
 def _vectors(vector_format: "dict[str, Any]") -> str:

@@ -7,6 +7,7 @@ out where they end at a terminal, of text and of bytes. Only `console` gets past
 Imports nothing heavy, because an unchanged run of `index` uses it.
 """
 
+import errno
 import io
 import os
 import sys
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
+# What errors of it are told of.
+STANDARD_OUTPUT = "standard output"
 # C0 and C1 control characters except tab and newline.
 CONTROLS = (*range(9), *range(11, 32), *range(127, 160))
 # Those of them that end a line for some program, and the separators of lines and paragraphs: each becomes a blank.
@@ -39,15 +42,25 @@ def for_terminal(text: str) -> str:
 
 
 def open_streams() -> None:
-    """Replaces the standard streams that the caller closed, and those that end at a terminal; to be called once.
+    """Replaces the standard streams; to be called once.
 
-    What cannot be written to stderr is lost, and changes nothing about what the command does.
+    What cannot be written to stdout is an error that names it, also where the caller closed it. What cannot be written
+    to stderr is lost, and changes nothing about what the command does.
     """
+    closed = sys.stdout is None
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
-    if sys.stdout.isatty():
-        sys.stdout = _text(_Terminal(io.FileIO(1, "w", closefd=False), sys.stdout.encoding), sys.stdout)
+            # Its number is taken for good, lest a file that is opened later get it, and messages be written to that.
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(descriptor, "w" if number else "r", closefd=False))  # noqa: SIM115
+    results = _Closed(1, "w", closefd=False) if closed else _Results(1, "w", closefd=False)
+    at_terminal = results.isatty()
+    sys.stdout = _text(
+        _Terminal(results, sys.stdout.encoding) if at_terminal else results,
+        sys.stdout,
+        at_once=bool(at_terminal or sys.stdout.line_buffering or getattr(sys.stdout, "write_through", False)),
+    )
     messages = _Messages(2, "w", closefd=False)
     sys.stderr = _text(_Terminal(messages, sys.stderr.encoding) if messages.isatty() else messages, sys.stderr)
 
@@ -58,8 +71,31 @@ def styled(stream: "TextIO") -> "TextIO":
     return _text(raw.uncleaned(), stream) if isinstance(raw, _Terminal) else stream
 
 
-def _text(raw: io.RawIOBase, like: "TextIO") -> "TextIO":
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=like.encoding, errors=like.errors, line_buffering=True)
+def _text(raw: io.RawIOBase, like: "TextIO", *, at_once: bool = True) -> "TextIO":
+    """A stream of text like `like` that writes to `raw`; `at_once`: each line as soon as it ends."""
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=like.encoding, errors=like.errors, line_buffering=at_once)
+
+
+class _Results(io.FileIO):
+    """A descriptor whose errors say that it is standard output which they are about."""
+
+    def write(self, data: "ReadableBuffer") -> int:
+        try:
+            while (written := super().write(data)) is None:  # another program made it one that does not block
+                import select
+
+                select.select([], [self], [])
+        except OSError as error:
+            error.filename = STANDARD_OUTPUT
+            raise
+        return written
+
+
+class _Closed(_Results):
+    """A standard output that the caller closed: nothing can be written, as with every program."""
+
+    def write(self, data: "ReadableBuffer") -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), STANDARD_OUTPUT)
 
 
 class _Messages(io.FileIO):
@@ -77,7 +113,7 @@ class _Messages(io.FileIO):
 class _Terminal(io.RawIOBase):
     """A terminal behind `below`; what is written is cleaned, and a character may be cut between two writes."""
 
-    def __init__(self, below: io.FileIO, encoding: str) -> None:
+    def __init__(self, below: "_Results | _Messages", encoding: str) -> None:
         import codecs
 
         self._below = below
@@ -88,15 +124,10 @@ class _Terminal(io.RawIOBase):
         text = self._decoder.decode(bytes(data))
         left = memoryview(for_terminal(text).encode(self._encoding, "backslashreplace"))
         while left:
-            written = self._below.write(left)
-            if written is None:  # another program made the terminal one that does not block
-                import select
-
-                select.select([], [self._below], [])
-            left = left[written or 0 :]
+            left = left[self._below.write(left) :]
         return len(memoryview(data).cast("B"))
 
-    def uncleaned(self) -> io.FileIO:
+    def uncleaned(self) -> "_Results | _Messages":
         """The terminal itself. A new object, as a stream closes what it is written to when it goes."""
         return type(self._below)(self._below.fileno(), "w", closefd=False)
 

@@ -31,6 +31,8 @@ def answer(arguments: list[str]) -> "tuple[bool, StatCheck | None]":
         return False, None  # what needed OCR before may be read now
     roots, index, quiet, as_json, seconds = parsed
     roots = [os.path.abspath(root) for root in roots]
+    if not all(map(os.path.isdir, roots)):
+        return False, None
     path = settings.index_for_writing(index, roots)
     if not os.path.isfile(os.path.join(path, settings.CATALOG_FILE)) or os.path.exists(
         os.path.join(path, settings.CATALOG_FILE + "-wal")

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from semsearch.errors import ReadError
 from semsearch.sources.beneath import NOT_FOLLOWED, status_beneath
 from semsearch.sources.differences import RootDifference, compare
+from semsearch.sources.names import WHOLE
 from semsearch.sources.regular_file import digest_of, open_regular
 from semsearch.sources.stamps import stamp_of_status
-from semsearch.sources.walk import RACY_NS, File, WalkStoppedError, is_unchanged, refuse_file, walk
+from semsearch.sources.walk import RACY_NS, File, WalkStoppedError, is_gone, is_unchanged, refuse_file, walk
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Counts, FileRecord, Root
@@ -149,7 +150,7 @@ def _compare_root(
 
     def on_error(path: str, error: OSError) -> None:
         changes.failed.append((root_id, path, f"cannot be read: {error.strerror}"))
-        unlisted.append(b"" if path == "." else os.fsencode(path.rstrip("/")))
+        unlisted.append(b"" if path == WHOLE else os.fsencode(path.rstrip("/")))
 
     def walked() -> Iterator[File]:
         try:
@@ -159,7 +160,7 @@ def _compare_root(
             unlisted.append(b"")
 
     if seen is None:
-        seen = known.differences(walked() if os.path.isdir(root) else (), comparison)
+        seen = known.differences(() if is_gone(root) else walked(), comparison)
     changes.unchanged += seen.unchanged
     for file in seen.different:
         _sort_in(changes, root_id, file, known.record(os.fsencode(file.path)), comparison)
@@ -284,7 +285,7 @@ def _find_renames(
     renamed: set[int] = set()
     for root_id, file, old in changes.read:
         if old is None and file.size in sizes and not stopping():
-            same = gone.get(_digest(roots[root_id], file.path, comparison.rules.follow), [])
+            same = gone.get(content_hash(roots[root_id], file.path, comparison.rules.follow), [])
             # A new suffix may mean another reader.
             match = next((one for one in same if _suffix(one.path) == _suffix(os.fsencode(file.path))), None)
             if match is not None:
@@ -300,7 +301,8 @@ def _find_renames(
     changes.remove = [one for one in changes.remove if one.id not in renamed]
 
 
-def _digest(root: str, path: str, follow: bool) -> bytes:
+def content_hash(root: str, path: str, follow: bool) -> bytes:
+    """The content hash of the file at `path` beneath the folder `root`; empty where it cannot be read."""
     try:
         with open_regular(root, path, follow) as file:
             return digest_of(file)

@@ -10,9 +10,10 @@ from semsearch.errors import SemsearchError, for_shell
 from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find_changes, mass_delete
 from semsearch.indexing.options import IndexOptions
 from semsearch.sources.differences import RootDifference
+from semsearch.sources.walk import File, is_gone
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
-from semsearch.store.records import Root
+from semsearch.store.records import FileRecord, Root
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class ComparedFolders:
     lost: tuple[Root, ...]
     changes: Changes
     comparison: FileComparison
+
+    def known_hash(self, file: File, old: FileRecord | None) -> bytes | None:
+        """The content hash with which `file`, of which the index knows `old`, need not be read anew; None: it must."""
+        if old is None or old.path != os.fsencode(file.path) or old.generation != self.comparison.generation:
+            return None
+        return None if self.comparison.tries_again(old.status, old.reason) else old.content_hash
 
 
 def comparison_of(
@@ -50,14 +57,14 @@ def compare_folders(
     known = {root.id: KnownFiles(snapshot if root.id in known_ids else None, root.id) for root in roots}
     paths = {root.id: root.path for root in roots}
     changes = find_changes(paths, known, comparison, options.files_from, seen, stopping)
-    lost = tuple(root for root in roots if not os.path.isdir(root.path))
+    lost = tuple(root for root in roots if is_gone(root.path))
     return ComparedFolders(roots, lost, changes, comparison)
 
 
 def refuse_lost_roots(roots: tuple[Root, ...], location: str) -> None:
     """Raises `SemsearchError` for an indexed folder that is not there."""
     for root in roots:
-        if not os.path.isdir(root.path):
+        if is_gone(root.path):
             raise SemsearchError(
                 f"the indexed folder {root.path} is gone; nothing was changed",
                 "bring it back; index another folder by its name: semsearch index FOLDER"

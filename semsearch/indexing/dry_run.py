@@ -6,7 +6,7 @@ import time
 from semsearch.embedding.model_table import price_of
 from semsearch.embedding.resolve import resolve
 from semsearch.index_report import Estimate, IndexReport
-from semsearch.indexing.changes import OUTSIDE
+from semsearch.indexing.changes import OUTSIDE, Change, content_hash
 from semsearch.indexing.comparing import ComparedFolders, compare_folders, comparison_of, why_refused
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
@@ -45,6 +45,7 @@ def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot
     roots = tuple(root for root in info.roots if not folders or root.path in folders)
     compared = compare_folders(snapshot, roots, comparison, options, {})
     changes = compared.changes
+    _set_aside_equal(compared)
     for _, file, old in changes.read:
         if old is not None and old.path != os.fsencode(file.path):
             report.files["renamed"] += 1
@@ -70,6 +71,21 @@ def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot
     return report
 
 
+def _set_aside_equal(compared: ComparedFolders) -> None:
+    """Takes the files out of those to read whose content is the one that is indexed, though their stamp does not
+    say so: it is too young to be sure, or another."""
+    paths = {root.id: root.path for root in compared.roots}
+    changes, follow = compared.changes, compared.comparison.rules.follow
+    left: list[Change] = []
+    for root_id, file, old in changes.read:
+        known = compared.known_hash(file, old)
+        if old is not None and known and content_hash(paths[root_id], file.path, follow) == known:
+            changes.unchanged += old.status == "indexed"
+        else:
+            left.append((root_id, file, old))
+    changes.read = left
+
+
 def _estimate(
     compared: ComparedFolders, snapshot: Snapshot | None, options: IndexOptions, recorded: IndexInfo
 ) -> Estimate | None:
@@ -84,7 +100,7 @@ def _estimate(
     chunks, tokens = (0, 0)
     if snapshot is not None and not options.rebuild:
         chunks, tokens = snapshot.counts().pending, snapshot.pending_tokens()
-    hashes = _new_hashes(compared, options, rules)
+    hashes = _new_hashes(compared, rules)
     if snapshot is not None and _keeps_vectors(model, recorded, options):
         for digest in snapshot.encoded_hashes(list(hashes)):
             del hashes[digest]
@@ -96,7 +112,7 @@ def _keeps_vectors(model: RunModel, recorded: IndexInfo, options: IndexOptions) 
     return model.name == recorded.model_name and options.dim in (None, recorded.dim)
 
 
-def _new_hashes(compared: ComparedFolders, options: IndexOptions, rules: ReadRules) -> dict[bytes, int]:
+def _new_hashes(compared: ComparedFolders, rules: ReadRules) -> dict[bytes, int]:
     """Text hash -> tokens of each passage of the files that would be read; equal passages once."""
     paths = {root.id: root.path for root in compared.roots}
     hashes: dict[bytes, int] = {}
@@ -106,7 +122,7 @@ def _new_hashes(compared: ComparedFolders, options: IndexOptions, rules: ReadRul
                 paths[root_id],
                 file.path,
                 file.size,
-                old.content_hash if old and not options.rebuild else None,
+                compared.known_hash(file, old),
                 compared.comparison.rules.follow,
             )
             for root_id, file, old in compared.changes.read

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.embedding.resolve import resolve
-from semsearch.errors import IndexDamagedError, LockedError, ParameterError, SemsearchError, UsageError
+from semsearch.errors import IndexDamagedError, LockedError, ParameterError, SemsearchError, UsageError, for_shell
 from semsearch.index_report import IndexReport
 from semsearch.indexing.changes import OUTSIDE, Changes
 from semsearch.indexing.commit import Committer, ReadFile
@@ -70,6 +70,7 @@ def index_folders(
     location = settings.index_for_writing(None if index is None else os.fspath(index), folders)
     store = open_store(location)
     if not folders and not store.exists():
+        settings.refuse_odd_catalog(location)
         raise UsageError(
             f"no index at {location} and no folder named", "name the folder to index: semsearch index FOLDER"
         )
@@ -150,12 +151,16 @@ def _existing_folder(root: str) -> str:
     if not root:
         raise UsageError("the name of a folder is empty", "say . for the folder you are in")
     path = os.path.abspath(os.path.expanduser(root))
-    if not os.path.exists(path):
-        raise UsageError(f"no such folder: {root}", "check the path")
-    if not os.path.isdir(path):
-        raise UsageError(f"not a folder: {root}", "name the folder that holds it, and --include for the file")
     try:
         os.scandir(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        if not os.path.lexists(path):
+            raise UsageError(f"no such folder: {root}", "check the path") from None
+        folder = for_shell(os.path.dirname(path))
+        raise UsageError(
+            f"not a folder, but a file: {root}",
+            f"index its folder: semsearch index {folder}; --files-from names single files of it",
+        ) from None
     except OSError as error:
         raise SemsearchError(f"cannot read the folder {root}: {error.strerror}", "check its permissions") from None
     return path
@@ -272,13 +277,7 @@ class _ComparedRun:
         comparison = self.compared.comparison
         paths = {root.id: root.path for root in self.compared.roots}
         for root_id, file, old in changes.read:
-            reusable = (
-                old is not None
-                and old.generation == comparison.generation
-                and not comparison.tries_again(old.status, old.reason)
-            )
-            is_same = old is not None and old.path == os.fsencode(file.path)
-            known = old.content_hash if old is not None and reusable and is_same else None
+            known = self.compared.known_hash(file, old)
             yield Task(paths[root_id], file.path, file.size, known, comparison.rules.follow)
 
     def _read_rules(self) -> ReadRules:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tempfile
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -56,7 +57,11 @@ def _classifier() -> Callable[[str], tuple[str, float]]:
     loaded = _read_cached(folder)
     if loaded is None:
         # py3langid unpacks 68 MB into a temporary file each time: 0.7 s of a run with one changed file.
-        unpacked = LanguageIdentifier.from_model_file(MODEL_FILE)
+        try:
+            unpacked = LanguageIdentifier.from_model_file(MODEL_FILE)
+        except OSError as error:
+            error.filename = error.filename or tempfile.gettempdir()  # where there may be no room for it
+            raise
         unpacked.set_languages(languages)
         _write_cache(folder, unpacked)
         return unpacked.classify  # type: ignore[no-any-return]

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from semsearch import settings
-from semsearch.sources.walk import File, is_unchanged, walk
+from semsearch.sources.names import WHOLE
+from semsearch.sources.walk import File, is_gone, is_unchanged, walk
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
@@ -18,12 +19,14 @@ from semsearch.store.records import FileRecord, IndexInfo, Root
 SCHEMA = "semsearch.files/1"
 NOT_INDEXED_YET = "not indexed yet: run semsearch index"
 CHANGED = "changed since it was indexed"
+_WHOLE = os.fsencode(WHOLE)
 GONE = "no longer there, or left out by the rules: semsearch index removes it"
 
 
 @dataclass(frozen=True)
 class FileStatus:
-    """One file, or one folder that is ignored or cannot be read (its path ends with `/`).
+    """One file, or one folder that is ignored or cannot be read (its path ends with `/`; that of an indexed folder
+    is absolute).
 
     `status`: `indexed`; `pending` (indexed, not all of it encoded); `new` (not indexed yet); `skipped`, `failed` (see
     `reason`); `ignored` (by `rule`: ignore file, line and pattern, or the globs of a flag). `encoding` is what was
@@ -64,16 +67,17 @@ def _of_root(info: IndexInfo, root: Root, records: dict[bytes, FileRecord], loca
         unreadable[os.fsencode(name)] = f"cannot be read: {error.strerror or error}"
 
     rules = info.rules or WalkRules()
-    there = os.path.isdir(root.path)
-    for file in walk(root.path, rules, location, failed, ignored) if there else ():
+    for file in () if is_gone(root.path) else walk(root.path, rules, location, failed, ignored):
         name = os.fsencode(file.path)
         shown = info.shown_path(root.id, name)
         record = left.pop(name, None)
         statuses.append(_of_new(shown, file) if record is None else _of_known(shown, record, file))
     for name, reason in unreadable.items():
         # What was indexed of it before is kept until it can be read again.
-        kept = [one for one in left if one == name or (name.endswith(b"/") and one.startswith(name))]
-        statuses += [_of_known(info.shown_path(root.id, one), left.pop(one), None, reason) for one in kept]
+        kept = [one for one in left if one == name or (name.endswith(b"/") and one.startswith(name)) or name == _WHOLE]
+        for one in kept:
+            why_not = reason if one == name else f"its folder {reason}"
+            statuses.append(_of_known(info.shown_path(root.id, one), left.pop(one), None, why_not))
         if name not in kept:
             statuses.append(FileStatus(info.shown_path(root.id, name), "failed", reason))
     return statuses + [_of_known(info.shown_path(root.id, name), record, None, GONE) for name, record in left.items()]

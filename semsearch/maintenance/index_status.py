@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from semsearch import settings
+from semsearch.sources.walk import is_gone
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import RunRecord
@@ -24,7 +25,7 @@ def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:
     return {
         "schema": "semsearch.status/1",
         "index": path,
-        "roots": [{"path": root.path, "exists": os.path.isdir(root.path)} for root in info.roots],
+        "roots": [_root(root.path) for root in info.roots],
         "files": {"indexed": counts.indexed, "skipped": counts.skipped, "failed": counts.failed},
         "chunks": {
             "total": counts.chunks,
@@ -45,6 +46,11 @@ def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:
         "last_check": _iso(storage.checked),
         "age_seconds": round(max(0.0, time.time() - storage.checked), 1),
     }
+
+
+def _root(path: str) -> dict[str, Any]:
+    exists = not is_gone(path)
+    return {"path": path, "exists": exists, "readable": exists and os.access(path, os.R_OK | os.X_OK)}
 
 
 def _last_change(run: RunRecord) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
     parts = (shown or file).split("/")
     # Of a folder that is left out as a whole only the folder is an entry.
     names = [shown or file, *("/".join(parts[:count]) + "/" for count in range(1, len(parts) + 1))]
+    names += [root.path for root in searcher.roots() if path.startswith(root.path.rstrip("/") + "/")]
     entry = next((known[name] for name in names if shown and name in known), None)
     if entry is None and not os.path.lexists(path):
         return Why(query, shown or file, "missing", "there is no such file")
@@ -101,6 +102,7 @@ def _shown_as(searcher: Searcher, file: str, known: dict[str, FileStatus]) -> tu
     roots = [(root.path, root.label) for root in searcher.roots()]
     several = len(roots) > 1
     if file not in known:
+        file = os.path.normpath(file)  # `./-rf`, as paths are printed for other commands
         for root, label in roots:
             if path.startswith(root.rstrip("/") + "/"):
                 return display_path(label, os.fsencode(os.path.relpath(path, root)), several), path

@@ -261,6 +261,9 @@ class _Worker:
         if message == READY:
             self._ready = True
             return True
+        if not self._ready:
+            lack, hint = pickle.loads(message)
+            raise SemsearchError(f"a reader process cannot start: {lack}", hint, code="shortage")
         part: FilePart = pickle.loads(message)
         self.slot.parts.append((part, len(message)))
         if part.last:

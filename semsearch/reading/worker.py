@@ -2,9 +2,10 @@
 
 Documents are parsed in such processes only: one that hangs, crashes its parser or takes all memory ends this process
 and no other. The first message holds (`ReadRules`, time limit in seconds, memory limit in bytes), each later one a
-`Task`; all are pickled.
+`Task`; all are pickled. It answers with `READY`, or with (message, hint) of what it lacks.
 """
 
+import contextlib
 import os
 import pickle
 import resource
@@ -14,6 +15,7 @@ from multiprocessing.connection import Connection
 
 from semsearch.lexical import language
 from semsearch.reading.analysis import FilePart, Task, analyze_file
+from semsearch.shortage import as_told, shortage_of
 
 READY = b"ready"
 # Exit status of a process that reached its memory limit.
@@ -26,13 +28,21 @@ _ORPHAN_SECONDS = 30
 def main() -> None:
     """Serves tasks until the parent closes the pipe."""
     connection = Connection(int(sys.argv[1]))
-    language.load()
     try:
-        rules, seconds, memory = pickle.loads(connection.recv_bytes())
-    except EOFError:
-        return  # the parent had nothing to read
-    _limit_memory(memory)
-    chunk_rules = rules.chunk_rules()
+        language.load()
+        try:
+            rules, seconds, memory = pickle.loads(connection.recv_bytes())
+        except EOFError:
+            return  # the parent had nothing to read
+        _limit_memory(memory)
+        chunk_rules = rules.chunk_rules()
+    except Exception as error:
+        told = shortage_of(error) or (as_told(error) if isinstance(error, OSError) else None)
+        if told is None:
+            raise
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.send_bytes(pickle.dumps((told.message, told.hint)))
+        return
     connection.send_bytes(READY)
     while True:
         try:

@@ -96,6 +96,8 @@ def _read(path: str) -> dict[str, dict[str, Any]]:
             _ = known["generation"]
     except FileNotFoundError:
         return {}
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        raise UsageError(f"--new-since {path} is not a state file", "name another file") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"--new-since {path} is not a state file: {error}", "name another file, or remove it to start anew"

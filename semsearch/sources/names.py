@@ -8,6 +8,10 @@ def shown_name(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+# Where a walk tells of the folder itself.
+WHOLE = "."
+
+
 def display_path(label: str, path: bytes, several_roots: bool) -> str:
     """`path`, relative to its root folder, for people: after the root's `label` if the index has several roots.
 

@@ -12,6 +12,7 @@ from semsearch.errors import ReadError
 from semsearch.settings import CATALOG_FILE
 from semsearch.sources import ignore
 from semsearch.sources.beneath import LEAVES_FOLDER, NOT_FOLLOWED, Descent, real_beneath, status_beneath
+from semsearch.sources.names import WHOLE
 from semsearch.sources.stamps import stamp_of_status
 from semsearch.sources.walk_rules import WalkRules
 
@@ -77,7 +78,8 @@ def walk(
     """Every file below `root` (absolute) in a fixed order; `index` is the index folder, which is left out.
 
     Symbolic links come as files that are skipped, or with `rules.follow` are followed while they stay below `root`.
-    `on_error(path, error)` is called for each folder and file that cannot be listed; the walk goes on.
+    `on_error(path, error)` is called for each folder and file that cannot be listed; the walk goes on. That of `root`
+    itself is `names.WHOLE`.
     `on_ignored(path, reason, rule)` is called for each file, and each folder as a whole (its path ends with `/`), that
     the rules leave out; `rule` names the ignore file and line, or the globs of a flag, or is empty. Raises
     `WalkStoppedError` in the middle when `stopping` says so, which is asked for each folder.
@@ -113,7 +115,7 @@ class _Walk:
         try:
             descent = Descent(self._root)
         except OSError as error:
-            self._on_error(".", error)
+            self._on_error(WHOLE, error)
             return
         try:
             yield from self._files(descent)
@@ -126,7 +128,7 @@ class _Walk:
         try:
             top_levels = [] if self._rules.no_ignore else ignore.levels_above(self._root)
         except OSError as error:
-            self._on_error(".", error)
+            self._on_error(WHOLE, error)
             return
         # (path without links, path with its `/`, ignore rules, paths without links of the folders it is in)
         pending = [("", "", top_levels, frozenset({""}))]
@@ -140,7 +142,7 @@ class _Walk:
                     level = ignore.read_level(self._inside + prefix.rstrip("/"), descriptor, names)
                     levels = ignore.deeper(levels, level) if level else levels
                 except OSError as error:
-                    self._on_error(prefix or ".", error)
+                    self._on_error(prefix or WHOLE, error)
                     continue
             below = []
             for entry in listed:
@@ -187,7 +189,7 @@ class _Walk:
             with os.scandir(descriptor) as entries:
                 listed = sorted(entries, key=_name)
         except OSError as error:
-            self._on_error(prefix or ".", error)
+            self._on_error(prefix or WHOLE, error)
             return -1, [], set()
         names = {entry.name for entry in listed}
         if CATALOG_FILE in names and "CACHEDIR.TAG" in names and prefix:
@@ -240,6 +242,16 @@ class _Walk:
             return "symbolic link to nothing", "", None
         except ReadError as error:
             return error.message, "", None
+
+
+def is_gone(root: str) -> bool:
+    """Whether there is no folder `root`. One that may not be looked at, or lies in such a one, is not gone."""
+    try:
+        return not stat.S_ISDIR(os.stat(root).st_mode)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
 
 
 def is_unchanged(file: File, old: "KnownFile", generation: int) -> bool:

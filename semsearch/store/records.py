@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from semsearch.settings import ANALYSIS_VERSION
 from semsearch.sources.lines import LineStarts
-from semsearch.sources.names import display_path
+from semsearch.sources.names import WHOLE, display_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,9 @@ class IndexInfo:
         raise KeyError(root_id)
 
     def shown_path(self, root_id: int, path: bytes) -> str:
-        """The path of a file as results show it."""
+        """The path of a file as results show it; of the folder itself, where it lies."""
+        if path == WHOLE.encode():
+            return self.root(root_id).path
         return display_path(self.root(root_id).label, path, len(self.roots) > 1)
 
 

@@ -123,7 +123,7 @@ def test_status(semsearch: Command, index: Path, notes: Path) -> None:
     status = done.json
     assert status["schema"] == "semsearch.status/1"
     assert status["files"] == {"indexed": 5, "skipped": 0, "failed": 0}
-    assert status["roots"] == [{"path": str(notes), "exists": True}]
+    assert status["roots"] == [{"path": str(notes), "exists": True, "readable": True}]
     assert status["chunks"]["pending"] == 0
     assert status["model"]["name"] == "static"
     assert "5 indexed" in semsearch("status", "-i", index).out
@@ -150,6 +150,8 @@ def test_the_nearest_index_upwards_is_searched_and_search_creates_nothing(semsea
         (["search", "  \n", "-i", "INDEX"], "the query is empty"),
         (["ask", "", "-i", "INDEX"], "the question is empty (say what you want to know: semsearch ask"),
         (["search", "-i", "INDEX"], "give one of QUERY, --queries FILE and --like FILE:LINE"),
+        (["search", "x", "--like", "f:3", "-i", "INDEX"], "give only one of QUERY, --queries FILE and --like"),
+        (["index", "NOTES", "-0"], "-0 is about the names of --files-from"),
         (["search", "x", "-i", "INDEX", "-k", "0"], "-k 0 is out of range"),
         (["search", "x", "-i", "INDEX", "--mode", "psychic"], "--mode psychic is not known"),
         (["search", "x", "-i", "INDEX", "--alpha", "2"], "--alpha 2.0 is out of range"),
@@ -158,6 +160,8 @@ def test_the_nearest_index_upwards_is_searched_and_search_creates_nothing(semsea
         (["search", "x", "-i", "INDEX", "--format", "text", "-l"], "more than one output format"),
         (["search", "x", "--frobnicate"], "No such option"),
         (["index", "none"], "no such folder: none"),
+        (["index", "FILE"], "not a folder, but a file: FILE (index its folder: semsearch index"),
+        (["index", "FILE", "-i", "INDEX"], "not a folder, but a file: FILE (index its folder: semsearch index"),
         (["index", "--index", "none"], "no index at"),
         (["index", "NOTES", "--model", "no-such-model"], "no model called no-such-model"),
         (["index", "NOTES", "--tokenizer", "nonsense"], "no tokenizer called nonsense"),
@@ -169,7 +173,10 @@ def test_the_nearest_index_upwards_is_searched_and_search_creates_nothing(semsea
 def test_errors_are_one_line_with_a_way_out_and_exit_2(
     semsearch: Command, index: Path, notes: Path, arguments: list[str], message: str
 ) -> None:
-    named = [{"INDEX": str(index), "NOTES": str(notes)}.get(argument, argument) for argument in arguments]
+    file = next(str(path) for path in sorted(notes.rglob("*")) if path.is_file())
+    paths = {"INDEX": str(index), "NOTES": str(notes), "FILE": file}
+    named = [paths.get(argument, argument) for argument in arguments]
+    message = message.replace("FILE", file) if "FILE" in arguments else message
     done = semsearch(*named)
     assert (done.code, done.out) == (2, "")
     line = one_line_error(done.err)
@@ -394,6 +401,29 @@ def test_the_unchanged_answer_is_that_of_the_full_command(semsearch: Command, no
     )
 
 
+def test_a_group_of_commands_alone_prints_its_help(semsearch: Command) -> None:
+    for command in ([], ["bench"]):
+        done = semsearch(*command)
+        assert (done.code, done.err) == (0, "")
+        assert done.out == semsearch(*command, "--help").out
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_what_is_no_catalog_is_told_by_every_command(
+    semsearch: Command, notes: Path, tmp_path: Path, kind: str
+) -> None:
+    catalog = tmp_path / "docs" / ".semsearch" / "catalog.db"
+    catalog.parent.mkdir(parents=True)
+    {"pipe": os.mkfifo, "folder": os.mkdir, "link": lambda path: path.symlink_to("nothing")}[kind](catalog)
+    for command in (["search", "x"], ["status"], ["verify"], ["why", "x", "y"], ["index"]):
+        for flags in ([], ["-i", "."], ["-i", ".semsearch"]):
+            done = semsearch(*command, *flags, cwd=tmp_path / "docs")
+            message = one_line_error(done.err)
+            assert f"{catalog} is no file (remove the index and make it anew: rm -r" in message or (
+                "index" in command and "catalog.db is a link" in message
+            ), (command, flags)
+
+
 def test_help_and_version(semsearch: Command) -> None:
     for command in ([], ["index"], ["search"], ["status"]):
         done = semsearch(*command, "--help")
@@ -408,7 +438,7 @@ def test_streams_that_are_closed(semsearch: Command, index: Path, notes: Path) -
     write(notes, {})
     for command in (f"index {notes} -i {index}", f"search roses -i {index}"):
         semsearch("index", notes, "-i", index)
-        for redirect, code in ((">&-", 0), ("2>&-", 0), ("| true", 0)):
+        for redirect, code in (("2>&-", 0), ("| true", 0)):
             done = subprocess.run(
                 ["bash", "-c", f"{COMMAND} {command} {redirect}; exit ${{PIPESTATUS[0]}}"],
                 capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PROJECT)},
@@ -423,7 +453,7 @@ def test_a_working_folder_that_is_gone(semsearch: Command, tmp_path: Path) -> No
         cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )  # fmt: skip
     assert done.returncode == 2
-    one_line_error(done.stderr)
+    assert "the working folder is gone (go to a folder that is there: cd ~)" in one_line_error(done.stderr)
 
 
 @pytest.mark.slow

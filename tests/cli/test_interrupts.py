@@ -106,7 +106,8 @@ def test_an_interrupt_is_neither_lost_nor_told_as_something_else(tmp_path: Path,
         timeout=CEILING_SECONDS, env={**os.environ, "PYTHONPATH": str(PROJECT)},
         preexec_fn=hear_signals,
     )  # fmt: skip
-    assert done.returncode == 130 and "interrupted" in one_line_error(done.stderr)
+    assert done.returncode == 130
+    assert "interrupted (what was committed is kept; run again to go on)" in one_line_error(done.stderr)
 
 
 @pytest.mark.slow
@@ -130,7 +131,9 @@ def test_json_is_told_in_json(tmp_path: Path, index: Path) -> None:
     code, err = interrupted(arguments, _AT_IMPORT, tmp_path, INTERRUPT_AT="typer")
     assert code == 130
     jsonschema.validate(json.loads(err), ERROR)
-    assert json.loads(err)["error"]["code"] == "interrupted"
+    error = json.loads(err)["error"]
+    assert (error["code"], error["hint"]) == ("interrupted", ""), "it commits nothing that could be kept"
+    assert interrupted(arguments[:-1], _AT_IMPORT, tmp_path, INTERRUPT_AT="typer") == (130, "semsearch: interrupted\n")
 
 
 # -- processes that were started -------------------------------------------------------------------------------------

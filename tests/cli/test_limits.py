@@ -86,6 +86,24 @@ def test_a_limit_is_named(folder: Path, name: str, limit: str, resource: str) ->
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("kilobytes", [1, 20, 60, 100])
+def test_a_limit_on_file_sizes_is_named(folder: Path, kilobytes: int) -> None:
+    """SQLite only says that input or output failed."""
+    (folder / "long.txt").write_text("".join(f"Gem {number}, word{number}.\n" for number in range(20_000)))
+    code, err = told(folder, f"-f {kilobytes}", ["index", ".", "-i", "new.index", "--model", "static"])
+    assert code == 2 and len(err.splitlines()) == 1
+    assert f"{folder}/new.index: " in err and "raise the limit on file sizes (ulimit -f)" in err
+    assert "verify" not in err, "there is nothing yet to verify"
+
+
+def test_a_reader_that_cannot_start_says_what_it_lacks(folder: Path, tmp_path: Path) -> None:
+    """The model of languages is unpacked into a temporary file, once."""
+    code, err = told(folder, f"-f 5000; export SEMSEARCH_CACHE='{tmp_path}'", ["index", "."])
+    assert code == 2 and len(err.splitlines()) == 1
+    assert f"a reader process cannot start: {tempfile.gettempdir()}: File too large" in err
+    assert "raise the limit on file sizes (ulimit -f)" in err
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="root alone can become another user")
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 6, 8, 12])

@@ -157,3 +157,46 @@ def test_a_name_with_a_newline_is_exact_where_names_end_with_nul(semsearch: Comm
     assert "indexed  two lines.txt\n" in semsearch("status", "--files", cwd=folder).out, "one line a file"
     files = semsearch("status", "--files", "--json", cwd=folder).json["files"]
     assert name in {one["path"] for one in files}
+
+
+DASHED = "-rf"
+
+
+@pytest.fixture
+def dashed(tmp_path: Path) -> Path:
+    folder = tmp_path / "-docs"
+    write(folder, {DASHED: "A walrus dives.\n", "--help": "A walrus sleeps.\n", "-v/x.txt": "A walrus eats.\n"})
+    index_folders([str(folder)], str(tmp_path / "index"), IndexOptions(model="static"))
+    return folder
+
+
+def test_no_name_is_a_flag_of_another_command(dashed: Path) -> None:
+    at = "-i ../index"
+    assert shell(f"search walrus -l -0 {at} | xargs -0 cat | sort", dashed).startswith(b"A walrus dives.\n")
+    names = {b"./-rf", b"./--help", b"./-v/x.txt"}
+    assert set(shell(f"search walrus -l {at}", dashed).splitlines()) == names
+    found = shell(f"search walrus --format vimgrep {at}", dashed).splitlines()
+    assert {line.partition(b":")[0] for line in found} == names
+
+
+def test_the_label_of_a_folder_is_no_flag_either(semsearch: Command, dashed: Path, tmp_path: Path) -> None:
+    write(tmp_path / "b", {"b.txt": "A bear.\n"})
+    index_folders([str(tmp_path / "b")], str(tmp_path / "index"))
+    assert semsearch("search", "dives", "-l", "--mode", "lexical", "-i", tmp_path / "index").out == "./-docs/-rf\n"
+
+
+@pytest.mark.parametrize("here", [".", ".."])
+def test_what_was_printed_with_a_dot_is_understood(semsearch: Command, dashed: Path, here: str) -> None:
+    at = ("-i", dashed.parent / "index")
+    cwd = dashed / here
+    printed = semsearch("search", "dives", "-l", "--mode", "lexical", *at).out.strip()
+    assert printed == "./-rf"
+    for is_there in (True, False):
+        assert semsearch("why", "walrus", printed, *at, cwd=cwd).out.startswith("-rf: found"), is_there
+        assert semsearch("search", "--like", f"{printed}:1", "-l", *at, cwd=cwd).code == 0
+        assert semsearch("search", "walrus", "--path", printed, "-l", *at, cwd=cwd).out == "./-rf\n"
+        if is_there:
+            (dashed / DASHED).unlink()
+    write(dashed.parent, {"list": printed + "\n"})
+    done = semsearch("index", "--files-from", dashed.parent / "list", "--json", *at, cwd=cwd)
+    assert done.json["files"]["removed"] == 1

@@ -35,10 +35,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def run(folder: Path) -> Run:
     """Runs the real command in `folder`, bound by its permissions."""
 
-    def run(*arguments: str) -> Completed:
+    def run(*arguments: str, cwd: Path = folder) -> Completed:
         done = subprocess.run(
             [*_PREFIX, sys.executable, "-m", "semsearch", *arguments],
-            capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            capture_output=True, text=True, cwd=cwd, env={**os.environ, "PYTHONPATH": str(PROJECT)},
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
         return Completed(done.returncode, done.stdout, done.stderr)
@@ -99,6 +99,7 @@ fill() {{ dd if=/dev/zero of=disk/fill bs=1k count=2000 status=none 2> /dev/null
 fill; {command} index disk/docs; {command} search emeralds -l -i disk/docs
 rm -r disk/fill disk/docs/.semsearch; fill; {command} index disk/docs --model static
 rm disk/fill; {command} index disk/docs --model static
+rm -r disk/docs/.semsearch; {command} index large -i disk/large.index --model static
 """
 
 
@@ -106,6 +107,8 @@ rm disk/fill; {command} index disk/docs --model static
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root can mount a small disk")
 def test_a_disk_that_is_read_only_or_full(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
+    words = "".join(f"Gem {number}, word{number}.\n" for number in range(100_000))
+    write(tmp_path, {"large/words.txt": words})
     done = subprocess.run(
         ["unshare", "-m", "bash", "-c", _SMALL_DISK.format(command=COMMAND)],
         capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PROJECT)},
@@ -113,10 +116,11 @@ def test_a_disk_that_is_read_only_or_full(tmp_path: Path) -> None:
     if done.returncode in (1, 77):
         pytest.skip("no disk can be mounted here")
     index = f"{tmp_path}/disk/docs/.semsearch"
-    read_only, full, new = done.stderr.splitlines()
+    read_only, full, new, large = done.stderr.splitlines()
     assert read_only.startswith(f"semsearch: cannot write the index {index}: Read-only file system (put")
     assert full.startswith(f"semsearch: {index}/catalog.db: No space left on device (free some space")
     assert new.startswith(f"semsearch: cannot write the index {index}: No space left on device (free some space")
+    assert f"{tmp_path}/disk/large.index: " in large and "(free some space" in large
     *found, last = done.stdout.splitlines()
     assert found == ["a.txt", "a.txt"]
     assert last.startswith("2 files, 2 chunks: 2 added"), "what the full disk left stands in no way"
@@ -131,8 +135,48 @@ def test_a_folder_that_may_not_be_read_is_accounted_for(run: Run, folder: Path) 
     listed = json.loads(run("status", "--files", "--json").out)["files"]
     told = {one["path"]: (one["status"], one["reason"]) for one in listed if one["path"].startswith("closed")}
     reason = "cannot be read: Permission denied"
-    assert told == {"closed/old.txt": ("indexed", reason), "closed/": ("failed", reason)}
+    assert told == {"closed/old.txt": ("indexed", f"its folder {reason}"), "closed/": ("failed", reason)}
     assert "closed/" in run("status", "--files", "--skipped").out
     for name in ("closed/young.txt", "closed"):
         why = json.loads(run("why", "beryls", name, "--json").out)
         assert (why["status"], why["reason"]) == ("failed", reason), name
+
+
+@pytest.mark.parametrize("closed", ["docs", "."])
+def test_an_indexed_folder_that_may_not_be_read_is_named(run: Run, folder: Path, tmp_path: Path, closed: str) -> None:
+    """The folder itself, and one that it lies in: neither is gone, and its files are not said to be."""
+    (folder / "new.txt").unlink()
+    index = tmp_path.with_name(tmp_path.name + ".index")
+    index_folders([str(folder)], str(index), IndexOptions(model="static"))
+    home = Path(os.path.normpath(tmp_path / closed))
+    home.chmod(0)
+    try:
+        at = ("-i", str(index))
+        done = run("index", *at, cwd=index.parent)
+        assert done.code == 0 and f"semsearch: failed {folder}: cannot be read: Permission denied" in done.err
+        for flags in (("--dry-run",), ("--prune",), ()):
+            assert json.loads(run("index", *at, *flags, "--json", cwd=index.parent).out)["files"]["removed"] == 0
+        assert f"folder    {folder} (cannot be read)\n" in run("status", *at, cwd=index.parent).out
+        listed = json.loads(run("status", "--files", "--json", *at, cwd=index.parent).out)["files"]
+        reason = "cannot be read: Permission denied"
+        assert {one["path"]: (one["status"], one["reason"]) for one in listed} == {
+            str(folder): ("failed", reason),
+            "a.txt": ("indexed", f"its folder {reason}"),
+            "b.txt": ("indexed", f"its folder {reason}"),
+        }
+        why = run("why", "emeralds", f"{folder}/new.txt", "--json", *at, cwd=index.parent)
+        assert (json.loads(why.out)["status"], json.loads(why.out)["reason"]) == ("failed", reason)
+        assert f"its folder {reason}" in run("why", "emeralds", f"{folder}/a.txt", *at, cwd=index.parent).out
+    finally:
+        home.chmod(0o755)
+
+
+def test_the_index_of_a_folder_that_may_not_be_seen_is_not_said_to_be_missing(run: Run, folder: Path) -> None:
+    (folder / ".semsearch").chmod(0)
+    for command in (["index"], ["index", "."], ["status"]):
+        message = one_line_error(run(*command, "-i", str(folder)).err)
+        assert f"{folder}/.semsearch/catalog.db: Permission denied" in message, command
+    (folder / ".semsearch").chmod(0o700)
+    folder.chmod(0)
+    assert "cannot read the folder" in one_line_error(run("index", str(folder / "sub"), cwd=folder.parent).err)
+    folder.chmod(0o700)

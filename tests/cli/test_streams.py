@@ -1,12 +1,15 @@
 """Standard streams that are closed or full: messages may be lost, results may not, and nothing else changes."""
 
+import io
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from semsearch.cli import streams
 from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import one_line_error
 from tests.support.folders import PROJECT, write
@@ -90,11 +93,41 @@ def test_a_full_stdout_is_an_error(folder: Path, name: str) -> None:
         return
     assert done.returncode == 2, done.stderr
     *messages, last = done.stderr.splitlines()
-    assert "No space left on device" in last
+    assert "standard output: No space left on device" in last
     assert sum("No space left" in line for line in messages) == 0 and "Traceback" not in done.stderr
     if name.startswith("search"):
         assert "--json" in COMMANDS[name] or one_line_error(last)
     assert shell(name, ">/dev/full 2>/dev/full", folder).returncode == 2
     assert shell(name, ">/dev/full 2>&-", folder).returncode == 2
-    # Whoever closes it wants no results.
-    assert shell(name, ">&-", folder).returncode == shell(name, ">/dev/null", folder).returncode
+    for redirect in (">&-", ">&- <&-"):
+        closed = shell(name, redirect, folder)
+        assert closed.returncode == 2, redirect
+        assert "standard output: Bad file descriptor" in closed.stderr.splitlines()[-1]
+    assert shell(name, ">&- 2>&-", folder).returncode == 2
+
+
+_NEXT_NUMBER = "from semsearch.cli import streams; streams.open_streams(); import os; os._exit(os.open(os.devnull, 0))"
+
+
+@pytest.mark.parametrize("redirect", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-"])
+def test_no_file_gets_the_number_of_a_closed_stream(redirect: str) -> None:
+    """What is then printed would be written into it."""
+    done = subprocess.run(
+        ["bash", "-c", f'"$@" {redirect}', "bash", sys.executable, "-c", _NEXT_NUMBER],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )
+    assert done.returncode > 2
+
+
+def test_a_pipe_that_does_not_block_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with pytest.raises(BlockingIOError):
+        while True:  # full before anything is printed
+            os.write(writing, b"x" * 4096)
+    waits: list[bytes] = []
+    monkeypatch.setattr(select, "select", lambda *_: waits.append(os.read(reading, 1 << 20)))
+    with open(reading, "rb") as pipe:
+        with io.TextIOWrapper(io.BufferedWriter(streams._Results(writing, "w"))) as stream:
+            print("sourdough", file=stream)
+        assert len(waits) == 1 and pipe.read() == b"sourdough\n"

@@ -1,5 +1,6 @@
 """A dry run tells what a run would do and encode, and the run then does just that."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,23 @@ def test_of_changes(folder: Path, tmp_path: Path) -> None:
     write(folder, {"new.txt": "Something new.\n", "a.txt": "Prune the roses in autumn.\n"})
     shutil.move(folder / "b.txt", folder / "ferry.txt")
     both(folder, tmp_path / "index")
+
+
+def test_what_is_the_same_is_found_by_its_content(folder: Path, tmp_path: Path) -> None:
+    """Files as young as these may have changed once more within the resolution of their time stamp."""
+    index = str(tmp_path / "index")
+    (folder / "empty.txt").touch()
+    (folder / "link.txt").symlink_to("a.txt")
+    index_folders([str(folder)], index)
+    before = snapshot_of(tmp_path / "index")
+    for number, flags in enumerate(({}, {"verify": True}, {"files_from": [str(folder / "a.txt")]})):
+        os.utime(folder / "a.txt", (10**9 + number,) * 2)
+        dry = index_folders([str(folder)], index, IndexOptions(dry_run=True, **flags))  # type: ignore[arg-type]
+        assert dry.summary().startswith("would be: up to date"), flags
+        assert dry.estimate is None
+        assert dry.files["unchanged"] == (1 if "files_from" in flags else 3)
+    assert snapshot_of(tmp_path / "index") == before
+    assert index_folders([str(folder)], index, IndexOptions(dry_run=True, rebuild=True)).files["changed"] == 3
 
 
 def test_of_chunks_that_are_pending(folder: Path, tmp_path: Path) -> None:

@@ -434,7 +434,7 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder"):
         index_folders([str(tmp_path / "none")], str(tmp_path / "index"))
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UsageError, match="not a folder"):
+    with pytest.raises(UsageError, match="not a folder, but a file"):
         index_folders([str(tmp_path / "file")], str(tmp_path / "index"))
     with pytest.raises(UsageError, match="no index at"):
         index_folders([], str(tmp_path / "index"))

@@ -1,6 +1,7 @@
-"""How damage of an index folder is told: what is damaged, and the command that repairs it."""
+"""How damage of an index folder is told: what is damaged, and the command that repairs it; whose an error is."""
 
 import os
+import sqlite3
 
 from semsearch.errors import IndexDamagedError, for_shell
 from semsearch.settings import CATALOG_FILE
@@ -43,3 +44,29 @@ class unreadable_as_damage:  # used like a function; `contextlib` costs an impor
                 return
             where = error.filename or self._folder
             raise IndexDamagedError(f"{where}: {error.strerror or error}", repair_hint(self._folder)) from None
+
+
+class about_index:
+    """Context manager: an error of SQLite notes the index `folder` that it is about, and one of the disk that names no
+    file has the folder as its name.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        name_index(error, self._folder)
+
+
+def name_index(error: BaseException | None, folder: str) -> None:
+    """See `about_index`."""
+    if isinstance(error, sqlite3.Error):
+        error.add_note(folder)
+    elif isinstance(error, OSError) and error.filename is None:
+        from semsearch.shortage import OF_A_DISK
+
+        if error.errno in OF_A_DISK:
+            error.filename = folder

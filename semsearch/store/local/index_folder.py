@@ -45,7 +45,8 @@ def make_folder(index: str) -> list[str]:
             continue
         refuse_link(index, name)
         if not (os.path.isdir(path) if name == SEGMENTS_FOLDER else os.path.isfile(path)):
-            raise IndexDamagedError(f"{path} is not what it should be", f"remove {for_shell(index)} and index again")
+            what = "no folder" if name == SEGMENTS_FOLDER else "no file"
+            raise IndexDamagedError(f"{path} is {what}", f"remove the index and make it anew: rm -r {for_shell(index)}")
         _check_permission(index, path)
     try:
         make_folders(index)

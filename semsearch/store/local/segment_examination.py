@@ -48,7 +48,7 @@ def examine_segments(
     if left_over:
         shown = ", ".join(left_over[:SHOWN]) + ("" if len(left_over) <= SHOWN else ", ...")
         findings.notices.append(
-            f"no part of the index: {SEGMENTS_FOLDER}/{shown} (the next index removes what it left)"
+            f"no part of the index: {SEGMENTS_FOLDER}/{shown} (semsearch index removes what an earlier run left there)"
         )
 
 

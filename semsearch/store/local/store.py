@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from semsearch.settings import CATALOG_FILE
+from semsearch.store.local.damage import about_index
 from semsearch.store.local.reader import Reader
 from semsearch.store.local.snapshot import LocalSnapshot
 
@@ -34,7 +35,8 @@ class LocalStore:
     def read(self, question: Callable[[LocalSnapshot], Answer]) -> Answer:
         if self._reader is None:
             self._reader = Reader(self.location)
-        return self._reader.read(question)
+        with about_index(self.location):
+            return self._reader.read(question)
 
     def write(
         self, wait: bool = False, rebuild: bool = False, shared: str | None = None
@@ -43,7 +45,8 @@ class LocalStore:
         from semsearch.store.local.transaction import LocalWriter
         from semsearch.store.local.writer import IndexWriter
 
-        return LocalWriter(IndexWriter(self.location, wait, trust=rebuild, shared=shared))
+        with about_index(self.location):
+            return LocalWriter(IndexWriter(self.location, wait, trust=rebuild, shared=shared))
 
     def clone(self, target: str) -> LocalStore:
         from semsearch.store.local.clone import clone_index

@@ -18,7 +18,7 @@ from semsearch.sources.document import storable
 from semsearch.sources.lines import LineStarts
 from semsearch.sources.stamps import Stamp
 from semsearch.store.local import merging, rows
-from semsearch.store.local.damage import catalog_damaged
+from semsearch.store.local.damage import about_index, catalog_damaged, name_index
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
@@ -41,8 +41,10 @@ class LocalWriter:
     def __enter__(self) -> "LocalWriter":
         return self
 
-    def __exit__(self, *details: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        name_index(error, self._index.index)
+        with about_index(self._index.index):
+            self.close()
 
     def close(self) -> None:
         self._index.close()

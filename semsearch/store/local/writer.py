@@ -25,6 +25,7 @@ from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import check_catalog, mark_damaged, remove_checksum, write_checksum
 from semsearch.store.local.connection import ForeignSchemaError
+from semsearch.store.local.damage import name_index
 from semsearch.store.local.dense_segment import DenseSegment, open_dense, open_ids, write_dense
 from semsearch.store.local.index_folder import make_folder
 from semsearch.store.local.lexical_segment import open_lexical, write_lexical
@@ -146,7 +147,8 @@ class IndexWriter:
     def __enter__(self) -> "IndexWriter":
         return self
 
-    def __exit__(self, *details: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        name_index(error, self.index)
         self.close()
 
     @contextmanager

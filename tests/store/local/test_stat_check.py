@@ -142,7 +142,7 @@ def test_a_pipe_for_a_catalog_keeps_nobody_waiting(semsearch: Command, notes: Pa
     for flags in ((), ("--dry-run",)):
         done = semsearch("index", notes, *flags)
         assert done.code == (0 if flags else 2)
-    assert "is not what it should be" in semsearch("index", notes).err
+    assert "is no file" in semsearch("index", notes).err
 
 
 def test_the_only_file_of_a_folder_may_be_renamed_and_changed(notes: Path, tmp_path: Path) -> None:
