@@ -1,4 +1,4 @@
-"""How often `ask --no-llm` quotes, and `search` marks and shows, a sentence with a gold answer: XQuAD-en, the real command.
+"""How often `ask --no-llm` quotes a gold answer, and `search` marks and shows one: XQuAD-en, the real command.
 
 python -m benchmarks.extractive_answers
 """

@@ -54,7 +54,7 @@ def test_a_query_without_a_good_answer_finds_nothing_and_says_how_to_see_the_nea
 
 
 def test_the_best_sentence_has_its_span_and_lines(semsearch: Command, index: Path) -> None:
-    query = "what noise does the engine make"
+    query = "what noise does the motor make"
     hit = semsearch("search", query, "-i", index, "--json", "--min-score", "0").json["results"][0]
     sentence = hit["sentence"]
     assert sentence["text"] == hit["text"][sentence["start"] : sentence["end"]] == "The motor hums before it turns."

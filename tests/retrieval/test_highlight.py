@@ -14,13 +14,13 @@ from tests.support.planning import Planner
 
 
 @pytest.fixture
-def shown(snapshot: Snapshot, encoder: QueryEncoder, planned: Planner):  # type: ignore[no-untyped-def]
+def shown(snapshot: Snapshot, planned: Planner):  # type: ignore[no-untyped-def]
     def shown(query: str, mode: str = "hybrid", **options: object) -> list[Hit]:
         plan = planned(query, mode=mode)
         found = find_candidates(snapshot, plan, None)
         asked = SearchOptions(mode=mode, **options)  # type: ignore[arg-type]
         hits = first_hits(snapshot, ScoredCandidates(found, found.scores), plan, asked, "")
-        return highlighted(snapshot, hits, plan, asked, encoder)
+        return highlighted(snapshot, hits, plan, asked)
 
     return shown
 
@@ -31,13 +31,6 @@ def test_the_best_sentence_is_marked_and_stands_in_the_snippet(shown, mode: str)
     assert hit.sentence is not None
     sentence = hit.text[slice(*hit.sentence)]
     assert sentence == "Prune the roses in early spring." and sentence in hit.snippet
-
-
-def test_meaning_decides_where_words_do_not(shown) -> None:  # type: ignore[no-untyped-def]
-    """No word of the query stands in the passage."""
-    hits = [hit for hit in shown("baking in an oven, which temperature", k=30) if hit.path == "kitchen/bread.txt"]
-    assert hits and hits[0].sentence is not None
-    assert hits[0].text[slice(*hits[0].sentence)] == "Bake it at 240 degrees."
 
 
 def test_nothing_is_marked_that_was_not_asked_for(shown) -> None:  # type: ignore[no-untyped-def]
