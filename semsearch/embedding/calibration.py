@@ -54,7 +54,12 @@ def calibrate(
         script = script_of(_pairs()[language][0][1])
         by_script[script] = round(max(by_script.get(script, 0.0), fertility_of[language]), 4)
     best = max(separation, key=lambda language: separation[language])
-    return Calibration(background=round(background[best], 4), fertility=by_script, related=round(related[best], 4))
+    return Calibration(
+        background=round(background[best], 4),
+        fertility=by_script,
+        related=round(related[best], 4),
+        separation=round(separation[best], 4),
+    )
 
 
 def sample_texts() -> list[str]:

@@ -16,11 +16,13 @@ class Calibration:
     `background`: mean cosine of a question and the answers to other questions, `related`: of a question and its own
     answer, both in the language the model separates best. `fertility`: script -> the most subword tokens per word of a
     language in that script in which the model tells right answers from wrong ones; scripts without one are missing.
+    `separation`: how far apart both cosines are, in standard deviations of the first.
     """
 
     background: float
     fertility: dict[str, float]
     related: float = 1.0
+    separation: float = 5.8
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ Scores = NDArray[np.float32]
 ALPHA = 0.6
 _STRANGENESS = (1.4, 1.8, 3.0, 4.0)
 _ALPHAS = (ALPHA, 0.3, 0.3, 0.1)
+# A model that tells answers apart less well than MiniLM (5.8 standard deviations) weighs less. The static one (3.5) has
+# nDCG@10 0.383 on Cranfield with the same weight, and 0.408 with this one.
+_STRONG = 5.8
+_LEAST_STRENGTH = 0.5
 # A near passage tells that the model knows what is asked: how much the weight grows with the cosine of the best one, on
 # the scale from unrelated (0) to a question and its answer (1), and how far.
 _NEAR = 1.24
@@ -30,7 +34,8 @@ def language_alpha(fertility: float, script: str, calibration: Calibration) -> f
     model knows their language. A script in which the model was found blind has the lowest weight.
     """
     usual = usual_fertility(script, calibration)
-    return _ALPHAS[-1] if usual is None else float(np.interp(fertility / usual, _STRANGENESS, _ALPHAS))
+    by_language = _ALPHAS[-1] if usual is None else float(np.interp(fertility / usual, _STRANGENESS, _ALPHAS))
+    return by_language * float(np.clip(calibration.separation / _STRONG, _LEAST_STRENGTH, 1))
 
 
 def usual_fertility(script: str, calibration: Calibration) -> float | None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,9 @@ def test_reciprocal_ranks() -> None:
         (MULTILINGUAL, 3.0, "hangul", 0.1),
         (MULTILINGUAL, 3.0, "thai", 0.6),
         (Calibration(0.0, {}), 1.0, "latin", 0.1),
+        (replace(MINILM, separation=3.48), 1.0, "latin", 0.36),
+        (replace(MINILM, separation=0.1), 1.0, "latin", 0.3),
+        (replace(MINILM, separation=9.0), 1.0, "latin", 0.6),
     ],
 )
 def test_the_weight_of_meaning_follows_what_the_model_knows(

@@ -387,7 +387,8 @@ def _model(value: Any) -> ModelInfo | None:
         _text(getattr(info, name))
     _count(info.window)
     measured = info.calibration
-    for number in (measured.background, measured.related, *_mapping(measured.fertility).values()):
+    values = _mapping(measured.fertility).values()
+    for number in (measured.background, measured.related, measured.separation, *values):
         _finite(number)
     return info
 
