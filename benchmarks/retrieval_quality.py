@@ -9,13 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.real_collections import NAMES, Collection, load, ndcg_at_10
+from tests.support.real_collections import Collection, every_name, load, ndcg_at_10
 
 RUNS: dict[str, list[str]] = {
     "lexical": ["--mode", "lexical"],
     "dense": ["--mode", "dense"],
     "hybrid": [],
-    "alpha 0.6": ["--alpha", "0.6"],
+    "no smoothing": ["--no-smoothing"],
     "rrf": ["--fusion", "rrf"],
 }
 
@@ -61,15 +61,15 @@ def measure(collection: Collection, index: Path, runs: dict[str, list[str]]) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("collections", nargs="*", default=NAMES)
+    parser.add_argument("collections", nargs="*", default=every_name())
     parser.add_argument("--model")
     chosen = parser.parse_args()
-    print(f"{'nDCG@10':<12}" + "".join(f"{name:>11}" for name in RUNS))
+    print(f"{'nDCG@10':<12}" + "".join(f"{name:>14}" for name in RUNS))
     for name in chosen.collections:
         collection = load(name)
         with tempfile.TemporaryDirectory() as folder:
             values = measure(collection, build(collection, Path(folder), chosen.model), RUNS)
-        print(f"{name:<12}" + "".join(f"{values[run]:>11.4f}" for run in RUNS), flush=True)
+        print(f"{name:<12}" + "".join(f"{values[run]:>14.4f}" for run in RUNS), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,12 @@ def data_folder() -> Path | None:
     return path if (path / "data").is_dir() else None
 
 
+def every_name() -> list[str]:
+    """The names of all collections that are there."""
+    folder = data_folder()
+    return [] if folder is None else sorted(path.parent.name for path in folder.glob("data/*/corpus.jsonl"))
+
+
 @dataclass(frozen=True)
 class Collection:
     """A BEIR collection; `qrels` maps query id -> document id -> gain."""
