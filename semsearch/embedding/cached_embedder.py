@@ -88,10 +88,21 @@ class CachedEmbedder:
         known = self._cache.find(keys, 1)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
-            tokenizer = self.open().tokenizer
-            known |= {key: np.array([fertility(text, tokenizer.tokens(text))]) for key, text in missing.items()}
-            self._cache.keep({key: known[key].astype(np.float32) for key in missing})
-        return float(np.mean([known[key][0] for key in keys]))
+            tokenizer = self._tokenizer_alone()
+            for key, text in missing.items():
+                # As precise as it is kept: a repeated search shows the same.
+                known[key] = np.array([fertility(text, tokenizer.tokens(text))], np.float32)
+            self._cache.keep({key: known[key] for key in missing})
+        return float(np.mean([known[key][0] for key in keys], dtype=np.float64))
+
+    def _tokenizer_alone(self) -> SubwordTokenizer:
+        """The model's tokenizer; a prepared model that is not open need not be opened for it."""
+        if self._opened is None:
+            from semsearch.embedding.open import prepared_tokenizer  # which a query that is known has no use for
+
+            if tokenizer := prepared_tokenizer(self.info):
+                return tokenizer
+        return self.tokenizer
 
     def _query(self, text: str) -> Vectors:
         """(dim + 1,) float32: the vector of a query, then its fertility."""

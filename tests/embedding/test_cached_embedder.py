@@ -1,0 +1,29 @@
+"""A cached embedder opens its model only for what it must compute, and says the same a second time."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semsearch.embedding.cached_embedder import CachedEmbedder
+from semsearch.embedding.calibration import fertility
+from semsearch.embedding.embedder import Embedder
+from semsearch.embedding.open import open_model
+from semsearch.embedding.resolve import resolve
+from semsearch.store.vector_cache import VectorCache
+
+TEXTS = ["The anemometer stands on the pier head.", "Kreuzworträtsel und Zwischenspeicher.", "Two cats."]
+
+
+def test_the_fertility_of_passages_needs_no_open_model_and_stays_the_same(tmp_path: Path) -> None:
+    model = open_model(resolve("static"), print)
+
+    def refuse() -> Embedder:
+        raise AssertionError("the model was opened")
+
+    cache = VectorCache(str(tmp_path / "queries.db"), 100, np.float32, print)
+    closed = CachedEmbedder(model.info, refuse, cache)
+    first = closed.passage_fertility(TEXTS)
+    assert first == closed.passage_fertility(TEXTS)
+    own = [fertility(text, model.tokenizer.tokens(text)) for text in TEXTS]
+    assert first == pytest.approx(np.mean(own))
