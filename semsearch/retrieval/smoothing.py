@@ -18,6 +18,8 @@ _WEIGHT = 0.4
 # The mean score of the ranks 2 to 10, as a share of the first: from which on it is smoothed, and from which on wholly.
 _STEEP, _FLAT = 0.5, 0.7
 _FLATNESS_RANKS = 10
+# The fourth powers of the cosines of the neighbours of a passage that is alone, together at most.
+_ALONE = 1e-9
 
 
 def smoothed(scores: Scores, vectors: NDArray[np.float32], weight: float) -> Scores:
@@ -37,10 +39,10 @@ def smoothed(scores: Scores, vectors: NDArray[np.float32], weight: float) -> Sco
     neighbours = np.argpartition(-near, count - 1, axis=1)[:, :count]
     weights = np.take_along_axis(near, neighbours, 1)
     total = weights.sum(1)
-    mean = (weights * scores[known][neighbours]).sum(1) / np.maximum(total, 1e-9)
+    mean = (weights * scores[known][neighbours]).sum(1) / np.maximum(total, _ALONE)
     result = scores.copy()
     # One that nothing is near to keeps its score.
-    result[known] += np.where(total > 0, np.float32(share) * (mean - result[known]), 0)
+    result[known] += np.where(total > _ALONE, np.float32(share) * (mean - result[known]), 0)
     return result
 
 

@@ -23,6 +23,11 @@ def test_a_passage_rises_with_those_that_are_like_it() -> None:
     assert np.ptp(result[1:]) < np.ptp(FLAT[1:])
 
 
+def test_one_that_is_alone_keeps_its_score_however_its_vector_is_rounded() -> None:
+    apart = vectors([1, 0, 0], [1e-3, 1, 0], [0, 1e-3, 1])
+    np.testing.assert_array_equal(smoothed(FLAT[:3], apart, 1.0), FLAT[:3])
+
+
 def test_one_that_stands_out_stays() -> None:
     np.testing.assert_array_equal(smoothed(STEEP, vectors([0, 1], *[[1, 0]] * 11), 1.0), STEEP)
 
