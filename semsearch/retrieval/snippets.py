@@ -12,6 +12,7 @@ from semsearch.retrieval.sentences import FRONT_MATTER
 # Where the first hit holds the answer to a question of XQuAD-en, it stands in 81 % of snippets of 240 characters around
 # the best sentence, and in 91 % of those of the two best in 320 (`benchmarks/extractive_answers.py`).
 SNIPPET_CHARACTERS = 320
+_ROOM = SNIPPET_CHARACTERS - 2  # without the ellipses at both ends
 _SHORTEST_FRAGMENT = 60
 _GAP = " … "
 _SPACE = re.compile(r"\s+")
@@ -35,8 +36,8 @@ def snippet(text: str, keys: frozenset[str], languages: frozenset[str]) -> str:
     flat = flatten(body if body.strip() else text)
     if len(flat) <= SNIPPET_CHARACTERS:
         return flat
-    begin = _densest(list(matches(flat, keys, languages)), SNIPPET_CHARACTERS)
-    return _shown(flat, [_at_words(flat, min(begin, len(flat) - SNIPPET_CHARACTERS), begin + SNIPPET_CHARACTERS)])
+    begin = min(_densest(list(matches(flat, keys, languages)), _ROOM), len(flat) - _ROOM)
+    return _shown(flat, [_at_words(flat, begin, begin + _ROOM)])
 
 
 def fragments(text: str, keys: frozenset[str], languages: frozenset[str], sentences: Sequence[tuple[int, int]]) -> str:
@@ -47,23 +48,25 @@ def fragments(text: str, keys: frozenset[str], languages: frozenset[str], senten
     flat = flatten(text)
     if len(flat) <= SNIPPET_CHARACTERS:
         return flat
-    room, spans = SNIPPET_CHARACTERS, list[tuple[int, int]]()
+    room, spans = _ROOM, list[tuple[int, int]]()
     for start, end in sentences:
-        sentence = flatten(text[start:end])
-        begin = flat.find(sentence, max(0, len(flatten(text[:start])) - 1))
-        if room < _SHORTEST_FRAGMENT or begin < 0:
+        if room < _SHORTEST_FRAGMENT:
             break
+        sentence = flatten(text[start:end])
+        at, cut = flat.index(sentence, len(flatten(text[:start]))), 0
         if len(sentence) > room:
-            begin += min(_densest(list(matches(sentence, keys, languages)), room), len(sentence) - room)
-        spans.append(_at_words(flat, begin, begin + min(len(sentence), room)))
-        room -= spans[-1][1] - spans[-1][0] + len(_GAP)
-    first, last = min(spans), max(spans)
+            cut = min(_densest(list(matches(sentence, keys, languages)), room), len(sentence) - room)
+        low, high = _at_words(sentence, cut, min(len(sentence), cut + room))
+        spans.append((at + low, at + high))
+        room -= high - low + len(_GAP)
     begin, end = spans[0]
     # What follows the best one, up to the other; then what stands before it.
-    limit = last[0] if spans[0] == first != last else len(flat)
-    longer = min(limit, end + max(0, room))
-    room -= longer - end
-    spans[0] = _at_words(flat, max(first[1] + 1 if spans[0] == last != first else 0, begin - max(0, room)), longer)
+    lowest = max((high for _, high in spans[1:] if high <= begin), default=0)
+    part = flat[lowest : min((low for low, _ in spans[1:] if low >= end), default=len(flat))]
+    longer = min(len(part), end - lowest + max(0, room))
+    earlier = max(0, begin - lowest - max(0, room - (longer - (end - lowest))))
+    low, high = _at_words(part, earlier, longer)
+    spans[0] = min(begin, lowest + low), max(end, lowest + high)
     return _shown(flat, sorted(spans))
 
 

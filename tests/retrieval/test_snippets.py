@@ -20,7 +20,7 @@ def test_the_window_is_where_the_words_are() -> None:
     shown = snippet(text, keys("evict keys memory"), EN)
     assert "Keys are evicted when memory is full." in shown
     assert shown.startswith("…") and shown.endswith("…")
-    assert len(shown) <= SNIPPET_CHARACTERS + 2
+    assert len(shown) <= SNIPPET_CHARACTERS
 
 
 def test_matches_are_whole_words_by_their_stems() -> None:
@@ -34,7 +34,7 @@ def test_a_snippet_is_one_line_of_the_text(text: str, query: str) -> None:
     shown = snippet(text, keys(query), EN)
     assert "\n" not in shown
     assert shown.strip("…") in " ".join(text.split()) or shown == ""
-    assert len(shown) <= SNIPPET_CHARACTERS + 2
+    assert len(shown) <= SNIPPET_CHARACTERS
     for start, end in match_spans(shown, keys(query), EN):
         assert 0 <= start < end <= len(shown)
 
@@ -59,7 +59,7 @@ def test_the_two_best_sentences_are_shown_in_their_order() -> None:
     )
     shown = fragments(text, keys("tide"), EN, spans_of(text, "The ferry waits for it.", "The tide turns at noon."))
     assert "The tide turns at noon. … " in shown and "The ferry waits for it." in shown
-    assert shown.startswith("…") and shown.endswith("…") and len(shown) <= SNIPPET_CHARACTERS + 5
+    assert shown.startswith("…") and shown.endswith("…") and len(shown) <= SNIPPET_CHARACTERS
     alone = fragments(text, keys("tide"), EN, spans_of(text, "The tide turns at noon."))
     assert alone.startswith("…The tide turns at noon. More filler.") and " … " not in alone
 
@@ -77,7 +77,23 @@ def test_neighbours_are_shown_as_they_stand() -> None:
 def test_of_a_long_sentence_the_part_with_the_words_is_shown() -> None:
     text = "so many words, " * 100 + "and the tide at the end, " + "so many words, " * 100 + "stop."
     shown = fragments(text, keys("tide"), EN, [(0, len(text))])
-    assert "the tide at the end" in shown and len(shown) <= SNIPPET_CHARACTERS + 5
+    assert "the tide at the end" in shown and len(shown) <= SNIPPET_CHARACTERS
+
+
+def test_a_sentence_without_spaces_around_it_is_whole() -> None:
+    best, other = "Python 是一种语言，写成 the end。", "再见 Python。"
+    for text in ("前面。" * 200 + best + "后面。" * 100 + other, other + "前面。" * 90 + best + "后面。" * 200):
+        shown = fragments(text, frozenset(), EN, spans_of(text, best, other))
+        assert best in shown and other in shown and len(shown) <= SNIPPET_CHARACTERS
+    best = "甲 " + "乙" * 400
+    text = "前面。" * 20 + best
+    assert fragments(text, frozenset(), EN, spans_of(text, best)).startswith("…甲 乙")
+
+
+def test_a_word_that_fills_the_snippet_is_cut() -> None:
+    text = "x" * 900
+    assert len(snippet(text, frozenset(), EN)) == len(fragments(text, frozenset(), EN, [(100, 800)])) - 1
+    assert len(fragments(text, frozenset(), EN, [(100, 800)])) == SNIPPET_CHARACTERS
 
 
 @given(
@@ -92,7 +108,7 @@ def test_fragments_are_parts_of_the_text(pieces: list[str], data: st.DataObject)
     chosen = data.draw(st.lists(st.sampled_from(spans), min_size=1, max_size=2, unique=True))
     shown = fragments(text, keys("a"), EN, chosen)
     flat = " ".join(text.split())
-    assert len(shown) <= SNIPPET_CHARACTERS + 5 and "\n" not in shown
+    assert len(shown) <= SNIPPET_CHARACTERS and "\n" not in shown
     at = 0
     for part in shown.strip("…").split(" … "):
         at = flat.index(part.strip(), at) + len(part.strip())
