@@ -113,7 +113,7 @@ def spaced_letters(text: str) -> str:
 
     Without what is written in scripts without spaces between words.
     """
-    normal = normalised(text).lower()
+    normal = normalised(text).replace("İ", "i").lower()  # as `lower` does it
     pattern = _between_letters() if not normal.isascii() and _NOT_LATIN.search(normal) else _BETWEEN_LATIN
     return pattern.sub(" ", f" {normal} ")
 

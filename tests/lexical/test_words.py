@@ -123,6 +123,7 @@ def test_spans_are_in_the_text_in_order(text: str) -> None:
     [
         ("Wi-Fi's  10 km_h!", " wi fi s 10 km h "),
         ("Größe: ﬁne", " größe fine "),
+        ("İstanbul'da", " istanbul da "),
         ("हिन्दी में।", " हिन्दी में "),
         ("電池は battery です", " battery "),
         ("", " "),
