@@ -18,8 +18,8 @@ from semsearch.store.records import Scores
 if TYPE_CHECKING:
     from semsearch.store.protocol import Selection, Snapshot
 
-# Chunks of each leg. With scores normalised by a floor of the model's own, 30 to 3,000 make no difference to nDCG@10
-# (`benchmarks/dense_feedback.py`); more serve those who page on, and reciprocal ranks.
+# Chunks of each leg. With scores normalised by a floor of the model's own, 30 to 3,000 make no difference to nDCG@10;
+# more serve those who page on, and reciprocal ranks.
 DEPTH = 300
 # Passages by whose fertility the model is judged: the best by words, for they are in the language that is looked for.
 _JUDGED_BY = 5
@@ -96,7 +96,7 @@ def find_candidates(
     known = snapshot.score(union, words, vectors)
     cosines = known.cosines[0] if vectors is not None else np.full(len(union), np.nan, np.float32)
     dense_part, lexical_part = _normalised(plan, cosines, known.bm25)
-    alpha, fertility, believed = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
+    alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
     if plan.fusion == "rrf" and plan.mode == "hybrid":
         relative = fusion.reciprocal_ranks(dense_part, lexical_part)
     else:
@@ -105,6 +105,8 @@ def find_candidates(
             lexical_part = _with_grams(snapshot, plan, union, lexical_part, _best(union, cosines, relative)[:_READ])
             relative = fusion.convex(dense_part, lexical_part, alpha)
             if plan.smoothing:
+                # Vectors are believed as far as meaning counts.
+                believed = min(1.0, alpha / fusion.ALPHA)
                 relative = _smoothed(snapshot, union, relative, _best(union, cosines, relative), believed)
     # Who types the whole name of a document looks for it.
     named = known.held[len(plan.words) :].any(axis=0)
@@ -131,19 +133,18 @@ def _best(ids: NDArray[np.int64], cosines: Array, relative: Array) -> NDArray[np
 
 def _weight(
     snapshot: Snapshot, plan: QueryPlan, by_words: NDArray[np.int64], cosines: Array
-) -> tuple[float, float | None, float]:
-    """The weight of the dense leg, the fertility of the passages that it is chosen by, the best ones `by_words` (n,),
-    and how far meaning is to be believed for their language, 0 to 1."""
+) -> tuple[float, float | None]:
+    """The weight of the dense leg, and the fertility of the passages that it is chosen by, the best ones `by_words`
+    (n,)."""
     if plan.alpha is not None:
-        return plan.alpha, None, 1.0
+        return plan.alpha, None
     assert plan.calibration is not None and plan.fertility_of is not None
     # Where no word is found, there is nothing to weigh meaning against.
     fertility = plan.fertility_of([text for _, _, text in snapshot.texts(by_words)]) if len(by_words) else None
     by_language = fusion.language_alpha(fertility or 0.0, plan.script, plan.calibration)
     nearest = float(np.nan_to_num(cosines, nan=plan.calibration.background).max(initial=plan.calibration.background))
-    near = fusion.nearness_factor(nearest, plan.calibration)
     # While most chunks have no vector yet, the best of the few that have one is not the best there is.
-    return plan.encoded * by_language * near, fertility, plan.encoded * min(1.0, by_language * near / fusion.ALPHA)
+    return plan.encoded * by_language * fusion.nearness_factor(nearest, plan.calibration), fertility
 
 
 def _with_grams(

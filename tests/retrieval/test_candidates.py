@@ -45,6 +45,18 @@ def test_scores_do_not_depend_on_how_deep_was_looked(snapshot: Snapshot, planned
     np.testing.assert_allclose(shallow.relative[0], deep.relative[0], atol=1e-6)
 
 
+def test_meaning_that_counts_nothing_smooths_nothing(snapshot: Snapshot, planned: Planner) -> None:
+    query = "turn bolt"  # which many passages answer as well
+    plain, smooth = (
+        find_candidates(snapshot, planned(query, alpha=0.0, smoothing=one), None) for one in (False, True)
+    )
+    np.testing.assert_array_equal(plain.relative, smooth.relative)
+    plain, smooth = (
+        find_candidates(snapshot, planned(query, alpha=0.6, smoothing=one), None) for one in (False, True)
+    )
+    assert (plain.relative != smooth.relative).any()
+
+
 def test_chunks_that_are_asked_for_are_there_wherever_they_stand(snapshot: Snapshot, planned: Planner) -> None:
     last = int(snapshot.encoded_ids()[-1])
     plan = planned("prune the roses", mode="lexical")
