@@ -43,7 +43,7 @@ def snippet(text: str, keys: frozenset[str], languages: frozenset[str]) -> str:
 def fragments(text: str, keys: frozenset[str], languages: frozenset[str], sentences: Sequence[tuple[int, int]]) -> str:
     """At most 320 characters of `text` on one line: its best sentences, one or two spans of characters, the best first.
 
-    The best one stands there whole, with what follows it as far as there is room.
+    The best one stands there whole if it is no longer than that, with what is around as far as there is room.
     """
     flat = flatten(text)
     if len(flat) <= SNIPPET_CHARACTERS:
@@ -59,15 +59,27 @@ def fragments(text: str, keys: frozenset[str], languages: frozenset[str], senten
         low, high = _at_words(sentence, cut, min(len(sentence), cut + room))
         spans.append((at + low, at + high))
         room -= high - low + len(_GAP)
-    begin, end = spans[0]
-    # What follows the best one, up to the other; then what stands before it.
-    lowest = max((high for _, high in spans[1:] if high <= begin), default=0)
-    part = flat[lowest : min((low for low, _ in spans[1:] if low >= end), default=len(flat))]
-    longer = min(len(part), end - lowest + max(0, room))
-    earlier = max(0, begin - lowest - max(0, room - (longer - (end - lowest))))
-    low, high = _at_words(part, earlier, longer)
-    spans[0] = min(begin, lowest + low), max(end, lowest + high)
-    return _shown(flat, sorted(spans))
+    return _shown(flat, _grown(flat, spans, max(0, room)))
+
+
+def _grown(flat: str, spans: Sequence[tuple[int, int]], room: int) -> list[tuple[int, int]]:
+    """`spans` of `flat`, the best first, in order, with up to `room` characters more: what follows the best one, what
+    follows the last one, what stands before."""
+    grown = sorted(spans)
+    best, last = grown.index(spans[0]), len(grown) - 1
+    for number in (best, last):
+        begin, end = grown[number]
+        most = grown[number + 1][0] if number < last else len(flat)
+        longer = min(most, end + room)
+        room -= longer - end
+        grown[number] = begin, max(end, _at_words(flat[:most], end, longer)[1])
+    for number in (best, 0):
+        begin, end = grown[number]
+        least = grown[number - 1][1] if number else 0
+        earlier = max(least, begin - room)
+        room -= begin - earlier
+        grown[number] = min(begin, least + _at_words(flat[least:], earlier - least, begin - least)[0]), end
+    return grown
 
 
 def _densest(found: Sequence[tuple[int, int, frozenset[str]]], size: int) -> int:

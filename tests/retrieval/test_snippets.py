@@ -71,7 +71,11 @@ def test_neighbours_are_shown_as_they_stand() -> None:
         ("The ferry waits for it.", "The tide turns at noon."),
     ):
         shown = fragments(text, keys("tide"), EN, spans_of(text, *told))
-        assert "The tide turns at noon. The ferry waits for it." in shown
+        assert "The tide turns at noon. The ferry waits for it. Filler." in shown
+        assert len(shown) > SNIPPET_CHARACTERS - 40, "the room is used"
+    text = "Filler. " * 50 + "The ferry waits for it. Some fill. The tide turns at noon."
+    shown = fragments(text, keys("tide"), EN, spans_of(text, "The tide turns at noon.", "The ferry waits for it."))
+    assert shown.endswith("Filler. The ferry waits for it. Some fill. The tide turns at noon.") and len(shown) > 280
 
 
 def test_of_a_long_sentence_the_part_with_the_words_is_shown() -> None:
