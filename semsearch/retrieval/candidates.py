@@ -38,9 +38,10 @@ Array = NDArray[np.float32]
 class Candidates:
     """Aligned arrays (n,) over the union of both legs' candidates, best first.
 
-    `ids` of chunks; `cosines` (nan: no vector); `bm25`; both legs on the scale 0 to 1 (`dense_part`, `lexical_part`);
-    `relative`: what orders them; `scores`: in [0, 1] and comparable across queries (`confidence`). `alpha`: the weight
-    that the dense leg had; `fertility`: the subwords per word by which it was chosen, None: by nothing.
+    `ids` of chunks; `cosines` (nan: no vector); `bm25`; both legs on the scale 0 to 1 (`dense_part`; `lexical_part`,
+    with the runs of characters); `relative`: what orders them; `scores`: in [0, 1] and comparable across queries
+    (`confidence`). `alpha`: the weight that the dense leg had; `fertility`: the subwords per word by which it was
+    chosen, None: by nothing.
     """
 
     ids: NDArray[np.int64]

@@ -10,7 +10,10 @@ SEARCH_SCHEMA = "semsearch.search/1"
 
 @dataclass(frozen=True)
 class Explanation:
-    """How a score came about: each leg's score on the scale 0 to 1 within this query, and the weights."""
+    """How a score came about: each leg's score on the scale 0 to 1 within this query, and the weights.
+
+    `lexical` and `lexical_rank` are by words and, where they were compared, by runs of characters.
+    """
 
     fusion: str
     alpha: float | None

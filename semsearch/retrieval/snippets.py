@@ -1,4 +1,4 @@
-"""The part of a passage that is shown: the window with most words of the query, and where those words stand."""
+"""What of a passage is shown: its best sentences, or the window with most words of the query; where words stand."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -47,13 +47,9 @@ def test_scores_do_not_depend_on_how_deep_was_looked(snapshot: Snapshot, planned
 
 def test_meaning_that_counts_nothing_smooths_nothing(snapshot: Snapshot, planned: Planner) -> None:
     query = "turn bolt"  # which many passages answer as well
-    plain, smooth = (
-        find_candidates(snapshot, planned(query, alpha=0.0, smoothing=one), None) for one in (False, True)
-    )
+    plain, smooth = (find_candidates(snapshot, planned(query, alpha=0.0, smoothing=one), None) for one in (False, True))
     np.testing.assert_array_equal(plain.relative, smooth.relative)
-    plain, smooth = (
-        find_candidates(snapshot, planned(query, alpha=0.6, smoothing=one), None) for one in (False, True)
-    )
+    plain, smooth = (find_candidates(snapshot, planned(query, alpha=0.6, smoothing=one), None) for one in (False, True))
     assert (plain.relative != smooth.relative).any()
 
 
