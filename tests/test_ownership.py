@@ -1,6 +1,7 @@
 """An index of another user: not used unless it was named, not written unless it is trusted and shared."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,17 +31,11 @@ def give(path: Path, user: int) -> None:
 
 
 @pytest.fixture
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A world-writable folder, as /tmp is, that everybody can reach."""
-    place = tmp_path_factory.mktemp("place")
-    place.chmod(0o1777)
-    above = [parent for parent in place.parents if not parent.stat().st_mode & 0o001]
-    modes = {parent: parent.stat().st_mode for parent in above}
-    for parent in above:
-        parent.chmod(0o711)
-    yield place
-    for parent, mode in modes.items():
-        parent.chmod(mode)
+def place() -> Iterator[Path]:
+    """A world-writable folder, as /tmp is, that everybody can reach; not below pytest's own, which are closed."""
+    with tempfile.TemporaryDirectory(prefix="semsearch-place-") as folder:
+        os.chmod(folder, 0o1777)
+        yield Path(os.path.realpath(folder))
 
 
 @pytest.fixture
