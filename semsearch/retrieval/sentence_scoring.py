@@ -103,9 +103,8 @@ def sentence_scores(
     share = weights / max(float(weights.sum()), 1e-6)
     own = held @ share
     scores = _OWN * own + _LOCAL * _standing_out(held, share)
-    for places, weight in zip(_around(sentences), (_BEFORE, _PREVIOUS, _NEXT), strict=True):
-        elsewhere = np.array([held[begin:end].any(axis=0) for begin, end in places], np.bool_).reshape(held.shape)
-        scores = scores + weight * ((elsewhere & ~held) @ share)
+    for others, weight in zip(_around(sentences, held), (_BEFORE, _PREVIOUS, _NEXT), strict=True):
+        scores = scores + weight * ((others & ~held) @ share)
     scores = (1 - _DENSE_WEIGHT) * scores
     if cosines is not None:
         scores = scores + _DENSE_WEIGHT * np.float32(reliability) * cosines
@@ -132,16 +131,13 @@ def _standing_out(held: NDArray[np.bool_], share: NDArray[np.float32]) -> NDArra
     return result
 
 
-def _around(sentences: Sequence[SentenceSpan]) -> tuple[list[tuple[int, int]], ...]:
-    """For each sentence, as ranges of numbers of sentences, those of its passage before it, the one just before it,
-    and the one after it."""
-    before, previous, following = [], [], []
-    first = 0
-    for number, sentence in enumerate(sentences):
-        if sentence.passage != sentences[first].passage:
-            first = number
-        before.append((first, number))
-        previous.append((max(first, number - 1), number))
-        goes_on = number + 1 < len(sentences) and sentences[number + 1].passage == sentence.passage
-        following.append((number + 1, number + 1 + goes_on))
+def _around(sentences: Sequence[SentenceSpan], held: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], ...]:
+    """Three of (n, words): which words are held by those of the passage before each of `sentences`, by the one just
+    before it, and by the one after it; `held` (n, words): by itself."""
+    before, previous, following = (np.zeros_like(held) for _ in range(3))
+    for number in range(1, len(sentences)):
+        if sentences[number].passage == sentences[number - 1].passage:
+            previous[number] = held[number - 1]
+            before[number] = before[number - 1] | held[number - 1]
+            following[number - 1] = held[number]
     return before, previous, following
