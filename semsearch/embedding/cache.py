@@ -85,9 +85,10 @@ def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str
         shutil.rmtree(working, ignore_errors=True)
     if status != 0:
         reason = subprocesses.last_words(errors.splitlines(), status)
-        if lack := shortage_of(RuntimeError(reason)):
+        too_large = os.strerror(errno.EFBIG) in reason
+        if lack := shortage_of(OSError(errno.EFBIG, "") if too_large else RuntimeError(reason)):
             raise lack
-        for full in map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
+        for full in map(os.strerror, (errno.ENOSPC, errno.EDQUOT)):
             if full in reason:
                 raise SemsearchError(
                     f"the model {name} cannot be prepared in {cache_folder()}: {full}",

@@ -184,7 +184,7 @@ def test_search_by_example(semsearch: Command, index: Path) -> None:
     assert semsearch("search", "--like", "./pumps.md", "-i", ".", "-l", cwd=index).code == 0
     for place, message in (("none.md:3", "no indexed file is shown so"), ("pumps.md:900", "no passage")):
         assert message in one_line_error(semsearch("search", "--like", place, "-i", index).err)
-    assert "give one of" in one_line_error(semsearch("search", "x", "--like", "pumps.md", "-i", index).err)
+    assert "only one of" in one_line_error(semsearch("search", "x", "--like", "pumps.md", "-i", index).err)
 
 
 @pytest.mark.slow

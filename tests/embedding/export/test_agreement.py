@@ -19,15 +19,22 @@ def test_why_a_variant_could_not_be_made(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
 def test_a_lack_of_the_disk_is_raised(tmp_path: Path, number: int) -> None:
     with pytest.raises(OSError, match=os.strerror(number)):
         failure(OSError(number, os.strerror(number)), str(tmp_path))
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory")])
-def test_a_lack_of_memory_is_raised(tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(SemsearchError, match="not enough memory"):
+@pytest.mark.parametrize(
+    ("error", "lack"),
+    [
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory"), "not enough memory"),
+        (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), os.strerror(errno.EFBIG)),
+    ],
+)
+def test_what_a_limit_forbids_is_raised(tmp_path: Path, error: Exception, lack: str) -> None:
+    with pytest.raises(SemsearchError, match=lack):
         failure(error, str(tmp_path))
 
 
