@@ -33,6 +33,7 @@ class CachedEmbedder:
         self.info = info
         self._open_model = open_model
         self._opened: Embedder | None = None
+        self._last: tuple[bytes, Vectors] = (b"", np.empty(0, np.float32))
         self._cache = cache
         identity = {key: value for key, value in info.as_dict().items() if key not in ("name", "calibration")}
         self._identity = json.dumps(identity, sort_keys=True).encode()
@@ -107,12 +108,14 @@ class CachedEmbedder:
     def _query(self, text: str) -> Vectors:
         """(dim + 1,) float32: the vector of a query, then its fertility."""
         key = self._key("query", text)
-        known = self._cache.find([key], self.info.dim + 1)
+        # A search asks for the fertility and for the vector, and there may be no cache.
+        known = {key: self._last[1]} if self._last[0] == key else self._cache.find([key], self.info.dim + 1)
         if key not in known:
             model = self.open()
             fertile = fertility(text, model.tokenizer.tokens(text))
             known[key] = np.append(model.encode_query(text), np.float32(fertile))
             self._cache.keep(known)
+        self._last = (key, known[key])
         return known[key]
 
     def _key(self, role: str, text: str) -> bytes:

@@ -27,3 +27,21 @@ def test_the_fertility_of_passages_needs_no_open_model_and_stays_the_same(tmp_pa
     assert first == closed.passage_fertility(TEXTS)
     own = [fertility(text, model.tokenizer.tokens(text)) for text in TEXTS]
     assert first == pytest.approx(np.mean(own))
+
+
+def test_a_query_is_encoded_once_without_a_cache_too() -> None:
+    model = open_model(resolve("static"), print)
+    asked: list[str] = []
+
+    class Counting:
+        info, tokenizer, encode = model.info, model.tokenizer, model.encode
+
+        def encode_query(self, text: str) -> np.ndarray:
+            asked.append(text)
+            return model.encode_query(text)
+
+    embedder = CachedEmbedder(model.info, Counting, VectorCache("", 0, np.float32, print))
+    for text in ("one", "two", "one"):
+        assert embedder.fertility(text) > 0
+        np.testing.assert_array_equal(embedder.encode_query(text), model.encode_query(text))
+    assert asked == ["one", "two", "one"]
