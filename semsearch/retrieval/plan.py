@@ -108,11 +108,12 @@ def plan_query(
         mode = "lexical"
     embedder = encoder.open(snapshot, info.model, query) if info.model is not None and mode != "lexical" else None
     alpha: float | None = 1.0 if mode == "dense" else 0.0
-    reliability, script = 1.0, script_of(query)
+    encoded, reliability, script = 1.0, 1.0, script_of(query)
     if embedder is not None and mode == "hybrid":
         alpha = options.alpha
         reliability = confidence.reliability(embedder.fertility(query), script, embedder.info.calibration)
-    counts = snapshot.counts()
+        counts = snapshot.counts()
+        encoded = 1 - counts.pending / max(1, counts.chunks)
     languages = snapshot.languages()
     words, corrections = _words(snapshot, parsed, languages, options, known, partial(encoder.knows_word, info.model))
     vector = None if embedder is None else (adapt or snapshot.adapted)(embedder.encode_query(query))
@@ -122,7 +123,7 @@ def plan_query(
         options.fusion,
         options.smoothing and mode == "hybrid",
         alpha,
-        1 - counts.pending / max(1, counts.chunks),
+        encoded,
         None if embedder is None else embedder.passage_fertility,
         script,
         reliability,
