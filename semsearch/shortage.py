@@ -92,6 +92,12 @@ def file_size() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
+def free_bytes(path: str) -> int:
+    """The bytes that this user may still write on the disk of `path`, a file or folder. Raises `OSError`."""
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize
+
+
 def address_space() -> int | None:
     """The bytes of address space that this process may have (`ulimit -v`); None: no limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)

@@ -17,7 +17,7 @@ from semsearch.cli.flags import flag_of, with_rerank_value
 from semsearch.cli.streams import STANDARD_OUTPUT
 from semsearch.errors import IndexDamagedError, ParameterError, SemsearchError, UsageError, for_shell
 from semsearch.settings import CATALOG_FILE
-from semsearch.shortage import NO_SPACE_HINT, as_told, file_size, shortage_of
+from semsearch.shortage import NO_SPACE_HINT, as_told, file_size, free_bytes, shortage_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -189,7 +189,6 @@ def _working_folder_is_gone() -> bool:
 def _is_full(folder: str) -> bool:
     """Whether a page of a catalog, or of the memory that its processes share, has no room on the disk of `folder`."""
     try:
-        disk = os.statvfs(folder)
+        return free_bytes(folder) < 1 << 15
     except OSError:
         return False
-    return disk.f_bavail * disk.f_frsize < 1 << 15

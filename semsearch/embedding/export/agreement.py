@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semsearch.embedding.calibration import calibrate
 from semsearch.embedding.embedder import Embedder, Vectors
-from semsearch.shortage import shortage_of
+from semsearch.shortage import free_bytes, shortage_of
 
 # Least mean cosine with sentence-transformers over the sample texts, and least `correlation` of scores.
 INT8_COSINE = 0.985
@@ -43,8 +43,7 @@ def failure(error: Exception, working: str) -> str:
     if lack := shortage_of(error):
         raise lack from None
     # Libraries that write files tell a full disk in words of their own, or not at all.
-    disk = os.statvfs(working)
-    if disk.f_bavail * disk.f_frsize < _LEAST_ROOM or getattr(error, "errno", None) == errno.ENOSPC:
+    if free_bytes(working) < _LEAST_ROOM or getattr(error, "errno", None) == errno.ENOSPC:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         raise error

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from semsearch.errors import SemsearchError
 from semsearch.settings import CATALOG_FILE
+from semsearch.shortage import free_bytes
 from semsearch.sources.walk import format_size
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.connection import connect
@@ -52,8 +53,7 @@ def check_room(folder: str) -> None:
     """Raises `SemsearchError` where the disk has no room for the new catalog of the index `folder`."""
     path = os.path.join(folder, CATALOG_FILE)
     needed = sum(os.stat(path + suffix).st_size for suffix in ("", "-wal") if os.path.exists(path + suffix))
-    disk = os.statvfs(folder)
-    free = disk.f_bavail * disk.f_frsize
+    free = free_bytes(folder)
     if free < needed:
         raise SemsearchError(
             f"there is no room to make the catalog of {folder} anew: {format_size(needed)} are needed,"
