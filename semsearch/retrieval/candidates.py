@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from semsearch.retrieval import confidence, fusion
 from semsearch.retrieval.gram_match import gram_scores
+from semsearch.retrieval.name_match import name_scores
 from semsearch.retrieval.plan import QueryPlan, Unwanted
 from semsearch.retrieval.smoothing import SMOOTHED, smoothed
 from semsearch.store.records import Scores
@@ -26,6 +27,11 @@ _JUDGED_BY = 5
 # The best candidates that are read, and compared with the query by character runs; how much of the lexical leg that is.
 _READ = 30
 _GRAM_WEIGHT = 0.4
+# The best candidates whose documents' names are compared with the query, and what a name that is the query adds to the
+# relative score. With 0.3 a question that names its file finds it first for 82 to 96 % in place of 60 to 65 %, and
+# nDCG@10 of collections whose documents have titles is the same or higher.
+_NAMES_READ = 100
+_NAME_WEIGHT = 0.3
 # How much of the relative score of the best chunk for an `--unlike` text is taken away.
 _UNLIKE = 0.5
 # The score of a document that is called as the query is, over the best one of all.
@@ -109,6 +115,10 @@ def find_candidates(
                 # Vectors are believed as far as meaning counts.
                 believed = min(1.0, alpha / fusion.ALPHA)
                 relative = _smoothed(snapshot, union, relative, _best(union, cosines, relative), believed)
+    if plan.by_words and plan.fusion != "rrf":
+        relative = relative + np.float32(_NAME_WEIGHT) * _named(
+            snapshot, plan, union, known, _best(union, cosines, relative)
+        )
     # Who types the whole name of a document looks for it.
     named = known.held[len(plan.words) :].any(axis=0)
     relative = np.where(named, np.float32(_NAMED) * relative.max(initial=0), relative)
@@ -159,6 +169,16 @@ def _with_grams(
     mixed = np.float32(1 - _GRAM_WEIGHT) * lexical_part
     mixed[read] += np.float32(_GRAM_WEIGHT) * fusion.normalise_lexical(grams)
     return mixed
+
+
+def _named(
+    snapshot: Snapshot, plan: QueryPlan, ids: NDArray[np.int64], known: Scores, order: NDArray[np.int64]
+) -> Array:
+    """(n,) in [0, 1]: how far the names of the documents of the best chunks stand in the query; `order`: best first."""
+    first = order[:_NAMES_READ]
+    result = np.zeros(len(ids), np.float32)
+    result[first] = name_scores(snapshot.names(ids[first]), plan.words, known.idf[: len(plan.words)])
+    return result
 
 
 def _smoothed(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from semsearch.sources.stamps import Stamp
 from semsearch.store.records import (
     Counts,
+    DocumentName,
     DocumentProperties,
     FileRecord,
     Filters,
@@ -142,6 +143,13 @@ class Snapshot(Protocol):
     def texts(self, ids: "Ids") -> Iterator[tuple[int, str, str]]:
         """(id, type name, the text with its headings, as it is encoded) of each of the chunks `ids` (n,), in any
         order. Raises `IndexDamagedError` for one that is not there."""
+        ...
+
+    def names(self, ids: "Ids") -> list[DocumentName]:
+        """What the documents of the chunks `ids` (n,) are called, in that order.
+
+        Raises `IndexDamagedError` for one that is not there.
+        """
         ...
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: Selection | None) -> Ranking:

@@ -171,6 +171,15 @@ class Passage:
     is_first: bool = False
 
 
+@dataclass(frozen=True)
+class DocumentName:
+    """What a document is called: the path of its file beneath its root, its title, and the language of both."""
+
+    path: bytes
+    title: str
+    language: str
+
+
 @dataclass(frozen=True, eq=False)  # arrays are not compared
 class Ranking:
     """The best chunks of one leg, best first; equal scores by rising id. `ids` (n,), `scores` (n,)."""
