@@ -172,7 +172,7 @@ def test_a_question_that_names_its_document_finds_it_first(tmp_path: Path, mode:
     write(
         tmp_path / "folder",
         {
-            "harbour.txt": "Ships may come in from six on, and leave until ten. On Sundays they wait outside.\n",
+            "harbour.txt": "The harbour lets ships in from six on, and out until ten. On Sundays they wait outside.\n",
             **{f"ship-{number}.txt": f"Ship {number} came. {about}" for number in range(8)},
         },
     )
