@@ -83,7 +83,7 @@ def judge(
             )
             for place, when in ((before, "before"), (after, "after"))
         ]
-        rows.append(compare(mode, *values))
+        rows.append(compare(mode, *values, must_gain=mode == "dense"))
     return tuple(rows)
 
 
