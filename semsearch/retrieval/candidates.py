@@ -39,7 +39,7 @@ class Candidates:
 
     `ids` of chunks; `cosines` (nan: no vector); `bm25`; both legs on the scale 0 to 1 (`dense_part`; `lexical_part`,
     with the runs of characters); `relative`: what orders them; `scores`: in [0, 1] and comparable across queries
-    (`confidence`). `alpha`: the weight that the dense leg had; `fertility`: the
+    (`confidence`). `alpha`: the weight that the dense leg had, 0 where ranks were fused; `fertility`: the
     subwords per word by which it was chosen, None: by nothing.
     """
 
@@ -96,8 +96,11 @@ def find_candidates(
     known = snapshot.score(union, words, vectors)
     cosines = known.cosines[0] if vectors is not None else np.full(len(union), np.nan, np.float32)
     dense_part, lexical_part = _normalised(plan, cosines, known.bm25)
-    alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
-    if plan.fusion == "rrf" and plan.mode == "hybrid":
+    by_ranks = plan.fusion == "rrf" and plan.mode == "hybrid"
+    alpha, fertility = 0.0, None
+    if not by_ranks or plan.unwanted:  # ranks have no use for it
+        alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
+    if by_ranks:
         relative = fusion.reciprocal_ranks(dense_part, lexical_part)
     else:
         relative = fusion.convex(dense_part, lexical_part, alpha)

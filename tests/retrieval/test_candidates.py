@@ -70,6 +70,16 @@ def test_weights_say_how_much_each_part_counts(snapshot: Snapshot, planned: Plan
     np.testing.assert_array_equal(alone.relative, unsmoothed.relative)
 
 
+def test_ranks_are_fused_without_weighing_the_legs(snapshot: Snapshot, planned: Planner) -> None:
+    def read(texts: object) -> float:
+        raise AssertionError("no passage is read to weigh what has no weight")
+
+    plan = replace(planned("prune the roses", fusion="rrf"), fertility_of=read)
+    assert len(find_candidates(snapshot, plan, None))
+    with pytest.raises(AssertionError):
+        find_candidates(snapshot, replace(plan, fusion="convex"), None)
+
+
 def test_chunks_that_are_asked_for_are_there_wherever_they_stand(snapshot: Snapshot, planned: Planner) -> None:
     last = int(snapshot.encoded_ids()[-1])
     plan = planned("prune the roses", mode="lexical")
