@@ -63,7 +63,9 @@ def command(
         float | None, typer.Option(metavar="X", help="With --output: how large each step is. Default: 2e-5.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be gained; change nothing.")] = False,
-    drop: Annotated[bool, typer.Option("--drop", help="Search without what was learnt again.")] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Search without what was learnt again; or only --adapter, --fusion.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that is writing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.tune/1).")] = False,
 ) -> int:

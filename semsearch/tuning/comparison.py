@@ -25,7 +25,8 @@ _DEPTH = 50
 class Comparison:
     """nDCG@10 of one way to `search`, before and after, and the difference; `p`: the p value of the difference.
 
-    `must_gain`: what was learnt is only better where this way surely gains; otherwise, where it does not lose.
+    `least_gain`: what was learnt is only better where this way surely gains more than that; None: where it does not
+    lose.
     """
 
     search: str
@@ -33,12 +34,12 @@ class Comparison:
     after: MeanEstimate
     difference: MeanEstimate
     p: float
-    must_gain: bool = True
+    least_gain: float | None = 0.0
 
     @property
     def holds(self) -> bool:
-        """Whether it gains, or loses nothing: as it must."""
-        return self.difference.low > 0 if self.must_gain else self.difference.mean >= 0
+        """Whether it gains what it must, or loses nothing."""
+        return self.difference.mean >= 0 if self.least_gain is None else self.difference.low > self.least_gain
 
     def as_dict(self) -> dict[str, Any]:
         estimates = {name: getattr(self, name).as_dict() for name in ("before", "after", "difference")}
@@ -68,7 +69,7 @@ class TuneReport:
 
     @property
     def better(self) -> bool:
-        """Whether every search that must gain surely did (its interval is above 0), and no other lost."""
+        """Whether every search that must gain surely did (by its interval), and no other lost."""
         return all(row.holds for row in self.rows)
 
     def as_dict(self) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def unadapted(vector: Vectors) -> Vectors:
     return vector
 
 
-def compare(search: str, before: list[float], after: list[float], *, must_gain: bool = True) -> Comparison:
+def compare(search: str, before: list[float], after: list[float], *, least_gain: float | None = 0.0) -> Comparison:
     """The comparison of `before` and `after`, values of the same questions in the same order."""
     ours, theirs = np.array(after), np.array(before)
     return Comparison(
@@ -171,5 +172,5 @@ def compare(search: str, before: list[float], after: list[float], *, must_gain: 
         metrics.estimate(ours),
         metrics.estimate(ours - theirs),
         metrics.p_value(ours, theirs),
-        must_gain,
+        least_gain,
     )

@@ -55,7 +55,7 @@ def tune_adapter(
             before = ask(lambda number, query: unadapted, done=partial(advance, f"{mode}, before"))
             after = ask(lambda number, query: adapters[number, query], done=partial(advance, f"{mode}, after"))
             # Whoever searches by meaning and by words loses nothing.
-            rows.append(compare(mode, before, after, must_gain=mode == "dense"))
+            rows.append(compare(mode, before, after, least_gain=0.0 if mode == "dense" else None))
     report = TuneReport(path, len(training_set.names), f"{_FOLDS} folds", tuple(rows), tuple(notices))
     if not report.better or dry_run:
         return report

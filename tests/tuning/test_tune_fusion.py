@@ -202,8 +202,9 @@ def test_made_questions_must_all_gain() -> None:
     """Words of a passage want less meaning, what was cut out wants more: neither alone says what people want."""
     words, cut = gains(200, 0.05, -0.05), gains(200, -0.02, 0.05)
     assert _best([words]) == 1 and _best([cut]) == 2 and _best([words, cut]) == 0
-    assert not all(row.holds for row in _judged(["words", "cut"], [words, cut]))
+    assert not all(row.holds for row in _judged(["words", "cut"], [words, cut], 0))
     both = [gains(200, 0.05, -0.05), gains(200, 0.02, 0.05)]
-    assert _best(both) == 1 and all(row.holds for row in _judged(["words", "cut"], both))
+    assert _best(both) == 1 and all(row.holds for row in _judged(["words", "cut"], both, 0))
+    assert not all(row.holds for row in _judged(["words", "cut"], both, 0.02)), "less than they are wrong by"
     one_alone = [gains(200, 0.05, 0.0), np.full((200, 3), 1.0)]
-    assert not all(row.holds for row in _judged(["words", "cut"], one_alone)), "nothing can be gained on the other"
+    assert not all(row.holds for row in _judged(["words", "cut"], one_alone, 0)), "nothing can be gained on the other"
