@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 DEPTH = 300
 # Passages by whose fertility the model is judged: the best by words, for they are in the language that is looked for.
 _JUDGED_BY = 5
-# The best candidates that are read, and compared with the query by character runs; how much of the lexical leg that is.
+# The best candidates that are read, and compared with the query by character runs.
 _READ = 30
-_GRAM_WEIGHT = 0.4
 # The best candidates whose documents' names are compared with the query, and what a name that is the query adds to the
 # relative score. With 0.3 a question that names its file finds it first for 82 to 96 % in place of 60 to 65 %, and
 # nDCG@10 of collections whose documents have titles is the same or higher.
@@ -46,8 +45,8 @@ class Candidates:
 
     `ids` of chunks; `cosines` (nan: no vector); `bm25`; both legs on the scale 0 to 1 (`dense_part`; `lexical_part`,
     with the runs of characters); `relative`: what orders them; `scores`: in [0, 1] and comparable across queries
-    (`confidence`). `alpha`: the weight that the dense leg had; `fertility`: the subwords per word by which it was
-    chosen, None: by nothing.
+    (`confidence`). `alpha`: the weight that the dense leg had, 0 where ranks were fused; `fertility`: the
+    subwords per word by which it was chosen, None: by nothing.
     """
 
     ids: NDArray[np.int64]
@@ -103,8 +102,11 @@ def find_candidates(
     known = snapshot.score(union, words, vectors)
     cosines = known.cosines[0] if vectors is not None else np.full(len(union), np.nan, np.float32)
     dense_part, lexical_part = _normalised(plan, cosines, known.bm25)
-    alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
-    if plan.fusion == "rrf" and plan.mode == "hybrid":
+    by_ranks = plan.fusion == "rrf" and plan.mode == "hybrid"
+    alpha, fertility = 0.0, None
+    if not by_ranks or plan.unwanted:  # ranks have no use for it
+        alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
+    if by_ranks:
         relative = fusion.reciprocal_ranks(dense_part, lexical_part)
     else:
         relative = fusion.convex(dense_part, lexical_part, alpha)
@@ -113,8 +115,8 @@ def find_candidates(
             relative = fusion.convex(dense_part, lexical_part, alpha)
             if plan.smoothing:
                 # Vectors are believed as far as meaning counts.
-                believed = min(1.0, alpha / fusion.ALPHA)
-                relative = _smoothed(snapshot, union, relative, _best(union, cosines, relative), believed)
+                share = plan.weights.neighbours * min(1.0, alpha / fusion.ALPHA)
+                relative = _smoothed(snapshot, union, relative, _best(union, cosines, relative), share)
     if plan.by_words and plan.fusion != "rrf":
         relative = relative + np.float32(_NAME_WEIGHT) * _named(
             snapshot, plan, union, known, _best(union, cosines, relative)
@@ -155,7 +157,8 @@ def _weight(
     by_language = fusion.language_alpha(fertility or 0.0, plan.script, plan.calibration)
     nearest = float(np.nan_to_num(cosines, nan=plan.calibration.background).max(initial=plan.calibration.background))
     # While most chunks have no vector yet, the best of the few that have one is not the best there is.
-    return plan.encoded * by_language * fusion.nearness_factor(nearest, plan.calibration), fertility
+    by_query = plan.encoded * by_language * fusion.nearness_factor(nearest, plan.calibration)
+    return min(1.0, plan.weights.meaning * by_query), fertility
 
 
 def _with_grams(
@@ -166,8 +169,9 @@ def _with_grams(
     grams = gram_scores(plan.text, [texts[number] for number in ids[read].tolist()])
     if not grams.any():
         return lexical_part
-    mixed = np.float32(1 - _GRAM_WEIGHT) * lexical_part
-    mixed[read] += np.float32(_GRAM_WEIGHT) * fusion.normalise_lexical(grams)
+    weight = plan.weights.letters
+    mixed = np.float32(1 - weight) * lexical_part
+    mixed[read] += np.float32(weight) * fusion.normalise_lexical(grams)
     return mixed
 
 
@@ -182,12 +186,13 @@ def _named(
 
 
 def _smoothed(
-    snapshot: Snapshot, ids: NDArray[np.int64], relative: Array, order: NDArray[np.int64], believed: float
+    snapshot: Snapshot, ids: NDArray[np.int64], relative: Array, order: NDArray[np.int64], share: float
 ) -> Array:
-    """`relative` (n,) with the scores of the best chunks smoothed over those that are alike; `order`: best first."""
+    """`relative` (n,) with the scores of the best chunks smoothed over those that are alike; `order`: best first;
+    `share`: how much of a score these decide."""
     first, rest = order[:SMOOTHED], order[SMOOTHED:]
     result = relative.copy()
-    result[first] = smoothed(relative[first], snapshot.vectors(ids[first]), believed)
+    result[first] = smoothed(relative[first], snapshot.vectors(ids[first]), share)
     result[rest] = np.minimum(result[rest], result[first].min(initial=1.0))
     return result
 

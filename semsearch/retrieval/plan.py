@@ -16,6 +16,7 @@ from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.document_terms import name_key
 from semsearch.lexical.query_word import Key, Word
 from semsearch.retrieval import confidence
+from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.options import SearchOptions, clean_query
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.query_syntax import ParsedQuery, plain_query
@@ -39,19 +40,20 @@ class QueryPlan:
     """A query and all that was decided about how to answer it from one snapshot.
 
     `mode`: hybrid, dense or lexical; `alpha`: weight of the dense leg, None: by how well the model knows the passages
-    that are found (`candidates`); `encoded`: the share of chunks that have a vector; `fertility_of`: subwords per word
-    of passages under the model; `script`: of the query; `reliability`: how well the model knows its words, 0 to 1;
-    `languages`: those of the index; `words`: of the query, by the rules of these languages. `vector` (dim,): the
-    query's, adapted, None without a model; `stored_vector` (d,): the same as the index keeps vectors. `calibration`:
-    the model's. `parsed`: what of the query was syntax; `corrections`: words that are looked for in the place of words
-    that occur nowhere; `name`: the query as the name of a document, if there is one of that name, which is to be found
-    first.
+    that are found (`candidates`); `weights`: of the parts of a hybrid ranking; `encoded`: the share of chunks that have
+    a vector; `fertility_of`: subwords per word of passages under the model; `script`: of the query; `reliability`: how
+    well the model knows its words, 0 to 1; `languages`: those of the index; `words`: of the query, by the rules of
+    these languages. `vector` (dim,): the query's, adapted, None without a model; `stored_vector` (d,): the same as the
+    index keeps vectors. `calibration`: the model's. `parsed`: what of the query was syntax; `corrections`: words that
+    are looked for in the place of words that occur nowhere; `name`: the query as the name of a document, if there is
+    one of that name, which is to be found first.
     """
 
     text: str
     mode: str
     fusion: str
     smoothing: bool
+    weights: FusionWeights
     alpha: float | None
     encoded: float
     fertility_of: Callable[[Sequence[str]], float] | None
@@ -85,11 +87,12 @@ def plan_query(
     location: str,
     adapt: Callable[[Vectors], Vectors] | None = None,
     known: frozenset[str] = frozenset(),
+    weights: FusionWeights | None = None,
 ) -> QueryPlan:
     """How `options` answer the query `parsed` from `snapshot`, the index at `location`.
 
-    `adapt`: moves the query's vector in the place of the index's own adapter; `known`: words that are not taken for
-    slips. Raises `SemsearchError`.
+    `adapt`: moves the query's vector in the place of the index's own adapter; `weights`: count in the place of those
+    that the index has learnt; `known`: words that are not taken for slips. Raises `SemsearchError`.
     """
     query = parsed.text
     info = snapshot.info()
@@ -110,7 +113,7 @@ def plan_query(
     alpha: float | None = 1.0 if mode == "dense" else 0.0
     encoded, reliability, script = 1.0, 1.0, script_of(query)
     if embedder is not None and mode == "hybrid":
-        alpha = options.alpha
+        alpha, weights = options.alpha, weights or FusionWeights.from_record(info.fusion)
         reliability = confidence.reliability(embedder.fertility(query), script, embedder.info.calibration)
         counts = snapshot.counts()
         encoded = 1 - counts.pending / max(1, counts.chunks)
@@ -122,6 +125,7 @@ def plan_query(
         mode,
         options.fusion,
         options.smoothing and mode == "hybrid",
+        weights or FusionWeights(),
         alpha,
         encoded,
         None if embedder is None else embedder.passage_fertility,

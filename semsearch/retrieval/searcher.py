@@ -19,6 +19,7 @@ from semsearch.errors import UsageError
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.retrieval.candidates import DEPTH, Candidates, find_candidates
 from semsearch.retrieval.confidence import MIN_SCORE
+from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.highlight import highlighted, scored_sentences
 from semsearch.retrieval.hit import IndexCoverage, SearchResult
 from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
@@ -68,6 +69,7 @@ class Searcher:
         self._store = open_store(self.index)
         self._encoder = QueryEncoder(announce or (lambda message: None), "queries" if remember else "")
         self._adapt: Callable[[Vectors], Vectors] | None = None
+        self._weights: FusionWeights | None = None
 
     def __enter__(self) -> Searcher:
         return self
@@ -166,10 +168,14 @@ class Searcher:
         """Searches with `adapter` of query vectors from now on, whatever the index has: to measure it."""
         self._adapt = adapter
 
+    def use_weights(self, weights: FusionWeights) -> None:
+        """Ranks by `weights` from now on, whatever the index has learnt: to measure them."""
+        self._weights = weights
+
     def _plan(
         self, snapshot: Snapshot, parsed: ParsedQuery, options: SearchOptions, known: frozenset[str] = frozenset()
     ) -> QueryPlan:
-        return plan_query(snapshot, parsed, options, self._encoder, self.index, self._adapt, known)
+        return plan_query(snapshot, parsed, options, self._encoder, self.index, self._adapt, known, self._weights)
 
     def _answer(
         self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float, known: frozenset[str]

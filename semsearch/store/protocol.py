@@ -274,7 +274,7 @@ class Transaction(Protocol):
         ...
 
     def drop_vectors(self) -> None:
-        """Takes out all vectors, the model that made them and the adapter: all chunks are pending again."""
+        """Takes out all vectors, the model that made them and what was learnt of them: all chunks are pending again."""
         ...
 
     def drop_damaged(self) -> None:

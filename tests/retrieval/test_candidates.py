@@ -1,5 +1,6 @@
 """Both legs' candidates are scored by both legs, fused, and ordered the same way however the index is cut."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.candidates import find_candidates, query_coverage
+from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Filters, Scores
@@ -51,6 +53,31 @@ def test_meaning_that_counts_nothing_smooths_nothing(snapshot: Snapshot, planned
     np.testing.assert_array_equal(plain.relative, smooth.relative)
     plain, smooth = (find_candidates(snapshot, planned(query, alpha=0.6, smoothing=one), None) for one in (False, True))
     assert (plain.relative != smooth.relative).any()
+
+
+def test_weights_say_how_much_each_part_counts(snapshot: Snapshot, planned: Planner) -> None:
+    plan = planned("prune the roses in spring")
+    usual = find_candidates(snapshot, plan, None)
+    more = find_candidates(snapshot, replace(plan, weights=FusionWeights(meaning=1.4)), None)
+    assert more.alpha == pytest.approx(1.4 * usual.alpha)
+    assert find_candidates(snapshot, replace(plan, weights=FusionWeights(meaning=9)), None).alpha == 1
+    unread = find_candidates(snapshot, replace(plan, weights=FusionWeights(letters=0)), None)
+    np.testing.assert_allclose(unread.lexical_part, unread.bm25 / unread.bm25.max(), rtol=1e-6)
+    assert (unread.lexical_part[:5] != usual.lexical_part[:5]).any()
+    plan = planned("turn bolt", alpha=0.6)
+    alone = find_candidates(snapshot, replace(plan, weights=FusionWeights(neighbours=0)), None)
+    unsmoothed = find_candidates(snapshot, replace(plan, smoothing=False), None)
+    np.testing.assert_array_equal(alone.relative, unsmoothed.relative)
+
+
+def test_ranks_are_fused_without_weighing_the_legs(snapshot: Snapshot, planned: Planner) -> None:
+    def read(texts: object) -> float:
+        raise AssertionError("no passage is read to weigh what has no weight")
+
+    plan = replace(planned("prune the roses", fusion="rrf"), fertility_of=read)
+    assert len(find_candidates(snapshot, plan, None))
+    with pytest.raises(AssertionError):
+        find_candidates(snapshot, replace(plan, fusion="convex"), None)
 
 
 def test_chunks_that_are_asked_for_are_there_wherever_they_stand(snapshot: Snapshot, planned: Planner) -> None:

@@ -408,9 +408,9 @@ def _model(value: Any) -> ModelInfo | None:
     return info
 
 
-def _adapter(value: Any) -> Mapping[str, Any] | None:
-    # What is no adapter is refused by the search that needs one (`Adapter.from_record`): `tune --drop` must be able to
-    # read the rest.
+def _learnt(value: Any) -> Mapping[str, Any] | None:
+    # What cannot have been learnt is refused by the search that needs it (`Adapter.from_record`,
+    # `FusionWeights.from_record`): `tune --drop` must be able to read the rest.
     return value if value is None or isinstance(value, dict) else {}
 
 
@@ -424,7 +424,8 @@ SETTINGS: dict[str, Callable[[Any], Any]] = {
     "analysis": _count,
     "rules": _rules,
     "readers": _count,
-    "adapter": _adapter,
+    "adapter": _learnt,
+    "fusion": _learnt,
 }
 
 
