@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from semsearch.answering.answer import Answer
 from semsearch.answering.extractive import extract_answer
+from semsearch.retrieval.options import ANSWER_MIN_SCORE, SearchOptions
 
 if TYPE_CHECKING:
     from semsearch.answering.llm.client import LlmSettings
     from semsearch.retrieval.hit import SearchResult
-    from semsearch.retrieval.options import SearchOptions
     from semsearch.retrieval.protocol import SearchEngine
 
 
@@ -28,6 +28,8 @@ def ask(
     comes. `on_search` is told the search result before the answer is made: it is valid even where the model fails.
     Raises `SemsearchError`; `LlmError` where the model fails.
     """
+    if model is None:
+        options = replace(options or SearchOptions(), least_score=ANSWER_MIN_SCORE)
     result = engine.search(question, options)
     if on_search is not None:
         on_search(result)

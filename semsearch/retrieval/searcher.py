@@ -18,7 +18,6 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.errors import UsageError
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.retrieval.candidates import DEPTH, Candidates, find_candidates
-from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.highlight import highlighted, scored_sentences
 from semsearch.retrieval.hit import IndexCoverage, SearchResult
@@ -254,7 +253,7 @@ def _kept(candidates: Candidates, plan: QueryPlan, options: SearchOptions, notic
     if options.exclude:
         keep &= ~np.isin(candidates.ids, list(options.exclude))
     kept = candidates.take(np.flatnonzero(keep))
-    if options.min_score is None and plan.mode != "lexical" and len(kept) and kept.scores[0] < MIN_SCORE:
+    if options.min_score is None and plan.mode != "lexical" and len(kept) and kept.scores[0] < options.least_score:
         notices.append(
             f"nothing here answers that well: the nearest passage scores {kept.scores[0]:.3f} (--min-score 0 shows it)"
         )
