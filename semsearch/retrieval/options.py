@@ -17,7 +17,8 @@ _MOST_QUERY_CHARACTERS = 8_000
 @dataclass(frozen=True)
 class Expansion:
     """What is looked for beside a query, which leads. `paraphrases`: the query in other words; `passage`: how a passage
-    that answers it could read (Gao et al. 2022, "Precise Zero-Shot Dense Retrieval without Relevance Labels"); "": none.
+    that answers it could read (Gao et al. 2022, "Precise Zero-Shot Dense Retrieval without Relevance Labels"); "":
+    none.
     """
 
     paraphrases: tuple[str, ...] = ()
