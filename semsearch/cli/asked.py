@@ -41,9 +41,9 @@ def show(indexes: list[str], number: int, *, as_json: bool, forget: bool) -> int
 
 
 def _print(turn: Turn) -> None:
-    write(one_line(f"{_local(turn.at)}  {turn.question}"))
+    write(f"{one_line(_local(turn.at))}  {one_line(turn.question)}")
     if turn.llm is not None and turn.meant != turn.question:
-        write(one_line(f"    (taken for: {turn.meant})"))
+        write(f"    (taken for: {one_line(turn.meant)})")
     for line in turn.text.splitlines():
         write(f"    {one_line(line)}")
     for source in turn.sources:
