@@ -6,6 +6,7 @@ searched alone. Measured on XQuAD-en and -de (`python -m benchmarks.follow_ups`)
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -97,17 +98,20 @@ def search_in_conversation(
     conversation: Sequence[Turn],
     model: LlmSettings | None,
     expander: Expander | None = None,
+    while_asking: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Found:
     """What is found for `question`, asked after `conversation`: rewritten by `model`, or without one (or where it
     fails, which a notice says) searched together with what was asked before, if it needs that. `expander`: gives other
-    ways to say it. Raises `SemsearchError`.
+    ways to say it; `while_asking`: entered while the model is asked. Raises `SemsearchError`.
     """
     if not conversation:
         return Found(search_expanded(engine.search, question, options, expander), question, question)
     notice = ""
     if model is not None:
         try:
-            meant = standalone(question, conversation, chat(model))
+            ask = chat(model)
+            with while_asking():
+                meant = standalone(question, conversation, ask)
         except LlmError as error:
             notice = f"the question was not put into words that stand alone: {error.message}"
         else:

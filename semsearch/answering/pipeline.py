@@ -1,6 +1,7 @@
 """Answers a question from an index: search, then quote the best sentences or let a chat model write the answer."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,17 +27,20 @@ def ask(
     on_search: "Callable[[SearchResult], None] | None" = None,
     conversation: "Sequence[Turn]" = (),
     expander: "Expander | None" = None,
+    while_asking: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Answer:
     """The answer to `question` from the hits of one search with `options`; `Answer.notices` holds its notices, too.
 
     Without a `model` the best sentences are quoted. With one, it writes the answer, which `on_text` is handed as it
     comes. `on_search` is told the search result before the answer is made: it is valid even where the model fails.
-    `conversation`: what was asked before, if the question follows on it; `expander`: gives other ways to say it. Raises
-    `SemsearchError`; `LlmError` where the model fails.
+    `conversation`: what was asked before, if the question follows on it; `expander`: gives other ways to say it;
+    `while_asking`: entered while the model is asked. Raises `SemsearchError`; `LlmError` where the model fails.
     """
     from semsearch.retrieval.options import SearchOptions
 
-    found = search_in_conversation(engine, question, options or SearchOptions(), conversation, model, expander)
+    found = search_in_conversation(
+        engine, question, options or SearchOptions(), conversation, model, expander, while_asking
+    )
     result = found.result
     if on_search is not None:
         on_search(result)
@@ -46,14 +50,15 @@ def ask(
         from semsearch.answering.generative import answer_with_llm
 
         asked = with_conversation(question, found.meant, conversation, model, engine.count_tokens)
-        answer = answer_with_llm(
-            asked,
-            result.hits,
-            model,
-            on_text,
-            count=engine.count_tokens,
-            similarity=engine.similarity,
-        )
+        with while_asking():
+            answer = answer_with_llm(
+                asked,
+                result.hits,
+                model,
+                on_text,
+                count=engine.count_tokens,
+                similarity=engine.similarity,
+            )
     return replace(
         answer,
         question=question,

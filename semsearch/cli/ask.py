@@ -114,11 +114,13 @@ def command(
         raise UsageError(
             "-n and --forget are about earlier questions: semsearch ask log", "the number of passages to read is -k"
         )
-    if queries is not None and (question is not None or chat or continue_):
-        other = "a QUESTION" if question is not None else "--chat" if chat else "--continue"
-        raise UsageError(f"--queries asks many questions, {other} does not go with it", "leave one of them out")
-    if question is None and queries is None and not chat:
-        raise UsageError("give a QUESTION or --queries FILE, or --chat", "see: semsearch ask --help")
+    if queries is not None and (chat or continue_):
+        raise UsageError(
+            f"--queries asks questions that stand alone, {'--chat' if chat else '--continue'} does not go with it",
+            "leave one of them out",
+        )
+    if (question is None) == (queries is None) and not chat:
+        raise UsageError("give a QUESTION or --queries FILE, one of the two", "see: semsearch ask --help")
     if question is not None and not question.strip():
         raise UsageError("the question is empty", 'say what you want to know: semsearch ask "QUESTION"')
     if queries is not None and as_json:

@@ -40,7 +40,7 @@ class Chat:
         """
         at_terminal = sys.stdin.isatty()
         if at_terminal:
-            self._session.while_model_writes = stoppable
+            self._session.prepare(stoppable)
             if sys.stdout.isatty():
                 _recall(self._session)
             announce("what do you want to know? /help lists the commands, Ctrl-D leaves")
@@ -64,7 +64,7 @@ class Chat:
 
         try:
             self._tried(ask)
-        except KeyboardInterrupt:  # while the model wrote: what it said so far is on the screen
+        except KeyboardInterrupt:  # while the model was asked: what it said so far is on the screen
             write("")
             announce("stopped")
         write("")

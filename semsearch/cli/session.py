@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from semsearch.answering.conversation import MOST_TURNS, Turn
@@ -46,8 +46,20 @@ class Session:
         self._save = save
         self._conversation = new_conversation()
         self._turns: list[Turn] = []
-        # Opened while the model writes.
-        self.while_model_writes: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._while_asking: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def prepare(self, while_asking: Callable[[], AbstractContextManager[None]]) -> None:
+        """Makes ready to ask the model, before any question is there; `while_asking` is entered while it is asked.
+
+        Raises `SemsearchError` where it cannot be asked at all, as without a key.
+        """
+        self._while_asking = while_asking
+        if self._expander is not None:
+            self._expander.while_asking = while_asking
+        if self._model is not None:
+            from semsearch.answering.llm import chat
+
+            chat(self._model)
 
     def go_on(self) -> None:
         """Goes on with the conversation of the index that was held last; says so where there is none."""
@@ -95,22 +107,27 @@ class Session:
         from semsearch.answering.pipeline import ask
 
         results: list[SearchResult] = []
-        with ExitStack() as writing:
 
-            def on_search(result: "SearchResult") -> None:
-                results.append(result)
-                printer.notices(result.notices, query_id)
-                writing.enter_context(self.while_model_writes())
+        def on_search(result: "SearchResult") -> None:
+            results.append(result)
+            printer.notices(result.notices, query_id)
 
-            try:
-                on_text = printer.piece if printer.streams else None
-                return ask(
-                    self._engine, question, self._options, self._model, on_text, on_search, conversation, self._expander
-                )
-            except SemsearchError:
-                if self._model is not None and results and results[0].hits:
-                    printer.print_passages(question, results[0].hits, self._model.model)
-                raise
+        try:
+            return ask(
+                self._engine,
+                question,
+                self._options,
+                self._model,
+                printer.piece if printer.streams else None,
+                on_search,
+                conversation,
+                self._expander,
+                self._while_asking,
+            )
+        except SemsearchError:
+            if self._model is not None and results and results[0].hits:
+                printer.print_passages(question, results[0].hits, self._model.model)
+            raise
 
 
 def opened_log(engine: "SearchEngine") -> QuestionLog:

@@ -304,8 +304,8 @@ def test_other_ways_to_say_it_find_what_the_query_does_not(semsearch: Command, i
     with chat(lambda handler, body: handler.say(body, "- when does the night ferry leave the harbour")) as server:
         flags = ("-i", index, "--llm", "tiny", "--base-url", server.url)
         found = semsearch("search", "evening vessel", *flags, "--expand", "--json", env={"OPENAI_API_KEY": "k"})
-        asked = semsearch("ask", "evening vessel", "-i", index, "--no-llm", "--expand", "--json",
-                          env={"OPENAI_API_KEY": "k", "SEMSEARCH_LLM": "tiny", "OPENAI_BASE_URL": server.url})  # fmt: skip
+        configured = {"OPENAI_API_KEY": "k", "SEMSEARCH_LLM": "tiny", "OPENAI_BASE_URL": server.url}
+        asked = semsearch("ask", "evening vessel", "-i", index, "--no-llm", "--expand", "--json", env=configured)
         many = semsearch("search", "--queries", "-", *flags, "--expand", "--jsonl", stdin="a vessel\nships\n")
         assert len(server.requests) == 4
     assert found.json["results"][0]["path"] == "ferry.txt" and found.json["query"] == "evening vessel"
