@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.retrieval_quality import build
-from semsearch.answering.conversation import Turn, search_in_conversation
+from semsearch.answering.conversation import search_in_conversation
+from semsearch.answering.turn import Turn
 from semsearch.lexical.language import FUNCTION_WORDS
 from semsearch.retrieval.hit import SearchResult
 from semsearch.retrieval.options import SearchOptions

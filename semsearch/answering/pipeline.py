@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from semsearch.answering.answer import Answer
-from semsearch.answering.conversation import search_in_conversation, with_conversation
 from semsearch.answering.extractive import extract_answer
+from semsearch.answering.turn import Found
 
 if TYPE_CHECKING:
-    from semsearch.answering.conversation import Turn
     from semsearch.answering.expansion import Expander
     from semsearch.answering.llm.client import LlmSettings
+    from semsearch.answering.turn import Turn
     from semsearch.retrieval.hit import SearchResult
     from semsearch.retrieval.options import SearchOptions
     from semsearch.retrieval.protocol import SearchEngine
@@ -36,17 +36,22 @@ def ask(
     `conversation`: what was asked before, if the question follows on it; `expander`: gives other ways to say it;
     `while_asking`: entered while the model is asked. Raises `SemsearchError`; `LlmError` where the model fails.
     """
-    from semsearch.retrieval.options import SearchOptions
+    if not conversation and expander is None:
+        found = Found(engine.search(question, options), question, question)
+    else:
+        from semsearch.answering.conversation import search_in_conversation
+        from semsearch.retrieval.options import SearchOptions
 
-    found = search_in_conversation(
-        engine, question, options or SearchOptions(), conversation, model, expander, while_asking
-    )
+        found = search_in_conversation(
+            engine, question, options or SearchOptions(), conversation, model, expander, while_asking
+        )
     result = found.result
     if on_search is not None:
         on_search(result)
     if model is None or not result.hits:
         answer = extract_answer(engine, found.query, result.hits, found.after)
     else:
+        from semsearch.answering.conversation import with_conversation
         from semsearch.answering.generative import answer_with_llm
 
         asked = with_conversation(question, found.meant, conversation, model, engine.count_tokens)

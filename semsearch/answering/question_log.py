@@ -10,7 +10,6 @@ import errno
 import fcntl
 import json
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 
 from semsearch import private_files, settings
 from semsearch.answering.answer import Answer
-from semsearch.answering.conversation import MOST_TURNS, Source, Turn
+from semsearch.answering.turn import MOST_TURNS, Source, Turn
 
 SCHEMA = "semsearch.asked/1"
 _PREFIX = "asked-"
@@ -39,7 +38,8 @@ class QuestionLog:
     """The questions that the indexes at `locations`, asked together, were asked; `most`: how many are kept; 0: none."""
 
     def __init__(self, locations: Sequence[str], most: int) -> None:
-        self.index = os.pathsep.join(sorted(map(os.path.realpath, locations)))
+        paths = [one if settings.url_scheme(one) else os.path.realpath(one) for one in locations]
+        self.index = os.pathsep.join(sorted(paths))
         self._most = most
         name = sha256(os.fsencode(self.index)).hexdigest()[:32]
         self._folder = settings.state_folder()
@@ -169,7 +169,7 @@ def turn_of(answer: Answer, conversation: str) -> Turn:
 
 def new_conversation() -> str:
     """A name for a conversation that no other has."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def turn_dict(turn: Turn) -> dict[str, Any]:

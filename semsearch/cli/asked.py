@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from semsearch.answering.conversation import Turn
 from semsearch.answering.question_log import SCHEMA, QuestionLog, turn_dict
+from semsearch.answering.turn import Turn
 from semsearch.cli.answers import place
 from semsearch.cli.render import announce, one_line, print_json, write
 from semsearch.errors import SemsearchError

@@ -1,5 +1,6 @@
 """`semsearch ask --chat`: a conversation, on a terminal with a prompt, or with one question a line of a pipe."""
 
+import io
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,7 @@ from semsearch.cli.interrupts import stoppable
 from semsearch.cli.opener import open_file
 from semsearch.cli.render import announce, one_line, write
 from semsearch.cli.session import Session
+from semsearch.cli.streams import for_terminal
 from semsearch.errors import SemsearchError
 
 _PROMPT = "> "
@@ -39,6 +41,9 @@ class Chat:
         pipe 0 where any question was answered, 1 where none was, 2 where the last try was an error and none was.
         """
         at_terminal = sys.stdin.isatty()
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            # As in the files of --queries; a terminal has an encoding of its own.
+            sys.stdin.reconfigure(encoding=None if at_terminal else "utf-8", errors="replace")
         if at_terminal:
             self._session.prepare(stoppable)
             if sys.stdout.isatty():
@@ -138,4 +143,5 @@ def _recall(session: Session) -> None:
     except ImportError:
         return
     for question in session.asked_before()[-_MOST_RECALLED:]:
-        readline.add_history(one_line(question))
+        # What is brought back is written by readline itself, past what cleans all else for the terminal.
+        readline.add_history(for_terminal(one_line(question.encode("utf-8", "replace").decode())))

@@ -5,16 +5,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from semsearch.answering.conversation import MOST_TURNS, Turn
-from semsearch.answering.expansion import Expander
 from semsearch.answering.question_log import QuestionLog, new_conversation, turn_of
+from semsearch.answering.turn import MOST_TURNS, Turn
 from semsearch.cli.answers import AnswerPrinter
-from semsearch.cli.markdown import section
 from semsearch.cli.render import announce
 from semsearch.errors import SemsearchError, UsageError
 
 if TYPE_CHECKING:
     from semsearch.answering.answer import Answer
+    from semsearch.answering.expansion import Expander
     from semsearch.answering.llm import LlmSettings
     from semsearch.retrieval.hit import SearchResult
     from semsearch.retrieval.options import SearchOptions
@@ -34,7 +33,7 @@ class Session:
         options: "SearchOptions",
         model: "LlmSettings | None",
         *,
-        expander: Expander | None = None,
+        expander: "Expander | None" = None,
         log: QuestionLog | None = None,
         save: str | None = None,
     ) -> None:
@@ -89,9 +88,6 @@ class Session:
         """
         answer = self._answered(question, query_id, printer, self._turns if follows else ())
         printer.print(answer, query_id)
-        if self._save is not None:
-            with open(self._save, "a", encoding="utf-8") as file:
-                file.write(section(answer, os.path.dirname(os.path.abspath(self._save)), file.tell() == 0))
         turn = turn_of(answer, self._conversation)
         self._turns = [*self._turns, turn][-MOST_TURNS:]
         if self.log is not None:
@@ -99,6 +95,8 @@ class Session:
                 self.log.append(turn)
             except OSError as error:
                 printer.notices([f"this question is not remembered: {_said(error)}"], None)
+        if self._save is not None:
+            _add(self._save, answer)
         return answer
 
     def _answered(
@@ -146,14 +144,31 @@ def check_save(path: str) -> None:
     if not os.path.isdir(folder):
         raise UsageError(f"--save {path}: no such folder: {folder}", "make it first")
     if not os.path.lexists(path):
+        if not os.access(folder, os.W_OK):
+            raise UsageError(f"--save {path}: nothing can be made in {folder}", "name a file in another folder")
         return
     if not os.path.isfile(path):
         raise UsageError(f"--save {path} is no file", "name another one")
+    if not os.access(path, os.W_OK):
+        raise UsageError(f"--save {path} cannot be written", "name another file")
     with open(path, "rb") as file:
         try:
             file.read().decode()
         except UnicodeDecodeError:
             raise UsageError(f"--save {path} is no text: nothing is added to it", "name another file") from None
+
+
+def _add(path: str, answer: "Answer") -> None:
+    """Adds `answer` to the Markdown file `path`. Raises `SemsearchError` where that fails; what was there stays."""
+    from semsearch.cli.markdown import section
+
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(section(answer, os.path.dirname(os.path.abspath(path)), file.tell() == 0))
+    except OSError as error:
+        raise SemsearchError(
+            f"the answer is not saved in {path}: {error.strerror}", "name another file with --save", code="os"
+        ) from None
 
 
 def _announce_unread(error: OSError) -> None:

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from semsearch.answering.conversation import (
-    Source,
-    Turn,
     points_back,
     rewritten,
     search_in_conversation,
@@ -17,6 +15,7 @@ from semsearch.answering.conversation import (
 from semsearch.answering.expansion import Expander
 from semsearch.answering.llm import LlmSettings
 from semsearch.answering.pipeline import ask
+from semsearch.answering.turn import Source, Turn
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher

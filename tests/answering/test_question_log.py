@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from semsearch.answering.answer import Answer, Citation
-from semsearch.answering.conversation import Source, Turn
 from semsearch.answering.question_log import QuestionLog, new_conversation, turn_of
+from semsearch.answering.turn import Source, Turn
 from tests.support.folders import PROJECT
 
 
@@ -130,7 +130,7 @@ def test_what_is_no_file_is_neither_read_nor_written(tmp_path: Path, what: str) 
 
 _APPENDS = """
 import sys
-from semsearch.answering.conversation import Turn
+from semsearch.answering.turn import Turn
 from semsearch.answering.question_log import QuestionLog
 for number in range(40):
     QuestionLog(["/docs"], 60).append(Turn(f"{sys.argv[1]} {number}", "m", "x" * 500, True, None, (), "", sys.argv[1]))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
 from tests.support.chat_server import Handler, chat
-from tests.support.commands import Command, one_line_error
+from tests.support.commands import COMMAND, Command, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.terminal import trouble
 from tests.support.waiting import CEILING_SECONDS
@@ -151,6 +152,7 @@ def test_one_question_a_line_of_a_pipe(semsearch: Command, index: Path) -> None:
     assert done.code == 0 and "> " not in done.out
     assert "28 degrees hot. [1]" in done.out and "[1] battery.md:4" in done.out
     assert "/nonsense is no command" in one_line_error(done.err)
+    assert "28 degrees" in semsearch("ask", "--chat", "-i", index, stdin=f"{QUESTION} \udcff\n").out, "no UTF-8"
     assert semsearch("ask", "--chat", "-i", index, stdin="").code == 1
     assert semsearch("ask", "--chat", "-i", index, stdin="xylophone quasar\n").code == 1
     assert semsearch("ask", "--chat", "-i", index, stdin="/nonsense\n").code == 2
@@ -283,6 +285,16 @@ def test_an_answer_is_saved_with_its_sources(semsearch: Command, index: Path, tm
     done = semsearch("ask", QUESTION, "-i", index, "--save", "picture.md")
     assert done.code == 2 and "is no text" in one_line_error(done.err)
     assert (tmp_path / "picture.md").read_bytes() == b"\x89PNG\xff"
+
+
+def test_a_full_disk_is_told_after_the_answer(semsearch: Command, index: Path, tmp_path: Path) -> None:
+    write(tmp_path, {"saved.md": "x" * 4096 + "\n"})
+    limited = f"ulimit -f 4; exec {COMMAND} ask '{QUESTION}' -i {index} --save saved.md"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "SEMSEARCH_HISTORY": "0", "SEMSEARCH_QUERY_CACHE": "0"}
+    done = subprocess.run(["bash", "-c", limited], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "28 degrees" in done.stdout
+    assert "the answer is not saved in saved.md: File too large" in one_line_error(done.stderr)
+    assert (tmp_path / "saved.md").read_text().startswith("x" * 4096)
 
 
 def test_what_a_model_says_is_text_in_what_is_saved(semsearch: Command, index: Path, tmp_path: Path) -> None:
