@@ -88,6 +88,7 @@ def test_a_conversation_on_a_terminal(typed: Typed, index: Path) -> None:
     assert typed.end() == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_clears_the_line_and_ctrl_d_leaves(typed: Typed) -> None:
     typed.child.send("half a question that is not meant")
     typed.child.expect("not meant")
@@ -98,11 +99,13 @@ def test_ctrl_c_clears_the_line_and_ctrl_d_leaves(typed: Typed) -> None:
     assert typed.end() == 0
 
 
+@pytest.mark.slow
 def test_leaving_by_name(typed: Typed) -> None:
     typed.child.sendline("/quit")
     assert typed.ended() == 0
 
 
+@pytest.mark.slow
 def test_what_was_asked_before_comes_back_by_the_arrow_keys(semsearch: Command, index: Path) -> None:
     semsearch("ask", QUESTION, "-i", index)
     running = Typed(["ask", "--chat", "-i", "."], index)
@@ -111,6 +114,7 @@ def test_what_was_asked_before_comes_back_by_the_arrow_keys(semsearch: Command, 
     assert running.end() == 0
 
 
+@pytest.mark.slow
 def test_open_starts_the_editor_at_the_line(index: Path, tmp_path: Path) -> None:
     write(tmp_path, {"editor": f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/opened\n'})
     (tmp_path / "editor").chmod(0o755)
@@ -158,6 +162,7 @@ def test_one_question_a_line_of_a_pipe(semsearch: Command, index: Path) -> None:
     assert semsearch("ask", "--chat", "-i", index, stdin="/nonsense\n").code == 2
 
 
+@pytest.mark.slow
 def test_one_question_that_fails_does_not_end_a_conversation(semsearch: Command, index: Path) -> None:
     def answer(handler: Handler, body: dict[str, Any]) -> None:
         if "first" in body["messages"][-1]["content"]:
@@ -172,6 +177,7 @@ def test_one_question_that_fails_does_not_end_a_conversation(semsearch: Command,
     assert done.code == 0 and "28 degrees hot [1]." in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conversation", [("-c",), ("--continue",), ("--chat", "--continue")])
 def test_another_process_goes_on(semsearch: Command, index: Path, conversation: tuple[str, ...]) -> None:
     assert semsearch("ask", QUESTION, "-i", index).code == 0
@@ -188,6 +194,7 @@ def test_another_process_goes_on(semsearch: Command, index: Path, conversation: 
     assert semsearch("ask", "-c", "with dogs?", "-i", index, "--json").json["contexts"][0]["path"] == "ferry.txt"
 
 
+@pytest.mark.slow
 def test_there_may_be_nothing_to_go_on_with(semsearch: Command, index: Path) -> None:
     done = semsearch("ask", "-c", QUESTION, "-i", index)
     assert done.code == 0 and "there is no conversation to go on with" in done.err
@@ -195,6 +202,7 @@ def test_there_may_be_nothing_to_go_on_with(semsearch: Command, index: Path) -> 
     assert off.code == 0 and "the setting history is 0" in off.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -236,6 +244,7 @@ def test_the_log_lists_what_was_asked(semsearch: Command, index: Path) -> None:
     assert one["question"] == "xylophone quasar" and not one["answered"] and one["sources"] == []
 
 
+@pytest.mark.slow
 def test_the_word_log_can_be_asked_about(semsearch: Command, index: Path) -> None:
     for arguments in (["log?"], ["-c", "log"]):
         semsearch("ask", *arguments, "-i", index)
@@ -244,6 +253,7 @@ def test_the_word_log_can_be_asked_about(semsearch: Command, index: Path) -> Non
         )
 
 
+@pytest.mark.slow
 def test_what_was_asked_can_be_forgotten(semsearch: Command, index: Path, tmp_path: Path) -> None:
     semsearch("ask", QUESTION, "-i", index)
     assert "1 question forgotten" in semsearch("ask", "log", "--forget", "-i", index).err
@@ -251,6 +261,7 @@ def test_what_was_asked_can_be_forgotten(semsearch: Command, index: Path, tmp_pa
     assert list((tmp_path / "state" / "semsearch").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_batches_are_not_remembered_nor_anything_where_that_is_turned_off(
     semsearch: Command, index: Path, tmp_path: Path
 ) -> None:
@@ -259,6 +270,7 @@ def test_batches_are_not_remembered_nor_anything_where_that_is_turned_off(
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.slow
 def test_a_log_that_cannot_be_written_is_a_notice(semsearch: Command, index: Path, tmp_path: Path) -> None:
     write(tmp_path, {"state": "a file in the place of the folder"})
     done = semsearch("ask", QUESTION, "-i", index)
@@ -287,6 +299,7 @@ def test_an_answer_is_saved_with_its_sources(semsearch: Command, index: Path, tm
     assert (tmp_path / "picture.md").read_bytes() == b"\x89PNG\xff"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_after_the_answer(semsearch: Command, index: Path, tmp_path: Path) -> None:
     write(tmp_path, {"saved.md": "x" * 4096 + "\n"})
     limited = f"ulimit -f 4; exec {COMMAND} ask '{QUESTION}' -i {index} --save saved.md"
@@ -297,6 +310,7 @@ def test_a_full_disk_is_told_after_the_answer(semsearch: Command, index: Path, t
     assert (tmp_path / "saved.md").read_text().startswith("x" * 4096)
 
 
+@pytest.mark.slow
 def test_what_a_model_says_is_text_in_what_is_saved(semsearch: Command, index: Path, tmp_path: Path) -> None:
     said = "The cells may get 28 degrees hot [1]. ![x](http://127.0.0.1:9/?secret) <img src=x> [a](http://b)"
     with chat(lambda handler, body: handler.say(body, said)) as server:
@@ -325,6 +339,7 @@ def test_other_ways_to_say_it_find_what_the_query_does_not(semsearch: Command, i
     assert {json.loads(line)["path"] for line in many.out.splitlines()} >= {"ferry.txt"}
 
 
+@pytest.mark.slow
 def test_where_the_model_fails_the_search_is_a_plain_one(semsearch: Command, index: Path) -> None:
     flags = ("-i", index, "--llm", "tiny", "--base-url", "http://127.0.0.1:9/v1")
     done = semsearch("search", "night ferry", *flags, "--expand", "-l", env={"OPENAI_API_KEY": "k"})
