@@ -94,7 +94,9 @@ class Session:
             try:
                 self.log.append(turn)
             except OSError as error:
-                printer.notices([f"this question is not remembered: {_said(error)}"], None)
+                printer.notices(
+                    [f"this question is not remembered: {_said(error)} (SEMSEARCH_HISTORY=0: none is)"], None
+                )
         if self._save is not None:
             _add(self._save, answer)
         return answer
