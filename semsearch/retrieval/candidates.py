@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semsearch.retrieval import confidence, fusion
 from semsearch.retrieval.gram_match import gram_scores
 from semsearch.retrieval.name_match import name_scores
-from semsearch.retrieval.plan import QueryPlan, Unwanted
+from semsearch.retrieval.plan import Other, QueryPlan
 from semsearch.retrieval.smoothing import SMOOTHED, smoothed
 from semsearch.store.records import Scores
 
@@ -33,6 +33,8 @@ _NAMES_READ = 100
 _NAME_WEIGHT = 0.3
 # How much of the relative score of the best chunk for an `--unlike` text is taken away.
 _UNLIKE = 0.5
+# What all other ways to say the query weigh together, beside the query itself, which leads.
+_BESIDE = 0.5
 # The score of a document that is called as the query is, over the best one of all.
 _NAMED = 1.01
 
@@ -96,6 +98,11 @@ def find_candidates(
     if plan.stored_vector is not None:
         ids.update(snapshot.dense(plan.stored_vector, depth, selection).ids.tolist())
         vectors = plan.stored_vector[None]
+    for other in plan.beside:
+        if plan.by_words:
+            ids.update(snapshot.lexical(other.words, depth, selection).ids.tolist())
+        if other.vector is not None:
+            ids.update(snapshot.dense(other.vector, depth, selection).ids.tolist())
     # A candidate of one leg is scored by the other leg too, wherever it stands in that one's list.
     union = np.array(sorted(ids), np.int64)
     union = union if among is None else among(union)
@@ -104,7 +111,7 @@ def find_candidates(
     dense_part, lexical_part = _normalised(plan, cosines, known.bm25)
     by_ranks = plan.fusion == "rrf" and plan.mode == "hybrid"
     alpha, fertility = 0.0, None
-    if not by_ranks or plan.unwanted:  # ranks have no use for it
+    if not by_ranks or plan.unwanted or plan.beside:  # ranks have no use for it
         alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
     if by_ranks:
         relative = fusion.reciprocal_ranks(dense_part, lexical_part)
@@ -117,7 +124,11 @@ def find_candidates(
                 # Vectors are believed as far as meaning counts.
                 share = plan.weights.neighbours * min(1.0, alpha / fusion.ALPHA)
                 relative = _smoothed(snapshot, union, relative, _best(union, cosines, relative), share)
-    if plan.by_words and plan.fusion != "rrf":
+    others = [_Compared(snapshot, plan, other, union) for other in plan.beside]
+    if others:
+        beside = np.mean([compared.likeness(alpha) for compared in others], axis=0)
+        relative = (relative + np.float32(_BESIDE) * beside) / np.float32(1 + _BESIDE)
+    if plan.by_words and not by_ranks:
         relative = relative + np.float32(_NAME_WEIGHT) * _named(
             snapshot, plan, union, known, _best(union, cosines, relative)
         )
@@ -125,14 +136,18 @@ def find_candidates(
     named = known.held[len(plan.words) :].any(axis=0)
     relative = np.where(named, np.float32(_NAMED) * relative.max(initial=0), relative)
     for unwanted in plan.unwanted:
-        relative = np.maximum(relative - np.float32(_UNLIKE) * _likeness(snapshot, plan, unwanted, union, alpha), 0)
+        likeness = _Compared(snapshot, plan, unwanted, union).likeness(alpha)
+        relative = np.maximum(relative - np.float32(_UNLIKE) * likeness, 0)
     order = _best(union, cosines, relative)
     found = Candidates(union, cosines, known.bm25, dense_part, lexical_part, relative, relative, alpha, fertility)
     ordered = found.take(order)
     # A document whose name is the whole query holds all of its words.
     of_words = replace(known, held=known.held[: len(plan.words)] | named, idf=known.idf[: len(plan.words)])
-    confidences = _confidences(plan, of_words, cosines)[order]
-    return replace(ordered, scores=confidence.absolute_scores(confidences, ordered.relative))
+    confidences = _confidences(plan, of_words, cosines)
+    for compared in others:
+        if compared.is_query:
+            confidences = np.maximum(confidences, compared.confidences)
+    return replace(ordered, scores=confidence.absolute_scores(confidences[order], ordered.relative))
 
 
 def _best(ids: NDArray[np.int64], cosines: Array, relative: Array) -> NDArray[np.int64]:
@@ -205,12 +220,24 @@ def _normalised(plan: QueryPlan, cosines: Array, bm25: Array) -> tuple[Array, Ar
     return dense, fusion.normalise_lexical(bm25)
 
 
-def _likeness(snapshot: Snapshot, plan: QueryPlan, unwanted: Unwanted, ids: NDArray[np.int64], alpha: float) -> Array:
-    """How much the chunks `ids` (n,) are like `unwanted`, (n,) in [0, 1], by the plan's own mode and weights."""
-    vectors = None if unwanted.vector is None else unwanted.vector[None]
-    known = snapshot.score(ids, unwanted.words if plan.by_words else (), vectors)
-    cosines = known.cosines[0] if vectors is not None else np.full(len(ids), np.nan, np.float32)
-    return fusion.convex(*_normalised(plan, cosines, known.bm25), alpha)
+class _Compared:
+    """The chunks `ids` (n,) compared with another text than the query, by the mode and the weights of `plan`."""
+
+    def __init__(self, snapshot: Snapshot, plan: QueryPlan, other: Other, ids: NDArray[np.int64]) -> None:
+        vectors = None if other.vector is None else other.vector[None]
+        self._plan = plan
+        self._known = snapshot.score(ids, other.words if plan.by_words else (), vectors)
+        self._cosines = self._known.cosines[0] if vectors is not None else np.full(len(ids), np.nan, np.float32)
+        self.is_query = other.is_query
+
+    def likeness(self, alpha: float) -> Array:
+        """How much the chunks are like the text, (n,) in [0, 1]; `alpha`: the weight of meaning."""
+        return fusion.convex(*_normalised(self._plan, self._cosines, self._known.bm25), alpha)
+
+    @property
+    def confidences(self) -> Array:
+        """(n,) in [0, 1]: how likely each chunk answers the text, if that is a query."""
+        return _confidences(self._plan, self._known, self._cosines)
 
 
 def _confidences(plan: QueryPlan, known: Scores, cosines: Array) -> Array:

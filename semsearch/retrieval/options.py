@@ -20,6 +20,20 @@ ANSWER_MIN_SCORE = 0.3
 
 
 @dataclass(frozen=True)
+class Expansion:
+    """What is looked for beside a query, which leads. `paraphrases`: the query in other words; `passage`: how a passage
+    that answers it could read (Gao et al. 2022, "Precise Zero-Shot Dense Retrieval without Relevance Labels"); "":
+    none.
+    """
+
+    paraphrases: tuple[str, ...] = ()
+    passage: str = ""
+
+
+NO_EXPANSION = Expansion()
+
+
+@dataclass(frozen=True)
 class SearchOptions:
     """How to search.
 
@@ -32,7 +46,8 @@ class SearchOptions:
     snippet and their best sentence. `context`: lines around the best sentence. `unlike`: texts that results should
     not be about. `exclude`: chunk ids that are left out. `rerank`: the name of a cross-encoder. `syntax`: quotation
     marks, `-`, `*` and fields in the query mean what `retrieval.query_syntax` says. `correct`: the nearest terms of
-    the index are looked for in the place of words that occur nowhere.
+    the index are looked for in the place of words that occur nowhere. `after`: what was asked before, and is meant by
+    what the query leaves out; "": nothing (`plan.words_before`). `expansion`: other ways to say the query.
     """
 
     k: int = 10
@@ -53,6 +68,8 @@ class SearchOptions:
     rerank: str | None = None
     syntax: bool = True
     correct: bool = True
+    after: str = ""
+    expansion: Expansion = NO_EXPANSION
 
 
 def clean_query(query: str) -> str:

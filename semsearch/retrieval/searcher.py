@@ -138,9 +138,12 @@ class Searcher:
         """How far the index is now."""
         return self._store.read(lambda snapshot: snapshot.position())
 
-    def sentences(self, query: str, passages: Sequence[TypedText]) -> list[tuple[SentenceSpan, float]]:
-        """Every sentence of `passages` with how well it answers `query`, higher is better."""
-        query, options = clean_query(query), SearchOptions(syntax=False)
+    def sentences(self, query: str, passages: Sequence[TypedText], after: str = "") -> list[tuple[SentenceSpan, float]]:
+        """Every sentence of `passages` with how well it answers `query`, higher is better.
+
+        `after`: as in `SearchOptions`.
+        """
+        query, options = clean_query(query), SearchOptions(syntax=False, after=after)
 
         def scored(snapshot: Snapshot) -> list[tuple[SentenceSpan, float]]:
             plan = self._plan(snapshot, plain_query(query), options)

@@ -9,6 +9,7 @@ import pytest
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.candidates import find_candidates, query_coverage
 from semsearch.retrieval.fusion_weights import FusionWeights
+from semsearch.retrieval.options import NO_EXPANSION, Expansion
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Filters, Scores
@@ -85,6 +86,30 @@ def test_chunks_that_are_asked_for_are_there_wherever_they_stand(snapshot: Snaps
     plan = planned("prune the roses", mode="lexical")
     assert last not in find_candidates(snapshot, plan, None, depth=1).ids
     assert last in find_candidates(snapshot, plan, None, depth=1, also=[last]).ids
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_other_ways_to_say_it_are_found_and_the_query_leads(snapshot: Snapshot, planned: Planner, mode: str) -> None:
+    def ranked(query: str, expansion: Expansion = NO_EXPANSION) -> list[bytes]:
+        found = find_candidates(snapshot, planned(query, mode=mode, expansion=expansion), None)
+        assert found.relative.dtype == found.scores.dtype == np.float32 and (np.diff(found.scores) <= 0).all()
+        return [one.file.path for one in snapshot.passages(found.ids.tolist())]
+
+    ferry = ranked("the night ferry leaves the harbour")[0]
+    assert ranked("prune the roses", Expansion(("the night ferry leaves the harbour",)))[0] == b"garden.md", "it leads"
+    for expansion in (Expansion(("the night ferry leaves the harbour",)), Expansion(passage="The night ferry leaves.")):
+        with_others, alone = ranked("evening boat", expansion), ranked("evening boat")
+        assert ferry in with_others[:3] and ferry not in alone[:1]
+
+
+def test_a_question_is_answered_where_it_is_in_other_words(snapshot: Snapshot, planned: Planner) -> None:
+    def best(query: str, expansion: Expansion = NO_EXPANSION) -> float:
+        return float(find_candidates(snapshot, planned(query, expansion=expansion), None).scores[0])
+
+    assert best("wkrtpl qqzzxv") < 0.1
+    assert best("wkrtpl qqzzxv", Expansion(("the spring tide comes at new moon",))) > 0.5
+    made_up = Expansion(passage="The spring tide comes at new moon.")
+    assert best("wkrtpl qqzzxv", made_up) < 0.1, "a passage that was made up proves nothing"
 
 
 @pytest.mark.parametrize("mode", MODES)
