@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from semsearch.answering.answer import Answer
 from semsearch.answering.extractive import extract_answer
-from semsearch.retrieval.options import ANSWER_MIN_SCORE, SearchOptions
 from semsearch.answering.turn import Found
+from semsearch.retrieval.options import ANSWER_MIN_SCORE, SearchOptions
 
 if TYPE_CHECKING:
     from semsearch.answering.expansion import Expander
