@@ -1,4 +1,5 @@
-"""How often a query that is the title of a document, or the name of its file, finds that document first.
+"""How often a query that is the title of a document, or the name of its file, or a question with that name in it, finds
+that document first.
 
 python -m benchmarks.known_titles FOLDER [--model NAME]
 
@@ -16,9 +17,12 @@ from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.opening import read_index
 
+# Questions that say nothing but the name.
+_FORMS = ("what does {} do", "return value of {}", "{} examples")
+
 
 def queries_of(index: str) -> dict[str, list[tuple[str, str]]]:
-    """`titles` and `names` -> (query, the path of the document it names)."""
+    """`titles`, `names` and `asked` -> (query, the path of the document it names)."""
     files = read_index(index, lambda snapshot: [file for file in snapshot.files() if file.status == "indexed"])
     named: dict[str, list[tuple[str, str]]] = {"titles": [], "names": []}
     for file in files:
@@ -27,7 +31,9 @@ def queries_of(index: str) -> dict[str, list[tuple[str, str]]]:
         for kind, query in (("titles", file.title), ("names", stem)):
             if any(letter.isalpha() for letter in query):
                 named[kind].append((query, path))
-    return {kind: _unique(pairs) for kind, pairs in named.items()}
+    unique = {kind: _unique(pairs) for kind, pairs in named.items()}
+    unique["asked"] = [(form.format(name), path) for name, path in unique["names"] for form in _FORMS]
+    return unique
 
 
 def _unique(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:

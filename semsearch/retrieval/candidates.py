@@ -90,7 +90,7 @@ def find_candidates(
 
     `among` tells which of them (ids (n,), rising) are let in.
     """
-    words = (*plan.words, *plan.name) if plan.by_words else ()
+    words = (*plan.words, *plan.name, *plan.characters) if plan.by_words else ()
     ids = set(also)
     by_words = snapshot.lexical(words, depth, selection).ids if plan.by_words else np.empty(0, np.int64)
     ids.update(by_words.tolist())
@@ -133,7 +133,7 @@ def find_candidates(
             snapshot, plan, union, known, _best(union, cosines, relative)
         )
     # Who types the whole name of a document looks for it.
-    named = known.held[len(plan.words) :].any(axis=0)
+    named = known.held[len(plan.words) : len(plan.words) + len(plan.name)].any(axis=0)
     relative = np.where(named, np.float32(_NAMED) * relative.max(initial=0), relative)
     for unwanted in plan.unwanted:
         likeness = _Compared(snapshot, plan, unwanted, union).likeness(alpha)

@@ -14,7 +14,7 @@ from semsearch.embedding.calibration import script_of
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import Calibration
 from semsearch.errors import SemsearchError, for_shell
-from semsearch.lexical.analyzer import analyze_query
+from semsearch.lexical.analyzer import analyze_query, han_characters
 from semsearch.lexical.document_terms import name_key
 from semsearch.lexical.query_word import Key, Word
 from semsearch.retrieval import confidence
@@ -59,8 +59,8 @@ class QueryPlan:
     these languages. `vector` (dim,): the query's, adapted, None without a model; `stored_vector` (d,): the same as the
     index keeps vectors. `calibration`: the model's. `parsed`: what of the query was syntax; `corrections`: words that
     are looked for in the place of words that occur nowhere; `name`: the query as the name of a document, if there is
-    one of that name, which is to be found first. `unwanted`: what results should not be about; `beside`: what is
-    looked for beside the query.
+    one of that name, which is to be found first; `unwanted`: what results should not be about; `beside`: what is looked
+    for beside the query; `characters`: single ones of words without spaces, to rank by and for nothing else.
     """
 
     text: str
@@ -82,6 +82,7 @@ class QueryPlan:
     parsed: ParsedQuery = field(default_factory=lambda: plain_query(""))
     corrections: tuple[Correction, ...] = ()
     name: tuple[Word, ...] = ()
+    characters: tuple[Word, ...] = ()
     beside: tuple[Other, ...] = ()
 
     @property
@@ -157,6 +158,7 @@ def plan_query(
         parsed,
         tuple(corrections),
         _name(snapshot, query),
+        tuple(han_characters(parsed.words)),
         tuple(_beside(snapshot, options.expansion, languages, embedder)),
     )
 

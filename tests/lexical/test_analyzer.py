@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsearch.lexical.analyzer import analyze, analyze_query
+from semsearch.lexical.analyzer import analyze, analyze_query, han_characters
 from semsearch.lexical.language import detect
+from semsearch.lexical.term_key import SEPARATOR
 
 EN = frozenset({"en"})
 
@@ -70,3 +71,10 @@ def test_a_text_finds_itself(text: str, language: str) -> None:
 )
 def test_languages(text: str, language: str) -> None:
     assert detect(text) == language
+
+
+def test_chinese_characters_count_singly_beside_their_pairs() -> None:
+    assert [word[0].text for word in han_characters("报销 流程 a")] == [SEPARATOR + one for one in "报销流程"]
+    assert all(0 < key.weight < 1 for word in han_characters("报销流程") for key in word)
+    assert han_characters("我") == [], "it is looked for as a word"
+    assert han_characters("ひらがな カタカナ 한국어 words") == []
