@@ -44,4 +44,6 @@ def ask(
             count=engine.count_tokens,
             similarity=engine.similarity,
         )
+        rows = (one.in_full(answer.contexts[one.n - 1]) for one in answer.citations)
+        answer = replace(answer, citations=tuple(rows))
     return replace(answer, notices=(*result.notices, *answer.notices))

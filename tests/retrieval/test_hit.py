@@ -37,7 +37,9 @@ def test_a_hit_is_written_with_all_its_parts() -> None:
     record = hit_dict(whole)
     assert record["heading"] == "Manual > Pumps"
     assert record["scores"] == {"dense": 0.123457, "lexical": None, "rerank": None}
-    assert record["sentence"] == {"start": 5, "end": 9, "line_start": 1, "line_end": 1, "text": "two."}
+    assert record["sentence"] == {
+        "start": 5, "end": 9, "page": None, "line_start": 1, "line_end": 1, "text": "two.", "row": None,
+    }  # fmt: skip
     assert record["copies"] == [{"path": "b.md", "file": "/d/b.md", "page": None, "line_start": 3, "line_end": 4}]
     assert record["context"] == [{"number": 1, "text": "one. two.", "match": True}]
     assert record["explain"] == {"fusion": "convex", "alpha": 0.6, "dense": 1.0, "lexical": 0.5, "dense_rank": 1}

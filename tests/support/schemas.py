@@ -25,7 +25,10 @@ INDEX = record(
     failed=LISTED,
 )
 PLACE = record(path=TEXT, file=TEXT, page=OPTIONAL_COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT)
-SENTENCE = record(start=COUNT, end=COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, text=TEXT)
+ROW = {"type": ["array", "null"], "minItems": 1, "items": record(column=OPTIONAL_TEXT, text=TEXT)}
+SENTENCE = record(
+    start=COUNT, end=COUNT, page=OPTIONAL_COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, text=TEXT, row=ROW
+)
 HIT = record(
     rank=COUNT, path=TEXT, file=TEXT, type=TEXT, title=OPTIONAL_TEXT, heading=OPTIONAL_TEXT, page=OPTIONAL_COUNT,
     line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, chunk_id=COUNT, score=SHARE,
