@@ -21,7 +21,7 @@ from semsearch.sources.readers.pdf_actual_text import actual_texts, missing
 from semsearch.sources.readers.pdf_beside import beside, shows_picture
 from semsearch.sources.readers.pdf_pdfium import SecondReader
 from semsearch.sources.readers.pdf_repair import contents_to_try, is_table_wrong
-from semsearch.sources.readers.pdf_rows import in_rows, may_hold_rows
+from semsearch.sources.readers.pdf_rows import has_figures, in_rows, may_hold_cells
 from semsearch.sources.readers.pdf_running_lines import without_running_lines
 from semsearch.sources.readers.pdf_text import Quality, better, cleaned, quality, readable_lines
 from semsearch.sources.readers.pdf_words import joined_words
@@ -218,8 +218,10 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
                 pages.broken.append(number + 1)
             elif not text.strip() and (has_picture or not lines) and number + 1 not in pages.undecodable:
                 pages.empty.append(number + 1)
-        elif may_hold_rows(text):
+        elif has_figures(text):
             text = in_rows(text, cleaned(second.text_in_cells(number)))
+        elif may_hold_cells(text):
+            text = in_rows(text, cleaned(second.text(number)))
         left -= len(text) + sum(map(len, lines))
         pages.texts.append(text)
         pages.beside.append(lines)

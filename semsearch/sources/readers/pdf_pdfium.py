@@ -102,12 +102,12 @@ def _in_cells(page: Any, at: int, line: str) -> str:
     count = page.count_rects(at, len(line)) if 0 < len(line) <= _LONGEST_ROW else 0
     if count < 2:
         return line
-    left, bottom, right, top = page.get_rect(0)
-    cells = [(left, bottom, right, top)]
-    for number in range(1, count):
-        left, bottom, right, top = page.get_rect(number)
+    pieces = [page.get_rect(number) for number in range(count)]
+    gap = _GAP * max(top - bottom for _, bottom, _, top in pieces)
+    cells = pieces[:1]
+    for left, bottom, right, top in pieces[1:]:
         before = cells[-1]
-        if left - before[2] > _GAP * (top - bottom):
+        if left - before[2] > gap:
             cells.append((left, bottom, right, top))
         else:
             cells[-1] = (min(before[0], left), min(before[1], bottom), max(before[2], right), max(before[3], top))

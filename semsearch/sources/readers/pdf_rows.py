@@ -5,15 +5,18 @@ line, and where there are gaps.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-# A page with so many short lines, one after another, or lines of figures, is asked for its rows; prose has none, and is
-# not read twice.
+# A page with so many short lines, one after another, may have cells on lines of their own; one with so many lines of
+# figures may have rows. Prose has neither, and is not read twice.
 _SHORT_LINE = 40
 _FEWEST_SHORT_LINES = 4
 _FIGURE = re.compile(r"(?<!\S)[^\w\s]{0,2}\d[\d.,%/:-]*(?!\S)")
 _FEWEST_FIGURES = 2
-_FEWEST_FIGURED_LINES = 3
+_FEWEST_LINES_OF_FIGURES = 3
+_LEADER = re.compile(r"[. \u2026_]{3,}")
+# A row has another one so near: the text of a cell may go on in a line between.
+_NEAR = 2
 # Lines of the other text that may be passed over where both go on alike.
 _FAR = 40
 # Two cells are a row of a table among so many of the same kind, else a number or a name and what it stands before.
@@ -21,33 +24,58 @@ _PAIR = 2
 _FEWEST_PAIRS = 3
 
 
-def may_hold_rows(text: str) -> bool:
-    """Whether a page with the `text`, as pypdf gives it, may hold a table."""
-    short = figured = 0
+def may_hold_cells(text: str) -> bool:
+    """Whether a page with the `text`, as pypdf gives it, may hold the cells of a table, each on a line of its own."""
+    return _has_run(text, _FEWEST_SHORT_LINES, lambda line: 0 < len(line.strip()) <= _SHORT_LINE)
+
+
+def has_figures(text: str) -> bool:
+    """Whether a page with the `text`, as pypdf gives it, may hold rows of a table."""
+    return _has_run(text, _FEWEST_LINES_OF_FIGURES, lambda line: len(_FIGURE.findall(line)) >= _FEWEST_FIGURES)
+
+
+def _has_run(text: str, count: int, is_one: Callable[[str], bool]) -> bool:
+    """Whether `count` lines of `text`, one after another, are such."""
+    run = 0
     for line in text.split("\n"):
-        short = short + 1 if 0 < len(line.strip()) <= _SHORT_LINE else 0
-        figured = figured + 1 if len(_FIGURE.findall(line)) >= _FEWEST_FIGURES else 0
-        if short == _FEWEST_SHORT_LINES or figured == _FEWEST_FIGURED_LINES:
+        run = run + 1 if is_one(line) else 0
+        if run == count:
             return True
     return False
 
 
 def in_rows(text: str, other: str) -> str:
-    """`text` of a page with the lines joined that are one in `other`, the text of the same page from pdfium, which has
-    tabs in its wide gaps.
+    """`text` of a page with the lines joined that are one in `other`, the text of the same page from pdfium, which may
+    have tabs in its wide gaps.
 
     Between the cells of a table stands a tab, between a number or name and what belongs to it a blank. No character
     but white space is changed.
     """
-    joined: list[str] = []
-    run: list[list[str]] = []
-    for cells in _groups(text.split("\n"), other.split("\n")):
-        if len(cells) > 1:
-            run.append(cells)
-            continue
-        joined += [*_separated(run), *cells]
-        run = []
-    return "\n".join([*joined, *_separated(run)])
+    rows = list(_groups(text.split("\n"), other.split("\n")))
+    return "\n".join(
+        ("\t" if _is_of_table(rows, number) else " ").join(cell.strip() for cell in row) if len(row) > 1 else row[0]
+        for number, row in enumerate(rows)
+    )
+
+
+def _is_of_table(rows: Sequence[Sequence[str]], number: int) -> bool:
+    """Whether one of `rows` is of a table: another one of about as many cells is near.
+
+    Of two cells there must be more, and the first ones must be names: "1." and its text, or "Total:" and its sum, are
+    no table.
+    """
+    width = len(rows[number])
+    if any(_LEADER.fullmatch(cell.strip()) for cell in rows[number]):
+        return False
+    near = [*rows[max(0, number - _NEAR) : number], *rows[number + 1 : number + 1 + _NEAR]]
+    if width > _PAIR:
+        return any(len(row) > 1 and abs(len(row) - width) <= 1 for row in near)
+    pairs = [row for row in near if len(row) == _PAIR]
+    if not _may_name_row(rows[number][0]):
+        return False
+    return any(len(row) > _PAIR for row in near) or (
+        len(pairs) + 1 >= _FEWEST_PAIRS and all(_may_name_row(row[0]) for row in pairs)
+    )
 
 
 def _groups(lines: Sequence[str], others: Sequence[str]) -> Iterator[list[str]]:
@@ -74,13 +102,6 @@ def _held(lines: Sequence[str], at: int, line: str) -> int:
         said += _bare(lines[at + count])
         count += 1
     return count if said == line else 0
-
-
-def _separated(rows: Sequence[list[str]]) -> list[str]:
-    """Each of `rows`, which stand one after another, as one line."""
-    pairs = [row for row in rows if len(row) == _PAIR]
-    are_cells = len(pairs) >= _FEWEST_PAIRS and all(_may_name_row(first) for first, _ in pairs)
-    return [("\t" if len(row) > _PAIR or are_cells else " ").join(cell.strip() for cell in row) for row in rows]
 
 
 def _may_name_row(cell: str) -> bool:
