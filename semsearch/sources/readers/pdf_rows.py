@@ -5,15 +5,17 @@ line, and where there are gaps.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-# A page with so many short lines, one after another, may have cells on lines of their own; one with so many lines of
-# figures may have rows. Prose has neither, and is not read twice.
+# A page may have cells on lines of their own where so many short lines stand one after another, so many with a number in
+# them, and rows where lines have several figures. Prose has neither, formulas seldom, and these are not read twice.
 _SHORT_LINE = 40
 _FEWEST_SHORT_LINES = 4
+_FEWEST_NUMBERS = 2
+_NUMBER = re.compile(r"\d{2}|\d[.,]\d")
 _FIGURE = re.compile(r"(?<!\S)[^\w\s]{0,2}\d[\d.,%/:-]*(?!\S)")
 _FEWEST_FIGURES = 2
-_FEWEST_LINES_OF_FIGURES = 3
+_FEWEST_LINES_OF_FIGURES = 2
 _LEADER = re.compile(r"[. \u2026_]{3,}")
 # A row has another one so near: the text of a cell may go on in a line between.
 _NEAR = 2
@@ -26,20 +28,24 @@ _FEWEST_PAIRS = 3
 
 def may_hold_cells(text: str) -> bool:
     """Whether a page with the `text`, as pypdf gives it, may hold the cells of a table, each on a line of its own."""
-    return _has_run(text, _FEWEST_SHORT_LINES, lambda line: 0 < len(line.strip()) <= _SHORT_LINE)
+    short = numbers = 0
+    for line in text.split("\n"):
+        if 0 < len(line.strip()) <= _SHORT_LINE:
+            short += 1
+            numbers += _NUMBER.search(line) is not None
+        else:
+            short = numbers = 0
+        if short >= _FEWEST_SHORT_LINES and numbers >= _FEWEST_NUMBERS:
+            return True
+    return False
 
 
 def has_figures(text: str) -> bool:
     """Whether a page with the `text`, as pypdf gives it, may hold rows of a table."""
-    return _has_run(text, _FEWEST_LINES_OF_FIGURES, lambda line: len(_FIGURE.findall(line)) >= _FEWEST_FIGURES)
-
-
-def _has_run(text: str, count: int, is_one: Callable[[str], bool]) -> bool:
-    """Whether `count` lines of `text`, one after another, are such."""
     run = 0
     for line in text.split("\n"):
-        run = run + 1 if is_one(line) else 0
-        if run == count:
+        run = run + 1 if len(_FIGURE.findall(line)) >= _FEWEST_FIGURES else 0
+        if run == _FEWEST_LINES_OF_FIGURES:
             return True
     return False
 
