@@ -164,9 +164,9 @@ def _tables(text: str, type_name: str) -> Iterator[tuple[list[Span], int | None]
         said = line.group()
         is_apart = text.count("\n", last, line.start()) > 1
         is_rule, is_row = _is_rule(said, type_name), _is_row(said, type_name)
-        # The text of a cell may go on in the next line of a page.
+        # The text of a cell may go on in the next line of a page, and a row may have one cell alone.
         others = 0 if is_row else others + 1
-        is_other = not (is_rule or is_row) and (type_name not in _TABBED or others > 1)
+        is_other = not (is_rule or is_row) and (type_name in _WRITTEN or others > 1)
         if rows and (is_apart or is_other):
             yield from _table(text, type_name, rows, ruled)
             rows, ruled = [], None

@@ -101,6 +101,7 @@ def test_vimgrep_lines_can_be_opened(semsearch: Command, index: Path, tmp_path: 
 def test_csv(semsearch: Command, index: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(semsearch("search", "red button", "-i", index, "--format", "csv").out)))
     assert rows[0]["path"] == "pumps.md" and rows[0]["rank"] == "1"
+    assert int(rows[0]["line_start"]) <= int(rows[0]["line"]) <= int(rows[0]["line_end"])
     many = semsearch("search", "--queries", "-", "-i", index, "--format", "csv", stdin="red button\nferry\n").out
     batch = list(csv.DictReader(io.StringIO(many)))
     assert {row["query_id"] for row in batch} == {"1", "2"}, "one header, then every query"

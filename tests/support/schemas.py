@@ -36,6 +36,10 @@ HIT = record(
     snippet=TEXT, sentence={"anyOf": [SENTENCE, {"type": "null"}]}, text=TEXT,
     copies={"type": "array", "items": PLACE}, modified=TEXT, metadata={"type": "object"},
 )  # fmt: skip
+SECOND = record(**{
+    key: HIT["properties"][key] for key in
+    ("heading", "page", "line_start", "line_end", "chunk_id", "score", "snippet", "sentence", "text")
+})  # fmt: skip
 SEARCH = record(
     schema={"const": "semsearch.search/1"},
     query=TEXT,

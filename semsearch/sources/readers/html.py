@@ -434,7 +434,10 @@ class _PageParser(HTMLParser):
         self._end_reading()
         level = int(self._heading[1]) if self._heading else 0
         table = self._tables[-1].number if self._is_in_cell() and not level and not self._preformatted else 0
-        for pieces in _paragraphs(self._pieces):
+        paragraphs = list(_paragraphs(self._pieces))
+        if len(paragraphs) > 1:
+            table = 0  # they stay apart
+        for pieces in paragraphs:
             self.blocks.append(_Block(level, pieces, self._preformatted > 0, self._in_menu > 0, table=table))
         self._pieces = []
 

@@ -7,8 +7,8 @@ line, and where there are gaps.
 import re
 from collections.abc import Iterator, Sequence
 
-# A page may have cells on lines of their own where so many short lines stand one after another, so many with a number in
-# them, and rows where lines have several figures. Prose has neither, formulas seldom, and these are not read twice.
+# A page may have cells on lines of their own where so many short lines stand one after another, so many with a number,
+# and rows where lines have several figures. Prose has neither, formulas seldom, and these are not read twice.
 _SHORT_LINE = 40
 _FEWEST_SHORT_LINES = 4
 _FEWEST_NUMBERS = 2
