@@ -6,14 +6,18 @@ from semsearch.retrieval.hit import Hit
 
 # Between the headings of sections that share none (`chunking.splitter`).
 _BETWEEN = "; "
+_MARKED = frozenset({"markdown", "notebook"})
 
 
 def heading_at(hit: Hit, offset: int) -> tuple[str, ...]:
     """The heading path of the character at `offset` of the text of `hit`.
 
-    The passage's own, but where that names several sections: of these the last whose heading is a line of the text up
-    to there, or whose rows, which begin anew in each sheet, hold it.
+    The passage's own, and below it the headings that Markdown has up to there. Where the passage's own names several
+    sections: of these the last whose heading is a line of the text up to there, or whose rows, which begin anew in each
+    sheet, hold it.
     """
+    if hit.type in _MARKED:
+        return _below(hit, offset)
     names = hit.heading[0].split(_BETWEEN) if len(hit.heading) == 1 else []
     if len(names) < 2 or hit.heading[0] == hit.title:  # one name is no choice
         return hit.heading
@@ -26,6 +30,24 @@ def heading_at(hit: Hit, offset: int) -> tuple[str, ...]:
             return (names[max(0, number - 1)],)
         begin = at
     return (names[-1],)
+
+
+def _below(hit: Hit, offset: int) -> tuple[str, ...]:
+    from semsearch.sources.readers.markdown import headings_by_marks
+
+    # The line that the character stands in, too.
+    end = hit.text.find("\n", offset)
+    path: list[tuple[int, str]] = []
+    for _, level, name in headings_by_marks(hit.text[: end if end >= 0 else None]):
+        path = [*(above for above in path if above[0] < level), (level, name)]
+    names = [name for _, name in path]
+    several = hit.heading[0].split(_BETWEEN) if len(hit.heading) == 1 and hit.heading[0] != hit.title else []
+    if names and names[0] in several and len(several) > 1:
+        return tuple(names)
+    # The passage begins with headings of its own path.
+    while names and names[0] in hit.heading:
+        names = names[1:]
+    return (*hit.heading, *names)
 
 
 def _line_that_is(text: str, name: str, begin: int) -> int:
