@@ -21,6 +21,7 @@ DEFAULT_READ_SECONDS = 60
 # How many vectors are cached. At 384 dimensions: 40 MB of queries and sentences, 1 GB of passages.
 DEFAULT_QUERY_CACHE = 20_000
 DEFAULT_PASSAGE_CACHE = 1_000_000
+DEFAULT_HISTORY = 200
 DEFAULT_OCR_PAGES = 200
 DEFAULT_OCR_SECONDS = 300
 DEFAULT_READ_MEMORY = 2048  # megabytes
@@ -88,6 +89,10 @@ SETTINGS = (
         "The server of the language model, and of OpenAI's embedding models. Default: OpenAI's.",
     ),
     Setting(
+        "history", "SEMSEARCH_HISTORY", int, DEFAULT_HISTORY,
+        "How many questions of ask are remembered with their answers, for each index; 0: none.",
+    ),
+    Setting(
         "read_seconds", "SEMSEARCH_READ_SECONDS", float, DEFAULT_READ_SECONDS,
         "How many seconds reading one document may take; large documents get more.",
     ),
@@ -141,6 +146,18 @@ def effective(name: str) -> "tuple[str | float | None, str]":
 def cache_folder() -> str:
     """The absolute path of the folder for prepared models and cached vectors: the setting `cache`."""
     return os.path.abspath(os.path.expanduser(str(effective("cache")[0])))
+
+
+def state_folder() -> str:
+    """The absolute path of the folder for what the user did: the questions of `ask`."""
+    import platformdirs
+
+    return os.path.abspath(platformdirs.user_state_dir("semsearch", appauthor=False))
+
+
+def history() -> int:
+    """How many questions of `ask` are remembered for each index; 0: none."""
+    return int(effective("history")[0] or 0)
 
 
 def trusted() -> "list[str]":

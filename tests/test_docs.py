@@ -98,7 +98,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
 def test_console_blocks_print_what_they_show(home: Path, page: str) -> None:
-    unset = {"XDG_CONFIG_HOME", "NO_COLOR", *(setting.variable for setting in settings.SETTINGS)}
+    unset = {"XDG_CONFIG_HOME", "XDG_STATE_HOME", "NO_COLOR", *(setting.variable for setting in settings.SETTINGS)}
     cache = os.environ["SEMSEARCH_CACHE"]
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     environment |= {"HOME": str(home), "PATH": f"{home / 'bin'}:{environment['PATH']}", "SEMSEARCH_CACHE": cache}

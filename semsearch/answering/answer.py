@@ -42,7 +42,8 @@ class Answer:
 
     `answered`: False where the documents do not hold the answer. `llm`: the chat model that wrote `text`; None when it
     is quoted from the documents. `unsupported`: sentences of `text` that the passages they cite do not support.
-    `notices`: what went wrong on the way, for people.
+    `notices`: what went wrong on the way, for people. `meant`: how a question that follows on others was understood, ""
+    where it was taken as it is.
     """
 
     question: str
@@ -53,6 +54,7 @@ class Answer:
     contexts: tuple[Hit, ...]
     unsupported: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    meant: str = ""
 
 
 def answer_dict(answer: Answer) -> dict[str, Any]:
@@ -60,6 +62,7 @@ def answer_dict(answer: Answer) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "question": answer.question,
+        **({"meant": answer.meant} if answer.meant else {}),
         "answer": answer.text,
         "answered": answer.answered,
         "llm": answer.llm,

@@ -25,8 +25,11 @@ _WORTH_QUOTING = 0.4
 _LONGEST_QUOTE = 1000
 
 
-def extract_answer(engine: SearchEngine, question: str, hits: Sequence[Hit]) -> Answer:
-    """Up to three of the best sentences of the first four of `hits`, each cited; not answered without hits."""
+def extract_answer(engine: SearchEngine, question: str, hits: Sequence[Hit], after: str = "") -> Answer:
+    """Up to three of the best sentences of the first four of `hits`, each cited; not answered without hits.
+
+    `after`: what was asked before, where the question follows on it.
+    """
     passages = hits[:_PASSAGES]
     if not passages:
         return Answer(question, NOT_FOUND, False, None, (), ())
@@ -34,7 +37,7 @@ def extract_answer(engine: SearchEngine, question: str, hits: Sequence[Hit]) -> 
     scored = [
         (score + _PASSAGE_WEIGHT * passages[sentence.passage].score / best, sentence)
         for sentence, score in engine.sentences(
-            question, [TypedText(hit.text, hit.type, hit.language, hit.table_head) for hit in passages]
+            question, [TypedText(hit.text, hit.type, hit.language, hit.table_head) for hit in passages], after
         )
     ]
     scored.sort(key=lambda pair: -pair[0])

@@ -231,3 +231,8 @@ def _left_out(of: int, sent: int, cut: bool, model: str) -> str:
 def _encodable(text: str) -> str:
     """`text` without lone surrogates (from file names that are not UTF-8), which no request body can hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def without_role_marks(text: str) -> str:
+    """`text` with a blank in what servers would take for the beginning or the end of a message."""
+    return _ROLE_MARK.sub(r"\g<0> ", text)

@@ -78,7 +78,7 @@ class AnswerPrinter:
         if answer.citations:
             write("")
         for citation in answer.citations:
-            write(f"[{citation.n}] {one_line(_place(citation.path, citation.page, citation.line_start))}")
+            write(f"[{citation.n}] {one_line(place(citation.path, citation.page, citation.line_start))}")
             if answer.llm is not None:
                 write(f"    {one_line(citation.shown)}")
         if self._show_context:
@@ -91,13 +91,14 @@ class AnswerPrinter:
         for number, hit in enumerate(answer.contexts, 1):
             heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
             # Of the beginning of the passage, which is printed whole.
-            place = one_line(_place(hit.path, *hit.place_at(0)))
-            write(f"passage [{number}]  {hit.score:.3f}  {place}{heading}")
+            where = one_line(place(hit.path, *hit.place_at(0)))
+            write(f"passage [{number}]  {hit.score:.3f}  {where}{heading}")
             for line in hit.text.splitlines():
                 write(f"    {one_line(line)}")
 
 
-def _place(path: str, page: int | None, line: int | None) -> str:
+def place(path: str, page: int | None, line: int | None) -> str:
+    """A place for people: the path with the page, or with the line."""
     if page is not None:
         return f"{path}:p{page}"
     return path if line is None else f"{path}:{line}"

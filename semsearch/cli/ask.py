@@ -1,6 +1,5 @@
 """`semsearch ask`: answers a question from the documents, with quotations or through a language model."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +8,7 @@ from semsearch.cli.flags import (
     Alpha,
     BaseUrl,
     Before,
+    Expand,
     Fusion,
     Indexes,
     MinScore,
@@ -24,19 +24,17 @@ from semsearch.cli.flags import (
     chosen_reranker,
 )
 from semsearch.cli.query_files import read_queries
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from semsearch.answering.answer import Answer
     from semsearch.answering.llm import LlmSettings
-    from semsearch.cli.answers import AnswerPrinter
-    from semsearch.retrieval.hit import SearchResult
-    from semsearch.retrieval.options import SearchOptions
-    from semsearch.retrieval.protocol import SearchEngine
 
 
 def command(
-    question: Annotated[str | None, typer.Argument(metavar="QUESTION", help="What you want to know.")] = None,
+    question: Annotated[
+        str | None,
+        typer.Argument(metavar="QUESTION", help='What you want to know; the word "log" alone lists earlier questions.'),
+    ] = None,
     index: Indexes = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="How many passages to read.")] = 6,
     llm: Annotated[
@@ -52,6 +50,21 @@ def command(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long to wait for a sign of the model. Default: 60.")
     ] = 60.0,
+    chat: Annotated[bool, typer.Option("--chat", help="Hold a conversation: ask one question after another.")] = False,
+    continue_: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the last conversation about this index.")
+    ] = False,
+    expand: Expand = False,
+    save: Annotated[
+        str | None,
+        typer.Option("--save", metavar="FILE.md", help="Add question, answer and sources to this Markdown file."),
+    ] = None,
+    number: Annotated[
+        int | None, typer.Option("-n", metavar="N", help="With ask log: how many questions are listed. Default: 20.")
+    ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="With ask log: forget all questions about this index.")
+    ] = False,
     show_context: Annotated[bool, typer.Option("--show-context", help="Show the passages that were read.")] = False,
     mode: Mode = "hybrid",
     alpha: Alpha = None,
@@ -71,27 +84,54 @@ def command(
     """Answer a question from the documents, with the place of every statement.
 
     Without a language model the best sentences are quoted as they stand. With one (--llm, or SEMSEARCH_LLM), it writes
-    the answer and every citation is checked against the text. Exits with 0 when answered, 1 when the documents do not
-    say, 2 on an error.
+    the answer and every citation is checked against the text. Questions and answers are remembered on this machine, for
+    -c and `ask log`, unless SEMSEARCH_HISTORY is 0; those of --queries are not. Exits with 0 when answered, 1 when the
+    documents do not say, 2 on an error.
 
     \b
     Examples:
       semsearch ask "how often is the main bearing greased"
       semsearch ask "who approves refunds" --path 'policies/' --show-context
       semsearch ask "what changed in the tariff" --llm qwen3 --base-url http://localhost:11434/v1
+      semsearch ask -c "and how much of it" --save notes.md
+      semsearch ask --chat
+      semsearch ask log -n 5
       semsearch ask --queries questions.txt --jsonl > answers.jsonl
     """
     from semsearch.cli.answers import AnswerPrinter
-    from semsearch.cli.search import opened_searcher
+    from semsearch.cli.search import opened_expander, opened_searcher
+    from semsearch.cli.session import Session, check_save, opened_log
     from semsearch.retrieval.options import SearchOptions
 
-    if (question is None) == (queries is None):
+    if question == "log" and queries is None and not chat and not continue_:
+        from semsearch.cli.asked import SHOWN, show
+
+        shown = SHOWN if number is None else number
+        if shown < 1:
+            raise UsageError(f"-n {number} is out of range", "use 1 or more")
+        return show(index or [], shown, as_json=as_json or as_jsonl, forget=forget)
+    if number is not None or forget:
+        raise UsageError(
+            "-n and --forget are about earlier questions: semsearch ask log", "the number of passages to read is -k"
+        )
+    if queries is not None and (chat or continue_):
+        raise UsageError(
+            f"--queries asks questions that stand alone, {'--chat' if chat else '--continue'} does not go with it",
+            "leave one of them out",
+        )
+    if (question is None) == (queries is None) and not chat:
         raise UsageError("give a QUESTION or --queries FILE, one of the two", "see: semsearch ask --help")
     if question is not None and not question.strip():
         raise UsageError("the question is empty", 'say what you want to know: semsearch ask "QUESTION"')
     if queries is not None and as_json:
         raise UsageError("--queries does not print one JSON object", "use --jsonl")
-    model = None if no_llm else _model(llm, base_url, context_window, timeout)
+    if chat and (as_json or as_jsonl or quiet):
+        raise UsageError("--chat prints text", "for scripts there is -c: semsearch ask -c QUESTION --json")
+    chosen = _model(llm, base_url, context_window, timeout)
+    model = None if no_llm else chosen
+    expander = opened_expander(chosen) if expand else None
+    if save is not None:
+        check_save(save)
     options = SearchOptions(
         k=k,
         mode=mode,
@@ -103,16 +143,25 @@ def command(
         snippets=as_json or as_jsonl or show_context,
         syntax=False,  # a question may hold quotation marks
     )
-    printer = AnswerPrinter(
-        "json" if as_json or as_jsonl else "text", show_context=show_context, batch=queries is not None, quiet=quiet
-    )
-    questions: Iterable[tuple[str | None, str]] = [(None, question or "")] if queries is None else read_queries(queries)
-    answered = False
+
+    def printer() -> AnswerPrinter:
+        style = "json" if as_json or as_jsonl else "text"
+        return AnswerPrinter(style, show_context=show_context, batch=queries is not None, quiet=quiet)
+
     with opened_searcher(index or []) as searcher:
-        for query_id, text in questions:
-            answer = _answer(searcher, text, query_id, options, model, printer)
-            printer.print(answer, query_id)
-            answered = answered or answer.answered
+        log = opened_log(searcher) if queries is None else None
+        session = Session(searcher, options, model, expander=expander, log=log, save=save)
+        if continue_:
+            session.go_on()
+        if chat:
+            from semsearch.cli.chat import Chat
+
+            return Chat(session, printer).hold(question)
+        if queries is None:
+            return 0 if session.ask(question or "", None, printer(), follows=continue_).answered else 1
+        of_all, answered = printer(), False
+        for query_id, text in read_queries(queries):
+            answered = session.ask(text, query_id, of_all).answered or answered
     return 0 if answered else 1
 
 
@@ -126,28 +175,3 @@ def _model(llm: str | None, base_url: str | None, context_window: int, timeout: 
     if name is not None and not 0 < timeout < 1e6:
         raise UsageError(f"--timeout {timeout:g} is no time to wait", "use a number of seconds")
     return chosen_llm(name, base_url, timeout=timeout, context_window=context_window)
-
-
-def _answer(
-    searcher: "SearchEngine",
-    question: str,
-    query_id: str | None,
-    options: "SearchOptions",
-    model: "LlmSettings | None",
-    printer: "AnswerPrinter",
-) -> "Answer":
-    """The answer to `question`. If the model fails, the passages are printed before its error is raised."""
-    from semsearch.answering.pipeline import ask
-
-    results: list[SearchResult] = []
-
-    def on_search(result: "SearchResult") -> None:
-        results.append(result)
-        printer.notices(result.notices, query_id)
-
-    try:
-        return ask(searcher, question, options, model, printer.piece if printer.streams else None, on_search)
-    except SemsearchError:
-        if model is not None and results and results[0].hits:
-            printer.print_passages(question, results[0].hits, model.model)
-        raise

@@ -225,6 +225,16 @@ def _print_quality(report: "QualityReport", names: list[str]) -> None:
             for row in table.rows
         ]
         print_table(columns, rows, f"{table.name}, {table.queries:,} queries")
+    if report.shown is not None:
+        render.write("")
+        shares = (
+            ("it stands in the first hit", report.shown.first),
+            ("it is what the first hit marks", report.shown.marked),
+            ("it stands in the snippet of the first hit", report.shown.shown),
+        )
+        rows = [[name, f"{share.mean:.1%}", f"{share.low:.1%} to {share.high:.1%}"] for name, share in shares]
+        title = f"some words of one sentence, {report.shown.questions:,} queries"
+        print_table([Column("the sentence"), Column("share", True), Column("95 %")], rows, title)
 
 
 def _interval(value: "MeanEstimate") -> str:

@@ -62,6 +62,10 @@ BaseUrl = Annotated[
     str | None,
     typer.Option("--base-url", metavar="URL", help="Any OpenAI-compatible endpoint. Default: OPENAI_BASE_URL."),
 ]
+Expand = Annotated[
+    bool,
+    typer.Option("--expand", help="Let the language model say it in other words, and search for these, too."),
+]
 Queries = Annotated[
     str | None,
     typer.Option(metavar="FILE|-", help="Many queries: one a line, or JSON lines with _id and text."),

@@ -75,6 +75,18 @@ class interruptible:
                 _signal.signal(number, _signal.SIG_DFL)
 
 
+class stoppable:
+    """While it is open, each Ctrl-C raises KeyboardInterrupt, and the command goes on: at a prompt, for example."""
+
+    def __enter__(self) -> None:
+        self._before = _signal.getsignal(_signal.SIGINT)
+        if self._before != _signal.SIG_IGN:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        _signal.signal(_signal.SIGINT, self._before)
+
+
 def say() -> None:
     """Prints that the process was interrupted, on stderr, as JSON where the command prints JSON."""
     hint = HINT if _commits else ""

@@ -10,7 +10,9 @@ import typer
 from semsearch.cli import render
 from semsearch.cli.flags import (
     Alpha,
+    BaseUrl,
     Before,
+    Expand,
     Fusion,
     Indexes,
     MinScore,
@@ -22,14 +24,18 @@ from semsearch.cli.flags import (
     Types,
     Where,
     chosen_filters,
+    chosen_llm,
     chosen_reranker,
     values,
 )
 from semsearch.cli.formats import COLORS, FORMATS, Printer
 from semsearch.cli.query_files import read_queries
 from semsearch.errors import UsageError
+from semsearch.settings import llm_model
 
 if TYPE_CHECKING:
+    from semsearch.answering.expansion import Expander
+    from semsearch.answering.llm import LlmSettings
     from semsearch.retrieval.hit import SearchResult
     from semsearch.retrieval.multi_searcher import MultiSearcher
     from semsearch.retrieval.options import SearchOptions
@@ -54,6 +60,9 @@ def command(
         ),
     ] = True,
     rerank: Rerank = None,
+    expand: Expand = False,
+    llm: Annotated[str | None, typer.Option("--llm", metavar="MODEL", help="The language model of --expand.")] = None,
+    base_url: BaseUrl = None,
     group: Annotated[
         str | None,
         typer.Option(
@@ -149,6 +158,11 @@ def command(
     if style == "trec" or like is not None:
         # A TREC run is evaluated with all its hits; an example shares few words with similar passages.
         min_score = min_score or 0.0
+    if not expand and (llm is not None or base_url is not None):
+        raise UsageError("--llm and --base-url are about --expand", "say --expand, or leave them out")
+    if expand and like is not None:
+        raise UsageError("--expand is about the words of a query, --like has an example", "leave one of them out")
+    expander = opened_expander(chosen_llm(llm or llm_model(), base_url)) if expand else None
     options = SearchOptions(
         k=k,
         mode=mode,
@@ -181,12 +195,27 @@ def command(
         search, finish = _opened(stack, index or [], like, new_since)
         searches: Iterable[tuple[str | None, str]] = [(None, query or "")] if queries is None else read_queries(queries)
         for query_id, text in searches:
-            result = search(text, options)
+            result = search(text, options) if expander is None else _expanded(search, text, options, expander)
             has_hits = has_hits or bool(result.hits)
             if not quiet:
                 printer.print(result, query_id)
         finish()
     return 0 if has_hits else 1
+
+
+def opened_expander(model: "LlmSettings | None") -> "Expander":
+    """What gives other ways to say queries, by `model`. Raises `UsageError` where there is none."""
+    from semsearch.answering.expansion import Expander
+
+    if model is None:
+        raise UsageError("--expand needs a language model", "name one with --llm, or in the setting llm")
+    return Expander(model)
+
+
+def _expanded(search: "Search", query: str, options: "SearchOptions", expander: "Expander") -> "SearchResult":
+    from semsearch.answering.expansion import search_expanded
+
+    return search_expanded(search, query, options, expander)
 
 
 def _opened(

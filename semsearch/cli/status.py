@@ -68,6 +68,7 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         ("model", name),
         ("vectors", _vectors(status["vectors"])),
         *([("queries", f"tuned on {status['tuned']:,} questions")] if status["tuned"] else []),
+        *([("weights", _learnt(status["weights"]))] if status["weights"] is not None else []),
         ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
         ("changed", f"{change['time']}, in {change['seconds']:.1f} s" if change else "never"),
         ("checked", status["last_check"]),
@@ -86,6 +87,11 @@ def _vectors(vector_format: "dict[str, Any]") -> str:
     text = str(vector_format["kind"]) + (f", {vector_format['dim']} numbers" if vector_format["dim"] else "")
     text += f", {vector_format['original']} kept" if vector_format["original"] else ""
     return text + (f", {vector_format['loss']:.2%} of the ten nearest lost" if vector_format["loss"] else "")
+
+
+def _learnt(weights: "dict[str, Any]") -> str:
+    parts = [f"{name} {value}" for name, value in weights.items() if name != "questions"]
+    return f"{', '.join(parts)}, learnt from {weights.get('questions')} questions"
 
 
 def _print_files(index: str, entries: "list[FileStatus]", *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`semsearch tune`: learns an adapter, or trains a model, from questions with known answers."""
+"""`semsearch tune`: learns an adapter or weights, or trains a model, from questions with known answers."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,7 @@ def command(
     adapter: Annotated[
         bool, typer.Option("--adapter", help="Learn a map of query vectors; passages stay as they are. The default.")
     ] = False,
+    fusion: Annotated[bool, typer.Option("--fusion", help="Learn how much each part of hybrid search counts.")] = False,
     output: Annotated[
         str | None, typer.Option("--output", metavar="FOLDER", help="Train the model itself, and write it there.")
     ] = None,
@@ -62,20 +63,24 @@ def command(
         float | None, typer.Option(metavar="X", help="With --output: how large each step is. Default: 2e-5.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be gained; change nothing.")] = False,
-    drop: Annotated[bool, typer.Option("--drop", help="Search without the learnt map again.")] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Search without what was learnt again; or only --adapter, --fusion.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that is writing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.tune/1).")] = False,
 ) -> int:
     """Learn from questions with known answers, and keep what surely finds more.
 
     By default, in seconds: how your questions are meant (a map of their vectors). The index changes only when the 95 %
-    interval of the gain of searches by meaning is above 0 and hybrid search loses nothing. With --output, in minutes:
-    the model itself, trained on half of the questions and judged by the other half; the index stays as it is. Exit code
-    1: it is not surely better.
+    interval of the gain of searches by meaning is above 0 and hybrid search loses nothing. With --fusion: how much
+    meaning, alike passages and spelling count in hybrid searches; kept only where these surely gain. With --output, in
+    minutes: the model itself, trained on half of the questions and judged by the other half; the index stays as it is.
+    Exit code 1: it is not surely better.
 
     \b
     Examples:
       semsearch tune --queries questions.jsonl --qrels judged.tsv
+      semsearch tune --fusion --queries questions.jsonl --qrels judged.tsv
       semsearch tune --pairs pairs.jsonl --output ./our-model
       semsearch index --rebuild --model ./our-model
       semsearch tune --llm qwen3 --base-url http://localhost:11434/v1 --questions 500 --output ./our-model
@@ -84,22 +89,28 @@ def command(
     from semsearch.evaluation.labels import read_qrels
     from semsearch.tuning.question_source import QuestionSource, read_pairs
     from semsearch.tuning.training_set import FEWEST_QUESTIONS
-    from semsearch.tuning.tune_adapter import drop_adapter
 
     sources = {"--beir": beir, "--queries": queries, "--pairs": pairs, "--llm": llm}
     given = [name for name, value in sources.items() if value is not None]
     if drop:
-        if given or dry_run or output is not None or adapter:
+        if given or dry_run or output is not None:
             raise UsageError("--drop learns nothing", "leave out the other flags")
-        existed = drop_adapter(index, wait)
+        from semsearch.tuning.dropping import drop_learnt
+
+        # Without a name, all that was learnt.
+        existed = drop_learnt(index, wait, adapter=adapter or not fusion, fusion=fusion or not adapter)
         render.announce("what was learnt is dropped" if existed else "nothing was learnt for this index")
         return 0
     if (queries is None) != (qrels is None):
         raise UsageError("--queries and --qrels belong together", "name both")
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} both bring questions", "name one of them")
-    if output is not None and (adapter or dry_run):
-        raise UsageError(f"--output and {'--adapter' if adapter else '--dry-run'} exclude each other", "leave out one")
+    exclusive = {"--adapter": adapter, "--fusion": fusion, "--output": output is not None}
+    named = [name for name, chosen in exclusive.items() if chosen]
+    if output is not None and dry_run:
+        named.append("--dry-run")
+    if len(named) > 1:
+        raise UsageError(f"{named[0]} and {named[1]} exclude each other", "leave out one")
     fewest = FEWEST_QUESTIONS * (1 if output is None else 2)
     if questions < fewest:
         raise UsageError(f"--questions {questions} is too few", f"use {fewest} or more")
@@ -115,7 +126,7 @@ def command(
         llm=chosen_llm(llm, base_url),
         questions=questions,
     )
-    report = _learn(index, source, output, training, as_json, dry_run, wait)
+    report = _learn(index, source, fusion, output, training, as_json, dry_run, wait)
     if as_json:
         render.print_json(report.as_dict())
     else:
@@ -126,18 +137,24 @@ def command(
 def _learn(
     index: str | None,
     source: "QuestionSource",
+    fusion: bool,
     output: str | None,
     training: dict[str, Any],
     as_json: bool,
     dry_run: bool,
     wait: bool,
 ) -> "TuneReport":
-    """Learns an adapter, or with `output` trains a model into that folder, with progress bars on a terminal."""
+    """Learns an adapter, with `fusion` weights, or with `output` trains a model into that folder; with progress bars on
+    a terminal."""
     from semsearch.cli.interrupts import interruptible
     from semsearch.cli.progress import bars
     from semsearch.tuning.tune_adapter import tune_adapter
 
     with interruptible(), bars(as_json) as (announce, advance):
+        if fusion:
+            from semsearch.tuning.tune_fusion import tune_fusion
+
+            return tune_fusion(index, source, announce, advance, dry_run=dry_run, wait=wait)
         if output is None:
             return tune_adapter(index, source, announce, advance, dry_run=dry_run, wait=wait)
         from semsearch.tuning.train_options import TrainOptions
@@ -165,6 +182,8 @@ def _print(report: "TuneReport") -> None:
     ]  # fmt: skip
     held_out = "each held out once" if report.output is None else "not trained on"
     print_table(columns, [_row(row) for row in report.rows], f"{report.questions:,} questions, {held_out}")
+    if report.weights is not None and report.better:
+        render.write("learnt: " + ", ".join(f"{name} {value:g}" for name, value in report.weights.items()))
     if report.changed:
         render.write("better: this index is searched by what was learnt from now on (undo: semsearch tune --drop)")
     elif report.output is not None and report.better:

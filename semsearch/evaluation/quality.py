@@ -3,7 +3,8 @@
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from semsearch.callbacks import Advance, Announce
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation import metrics
 from semsearch.evaluation.index_copies import copy_with_dim, copy_with_model
+from semsearch.evaluation.known_sentences import ShownReport, measure_shown
 from semsearch.evaluation.labels import Beir, Qrels
 from semsearch.evaluation.metrics import METRICS, MeanEstimate, Run
 from semsearch.evaluation.query_sets import QuerySet, index_of, labelled, synthetic
 from semsearch.indexing.options import Progress
 from semsearch.maintenance.quantization import SHORTEST
+from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.opening import read_index
@@ -53,11 +56,17 @@ class QualityOptions:
 
 @dataclass(frozen=True)
 class System:
-    """A way to search: an index and the options of the search."""
+    """A way to search: an index and the options of the search.
+
+    `weights`: of a hybrid ranking, in the place of what the index has learnt; `untuned`: nothing that the index has
+    learnt counts.
+    """
 
     name: str
     index: str
     options: SearchOptions
+    weights: FusionWeights | None = None
+    untuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,12 +95,17 @@ class QualityTable:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """The results of `bench quality`. `failed`: the gates that were not reached, in words."""
+    """The results of `bench quality`.
+
+    `failed`: the gates that were not reached, in words; `shown`: whether results show what was looked for, where the
+    questions were made from the index.
+    """
 
     index: str
     tables: tuple[QualityTable, ...]
     failed: tuple[str, ...]
     notices: tuple[str, ...]
+    shown: ShownReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -109,6 +123,7 @@ class QualityReport:
                 }
                 for table in self.tables
             ],
+            "known_sentences": None if self.shown is None else self.shown.as_dict(),
             "failed": list(self.failed),
             "notices": list(self.notices),
         }
@@ -125,6 +140,7 @@ def measure_quality(
     `advance` is told of each query. Writes only to a temporary folder and `options.runs`. Raises `SemsearchError`.
     """
     notices: list[str] = []
+    shown = None
     with tempfile.TemporaryDirectory(prefix="semsearch-bench-") as folder:
         if options.beir is not None:
             beir = Beir.open(options.beir)
@@ -138,8 +154,11 @@ def measure_quality(
             path, sets = synthetic(settings.index_for_reading(index), folder, options.questions, announce, notices)
         systems = _systems(path, folder, options, announce, notices)
         tables = tuple(_table(queries, systems, options, advance) for queries in sets)
-    shown = options.beir if options.beir is not None and index is None else settings.index_for_reading(index)
-    return QualityReport(shown, tables, tuple(_failed(tables, options.gates)), tuple(notices))
+        if options.beir is None and not options.qrels:
+            done = partial(advance, "known sentences") if advance is not None else lambda done, total: None
+            shown = measure_shown(settings.index_for_reading(index), options.questions, done)
+    named = options.beir if options.beir is not None and index is None else settings.index_for_reading(index)
+    return QualityReport(named, tables, tuple(_failed(tables, options.gates)), tuple(notices), shown)
 
 
 def _systems(index: str, folder: str, options: QualityOptions, announce: Announce, notices: list[str]) -> list[System]:
@@ -152,7 +171,8 @@ def _systems(index: str, folder: str, options: QualityOptions, announce: Announc
             SearchOptions(k=_DEPTH, fold=False, snippets=False, syntax=False, correct=False, min_score=0, **chosen),
         )
 
-    encoded = read_index(index, lambda snapshot: snapshot.info().model)
+    info = read_index(index, lambda snapshot: snapshot.info())
+    encoded = info.model
     systems = [system("lexical", mode="lexical")]
     if encoded is None:
         notices.append("the index holds no vectors: only words are searched")
@@ -162,6 +182,10 @@ def _systems(index: str, folder: str, options: QualityOptions, announce: Announc
             raise UsageError(f"--dims {dim} is out of range", f"use {SHORTEST} to {encoded.dim}")
     systems += [system("dense", mode="dense"), system(REFERENCE)]
     systems.append(system("hybrid, no smoothing", smoothing=False))
+    weights = replace(FusionWeights.from_record(info.fusion), letters=0.0)
+    systems.append(replace(system("hybrid, no spelling"), weights=weights))
+    if info.adapter is not None or info.fusion is not None:
+        systems.append(replace(system("hybrid, untuned"), untuned=True, weights=FusionWeights()))
     systems += [system(f"hybrid, alpha {alpha:g}", alpha=alpha) for alpha in options.alphas]
     systems.append(system("hybrid, rrf", fusion="rrf"))
     if options.rerank is not None:
@@ -214,6 +238,10 @@ def _run(queries: QuerySet, system: System, advance: Advance | None) -> Run:
     run: Run = {}
     chosen = SearchOptions(**{**vars(system.options), "group": queries.group})
     with Searcher(system.index, remember=False) as searcher:
+        if system.weights is not None:
+            searcher.use_weights(system.weights)
+        if system.untuned:
+            searcher.use_adapter(lambda vector: vector)
         for done, (number, text) in enumerate(queries.queries.items(), 1):
             if number not in queries.qrels:
                 continue

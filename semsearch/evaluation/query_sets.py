@@ -14,6 +14,9 @@ from semsearch.indexing.options import Progress
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 
+# The kinds of questions that are made from an index.
+MADE_KINDS = ("known-item", "paraphrase-like")
+
 
 @dataclass(frozen=True)
 class QuerySet:
@@ -104,7 +107,7 @@ def synthetic(
     announce(f"made {len(known_items)} known-item and {len(paraphrases)} paraphrase-like questions")
     copy = os.path.join(folder, "questions")
     asked = copy_without_queries(index, copy, paraphrases, announce)
-    sets = [_of_passages("known-item", known_items), _of_passages("paraphrase-like", asked)]
+    sets = [_of_passages(kind, made) for kind, made in zip(MADE_KINDS, (known_items, asked), strict=True)]
     for one in sets:
         if 0 < len(one.queries) < count:
             notices.append(f"only {len(one.queries)} {one.name} questions could be made")

@@ -12,8 +12,9 @@ from semsearch.retrieval.sentences import label_spans
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Passage
 
-# Distinct words a passage must have for a known-item query.
+# Distinct words a passage must have for a known-item query, and a sentence for one about it.
 _FEWEST_DISTINCT = 12
+_FEWEST_IN_SENTENCE = 5
 _FEWEST_HEADING_WORDS = 2
 # Sentences that must remain in the passage to answer.
 _FEWEST_SENTENCES = 2
@@ -30,6 +31,15 @@ class SyntheticQuery:
     text: str
     chunk: int
     rest: tuple[tuple[str, ...], str] | None = None
+
+
+@dataclass(frozen=True)
+class KnownSentence:
+    """A query, `text`, made of words of one `sentence` of the passage with the id `chunk`."""
+
+    text: str
+    chunk: int
+    sentence: str
 
 
 def synthetic_queries(
@@ -59,15 +69,37 @@ def _known_item(snapshot: Snapshot, passage: Passage, chance: random.Random) -> 
     After Azzopardi, de Rijke and Balog 2007, "Building simulated queries for known-item topics", the model of popular
     and discriminative terms.
     """
+    drawn = _drawn_words(snapshot, passage.text, _FEWEST_DISTINCT, chance)
+    return None if drawn is None else SyntheticQuery(drawn, passage.id)
+
+
+def known_sentences(snapshot: Snapshot, count: int, seed: int = 1) -> list[KnownSentence]:
+    """Up to `count` queries of three to five words of a sentence, each of a passage of its own, as in `_known_item`."""
+    chance = random.Random(seed)
+    made: list[KnownSentence] = []
+    for passage in snapshot.shuffled(chance):
+        sentences = query_sentences(passage.text)
+        if sentences:
+            sentence = chance.choice(sentences)
+            drawn = _drawn_words(snapshot, sentence, _FEWEST_IN_SENTENCE, chance)
+            if drawn is not None:
+                made.append(KnownSentence(drawn, passage.id, sentence))
+        if len(made) == count:
+            break
+    return made
+
+
+def _drawn_words(snapshot: Snapshot, text: str, fewest: int, chance: random.Random) -> str | None:
+    """Three to five words of `text`, drawn with the weights tf x idf, in its order; None: fewer than `fewest` words."""
     languages = snapshot.languages()
     first_uses: dict[tuple[Word, ...], tuple[int, str]] = {}
     counts: dict[tuple[Word, ...], int] = {}
-    for place, word in enumerate(words_of(passage.text)):
+    for place, word in enumerate(words_of(text)):
         keys = tuple(analyze_query(word, languages))
         if keys and not word.isdigit() and len(word) > 1:
             first_uses.setdefault(keys, (place, word))
             counts[keys] = counts.get(keys, 0) + 1
-    if len(first_uses) < _FEWEST_DISTINCT:
+    if len(first_uses) < fewest:
         return None
     idf = iter(snapshot.idf([group for keys in counts for group in keys]).tolist())
     weights = {keys: count * sum(islice(idf, len(keys))) for keys, count in counts.items()}
@@ -76,7 +108,7 @@ def _known_item(snapshot: Snapshot, passage: Passage, chance: random.Random) -> 
         keys = chance.choices(list(weights), list(weights.values()))[0]
         drawn.append(first_uses[keys])
         del weights[keys]
-    return SyntheticQuery(" ".join(word for _, word in sorted(drawn)), passage.id)
+    return " ".join(word for _, word in sorted(drawn))
 
 
 def _paraphrase(snapshot: Snapshot, passage: Passage, chance: random.Random) -> SyntheticQuery | None:

@@ -207,7 +207,7 @@ def _record_settings(
     progress: Progress,
 ) -> None:
     if resolved.drop_vectors:
-        if resolved.recorded.adapter is not None:
+        if resolved.recorded.adapter is not None or resolved.recorded.fusion is not None:
             progress.announce("what tune learnt goes with the vectors it was learnt for: run tune again")
         if options.embed:
             model.embedder(None)  # the old vectors go only when the new model is known to work

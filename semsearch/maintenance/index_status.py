@@ -38,6 +38,7 @@ def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:
         },
         "vectors": dict(storage.vectors),
         "tuned": (info.adapter or {}).get("questions"),
+        "weights": None if info.fusion is None else dict(info.fusion),
         "chunking": None if info.chunking is None else asdict(info.chunking),
         "rules": None if info.rules is None else info.rules.as_dict(),
         "segments": dict(storage.segments),

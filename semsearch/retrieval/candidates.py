@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from semsearch.retrieval import confidence, fusion
 from semsearch.retrieval.gram_match import gram_scores
-from semsearch.retrieval.plan import QueryPlan, Unwanted
+from semsearch.retrieval.name_match import name_scores
+from semsearch.retrieval.plan import Other, QueryPlan
 from semsearch.retrieval.smoothing import SMOOTHED, smoothed
 from semsearch.store.records import Scores
 
@@ -23,11 +24,17 @@ if TYPE_CHECKING:
 DEPTH = 300
 # Passages by whose fertility the model is judged: the best by words, for they are in the language that is looked for.
 _JUDGED_BY = 5
-# The best candidates that are read, and compared with the query by character runs; how much of the lexical leg that is.
+# The best candidates that are read, and compared with the query by character runs.
 _READ = 30
-_GRAM_WEIGHT = 0.4
+# The best candidates whose documents' names are compared with the query, and what a name that is the query adds to the
+# relative score. With 0.3 a question that names its file finds it first for 82 to 96 % in place of 60 to 65 %, and
+# nDCG@10 of collections whose documents have titles is the same or higher.
+_NAMES_READ = 100
+_NAME_WEIGHT = 0.3
 # How much of the relative score of the best chunk for an `--unlike` text is taken away.
 _UNLIKE = 0.5
+# What all other ways to say the query weigh together, beside the query itself, which leads.
+_BESIDE = 0.5
 # The score of a document that is called as the query is, over the best one of all.
 _NAMED = 1.01
 
@@ -40,8 +47,8 @@ class Candidates:
 
     `ids` of chunks; `cosines` (nan: no vector); `bm25`; both legs on the scale 0 to 1 (`dense_part`; `lexical_part`,
     with the runs of characters); `relative`: what orders them; `scores`: in [0, 1] and comparable across queries
-    (`confidence`). `alpha`: the weight that the dense leg had; `fertility`: the subwords per word by which it was
-    chosen, None: by nothing.
+    (`confidence`). `alpha`: the weight that the dense leg had, 0 where ranks were fused; `fertility`: the
+    subwords per word by which it was chosen, None: by nothing.
     """
 
     ids: NDArray[np.int64]
@@ -91,14 +98,22 @@ def find_candidates(
     if plan.stored_vector is not None:
         ids.update(snapshot.dense(plan.stored_vector, depth, selection).ids.tolist())
         vectors = plan.stored_vector[None]
+    for other in plan.beside:
+        if plan.by_words:
+            ids.update(snapshot.lexical(other.words, depth, selection).ids.tolist())
+        if other.vector is not None:
+            ids.update(snapshot.dense(other.vector, depth, selection).ids.tolist())
     # A candidate of one leg is scored by the other leg too, wherever it stands in that one's list.
     union = np.array(sorted(ids), np.int64)
     union = union if among is None else among(union)
     known = snapshot.score(union, words, vectors)
     cosines = known.cosines[0] if vectors is not None else np.full(len(union), np.nan, np.float32)
     dense_part, lexical_part = _normalised(plan, cosines, known.bm25)
-    alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
-    if plan.fusion == "rrf" and plan.mode == "hybrid":
+    by_ranks = plan.fusion == "rrf" and plan.mode == "hybrid"
+    alpha, fertility = 0.0, None
+    if not by_ranks or plan.unwanted or plan.beside:  # ranks have no use for it
+        alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
+    if by_ranks:
         relative = fusion.reciprocal_ranks(dense_part, lexical_part)
     else:
         relative = fusion.convex(dense_part, lexical_part, alpha)
@@ -107,20 +122,32 @@ def find_candidates(
             relative = fusion.convex(dense_part, lexical_part, alpha)
             if plan.smoothing:
                 # Vectors are believed as far as meaning counts.
-                believed = min(1.0, alpha / fusion.ALPHA)
-                relative = _smoothed(snapshot, union, relative, _best(union, cosines, relative), believed)
+                share = plan.weights.neighbours * min(1.0, alpha / fusion.ALPHA)
+                relative = _smoothed(snapshot, union, relative, _best(union, cosines, relative), share)
+    others = [_Compared(snapshot, plan, other, union) for other in plan.beside]
+    if others:
+        beside = np.mean([compared.likeness(alpha) for compared in others], axis=0)
+        relative = (relative + np.float32(_BESIDE) * beside) / np.float32(1 + _BESIDE)
+    if plan.by_words and not by_ranks:
+        relative = relative + np.float32(_NAME_WEIGHT) * _named(
+            snapshot, plan, union, known, _best(union, cosines, relative)
+        )
     # Who types the whole name of a document looks for it.
     named = known.held[len(plan.words) :].any(axis=0)
     relative = np.where(named, np.float32(_NAMED) * relative.max(initial=0), relative)
     for unwanted in plan.unwanted:
-        relative = np.maximum(relative - np.float32(_UNLIKE) * _likeness(snapshot, plan, unwanted, union, alpha), 0)
+        likeness = _Compared(snapshot, plan, unwanted, union).likeness(alpha)
+        relative = np.maximum(relative - np.float32(_UNLIKE) * likeness, 0)
     order = _best(union, cosines, relative)
     found = Candidates(union, cosines, known.bm25, dense_part, lexical_part, relative, relative, alpha, fertility)
     ordered = found.take(order)
     # A document whose name is the whole query holds all of its words.
     of_words = replace(known, held=known.held[: len(plan.words)] | named, idf=known.idf[: len(plan.words)])
-    confidences = _confidences(plan, of_words, cosines)[order]
-    return replace(ordered, scores=confidence.absolute_scores(confidences, ordered.relative))
+    confidences = _confidences(plan, of_words, cosines)
+    for compared in others:
+        if compared.is_query:
+            confidences = np.maximum(confidences, compared.confidences)
+    return replace(ordered, scores=confidence.absolute_scores(confidences[order], ordered.relative))
 
 
 def _best(ids: NDArray[np.int64], cosines: Array, relative: Array) -> NDArray[np.int64]:
@@ -145,7 +172,8 @@ def _weight(
     by_language = fusion.language_alpha(fertility or 0.0, plan.script, plan.calibration)
     nearest = float(np.nan_to_num(cosines, nan=plan.calibration.background).max(initial=plan.calibration.background))
     # While most chunks have no vector yet, the best of the few that have one is not the best there is.
-    return plan.encoded * by_language * fusion.nearness_factor(nearest, plan.calibration), fertility
+    by_query = plan.encoded * by_language * fusion.nearness_factor(nearest, plan.calibration)
+    return min(1.0, plan.weights.meaning * by_query), fertility
 
 
 def _with_grams(
@@ -156,18 +184,30 @@ def _with_grams(
     grams = gram_scores(plan.text, [texts[number] for number in ids[read].tolist()])
     if not grams.any():
         return lexical_part
-    mixed = np.float32(1 - _GRAM_WEIGHT) * lexical_part
-    mixed[read] += np.float32(_GRAM_WEIGHT) * fusion.normalise_lexical(grams)
+    weight = plan.weights.letters
+    mixed = np.float32(1 - weight) * lexical_part
+    mixed[read] += np.float32(weight) * fusion.normalise_lexical(grams)
     return mixed
 
 
-def _smoothed(
-    snapshot: Snapshot, ids: NDArray[np.int64], relative: Array, order: NDArray[np.int64], believed: float
+def _named(
+    snapshot: Snapshot, plan: QueryPlan, ids: NDArray[np.int64], known: Scores, order: NDArray[np.int64]
 ) -> Array:
-    """`relative` (n,) with the scores of the best chunks smoothed over those that are alike; `order`: best first."""
+    """(n,) in [0, 1]: how far the names of the documents of the best chunks stand in the query; `order`: best first."""
+    first = order[:_NAMES_READ]
+    result = np.zeros(len(ids), np.float32)
+    result[first] = name_scores(snapshot.names(ids[first]), plan.words, known.idf[: len(plan.words)])
+    return result
+
+
+def _smoothed(
+    snapshot: Snapshot, ids: NDArray[np.int64], relative: Array, order: NDArray[np.int64], share: float
+) -> Array:
+    """`relative` (n,) with the scores of the best chunks smoothed over those that are alike; `order`: best first;
+    `share`: how much of a score these decide."""
     first, rest = order[:SMOOTHED], order[SMOOTHED:]
     result = relative.copy()
-    result[first] = smoothed(relative[first], snapshot.vectors(ids[first]), believed)
+    result[first] = smoothed(relative[first], snapshot.vectors(ids[first]), share)
     result[rest] = np.minimum(result[rest], result[first].min(initial=1.0))
     return result
 
@@ -180,12 +220,24 @@ def _normalised(plan: QueryPlan, cosines: Array, bm25: Array) -> tuple[Array, Ar
     return dense, fusion.normalise_lexical(bm25)
 
 
-def _likeness(snapshot: Snapshot, plan: QueryPlan, unwanted: Unwanted, ids: NDArray[np.int64], alpha: float) -> Array:
-    """How much the chunks `ids` (n,) are like `unwanted`, (n,) in [0, 1], by the plan's own mode and weights."""
-    vectors = None if unwanted.vector is None else unwanted.vector[None]
-    known = snapshot.score(ids, unwanted.words if plan.by_words else (), vectors)
-    cosines = known.cosines[0] if vectors is not None else np.full(len(ids), np.nan, np.float32)
-    return fusion.convex(*_normalised(plan, cosines, known.bm25), alpha)
+class _Compared:
+    """The chunks `ids` (n,) compared with another text than the query, by the mode and the weights of `plan`."""
+
+    def __init__(self, snapshot: Snapshot, plan: QueryPlan, other: Other, ids: NDArray[np.int64]) -> None:
+        vectors = None if other.vector is None else other.vector[None]
+        self._plan = plan
+        self._known = snapshot.score(ids, other.words if plan.by_words else (), vectors)
+        self._cosines = self._known.cosines[0] if vectors is not None else np.full(len(ids), np.nan, np.float32)
+        self.is_query = other.is_query
+
+    def likeness(self, alpha: float) -> Array:
+        """How much the chunks are like the text, (n,) in [0, 1]; `alpha`: the weight of meaning."""
+        return fusion.convex(*_normalised(self._plan, self._cosines, self._known.bm25), alpha)
+
+    @property
+    def confidences(self) -> Array:
+        """(n,) in [0, 1]: how likely each chunk answers the text, if that is a query."""
+        return _confidences(self._plan, self._known, self._cosines)
 
 
 def _confidences(plan: QueryPlan, known: Scores, cosines: Array) -> Array:

@@ -35,7 +35,12 @@ def language_alpha(fertility: float, script: str, calibration: Calibration) -> f
     """
     usual = usual_fertility(script, calibration)
     by_language = _ALPHAS[-1] if usual is None else float(np.interp(fertility / usual, _STRANGENESS, _ALPHAS))
-    return by_language * float(np.clip(calibration.separation / _STRONG, _LEAST_STRENGTH, 1))
+    return by_language * strength(calibration)
+
+
+def strength(calibration: Calibration) -> float:
+    """How well a model tells answers from other texts, at most 1: as well as MiniLM."""
+    return float(np.clip(calibration.separation / _STRONG, _LEAST_STRENGTH, 1))
 
 
 def usual_fertility(script: str, calibration: Calibration) -> float | None:

@@ -67,9 +67,9 @@ class MultiSearcher:
             frozenset(key for result in results for key in result.keys),
         )
 
-    def sentences(self, query: str, passages: Sequence[TypedText]) -> list[tuple[SentenceSpan, float]]:
+    def sentences(self, query: str, passages: Sequence[TypedText], after: str = "") -> list[tuple[SentenceSpan, float]]:
         """As `Searcher.sentences`, by the words and the model of the first index."""
-        return self.searchers[0].sentences(query, passages)
+        return self.searchers[0].sentences(query, passages, after)
 
     @property
     def similarity(self) -> Callable[[str, str], float] | None:

@@ -13,6 +13,25 @@ _MOST_RESULTS = 10_000
 # More would change nothing: the model reads 256 tokens, BM25 weighs words. Keeps a query of 100 kB as fast as others.
 _MOST_QUERY_CHARACTERS = 8_000
 
+# A search whose best score is lower has no good answer.
+MIN_SCORE = 0.1
+# The same for sentences that are quoted as the answer, which nobody looks through like results.
+ANSWER_MIN_SCORE = 0.3
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """What is looked for beside a query, which leads. `paraphrases`: the query in other words; `passage`: how a passage
+    that answers it could read (Gao et al. 2022, "Precise Zero-Shot Dense Retrieval without Relevance Labels"); "":
+    none.
+    """
+
+    paraphrases: tuple[str, ...] = ()
+    passage: str = ""
+
+
+NO_EXPANSION = Expansion()
+
 
 @dataclass(frozen=True)
 class SearchOptions:
@@ -21,13 +40,15 @@ class SearchOptions:
     `k`: results, 1 to 10,000. `mode`: `hybrid`, `dense` or `lexical`. `alpha`: weight of the dense leg in [0, 1];
     None: by how well the model knows what is found (`fusion.language_alpha`, `nearness_factor`). `fusion`: `convex` or
     `rrf`. `group`: `chunk`, or `file` for the best passage of each file, with `snippets` also the second one.
-    `min_score` None: a search whose best hit is below `confidence.MIN_SCORE` finds nothing; a number in [0, 1]: no hit
+    `min_score` None: a search whose best hit is below `least_score` finds nothing; a number in [0, 1]: no hit
     below it is returned. `smoothing`: in hybrid searches, passages that are alike have like scores
     (`smoothing.smoothed`). `fold`: copies are folded and neighbours joined (passages only). `explain`: hits carry an
     `Explanation`. `snippets`: hits carry a snippet and their best sentence. `context`: lines around the best sentence.
     `unlike`: texts that results should not be about. `exclude`: chunk ids that are left out. `rerank`: the name of a
     cross-encoder. `syntax`: quotation marks, `-`, `*` and fields in the query mean what `retrieval.query_syntax` says.
     `correct`: the nearest terms of the index are looked for in the place of words that occur nowhere.
+    `after`: what was asked before, and is meant by what the query leaves out; "": nothing (`plan.words_before`).
+    `expansion`: other ways to say the query.
     """
 
     k: int = 10
@@ -37,6 +58,7 @@ class SearchOptions:
     group: str = "chunk"
     filters: Filters = field(default_factory=Filters)
     min_score: float | None = None
+    least_score: float = MIN_SCORE
     smoothing: bool = True
     fold: bool = True
     explain: bool = False
@@ -47,6 +69,8 @@ class SearchOptions:
     rerank: str | None = None
     syntax: bool = True
     correct: bool = True
+    after: str = ""
+    expansion: Expansion = NO_EXPANSION
 
 
 def clean_query(query: str) -> str:

@@ -21,8 +21,8 @@ class SearchEngine(Protocol):
         """The best hits for `query`. Raises `SemsearchError`."""
         ...
 
-    def sentences(self, query: str, passages: Sequence[TypedText]) -> list[tuple[SentenceSpan, float]]:
-        """Every sentence of `passages` with how well it answers `query`, higher is better."""
+    def sentences(self, query: str, passages: Sequence[TypedText], after: str = "") -> list[tuple[SentenceSpan, float]]:
+        """Every sentence of `passages` with how well it answers `query`, asked `after` another; higher is better."""
         ...
 
     @property

@@ -15,9 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 from semsearch.errors import UsageError
-from semsearch.retrieval.confidence import MIN_SCORE
 from semsearch.retrieval.hit import Hit, SearchResult
-from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.options import MIN_SCORE, SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.records import Position
 

@@ -18,7 +18,7 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.errors import UsageError
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.retrieval.candidates import DEPTH, Candidates, find_candidates
-from semsearch.retrieval.confidence import MIN_SCORE
+from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.highlight import highlighted, scored_sentences
 from semsearch.retrieval.hit import IndexCoverage, SearchResult
 from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
@@ -68,6 +68,7 @@ class Searcher:
         self._store = open_store(self.index)
         self._encoder = QueryEncoder(announce or (lambda message: None), "queries" if remember else "")
         self._adapt: Callable[[Vectors], Vectors] | None = None
+        self._weights: FusionWeights | None = None
 
     def __enter__(self) -> Searcher:
         return self
@@ -137,9 +138,12 @@ class Searcher:
         """How far the index is now."""
         return self._store.read(lambda snapshot: snapshot.position())
 
-    def sentences(self, query: str, passages: Sequence[TypedText]) -> list[tuple[SentenceSpan, float]]:
-        """Every sentence of `passages` with how well it answers `query`, higher is better."""
-        query, options = clean_query(query), SearchOptions(syntax=False)
+    def sentences(self, query: str, passages: Sequence[TypedText], after: str = "") -> list[tuple[SentenceSpan, float]]:
+        """Every sentence of `passages` with how well it answers `query`, higher is better.
+
+        `after`: as in `SearchOptions`.
+        """
+        query, options = clean_query(query), SearchOptions(syntax=False, after=after)
 
         def scored(snapshot: Snapshot) -> list[tuple[SentenceSpan, float]]:
             plan = self._plan(snapshot, plain_query(query), options)
@@ -166,10 +170,14 @@ class Searcher:
         """Searches with `adapter` of query vectors from now on, whatever the index has: to measure it."""
         self._adapt = adapter
 
+    def use_weights(self, weights: FusionWeights) -> None:
+        """Ranks by `weights` from now on, whatever the index has learnt: to measure them."""
+        self._weights = weights
+
     def _plan(
         self, snapshot: Snapshot, parsed: ParsedQuery, options: SearchOptions, known: frozenset[str] = frozenset()
     ) -> QueryPlan:
-        return plan_query(snapshot, parsed, options, self._encoder, self.index, self._adapt, known)
+        return plan_query(snapshot, parsed, options, self._encoder, self.index, self._adapt, known, self._weights)
 
     def _answer(
         self, snapshot: Snapshot, query: str, options: SearchOptions, clock: float, known: frozenset[str]
@@ -248,7 +256,7 @@ def _kept(candidates: Candidates, plan: QueryPlan, options: SearchOptions, notic
     if options.exclude:
         keep &= ~np.isin(candidates.ids, list(options.exclude))
     kept = candidates.take(np.flatnonzero(keep))
-    if options.min_score is None and plan.mode != "lexical" and len(kept) and kept.scores[0] < MIN_SCORE:
+    if options.min_score is None and plan.mode != "lexical" and len(kept) and kept.scores[0] < options.least_score:
         notices.append(
             f"nothing here answers that well: the nearest passage scores {kept.scores[0]:.3f} (--min-score 0 shows it)"
         )

@@ -13,8 +13,6 @@ Scores = NDArray[np.float32]
 # The best so many are smoothed; each by so many of them that are nearest to it.
 SMOOTHED = 100
 _NEIGHBOURS = 10
-# How much of a score the neighbours decide.
-_WEIGHT = 0.4
 # The mean score of the ranks 2 to 10, as a share of the first: from which on it is smoothed, and from which on wholly.
 _STEEP, _FLAT = 0.5, 0.7
 _FLATNESS_RANKS = 10
@@ -22,12 +20,12 @@ _FLATNESS_RANKS = 10
 _ALONE = 1e-9
 
 
-def smoothed(scores: Scores, vectors: NDArray[np.float32], weight: float) -> Scores:
+def smoothed(scores: Scores, vectors: NDArray[np.float32], share: float) -> Scores:
     """(n,) float32: `scores` (n,), falling and never negative, of passages with the unit `vectors` (n, d), nan where
-    there is none. `weight`, in [0, 1]: how far the vectors are to be believed.
+    there is none. `share`, in [0, 1]: how much of a score in a flat ranking the neighbours decide.
     """
     known = ~np.isnan(vectors[:, 0])
-    share = weight * _WEIGHT * _flatness(scores)
+    share = share * _flatness(scores)
     if share <= 0 or known.sum() < 2:
         return scores
     own = vectors[known]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from semsearch.errors import ReadError
 from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.lines import line_starts_of
+from semsearch.sources.titles import told_title
 
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"\S+")
@@ -34,7 +35,7 @@ class DocumentBuilder:
 
     def __init__(self, type_name: str, title: str = "") -> None:
         self.type = type_name
-        self.title = plain(title)
+        self.title = title
         self.is_full = False
         self._parts: list[str] = []
         self._length = 0
@@ -43,6 +44,14 @@ class DocumentBuilder:
         self._path: list[tuple[int, str]] = []
         self._page: int | None = None
         self._lines: list[tuple[int, int]] = []
+
+    @property
+    def title(self) -> str:
+        return self._title
+
+    @title.setter
+    def title(self, title: str) -> None:
+        self._title = told_title(title)
 
     def heading(self, level: int, name: str, *, shown: bool = True) -> None:
         """Begins a section headed `name`, below the last headings of smaller `level`.

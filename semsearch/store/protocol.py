@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from semsearch.sources.stamps import Stamp
 from semsearch.store.records import (
     Counts,
+    DocumentName,
     DocumentProperties,
     FileRecord,
     Filters,
@@ -144,6 +145,13 @@ class Snapshot(Protocol):
         order. Raises `IndexDamagedError` for one that is not there."""
         ...
 
+    def names(self, ids: "Ids") -> list[DocumentName]:
+        """What the documents of the chunks `ids` (n,) are called, in that order.
+
+        Raises `IndexDamagedError` for one that is not there.
+        """
+        ...
+
     def lexical(self, words: "Sequence[Word]", k: int, selection: Selection | None) -> Ranking:
         """The `k` best chunks of `selection` by BM25 (k1 1.2, b 0.75, idf over the whole index); scores above 0.
         Which of several equal ones at the end are among the `k` is not said, here and in `dense`.
@@ -266,7 +274,7 @@ class Transaction(Protocol):
         ...
 
     def drop_vectors(self) -> None:
-        """Takes out all vectors, the model that made them and the adapter: all chunks are pending again."""
+        """Takes out all vectors, the model that made them and what was learnt of them: all chunks are pending again."""
         ...
 
     def drop_damaged(self) -> None:

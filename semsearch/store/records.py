@@ -59,7 +59,8 @@ class IndexInfo:
     `generation` counts rebuilds: files of another generation are read again. `model_name` is the model the user chose
     and `dim` the length its vectors are cut to (None: not cut); `model` is the one that made the vectors, None before
     there are any. `rules`: which files the walk takes in. `readers`: version of the readers that last saw every file.
-    `adapter`: the learnt map of query vectors (`dense.query_adapter.Adapter.as_record` with the number of `questions`).
+    `adapter`: the learnt map of query vectors (`dense.query_adapter.Adapter.as_record` with the number of `questions`);
+    `fusion`: the learnt weights of a hybrid ranking (`retrieval.fusion_weights`, with the number of `questions`).
     """
 
     roots: tuple[Root, ...] = ()
@@ -72,6 +73,7 @@ class IndexInfo:
     rules: "WalkRules | None" = None
     readers: int = 0
     adapter: Mapping[str, Any] | None = None
+    fusion: Mapping[str, Any] | None = None
 
     def root(self, root_id: int) -> Root:
         """The root with this id. Raises `KeyError`."""
@@ -169,6 +171,15 @@ class Passage:
     text_hash: bytes
     line_breaks: LineStarts = ()
     is_first: bool = False
+
+
+@dataclass(frozen=True)
+class DocumentName:
+    """What a document is called: the path of its file beneath its root, its title, and the language of both."""
+
+    path: bytes
+    title: str
+    language: str
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared

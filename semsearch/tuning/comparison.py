@@ -1,15 +1,17 @@
 """Compares searches before and after tuning, dense and hybrid, by questions that nothing was learnt from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
 from semsearch.evaluation import metrics
 from semsearch.evaluation.metrics import MeanEstimate, Run
 from semsearch.evaluation.query_sets import QuerySet
+from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 
@@ -21,13 +23,23 @@ _DEPTH = 50
 
 @dataclass(frozen=True)
 class Comparison:
-    """nDCG@10 of one way to `search`, before and after, and the difference; `p`: the p value of the difference."""
+    """nDCG@10 of one way to `search`, before and after, and the difference; `p`: the p value of the difference.
+
+    `least_gain`: what was learnt is only better where this way surely gains more than that; None: where it does not
+    lose.
+    """
 
     search: str
     before: MeanEstimate
     after: MeanEstimate
     difference: MeanEstimate
     p: float
+    least_gain: float | None = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether it gains what it must, or loses nothing."""
+        return self.difference.mean >= 0 if self.least_gain is None else self.difference.low > self.least_gain
 
     def as_dict(self) -> dict[str, Any]:
         estimates = {name: getattr(self, name).as_dict() for name in ("before", "after", "difference")}
@@ -39,7 +51,8 @@ class TuneReport:
     """The result of `tune`.
 
     `questions`: how many it was judged by; `held_out`: how these were kept apart from what was learnt; `rows`: dense
-    and hybrid search; `changed`: the index uses it now. Of a trained model: `output`: its folder; `pairs`: how many it
+    and hybrid search, or hybrid search of each kind of questions; `changed`: the index uses it now. `weights`: those
+    that all questions teach, where weights are learnt. Of a trained model: `output`: its folder; `pairs`: how many it
     was trained on; `dim`: the length its vectors are truncated to.
     """
 
@@ -52,15 +65,16 @@ class TuneReport:
     output: str | None = None
     pairs: int | None = None
     dim: int | None = None
+    weights: dict[str, float] | None = None
 
     @property
     def better(self) -> bool:
-        """Whether dense search improved (its interval is above 0) and hybrid search did not lose."""
-        dense, hybrid = self.rows
-        return dense.difference.low > 0 and hybrid.difference.mean >= 0
+        """Whether every search that must gain surely did (by its interval), and no other lost."""
+        return all(row.holds for row in self.rows)
 
     def as_dict(self) -> dict[str, Any]:
-        trained = {} if self.output is None else {"output": self.output, "pairs": self.pairs}
+        learnt: dict[str, Any] = {} if self.output is None else {"output": self.output, "pairs": self.pairs}
+        learnt |= {} if self.weights is None else {"weights": self.weights}
         return {
             "schema": "semsearch.tune/1",
             "index": self.index,
@@ -70,7 +84,7 @@ class TuneReport:
             "rows": [row.as_dict() for row in self.rows],
             "better": self.better,
             "changed": self.changed,
-            **trained,
+            **learnt,
             "notices": list(self.notices),
         }
 
@@ -92,26 +106,56 @@ def per_question_ndcg(
     count, total = 0, sum(len(one.qrels) for one in sets)
     with Searcher(index, remember=remember) as searcher:
         for number, one in enumerate(sets):
-            options = SearchOptions(
-                mode=mode,
-                k=_DEPTH,
-                fold=False,
-                snippets=False,
-                syntax=False,
-                correct=False,
-                min_score=0,
-                group=one.group,
-            )
             for query in one.qrels:
                 searcher.use_adapter(adapter_of(number, query))
-                best: dict[str, float] = {}
-                for hit in searcher.search(one.queries[query], options).hits:
-                    best.setdefault(one.document(hit.path, hit.chunk_id), hit.score)
-                runs[number][query] = list(best.items())
+                runs[number][query] = _documents(searcher, one, query, mode)
                 done(count := count + 1, total)
     values = [metrics.per_query(one.qrels, run)[_METRIC] for one, run in zip(sets, runs, strict=True)]
     joined: list[float] = np.concatenate(values).tolist()
     return joined
+
+
+def ndcg_by_weights(
+    index: str,
+    sets: list[QuerySet],
+    tried: Sequence[FusionWeights],
+    remember: bool,
+    done: Callable[[int, int], None],
+) -> list[NDArray[np.float64]]:
+    """For each of `sets`, nDCG@10 of hybrid searches of `index` by each of the weights `tried`: (questions, weights).
+
+    `remember`: vectors of questions go through the cache. `done(questions, of all)` is called for each question.
+    """
+    values = []
+    count, total = 0, sum(len(one.qrels) for one in sets)
+    with Searcher(index, remember=remember) as searcher:
+        for one in sets:
+            runs: list[Run] = [{} for _ in tried]
+            for query in one.qrels:
+                for run, weights in zip(runs, tried, strict=True):
+                    searcher.use_weights(weights)
+                    run[query] = _documents(searcher, one, query, "hybrid")
+                done(count := count + 1, total)
+            values.append(np.stack([metrics.per_query(one.qrels, run)[_METRIC] for run in runs], axis=1))
+    return values
+
+
+def _documents(searcher: Searcher, one: QuerySet, query: str, mode: str) -> list[tuple[str, float]]:
+    """(document, score) of what is found for a query of `one`, best first."""
+    options = SearchOptions(
+        mode=mode,
+        k=_DEPTH,
+        fold=False,
+        snippets=False,
+        syntax=False,
+        correct=False,
+        min_score=0,
+        group=one.group,
+    )
+    best: dict[str, float] = {}
+    for hit in searcher.search(one.queries[query], options).hits:
+        best.setdefault(one.document(hit.path, hit.chunk_id), hit.score)
+    return list(best.items())
 
 
 def unadapted(vector: Vectors) -> Vectors:
@@ -119,7 +163,7 @@ def unadapted(vector: Vectors) -> Vectors:
     return vector
 
 
-def compare(search: str, before: list[float], after: list[float]) -> Comparison:
+def compare(search: str, before: list[float], after: list[float], *, least_gain: float | None = 0.0) -> Comparison:
     """The comparison of `before` and `after`, values of the same questions in the same order."""
     ours, theirs = np.array(after), np.array(before)
     return Comparison(
@@ -128,4 +172,5 @@ def compare(search: str, before: list[float], after: list[float]) -> Comparison:
         metrics.estimate(ours),
         metrics.estimate(ours - theirs),
         metrics.p_value(ours, theirs),
+        least_gain,
     )

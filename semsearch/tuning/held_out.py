@@ -83,7 +83,7 @@ def judge(
             )
             for place, when in ((before, "before"), (after, "after"))
         ]
-        rows.append(compare(mode, *values))
+        rows.append(compare(mode, *values, least_gain=0.0 if mode == "dense" else None))
     return tuple(rows)
 
 

@@ -1,6 +1,8 @@
 """`bench quality`: its figures are those of the searches themselves, judged by the reference implementation."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import ir_measures
@@ -9,6 +11,7 @@ import pytest
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.quality import QualityOptions, QualityReport, measure_quality
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.store.opening import open_store
 from tests.support.beir_folders import beir
 from tests.support.commands import Command
 from tests.support.folders import write
@@ -46,7 +49,10 @@ def test_the_figures_are_those_of_search_and_ir_measures(collection: Path, semse
     (table,) = done.json["tables"]
     rows = {row["system"]: row for row in table["rows"]}
     assert table["queries"] == 20
-    assert set(rows) == {"lexical", "dense", "hybrid", "hybrid, no smoothing", "hybrid, alpha 0.3", "hybrid, rrf"}
+    assert set(rows) == {
+        "lexical", "dense", "hybrid", "hybrid, no smoothing", "hybrid, no spelling", "hybrid, alpha 0.3", "hybrid, rrf",
+    }  # fmt: skip
+    assert done.json["known_sentences"] is None, "people's own questions are not mixed with made ones"
     flags = {
         "lexical": ["--mode", "lexical"], "dense": ["--mode", "dense"], "hybrid": [],
         "hybrid, alpha 0.3": ["--alpha", "0.3"], "hybrid, rrf": ["--fusion", "rrf"],
@@ -97,6 +103,29 @@ def test_without_labels_two_kinds_of_questions_are_reported_apart(collection: Pa
     assert any("do not grade the index" in notice for notice in done.json["notices"])
     plain = semsearch("bench", "quality", "-i", collection / "folder" / ".semsearch", "--questions", 15)
     assert "known-item, 15 queries" in plain.out and "hybrid, alpha 0.8" in plain.out
+    assert "some words of one sentence, 15 queries" in plain.out
+    known = done.json["known_sentences"]
+    assert known["questions"] == 15
+    for name in ("first", "marked", "shown"):
+        assert 0 < known[name]["mean"] <= 1 and known[name]["low"] <= known[name]["mean"] <= known[name]["high"]
+
+
+@pytest.mark.slow
+def test_what_tune_learnt_is_measured_apart(collection: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    shutil.copytree(collection / "folder" / ".semsearch", index)
+    made = texts(80, 4)
+    queries = {f"q{number}": text.split(". ")[1] for number, text in enumerate(list(made.values())[:20])}
+    qrels = {name: {list(made)[number]: 1} for number, name in enumerate(queries)}
+    before = measure(index, queries=queries, qrels=qrels).tables[0]
+    with open_store(str(index)).write() as writer, writer.transaction() as transaction:
+        weights = {"meaning": 3.0, "neighbours": 1.0, "letters": 0.0, "questions": 40}
+        transaction.update(replace(writer.snapshot().info(), fusion=weights))
+    after = measure(index, queries=queries, qrels=qrels).tables[0]
+    assert after.row("hybrid").estimates != before.row("hybrid").estimates
+    assert after.row("hybrid, untuned").estimates == before.row("hybrid").estimates
+    assert after.row("hybrid, no spelling").estimates == after.row("hybrid").estimates, "it counts nothing here"
+    assert not any(row.system == "hybrid, untuned" for row in before.rows)
 
 
 @pytest.mark.slow

@@ -66,10 +66,12 @@ def test_what_needs_a_rebuild_is_refused_with_the_command_for_it(
 
 
 def test_what_tune_learnt_goes_with_the_vectors(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    info = replace(snapshot.info(), adapter={"questions": 40})
+    info = replace(snapshot.info(), adapter={"questions": 40}, fusion={"meaning": 1.4})
     monkeypatch.setattr(snapshot, "info", lambda: info)
-    assert resolved(snapshot, rebuild=True, chunk_size=40).info.adapter == {"questions": 40}
-    assert resolved(snapshot, rebuild=True, model="all-MiniLM-L6-v2").info.adapter is None
+    kept = resolved(snapshot, rebuild=True, chunk_size=40).info
+    assert (kept.adapter, kept.fusion) == ({"questions": 40}, {"meaning": 1.4})
+    dropped = resolved(snapshot, rebuild=True, model="all-MiniLM-L6-v2").info
+    assert (dropped.adapter, dropped.fusion) == (None, None)
 
 
 def test_readers_that_learnt_to_read_more_are_noticed(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Both legs' candidates are scored by both legs, fused, and ordered the same way however the index is cut."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.candidates import find_candidates, query_coverage
+from semsearch.retrieval.fusion_weights import FusionWeights
+from semsearch.retrieval.options import NO_EXPANSION, Expansion
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Filters, Scores
@@ -53,11 +56,60 @@ def test_meaning_that_counts_nothing_smooths_nothing(snapshot: Snapshot, planned
     assert (plain.relative != smooth.relative).any()
 
 
+def test_weights_say_how_much_each_part_counts(snapshot: Snapshot, planned: Planner) -> None:
+    plan = planned("prune the roses in spring")
+    usual = find_candidates(snapshot, plan, None)
+    more = find_candidates(snapshot, replace(plan, weights=FusionWeights(meaning=1.4)), None)
+    assert more.alpha == pytest.approx(1.4 * usual.alpha)
+    assert find_candidates(snapshot, replace(plan, weights=FusionWeights(meaning=9)), None).alpha == 1
+    unread = find_candidates(snapshot, replace(plan, weights=FusionWeights(letters=0)), None)
+    np.testing.assert_allclose(unread.lexical_part, unread.bm25 / unread.bm25.max(), rtol=1e-6)
+    assert (unread.lexical_part[:5] != usual.lexical_part[:5]).any()
+    plan = planned("turn bolt", alpha=0.6)
+    alone = find_candidates(snapshot, replace(plan, weights=FusionWeights(neighbours=0)), None)
+    unsmoothed = find_candidates(snapshot, replace(plan, smoothing=False), None)
+    np.testing.assert_array_equal(alone.relative, unsmoothed.relative)
+
+
+def test_ranks_are_fused_without_weighing_the_legs(snapshot: Snapshot, planned: Planner) -> None:
+    def read(texts: object) -> float:
+        raise AssertionError("no passage is read to weigh what has no weight")
+
+    plan = replace(planned("prune the roses", fusion="rrf"), fertility_of=read)
+    assert len(find_candidates(snapshot, plan, None))
+    with pytest.raises(AssertionError):
+        find_candidates(snapshot, replace(plan, fusion="convex"), None)
+
+
 def test_chunks_that_are_asked_for_are_there_wherever_they_stand(snapshot: Snapshot, planned: Planner) -> None:
     last = int(snapshot.encoded_ids()[-1])
     plan = planned("prune the roses", mode="lexical")
     assert last not in find_candidates(snapshot, plan, None, depth=1).ids
     assert last in find_candidates(snapshot, plan, None, depth=1, also=[last]).ids
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_other_ways_to_say_it_are_found_and_the_query_leads(snapshot: Snapshot, planned: Planner, mode: str) -> None:
+    def ranked(query: str, expansion: Expansion = NO_EXPANSION) -> list[bytes]:
+        found = find_candidates(snapshot, planned(query, mode=mode, expansion=expansion), None)
+        assert found.relative.dtype == found.scores.dtype == np.float32 and (np.diff(found.scores) <= 0).all()
+        return [one.file.path for one in snapshot.passages(found.ids.tolist())]
+
+    ferry = ranked("the night ferry leaves the harbour")[0]
+    assert ranked("prune the roses", Expansion(("the night ferry leaves the harbour",)))[0] == b"garden.md", "it leads"
+    for expansion in (Expansion(("the night ferry leaves the harbour",)), Expansion(passage="The night ferry leaves.")):
+        with_others, alone = ranked("evening boat", expansion), ranked("evening boat")
+        assert ferry in with_others[:3] and ferry not in alone[:1]
+
+
+def test_a_question_is_answered_where_it_is_in_other_words(snapshot: Snapshot, planned: Planner) -> None:
+    def best(query: str, expansion: Expansion = NO_EXPANSION) -> float:
+        return float(find_candidates(snapshot, planned(query, expansion=expansion), None).scores[0])
+
+    assert best("wkrtpl qqzzxv") < 0.1
+    assert best("wkrtpl qqzzxv", Expansion(("the spring tide comes at new moon",))) > 0.5
+    made_up = Expansion(passage="The spring tide comes at new moon.")
+    assert best("wkrtpl qqzzxv", made_up) < 0.1, "a passage that was made up proves nothing"
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semsearch.embedding.model_info import Calibration
-from semsearch.retrieval.confidence import MIN_SCORE, absolute_scores, confidence, dense_confidence
+from semsearch.retrieval.confidence import absolute_scores, confidence, dense_confidence
+from semsearch.retrieval.options import MIN_SCORE
 
 MODEL = Calibration(background=0.05, fertility={"latin": 1.0}, related=0.5)
 UNIT = st.floats(0, 1, width=32)

@@ -7,7 +7,7 @@ import pytest
 
 from semsearch.errors import SemsearchError
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.options import Expansion, SearchOptions
 from semsearch.retrieval.plan import plan_query
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.query_syntax import plain_query
@@ -86,3 +86,27 @@ def test_an_index_of_other_words_is_refused(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(SemsearchError, match="cuts texts into other words") as caught:
         read_index(index, lambda one: plan_query(one, plain_query("ferry"), SearchOptions(), encoder, index))
     assert caught.value.code == "settings_mismatch" and "--rebuild" in caught.value.hint
+
+
+def test_what_was_asked_before_weighs_less_and_its_words_count_once(planned: Planner) -> None:
+    alone = planned("how hot may the roses get")
+    after = planned("how hot may the roses get", after="when is the night ferry, with roses")
+    added = after.words[len(alone.words) :]
+    assert after.words[: len(alone.words)] == alone.words
+    assert added and all(key.weight < 0.5 for word in added for key in word)
+    assert any("ferri" in key.text for word in added for key in word)
+    assert not any("rose" in key.text for word in added for key in word)
+    assert alone.vector is not None and after.vector is not None
+    np.testing.assert_allclose(np.linalg.norm(after.vector), 1, rtol=1e-5)
+    assert 0.5 < float(alone.vector @ after.vector) < 0.999
+    assert planned("roses", after="the ferry", mode="lexical").vector is None
+
+
+def test_other_ways_to_say_it_stand_beside_the_query(planned: Planner) -> None:
+    expansion = Expansion(("the evening boat", "the last ship"), "The night ferry leaves at ten.")
+    plan = planned("roses", expansion=expansion)
+    assert plan.words == planned("roses").words, "the query stays what it is"
+    assert [other.is_query for other in plan.beside] == [True, True, False]
+    assert all(other.words and other.vector is not None for other in plan.beside)
+    assert all(other.vector is None for other in planned("roses", expansion=expansion, mode="lexical").beside)
+    assert planned("roses").beside == ()

@@ -163,3 +163,20 @@ def test_an_index_is_found_from_below(
     with Searcher(str(tmp_path / "copy")) as searcher:
         assert searcher.index == os.path.join(tmp_path, "copy")
         assert searcher.search("prune the roses").hits[0].path == "garden.md"
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "lexical"])
+def test_a_question_that_names_its_document_finds_it_first(tmp_path: Path, mode: str) -> None:
+    # The others speak of the harbour more than its own page does.
+    about = "It asked for the harbour, as the harbour was far: in the harbour it unloaded.\n"
+    write(
+        tmp_path / "folder",
+        {
+            "harbour.txt": "The harbour lets ships in from six on, and out until ten. On Sundays they wait outside.\n",
+            **{f"ship-{number}.txt": f"Ship {number} came. {about}" for number in range(8)},
+        },
+    )
+    index_folders([str(tmp_path / "folder")], str(tmp_path / "index"), IndexOptions(model="static"))
+    with Searcher(str(tmp_path / "index")) as searcher:
+        hits = searcher.search("what about the harbour", SearchOptions(mode=mode, min_score=0)).hits
+    assert hits[0].path == "harbour.txt"

@@ -198,3 +198,37 @@ def test_hostile_text_is_read_all_the_same(name: str, source: str) -> None:
     assert "words" in document.text
     document.text.encode()
     json.dumps(dict(document.metadata), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("a.md", "---\ntitle: Untitled Document\n---\n\nwords\n"),
+        ("a.txt", "Title: Document1\nAuthor: Ann\n\nwords\n"),
+        ("a.rst", ".. meta::\n   :title: untitled\n\nwords\n"),
+        ("a.tex", "\\title{Untitled}\nwords\n"),
+        ("a.html", "<html><head><title>Untitled Document</title></head><body>words</body></html>"),
+    ],
+)
+def test_a_title_that_a_program_left_is_not_told(name: str, source: str) -> None:
+    document = read(name, source.encode())
+    assert document.title == "" and all(section.heading == () for section in document.sections)
+
+
+def test_a_title_of_the_header_block_stands_over_every_part() -> None:
+    body = "\n\nwords\n"
+    for name, source in (
+        ("a.txt", f"Title: Pump manual\nAuthor: Ann{body}"),
+        ("a.txt", f"From: Ann\nSubject: Pump manual{body}"),
+        ("a.rst", f":title: Pump manual{body}"),
+        ("a.md", f"---\ntitle: Pump manual\n---{body}"),
+    ):
+        document = read(name, source.encode())
+        assert document.title == "Pump manual"
+        assert {section.heading for section in document.sections} == {("Pump manual",)}
+
+
+def test_a_markdown_heading_further_down_is_no_title() -> None:
+    assert read("a.md", b"About groups.\n\n## Lag of groups\n\nwords\n").title == ""
+    assert read("a.md", b"\n## Lag of groups\n\nwords\n").title == "Lag of groups"
+    assert read("a.md", b"Badge\n\n# The tool\n\nwords\n").title == "The tool"

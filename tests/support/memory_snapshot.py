@@ -22,6 +22,7 @@ from semsearch.store.protocol import Selection, Snapshot
 from semsearch.store.records import (
     DEFAULT_VECTORS,
     Counts,
+    DocumentName,
     DocumentProperties,
     FileRecord,
     Filters,
@@ -148,6 +149,10 @@ class MemorySnapshot:
     def texts(self, ids: NDArray[np.int64]) -> Iterator[tuple[int, str, str]]:
         files = ((number, self._file_of(number)) for number in ids.tolist())
         return ((number, self._state.files[file].type, self._alive[number].chunk.encoded()) for number, file in files)
+
+    def names(self, ids: NDArray[np.int64]) -> list[DocumentName]:
+        files = [one.file for one in self.passages(ids.tolist())]
+        return [DocumentName(file.path, file.title, file.language) for file in files]
 
     def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
         scores = {number: self._bm25(number, words) for number in self._alive}

@@ -241,7 +241,7 @@ class MemoryTransaction:
     def drop_vectors(self) -> None:
         state = self._state
         state.vectors, state.encoded_to = {}, 0
-        state.info = replace(state.info, model=None, adapter=None)
+        state.info = replace(state.info, model=None, adapter=None, fusion=None)
 
     def drop_damaged(self) -> None:
         pass  # memory is not damaged

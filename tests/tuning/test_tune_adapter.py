@@ -19,8 +19,9 @@ from semsearch.retrieval.searcher import Searcher
 from semsearch.store.local.catalog import Catalog
 from semsearch.tuning.adapter_learning import folds, learn_adapter
 from semsearch.tuning.comparison import TuneReport
+from semsearch.tuning.dropping import drop_learnt
 from semsearch.tuning.question_source import QuestionSource
-from semsearch.tuning.tune_adapter import drop_adapter, tune_adapter
+from semsearch.tuning.tune_adapter import tune_adapter
 from tests.support.commands import Command
 from tests.support.folders import write
 from tests.support.jargon import documents, questions, silent
@@ -65,7 +66,7 @@ def test_what_words_mean_here_is_learnt_and_can_be_dropped(index: Path) -> None:
     assert dense.difference.low > 0.05 and hybrid.difference.mean >= 0 and dense.p < 0.01
     assert first(index, query).startswith("battery-4")
     assert not verify(str(index), False, False, lambda message: None).problems
-    assert drop_adapter(str(index), False) and not drop_adapter(str(index), False)
+    assert drop_learnt(str(index), False) and not drop_learnt(str(index), False)
     assert first(index, query) == before
 
 
@@ -146,7 +147,7 @@ def test_an_adapter_that_is_none_is_damage(index: Path, value: str) -> None:
     (index / "catalog.crc").unlink()
     with pytest.raises(IndexDamagedError, match="adapter"):
         first(index, "which violin needs paint")
-    drop_adapter(str(index), False)
+    drop_learnt(str(index), False)
     assert first(index, "which violin needs paint")
 
 

@@ -12,6 +12,7 @@ from semsearch.sources.encoded_data import without_data_addresses
 from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.header_blocks import markdown_block
 from semsearch.sources.readers.text import decode
+from semsearch.sources.titles import told_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def read(data: bytes, type_name: str) -> Document:
     metadata |= properties
     starts = line_starts_of(text)
     first_line = text.count("\n", 0, body_start)
-    title = str(metadata.get("title") or "")
+    title = told_title(str(metadata.get("title") or ""))
     sections = [Section(0, body_start, (title,) if title else ())] if body_start else []
     path: list[tuple[int, str]] = []
     begin = body_start
@@ -47,7 +48,9 @@ def read(data: bytes, type_name: str) -> Document:
         begin = start
         path = [*(above for above in path if above[0] < level), (level, name)]
         names = [name for _, name in path]
-        title = title or name
+        # A heading further down is that of a part.
+        if not title and (level == 1 or not text[body_start:start].strip()):
+            title = name
         heading = heading_path(title, names)
     if len(text) > begin or not sections:
         sections.append(Section(begin, len(text), heading))

@@ -9,6 +9,7 @@ from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.header_blocks import asciidoc_block, org_block, tex_block
 from semsearch.sources.readers.json import unescape
 from semsearch.sources.readers.text import decode
+from semsearch.sources.titles import told_title
 
 _TEX_LEVELS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph")
 _TEX_NOTES = re.compile(r"\\(?:label|footnote|thanks|index)\{[^{}]{0,500}\}")
@@ -47,7 +48,7 @@ def read(data: bytes, type_name: str) -> Document:
     if describe is not None:
         metadata |= describe(text[:_HEAD_CHARACTERS])
     title_match = _TITLES[type_name].search(text) if type_name in _TITLES else None
-    title = _name(type_name, title_match.group("name")) if title_match else ""
+    title = told_title(_name(type_name, title_match.group("name"))) if title_match else ""
     sections: list[Section] = []
     path: list[tuple[int, str]] = []
     begin = 0

@@ -26,6 +26,7 @@ from semsearch.sources.readers.pdf_running_lines import without_running_lines
 from semsearch.sources.readers.pdf_text import Quality, better, cleaned, quality, readable_lines
 from semsearch.sources.readers.pdf_words import joined_words
 from semsearch.sources.readers.pdf_xfa import has_xfa, read_xfa
+from semsearch.sources.titles import told_title
 
 _PROPERTIES = {
     "/Title": "title", "/Author": "author", "/Subject": "subject", "/Keywords": "keywords", "/CreationDate": "created",
@@ -76,7 +77,7 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = (), ocr: OcrLim
             raise ReadError(f"the text of none of its {count} pages can be decoded{hint}", skip=True)
         raise ReadError(f"no text on any of its {count} pages{hint}", skip=True)
     metadata = {} if pdf is None else _properties(pdf)
-    title = plain(str(metadata.pop("title", "")))
+    title = told_title(str(metadata.pop("title", "")))
     texts = joined_words(without_running_lines(pages.texts))
     texts = [
         "\n".join([text.rstrip(), *lines]) if lines else text for text, lines in zip(texts, pages.beside, strict=True)

@@ -6,11 +6,12 @@ make it include other files.
 
 import re
 
-from semsearch.sources.document import Document, Section
+from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.encoded_data import without_data_addresses
 from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.header_blocks import rest_block
 from semsearch.sources.readers.text import decode
+from semsearch.sources.titles import told_title
 
 # Fields that describe the document stand at its beginning.
 _HEAD_CHARACTERS = 3000
@@ -27,8 +28,9 @@ def read(data: bytes, type_name: str) -> Document:
     styles: list[str] = []
     path: list[str] = []
     sections = []
-    begin, title = 0, ""
-    heading: tuple[str, ...] = ()
+    begin, title = 0, told_title(str(metadata.get("title") or ""))
+    told = title
+    heading = heading_path(told, path)
     for number, name, style in _titles(lines):
         start = starts[number][0]
         if start > begin:
@@ -37,7 +39,7 @@ def read(data: bytes, type_name: str) -> Document:
         if style not in styles:
             styles.append(style)
         path = [*path[: styles.index(style)], name]
-        heading = tuple(path)
+        heading = heading_path(told, path)
         title = title or name
     sections.append(Section(begin, len(text), heading))
     return Document(text, type_name, tuple(sections), starts, title, metadata)

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from semsearch.sources.document import NOTICE, Document, Section
+from semsearch.sources.document import NOTICE, Document, Section, heading_path
 from semsearch.sources.encodings import BYTE_ORDER_MARKS, bad_lines, encoding_of, python_name
 from semsearch.sources.lines import line_starts_of
 from semsearch.sources.readers.header_blocks import mail_block
+from semsearch.sources.titles import told_title
 
 _PIECE_CHARACTERS = 4_000_000
 # The encoding of a large file is detected by so many bytes at its start.
@@ -25,8 +26,9 @@ def read(data: bytes, type_name: str) -> Document:
     """The text of `data` as one section."""
     text, metadata = decode(data)
     metadata = {**mail_block(text), **metadata}
-    title = str(metadata.get("title") or "")
-    return Document(text, type_name, (Section(0, len(text)),), line_starts_of(text), title, metadata)
+    title = told_title(str(metadata.get("title") or metadata.get("subject") or ""))
+    section = Section(0, len(text), heading_path(title, ()))
+    return Document(text, type_name, (section,), line_starts_of(text), title, metadata)
 
 
 def read_pieces(file: BinaryIO, type_name: str) -> Iterator[Document]:

@@ -21,6 +21,7 @@ from semsearch.store.local.damage import catalog_damaged, repair_hint
 from semsearch.store.records import (
     DEFAULT_VECTORS,
     Chunking,
+    DocumentName,
     DocumentProperties,
     FileRecord,
     IndexInfo,
@@ -60,12 +61,19 @@ PARTS = (
     " FROM parts LEFT JOIN files ON files.id = parts.file_id ORDER BY parts.file_id, parts.first_chunk"
 )
 # Looked up for each chunk in the index `parts_file`: a join by ranges would go through all documents of the file.
-PASSAGES = (
-    "SELECT " + ", ".join(f"files.{name.strip()}" for name in _FILE_COLUMNS.split(",")) + f", {_CHUNK_COLUMNS},"
-    f" {_PART_COLUMNS} FROM chunks JOIN files ON files.id = chunks.file_id"
+_WITH_DOCUMENTS = (
+    " FROM chunks JOIN files ON files.id = chunks.file_id"
     " LEFT JOIN parts ON parts.id = (SELECT near.id FROM parts AS near WHERE near.file_id = chunks.file_id"
     " AND near.first_chunk <= chunks.id ORDER BY near.first_chunk DESC LIMIT 1)"
     " AND chunks.id < parts.first_chunk + parts.chunk_count"
+)
+PASSAGES = (
+    "SELECT " + ", ".join(f"files.{name.strip()}" for name in _FILE_COLUMNS.split(",")) + f", {_CHUNK_COLUMNS},"
+    f" {_PART_COLUMNS}{_WITH_DOCUMENTS}"
+)
+NAMES = (
+    "SELECT chunks.id, files.path, files.title, files.language, parts.title AS part_title,"
+    f" parts.language AS part_language{_WITH_DOCUMENTS}"
 )
 
 
@@ -292,6 +300,13 @@ def encoded_text(row: sqlite3.Row) -> tuple[int, str, str]:
     return _count(row["id"]), _text(row["type"]), encoded(heading, _text(row["text"]))
 
 
+def document_name(row: sqlite3.Row) -> tuple[int, DocumentName]:
+    """(chunk id, name of its document) of a row of `NAMES`. Raises one of `_MALFORMED`."""
+    own = row["part_title"] is not None
+    title, language = (row["part_title"], row["part_language"]) if own else (row["title"], row["language"])
+    return _count(row["id"]), DocumentName(_bytes(row["path"]), _text(title), _text(language))
+
+
 def _is_what_was_indexed(heading: tuple[str, ...], text: str, digest: bytes) -> bool:
     return hash_of(heading, text) == digest
 
@@ -393,9 +408,9 @@ def _model(value: Any) -> ModelInfo | None:
     return info
 
 
-def _adapter(value: Any) -> Mapping[str, Any] | None:
-    # What is no adapter is refused by the search that needs one (`Adapter.from_record`): `tune --drop` must be able to
-    # read the rest.
+def _learnt(value: Any) -> Mapping[str, Any] | None:
+    # What cannot have been learnt is refused by the search that needs it (`Adapter.from_record`,
+    # `FusionWeights.from_record`): `tune --drop` must be able to read the rest.
     return value if value is None or isinstance(value, dict) else {}
 
 
@@ -409,7 +424,8 @@ SETTINGS: dict[str, Callable[[Any], Any]] = {
     "analysis": _count,
     "rules": _rules,
     "readers": _count,
-    "adapter": _adapter,
+    "adapter": _learnt,
+    "fusion": _learnt,
 }
 
 

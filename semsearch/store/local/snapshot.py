@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.records import Counts, FileRecord, Filters, IndexInfo, Passage, Position, RunRecord, StorageInfo
+from semsearch.store.records import (
+    Counts,
+    DocumentName,
+    FileRecord,
+    Filters,
+    IndexInfo,
+    Passage,
+    Position,
+    RunRecord,
+    StorageInfo,
+)
 
 if TYPE_CHECKING:
     from random import Random
@@ -175,6 +185,16 @@ class LocalSnapshot:
                 yield found
             if missing:  # a segment names what the catalog has not
                 raise rows.chunk_damaged(self.folder, min(missing))
+
+    def names(self, ids: "Ids") -> list[DocumentName]:
+        wanted = ids.tolist()
+        query = rows.NAMES + " WHERE chunks.id IN (SELECT value FROM json_each(?))"
+        found = self.catalog.rows(query, (json.dumps(wanted),))
+        by_id = rows.decoded(self.folder, lambda: dict(map(rows.document_name, found)), "the name of a document")
+        for number in wanted:
+            if number not in by_id:
+                raise rows.chunk_damaged(self.folder, number)
+        return [by_id[number] for number in wanted]
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: "Selection | None") -> "Ranking":
         return self.search.lexical(words, k, _allowed(selection))

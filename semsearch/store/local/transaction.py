@@ -137,6 +137,7 @@ class LocalTransaction:
             "model": None if info.model is None else info.model.as_dict(),
             "readers": info.readers,
             "adapter": info.adapter,
+            "fusion": info.fusion,
         }
         recorded = catalog.settings(values)
         for key, value in values.items():

@@ -271,7 +271,7 @@ class IndexWriter:
         """Inside a commit: takes out all vectors, and what was learnt of them; all chunks are pending again."""
         self.catalog.connection.execute("DELETE FROM segments WHERE kind = 'vec'")
         self.set_vector_format(None)
-        for key, value in (("adapter", None), ("embedded_to", 0), ("model", None)):
+        for key, value in (("adapter", None), ("fusion", None), ("embedded_to", 0), ("model", None)):
             self.catalog.set_setting(key, value)
 
     def drop_damaged_segments(self) -> None:

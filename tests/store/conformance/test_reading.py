@@ -53,6 +53,17 @@ def test_a_passage_that_is_not_there_is_damage(store: Store, number: int) -> Non
         store.read(lambda snapshot: snapshot.file_ids(np.array([1, number], np.int64)))
     with pytest.raises(IndexDamagedError):
         store.read(lambda snapshot: list(snapshot.texts(np.array([1, number], np.int64))))
+    with pytest.raises(IndexDamagedError):
+        store.read(lambda snapshot: snapshot.names(np.array([1, number], np.int64)))
+
+
+def test_chunks_know_what_their_documents_are_called(store: Store) -> None:
+    filled(store, FILES)
+    named = store.read(lambda snapshot: snapshot.names(np.array([3, 1, 2, 1], np.int64)))
+    assert [one.path for one in named] == [b"b.md", b"a.md", b"a.md", b"a.md"]
+    passages = store.read(lambda snapshot: snapshot.passages([3, 1, 2, 1]))
+    assert [(one.title, one.language) for one in named] == [(one.file.title, one.file.language) for one in passages]
+    assert store.read(lambda snapshot: snapshot.names(np.empty(0, np.int64))) == []
 
 
 def test_neighbours_stay_in_their_file(store: Store) -> None:

@@ -230,6 +230,7 @@ def test_a_renamed_file_keeps_its_chunks(store: Store) -> None:
         {"roots": (NOTES,)},
         {"model_name": "other", "dim": 4},
         {"adapter": {"dim": 2, "matrix": "AAAAAAAAAAA=", "questions": 5}},
+        {"fusion": {"meaning": 1.4, "neighbours": 0.4, "letters": 0.2, "questions": 5}},
         {"analysis": ANALYSIS_VERSION + 1},
         {"model": MODEL},
     ],
@@ -299,12 +300,12 @@ def test_maintenance_changes_no_answer(store: Store) -> None:
 
 
 def test_dropped_vectors_leave_all_chunks_pending(store: Store) -> None:
-    filled(store, FILES, replace(INFO, adapter={"dim": 0, "matrix": ""}))
+    filled(store, FILES, replace(INFO, adapter={"dim": 0, "matrix": ""}, fusion={"meaning": 1.4}))
     encode(store, VECTORS[:6])
     with store.write() as writer, writer.transaction() as transaction:
         transaction.drop_vectors()
     info = store.read(lambda snapshot: snapshot.info())
-    assert (info.model, info.adapter, info.model_name) == (None, None, "tiny")
+    assert (info.model, info.adapter, info.fusion, info.model_name) == (None, None, None, "tiny")
     assert counts(store).pending == 6
     assert store.read(lambda snapshot: len(snapshot.encoded_ids())) == 0
     assert store.read(lambda snapshot: snapshot.dense(VECTORS[0], 5, None).ids.tolist()) == []

@@ -1,0 +1,27 @@
+"""A saved answer reads as it was printed, whatever it holds."""
+
+import html
+
+import pytest
+from markdown_it import MarkdownIt
+
+from semsearch.cli.markdown import plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The cells may get 28 degrees hot. [1][2]", "# no heading", "- no list", "+ no list", "1. no list",
+        "2) no list", "> no quote", "=== no heading", "`code` *bold* _it_ ~~gone~~ | cell",
+        "![x](http://a/b) [x](http://a) [x][y] [x]: http://a", "<b>no tag</b> <script> &amp; &lt;",
+        "[1](http://a) [1]: http://a [1][x]", "a\\b \\[", "https://example.org/a_b", "3.5 kg, -5 degrees",
+        "e\u0301 漢字 עברית",
+    ],
+)  # fmt: skip
+def test_text_stays_text(text: str) -> None:
+    rendered = MarkdownIt("commonmark").render(plain(text))
+    assert rendered == f"<p>{html.escape(text, quote=True).replace('&#x27;', chr(39))}</p>\n"
+
+
+def test_marks_of_sources_are_left_as_they_are() -> None:
+    assert plain("It is so [1]. And so [12][3].") == "It is so [1]. And so [12][3]."
