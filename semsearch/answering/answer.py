@@ -1,9 +1,10 @@
 """The answer to a question and its citations; nothing here makes one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from semsearch.retrieval.hit import Hit, hit_dict
+from semsearch.retrieval.tables import Row, labelled
 
 SCHEMA = "semsearch.ask/1"
 NOT_FOUND = "not found in these documents"
@@ -11,7 +12,10 @@ NOT_FOUND = "not found in these documents"
 
 @dataclass(frozen=True)
 class Citation:
-    """The source that `[n]` in an answer means. `quote` is verbatim from the document, at these 1-based lines."""
+    """The source that `[n]` in an answer means. `quote` is verbatim from the document, at these 1-based lines.
+
+    `row`: where the quote is a row of a table, its cells with the heads of their columns.
+    """
 
     n: int
     path: str
@@ -19,6 +23,17 @@ class Citation:
     line_start: int | None
     line_end: int | None
     quote: str
+    row: Row = ()
+
+    @property
+    def shown(self) -> str:
+        """The quote for people: on one line, of a row each cell with its head."""
+        return " ".join((labelled(self.row) or self.quote).split())
+
+    def in_full(self, hit: Hit) -> "Citation":
+        """This one with its `row`, where its quote stands in `hit` and is one."""
+        at = hit.text.find(self.quote)
+        return self if at < 0 else replace(self, row=hit.row_at(at, at + len(self.quote)))
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,9 @@ def answer_dict(answer: Answer) -> dict[str, Any]:
         "answer": answer.text,
         "answered": answer.answered,
         "llm": answer.llm,
-        "citations": [vars(citation) for citation in answer.citations],
+        "citations": [
+            vars(citation) | {"row": [vars(cell) for cell in citation.row] or None} for citation in answer.citations
+        ],
         "unsupported": list(answer.unsupported),
         "contexts": [hit_dict(hit) for hit in answer.contexts],
     }

@@ -37,7 +37,7 @@ def extract_answer(engine: SearchEngine, question: str, hits: Sequence[Hit], aft
     scored = [
         (score + _PASSAGE_WEIGHT * passages[sentence.passage].score / best, sentence)
         for sentence, score in engine.sentences(
-            question, [TypedText(hit.text, hit.type, hit.language) for hit in passages], after
+            question, [TypedText(hit.text, hit.type, hit.language, hit.table_head) for hit in passages], after
         )
     ]
     scored.sort(key=lambda pair: -pair[0])
@@ -48,7 +48,7 @@ def extract_answer(engine: SearchEngine, question: str, hits: Sequence[Hit], aft
         citation = _cite(sentence.passage + 1, passages[sentence.passage], sentence.start, sentence.end)
         if all(citation.quote != other.quote for other in citations):
             citations.append(citation)
-    text = "\n".join(f"{' '.join(citation.quote.split())} [{citation.n}]" for citation in citations)
+    text = "\n".join(f"{citation.shown} [{citation.n}]" for citation in citations)
     return Answer(question, text or NOT_FOUND, bool(citations), None, tuple(citations), tuple(hits))
 
 
@@ -57,4 +57,5 @@ def _cite(number: int, hit: Hit, start: int, end: int) -> Citation:
     if end - start > _LONGEST_QUOTE:
         pause = max(hit.text.rfind(mark, start, start + _LONGEST_QUOTE) for mark in ("\n", " "))
         end = pause if pause > start else start + _LONGEST_QUOTE
-    return Citation(number, hit.path, hit.place_at(start)[0], *hit.lines_of(start, end), hit.text[start:end])
+    citation = Citation(number, hit.path, hit.place_at(start)[0], *hit.lines_of(start, end), hit.text[start:end])
+    return citation.in_full(hit)

@@ -65,6 +65,8 @@ def ask(
                 count=engine.count_tokens,
                 similarity=engine.similarity,
             )
+        rows = (one.in_full(answer.contexts[one.n - 1]) for one in answer.citations)
+        answer = replace(answer, citations=tuple(rows))
     return replace(
         answer,
         question=question,

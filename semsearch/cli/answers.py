@@ -80,7 +80,7 @@ class AnswerPrinter:
         for citation in answer.citations:
             write(f"[{citation.n}] {one_line(place(citation.path, citation.page, citation.line_start))}")
             if answer.llm is not None:
-                write(f"    {one_line(citation.quote)}")
+                write(f"    {one_line(citation.shown)}")
         if self._show_context:
             write("")
             self._contexts(answer)
@@ -90,7 +90,8 @@ class AnswerPrinter:
     def _contexts(self, answer: Answer) -> None:
         for number, hit in enumerate(answer.contexts, 1):
             heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
-            where = one_line(place(hit.path, hit.page, hit.line_start))
+            # Of the beginning of the passage, which is printed whole.
+            where = one_line(place(hit.path, *hit.place_at(0)))
             write(f"passage [{number}]  {hit.score:.3f}  {where}{heading}")
             for line in hit.text.splitlines():
                 write(f"    {one_line(line)}")

@@ -94,7 +94,7 @@ class Chat:
                 write(f"[{number}] {one_line(place(hit.path, hit.page, hit.line_start))}{heading}")
                 for citation in self._of_last().citations:
                     if citation.n == number:
-                        write(f"    {one_line(citation.quote)}")
+                        write(f"    {one_line(citation.shown)}")
         elif command == "/open":
             self._open(arguments)
         else:

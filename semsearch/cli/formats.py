@@ -21,7 +21,20 @@ FORMATS = ("text", "json", "jsonl", "csv", "vimgrep", "paths", "trec")
 COLORS = ("auto", "always", "never")
 # What a spreadsheet takes for the beginning of a formula, also in the wide forms of East Asia (OWASP, CSV Injection).
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-_CSV_FIELDS = ("rank", "score", "path", "page", "line_start", "line_end", "type", "title", "heading", "snippet", "file")
+_CSV_FIELDS = (
+    "rank",
+    "score",
+    "path",
+    "page",
+    "line_start",
+    "line_end",
+    "type",
+    "title",
+    "heading",
+    "snippet",
+    "file",
+    "line",
+)
 
 
 class Printer:
@@ -79,7 +92,7 @@ class Printer:
             self._header = True
             _write_row([*(["query_id"] if self._batch else []), *_CSV_FIELDS])
         for hit in result.hits:
-            record = hit_dict(hit) | {"file": shown_name(hit.file)}
+            record = hit_dict(hit) | {"file": shown_name(hit.file), "line": hit.sentence_lines()[0]}
             cells = [*([query_id] if self._batch else []), *(record[name] for name in _CSV_FIELDS)]
             _write_row(cells if self._raw else list(map(_no_formula, cells)))
 
@@ -199,7 +212,18 @@ def _copies(hit: "Hit") -> str:
 def _body(hit: "Hit") -> list[str]:
     """The lines below the place of a hit: its context or snippet, and the explanation of its score."""
     shown = [_numbered(line) for line in hit.context] or [one_line(hit.snippet)]
-    return [*shown, *([explain(hit)] if hit.explanation else [])]
+    return [*shown, *_second(hit), *([explain(hit)] if hit.explanation else [])]
+
+
+def _second(hit: "Hit") -> list[str]:
+    """The line about the second passage of a file, where there is one."""
+    second = hit.second
+    if second is None:
+        return []
+    line = second.sentence_lines()[0]
+    at = f"page {second.page}" if second.page is not None else "" if line is None else f"line {line}"
+    heading = " > ".join(second.heading) if second.heading != hit.heading else ""
+    return [one_line(f"also {', '.join(filter(None, (at, heading)))}".rstrip() + f": {second.snippet}")]
 
 
 def _numbered(line: "ContextLine") -> str:
@@ -216,7 +240,7 @@ def _terminal_hits(result: "SearchResult", console: "Console") -> None:
     from rich.style import Style
     from rich.text import Text
 
-    from semsearch.retrieval.snippets import flatten, match_spans
+    from semsearch.retrieval.snippets import match_spans
 
     for hit in result.hits:
         line = Text(f"{hit.rank:>2}  ", style="dim")
@@ -226,8 +250,9 @@ def _terminal_hits(result: "SearchResult", console: "Console") -> None:
             line.append("  " + one_line(" > ".join(hit.heading)), style="green")
         line.append(_copies(hit), style="dim")
         console.print(line, soft_wrap=True)
-        sentence = one_line(flatten(hit.text[slice(*hit.sentence)])) if hit.sentence else ""
-        for number, shown in enumerate(_body(hit)):
+        sentence = _sentence(hit)
+        lines = _body(hit)
+        for number, shown in enumerate(lines):
             body = Text(shown)
             if hit.context and number < len(hit.context):
                 if hit.context[number].match:
@@ -238,9 +263,19 @@ def _terminal_hits(result: "SearchResult", console: "Console") -> None:
                     body.stylize("bold", at, at + len(sentence))
             for start, end in match_spans(shown, result.keys, frozenset((hit.language,))):
                 body.stylize("bold yellow", start, end)
-            if hit.explanation and number == len(hit.context or ("",)):
+            if hit.explanation and number == len(lines) - 1:
                 body = Text(shown, style="dim")
             console.print(Padding(body, (0, 0, 0, 4)))
+
+
+def _sentence(hit: "Hit") -> str:
+    """The best sentence of `hit` as its snippet shows it."""
+    from semsearch.retrieval.snippets import flatten
+    from semsearch.retrieval.tables import labelled
+
+    return (
+        one_line(flatten(labelled(hit.row_at(*hit.sentence)) or hit.text[slice(*hit.sentence)])) if hit.sentence else ""
+    )
 
 
 def _uri(file: str) -> str:

@@ -36,7 +36,7 @@ def _source(answer: Answer, citation: Citation, folder: str) -> str:
     # Of a name that is not UTF-8 its own bytes.
     target = quote(os.fsencode(os.path.relpath(file, folder)))
     told = f"- [{citation.n}] [{plain(citation.path + place)}](<{target}>)"
-    return f"{told}: {plain(citation.quote)}" if answer.llm is not None else told
+    return f"{told}: {plain(citation.shown)}" if answer.llm is not None else told
 
 
 def _place(citation: Citation) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from semsearch.retrieval.hit import Hit, Place, TextPlace
+from semsearch.retrieval.tables import goes_on
 
 # Share of common five-word runs (Broder 1997, "On the resemblance and containment of documents") from which two
 # passages are copies: one changed word in 200 leaves 0.95.
@@ -28,8 +29,12 @@ class _Group:
     mark: frozenset[int]
 
     def takes(self, hit: Hit) -> bool:
-        """Whether `hit` continues this passage: next to it, in the same file under the same heading."""
-        adjacent = hit.chunk_id in (self.parts[0].chunk_id - 1, self.parts[-1].chunk_id + 1)
+        """Whether `hit` continues this passage: next to it, in the same document under the same heading."""
+        before, after = self.parts[0].chunk_id - 1, self.parts[-1].chunk_id + 1
+        # Messages of one mailbox stand side by side, and many have the same subject.
+        adjacent = (hit.chunk_id == before and not self.parts[0].begins_document) or (
+            hit.chunk_id == after and not hit.begins_document
+        )
         same = (hit.file, hit.heading) == (self.best.file, self.best.heading)
         return adjacent and same and len(self.parts) < _MOST_JOINED
 
@@ -59,7 +64,7 @@ def _whole(group: _Group) -> Hit:
     for part in group.parts[1:]:
         common = overlap(text, part.text)
         if not common:
-            text += "\n\n"
+            text += "\n" if goes_on(text, part.text, part.type) else "\n\n"
         begin = len(text) - common
         text += part.text[common:]
         # The place of what both hold is told by the part before.
@@ -75,6 +80,7 @@ def _whole(group: _Group) -> Hit:
         line_end=last.line_end,
         places=tuple(parts),
         copies=copies,
+        begins_document=first.begins_document,
     )
 
 

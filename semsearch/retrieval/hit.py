@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from semsearch.retrieval.tables import Row, row_at
+
 SEARCH_SCHEMA = "semsearch.search/1"
+# What is told of the second passage of a file, which the first has not told.
+_OF_SECOND = ("heading", "page", "line_start", "line_end", "chunk_id", "score", "snippet", "sentence", "text")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,10 @@ class Hit:
     inclusive. `page` is that of the best sentence. `path` is relative to the indexed folder, `file` absolute.
     `language`: that of its document, ISO 639-1. `sentence`: (start, end) of the best sentence in `text`; `match`: where
     in it the words of the query stand, None: nowhere; `places`: where the parts of `text` stand; `copies`: where
-    near-duplicates of the passage stand; `context`: lines around the sentence, when asked.
+    near-duplicates of the passage stand; `context`: lines around the sentence, when asked. `begins_document`: the
+    passage is the first of its document. `table_head`: the head of the table that `text` begins inside, empty where it
+    has none; None: `text` does not begin inside one. `second`: of the results by file the next best passage of the same
+    one, if it is worth showing.
     """
 
     rank: int
@@ -89,6 +96,9 @@ class Hit:
     places: tuple[TextPlace, ...] = ()
     copies: tuple[Place, ...] = ()
     context: tuple[ContextLine, ...] = ()
+    begins_document: bool = False
+    table_head: str | None = None
+    second: "Hit | None" = None
 
     @property
     def told(self) -> int:
@@ -104,6 +114,11 @@ class Hit:
     def lines_of(self, start: int, end: int) -> tuple[int | None, int | None]:
         """(first, last) line of text[start:end]."""
         return self.place_at(start)[1], self.place_at(max(start, end - 1))[1]
+
+    def row_at(self, start: int, end: int) -> Row:
+        """The cells of the table row that text[start:end] is, each with the head of its column; empty where it is none,
+        or the heads are not known."""
+        return row_at(self.text, self.type, self.table_head, start, end)
 
     def sentence_lines(self) -> tuple[int | None, int | None]:
         """(the line that is told, the last line of the best sentence); those of the passage where it has none."""
@@ -181,6 +196,9 @@ def hit_dict(hit: Hit) -> dict[str, Any]:
     }
     if hit.context:
         record["context"] = [vars(line) for line in hit.context]
+    if hit.second:
+        whole = hit_dict(hit.second)
+        record["second"] = {key: whole[key] for key in _OF_SECOND}
     if hit.explanation:
         record["explain"] = {key: value for key, value in vars(hit.explanation).items() if value is not None}
     return record
@@ -191,7 +209,16 @@ def _sentence(hit: Hit) -> dict[str, Any] | None:
         return None
     start, end = hit.sentence
     first, last = hit.sentence_lines()
-    return {"start": start, "end": end, "line_start": first, "line_end": last, "text": hit.text[start:end]}
+    row = hit.row_at(start, end)
+    return {
+        "start": start,
+        "end": end,
+        "page": hit.place_at(hit.told)[0],
+        "line_start": first,
+        "line_end": last,
+        "text": hit.text[start:end],
+        "row": [vars(cell) for cell in row] or None,
+    }
 
 
 def _rounded(score: float | None) -> float | None:

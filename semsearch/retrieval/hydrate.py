@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.retrieval.candidates import Candidates
-from semsearch.retrieval.deduplication import deduplicated
+from semsearch.retrieval.deduplication import deduplicated, resemble, shingles
 from semsearch.retrieval.hit import Explanation, Hit, TextPlace
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Copies and neighbours make one result of several chunks.
 _SPARE = 6
+# Share of the best passage's score from which the second one of a file is shown with it.
+_SHOWN_SECOND = 0.5
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared
@@ -41,15 +43,34 @@ def first_hits(
     """The first `options.k` hits: of each file the best one, or the passages that differ, or just the first."""
     hits = hits_from(snapshot, scored, plan, options, prefix)
     if options.group == "file":
-        best: dict[str, Hit] = {}
-        for hit in hits:
-            best.setdefault(hit.file, hit)
-            if len(best) == options.k:
-                break
-        return [replace(hit, rank=rank) for rank, hit in enumerate(best.values(), 1)]
+        return _by_file(hits, options)
     if options.fold:
         return deduplicated(hits, options.k)
     return [replace(hit, rank=rank) for rank, hit in enumerate(islice(hits, options.k), 1)]
+
+
+def _by_file(hits: Iterator[Hit], options: SearchOptions) -> list[Hit]:
+    """The best hit of each of the first `options.k` files; where snippets are shown, with the next one of the file, if
+    it scores half as much and says something else.
+
+    That one is looked for among the hits that are read anyway: it adds no time.
+    """
+    best: dict[str, Hit] = {}
+    for number, hit in enumerate(hits):
+        if len(best) == options.k and (number >= options.k + _SPARE or not options.snippets):
+            break
+        first = best.get(hit.file)
+        if first is None:
+            if len(best) < options.k:
+                best[hit.file] = hit
+        elif options.snippets and first.second is None and _is_worth_showing(first, hit):
+            best[hit.file] = replace(first, second=hit)
+    return [replace(hit, rank=rank) for rank, hit in enumerate(best.values(), 1)]
+
+
+def _is_worth_showing(first: Hit, second: Hit) -> bool:
+    """Whether `second`, of the same file as `first`, is to be shown, too."""
+    return second.score >= _SHOWN_SECOND * first.score and not resemble(shingles(first.text), shingles(second.text))
 
 
 def hits_from(
@@ -108,6 +129,7 @@ def _hit(
             *(TextPlace(offset, passage.page, line) for offset, line in passage.line_breaks),
         ),
         explanation=_explanation(candidates, position, plan) if options.explain else None,
+        begins_document=passage.is_first,
     )
 
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from semsearch.errors import ParameterError
 from semsearch.retrieval.candidates import find_candidates
+from semsearch.retrieval.highlight import highlighted
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.hydrate import ScoredCandidates, hits_from
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
 from semsearch.retrieval.restrictions import Restrictions
-from semsearch.retrieval.snippets import snippet
 from semsearch.store.records import FileRecord
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def standing(
     scored = ScoredCandidates(candidates, candidates.scores)
     explained = replace(options, explain=True)
     hit = next(hits_from(snapshot, scored, plan, explained, prefix, best))
-    hit = replace(hit, rank=best + 1, snippet=snippet(hit.text, plan.keys, plan.languages))
+    (hit,) = highlighted(snapshot, [replace(hit, rank=best + 1)], plan, explained)
     above = len(np.unique(snapshot.file_ids(candidates.ids[:best])))
     return Standing(hit, above + 1, len(candidates), plan.mode, float(candidates.scores[0]))
 

@@ -39,15 +39,16 @@ class SearchOptions:
 
     `k`: results, 1 to 10,000. `mode`: `hybrid`, `dense` or `lexical`. `alpha`: weight of the dense leg in [0, 1];
     None: by how well the model knows what is found (`fusion.language_alpha`, `nearness_factor`). `fusion`: `convex` or
-    `rrf`. `group`: `chunk`, or `file` for the best passage of each file. `min_score` None: a search whose best hit is
-    below `least_score` finds nothing; a number in [0, 1]: no hit below it is returned. `smoothing`: in hybrid
-    searches, passages that are alike have like scores (`smoothing.smoothed`). `fold`: copies are folded and neighbours
-    joined (passages only). `explain`: hits carry an `Explanation`. `snippets`: hits carry a
-    snippet and their best sentence. `context`: lines around the best sentence. `unlike`: texts that results should
-    not be about. `exclude`: chunk ids that are left out. `rerank`: the name of a cross-encoder. `syntax`: quotation
-    marks, `-`, `*` and fields in the query mean what `retrieval.query_syntax` says. `correct`: the nearest terms of
-    the index are looked for in the place of words that occur nowhere. `after`: what was asked before, and is meant by
-    what the query leaves out; "": nothing (`plan.words_before`). `expansion`: other ways to say the query.
+    `rrf`. `group`: `chunk`, or `file` for the best passage of each file, with `snippets` also the second one.
+    `min_score` None: a search whose best hit is below `least_score` finds nothing; a number in [0, 1]: no hit
+    below it is returned. `smoothing`: in hybrid searches, passages that are alike have like scores
+    (`smoothing.smoothed`). `fold`: copies are folded and neighbours joined (passages only). `explain`: hits carry an
+    `Explanation`. `snippets`: hits carry a snippet and their best sentence. `context`: lines around the best sentence.
+    `unlike`: texts that results should not be about. `exclude`: chunk ids that are left out. `rerank`: the name of a
+    cross-encoder. `syntax`: quotation marks, `-`, `*` and fields in the query mean what `retrieval.query_syntax` says.
+    `correct`: the nearest terms of the index are looked for in the place of words that occur nowhere.
+    `after`: what was asked before, and is meant by what the query leaves out; "": nothing (`plan.words_before`).
+    `expansion`: other ways to say the query.
     """
 
     k: int = 10

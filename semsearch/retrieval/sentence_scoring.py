@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from semsearch.lexical.query_word import Word
 from semsearch.retrieval.sentences import label_spans, sentence_spans
 from semsearch.retrieval.snippets import keys_of
+from semsearch.retrieval.tables import labelled, rows_in
 
 Scores = NDArray[np.float32]
 
@@ -56,11 +57,12 @@ class SentenceSpan:
 
 
 class TypedText(NamedTuple):
-    """The text of a passage, the type and the language of its document (None: not known)."""
+    """The text of a passage, the type and the language of its document (None: not known); `table_head` as in `Hit`."""
 
     text: str
     type: str
     language: str | None = None
+    table_head: str | None = None
 
 
 def sentences_of(passages: Sequence[TypedText]) -> list[SentenceSpan]:
@@ -69,6 +71,18 @@ def sentences_of(passages: Sequence[TypedText]) -> list[SentenceSpan]:
         SentenceSpan(number, *span)
         for number, one in enumerate(passages)
         for span in sentence_spans(one.text, one.type)
+    ]
+
+
+def sentence_texts(passages: Sequence[TypedText], sentences: Sequence[SentenceSpan]) -> list[TypedText]:
+    """What each of `sentences` of `passages` says; of a row of a table each cell with its head."""
+    rows = [rows_in(one.text, one.type, one.table_head) for one in passages]
+    return [
+        passages[one.passage]._replace(
+            text=labelled(rows[one.passage].get((one.start, one.end), ()))
+            or passages[one.passage].text[one.start : one.end]
+        )
+        for one in sentences
     ]
 
 
@@ -111,7 +125,7 @@ def sentence_scores(
     if _ASKS_NUMBER.search(question):
         holds = [bool(_NUMBER.search(passages[s.passage].text, s.start, s.end)) for s in sentences]
         scores = scores + _NUMBER_BONUS * np.array(holds, np.float32)
-    spans = [label_spans(one.text, one.type) for one in passages]
+    spans = [label_spans(one.text, one.type, one.table_head) for one in passages]
     labels = np.array(
         [any(start <= s.start and s.end <= end for start, end in spans[s.passage]) for s in sentences], np.bool_
     )

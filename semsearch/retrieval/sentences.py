@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from semsearch.retrieval.tables import head_spans, table_lines
+
 Span = tuple[int, int]
 
 # A line that starts something of its own: a list item, a heading, a table row, a quotation, a fence.
@@ -42,40 +44,52 @@ _MARKDOWN_TYPES = frozenset({"markdown", "notebook", ""})
 FRONT_MATTER = re.compile(r"\A(?:---[ \t]*\n.*?\n(?:---|\.\.\.)|\+\+\+[ \t]*\n.*?\n\+\+\+)[ \t]*\n", re.DOTALL)
 
 
-def label_spans(text: str, type_name: str = "") -> list[Span]:
-    """(start, end) of what names its surroundings and says nothing itself: headings, front matter.
+def label_spans(text: str, type_name: str = "", table_head: str | None = None) -> list[Span]:
+    """(start, end) of what names its surroundings and says nothing itself: headings, front matter, heads of tables.
 
-    `type_name`: that of the document of `text`. In code, `#` begins a comment.
+    `type_name`: that of the document of `text`; `table_head`: as in `tables.rows_in`. In code, `#` begins a comment.
     """
+    heads = head_spans(text, type_name, table_head)
     if type_name in _LINE_TYPES:
-        return []
+        return heads
     front = FRONT_MATTER.match(text)
     begin = front.end() if front else 0
     pattern = _HEADING_LINE if type_name in _MARKDOWN_TYPES else _UNDERLINED
     headings = [match.span() for match in pattern.finditer(text, begin)]
-    return [(0, begin), *headings] if front else headings
+    return [*([(0, begin)] if front else []), *headings, *heads]
 
 
 def sentence_spans(text: str, type_name: str = "") -> list[Span]:
     """(start, end) of each sentence of `text`, in order, without the white space around it; none is empty.
 
-    `type_name`: that of the document of `text`; of code, settings and tables each line is one.
+    `type_name`: that of the document of `text`; of code, settings and tables each line is one, and so is each row of a
+    table in a text.
     """
     if type_name in _LINE_TYPES:
         return list(_lines(text, 0, len(text)))
-    return [span for start, end in _pieces(text) for span in _parts(text, start, end)]
+    spans: list[Span] = []
+    begin = 0
+    for row in table_lines(text, type_name):
+        if row.end - row.start <= _LONGEST:
+            spans += [*_sentences(text, begin, row.start), *_trimmed(text, row.start, row.end)]
+            begin = row.end
+    return [*spans, *_sentences(text, begin, len(text))]
 
 
-def _pieces(text: str) -> Iterator[Span]:
-    start = 0
-    for match in _BREAK.finditer(text):
+def _sentences(text: str, start: int, end: int) -> Iterator[Span]:
+    for piece in _pieces(text, start, end):
+        yield from _parts(text, *piece)
+
+
+def _pieces(text: str, start: int, stop: int) -> Iterator[Span]:
+    for match in _BREAK.finditer(text, start, stop):
         # Closing quotes and brackets belong to the sentence they end.
         end = match.start() + len(match.group()) - len(match.group().lstrip("\"'”’)]»」』"))
         if "\n" not in match.group() and _ABBREVIATION.search(text, max(start, end - 12), end):
             continue
         yield start, end
         start = match.end()
-    yield start, len(text)
+    yield start, stop
 
 
 def _parts(text: str, start: int, end: int) -> Iterator[Span]:

@@ -8,11 +8,12 @@ from semsearch.lexical.analyzer import passage_keys
 from semsearch.lexical.markup import without_markup
 from semsearch.lexical.words import is_unspaced, word_spans, words_of
 from semsearch.retrieval.sentences import FRONT_MATTER
+from semsearch.retrieval.tables import Row, labelled
 
 # Where the first hit holds the answer to a question of XQuAD-en, it stands in 81 % of snippets of 240 characters around
 # the best sentence, and in 91 % of those of the two best in 320 (`benchmarks/extractive_answers.py`).
 SNIPPET_CHARACTERS = 320
-_ROOM = SNIPPET_CHARACTERS - 2  # without the ellipses at both ends
+_ELLIPSES = 2  # at both ends
 _SHORTEST_FRAGMENT = 60
 _GAP = " … "
 _SPACE = re.compile(r"\s+")
@@ -29,26 +30,55 @@ def keys_of(text: str, languages: frozenset[str], type_name: str) -> set[str]:
     return {key for word in set(words_of(without_markup(text, type_name))) for key in _word_keys(word, languages)}
 
 
-def snippet(text: str, keys: frozenset[str], languages: frozenset[str]) -> str:
-    """At most 320 characters of `text` on one line, around the place where most distinct words of the query, of the
+def snippet(text: str, keys: frozenset[str], languages: frozenset[str], characters: int = SNIPPET_CHARACTERS) -> str:
+    """At most `characters` of `text` on one line, around the place where most distinct words of the query, of the
     term keys `keys`, stand."""
     body = FRONT_MATTER.sub("", text, count=1)
     flat = flatten(body if body.strip() else text)
-    if len(flat) <= SNIPPET_CHARACTERS:
+    if len(flat) <= characters:
         return flat
-    begin = min(_densest(list(matches(flat, keys, languages)), _ROOM), len(flat) - _ROOM)
-    return _shown(flat, [_at_words(flat, begin, begin + _ROOM)])
+    room = characters - _ELLIPSES
+    begin = min(_densest(list(matches(flat, keys, languages)), room), len(flat) - room)
+    return _shown(flat, [_at_words(flat, begin, begin + room)])
 
 
-def fragments(text: str, keys: frozenset[str], languages: frozenset[str], sentences: Sequence[tuple[int, int]]) -> str:
-    """At most 320 characters of `text` on one line: its best sentences, one or two spans of characters, the best first.
+def row_snippet(row: Row, keys: frozenset[str], languages: frozenset[str], characters: int) -> str:
+    """The cells of a table `row` with their heads, in at most `characters`: where that is too little for all, the first
+    one, which mostly names the row, those with words of the query, of the term keys `keys`, and what else has room."""
+    shown = flatten(labelled(row))
+    if len(shown) <= characters:
+        return shown
+    parts = [flatten(labelled([cell])) for cell in row]
+    found = [bool(match_spans(part, keys, languages)) for part in parts]
+    kept: list[int] = []
+    for number in sorted(range(len(parts)), key=lambda number: (number > 0, not found[number], number)):
+        shown = _some_of(parts, [*kept, number])
+        if len(shown) <= characters:
+            kept.append(number)
+    return _some_of(parts, kept) if kept else snippet(parts[0], keys, languages, characters)
+
+
+def _some_of(parts: Sequence[str], kept: Sequence[int]) -> str:
+    """Those of `parts` that are `kept`, with an ellipsis in the place of others."""
+    shown = [parts[number] if number in kept else "…" for number in range(len(parts))]
+    return " | ".join(one for place, one in enumerate(shown) if one != "…" or shown[place - 1 : place] != ["…"])
+
+
+def fragments(
+    text: str,
+    keys: frozenset[str],
+    languages: frozenset[str],
+    sentences: Sequence[tuple[int, int]],
+    characters: int = SNIPPET_CHARACTERS,
+) -> str:
+    """At most `characters` of `text` on one line: its best sentences, one or two spans of characters, the best first.
 
     The best one stands there whole if it is no longer than that, with what is around as far as there is room.
     """
     flat = flatten(text)
-    if len(flat) <= SNIPPET_CHARACTERS:
+    if len(flat) <= characters:
         return flat
-    room, spans = _ROOM, list[tuple[int, int]]()
+    room, spans = characters - _ELLIPSES, list[tuple[int, int]]()
     for start, end in sentences:
         if room < _SHORTEST_FRAGMENT:
             break

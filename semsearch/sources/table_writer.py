@@ -69,7 +69,7 @@ class TableWriter:
                 and widest > 1
                 and position < len(self._held) - 1
                 and len(cells) >= max(2, widest - widest // 4)
-                and _is_header(list(cells.values()))
+                and is_header(list(cells.values()))
             ):
                 self._header = cells
             self._write(cells, number, broken)
@@ -90,7 +90,7 @@ class TableWriter:
         self._builder.flow(pieces, end="\n")
 
 
-def _is_header(names: list[str]) -> bool:
+def is_header(names: list[str]) -> bool:
     """Whether the cells `names` are short, distinct, and have a letter each or are years."""
     return (
         len(set(names)) == len(names)

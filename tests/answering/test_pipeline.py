@@ -1,6 +1,7 @@
 """`ask`, as a Python user calls it: quoted, written by a model, and when the model fails."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,19 @@ def test_with_a_model_its_answer_is_checked_and_a_failure_comes_after_the_hits(
         with pytest.raises(LlmError):
             ask(searcher, QUESTION, None, model, on_search=results.append)
     assert results[0].hits
+
+
+def test_a_row_that_a_model_cites_is_shown_with_the_heads_of_its_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef")
+    table = "| valve | torque |\n|---|---|\n| red | 48 Nm |\n| blue | 31 Nm |\n"
+    write(tmp_path, {"valves.md": f"# Torque of the valves\n\n{table}"})
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+    with (
+        Searcher(str(tmp_path)) as searcher,
+        chat(lambda handler, body: handler.say(body, "The blue valve needs 31 Nm [1].")) as server,
+    ):
+        answer = ask(searcher, "torque of the blue valve", None, LlmSettings("tiny-model", server.url))
+    (citation,) = answer.citations
+    assert citation.quote == "| blue | 31 Nm |" and citation.shown == "valve: blue | torque: 31 Nm"

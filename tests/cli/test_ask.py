@@ -11,7 +11,7 @@ from semsearch.indexing import index_folders
 from tests.support.chat_server import Handler, chat
 from tests.support.commands import Command, one_line_error
 from tests.support.folders import write
-from tests.support.schemas import HIT, OPTIONAL_COUNT, OPTIONAL_TEXT, TEXT, record
+from tests.support.schemas import HIT, OPTIONAL_COUNT, OPTIONAL_TEXT, ROW, TEXT, record
 
 KEY = "sk-test-0123456789abcdef"
 ASK = record(
@@ -24,7 +24,7 @@ ASK = record(
         "type": "array",
         "items": record(
             n={"type": "integer", "minimum": 1}, path=TEXT, page=OPTIONAL_COUNT, line_start=OPTIONAL_COUNT,
-            line_end=OPTIONAL_COUNT, quote=TEXT,
+            line_end=OPTIONAL_COUNT, quote=TEXT, row=ROW,
         ),
     },
     unsupported={"type": "array", "items": TEXT},

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from semsearch.indexing import index_folders
+from semsearch.indexing import IndexOptions, index_folders
 from tests.support.commands import Command, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.waiting import CEILING_SECONDS
@@ -101,6 +101,7 @@ def test_vimgrep_lines_can_be_opened(semsearch: Command, index: Path, tmp_path: 
 def test_csv(semsearch: Command, index: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(semsearch("search", "red button", "-i", index, "--format", "csv").out)))
     assert rows[0]["path"] == "pumps.md" and rows[0]["rank"] == "1"
+    assert int(rows[0]["line_start"]) <= int(rows[0]["line"]) <= int(rows[0]["line_end"])
     many = semsearch("search", "--queries", "-", "-i", index, "--format", "csv", stdin="red button\nferry\n").out
     batch = list(csv.DictReader(io.StringIO(many)))
     assert {row["query_id"] for row in batch} == {"1", "2"}, "one header, then every query"
@@ -328,3 +329,24 @@ def test_ask_and_why_take_the_filters_and_the_ranking_of_search(semsearch: Comma
     assert semsearch("ask", question, *flags, "--before", "2001").code == 1
     assert semsearch("why", question, "ferry.txt", *flags, "--group", "file", "-k", "3", "--json").code == 0
     assert semsearch("search", question, *flags, "--no-smoothing", "--group", "file", "-l").out[:9] == "ferry.txt"
+
+
+def test_a_second_passage_of_a_file_follows_in_text_and_json_alone(semsearch: Command, tmp_path: Path) -> None:
+    sections = ("Starting the ferry pump", "Painting the hull", "Starting the spare pump of the ferry")
+    filler = "Nobody on the quay has ever said a word about the weather of that week. " * 12
+    write(tmp_path / "docs", {
+        "manual.md": "".join(f"# {name}\n\n{name} takes {number + 3} minutes. {filler}\n\n"
+                             for number, name in enumerate(sections)),
+        "note.txt": "The ferry leaves at ten.\n",
+    })  # fmt: skip
+    index_folders([str(tmp_path / "docs")], None, IndexOptions(model="static"))
+    asked = ["search", "starting the ferry pump", "-i", tmp_path / "docs", "--group", "file", "--mode", "lexical"]
+    lines = semsearch(*asked).out.splitlines()
+    (also,) = (line for line in lines if line.startswith("    also "))
+    assert lines[0].startswith("1  ") and "manual.md:" in lines[0] and lines.index(also) == 2
+    assert also.startswith("    also line ") and "minutes" in also and len(also) < 260
+    first, *others = semsearch(*asked, "--json").json["results"]
+    assert first["second"]["chunk_id"] != first["chunk_id"] and first["second"]["score"] <= first["score"]
+    assert "path" not in first["second"] and not any("second" in hit for hit in others)
+    for flags, count in ((["-l"], 2), (["--format", "vimgrep"], 2), (["--format", "csv"], 3)):
+        assert len(semsearch(*asked, *flags).out.splitlines()) == count

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.context import context_lines
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.protocol import Snapshot
+from tests.support.folders import write
+from tests.support.office import workbook
 
 
 @pytest.mark.parametrize("around", [1, 5, 30])
@@ -38,3 +41,21 @@ def test_a_document_of_pages_shows_lines_of_the_passage(searcher: Searcher, snap
     assert [(line.text, line.match) for line in lines] == [("two", False), ("three", True), ("four", False)]
     lines = context_lines(snapshot, replace(hit, text=text, sentence=None), 1)
     assert [line.text for line in lines] == text.split("\n") and all(line.match for line in lines)
+
+
+def test_rows_of_one_sheet_stand_around_a_row(tmp_path: Path) -> None:
+    """Each sheet has a row 2; those of a short workbook are one passage."""
+    write(tmp_path, {"a.xlsx": workbook({
+        "Boats": [["Name", "Length"], ["Mira", "9 m"], ["Ines", "7 m"]],
+        "Crew": [["Name", "Rank"], ["Bertrand", "mate"], ["Agneta", "cook"]],
+    })})  # fmt: skip
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+    with Searcher(str(tmp_path)) as searcher:
+        (hit,) = searcher.search("Bertrand", SearchOptions(mode="lexical", context=5)).hits
+    assert [line.text for line in hit.context] == [
+        "Name | Rank",
+        "Name: Bertrand | Rank: mate",
+        "Name: Agneta | Rank: cook",
+    ]
+    assert [line.number for line in hit.context] == [1, 2, 3]
+    assert hit.heading == ("Crew",)

@@ -64,6 +64,23 @@ def test_neighbours_under_one_heading_are_one_passage_with_true_lines() -> None:
     assert len(deduplicated(apart, 10)) == 3
 
 
+def test_messages_of_one_mailbox_are_not_joined() -> None:
+    first, second = hit(1, "The pump is broken again."), hit(2, "Then call Ines, as ever.")
+    assert len(deduplicated([first, replace(second, begins_document=True)], 10)) == 2
+    assert len(deduplicated([replace(second, begins_document=True), first], 10)) == 2
+    (joined,) = deduplicated([second, replace(first, begins_document=True)], 10)
+    assert joined.begins_document
+
+
+def test_a_table_that_was_cut_is_one_table_again() -> None:
+    first = replace(hit(1, "Before.\n\nPlace | Depth | Tide\nOstend | 9 m | 4 m"), type="docx")
+    second = replace(hit(2, "Blank | 3 m | 3 m\n\nAfter."), type="docx")
+    (joined,) = deduplicated([first, second], 10)
+    assert "4 m\nBlank" in joined.text
+    (joined,) = deduplicated([first, replace(second, text="After.")], 10)
+    assert joined.text.endswith("4 m\n\nAfter.")
+
+
 def test_no_more_hits_are_asked_for_than_needed() -> None:
     def hits():  # type: ignore[no-untyped-def]
         for number in range(1, 100):

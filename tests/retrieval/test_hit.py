@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import jsonschema
 
-from semsearch.retrieval.hit import ContextLine, Explanation, Place, hit_dict, result_dict
+from semsearch.retrieval.hit import ContextLine, Explanation, Place, TextPlace, hit_dict, result_dict
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from tests.support.answer_hits import hit
-from tests.support.schemas import HIT, SEARCH
+from tests.support.schemas import HIT, SEARCH, SECOND
 
 
 def test_the_lines_of_the_best_sentence_are_counted_from_that_of_the_passage() -> None:
@@ -37,10 +37,26 @@ def test_a_hit_is_written_with_all_its_parts() -> None:
     record = hit_dict(whole)
     assert record["heading"] == "Manual > Pumps"
     assert record["scores"] == {"dense": 0.123457, "lexical": None, "rerank": None}
-    assert record["sentence"] == {"start": 5, "end": 9, "line_start": 1, "line_end": 1, "text": "two."}
+    assert record["sentence"] == {
+        "start": 5, "end": 9, "page": None, "line_start": 1, "line_end": 1, "text": "two.", "row": None,
+    }  # fmt: skip
     assert record["copies"] == [{"path": "b.md", "file": "/d/b.md", "page": None, "line_start": 3, "line_end": 4}]
     assert record["context"] == [{"number": 1, "text": "one. two.", "match": True}]
     assert record["explain"] == {"fusion": "convex", "alpha": 0.6, "dense": 1.0, "lexical": 0.5, "dense_rank": 1}
+
+
+def test_the_second_passage_of_a_file_is_written_shorter() -> None:
+    second = replace(hit("three. four."), sentence=(0, 6), score=0.25)
+    record = hit_dict(replace(hit("one. two."), second=second))
+    jsonschema.validate({key: value for key, value in record.items() if key != "second"}, HIT)
+    jsonschema.validate(record["second"], SECOND)
+    assert (record["second"]["text"], record["second"]["score"]) == ("three. four.", 0.25)
+
+
+def test_the_page_of_a_sentence_is_that_of_its_part() -> None:
+    places = (TextPlace(0, 1, None), TextPlace(5, 2, None))
+    record = hit_dict(replace(hit("one. two.", line=None, page=2), sentence=(5, 9), places=places))
+    assert record["sentence"]["page"] == record["page"] == 2
 
 
 def test_a_result_is_written_as_its_schema_says(searcher: Searcher) -> None:

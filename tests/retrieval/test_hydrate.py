@@ -67,6 +67,23 @@ def test_the_best_passage_of_each_file_stands_for_it(
     assert all(hit.score == best[hit.file] for hit in hits)
 
 
+def test_the_second_passage_of_a_file_is_shown_where_it_is_worth_it(
+    snapshot: Snapshot, planned: Planner, scored: ScoredCandidates
+) -> None:
+    plan, options = planned(QUERY), SearchOptions(k=3, group="file")
+    hits = first_hits(snapshot, scored, plan, options, "")
+    manual = next(hit for hit in hits if hit.path == "manual.md")
+    assert manual.second is not None and manual.second.file == manual.file
+    assert manual.second.chunk_id != manual.chunk_id and manual.second.text != manual.text
+    assert manual.score / 2 <= manual.second.score <= manual.score
+    # Neither the files nor their order depend on it, and nobody looks for it who does not show it.
+    plain = first_hits(snapshot, scored, plan, replace(options, snippets=False), "")
+    assert [hit.chunk_id for hit in plain] == [hit.chunk_id for hit in hits]
+    assert not any(hit.second for hit in plain)
+    low = replace(scored, scores=np.where(scored.candidates.ids == manual.chunk_id, scored.scores, 0.001))
+    assert not any(hit.second for hit in first_hits(snapshot, low, plan, options, "") if hit.path == "manual.md")
+
+
 def test_copies_are_folded_unless_they_are_asked_for(snapshot: Snapshot, planned: Planner) -> None:
     plan = planned("the lighthouse keeper lights the lamp")
     found = find_candidates(snapshot, plan, None)

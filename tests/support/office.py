@@ -51,11 +51,17 @@ def _saved(document: object) -> bytes:
 
 
 def sheet(rows: list[list[object]], name: str = "Berths") -> bytes:
+    return workbook({name: rows})
+
+
+def workbook(sheets: dict[str, list[list[object]]]) -> bytes:
+    """An Excel workbook of `sheets` (name -> rows)."""
     stream = io.BytesIO()
     with xlsxwriter.Workbook(stream, {"in_memory": True}) as book:
-        page = book.add_worksheet(name)
-        for number, row in enumerate(rows):
-            page.write_row(number, 0, row)
+        for name, rows in sheets.items():
+            page = book.add_worksheet(name)
+            for number, row in enumerate(rows):
+                page.write_row(number, 0, row)
     return stream.getvalue()
 
 

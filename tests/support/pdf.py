@@ -7,16 +7,36 @@ import pypdf
 
 def make_pdf(pages: list[str], title: str = "") -> bytes:
     """A PDF with one page for each of `pages` (Latin-1 text; "" gives a page without text)."""
-    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>".encode(),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ]
-    for number, text in enumerate(pages):
+    streams = []
+    for text in pages:
         escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
         lines = " T* ".join(f"({line}) Tj" for line in escaped.split("\n"))
-        stream = f"BT /F1 12 Tf 14 TL 72 720 Td {lines} ET".encode("latin-1") if text else b""
+        streams.append(f"BT /F1 12 Tf 14 TL 72 720 Td {lines} ET" if text else "")
+    return pdf_of(streams, title)
+
+
+def table_page(before: str, rows: list[list[str]], apart: bool) -> str:
+    """The content of a page with a line of text and a table of `rows`; `apart`: each cell has a matrix of its own and
+    ends its line, as in PDFs of reports, so that pypdf takes it for a line; else pypdf puts a blank between cells."""
+    content = [f"BT /F1 12 Tf 60 760 Td ({before}) Tj ET"]
+    for number, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            x, y = 60 + 130 * column, 730 - 20 * number
+            place = f"1 0 0 1 {x} {y} Tm ({cell}) Tj T*" if apart else f"{x} {y} Td ({cell}) Tj"
+            content.append(f"BT /F1 10 Tf 12 TL {place} ET")
+    return "\n".join(content)
+
+
+def pdf_of(streams: list[str], title: str = "") -> bytes:
+    """A PDF with one page for each of `streams`, the operators that draw it (Latin-1) in the font /F1."""
+    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(streams)))
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(streams)} >>".encode(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for number, content in enumerate(streams):
+        stream = content.encode("latin-1")
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {5 + 2 * number} 0 R"
             f" /Resources << /Font << /F1 3 0 R >> >> >>".encode()

@@ -25,7 +25,10 @@ INDEX = record(
     failed=LISTED,
 )
 PLACE = record(path=TEXT, file=TEXT, page=OPTIONAL_COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT)
-SENTENCE = record(start=COUNT, end=COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, text=TEXT)
+ROW = {"type": ["array", "null"], "minItems": 1, "items": record(column=OPTIONAL_TEXT, text=TEXT)}
+SENTENCE = record(
+    start=COUNT, end=COUNT, page=OPTIONAL_COUNT, line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, text=TEXT, row=ROW
+)
 HIT = record(
     rank=COUNT, path=TEXT, file=TEXT, type=TEXT, title=OPTIONAL_TEXT, heading=OPTIONAL_TEXT, page=OPTIONAL_COUNT,
     line_start=OPTIONAL_COUNT, line_end=OPTIONAL_COUNT, chunk_id=COUNT, score=SHARE,
@@ -33,6 +36,10 @@ HIT = record(
     snippet=TEXT, sentence={"anyOf": [SENTENCE, {"type": "null"}]}, text=TEXT,
     copies={"type": "array", "items": PLACE}, modified=TEXT, metadata={"type": "object"},
 )  # fmt: skip
+SECOND = record(**{
+    key: HIT["properties"][key] for key in
+    ("heading", "page", "line_start", "line_end", "chunk_id", "score", "snippet", "sentence", "text")
+})  # fmt: skip
 SEARCH = record(
     schema={"const": "semsearch.search/1"},
     query=TEXT,

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise, zip_longest
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, Piece, plain
@@ -32,6 +33,11 @@ _BLOCKS = frozenset(
 )
 _IN_HEAD = frozenset({"title", "meta", "link", "base", "script", "style", "noscript", "template"})
 _CELLS = frozenset({"td", "th"})
+# What begins a paragraph, but does not end the row of a table that it stands in.
+_WITHIN_CELLS = frozenset({"br", "center", "div", "p"})
+_CELL, _PARAGRAPH = Piece(" | "), Piece("\n")
+# Tables of longer rows lay out a page; their paragraphs stay apart.
+_LONGEST_ROW = 600  # characters
 # What stands apart from the words beside it, within their line.
 _APART = frozenset({"button", "meter", "output", "progress"})
 # What breaks the line within a heading, which stays one heading.
@@ -81,8 +87,10 @@ def read_text(
     builder = DocumentBuilder(type_name, title[:_LONGEST_TITLE])
     menus = [block for block in parser.blocks if block.in_menu]
     others = [block for block in parser.blocks if not block.in_menu]
-    for block in [*others, *menus] if others else menus:
-        block.add_to(builder)
+    blocks = [*others, *menus] if others else menus
+    for block, following in zip_longest(blocks, blocks[1:]):
+        is_within = following is not None and block.table and block.table == following.table
+        block.add_to(builder, "\n" if is_within else "\n\n")
     notice = f"title cut after {_LONGEST_TITLE:,} characters" if len(title) > _LONGEST_TITLE else ""
     return places.in_file(builder.document(metadata | parser.metadata, notice))
 
@@ -114,15 +122,20 @@ def _decode_html(data: bytes) -> tuple[str, dict[str, object]]:
 
 @dataclass
 class _Block:
-    """A heading (`level` 1 to 6) or a paragraph (0); its text in `pieces`, `preformatted` or to be filled."""
+    """A heading (`level` 1 to 6) or a paragraph (0); its text in `pieces`, `preformatted` or to be filled.
+
+    `table`: the number of the table of which it is a row; 0: of none.
+    """
 
     level: int
     pieces: list[Piece]
     preformatted: bool
     in_menu: bool
     framed: "Document | None" = field(default=None)
+    table: int = 0
 
-    def add_to(self, builder: DocumentBuilder) -> None:
+    def add_to(self, builder: DocumentBuilder, end: str) -> None:
+        """Adds it to `builder`; `end`: what follows a paragraph."""
         if self.framed is not None:
             first = (self.pieces[0].line or 1) - 1
             builder.text(self.framed.text, [(at, line + first) for at, line in self.framed.line_starts or ()])
@@ -132,7 +145,7 @@ class _Block:
         elif self.preformatted:
             builder.text(*self._as_it_is())
         else:
-            builder.flow(self.pieces)
+            builder.flow(self.pieces, end)
 
     def _as_it_is(self) -> tuple[str, list[tuple[int, int]]]:
         """(text of the pieces, where in it each line begins)."""
@@ -231,6 +244,8 @@ class _PageParser(HTMLParser):
         self._in_title = False
         self._has_cdata_end = True
         self._in_menu = 0
+        self._tables: list[_Table] = []
+        self._tables_seen = 0
         self._preformatted = 0
         self._shown_in_svg = 0
         self._in_reading = False
@@ -262,14 +277,17 @@ class _PageParser(HTMLParser):
             return
         if tag in _APART or (tag in _BREAKS and self._heading):
             self._say(" ")
+        elif tag in _WITHIN_CELLS and self._is_in_cell():
+            self._pieces.append(_PARAGRAPH)
         elif tag in _BLOCKS:
             self.end_block()
+            self._begin_part_of_table(tag)
             self._preformatted += tag == "pre"
             self._in_menu += tag == "nav"
             if tag in _HEADINGS:
                 self._heading = tag
-        elif tag in _CELLS and self._pieces:
-            self._say(" | ")
+        elif tag in _CELLS:
+            self._begin_cell()
         elif tag == "rt" and self._pieces:
             self._say(" (")
             self._in_reading = True
@@ -339,9 +357,16 @@ class _PageParser(HTMLParser):
             self._end_reading()
         elif tag == "a" and self._address:
             self._say_address()
+        if tag in _WITHIN_CELLS and self._is_in_cell():
+            self._pieces.append(_PARAGRAPH)
+            return
         if tag not in _BLOCKS:
             return
         self.end_block()
+        if tag == "tr" and self._tables:
+            self._tables[-1].cells = 0
+        elif tag == "table" and self._tables:
+            self._tables.pop()
         if tag == "pre":
             self._preformatted = max(0, self._preformatted - 1)
         elif tag == "nav":
@@ -407,7 +432,69 @@ class _PageParser(HTMLParser):
     def end_block(self) -> None:
         """Ends the open block."""
         self._end_reading()
-        if any(piece.text.strip() for piece in self._pieces):
-            level = int(self._heading[1]) if self._heading else 0
-            self.blocks.append(_Block(level, self._pieces, self._preformatted > 0, self._in_menu > 0))
+        level = int(self._heading[1]) if self._heading else 0
+        table = self._tables[-1].number if self._is_in_cell() and not level and not self._preformatted else 0
+        paragraphs = list(_paragraphs(self._pieces))
+        if len(paragraphs) > 1:
+            table = 0  # they stay apart
+        for pieces in paragraphs:
+            self.blocks.append(_Block(level, pieces, self._preformatted > 0, self._in_menu > 0, table=table))
         self._pieces = []
+
+    def _begin_part_of_table(self, tag: str) -> None:
+        if tag == "table":
+            self._tables_seen += 1
+            self._tables.append(_Table(self._tables_seen))
+        elif tag == "tr" and self._tables:
+            self._tables[-1].cells = 0
+
+    def _begin_cell(self) -> None:
+        if self._tables:
+            # Nothing stands in some cells, and what follows has its own column nevertheless.
+            if self._tables[-1].cells:
+                self._pieces.append(_CELL)
+            self._tables[-1].cells += 1
+        elif self._pieces:
+            self._say(" | ")
+
+    def _is_in_cell(self) -> bool:
+        return bool(self._tables and self._tables[-1].cells)
+
+
+@dataclass
+class _Table:
+    """An open table: the how manieth of the page it is, and how many cells of the open row have begun."""
+
+    number: int
+    cells: int = 0
+
+
+def _paragraphs(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """What stands in `pieces`: one paragraph or row, or of a long row each paragraph of its cells."""
+    if not any(piece is _CELL or piece is _PARAGRAPH for piece in pieces):
+        if any(piece.text.strip() for piece in pieces):
+            yield list(pieces)
+        return
+    cells = _split(pieces, _CELL)
+    filled = sum(any(_says(piece) for piece in cell) for cell in cells)
+    if not filled:
+        return
+    if filled == 1:
+        pieces = [piece for piece in pieces if piece is not _CELL]
+    if filled == 1 or sum(len(piece.text) for piece in pieces) > _LONGEST_ROW:
+        for paragraph in _split(pieces, _PARAGRAPH):
+            says = [place for place, piece in enumerate(paragraph) if _says(piece)]
+            if says:
+                yield list(paragraph[says[0] : says[-1] + 1])
+    else:
+        yield list(pieces)
+
+
+def _says(piece: Piece) -> bool:
+    return piece is not _CELL and bool(piece.text.strip())
+
+
+def _split(pieces: Sequence[Piece], mark: Piece) -> list[Sequence[Piece]]:
+    """The runs of `pieces` between those that are `mark`."""
+    places = [-1, *(place for place, piece in enumerate(pieces) if piece is mark), len(pieces)]
+    return [pieces[start + 1 : end] for start, end in pairwise(places)]

@@ -44,6 +44,8 @@ _DURATION = re.compile(r"(-?)P(?:(\d{1,9})D)?T?(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:
 _FORM_VALUES = ("current-value", "value", "label", "current-label")
 _MARGINS = frozenset({"header", "footer", "header-left", "footer-left", "header-first", "footer-first"})
 _MOST_BLANKS = 100
+# Of a table in a text.
+_MOST_COLUMNS = 64
 # Rows and columns that are repeated to fill a sheet hold nothing; more of the same with text is no document.
 _MOST_REPEATED = 1000
 _MOST_REPEATED_CHARACTERS = 1_000_000
@@ -208,7 +210,7 @@ class _Reader:
                 for copy in range(self._copies(repeated, sum(map(len, cells.values())))):
                     writer.row_of(cells, number + copy)
             elif cells:
-                rows.append(" | ".join(cells.values()))
+                rows.append(_barred(cells))
             number += repeated
         writer.end()
         if is_sheet and writer.is_empty:
@@ -338,6 +340,13 @@ def _fields_of_slides(content: Any) -> Iterator[str]:
     for element in named(content, *_FIELDS_OF_SLIDES):
         if (_FIELDS_OF_SLIDES[local(element)], attribute(element, "name")) in used:
             yield plain(element.text or "")
+
+
+def _barred(cells: dict[int, str]) -> str:
+    """A row of a text with bars between its cells, empty ones, too, unless what it holds stands far out."""
+    width = max(cells) + 1
+    columns = range(width) if width <= _MOST_COLUMNS else cells
+    return " | ".join(cells.get(column, "") for column in columns)
 
 
 def _value_of(cell: Any) -> str:

@@ -1,7 +1,8 @@
 """PDF: the text of each page under the headings of the outline, with what lies on it; properties as metadata.
 
-The text is pypdf's. Where that has none or cannot decode it, pypdfium2 is asked, and the better text is kept. Heads and
-feet that run through the pages are kept once. What could not be read is named in the notice.
+The text is pypdf's. Where that has none or cannot decode it, pypdfium2 is asked, and the better text is kept; it also
+tells which cells of a table are one row. Heads and feet that run through the pages are kept once. What could not be
+read is named in the notice.
 """
 
 import io
@@ -20,6 +21,7 @@ from semsearch.sources.readers.pdf_actual_text import actual_texts, missing
 from semsearch.sources.readers.pdf_beside import beside, shows_picture
 from semsearch.sources.readers.pdf_pdfium import SecondReader
 from semsearch.sources.readers.pdf_repair import contents_to_try, is_table_wrong
+from semsearch.sources.readers.pdf_rows import has_figures, in_rows, may_hold_cells
 from semsearch.sources.readers.pdf_running_lines import without_running_lines
 from semsearch.sources.readers.pdf_text import Quality, better, cleaned, quality, readable_lines
 from semsearch.sources.readers.pdf_words import joined_words
@@ -217,6 +219,10 @@ def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pa
                 pages.broken.append(number + 1)
             elif not text.strip() and (has_picture or not lines) and number + 1 not in pages.undecodable:
                 pages.empty.append(number + 1)
+        elif has_figures(text):
+            text = in_rows(text, cleaned(second.text_in_cells(number)))
+        elif may_hold_cells(text):
+            text = in_rows(text, cleaned(second.text(number)))
         left -= len(text) + sum(map(len, lines))
         pages.texts.append(text)
         pages.beside.append(lines)

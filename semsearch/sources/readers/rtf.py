@@ -6,6 +6,7 @@ character, followed by as many bytes for old readers as `\uc` says.
 
 import codecs
 import re
+from itertools import groupby
 
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder, plain
@@ -66,8 +67,9 @@ def read(data: bytes, type_name: str) -> Document:
     parser.parse(data)
     info = {name: plain(_joined(parts)) for name, parts in parser.info.items()}
     builder = DocumentBuilder(type_name, info.pop("title", ""))
-    for paragraph in _joined(parser.text).split("\n"):
-        if text := _row(paragraph):
+    for is_row, lines in groupby(_joined(parser.text).split("\n"), key=lambda line: _CELL_END in line):
+        texts = [text for line in lines if (text := _row(line))]
+        for text in ["\n".join(texts)] if is_row else texts:
             builder.block(text)
     for text in dict.fromkeys(plain(_row(_joined(part))) for part in parser.margins):
         builder.block(text)

@@ -206,6 +206,12 @@ def test_headings_have_ten_levels() -> None:
     assert max(len(section.heading) for section in document.sections) == 10
 
 
+def test_an_empty_cell_keeps_its_column() -> None:
+    cells = "".join(f"<table:table-cell>{text}</table:table-cell>" for text in ("", "<text:p>9 m</text:p>", ""))
+    table = f"<table:table><table:table-row>{cells}</table:table-row></table:table>"
+    assert read("a.odt", open_document("text", table)).text == " | 9 m\n\n"
+
+
 def test_cells_far_out_take_no_room() -> None:
     far = '<table:table-cell table:number-columns-repeated="16384"/>' * 2000
     table = f"<table:table><table:table-row>{far}<table:table-cell><text:p>x</text:p></table:table-cell></table:table-row></table:table>"

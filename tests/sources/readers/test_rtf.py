@@ -32,6 +32,7 @@ def rtf(body: bytes, head: bytes = rb"\ansi") -> Document:
         (rb"{\field{\*\fldinst PAGE}{\fldrslt 3}}\par", "3\n\n"),
         (rb"Kept{\deleted gone{\footnote gone}}{\mvf gone}\par", "Kept\n\n"),
         (rb"|pipe| text |\par", "|pipe| text |\n\n"),
+        (rb"\trowd Place\cell Tide\cell\row\trowd Spa\cell 9\cell\row\pard End\par", "Place | Tide\nSpa | 9\n\nEnd\n\n"),
         (rb"\trowd\cell Tide\cell |x|\cell\cell\row", "Tide | |x|\n\n"),
         (rb"Before \bin" + b"9" * 5000 + rb" after\par", "Before " + "9" * 4991 + " after\n\n"),
         (rb"Before{\pict\bin3 }}}} after\par", "Before after\n\n"),

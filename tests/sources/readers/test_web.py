@@ -48,6 +48,26 @@ def test_what_a_page_shows(source: str, shown: str) -> None:
     assert text_of(f"<html><body>{source}</body></html>") == shown
 
 
+@pytest.mark.parametrize(
+    ("table", "lines"),
+    [
+        ("<tr><th>Place<th>Depth<tr><td>Ostend<td>9 m", ["Place | Depth", "Ostend | 9 m"]),
+        ("<tr><td><p>Ostend</p></td><td><p>9 m</p><p>at ebb</p></td></tr>", ["Ostend | 9 m at ebb"]),
+        ("<tr><td>Ostend<br>Outer</td><td><div>9 m</div></td></tr>", ["Ostend Outer | 9 m"]),
+        ("<tr><td></td><th>2023</th><th>2024</th></tr><tr><td>Coal<td><td>7</tr>", ["| 2023 | 2024", "Coal | | 7"]),
+        ("<tr><td></td><td>Alone</td><td> </td></tr>", ["Alone"]),
+        ("<tr><td></td></tr><tr><td>One</td></tr>", ["One"]),
+        ("<tr><td><h2>Head</h2></td><td>Text</td></tr>", ["Head", "", "Text"]),
+        (f"<tr><td><p>{'Long. ' * 60}</p><p>Apart.</p></td><td>{'Long. ' * 60}</td></tr>",
+         [("Long. " * 60).strip(), "", "Apart.", "", ("Long. " * 60).strip()]),
+        ("<tr><td><table><tr><td>a<td>b</table></td><td>c</td></tr>", ["a | b", "", "c"]),
+    ],
+)  # fmt: skip
+def test_each_row_of_a_table_is_a_line(table: str, lines: list[str]) -> None:
+    text = read("a.html", f"<body><p>Before.</p><table>{table}</table><p>After.</p>".encode()).text
+    assert text.rstrip("\n").split("\n") == ["Before.", "", *lines, "", "After."]
+
+
 def test_a_heading_with_line_breaks_is_one_heading() -> None:
     document = read("a.html", b"<h1>North<br>Harbour</h1><p>Text.</p><h2><div>Quay</div><div>Four</div></h2><p>More.")
     assert headings(document) == [("North Harbour", ("North Harbour",)), ("Quay Four", ("North Harbour", "Quay Four"))]
