@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEPTH = 300
 # Passages by whose fertility the model is judged: the best by words, for they are in the language that is looked for.
 _JUDGED_BY = 5
+_JUDGED_CHARACTERS = 400  # a language is told by its first sentences
 # The best candidates that are read, and compared with the query by character runs.
 _READ = 30
 # The best candidates whose documents' names are compared with the query, and what a name that is the query adds to the
@@ -168,7 +169,8 @@ def _weight(
         return plan.alpha, None
     assert plan.calibration is not None and plan.fertility_of is not None
     # Where no word is found, there is nothing to weigh meaning against.
-    fertility = plan.fertility_of([text for _, _, text in snapshot.texts(by_words)]) if len(by_words) else None
+    texts = [text[:_JUDGED_CHARACTERS] for _, _, text in snapshot.texts(by_words)]
+    fertility = plan.fertility_of(texts) if texts else None
     by_language = fusion.language_alpha(fertility or 0.0, plan.script, plan.calibration)
     nearest = float(np.nan_to_num(cosines, nan=plan.calibration.background).max(initial=plan.calibration.background))
     # While most chunks have no vector yet, the best of the few that have one is not the best there is.

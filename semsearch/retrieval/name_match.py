@@ -52,13 +52,9 @@ def _score(name: tuple[_Keys, ...], numbers: dict[str, list[int]], idf: NDArray[
 
     `numbers`: key -> the numbers of the query's words that have it.
     """
-    held: set[int] = set()
-    matched = 0
-    for keys in name:
-        found = [number for key in keys & numbers.keys() for number in numbers[key]]
-        held.update(found)
-        matched += bool(found)
-    return float(idf[sorted(held)].sum()) * matched / max(1, len(name))
+    found = [[number for key in keys & numbers.keys() for number in numbers[key]] for keys in name]
+    held = {number for one in found for number in one}
+    return float(idf[sorted(held)].sum()) * sum(map(bool, found)) / len(name) if held else 0.0
 
 
 @lru_cache(maxsize=10_000)

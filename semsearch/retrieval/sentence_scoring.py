@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from semsearch.lexical.query_word import Word
 from semsearch.retrieval.sentences import label_spans, sentence_spans
-from semsearch.retrieval.snippets import keys_of
+from semsearch.retrieval.snippets import keys_held
 from semsearch.retrieval.tables import labelled, rows_in
 
 Scores = NDArray[np.float32]
@@ -93,10 +93,15 @@ def words_held(texts: Sequence[TypedText], words: Sequence[Word], languages: fro
     that is not known, by those of `languages`.
     """
     held = np.zeros((len(texts), len(words)), np.bool_)
-    for number, one in enumerate(texts):
+    numbers: dict[str, list[int]] = {}
+    for number, word in enumerate(words):
+        for key in word:
+            numbers.setdefault(key.text, []).append(number)
+    asked = frozenset(numbers)
+    for row, one in zip(held, texts, strict=True):
         own = languages if one.language is None else frozenset((one.language,))
-        keys = keys_of(one.text, own, one.type)
-        held[number] = [any(key.text in keys for key in word) for word in words]
+        for found in keys_held(one.text, asked, own, one.type):
+            row[numbers[found]] = True
     return held
 
 

@@ -1,6 +1,5 @@
 """What of a passage is shown: its best sentences, or the window with most words of the query; where words stand."""
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -16,7 +15,6 @@ SNIPPET_CHARACTERS = 320
 _ELLIPSES = 2  # at both ends
 _SHORTEST_FRAGMENT = 60
 _GAP = " … "
-_SPACE = re.compile(r"\s+")
 
 
 # The words of a text recur in its neighbours; in a batch of queries this is most of a snippet's time.
@@ -25,9 +23,11 @@ def _word_keys(word: str, languages: frozenset[str]) -> frozenset[str]:
     return frozenset(key for language in languages or {""} for key in passage_keys(word, language))
 
 
-def keys_of(text: str, languages: frozenset[str], type_name: str) -> set[str]:
-    """The term keys of all words of `text`, which is of a document of type `type_name`."""
-    return {key for word in set(words_of(without_markup(text, type_name))) for key in _word_keys(word, languages)}
+def keys_held(text: str, keys: frozenset[str], languages: frozenset[str], type_name: str) -> set[str]:
+    """Which of the term keys `keys` the words of `text` have, which is of a document of type `type_name`."""
+    words = set(words_of(without_markup(text, type_name)))
+    # Most words have none, which is told without making a set.
+    return {key for word in words if not (own := _word_keys(word, languages)).isdisjoint(keys) for key in own & keys}
 
 
 def snippet(text: str, keys: frozenset[str], languages: frozenset[str], characters: int = SNIPPET_CHARACTERS) -> str:
@@ -149,7 +149,7 @@ def _shown(flat: str, spans: Sequence[tuple[int, int]]) -> str:
 
 def flatten(text: str) -> str:
     """`text` on one line."""
-    return _SPACE.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def match_spans(text: str, keys: frozenset[str], languages: frozenset[str]) -> list[tuple[int, int]]:
