@@ -198,6 +198,8 @@ def explain(hit: "Hit") -> str:
         parts.append(
             f"lexical {explanation.lexical:.3f} (BM25 {hit.lexical:.2f}, rank {explanation.lexical_rank or '-'})"
         )
+    if explanation.name:
+        parts.append(f"named {explanation.name:.2f}")
     if hit.rerank is not None:
         parts.append(f"reranked {hit.rerank:.3f}")
     return ", ".join(parts)

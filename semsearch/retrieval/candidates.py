@@ -47,7 +47,8 @@ class Candidates:
     """Aligned arrays (n,) over the union of both legs' candidates, best first.
 
     `ids` of chunks; `cosines` (nan: no vector); `bm25`; both legs on the scale 0 to 1 (`dense_part`; `lexical_part`,
-    with the runs of characters); `relative`: what orders them; `scores`: in [0, 1] and comparable across queries
+    with the runs of characters) and how far the documents' names stand in the query (`name_part`); `relative`: what
+    orders them; `scores`: in [0, 1] and comparable across queries
     (`confidence`). `alpha`: the weight that the dense leg had, 0 where ranks were fused; `fertility`: the
     subwords per word by which it was chosen, None: by nothing.
     """
@@ -57,6 +58,7 @@ class Candidates:
     bm25: Array
     dense_part: Array
     lexical_part: Array
+    name_part: Array
     relative: Array
     scores: Array
     alpha: float
@@ -72,6 +74,7 @@ class Candidates:
             self.bm25[positions],
             self.dense_part[positions],
             self.lexical_part[positions],
+            self.name_part[positions],
             self.relative[positions],
             self.scores[positions],
             self.alpha,
@@ -110,11 +113,11 @@ def find_candidates(
     known = snapshot.score(union, words, vectors)
     cosines = known.cosines[0] if vectors is not None else np.full(len(union), np.nan, np.float32)
     dense_part, lexical_part = _normalised(plan, cosines, known.bm25)
-    by_ranks = plan.fusion == "rrf" and plan.mode == "hybrid"
+    name_part = np.zeros(len(union), np.float32)
     alpha, fertility = 0.0, None
-    if not by_ranks or plan.unwanted or plan.beside:  # ranks have no use for it
+    if not plan.by_ranks or plan.unwanted or plan.beside:  # ranks have no use for it
         alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
-    if by_ranks:
+    if plan.by_ranks:
         relative = fusion.reciprocal_ranks(dense_part, lexical_part)
     else:
         relative = fusion.convex(dense_part, lexical_part, alpha)
@@ -129,10 +132,9 @@ def find_candidates(
     if others:
         beside = np.mean([compared.likeness(alpha) for compared in others], axis=0)
         relative = (relative + np.float32(_BESIDE) * beside) / np.float32(1 + _BESIDE)
-    if plan.by_words and not by_ranks:
-        relative = relative + np.float32(_NAME_WEIGHT) * _named(
-            snapshot, plan, union, known, _best(union, cosines, relative)
-        )
+    if plan.by_words and not plan.by_ranks:
+        name_part = _named(snapshot, plan, union, known, _best(union, cosines, relative))
+        relative = relative + np.float32(_NAME_WEIGHT) * name_part
     # Who types the whole name of a document looks for it.
     named = known.held[len(plan.words) : len(plan.words) + len(plan.name)].any(axis=0)
     relative = np.where(named, np.float32(_NAMED) * relative.max(initial=0), relative)
@@ -140,7 +142,9 @@ def find_candidates(
         likeness = _Compared(snapshot, plan, unwanted, union).likeness(alpha)
         relative = np.maximum(relative - np.float32(_UNLIKE) * likeness, 0)
     order = _best(union, cosines, relative)
-    found = Candidates(union, cosines, known.bm25, dense_part, lexical_part, relative, relative, alpha, fertility)
+    found = Candidates(
+        union, cosines, known.bm25, dense_part, lexical_part, name_part, relative, relative, alpha, fertility
+    )
     ordered = found.take(order)
     # A document whose name is the whole query holds all of its words.
     of_words = replace(known, held=known.held[: len(plan.words)] | named, idf=known.idf[: len(plan.words)])

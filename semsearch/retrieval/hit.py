@@ -16,7 +16,8 @@ _OF_SECOND = ("heading", "page", "line_start", "line_end", "chunk_id", "score", 
 class Explanation:
     """How a score came about: each leg's score on the scale 0 to 1 within this query, and the weights.
 
-    `lexical` and `lexical_rank` are by words and, where they were compared, by runs of characters.
+    `lexical` and `lexical_rank` are by words and, where they were compared, by runs of characters; `name`: how far the
+    name of the document stands in the query, 0 to 1, None where that was not looked at.
     """
 
     fusion: str
@@ -26,6 +27,7 @@ class Explanation:
     lexical: float | None
     dense_rank: int | None
     lexical_rank: int | None
+    name: float | None
 
 
 @dataclass(frozen=True)

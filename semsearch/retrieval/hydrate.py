@@ -148,6 +148,7 @@ def _explanation(candidates: Candidates, position: int, plan: QueryPlan) -> Expl
         lexical=float(candidates.lexical_part[position]) if plan.by_words else None,
         dense_rank=rank(candidates.dense_part) if by_meaning else None,
         lexical_rank=rank(candidates.lexical_part) if plan.by_words else None,
+        name=float(candidates.name_part[position]) if plan.by_words and not plan.by_ranks else None,
     )
 
 

@@ -94,6 +94,10 @@ class QueryPlan:
     def by_words(self) -> bool:
         return self.mode != "dense"
 
+    @property
+    def by_ranks(self) -> bool:
+        return self.fusion == "rrf" and self.mode == "hybrid"
+
 
 def plan_query(
     snapshot: Snapshot,

@@ -31,7 +31,7 @@ def test_a_hit_is_written_with_all_its_parts() -> None:
         sentence=(5, 9),
         copies=(Place("b.md", "/d/b.md", None, 3, 4),),
         context=(ContextLine(1, "one. two.", True),),
-        explanation=Explanation("convex", 0.6, None, 1.0, 0.5, 1, None),
+        explanation=Explanation("convex", 0.6, None, 1.0, 0.5, 1, None, 0.25),
         metadata={"tags": ["x"]},
     )
     record = hit_dict(whole)
