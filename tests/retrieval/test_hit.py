@@ -42,7 +42,10 @@ def test_a_hit_is_written_with_all_its_parts() -> None:
     }  # fmt: skip
     assert record["copies"] == [{"path": "b.md", "file": "/d/b.md", "page": None, "line_start": 3, "line_end": 4}]
     assert record["context"] == [{"number": 1, "text": "one. two.", "match": True}]
-    assert record["explain"] == {"fusion": "convex", "alpha": 0.6, "dense": 1.0, "lexical": 0.5, "dense_rank": 1}
+    assert record["explain"] == {
+        "fusion": "convex", "alpha": 0.6, "dense": 1.0, "lexical": 0.5, "dense_rank": 1,
+        "name": 0.25,
+    }  # fmt: skip
 
 
 def test_the_second_passage_of_a_file_is_written_shorter() -> None:
