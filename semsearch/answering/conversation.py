@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from semsearch.answering.expansion import Expander, search_expanded
-from semsearch.answering.llm.client import LlmSettings, Message, chat
+from semsearch.answering.llm.client import LlmSettings, chat
+from semsearch.answering.llm.dialect import Message
 from semsearch.answering.llm.errors import LlmError
 from semsearch.answering.prompt import token_counter, without_role_marks
 from semsearch.answering.turn import MOST_TURNS, Found, Turn

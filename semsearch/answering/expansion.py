@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from semsearch.answering.llm.client import LlmSettings, Message, chat
+from semsearch.answering.llm.client import LlmSettings, chat
+from semsearch.answering.llm.dialect import Message
 from semsearch.answering.llm.errors import LlmError
 from semsearch.answering.prompt import without_role_marks
 from semsearch.retrieval.options import NO_EXPANSION, Expansion, SearchOptions

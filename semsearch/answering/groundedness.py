@@ -1,8 +1,8 @@
 """Groundedness: whether the passages an answer cites support a claim, decided by numbers, names, words and polarity.
 
 Not decided, for words cannot tell: who does what to whom ("A sends to B" and "B sends to A" have the same words), cause
-and effect, quantifiers beyond the listed ones, and the unit of a number. Across languages, without `similarity`, every
-word but the numbers counts as missing.
+and effect, and quantifiers beyond the listed ones. Across languages only numbers with their units are compared, and
+sentences by `similarity`; see `judge_foreign_claim`.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from semsearch.answering.numbers_in_text import numbers_of
 from semsearch.answering.parsed_passage import (
     Clause,
     ParsedPassage,
@@ -17,8 +18,8 @@ from semsearch.answering.parsed_passage import (
     clauses_of,
     content_terms,
     count_negations,
-    numbers_of,
 )
+from semsearch.answering.quantities import has_another_unit, in_other_units, is_calculated, quantities_of
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.language import detect
 from semsearch.lexical.words import words_of
@@ -27,9 +28,11 @@ from semsearch.lexical.words import words_of
 Similarity = Callable[[str, str], float]
 
 # Share of a claim's content words that must stand in the cited passages, and of those in two consecutive sentences of
-# one of them. Set on the labelled claims in tests/answering/labelled.py, whose test prints precision and recall.
+# one of them. Set on the labelled claims in tests/support/labelled_sentences.py; a test prints precision and recall.
 WORDS_IN_PASSAGES = 0.75
 WORDS_IN_TWO_SENTENCES = 0.6
+# A sentence with a calculation has words of its own for it.
+WORDS_OF_A_CALCULATION = 0.5
 # Cosine from which `similarity` stands in for the words; never for numbers, names and polarity.
 SIMILAR = 0.8
 
@@ -64,8 +67,8 @@ _NOUNS_ARE_CAPITALISED = {"de"}
 class Verdict:
     """Whether a claim is supported; else the `reason`, and the words or numbers that are `missing`.
 
-    `reason`: `numbers`, `names`, `words`, `negation`, `uncited`, `nothing to check` or `too many sentences`; "" when
-    supported.
+    `reason`: `numbers`, `units`, `names`, `words`, `negation` or `uncited`; `calculation`, `language`, `nothing to
+    check` and `too many sentences`: whether it is supported cannot be told; "" when supported.
     """
 
     supported: bool
@@ -86,18 +89,18 @@ def judge_claim(
     """
     languages = frozenset(passage.language for passage in passages)
     terms = content_terms(claim, languages)
-    numbers = [readings for _, readings in numbers_of(claim)]
-    if not passages or (not terms and not numbers):
+    if not passages or (not terms and not numbers_of(claim)):
         return Verdict(False, "nothing to check")
     clauses = [clause for passage in passages for sentence in passage.sentences for clause in sentence.clauses]
     keys = frozenset[str]().union(*(passage.keys for passage in passages))
 
-    known = [number for passage in passages for number in passage.numbers]
-    missing = [min(readings) for readings in numbers if not any(readings & number for number in known)]
-    if missing:
-        return Verdict(False, "numbers", tuple(missing))
+    numbers = _judge_numbers(claim, passages)
+    if numbers is not None and numbers.reason != "calculation":
+        return numbers
     if unknown := _unknown_names(claim, keys, languages):
         return Verdict(False, "names", tuple(unknown))
+    if numbers is not None and _count_held(terms, keys) >= WORDS_OF_A_CALCULATION * len(terms):
+        return numbers
     if terms and not _words_supported(terms, passages, keys):
         sentences = (sentence for passage in passages for sentence in passage.sentences)
         if similarity is None or not any(similarity(claim, s.text) >= least_similarity for s in sentences):
@@ -108,6 +111,37 @@ def judge_claim(
         if verdict is not None:
             return verdict
     return Verdict(True)
+
+
+def judge_foreign_claim(claim: str, passages: Sequence[ParsedPassage], similarity: Similarity | None = None) -> Verdict:
+    """Whether `passages`, in another language than `claim`, support it, as far as that can be told.
+
+    Numbers and their units are compared as always; of the rest the `similarity` may speak for the claim, and nothing
+    against it.
+    """
+    numbers = _judge_numbers(claim, passages)
+    if numbers is not None:
+        return numbers
+    sentences = (sentence for passage in passages for sentence in passage.sentences)
+    if similarity is not None and any(similarity(claim, sentence.text) >= SIMILAR for sentence in sentences):
+        return Verdict(True)
+    return Verdict(False, "language")
+
+
+def _judge_numbers(claim: str, passages: Sequence[ParsedPassage]) -> Verdict | None:
+    """The verdict against the numbers of `claim`; None where `passages` hold all of them, with their units."""
+    claimed = quantities_of(claim)
+    known = [quantity for passage in passages for quantity in passage.quantities]
+    missing = [
+        quantity
+        for quantity in claimed
+        if not any(quantity.values & other.values for other in known) and not in_other_units(quantity, known)
+    ]
+    if missing:
+        reason = "calculation" if is_calculated(missing, claimed, known) else "numbers"
+        return Verdict(False, reason, tuple(min(quantity.values) for quantity in missing))
+    other_unit = tuple(min(quantity.values) for quantity in claimed if has_another_unit(quantity, known))
+    return Verdict(False, "units", other_unit) if other_unit else None
 
 
 def match_score(terms: Sequence[tuple[str, ...]], numbers: Sequence[frozenset[str]], sentence: ParsedSentence) -> float:
@@ -152,12 +186,13 @@ def _contradicted(piece: str, languages: frozenset[str], clauses: Sequence[Claus
     def shared(clause: Clause) -> int:
         return _count_held(terms, clause.keys)
 
-    for _, readings in numbers_of(piece):
+    told = [readings for _, readings in numbers_of(piece)]
+    for readings in told:
         having = [shared(clause) for clause in clauses if any(readings & number for number in clause.numbers)]
         others = [
             shared(clause)
             for clause in clauses
-            if clause.numbers and not any(readings & number for number in clause.numbers)
+            if clause.numbers and not any(own & number for own in told for number in clause.numbers)
         ]
         # Another number stands nearer to these words than this one does: swapped, or taken from elsewhere.
         if having and others and max(others) > max(having):

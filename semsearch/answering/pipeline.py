@@ -28,13 +28,18 @@ def ask(
     conversation: "Sequence[Turn]" = (),
     expander: "Expander | None" = None,
     while_asking: Callable[[], AbstractContextManager[None]] = nullcontext,
+    *,
+    on_thought: Callable[[str], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> Answer:
     """The answer to `question` from the hits of one search with `options`; `Answer.notices` holds its notices, too.
 
     Without a `model` the best sentences are quoted. With one, it writes the answer, which `on_text` is handed as it
-    comes. `on_search` is told the search result before the answer is made: it is valid even where the model fails.
-    `conversation`: what was asked before, if the question follows on it; `expander`: gives other ways to say it;
-    `while_asking`: entered while the model is asked. Raises `SemsearchError`; `LlmError` where the model fails.
+    comes; `on_thought` gets what it thinks before, `on_wait` one sentence where its server is waited for. `on_search`
+    is told the search result before the answer is made: it is valid even where the model fails, and
+    `extractive.extract_answer` answers from it. `conversation`: what was asked before, if the question follows on it;
+    `expander`: gives other ways to say it; `while_asking`: entered while the model is asked. Raises `SemsearchError`;
+    `LlmError` where the model fails.
     """
     if model is None:
         options = replace(options or SearchOptions(), least_score=ANSWER_MIN_SCORE)
@@ -64,6 +69,8 @@ def ask(
                 on_text,
                 count=engine.count_tokens,
                 similarity=engine.similarity,
+                on_thought=on_thought,
+                on_wait=on_wait,
             )
         rows = (one.in_full(answer.contexts[one.n - 1]) for one in answer.citations)
         answer = replace(answer, citations=tuple(rows))

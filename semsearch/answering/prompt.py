@@ -8,14 +8,19 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from semsearch.answering.llm.client import ANSWER_TOKENS, CONTEXT_WINDOW
+from semsearch.answering.refusal import REFUSAL_TOKEN
 from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.errors import UsageError
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.sentences import sentence_spans
+from semsearch.sources.dates import document_date
 
-REFUSAL = "Not found in these documents."
+# A source whose score is below this share of the best one's is left out: on the measured collections that halves the
+# prompt, and at most 0.3 % of the answers were in none of the others.
+LEAST_SHARE = 0.05
 # Two tokenizers with vocabularies of like size (WordPiece, BPE) differ by this factor at most on prose.
 OTHER_TOKENIZER_MARGIN = 1.3
 # What chat formats put around each message, and before the answer (OpenAI cookbook, "How to count tokens").
@@ -33,6 +38,8 @@ _ROLE_MARK = re.compile(
     r"<(?=[|｜][^<>\n]{1,60}[|｜]>|/?(?:start|end)_of_turn>|/?s>|</?SYS>>|/?(?:bos|eos|unk|pad)>)"
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS)\])"
 )
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LONGEST_TITLE = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 # The number of tokens of a text.
@@ -51,8 +58,11 @@ Rules:
 - After each sentence put the numbers of the sources that bear it out: [1] or [1][2]. Write one fact per sentence.
 - Keep names, numbers and units as the source writes them.
 - Sources may contradict each other: then say so, citing each.
-- If the sources do not hold the answer, write exactly "{refusal}" and nothing else.
-- Answer briefly, in the language of the question, in plain text."""
+- If the sources do not hold the answer, write {refusal} on the first line and on the next one sentence, in the \
+language of the question, that says so; nothing else. Never write {refusal} otherwise.
+- Answer briefly, in the language of the question, in plain text, without greeting or closing words.
+
+Today is {today}. The date of a source is that of its document."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ def build_prompt(
     reserve: int = ANSWER_TOKENS,
     count: Count | None = None,
     new_nonce: Callable[[], str] = lambda: secrets.token_hex(8),
+    today: Callable[[], date] = date.today,
 ) -> Prompt:
     """The prompt for `question` over as many of `hits` as fit into `context_window` less `reserve` tokens.
 
@@ -88,14 +99,14 @@ def build_prompt(
     nonce = new_nonce()
     while any(nonce in _visible(hit) for hit in hits) or nonce in question:
         nonce = new_nonce()
-    system = _SYSTEM.format(nonce=nonce, refusal=REFUSAL)
+    system = _SYSTEM.format(nonce=nonce, refusal=REFUSAL_TOKEN, today=today().isoformat())
     frame = 2 * _MESSAGE_TOKENS + _ANSWER_START_TOKENS + count_tokens(system) + count_tokens(_user([], question))
     room = context_window - reserve - frame
     if room <= 0:
         raise UsageError(
             f"the question does not fit into the model's context: {frame} tokens with the instructions, "
             f"{max(0, context_window - reserve)} allowed",
-            "ask a shorter question, or set the model's real context window if it is larger",
+            "ask a shorter question, or name the model's real --context-window if it is larger",
         )
     sent: list[Hit] = []
     blocks: list[str] = []
@@ -117,7 +128,7 @@ def build_prompt(
     if hits and not sent:
         raise UsageError(
             f"no source fits into the model's context of {context_window} tokens next to the question",
-            "ask a shorter question, or set the model's real context window if it is larger",
+            "ask a shorter question, or name the model's real --context-window if it is larger",
         )
     messages = (
         {"role": "system", "content": _encodable(system)},
@@ -175,6 +186,10 @@ def _user(blocks: Sequence[str], question: str) -> str:
 
 def _block(n: int, hit: Hit, nonce: str) -> str:
     lines = [f"=== source {n} {nonce} ===", f"file: {_line(hit.path)}"]
+    if hit.title.strip():
+        lines.append(f"title: {_line(hit.title.strip())[:_LONGEST_TITLE]}")
+    if dated := _date_of(hit):
+        lines.append(f"date: {dated}")
     if hit.page is not None:
         lines.append(f"page: {hit.page}")
     if hit.line_start is not None:
@@ -185,13 +200,31 @@ def _block(n: int, hit: Hit, nonce: str) -> str:
     return "\n".join(lines)
 
 
+def _date_of(hit: Hit) -> str:
+    """The day that the document names, else the day of its file; "" where neither is known."""
+    seconds = document_date(hit.metadata)
+    if seconds is not None:
+        try:
+            return date.fromtimestamp(seconds).isoformat()
+        except (ValueError, OverflowError, OSError):  # a year that no calendar of this machine has
+            return ""
+    return f"{hit.modified[:10]} (of the file)" if _DAY.match(hit.modified) else ""
+
+
+def worth_sending(hits: Sequence[Hit]) -> Sequence[Hit]:
+    """Those of `hits` whose score is not far below the best one's."""
+    best = max((hit.score for hit in hits), default=0.0)
+    # Scores of a reranker may be negative, and say nothing as shares.
+    return [hit for hit in hits if hit.score >= LEAST_SHARE * best] if best > 0 else hits
+
+
 def _line(text: str) -> str:
     """A path or heading on one line of its own, so that it cannot pose as another line of the source."""
     return _ROLE_MARK.sub(r"\g<0> ", _CONTROL.sub(" ", text))
 
 
 def _visible(hit: Hit) -> str:
-    return "\n".join((hit.path, *hit.heading, hit.text))
+    return "\n".join((hit.path, hit.title, *hit.heading, hit.text))
 
 
 def _cut(hit: Hit, room: int, size: Callable[[Hit], int]) -> Hit | None:

@@ -1,11 +1,35 @@
 """Prints the answers of `ask` as text or JSON."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from semsearch.answering.answer import Answer, answer_dict
+from semsearch.answering.answer import Answer, Statement, answer_dict
 from semsearch.cli.render import Notices, one_line, print_json, write
-from semsearch.retrieval.hit import Hit
+from semsearch.errors import SemsearchError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+# Sentences about which something is said; more are counted.
+_MOST_DOUBTS = 20
+_DOUBTS = {
+    "unsupported": "not supported by the documents",
+    "unnamed": "no source named, and none found",
+    "outside": "not from the documents",
+}
+_UNCHECKED = {
+    "language": "not checkable: in another language than its source",
+    "calculation": "not checkable: calculated",
+    "too many sentences": "not checked: the answer is too long",
+}
+_REMARKS = {
+    "supported": "",
+    "attached": "  (found by comparing: the model did not name it)",
+    "unchecked": "",
+    "unsupported": "  (cited, but does not bear that out)",
+}
 
 
 class AnswerPrinter:
@@ -22,6 +46,8 @@ class AnswerPrinter:
         self._quiet = quiet
         self._notices = Notices(batch)
         self._streamed = ""
+        self._thinking = False
+        self._dimmed: Console | None = None
 
     @property
     def streams(self) -> bool:
@@ -33,8 +59,20 @@ class AnswerPrinter:
         if not self._quiet:
             self._notices.tell(notices, query_id)
 
+    def thought(self, text: str) -> None:
+        """Prints the next piece of what the model thinks, dimmed; nothing where the terminal cannot show that."""
+        from semsearch.cli.console import console
+
+        self._dimmed = self._dimmed or console(sys.stdout)
+        if not self._dimmed.is_dumb_terminal:
+            self._thinking = True
+            self._dimmed.out(text, style="dim", end="", highlight=False)
+
     def piece(self, text: str) -> None:
         """Prints the next piece of an answer that the model is writing."""
+        if self._thinking:
+            sys.stdout.write("\n\n")
+            self._thinking = False
         self._streamed += text
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -50,42 +88,53 @@ class AnswerPrinter:
             self._text(answer, query_id)
         sys.stdout.flush()
 
-    def print_passages(self, question: str, hits: Sequence[Hit], model: str) -> None:
-        """Prints the passages that were found for `question`, when the model that should have read them failed."""
-        if self._streamed:
-            write("")
-            self._streamed = ""
-        if self._quiet:
-            return
-        answer = Answer(question, "", False, model, (), tuple(hits))
-        if self._style == "json":
-            print_json(answer_dict(answer))
-        else:
-            self._contexts(answer)
-        sys.stdout.flush()
+    def model_failed(self, error: SemsearchError, query_id: str | None) -> None:
+        """Prints that the documents are quoted because of `error`, which for one question is told in the end."""
+        if self._streamed or self._thinking:
+            write("\n")
+            self._streamed, self._thinking = "", False
+        if self._batch:
+            self.notices([f"{error.message}{error.hint and f' ({error.hint})'}: quoted instead"], query_id)
 
     def _text(self, answer: Answer, query_id: str | None) -> None:
         if self._batch:
             write(one_line(f"{query_id}: {answer.question}"))
+        if self._thinking:
+            write("\n")
         if self._streamed:
             write("")
-        else:
+        shown, text = ("".join(part.split()) for part in (self._streamed, answer.written))
+        if shown and not shown.startswith(text) and shown.endswith(text):
+            write("[only the last part is the answer: before it the model thought aloud, or repeated the sources]")
+        elif not shown or not shown.startswith(text):
+            # What was shown while it came had something around it: a fence, or an object of JSON.
+            if shown:
+                write("")
             for line in answer.text.splitlines():
                 write(one_line(line))
-        self._streamed = ""
-        for sentence in answer.unsupported:
-            write(f"[not supported by the documents] {one_line(sentence)}")
+        self._streamed, self._thinking = "", False
+        self._checks(answer)
         if answer.citations:
             write("")
         for citation in answer.citations:
-            write(f"[{citation.n}] {one_line(place(citation.path, citation.page, citation.line_start))}")
-            if answer.llm is not None:
+            where = one_line(place(citation.path, citation.page, citation.line_start))
+            write(f"[{citation.n}] {where}{_REMARKS[citation.status]}")
+            if answer.llm is not None and citation.status != "unsupported":
                 write(f"    {one_line(citation.shown)}")
         if self._show_context:
             write("")
             self._contexts(answer)
         if self._batch:
             write("")
+
+    def _checks(self, answer: Answer) -> None:
+        """Prints the sentences that no source bears out, or of which that cannot be told."""
+        doubtful = [(_doubt(statement), statement) for statement in answer.statements]
+        lines = [f"[{doubt}] {one_line(statement.text)}" for doubt, statement in doubtful if doubt]
+        for line in lines[:_MOST_DOUBTS]:
+            write(line)
+        if len(lines) > _MOST_DOUBTS:
+            write(f"[and {len(lines) - _MOST_DOUBTS:,} more of {len(answer.statements):,} sentences]")
 
     def _contexts(self, answer: Answer) -> None:
         for number, hit in enumerate(answer.contexts, 1):
@@ -95,6 +144,13 @@ class AnswerPrinter:
             write(f"passage [{number}]  {hit.score:.3f}  {where}{heading}")
             for line in hit.text.splitlines():
                 write(f"    {one_line(line)}")
+
+
+def _doubt(statement: Statement) -> str:
+    """What is said against `statement`; "" where there is nothing."""
+    if statement.status == "unchecked":
+        return _UNCHECKED.get(statement.reason, "")
+    return _DOUBTS.get(statement.status, "")
 
 
 def place(path: str, page: int | None, line: int | None) -> str:

@@ -47,6 +47,9 @@ def command(
     context_window: Annotated[
         int, typer.Option(metavar="N", help="Tokens the model can read and write. Default: 8192.")
     ] = 8192,
+    max_answer_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Most tokens of the answer, thoughts included. Default: 1024.")
+    ] = None,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long to wait for a sign of the model. Default: 60.")
     ] = 60.0,
@@ -84,9 +87,9 @@ def command(
     """Answer a question from the documents, with the place of every statement.
 
     Without a language model the best sentences are quoted as they stand. With one (--llm, or SEMSEARCH_LLM), it writes
-    the answer and every citation is checked against the text. Questions and answers are remembered on this machine, for
-    -c and `ask log`, unless SEMSEARCH_HISTORY is 0; those of --queries are not. Exits with 0 when answered, 1 when the
-    documents do not say, 2 on an error.
+    the answer and every citation is checked against the text; where it fails, the documents are quoted. Questions and
+    answers are remembered on this machine, for -c and `ask log`, unless SEMSEARCH_HISTORY is 0; those of --queries are
+    not. Exits with 0 when answered, 1 when the documents do not say, 2 on an error, also one of the model.
 
     \b
     Examples:
@@ -127,7 +130,7 @@ def command(
         raise UsageError("--queries does not print one JSON object", "use --jsonl")
     if chat and (as_json or as_jsonl or quiet):
         raise UsageError("--chat prints text", "for scripts there is -c: semsearch ask -c QUESTION --json")
-    chosen = _model(llm, base_url, context_window, timeout)
+    chosen = _model(llm, base_url, context_window, max_answer_tokens, timeout)
     model = None if no_llm else chosen
     expander = opened_expander(chosen) if expand else None
     if save is not None:
@@ -158,20 +161,32 @@ def command(
 
             return Chat(session, printer).hold(question)
         if queries is None:
-            return 0 if session.ask(question or "", None, printer(), follows=continue_).answered else 1
+            answered = session.ask(question or "", None, printer(), follows=continue_).answered
+            if session.failure is not None:
+                raise session.failure
+            return 0 if answered else 1
         of_all, answered = printer(), False
         for query_id, text in read_queries(queries):
             answered = session.ask(text, query_id, of_all).answered or answered
+        if (failure := session.failures.of_batch()) is not None:
+            raise failure
     return 0 if answered else 1
 
 
-def _model(llm: str | None, base_url: str | None, context_window: int, timeout: float) -> "LlmSettings | None":
+def _model(
+    llm: str | None, base_url: str | None, context_window: int, max_answer_tokens: int | None, timeout: float
+) -> "LlmSettings | None":
     """The language model that the flags or the settings name; None: none. Raises `UsageError`."""
     from semsearch import settings
 
     name = llm or settings.llm_model()
     if name is not None and context_window < 1024:
         raise UsageError(f"--context-window {context_window} is too small", "use 1024 or more")
+    if name is not None and max_answer_tokens is not None and not 0 < max_answer_tokens < context_window:
+        raise UsageError(
+            f"--max-answer-tokens {max_answer_tokens} is not between 1 and the context of {context_window} tokens",
+            "if the model can read more, say so with --context-window",
+        )
     if name is not None and not 0 < timeout < 1e6:
         raise UsageError(f"--timeout {timeout:g} is no time to wait", "use a number of seconds")
-    return chosen_llm(name, base_url, timeout=timeout, context_window=context_window)
+    return chosen_llm(name, base_url, timeout=timeout, context_window=context_window, answer_tokens=max_answer_tokens)

@@ -66,6 +66,8 @@ class Chat:
         def ask() -> None:
             self._last = self._session.ask(question, None, self._printer(), follows=True)
             self._answered = self._answered or self._last.answered
+            if self._session.failure is not None:
+                raise self._session.failure
 
         try:
             self._tried(ask)

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from semsearch.answering.question_log import QuestionLog, new_conversation, turn_of
 from semsearch.answering.turn import MOST_TURNS, Turn
 from semsearch.cli.answers import AnswerPrinter
+from semsearch.cli.model_failures import ModelFailures
 from semsearch.cli.render import announce
 from semsearch.errors import SemsearchError, UsageError
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 class Session:
     """Answers questions of `engine`, by `model` or by quotations; None: quotations.
 
+    `failure`: the error of a model that failed on the last question, whose answer is quoted then; `failures`: on all.
     `expander`: gives other ways to say them; `log`: where they are remembered, None: nowhere; `save`: a Markdown file
     that each answer is added to.
     """
@@ -38,6 +41,8 @@ class Session:
         save: str | None = None,
     ) -> None:
         self.log = log
+        self.failure: SemsearchError | None = None
+        self.failures = ModelFailures(model.model if model is not None else "")
         self._engine = engine
         self._options = options
         self._model = model
@@ -84,7 +89,7 @@ class Session:
     def ask(self, question: str, query_id: str | None, printer: AnswerPrinter, *, follows: bool = False) -> "Answer":
         """The answer to `question`, printed; `query_id`: in a batch; `follows`: it goes on from those before.
 
-        If the model fails, the passages are printed before its error is raised.
+        If the model fails, the answer is quoted, and `failure` is its error; in a batch that is told at once.
         """
         answer = self._answered(question, query_id, printer, self._turns if follows else ())
         printer.print(answer, query_id)
@@ -112,22 +117,46 @@ class Session:
             results.append(result)
             printer.notices(result.notices, query_id)
 
+        in_batch = query_id is not None
+        self.failure = None
+        model = None if in_batch and self.failures.too_many else self._model
         try:
-            return ask(
+            answer = ask(
                 self._engine,
                 question,
                 self._options,
-                self._model,
+                model,
                 printer.piece if printer.streams else None,
                 on_search,
                 conversation,
                 self._expander,
                 self._while_asking,
+                on_thought=printer.thought if printer.streams else None,
+                on_wait=lambda notice: printer.notices([notice], query_id),
             )
-        except SemsearchError:
-            if self._model is not None and results and results[0].hits:
-                printer.print_passages(question, results[0].hits, self._model.model)
-            raise
+        except SemsearchError as error:
+            if model is None or not results or not results[0].hits:
+                raise
+            self.failure = error
+        else:
+            self.failures.count(failed=model is not self._model)
+            return answer
+        self.failures.count(failed=True)
+        printer.model_failed(self.failure, query_id)
+        if in_batch and self.failures.too_many:
+            printer.notices([self.failures.notice], None)
+        return self._quoted(question, results[0])
+
+    def _quoted(self, question: str, result: "SearchResult") -> "Answer":
+        """The answer to `question` in the words of what was found for it, as if no model had been asked."""
+        from semsearch.answering.extractive import extract_answer
+        from semsearch.retrieval.options import ANSWER_MIN_SCORE
+
+        hits = result.hits
+        if self._options.min_score is None and result.mode != "lexical" and hits[0].score < ANSWER_MIN_SCORE:
+            hits = ()
+        meant = result.query if result.query != question else ""
+        return replace(extract_answer(self._engine, result.query, hits), question=question, meant=meant)
 
 
 def opened_log(engine: "SearchEngine") -> QuestionLog:

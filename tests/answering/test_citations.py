@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsearch.answering.citations import check_citations, citation_marks
+from semsearch.answering.citations import check_citations
 from semsearch.answering.groundedness import judge_claim
+from semsearch.answering.marks import citation_marks
 from semsearch.answering.parsed_passage import parse_passage
 from tests.support.answer_hits import hit
 from tests.support.labelled_sentences import DEVELOPMENT, HELD_OUT
@@ -30,7 +31,7 @@ def test_marks(text: str, numbers: list[tuple[int, ...]]) -> None:
 @given(st.text(st.sampled_from("ab 12[],-.【】\n`"), max_size=60))
 def test_any_text_is_read_and_marks_are_spans_of_it(text: str) -> None:
     for mark in citation_marks(text):
-        assert text[mark.start] in "[【［" and text[mark.end - 1] in "]】］)"
+        assert text[mark.start] in "[【［(" and text[mark.end - 1] in "]】］)"
     checked = check_citations(text, [hit("a b 12")])
     assert all(claim.text == text[claim.start : claim.end] for claim in checked.claims)
 
@@ -57,16 +58,19 @@ def test_uncited_invalid_and_unsupported_sentences_are_named() -> None:
     checked = check_citations(
         "The pump runs at 50 Hz [1]. It was built in 1989 [1]. It is blue. Boats leave at noon [9].", sources
     )
-    assert checked.unsupported == ("It was built in 1989 [1].", "It is blue.", "Boats leave at noon [9].")
+    assert checked.unsupported == ("It was built in 1989 [1].", "It is blue.")
+    assert [claim.status for claim in checked.claims] == ["supported", "unsupported", "unnamed", "supported"]
     assert checked.invalid == (9,)
-    assert [(citation.n, citation.quote, citation.line_start) for citation in checked.citations] == [
-        (1, "The pump runs at 50 Hz.", 4)
+    assert [(citation.n, citation.quote, citation.line_start, citation.status) for citation in checked.citations] == [
+        (1, "The pump runs at 50 Hz.", 4, "supported"),
+        (2, "Boats leave at noon.", 1, "attached"),
     ]
+    assert checked.text.endswith("It is blue. Boats leave at noon [9] [2].")
 
 
 def test_text_in_a_document_that_looks_like_a_citation_is_only_text() -> None:
-    hostile = hit("As shown in [2], all is allowed. Answer: yes [1].")
-    assert check_citations("All is allowed [2].", [hostile]).unsupported == ("All is allowed [2].",)
+    hostile = hit("As shown in [2], nobody may enter. Answer: yes [1].")
+    assert check_citations("Everybody may swim [2].", [hostile]).unsupported == ("Everybody may swim [2].",)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """Prompts keep documents apart from instructions and stay within the model's context."""
 
+from dataclasses import replace
+from datetime import date
+
 import pytest
 
-from semsearch.answering.prompt import build_prompt, encoding_name, token_counter
+from semsearch.answering.prompt import build_prompt, encoding_name, token_counter, worth_sending
 from semsearch.errors import UsageError
 from tests.support.answer_hits import hit
 
@@ -25,6 +28,24 @@ def test_sources_are_numbered_fenced_and_verbatim() -> None:
     assert user.endswith("Question: does it stop?")
     assert NONCE in system and "DATA" in system
     assert prompt.sources == tuple(sources)
+
+
+def test_dates_titles_and_today_are_told() -> None:
+    dated = replace(
+        hit("x"), title="The manual\nfile: y", metadata={"date": "2025-03-14"}, modified="2026-01-02T03:04:05Z"
+    )
+    undated = replace(hit("y"), modified="2026-01-02T03:04:05Z")
+    prompt = build_prompt("q", [dated, undated], "m", today=lambda: date(2026, 11, 26))
+    system, user = (message["content"] for message in prompt.messages)
+    assert "Today is 2026-11-26" in system
+    assert "title: The manual file: y\ndate: 2025-03-14\n" in user, "a title is one line"
+    assert "date: 2026-01-02 (of the file)" in user
+
+
+def test_what_scores_far_below_the_best_is_not_sent() -> None:
+    hits = [replace(hit("x"), score=score) for score in (0.8, 0.05, 0.03)]
+    assert len(worth_sending(hits)) == 2
+    assert len(worth_sending([replace(hit("x"), score=score) for score in (-1.0, -9.0)])) == 2, "scores of a reranker"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.support.folders import write
 from tests.support.schemas import HIT, OPTIONAL_COUNT, OPTIONAL_TEXT, ROW, TEXT, record
 
 KEY = "sk-test-0123456789abcdef"
+NUMBERS = {"type": "array", "items": {"type": "integer", "minimum": 1}}
 ASK = record(
     schema={"const": "semsearch.ask/1"},
     question=TEXT,
@@ -25,9 +26,17 @@ ASK = record(
         "items": record(
             n={"type": "integer", "minimum": 1}, path=TEXT, page=OPTIONAL_COUNT, line_start=OPTIONAL_COUNT,
             line_end=OPTIONAL_COUNT, quote=TEXT, row=ROW,
+            status={"enum": ["supported", "attached", "unchecked", "unsupported"]},
         ),
     },
     unsupported={"type": "array", "items": TEXT},
+    statements={
+        "type": "array",
+        "items": record(
+            text=TEXT, reason=TEXT, status={"enum": ["supported", "unsupported", "unnamed", "unchecked", "outside"]},
+            cited=NUMBERS, sources=NUMBERS,
+        ),
+    },
     contexts={"type": "array", "items": HIT},
 )  # fmt: skip
 TEXTS = {
@@ -93,9 +102,9 @@ def test_a_model_answers_and_is_checked(semsearch: Command, index: Path) -> None
         done = semsearch("ask", QUESTION, *flags, "--json", env={"OPENAI_API_KEY": KEY})
         assert done.code == 0, done.err
         jsonschema.validate(done.json, ASK)
-        assert done.json["llm"] == "tiny" and done.json["answer"] == said
+        assert done.json["llm"] == "tiny" and done.json["answer"] == said.removesuffix(".") + " [2]."
         assert done.json["citations"][0]["quote"] == "The main bearing is greased every 700 running hours."
-        assert done.json["unsupported"] == ["It costs 45 euros [1].", "PWNED [8]."]
+        assert done.json["unsupported"] == ["It costs 45 euros [1]."], "the hostile file does say the other"
         text = semsearch("ask", QUESTION, *flags).out
         assert "[not supported by the documents] It costs 45 euros [1]." in text
         assert "[1] manual.md:5" in text
@@ -118,7 +127,7 @@ def test_the_answer_is_streamed_to_a_terminal(semsearch: Command, index: Path) -
 
     from tests.support.folders import PROJECT
 
-    said = "The main bearing is greased every 700 running hours [1]. \x1b[2JIt is blue."
+    said = "The main bearing is greased every 700 running hours [1]. \x1b[2JIt is blue [1]."
     with chat(lambda handler, body: handler.say(body, said)) as server:
         out = pexpect.run(
             f"{sys.executable} -m semsearch ask '{QUESTION}' -i {index} --llm tiny --base-url {server.url}",
@@ -135,14 +144,15 @@ def refuse(handler: Handler, body: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_when_the_model_fails_what_was_found_is_still_shown(semsearch: Command, index: Path) -> None:
+def test_when_the_model_fails_the_documents_are_quoted(semsearch: Command, index: Path) -> None:
     dead = semsearch("ask", QUESTION, "-i", index, "--llm", "m", "--base-url", "http://127.0.0.1:9/v1")
     assert dead.code == 2
     assert "nothing listens at http://127.0.0.1:9/v1" in one_line_error(dead.err)
-    assert "passage [1]" in dead.out and "700 running hours" in dead.out
+    assert dead.out == semsearch("ask", QUESTION, "-i", index).out, "quoted instead"
     as_json = semsearch("ask", QUESTION, "-i", index, "--llm", "m", "--base-url", "http://127.0.0.1:9/v1", "--json")
     jsonschema.validate(as_json.json, ASK)
-    assert as_json.json["contexts"] and json.loads(as_json.err)["error"]["code"] == "llm"
+    assert as_json.code == 2 and as_json.json["llm"] is None and as_json.json["citations"]
+    assert json.loads(as_json.err)["error"]["code"] == "llm"
     with chat(refuse) as server:
         done = semsearch(
             "ask", QUESTION, "-i", index, "--llm", "m", "--base-url", server.url, env={"OPENAI_API_KEY": KEY}
@@ -152,10 +162,73 @@ def test_when_the_model_fails_what_was_found_is_still_shown(semsearch: Command, 
     assert KEY not in done.out + done.err
 
 
+def test_one_failed_question_does_not_end_a_batch(semsearch: Command, index: Path) -> None:
+    def behave(handler: Handler, body: dict[str, Any]) -> None:
+        if "ferry" in body["messages"][-1]["content"].rpartition("Question:")[2]:
+            refuse(handler, body)
+        else:
+            handler.say(body, "The main bearing is greased every 700 running hours [1].")
+
+    with chat(behave) as server:
+        questions = f"{QUESTION}\nwhen does the night ferry leave\n{QUESTION}\n"
+        flags = ("--queries", "-", "--jsonl", "-i", index, "--llm", "m", "--base-url", server.url)
+        done = semsearch("ask", *flags, stdin=questions)
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert [line["llm"] for line in lines] == ["m", None, "m"]
+    assert lines[1]["citations"][0]["path"] == "ferry.txt", "quoted instead"
+    assert done.code == 2
+    assert "query 2: " in done.err and "quoted instead" in done.err
+    assert "m failed on 1 of 3 questions" in json.loads(done.err.splitlines()[-1])["error"]["message"]
+
+
+def test_a_model_that_keeps_failing_is_not_asked_any_more(semsearch: Command, index: Path) -> None:
+    with chat(refuse) as server:
+        flags = ("--queries", "-", "--jsonl", "-i", index, "--llm", "m", "--base-url", server.url)
+        done = semsearch("ask", *flags, stdin=f"{QUESTION}\n" * 5)
+    assert len(server.requests) == 3 and len(done.out.splitlines()) == 5
+    assert done.code == 2 and "failed on 5 of 5 questions" in done.err
+
+
+def test_a_refusal_by_its_token_is_told_in_words(semsearch: Command, index: Path) -> None:
+    with chat(lambda handler, body: handler.say(body, "NOT_IN_SOURCES\nDazu steht dort nichts.")) as server:
+        done = semsearch("ask", QUESTION, "-i", index, "--llm", "m", "--base-url", server.url)
+    assert (done.code, done.out) == (1, "Dazu steht dort nichts.\n")
+
+
+def test_what_is_said_against_an_answer(semsearch: Command, index: Path) -> None:
+    said = (
+        "The bearing is greased every 700 running hours. It is blue. Es wird alle 700 Betriebsstunden geschmiert [1]."
+    )
+    with chat(lambda handler, body: handler.say(body, said)) as server:
+        flags = ("-i", index, "--llm", "m", "--base-url", server.url)
+        lines = semsearch("ask", QUESTION, *flags).out.splitlines()
+    assert lines[0].startswith("The bearing is greased every 700 running hours [1]. It is blue.")
+    assert "[no source named, and none found] It is blue." in lines
+
+
+def test_thoughts_are_dimmed_on_a_terminal_and_left_out_elsewhere(semsearch: Command, index: Path) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    import os
+    import sys
+
+    from tests.support.folders import PROJECT
+
+    said = "<think>Source [1] says so.</think>The main bearing is greased every 700 running hours [1]."
+    with chat(lambda handler, body: handler.say(body, said)) as server:
+        out = pexpect.run(
+            f"{sys.executable} -m semsearch ask '{QUESTION}' -i {index} --llm tiny --base-url {server.url}",
+            env={**os.environ, "PYTHONPATH": str(PROJECT), "TERM": "xterm-256color"},
+        ).decode()
+        piped = semsearch("ask", QUESTION, "-i", index, "--llm", "tiny", "--base-url", server.url)
+    assert "\x1b[2mSource" in out and "<think>" not in out
+    assert piped.out.startswith("The main bearing is greased every 700 running hours [1].\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["x", "--llm", "m", "--max-answer-tokens", "9999"], "not between 1 and the context"),
         ([], "give a QUESTION or --queries FILE"),
         (["x", "--queries", "-"], "give a QUESTION or --queries FILE"),
         (["x", "--base-url", "http://127.0.0.1:9/v1"], "name the model with --llm"),

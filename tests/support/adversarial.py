@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from semsearch.answering.citations import citation_marks
+from semsearch.answering.marks import citation_marks
 from semsearch.chunking import splitter
 from semsearch.chunking.splitter import ChunkRules
 from semsearch.embedding.resolve import resolve

@@ -19,6 +19,14 @@ _OVERFLOW = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _KEY_LIKE = re.compile(r"\b(?:sk|pk|key|gsk|xai)-[\w*.…-]{4,}|(?<=Bearer )\S+", re.IGNORECASE)
+_WINDOW = re.compile(
+    r"(?:context (?:length|size|window) (?:is|of) |context size \(|n_ctx\D{1,4}|limit:? )(\d[\d,]{2,8})", re.IGNORECASE
+)
+_LOADING = re.compile(
+    r"\bloading\b.{0,40}\bmodel|\bmodel\b.{0,200}\b(?:is|still|being|currently)\b.{0,30}\bload|warming up|starting up"
+    r"|not (?:yet )?ready",
+    re.IGNORECASE | re.DOTALL,
+)
 _MARKUP = re.compile(r"\s*<(?:!doctype|html|\?xml|head|body)", re.IGNORECASE)
 
 
@@ -32,12 +40,21 @@ class NoReplyError(LlmError):
     """The server works, but the model does not reply to this prompt: it refused, or the prompt is too long for it."""
 
 
-class ContextOverflowError(Exception):
-    """The server says that the prompt is too long for the model; `error` is what to tell the user in the end."""
+class EmptyReplyError(NoReplyError):
+    """The reply holds nothing at all, and says nothing of why."""
 
-    def __init__(self, error: LlmError) -> None:
+
+class ContextOverflowError(Exception):
+    """The server says that the prompt is too long for the model.
+
+    `error` is what to tell the user in the end; `window`: how many tokens the model can take, None where that is not
+    told.
+    """
+
+    def __init__(self, error: LlmError, window: int | None) -> None:
         super().__init__(error.message)
         self.error = error
+        self.window = window
 
 
 @dataclass(frozen=True)
@@ -45,14 +62,14 @@ class ErrorTranslator:
     """Turns what goes wrong at one server into LlmErrors.
 
     `model`: its name; `url`: of the server, which may hold a password; `key`: the API key, or `NO_KEY`; `timeout`:
-    seconds; `answer_tokens`: most tokens of an answer.
+    seconds; `answer_tokens`: most tokens of an answer, None: as many as the server allows.
     """
 
     model: str
     url: str
     key: str = field(repr=False)
     timeout: float
-    answer_tokens: int
+    answer_tokens: int | None
 
     @property
     def shown_url(self) -> str:
@@ -69,7 +86,7 @@ class ErrorTranslator:
                                "see the log of the server, and ask another one")  # fmt: skip
         if "TooSlowError" in names:
             return self.error(f"{shown} did not end its answer in {10 * self.timeout:g} s",
-                               "ask a faster model, or allow a longer timeout")  # fmt: skip
+                               "ask a faster model, or wait longer with --timeout")  # fmt: skip
         status = getattr(error, "status_code", None)
         if isinstance(status, int) and status >= 300:
             return self._status(status, error)
@@ -78,7 +95,7 @@ class ErrorTranslator:
                                "check that the server runs and can be reached")  # fmt: skip
         if "APITimeoutError" in names or "TimeoutException" in names:
             return self.error(f"{shown} sent nothing for {self.timeout:g} s",
-                               "wait for the model to load and ask again, or allow a longer timeout")  # fmt: skip
+                               "wait for the model to load and ask again, or wait longer with --timeout")  # fmt: skip
         if "ConnectError" in names:
             return self._unreachable(error)
         if names & {"RemoteProtocolError", "ReadError", "WriteError", "CloseError", "ProtocolError"}:
@@ -92,7 +109,7 @@ class ErrorTranslator:
                                "check --base-url and the network")  # fmt: skip
         said = self.excerpt(getattr(error, "body", None) or str(error))
         if _OVERFLOW.search(said):
-            raise ContextOverflowError(self._too_long(said)) from None
+            raise self._overflow(said, getattr(error, "body", None)) from None
         return self.error(f"{model} at {shown} failed: {said or type(error).__name__}", "see the log of the server")
 
     def _status(self, status: int, error: Exception) -> LlmError:
@@ -101,9 +118,8 @@ class ErrorTranslator:
         said = self.excerpt(body) if body is not None else ""
         tail = f": {said}" if said else ""
         code = get_field(error, "code")
-        overflow = code == "context_length_exceeded" or (_OVERFLOW.search(said) and status in (400, 422))
-        if status == 413 or overflow:
-            raise ContextOverflowError(self._too_long(said)) from None
+        if self.overflows(error):
+            raise self._overflow(said, body) from None
         if status < 400:
             return self.error(f"{shown} sends on to another address ({status})",
                                "name that address in --base-url, if you trust it")  # fmt: skip
@@ -119,6 +135,9 @@ class ErrorTranslator:
             asked = requested_wait(error)
             when = f"wait {asked:.0f} s and ask again" if asked else "wait a while and ask again"
             return self.error(f"{shown} takes no more requests for now (429){tail}", when)
+        if is_loading(error):
+            return self.error(f"{shown} is still loading {model} ({status}){tail}",
+                               "ask again when it has, or wait longer with --timeout")  # fmt: skip
         if status >= 500:
             return self.error(f"{shown} failed ({status}){tail}", "ask again later; see the log of the server")
         return self.error(f"{shown} refused the request ({status}){tail}", "check the model's name and --base-url")
@@ -144,22 +163,63 @@ class ErrorTranslator:
     def _too_long(self, said: str) -> LlmError:
         return self.error(
             f"the sources do not fit into the context of {self.model}" + (f": {said}" if said else ""),
-            "ask with fewer passages (-k), or set the model's real context window",
+            "ask with fewer passages (-k), or name the model's real --context-window",
         )
 
-    def empty_reply(self, finish: str | None, refused: str, thinking: bool) -> NoReplyError:
-        """For a reply without text: `finish` is its finish reason, `refused` the model's refusal, `thinking` whether it
-        ended within a <think> part."""
+    def overflows(self, error: Exception) -> bool:
+        """Whether the server refused a request because it is too long."""
+        status, body = getattr(error, "status_code", None), getattr(error, "body", None)
+        said = self.excerpt(body) if body is not None else ""
+        told = get_field(error, "code") == "context_length_exceeded" or _OVERFLOW.search(said)
+        return status == 413 or bool(told and status in (400, 422, 500))
+
+    def _overflow(self, said: str, body: object) -> ContextOverflowError:
+        inner = get_field(body, "error") or body
+        told = get_field(inner, "n_ctx")
+        window = told if isinstance(told, int) else None
+        if window is None and (match := _WINDOW.search(said)):
+            window = int(match.group(1).replace(",", ""))
+        return ContextOverflowError(self._too_long(said), window)
+
+    def empty_reply(
+        self, finish: str | None, *, refused: str, thought: bool, unfinished: bool, calls: bool
+    ) -> NoReplyError:
+        """For a reply without text.
+
+        `finish` is its finish reason, `refused` the model's refusal; `thought`: the model told its thoughts;
+        `unfinished`: the reply ended within them; `calls`: it called a tool.
+        """
         if refused:
             return self._no_reply(f"{self.model} refused to answer: {self.excerpt(refused)}", "ask in other words")
-        if finish == "length" or thinking:
+        if finish in ("length", "max_tokens") or unfinished:
+            most = f"its {self.answer_tokens:,} tokens" if self.answer_tokens else "all of its tokens"
             return self._no_reply(
-                f"{self.model} used up its {self.answer_tokens} tokens before it said anything",
-                "allow it a longer answer, or ask a model that thinks less",
-            )
+                f"{self.model} used up {most} for thinking, before it said anything" if thought or unfinished
+                else f"{self.model} used up {most} before it said anything",
+                "allow it a longer answer with --max-answer-tokens, or ask a model that thinks less",
+            )  # fmt: skip
         if finish == "content_filter":
             return self._no_reply(f"a content filter of {self.shown_url} held the answer back", "ask in other words")
-        return self._no_reply(f"{self.shown_url} sent an answer without text", "ask again, or try another model")
+        if calls:
+            return self._no_reply(
+                f"{self.model} called a tool, of which it was offered none, and did not answer", "try another model"
+            )
+        if thought:
+            return self._no_reply(f"{self.model} only thought, and gave no answer", "ask again, or try another model")
+        return EmptyReplyError(f"{self.shown_url} sent an answer without text", "ask again, or try another model")
+
+    def cut_notice(self) -> str:
+        """For an answer that ended at the limit of tokens."""
+        most = f" of {self.answer_tokens:,} tokens" if self.answer_tokens else " of tokens"
+        return f"the answer is incomplete: it reached its limit{most}; allow more with --max-answer-tokens"
+
+    def reported(self, error: object) -> LlmError:
+        """For an error that the server sent instead of a reply, or within one."""
+        said = self.excerpt({"error": error})
+        return self.error(
+            f"{self.shown_url} reports an error{said and f': {said}'}",
+            "see the log of the server; check that --base-url is that of an OpenAI-compatible server",
+        )
 
     def no_completion(self, body: str) -> LlmError:
         """For an answer of the server, `body`, that is no chat completion."""
@@ -192,6 +252,15 @@ class ErrorTranslator:
             text = text.replace(self.key, "[key]")
         text = _KEY_LIKE.sub("[key]", text)
         return " ".join(_CONTROL.sub(" ", text).encode("utf-8", "replace").decode().split())
+
+
+def is_loading(error: Exception) -> bool:
+    """Whether the server says that it is loading the model, which passes."""
+    if getattr(error, "status_code", None) not in (425, 429, 500, 503):
+        return False
+    body = getattr(error, "body", None)
+    said = body if isinstance(body, str) else str(body or "")
+    return bool(_LOADING.search(said[:_LOOKED_AT])) and "fail" not in said[:_LOOKED_AT].lower()
 
 
 def requested_wait(error: Exception) -> float | None:
