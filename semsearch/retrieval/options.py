@@ -16,7 +16,7 @@ _MOST_QUERY_CHARACTERS = 8_000
 # A search whose best score is lower has no good answer.
 MIN_SCORE = 0.1
 # The same for sentences that are quoted as the answer, which nobody looks through like results.
-ANSWER_MIN_SCORE = 0.3
+ANSWER_MIN_SCORE = 0.2
 
 
 @dataclass(frozen=True)
