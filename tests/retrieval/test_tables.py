@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,13 @@ def test_the_head_of_a_table_is_found_in_the_passages_before() -> None:
     assert continued_head(after, ["Staff\n\nWho | Role | Where\nCy | Cook | Spa"], "docx") == "Who | Role | Where"
     given = rows_in(after, "docx", "Who | Role | Where")
     assert [row[0] for row in given.values()] == [Cell("Who", "Ada"), Cell("Who", "Bo")]
+
+
+def test_a_line_of_blanks_takes_no_time() -> None:
+    text = "| A | B |\n|---|---|\n| 1 | 2 |\n" + " " * 200_000 + "|"
+    began = time.process_time()
+    assert [labelled(row) for row in rows_in(text, "markdown").values()] == ["A: 1 | B: 2"]
+    assert time.process_time() - began < 5
 
 
 def test_a_row_is_a_sentence_and_its_head_is_none_to_show() -> None:
