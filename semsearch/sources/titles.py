@@ -37,7 +37,9 @@ def told_title(title: str) -> str:
     >>> told_title("Microsoft Word - Pump manual.doc"), told_title("0001193125-18-012345"), told_title("Untitled-1")
     ('Pump manual', '', '')
     """
-    said = _SPACE.sub(" ", title).strip(" ()\0\t\n")
+    said = _SPACE.sub(" ", title).strip(" \0")
+    if said.startswith("(") and said.find(")") == len(said) - 1:
+        said = said[1:-1].strip()
     said = _PRINTED_FROM.sub("", said)
     said = _FILE_ENDING.sub("", said).strip()
     if _DEFAULT.fullmatch(said) or not any(letter.isalnum() for letter in said):

@@ -41,6 +41,8 @@ def test_what_a_program_left_is_no_title(title: str) -> None:
         ("第10章 报销", "第10章 报销"),
         ("Book of hours", "Book of hours"),
         ("Node.js", "Node.js"),
+        ("Guide (2nd edition)", "Guide (2nd edition)"),
+        ("(Re)building the pier (draft)", "(Re)building the pier (draft)"),
     ],
 )
 def test_what_a_person_wrote_is(title: str, told: str) -> None:
