@@ -171,7 +171,9 @@ def _tables(text: str, type_name: str) -> Iterator[tuple[list[Span], int | None]
         if rows and (is_apart or is_other):
             yield from _table(text, type_name, rows, ruled)
             rows, ruled = [], None
-        if is_rule and ruled is None and (rows or "|" in said):
+        # Where tables of Org have one above their head, too, the next one counts.
+        above_head = ruled == 0 and len(rows) == 1 and type_name == "org"
+        if is_rule and (ruled is None or above_head) and (rows or "|" in said):
             ruled = len(rows)
         elif is_row:
             rows.append(_trimmed(said, line.start()))

@@ -110,6 +110,7 @@ def test_a_number_comes_with_its_row_and_its_column(name: str, tmp_path: Path) -
     [
         ("| A | B |\n|---|---|\n| 1 | x \\| y |", "markdown", ["A: 1 | B: x | y"]),
         ("| A | B |\n|---+---|\n| 1 | 2 |", "org", ["A: 1 | B: 2"]),
+        ("|---+---|\n| A | B |\n|---+---|\n| 1 | 2 |\n|---+---|", "org", ["A: 1 | B: 2"]),
         ("+---+---+\n| A | B |\n+===+===+\n| 1 | 2 |\n+---+---+", "rst", ["A: 1 | B: 2"]),
         ("cat a | grep b\nsort c | uniq", "text", []),
         ("Place | Depth | Tide\nOstend | 9 m | 4 m\nBlank | | 3 m", "docx", [
