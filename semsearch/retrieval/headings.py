@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from semsearch.retrieval.hit import Hit
+from semsearch.sources.markdown_headings import headings_by_marks
 
 # Between the headings of sections that share none (`chunking.splitter`).
 _BETWEEN = "; "
@@ -33,8 +34,6 @@ def heading_at(hit: Hit, offset: int) -> tuple[str, ...]:
 
 
 def _below(hit: Hit, offset: int) -> tuple[str, ...]:
-    from semsearch.sources.readers.markdown import headings_by_marks
-
     # The line that the character stands in, too.
     end = hit.text.find("\n", offset)
     path: list[tuple[int, str]] = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from semsearch.sources.table_writer import is_header
+from semsearch.sources.table_header import is_header
 
 # Each row is written as `column: value | column: value`.
 _NAMED = frozenset({"csv", "xlsx", "xls", "ods"})

@@ -1,11 +1,9 @@
 """Writes the rows of a table as text, each cell with its column's name, so that a row can be understood alone."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from semsearch.sources.document_builder import DocumentBuilder, Piece, plain
-
-_YEAR = re.compile(r"(?:1[5-9]|20)\d\d(?:[-/](?:1[5-9]|20)?\d\d)?")
+from semsearch.sources.table_header import is_header
 
 
 class TableWriter:
@@ -88,12 +86,3 @@ class TableWriter:
                 pieces.append(Piece((" | " if pieces else "") + name + cell, number))
             number += cell.count("\n")
         self._builder.flow(pieces, end="\n")
-
-
-def is_header(names: list[str]) -> bool:
-    """Whether the cells `names` are short, distinct, and have a letter each or are years."""
-    return (
-        len(set(names)) == len(names)
-        and all(len(name) <= 60 for name in names)
-        and all(any(character.isalpha() for character in name) or _YEAR.fullmatch(name) for name in names)
-    )

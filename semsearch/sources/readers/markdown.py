@@ -3,13 +3,12 @@
 The text is that of the file but for pictures in base64, with the same lines.
 """
 
-import re
-from collections.abc import Iterator
 from functools import cache
 
 from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.encoded_data import without_data_addresses
 from semsearch.sources.lines import line_starts_of
+from semsearch.sources.markdown_headings import headings_by_marks, plain_heading
 from semsearch.sources.readers.header_blocks import markdown_block
 from semsearch.sources.readers.text import decode
 from semsearch.sources.titles import told_title
@@ -18,12 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-_HEADING_CHARACTERS = 500
 # The parser takes 30 µs and 2 kB a line of a list.
 _MOST_LINES = 25_000
-_MARKED = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*]+|<[^>]+>|\s#+\s*$")
 
 
 def read(data: bytes, type_name: str) -> Document:
@@ -64,31 +59,10 @@ def headings(body: str) -> list[tuple[int, int, str]]:
     result = []
     for position, token in enumerate(tokens):
         if token.type == "heading_open" and token.level == 0 and token.map:
-            name = _plain(tokens[position + 1].content)
+            name = plain_heading(tokens[position + 1].content)
             if name:
                 result.append((token.map[0], int(token.tag[1]), name))
     return result
-
-
-def headings_by_marks(body: str) -> Iterator[tuple[int, int, str]]:
-    """As `headings`, but only those that begin with `#`, outside fenced code: without a parser."""
-    fence = ""
-    for number, line in enumerate(body.split("\n")):
-        if found := _FENCE.match(line):
-            mark = found.group(1)
-            if not fence:
-                fence = mark
-            elif mark.startswith(fence) and not line.strip().strip(mark[0]):
-                fence = ""
-        elif not fence and (marked := _MARKED.match(line)):
-            name = _plain(line[marked.end() :].strip()[:_HEADING_CHARACTERS])
-            if name:
-                yield number, len(marked.group(1)), name
-
-
-def _plain(heading: str) -> str:
-    name = _MARKUP.sub(lambda match: match.group(1) or "", heading[:_HEADING_CHARACTERS])
-    return " ".join(name.split())
 
 
 @cache
