@@ -183,3 +183,12 @@ def test_the_examples_of_a_page_run_and_print_what_they_show(
             runner.run(test, out=told.append, clear_globs=False)
             assert runner.failures == 0, "".join(told)
             names.update(test.globs)
+
+
+def test_a_search_imports_no_reader() -> None:
+    code = (
+        "import sys; import semsearch.retrieval.searcher;"
+        "print([name for name in sys.modules if '.readers' in name or name.endswith('document_builder')])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

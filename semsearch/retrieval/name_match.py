@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from semsearch.lexical.analyzer import passage_keys
 from semsearch.lexical.language import FUNCTION_WORDS
 from semsearch.lexical.query_word import Word
-from semsearch.lexical.words import lower, words_of
+from semsearch.lexical.words import is_unspaced, lower, words_of
 from semsearch.store.records import DocumentName
 
 # Names of files that stand for their folder.
 _FOR_THE_FOLDER = frozenset({"index", "_index", "readme", "main", "__init__", "__main__", "mod", "default", "home"})
-# A longer title is a sentence, and names nothing.
+# Of a longer title, which is a sentence, the beginning is compared.
 _MOST_WORDS = 30
 
 _JOINTS = re.compile(r"[-_./\\]+")
@@ -73,4 +73,10 @@ def _keys(text: str, language: str) -> tuple[_Keys, ...]:
     words = words_of(_JOINTS.sub(" ", text))[:_MOST_WORDS]
     usual = FUNCTION_WORDS.get(language, frozenset())
     telling = [word for word in words if lower(word) not in usual] or words
-    return tuple(frozenset(passage_keys(word, language)) for word in telling)
+    # As a query has them: of a script without spaces each pair of characters, so that one alone is not the whole name.
+    pieces = [
+        word[at : at + 2] if is_unspaced(word) else word
+        for word in telling
+        for at in range(max(1, len(word) - 1) if is_unspaced(word) else 1)
+    ]
+    return tuple(frozenset(passage_keys(piece, language)) for piece in pieces)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from semsearch.sources.table_heads import is_header
+from semsearch.sources.table_header import is_header
 
 # Each row is written as `column: value | column: value`.
 _NAMED = frozenset({"csv", "xlsx", "xls", "ods"})
@@ -26,7 +26,8 @@ _BAR = re.compile(r"(?:(?<=\s)|^)\|(?=\s|$)")
 _WRITTEN_BAR = re.compile(r"(?<!\\)\|")
 _PIPED = re.compile(r"\s*\|.*\|\s*")
 # "|---|:--:|" of Markdown, "|---+---|" of Org, "+===+===+" of reStructuredText.
-_RULE = re.compile(r"\s*(?=.*[|+])[|+]?\s*:?[-=]+:?\s*(?:[|+]\s*:?[-=]+:?\s*)*[|+]?\s*")
+# Without the white space around it: a page may have a line of nothing else, with 100,000 blanks.
+_RULE = re.compile(r"(?=.*[|+])[|+]?\s*:?[-=]+:?\s*(?:[|+]\s*:?[-=]+:?\s*)*[|+]?")
 _SENTENCE_END = re.compile(r"[.!?]\s+\S")
 _NAME = re.compile(r"([^|]{1,60}?): (?=\S)")
 _VALUE = re.compile(r"(?!(?:1[5-9]|20)\d\d\b)[-+$€£]?\d|.*: ")
@@ -152,7 +153,7 @@ def goes_on(before: str, after: str, type_name: str) -> bool:
 
 
 def _has_rule(text: str, type_name: str) -> bool:
-    return type_name in _WRITTEN and any(_RULE.fullmatch(line) for line in text.split("\n"))
+    return any(_is_rule(line, type_name) for line in text.split("\n"))
 
 
 def _tables(text: str, type_name: str) -> Iterator[tuple[list[Span], int | None]]:
@@ -170,7 +171,9 @@ def _tables(text: str, type_name: str) -> Iterator[tuple[list[Span], int | None]
         if rows and (is_apart or is_other):
             yield from _table(text, type_name, rows, ruled)
             rows, ruled = [], None
-        if is_rule and ruled is None and (rows or "|" in said):
+        # Where tables of Org have one above their head, too, the next one counts.
+        above_head = ruled == 0 and len(rows) == 1 and type_name == "org"
+        if is_rule and (ruled is None or above_head) and (rows or "|" in said):
             ruled = len(rows)
         elif is_row:
             rows.append(_trimmed(said, line.start()))
@@ -187,7 +190,7 @@ def _table(text: str, type_name: str, rows: list[Span], ruled: int | None) -> It
 
 
 def _is_rule(line: str, type_name: str) -> bool:
-    return type_name in _WRITTEN and _RULE.fullmatch(line) is not None
+    return type_name in _WRITTEN and _RULE.fullmatch(line.strip()) is not None
 
 
 def _is_row(line: str, type_name: str) -> bool:

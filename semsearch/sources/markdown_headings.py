@@ -1,4 +1,4 @@
-"""The headings of Markdown that begin with marks; apart from the reader, as results tell what they stand under."""
+"""Headings of Markdown by their marks, without a parser. A search needs no more, and none of the readers."""
 
 import re
 from collections.abc import Iterator
@@ -26,6 +26,6 @@ def headings_by_marks(body: str) -> Iterator[tuple[int, int, str]]:
 
 
 def plain_heading(heading: str) -> str:
-    """The source of a heading without its markup, on one line."""
+    """`heading` on one line without its markup."""
     name = _MARKUP.sub(lambda match: match.group(1) or "", heading[:_HEADING_CHARACTERS])
     return " ".join(name.split())

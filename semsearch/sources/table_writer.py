@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from semsearch.sources.document_builder import DocumentBuilder, Piece, plain
-from semsearch.sources.table_heads import is_header
+from semsearch.sources.table_header import is_header
 
 
 class TableWriter:

@@ -8,7 +8,7 @@ _PRINTED_FROM = re.compile(
     r"^(?:Microsoft (?:Office )?(?:Word|PowerPoint|Excel)|OpenOffice\.org|LibreOffice)\s*[-–]\s*", re.I
 )
 _FILE_ENDING = re.compile(
-    r"\.(?:docx?|dotx?|rtf|odt|pdf|e?ps|dvi|tex|indd|qxd|qxp|fm|pmd|p65|pub|pptx?|xlsx?|html?|tmp|cdr|ai)$", re.I
+    r"\.(?:docx?|dotx?|rtf|odt|pdf|e?ps|dvi|tex|indd|qxd|qxp|pmd|p65|pub|pptx?|xlsx?|html?|tmp|cdr)$", re.I
 )
 # The default titles of programs in several languages, numbered or not.
 _DEFAULT = re.compile(
@@ -27,8 +27,10 @@ _DEFAULT = re.compile(
     )[ _-]?\(?\d*\)?""",
     re.I | re.X,
 )
-# Accession numbers, dates of scans, identifiers: no letter, but more digits than a year has, or one word with so many.
+# Accession numbers, dates of scans, identifiers: no letter, but more digits than a year has, or one word with so many. A
+# number of a standard or a report is a name.
 _MOST_DIGITS = 4
+_NUMBERED_NAME = re.compile(r"[A-Z]{2,}-\d")
 
 
 def told_title(title: str) -> str:
@@ -37,11 +39,13 @@ def told_title(title: str) -> str:
     >>> told_title("Microsoft Word - Pump manual.doc"), told_title("0001193125-18-012345"), told_title("Untitled-1")
     ('Pump manual', '', '')
     """
-    said = _SPACE.sub(" ", title).strip(" ()\0\t\n")
+    said = _SPACE.sub(" ", title).strip(" \0")
+    if said.startswith("(") and said.find(")") == len(said) - 1:
+        said = said[1:-1].strip()
     said = _PRINTED_FROM.sub("", said)
     said = _FILE_ENDING.sub("", said).strip()
     if _DEFAULT.fullmatch(said) or not any(letter.isalnum() for letter in said):
         return ""
     digits = sum(letter.isdigit() for letter in said)
-    is_number = " " not in said or not any(letter.isalpha() for letter in said)
+    is_number = " " not in said and not _NUMBERED_NAME.match(said) or not any(letter.isalpha() for letter in said)
     return "" if is_number and digits > _MOST_DIGITS else said

@@ -60,3 +60,6 @@ def test_odd_names_and_queries_have_some_score(path: str, query: str) -> None:
 def test_names_in_other_scripts_are_compared() -> None:
     assert score("报销流程", "规定/报销流程.md", language="zh") == pytest.approx(1)
     assert score("schäden melden", "Schäden_melden.txt", language="de") == pytest.approx(1)
+    # One pair of characters is not the whole of a name without spaces.
+    assert score("中国 经济", "中国人民大学历史系.md", language="zh") == pytest.approx(1 / 2 / 8)
+    assert score("流", "流程.md", language="zh") == pytest.approx(1)

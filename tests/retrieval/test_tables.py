@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,7 @@ def test_a_number_comes_with_its_row_and_its_column(name: str, tmp_path: Path) -
     [
         ("| A | B |\n|---|---|\n| 1 | x \\| y |", "markdown", ["A: 1 | B: x | y"]),
         ("| A | B |\n|---+---|\n| 1 | 2 |", "org", ["A: 1 | B: 2"]),
+        ("|---+---|\n| A | B |\n|---+---|\n| 1 | 2 |\n|---+---|", "org", ["A: 1 | B: 2"]),
         ("+---+---+\n| A | B |\n+===+===+\n| 1 | 2 |\n+---+---+", "rst", ["A: 1 | B: 2"]),
         ("cat a | grep b\nsort c | uniq", "text", []),
         ("Place | Depth | Tide\nOstend | 9 m | 4 m\nBlank | | 3 m", "docx", [
@@ -145,6 +147,13 @@ def test_the_head_of_a_table_is_found_in_the_passages_before() -> None:
     assert continued_head(after, ["Staff\n\nWho | Role | Where\nCy | Cook | Spa"], "docx") == "Who | Role | Where"
     given = rows_in(after, "docx", "Who | Role | Where")
     assert [row[0] for row in given.values()] == [Cell("Who", "Ada"), Cell("Who", "Bo")]
+
+
+def test_a_line_of_blanks_takes_no_time() -> None:
+    text = "| A | B |\n|---|---|\n| 1 | 2 |\n" + " " * 200_000 + "|"
+    began = time.process_time()
+    assert [labelled(row) for row in rows_in(text, "markdown").values()] == ["A: 1 | B: 2"]
+    assert time.process_time() - began < 5
 
 
 def test_a_row_is_a_sentence_and_its_head_is_none_to_show() -> None:

@@ -38,9 +38,14 @@ def test_what_a_program_left_is_no_title(title: str) -> None:
         ("Template engines", "Template engines"),
         ("Testing", "Testing"),
         ("C", "C"),
+        ("CVE-2021-44228", "CVE-2021-44228"),
+        ("ISO-27001:2013", "ISO-27001:2013"),
+        ("Last.fm", "Last.fm"),
         ("第10章 报销", "第10章 报销"),
         ("Book of hours", "Book of hours"),
         ("Node.js", "Node.js"),
+        ("Guide (2nd edition)", "Guide (2nd edition)"),
+        ("(Re)building the pier (draft)", "(Re)building the pier (draft)"),
     ],
 )
 def test_what_a_person_wrote_is(title: str, told: str) -> None:

@@ -5,7 +5,9 @@ line, and where there are gaps.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 # A page may have cells on lines of their own where so many short lines stand one after another, so many with a number,
 # and rows where lines have several figures. Prose has neither, formulas seldom, and these are not read twice.
@@ -87,27 +89,22 @@ def _is_of_table(rows: Sequence[Sequence[str]], number: int) -> bool:
 def _groups(lines: Sequence[str], others: Sequence[str]) -> Iterator[list[str]]:
     """The cells of each row: those of `lines` that are one of `others`, or the pieces of that one between tabs."""
     bare = [_bare(line) for line in others]
+    said = [_bare(line) for line in lines]
+    whole, starts = "".join(said), [0, *accumulate(map(len, said))]
     at = place = 0
     while at < len(lines):
-        first = _bare(lines[at])
         ahead, count = place, 0
-        while first and not count and ahead < min(place + _FAR, len(others)):
-            count = _held(lines, at, bare[ahead]) if bare[ahead].startswith(first) else 0
+        while said[at] and not count and ahead < min(place + _FAR, len(others)):
+            end = starts[at] + len(bare[ahead])
+            after = bisect_left(starts, end)  # the line that begins where the other one ends
+            if after > at and starts[after : after + 1] == [end] and whole.startswith(bare[ahead], starts[at]):
+                count = after - at
             ahead += 1
         if count:
             place = ahead
         has_gaps = count == 1 and "\t" in others[ahead - 1]
         yield others[ahead - 1].split("\t") if has_gaps else list(lines[at : at + (count or 1)])
         at += count or 1
-
-
-def _held(lines: Sequence[str], at: int, line: str) -> int:
-    """How many of `lines`, from `at` on, are together `line`; 0: they are not."""
-    said, count = "", 0
-    while len(said) < len(line) and at + count < len(lines):
-        said += _bare(lines[at + count])
-        count += 1
-    return count if said == line else 0
 
 
 def _may_name_row(cell: str) -> bool:

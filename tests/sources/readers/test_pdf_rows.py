@@ -1,6 +1,7 @@
 """The rows of tables in PDFs stand on one line each, with tabs between their cells; nothing else is changed."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,13 @@ def test_only_white_space_is_changed(lines: list[str], other: str) -> None:
     text = "\n".join(lines)
     for told in (other, text, text.replace("\n", " "), text.replace(" ", "\t")):
         assert re.sub(r"\s", "", in_rows(text, told)) == re.sub(r"\s", "", text)
+
+
+def test_letters_on_lines_of_their_own_take_no_time() -> None:
+    text = "a\n" * 50_000
+    began = time.process_time()
+    assert in_rows(text, "a" * 60_000 + "b") == text
+    assert time.process_time() - began < 5
 
 
 def test_prose_is_not_read_twice() -> None:

@@ -1,4 +1,4 @@
-"""Which row of a table is its head; apart from what writes tables, as results show rows with their heads."""
+"""Which row of a table names its columns. A search needs no more, and nothing that writes documents."""
 
 import re
 
