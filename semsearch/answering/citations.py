@@ -101,8 +101,7 @@ def check_citations(
     """
     names = names_of_sources([hit.path for hit in hits], [hit.title for hit in hits])
     end, listed = list_of_sources(text, len(hits), names)
-    marks = [mark for mark in citation_marks(text[:end], len(hits), names) if not _is_copied(text, mark, hits)]
-    sentences = _cited_sentences(text[:end], marks)
+    sentences = _cited_sentences(text[:end], citation_marks(text[:end], len(hits), names))
     if incomplete and sentences and end == len(text) and not _ends(text):
         sentences.pop()
     check = _Check(hits, similarity, " ".join(sentence.bare for sentence in sentences))
@@ -130,12 +129,6 @@ def check_citations(
     unsupported = tuple(claim.text for claim in claims if claim.status in ("unsupported", "unnamed"))
     invalid = tuple(sorted({n for claim in claims for n in claim.invalid}))
     return CheckedAnswer(_with_sources(text, claims), tuple(claims), citations, unsupported, answered, invalid)
-
-
-def _is_copied(text: str, mark: CitationMark, hits: Sequence[Hit]) -> bool:
-    """Whether `mark` stands in a source with the word that it stands behind: it is the source's, and cites nothing."""
-    before = _GLUED.search(text, max(0, mark.start - 80), mark.start)
-    return before is not None and any(text[before.start() : mark.end] in hit.text for hit in hits)
 
 
 @dataclass(frozen=True)
@@ -177,11 +170,8 @@ class _Check:
         else:
             verdict = _UNCITED
             for n in dict.fromkeys([*(n for n in likely if n in everything), *everything]):
-                alone = self._alone(sentence.bare, n)
-                if alone.supported:
-                    verdict, bearing = alone, (n,)
-                if alone.supported or alone.reason == "nothing to check":
-                    verdict = alone
+                if self._alone(sentence.bare, n).supported:
+                    verdict, bearing = Verdict(True), (n,)
                     break
         status: Literal["supported", "unsupported", "unnamed", "unchecked"] = "unsupported"
         if verdict.supported:

@@ -27,8 +27,8 @@ _DEFAULT = re.compile(
     )[ _-]?\(?\d*\)?""",
     re.I | re.X,
 )
-# Accession numbers, dates of scans, identifiers: no letter, but more digits than a year has, or one word with so many. A
-# number of a standard or a report is a name.
+# Accession numbers, dates of scans, identifiers: no letter, but more digits than a year has, or one word with so many.
+# The number of a standard is a name.
 _MOST_DIGITS = 4
 _NUMBERED_NAME = re.compile(r"[A-Z]{2,}-\d")
 
@@ -47,5 +47,6 @@ def told_title(title: str) -> str:
     if _DEFAULT.fullmatch(said) or not any(letter.isalnum() for letter in said):
         return ""
     digits = sum(letter.isdigit() for letter in said)
-    is_number = " " not in said and not _NUMBERED_NAME.match(said) or not any(letter.isalpha() for letter in said)
+    is_word = " " not in said and not _NUMBERED_NAME.match(said)
+    is_number = is_word or not any(letter.isalpha() for letter in said)
     return "" if is_number and digits > _MOST_DIGITS else said
