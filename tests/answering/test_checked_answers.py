@@ -96,6 +96,42 @@ def test_only_statements_are_judged(text: str) -> None:
     assert all(claim.status == "supported" for claim in checked.claims)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"1. {GOOD} [1].\n2. Stop when clean grease shows at the lip [1].",
+        f"Steps:\n(1) {GOOD} [1].\n(2) Stop when clean grease shows at the lip [1].",
+        f"**1.** {GOOD} [1].\n\nStep 2: Stop when clean grease shows at the lip [1].",
+        f"{GOOD} [1].\n\n[1] manual.md, lines 22-24",
+        f"{GOOD}[^1].\n\n[^1]: manual.md:3\n[^2]: ferry.md",
+    ],
+)
+def test_numbers_of_lists_and_of_lines_are_none_of_the_answer(text: str) -> None:
+    checked = check(text)
+    assert [claim.status for claim in checked.claims][:2] == ["supported"] * len(checked.claims)
+    assert checked.text == text and not checked.unsupported
+
+
+@pytest.mark.parametrize("number", ["(70)", "- 70. ", "70 - 80"])
+def test_a_number_within_a_sentence_is_no_number_of_a_list(number: str) -> None:
+    assert statuses(f"The main bearing is greased every {number} running hours [1].") == ["unsupported"]
+
+
+def test_a_mark_that_a_source_holds_with_its_word_is_copied_from_it() -> None:
+    code = [hit("The function returns items[1] when the list is long. An empty one has no a[0].")]
+    for text in ("The function returns items[1] when the list is long.", "An empty one has no a[0] [1]."):
+        checked = check_citations(text, code)
+        assert [claim.status for claim in checked.claims] == ["supported"] and not checked.invalid
+    assert [claim.numbers for claim in check_citations("The list is long[1].", code).claims] == [(1,)]
+
+
+@pytest.mark.parametrize("text", ["Yes [1].", "No.", f"Yes. {GOOD} [1].", "Ja.", "是的。"])
+def test_yes_and_no_say_nothing_that_could_be_checked(text: str) -> None:
+    checked = check(text)
+    assert checked.answered and not checked.unsupported
+    assert (checked.claims[0].status, checked.claims[0].verdict.reason) == ("unchecked", "nothing to check")
+
+
 REFUSALS = [
     "Not found in these documents.", '"Not found in these documents."', "**Not found in these documents.**",
     "I don't know.",
@@ -108,6 +144,8 @@ REFUSALS = [
     "이 문서에서 찾을 수 없습니다.",
     "В этих документах ответа нет.", "Niet gevonden in deze documenten.", "Não encontrado nestes documentos.",
     "Detta står inte i dokumenten.", "Bu belgelerde bulunamadı.",
+    "The answer is not in the documents.", "Nothing in the sources answers this.", "It isn't specified.",
+    "No information.", "Je ne sais pas.", "Das weiß ich nicht.", "No lo sé.", "不知道。", "Не знаю.",
     "इन दस्तावेज़ों में नहीं मिला।", "W tych dokumentach nie ma odpowiedzi.",
 ]  # fmt: skip
 
@@ -126,7 +164,16 @@ def test_what_a_model_adds_to_a_refusal_is_not_from_the_documents() -> None:
     assert answered.answered and not answered.unsupported
 
 
-@pytest.mark.parametrize("text", ["Dogs must not be off their lead.", "Documents are in the pump house [1]."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dogs must not be off their lead.",
+        "Documents are in the pump house [1].",
+        "It does not cover water damage [1].",
+        "They do not include the seal.",
+        "If the file does not contain a header, the import stops [1].",
+    ],
+)
 def test_a_sentence_with_a_negation_or_a_document_is_no_refusal(text: str) -> None:
     assert check(text).answered
 
