@@ -53,14 +53,14 @@ _NOT_FOUND = re.compile(
             r"\bi (?:do not|don['’]t) have (?:enough |any |the |sufficient )?(?:information|knowledge|context)\b",
             # "It does not cover water damage" is said of something else than the documents.
             rf"\b(?:they|it)\b.{{0,20}}\b(?:do|does|did)(?: not|n['’]t) (?:\w+ly )?{_SAY}\b",
-            rf"\b(?:answer|information|that|this|it) (?:is|was)(?: not|n['’]t) (?:\w+ )?in (?:these|the|any of the|your)\b"
-            rf".{{0,40}}{_PLACES}",
+            rf"\b(?:answer|information|that|this|it) (?:is|was)(?: not|n['’]t) (?:\w+ )?in (?:these|the|any of the|"
+            rf"your)\b.{{0,40}}{_PLACES}",
             rf"\bnothing in (?:these|the|any of the|your)\b.{{0,40}}{_PLACES}",
             rf"^\W*(?:(?:it|this|that) (?:is|was)(?: not|n['’]t)|not) {_TOLD}\W*$",
             r"^\W*(?:unknown|unanswerable|n/a|no (?:answer|information|mention)|not given)\W*$",
             r"^\W*(?:(?:das )?weiß ich nicht|ich weiß (?:es|das) nicht|keine angaben?|unbekannt|je (?:ne )?sais pas|"
-            r"no (?:lo )?sé|non (?:lo )?so|não sei|ik weet het niet|jag vet inte|nie wiem|(?:я )?не знаю|不知道|我不知道|"
-            r"わかりません|分かりません|모르겠습니다|bilmiyorum)\W*$",
+            r"no (?:lo )?sé|non (?:lo )?so|não sei|ik weet het niet|jag vet inte|nie wiem|(?:я )?не знаю|不知道|"
+            r"我不知道|わかりません|分かりません|모르겠습니다|bilmiyorum)\W*$",
         )
     ),
     re.IGNORECASE | re.DOTALL,
