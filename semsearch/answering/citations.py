@@ -102,13 +102,13 @@ def check_citations(
     """Checks every sentence of the answer `text` against those of `hits` that it cites: `[n]` means `hits[n - 1]`.
 
     A sentence that cites none is compared with all of them. `refused`: the model said, apart from `text`, that the
-    documents do not hold the answer; `incomplete`: the text was cut, and its last sentence may be half a one.
+    documents do not hold the answer; `incomplete`: the text was cut, and the last of its sentences may be half a one.
     """
     names = names_of_sources([hit.path for hit in hits], [hit.title for hit in hits])
     end, listed = list_of_sources(text, len(hits), names)
     marks = [mark for mark in citation_marks(text[:end], len(hits), names) if not _is_copied(text, mark, hits)]
     sentences = _cited_sentences(text[:end], marks)
-    if incomplete and sentences and end == len(text) and not _ends(text):
+    if incomplete and len(sentences) > 1 and end == len(text) and not _ends(text):
         sentences.pop()
     check = _Check(hits, similarity, " ".join(sentence.bare for sentence in sentences))
     claims: list[Claim] = []

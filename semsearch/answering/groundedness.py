@@ -19,7 +19,7 @@ from semsearch.answering.parsed_passage import (
     content_terms,
     count_negations,
 )
-from semsearch.answering.quantities import has_another_unit, in_other_units, is_calculated, quantities_of
+from semsearch.answering.quantities import has_another_unit, in_other_units, is_calculated, quantities_of, unit_words
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.language import detect
 from semsearch.lexical.words import words_of
@@ -102,7 +102,10 @@ def judge_claim(
     numbers = _judge_numbers(claim, passages)
     if numbers is not None and numbers.reason != "calculation":
         return numbers
-    if unknown := _unknown_names(claim, keys, languages):
+    # Units were compared with their numbers, however they are written.
+    units = {key for term in content_terms(" ".join(unit_words(claim)), languages) for key in term}
+    terms = [term for term in terms if units.isdisjoint(term) or keys.intersection(term)]
+    if unknown := _unknown_names(claim, keys | units, languages):
         return Verdict(False, "names", tuple(unknown))
     if numbers is not None and _count_held(terms, keys) >= WORDS_OF_A_CALCULATION * len(terms):
         return numbers

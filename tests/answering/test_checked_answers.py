@@ -59,6 +59,30 @@ def test_numbers_units_calculations_and_languages(text: str, status: str) -> Non
     assert statuses(text) == [status]
 
 
+REPORT = "Revenue rose to 4.2 million dollars in 2024, from 3.9 million. Some 1,500 people came. Water boils at 100 °C."
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("The crossing takes about 30 min [1].", "supported"),
+        ("The crossing takes about 30 h [1].", "unsupported"),
+        ("Revenue rose to 4.2 million dollars in 2024 [2].", "supported"),
+        ("Revenue rose to $4.2 million in 2024 [2].", "supported"),
+        ("Revenue rose to 4,200,000 dollars in 2024 [2].", "supported"),
+        ("Revenue rose to 4.2 billion dollars in 2024 [2].", "unsupported"),
+        ("Revenue rose to $4.2 billion in 2024 [2].", "unsupported"),
+        ("Revenue rose from 3.9 billion [2].", "unsupported"),
+        ("Some 1.5 thousand people came [2].", "supported"),
+        ("Water boils at 100 degrees Celsius [2].", "supported"),
+        ("Water boils at 100 degrees Fahrenheit [2].", "unsupported"),
+    ],
+)
+def test_units_and_powers_of_ten_are_compared_however_they_are_written(text: str, status: str) -> None:
+    checked = check_citations(text, [SOURCES[1], hit(REPORT)])
+    assert [claim.status for claim in checked.claims] == [status]
+
+
 @pytest.mark.parametrize(
     ("claim", "source", "same"),
     [
@@ -216,6 +240,7 @@ def test_half_a_sentence_at_the_end_of_a_cut_answer_is_not_judged() -> None:
     cut = f"{GOOD} [1]. Press 90 tons of"
     assert check_citations(cut, SOURCES).unsupported == ("Press 90 tons of",)
     assert not check_citations(cut, SOURCES, incomplete=True).unsupported
+    assert check_citations(GOOD, SOURCES, incomplete=True).answered
 
 
 def test_what_stands_around_an_answer_is_taken_off() -> None:
