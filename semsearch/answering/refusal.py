@@ -14,7 +14,8 @@ _LONGEST = 400
 _MARKUP = r"[\s*_`\"'“”„«»\[\]()#>]"
 _TOKEN = r"NOT(?:_|\\_)IN(?:_|\\_)SOURCES"
 _TOKEN_FIRST = re.compile(rf"\A{_MARKUP}*{_TOKEN}{_MARKUP}*[.:!,;–—-]*{_MARKUP}*")
-_TOKEN_LINE = re.compile(rf"(?:\A|\n){_MARKUP}*{_TOKEN}{_MARKUP}*[.:!]?[ \t*_`\"'“”«»\])]*(?=\n|\Z)")
+# Not over lines: each of many empty ones would be begun with, and gone through to the last.
+_TOKEN_LINE = re.compile(rf"(?:\A|\n)[ \t*_`\"'“”„«»\[\]()#>]*{_TOKEN}{_MARKUP}*[.:!]?[ \t*_`\"'“”«»\])]*(?=\n|\Z)")
 _ALONE = re.compile(
     r"\W*(?:(?:the answer|it|this|information|that) (?:is|was) )?not found in (?:these|the) (?:documents|sources)\W*",
     re.IGNORECASE,

@@ -1,5 +1,7 @@
 """What is said of an answer: as a person would judge it who has its sources at hand."""
 
+import time
+
 import pytest
 
 from semsearch.answering.asides import unwrapped
@@ -248,3 +250,9 @@ def test_what_stands_around_an_answer_is_taken_off() -> None:
     assert unwrapped('{"answer": "It is so.", "sources": [1, 2]}') == "It is so [1][2]."
     assert unwrapped(f"=== source 1 ab ===\ntext:\nfoo\n=== end of source 1 ab ===\n{GOOD}") == GOOD
     assert unwrapped("Use:\n```\nrun\n```") == "Use:\n```\nrun\n```"
+
+
+def test_empty_lines_before_no_token_take_no_long_time() -> None:
+    begun = time.process_time()
+    assert without_token("a" + 30_000 * "\n" + "b") == ("a" + 30_000 * "\n" + "b", False)
+    assert time.process_time() - begun < 0.5  # 1.5 when each line was begun with
