@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from semsearch.answering.numbers_in_text import numbers_of
+from semsearch.answering.numbers_in_text import decimals, numbers_of
 
 # Dimension -> unit words and symbols with how many of the dimension's base unit one of them is. Words of English,
 # German, French, Spanish and Italian. A word that is a unit of two dimensions ("second" an ordinal, "ton", "point")
@@ -63,7 +63,7 @@ _UNIT_OF = {
 # After a number: its unit, or that after one word that says which kind ("700 running hours").
 _AFTER = re.compile(r"[ \t\u00a0\u202f-]{0,2}\n?(€|\$|£|%|‰|°[CcFf]\b|[^\W\d_]+(?:-hours)?)(?:[ \u00a0\n]([^\W\d_]+))?")
 _BEFORE = re.compile(r"(€|\$|£)\s?\Z")
-_FIGURES = re.compile(r"\d+(?:[.,’'\u00a0\u202f]\d+)*|[^\W\d_]+")
+_FIGURES = re.compile(r"\d{1,2}:\d\d(?![\d:])|\d+(?:[.,’'\u00a0\u202f]\d+)*|[^\W\d_]+")
 # What follows a number and multiplies it, in the languages of the units; a "billion" is not the same in all of them.
 _SCALES = {
     word: factor
@@ -102,7 +102,7 @@ class Quantity:
 
     def amounts(self) -> list[float]:
         """Its possible values in the dimension's base unit."""
-        return [float(value) * self.factor for value in self.values if value.count(".") < 2]
+        return [value * self.factor for value in decimals(self.values)]
 
     def may_be(self, other: "Quantity") -> bool:
         """Whether nothing that is said of both numbers, which have a value in common, makes them different ones."""
@@ -197,17 +197,13 @@ def is_calculated(missing: Sequence[Quantity], claimed: Sequence[Quantity], know
 
 def _follows(result: Quantity, left: Quantity, right: Quantity) -> bool:
     """Whether `result` is the product, sum, difference or quotient of the other two, and not one of them again."""
-    for goal in _plain(result):
-        for one in _plain(left):
-            for other in _plain(right):
+    for goal in decimals(result.values):
+        for one in decimals(left.values):
+            for other in decimals(right.values):
                 made = [one * other, one + other, one - other, *([one / other] if other else [])]
                 if goal not in (one, other) and any(_close(goal, value) for value in made):
                     return True
     return False
-
-
-def _plain(quantity: Quantity) -> list[float]:
-    return [float(value) for value in quantity.values if value.count(".") < 2]
 
 
 def _close(one: float, other: float) -> bool:

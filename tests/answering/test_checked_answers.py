@@ -61,7 +61,10 @@ def test_numbers_units_calculations_and_languages(text: str, status: str) -> Non
     assert statuses(text) == [status]
 
 
-REPORT = "Revenue rose to 4.2 million dollars in 2024, from 3.9 million. Some 1,500 people came. Water boils at 100 °C."
+REPORT = (
+    "Revenue rose to 4.2 million dollars in 2024, from 3.9 million. Some 1,500 people came. Water boils at 100 °C. "
+)
+REPORT += "It opens at 8:30 and closes at 17:45 or 20:00. Between 40 and 60 guests fit."
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,10 @@ REPORT = "Revenue rose to 4.2 million dollars in 2024, from 3.9 million. Some 1,
         ("Revenue rose to $4.2 billion in 2024 [2].", "unsupported"),
         ("Revenue rose from 3.9 billion [2].", "unsupported"),
         ("Some 1.5 thousand people came [2].", "supported"),
+        ("It opens at 08:30 [2].", "supported"),
+        ("It opens at 8:45 [2].", "unsupported"),
+        ("It closes at 17:45 or at 20 [2].", "supported"),
+        ("Between 40–60 guests fit [2].", "supported"),
         ("Water boils at 100 degrees Celsius [2].", "supported"),
         ("Water boils at 100 degrees Fahrenheit [2].", "unsupported"),
     ],
