@@ -37,7 +37,7 @@ _ON_DOCUMENTS = re.compile(
 _LEAD = re.compile(
     r"^\W*(?:(?:based (?:up)?on|according to|as per|per|from|in)\s+(?:all\s+)?(?:the|these|your)?\s*"
     r"(?:provided|given|available|above|retrieved)?\s*"
-    r"(?:sources?|documents?|passages?|context|information|texts?|manual|excerpts?)"
+    r"(?:sources?|documents?|passages?|context|information|texts?|manual|excerpts?)(?!\w|\.\w)"
     r"(?:\s+(?:provided|given|above|available|you provided))?"
     r"|(?:laut|gemäß|nach)\s+(?:den|dem|der)\s+(?:quellen?|dokument\w*)"
     r"|den (?:quellen|dokumenten) zufolge|(?:selon|d'après)\s+(?:les|la)\s+(?:sources?|documents?)"
@@ -115,7 +115,7 @@ def list_of_sources(text: str, sources: int, names: Mapping[str, tuple[int, ...]
     """Where in `text` the list of sources at its end begins, and the sources that it names; `len(text)` without one.
 
     Such a list is a line "Sources:" with marks and names of files alone, in it or in the lines that follow; or a last
-    paragraph of marks alone.
+    paragraph of marks alone, or of marks with the names of their files.
     """
     heads = [*_LIST_HEAD.finditer(text, max(0, len(text) - _LONGEST_LIST))]
     for match in reversed(heads[-_MOST_HEADS:]):
@@ -128,9 +128,21 @@ def list_of_sources(text: str, sources: int, names: Mapping[str, tuple[int, ...]
             return match.start(), tuple(dict.fromkeys(n for numbers in named for n in numbers or ()))
     start = text.rstrip().rfind("\n\n") + 2
     last = text[start:]
-    if start > 1 and (marks := citation_marks(last, sources, names)) and not _rest_of(last, marks):
+    marks = citation_marks(last, sources, names)
+    if start > 1 and marks and (not _rest_of(last, marks) or _are_footnotes(last, sources, names)):
         return start, tuple(dict.fromkeys(n for mark in marks for n in mark.numbers))
     return len(text), ()
+
+
+def _are_footnotes(paragraph: str, sources: int, names: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether each line of `paragraph` is a mark and the name of a source: `[^1]: manual.md, lines 3-5`."""
+    for line in filter(str.strip, paragraph.splitlines()):
+        marks = citation_marks(line, sources, names)
+        if not marks or line[: marks[0].start].strip(" \t-*+•_"):
+            return False
+        if not named_sources(line[marks[0].end :].strip(" \t:.–-*_"), names) and _rest_of(line, marks):
+            return False
+    return True
 
 
 def _sources_of(line: str, sources: int, names: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:

@@ -29,7 +29,12 @@ from semsearch.retrieval.sentences import sentence_spans
 
 # An answer of 8,000 tokens has fewer sentences, each of which is compared with all of its passages.
 _MOST_SENTENCES = 500
-_LIST_MARK = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)]|#{1,6})\s+")
+_LIST_MARK = re.compile(
+    r"\A[\s*_]{0,8}(?:[-*+•]|\(?\d{1,3}[.)]|#{1,6}|(?:step|schritt|étape|paso|passo)\s\d{1,2}\s?[:.)–-])[*_]{0,3}\s+",
+    re.IGNORECASE,
+)
+# What a mark that is code, or a footnote of the source itself, stands behind without a blank: `items[1]`.
+_GLUED = re.compile(r"[\w.\[\]]{1,80}\Z")
 # Where a line ends a sentence, and what begins one: models do not wrap their lines, or do so within a sentence.
 _LINE_END = re.compile(r"(?<=[.!?:;。！？…|*_\"”)\]])[ \t]*\n|\n(?=[ \t]*(?:[A-ZÀ-ÖØ-Þ|>#*•\-]|\d{1,3}[.)]\s))")
 # A number set as a formula, whose dollars are no money.
@@ -97,12 +102,13 @@ def check_citations(
     """Checks every sentence of the answer `text` against those of `hits` that it cites: `[n]` means `hits[n - 1]`.
 
     A sentence that cites none is compared with all of them. `refused`: the model said, apart from `text`, that the
-    documents do not hold the answer; `incomplete`: the text was cut, and its last sentence may be half a one.
+    documents do not hold the answer; `incomplete`: the text was cut, and the last of its sentences may be half a one.
     """
     names = names_of_sources([hit.path for hit in hits], [hit.title for hit in hits])
     end, listed = list_of_sources(text, len(hits), names)
-    sentences = _cited_sentences(text[:end], citation_marks(text[:end], len(hits), names))
-    if incomplete and sentences and end == len(text) and not _ends(text):
+    marks = [mark for mark in citation_marks(text[:end], len(hits), names) if not _is_copied(text, mark, hits)]
+    sentences = _cited_sentences(text[:end], marks)
+    if incomplete and len(sentences) > 1 and end == len(text) and not _ends(text):
         sentences.pop()
     check = _Check(hits, similarity, " ".join(sentence.bare for sentence in sentences))
     claims: list[Claim] = []
@@ -129,6 +135,12 @@ def check_citations(
     unsupported = tuple(claim.text for claim in claims if claim.status in ("unsupported", "unnamed"))
     invalid = tuple(sorted({n for claim in claims for n in claim.invalid}))
     return CheckedAnswer(_with_sources(text, claims), tuple(claims), citations, unsupported, answered, invalid)
+
+
+def _is_copied(text: str, mark: CitationMark, hits: Sequence[Hit]) -> bool:
+    """Whether `mark` stands in a source with the word that it stands behind: it is the source's, and cites nothing."""
+    before = _GLUED.search(text, max(0, mark.start - 80), mark.start)
+    return before is not None and any(text[before.start() : mark.end] in hit.text for hit in hits)
 
 
 @dataclass(frozen=True)
@@ -170,8 +182,9 @@ class _Check:
         else:
             verdict = _UNCITED
             for n in dict.fromkeys([*(n for n in likely if n in everything), *everything]):
-                if self._alone(sentence.bare, n).supported:
-                    verdict, bearing = Verdict(True), (n,)
+                alone = self._alone(sentence.bare, n)
+                if alone.supported or alone.reason == "nothing to check":
+                    verdict, bearing = alone, (n,) if alone.supported else ()
                     break
         status: Literal["supported", "unsupported", "unnamed", "unchecked"] = "unsupported"
         if verdict.supported:

@@ -19,7 +19,7 @@ from semsearch.answering.parsed_passage import (
     content_terms,
     count_negations,
 )
-from semsearch.answering.quantities import has_another_unit, in_other_units, is_calculated, quantities_of
+from semsearch.answering.quantities import has_another_unit, in_other_units, is_calculated, quantities_of, unit_words
 from semsearch.lexical.analyzer import analyze_query
 from semsearch.lexical.language import detect
 from semsearch.lexical.words import words_of
@@ -59,6 +59,11 @@ for _pair in _OPPOSITE_WORDS:
         for _word in _side:
             _OPPOSITE[_word] = _OPPOSITE.get(_word, frozenset()) | _other
 _PREFIXES = ("un", "in", "im", "ir", "non", "dis", "de")
+# These say something of the question alone.
+_YES_OR_NO = re.compile(
+    r"\W*(?:yes|no|correct|ja|nein|oui|non|si|sí|sì|sim|não|nee|nej|da|tak|nie|да|нет|是的?|不是|はい|いいえ|네|아니요)\W*",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"(?<=[^\W_][,;]\s)[A-Z][^\W_]+|(?<=[^\W_]\s)[A-Z][^\W_]+")
 _NOUNS_ARE_CAPITALISED = {"de"}
 
@@ -89,7 +94,7 @@ def judge_claim(
     """
     languages = frozenset(passage.language for passage in passages)
     terms = content_terms(claim, languages)
-    if not passages or (not terms and not numbers_of(claim)):
+    if not passages or _YES_OR_NO.fullmatch(claim) or (not terms and not numbers_of(claim)):
         return Verdict(False, "nothing to check")
     clauses = [clause for passage in passages for sentence in passage.sentences for clause in sentence.clauses]
     keys = frozenset[str]().union(*(passage.keys for passage in passages))
@@ -97,7 +102,10 @@ def judge_claim(
     numbers = _judge_numbers(claim, passages)
     if numbers is not None and numbers.reason != "calculation":
         return numbers
-    if unknown := _unknown_names(claim, keys, languages):
+    # Units were compared with their numbers, however they are written.
+    units = {key for term in content_terms(" ".join(unit_words(claim)), languages) for key in term}
+    terms = [term for term in terms if units.isdisjoint(term) or keys.intersection(term)]
+    if unknown := _unknown_names(claim, keys | units, languages):
         return Verdict(False, "names", tuple(unknown))
     if numbers is not None and _count_held(terms, keys) >= WORDS_OF_A_CALCULATION * len(terms):
         return numbers

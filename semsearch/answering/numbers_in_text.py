@@ -5,7 +5,9 @@ import unicodedata
 
 # Not within a word; scripts without blanks between words write their numbers into the text.
 _SCRIPTS_WITHOUT_BLANKS = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-_NUMBER = re.compile(rf"(?:(?<![^\W_])|(?<=[{_SCRIPTS_WITHOUT_BLANKS}]))\d+(?:[.,’'\u00a0\u202f٫٬]\d+)*")
+_NUMBER = re.compile(
+    rf"(?:(?<![^\W_])|(?<=[{_SCRIPTS_WITHOUT_BLANKS}]))(?:[0-2]?[0-9]:[0-5][0-9](?![\d:])|\d+(?:[.,’'\u00a0\u202f٫٬]\d+)*)"
+)
 _GROUPED = re.compile(r"\d{1,3}(?:[.,’'\u00a0\u202f]\d{3})+")
 _ARABIC_POINTS = {ord("٫"): ".", ord("٬"): ","}
 _NUMBER_WORDS = {
@@ -45,8 +47,11 @@ def numbers_of(text: str, *, loose: bool = False) -> list[tuple[int, frozenset[s
 
 
 def _readings(number: str) -> frozenset[str]:
-    """The values a number in figures may have, as decimal strings without leading or trailing zeros."""
+    """The values a number in figures may have, as decimal strings without leading or trailing zeros, or as `8:30`."""
     readings = set()
+    if ":" in number:  # a time of day, of which half says nothing
+        hour, minute = number.split(":")
+        return frozenset({f"{int(hour)}:{minute}", *([str(int(hour))] if minute == "00" else [])})
     if not number.isascii():
         number = "".join(str(unicodedata.digit(letter, letter)) for letter in number).translate(_ARABIC_POINTS)
     if _GROUPED.fullmatch(number):
@@ -61,6 +66,11 @@ def _readings(number: str) -> frozenset[str]:
     return frozenset(readings)
 
 
+def decimals(values: frozenset[str]) -> list[float]:
+    """Those of `values` (`numbers_of`) that can be calculated with: no times of day, and no versions, as `2.10.3`."""
+    return [float(value) for value in values if value.count(".") < 2 and ":" not in value]
+
+
 def is_number(word: str) -> bool:
-    """Whether `word` is a number in figures."""
-    return bool(_NUMBER.fullmatch(word))
+    """Whether `word` is a number in figures, or several: `20-30`."""
+    return bool(_NUMBER.fullmatch(word)) or not any(letter.isalpha() for letter in word)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from semsearch.answering.numbers_in_text import numbers_of
+from semsearch.answering.numbers_in_text import decimals, numbers_of
 
 # Dimension -> unit words and symbols with how many of the dimension's base unit one of them is. Words of English,
 # German, French, Spanish and Italian. A word that is a unit of two dimensions ("second" an ordinal, "ton", "point")
@@ -63,12 +63,25 @@ _UNIT_OF = {
 # After a number: its unit, or that after one word that says which kind ("700 running hours").
 _AFTER = re.compile(r"[ \t\u00a0\u202f-]{0,2}\n?(€|\$|£|%|‰|°[CcFf]\b|[^\W\d_]+(?:-hours)?)(?:[ \u00a0\n]([^\W\d_]+))?")
 _BEFORE = re.compile(r"(€|\$|£)\s?\Z")
-_FIGURES = re.compile(r"\d+(?:[.,’'\u00a0\u202f]\d+)*|[^\W\d_]+")
+_FIGURES = re.compile(r"\d{1,2}:\d\d(?![\d:])|\d+(?:[.,’'\u00a0\u202f]\d+)*|[^\W\d_]+")
+# What follows a number and multiplies it, in the languages of the units; a "billion" is not the same in all of them.
+_SCALES = {
+    word: factor
+    for words, factor in {
+        "thousand tausend mille mil mila tsd": 1e3,
+        "million millions millionen million mio millón millones milione milioni": 1e6,
+        "billion billions milliarde milliarden mrd milliard milliards miliardo miliardi": 1e9,
+        "trillion trillions": 1e12,
+    }.items()
+    for word in words.split()
+}
+_SCALE = re.compile(r"[ \t\u00a0\u202f-]{0,2}([^\W\d_]+)\.?(?:[ \u00a0](?:of|de|d'))?")
 # These come between a number and the unit of something else: "5 per hour".
 _NO_ADJECTIVES = frozenset(
     {"per", "each", "every", "a", "an", "the", "of", "in", "at", "to", "for", "from", "by", "on", "and", "or", "with"}
     | {"after", "before", "until", "pro", "je", "par", "chaque", "por", "cada", "al"}
 )
+_DEGREES = frozenset({"degree", "degrees", "grad", "degrés", "grados", "gradi"})
 _TOLERANCE = 0.005
 _MOST_OPERANDS = 40
 _MOST_RESULTS = 4
@@ -78,16 +91,25 @@ _MOST_RESULTS = 4
 class Quantity:
     """A number of a text: its possible `values`, as decimal strings, and its unit: `dimension` "" where it has none.
 
-    `factor`: how many of the dimension's base unit one of its unit is.
+    `factor`: how many of the dimension's base unit one of its unit is, times its `scale`: a million for "million", 1
+    where no such word follows it.
     """
 
     values: frozenset[str]
     dimension: str = ""
     factor: float = 1.0
+    scale: float = 1.0
 
     def amounts(self) -> list[float]:
         """Its possible values in the dimension's base unit."""
-        return [float(value) * self.factor for value in self.values if value.count(".") < 2]
+        return [value * self.factor for value in decimals(self.values)]
+
+    def may_be(self, other: "Quantity") -> bool:
+        """Whether nothing that is said of both numbers, which have a value in common, makes them different ones."""
+        if 1.0 not in (self.scale, other.scale) and self.scale != other.scale:
+            return False
+        unit, same = (self.dimension, self.factor / self.scale), (other.dimension, other.factor / other.scale)
+        return not self.dimension or not other.dimension or unit == same
 
 
 def quantities_of(text: str, *, loose: bool = False) -> list[Quantity]:
@@ -95,50 +117,62 @@ def quantities_of(text: str, *, loose: bool = False) -> list[Quantity]:
     quantities = []
     for start, values in numbers_of(text, loose=loose):
         number = _FIGURES.match(text, start)
-        dimension, factor = _unit(text, start, number.end() if number else start)
-        quantities.append(Quantity(values, dimension, factor))
+        end = number.end() if number else start
+        scale, end = _scale(text, end)
+        before = _BEFORE.search(text, max(0, start - 2), start)
+        unit = before.group(1) if before else _unit_words(text, end)[-1]
+        dimension, factor = _UNIT_OF.get(unit, ("", 1.0))
+        quantities.append(Quantity(values, dimension, factor * scale, scale))
     return quantities
 
 
-def _unit(text: str, start: int, end: int) -> tuple[str, float]:
-    if before := _BEFORE.search(text, max(0, start - 2), start):
-        return _UNIT_OF[before.group(1)]
+def unit_words(text: str) -> list[str]:
+    """The words of `text` that are units of its numbers or multiply them, each behind its number."""
+    words = []
+    for start, _ in numbers_of(text):
+        number = _FIGURES.match(text, start)
+        end = number.end() if number else start
+        after = _scale(text, end)[1]
+        words += [f"{text[start:end]} {word}" for word in (text[end:after].strip(), *_unit_words(text, after)) if word]
+    return words
+
+
+def _scale(text: str, end: int) -> tuple[float, int]:
+    """What the word after a number that ends at `end` multiplies it with, and where that word ends."""
+    word = _SCALE.match(text, end)
+    factor = _SCALES.get(word.group(1).lower()) if word else None
+    return (factor, word.end()) if word and factor else (1.0, end)
+
+
+def _unit_words(text: str, end: int) -> tuple[str, ...]:
+    """The unit of the number that ends at `end`, with "degrees" before it; "" where it has none."""
     after = _AFTER.match(text, end)
     if after is None:
-        return "", 1.0
+        return ("",)
     first, second = after.group(1).lower(), (after.group(2) or "").lower()
     if first in _UNIT_OF:
-        return _UNIT_OF[first]
+        return (first,)
     # Single letters are units next to their number alone.
     if first not in _NO_ADJECTIVES and len(second) > 2 and second in _UNIT_OF:
-        return _UNIT_OF[second]
-    return "", 1.0
+        return (first, second) if first in _DEGREES else (second,)
+    return ("",)
 
 
 def in_other_units(claimed: Quantity, known: Sequence[Quantity]) -> bool:
-    """Whether one of `known` is the amount of `claimed` in another unit: two weeks, 14 days."""
-    return bool(claimed.dimension) and any(
+    """Whether one of `known` is the amount of `claimed` in another unit, or written out: two weeks, 14 days."""
+    return any(
         _close(amount, other)
         for quantity in known
-        if quantity.dimension == claimed.dimension
+        if quantity.dimension == claimed.dimension and (claimed.dimension or claimed.scale != quantity.scale)
         for amount in claimed.amounts()
         for other in quantity.amounts()
     )
 
 
 def has_another_unit(claimed: Quantity, known: Sequence[Quantity]) -> bool:
-    """Whether every one of `known` with the number of `claimed` has a unit, and none of them that of `claimed`."""
-    if not claimed.dimension:
-        return False
+    """Whether every one of `known` with the number of `claimed` has another unit, or is another power of ten of it."""
     same = [quantity for quantity in known if quantity.values & claimed.values]
-    return (
-        bool(same)
-        and not any(
-            not quantity.dimension or (quantity.dimension, quantity.factor) == (claimed.dimension, claimed.factor)
-            for quantity in same
-        )
-        and not in_other_units(claimed, known)
-    )
+    return bool(same) and not any(claimed.may_be(quantity) for quantity in same) and not in_other_units(claimed, known)
 
 
 def is_calculated(missing: Sequence[Quantity], claimed: Sequence[Quantity], known: Sequence[Quantity]) -> bool:
@@ -163,17 +197,13 @@ def is_calculated(missing: Sequence[Quantity], claimed: Sequence[Quantity], know
 
 def _follows(result: Quantity, left: Quantity, right: Quantity) -> bool:
     """Whether `result` is the product, sum, difference or quotient of the other two, and not one of them again."""
-    for goal in _plain(result):
-        for one in _plain(left):
-            for other in _plain(right):
+    for goal in decimals(result.values):
+        for one in decimals(left.values):
+            for other in decimals(right.values):
                 made = [one * other, one + other, one - other, *([one / other] if other else [])]
                 if goal not in (one, other) and any(_close(goal, value) for value in made):
                     return True
     return False
-
-
-def _plain(quantity: Quantity) -> list[float]:
-    return [float(value) for value in quantity.values if value.count(".") < 2]
 
 
 def _close(one: float, other: float) -> bool:

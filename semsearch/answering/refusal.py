@@ -14,7 +14,8 @@ _LONGEST = 400
 _MARKUP = r"[\s*_`\"'“”„«»\[\]()#>]"
 _TOKEN = r"NOT(?:_|\\_)IN(?:_|\\_)SOURCES"
 _TOKEN_FIRST = re.compile(rf"\A{_MARKUP}*{_TOKEN}{_MARKUP}*[.:!,;–—-]*{_MARKUP}*")
-_TOKEN_LINE = re.compile(rf"(?:\A|\n){_MARKUP}*{_TOKEN}{_MARKUP}*[.:!]?[ \t*_`\"'“”«»\])]*(?=\n|\Z)")
+# Not over lines: each of many empty ones would be begun with, and gone through to the last.
+_TOKEN_LINE = re.compile(rf"(?:\A|\n)[ \t*_`\"'“”„«»\[\]()#>]*{_TOKEN}{_MARKUP}*[.:!]?[ \t*_`\"'“”«»\])]*(?=\n|\Z)")
 _ALONE = re.compile(
     r"\W*(?:(?:the answer|it|this|information|that) (?:is|was) )?not found in (?:these|the) (?:documents|sources)\W*",
     re.IGNORECASE,
@@ -23,10 +24,14 @@ _PLACES = (
     r"\b(?:sources?|documents?|passages?|contexts?|texts?|excerpts?|materials?|files?|information|"
     r"quellen?|dokumenten?|textstellen|fuentes|documentos|textos)\b"
 )
+# "If the file does not contain a header, ..." says what then.
+_CONDITION = re.compile(r"\W*(?:if|when|whenever|unless|should|where|wenn|falls|sofern|si|se|als|om)\b", re.IGNORECASE)
 _TELL = (
     r"(?:contain|mention|provide|include|say|state|specify|hold|have|answer|address|cover|discuss|give|describe|"
     r"explain|offer|indicate|list|talk|refer|tell)"
 )
+# What can be said of documents alone.
+_SAY = r"(?:mention|say|state|specify|answer|address|discuss|describe|explain|indicate|talk|refer|tell)"
 _TOLD = (
     r"(?:mentioned|found|specified|provided|stated|covered|described|discussed|given|included|available|present|"
     r"addressed|answered)"
@@ -47,8 +52,16 @@ _NOT_FOUND = re.compile(
             rf"\bi (?:{_CANNOT}|(?:was |am )?unable to|do(?: not|n['’]t)) (?:find|answer|determine|locate|know|see)\b",
             r"\b(?:i['’]m|i am|i was) (?:unable|not able) to (?:find|answer|determine|locate)\b",
             r"\bi (?:do not|don['’]t) have (?:enough |any |the |sufficient )?(?:information|knowledge|context)\b",
-            rf"\b(?:they|it)\b.{{0,20}}\b(?:do|does|did)(?: not|n['’]t) (?:\w+ly )?{_TELL}\b",
-            r"^\W*(?:unknown|unanswerable|n/a|no answer|not (?:mentioned|specified|stated|available|given))\W*$",
+            # "It does not cover water damage" is said of something else than the documents.
+            rf"\b(?:they|it)\b.{{0,20}}\b(?:do|does|did)(?: not|n['’]t) (?:\w+ly )?{_SAY}\b",
+            rf"\b(?:answer|information|that|this|it) (?:is|was)(?: not|n['’]t) (?:\w+ )?in (?:these|the|any of the|"
+            rf"your)\b.{{0,40}}{_PLACES}",
+            rf"\bnothing in (?:these|the|any of the|your)\b.{{0,40}}{_PLACES}",
+            rf"^\W*(?:(?:it|this|that) (?:is|was)(?: not|n['’]t)|not) {_TOLD}\W*$",
+            r"^\W*(?:unknown|unanswerable|n/a|no (?:answer|information|mention)|not given)\W*$",
+            r"^\W*(?:(?:das )?weiß ich nicht|ich weiß (?:es|das) nicht|keine angaben?|unbekannt|je (?:ne )?sais pas|"
+            r"no (?:lo )?sé|non (?:lo )?so|não sei|ik weet het niet|jag vet inte|nie wiem|(?:я )?не знаю|不知道|"
+            r"我不知道|わかりません|分かりません|모르겠습니다|bilmiyorum)\W*$",
         )
     ),
     re.IGNORECASE | re.DOTALL,
@@ -90,7 +103,7 @@ _ENGLISH = re.compile(r"\b(?:the|is|are|was|does|do|not|of|this|that|these)\b", 
 
 def says_nothing_is_known(sentence: str) -> bool:
     """Whether `sentence`, without its citation marks, says that the documents do not hold something."""
-    if not sentence.strip() or len(sentence) > _LONGEST:
+    if not sentence.strip() or len(sentence) > _LONGEST or _CONDITION.match(sentence):
         return False
     if _ALONE.fullmatch(sentence) or _NOT_FOUND.search(sentence):
         return True

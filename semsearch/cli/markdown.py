@@ -9,8 +9,9 @@ from semsearch.answering.answer import Answer, Citation
 from semsearch.cli.render import one_line
 
 # What Markdown or HTML would take for more than text: a picture in a model's answer would be fetched from elsewhere
-# when the file is opened. `[1]` means nothing by itself, and is left as it is.
-_MARKUP = re.compile(r"[\\`*_<>#|~&!]|\[(?!\d{1,3}\](?![(:]))|(?<!\d)\]|(?<=\d)\](?=[(:])")
+# when the file is opened, and some dialects make links of addresses, and formulas of dollars. `[1]` means nothing by
+# itself, and is left as it is.
+_MARKUP = re.compile(r"[\\`*_<>#|~&!$]|:(?=//)|(?<=\bwww)\.|\[(?!\d{1,3}\](?![(:]))|(?<!\d)\]|(?<=\d)\](?=[(:])")
 _AT_THE_BEGINNING = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
 
 

@@ -19,11 +19,14 @@ _LOOKED_AT = 8192  # bytes
 
 
 def open_file(file: str, line: int | None) -> None:
-    """Opens `file`, a whole path: one of text in $VISUAL or $EDITOR at `line`, others as the desktop does.
+    """Opens `file`: one of text in $VISUAL or $EDITOR at `line`, others as the desktop does.
 
     Raises `SemsearchError` where it is gone or nothing opens it.
     """
+    file = os.path.abspath(file)  # what an index from elsewhere names may begin with a plus or a dash
     try:
+        if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
+            raise SemsearchError(f"{file} is no file any more", "see: semsearch status", code="os")
         with open(file, "rb") as opened:
             is_text = b"\0" not in opened.read(_LOOKED_AT) and not file.lower().endswith(".pdf")
     except OSError as error:

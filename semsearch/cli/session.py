@@ -171,6 +171,8 @@ def opened_log(engine: "SearchEngine") -> QuestionLog:
 
 def check_save(path: str) -> None:
     """Raises `UsageError` where answers cannot be saved in the file `path`, before anything is asked."""
+    if not path:
+        raise UsageError("--save names no file", "name one: --save answers.md")
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise UsageError(f"--save {path}: no such folder: {folder}", "make it first")

@@ -26,6 +26,8 @@ _ABBREVIATION = re.compile(
     r"approx|ca|etc|e\.g|i\.e|al|Inc|Ltd|Co|Corp|Nr|Abb|bzw|z\.B|d\.h|usw|Sra|M|Mme|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|"
     r"Oct|Nov|Dec))\.$"
 )
+# What begins an item of a list, whose text follows.
+_ITEM_NUMBER = re.compile(r"\s*\d{1,3}\.")
 # A run of lines without a full stop that is longer is no sentence but code, data or a poem: each line is one.
 _LONGEST = 600
 # So many lines, all shorter than these many characters, are a poem, a list or a log.
@@ -85,7 +87,9 @@ def _pieces(text: str, start: int, stop: int) -> Iterator[Span]:
     for match in _BREAK.finditer(text, start, stop):
         # Closing quotes and brackets belong to the sentence they end.
         end = match.start() + len(match.group()) - len(match.group().lstrip("\"'”’)]»」』"))
-        if "\n" not in match.group() and _ABBREVIATION.search(text, max(start, end - 12), end):
+        if "\n" not in match.group() and (
+            _ABBREVIATION.search(text, max(start, end - 12), end) or _ITEM_NUMBER.fullmatch(text, start, end)
+        ):
             continue
         yield start, end
         start = match.end()

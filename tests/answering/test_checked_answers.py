@@ -1,5 +1,7 @@
 """What is said of an answer: as a person would judge it who has its sources at hand."""
 
+import time
+
 import pytest
 
 from semsearch.answering.asides import unwrapped
@@ -59,6 +61,37 @@ def test_numbers_units_calculations_and_languages(text: str, status: str) -> Non
     assert statuses(text) == [status]
 
 
+REPORT = (
+    "Revenue rose to 4.2 million dollars in 2024, from 3.9 million. Some 1,500 people came. Water boils at 100 °C. "
+)
+REPORT += "It opens at 8:30 and closes at 17:45 or 20:00. Between 40 and 60 guests fit."
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("The crossing takes about 30 min [1].", "supported"),
+        ("The crossing takes about 30 h [1].", "unsupported"),
+        ("Revenue rose to 4.2 million dollars in 2024 [2].", "supported"),
+        ("Revenue rose to $4.2 million in 2024 [2].", "supported"),
+        ("Revenue rose to 4,200,000 dollars in 2024 [2].", "supported"),
+        ("Revenue rose to 4.2 billion dollars in 2024 [2].", "unsupported"),
+        ("Revenue rose to $4.2 billion in 2024 [2].", "unsupported"),
+        ("Revenue rose from 3.9 billion [2].", "unsupported"),
+        ("Some 1.5 thousand people came [2].", "supported"),
+        ("It opens at 08:30 [2].", "supported"),
+        ("It opens at 8:45 [2].", "unsupported"),
+        ("It closes at 17:45 or at 20 [2].", "supported"),
+        ("Between 40–60 guests fit [2].", "supported"),
+        ("Water boils at 100 degrees Celsius [2].", "supported"),
+        ("Water boils at 100 degrees Fahrenheit [2].", "unsupported"),
+    ],
+)
+def test_units_and_powers_of_ten_are_compared_however_they_are_written(text: str, status: str) -> None:
+    checked = check_citations(text, [SOURCES[1], hit(REPORT)])
+    assert [claim.status for claim in checked.claims] == [status]
+
+
 @pytest.mark.parametrize(
     ("claim", "source", "same"),
     [
@@ -96,6 +129,42 @@ def test_only_statements_are_judged(text: str) -> None:
     assert all(claim.status == "supported" for claim in checked.claims)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"1. {GOOD} [1].\n2. Stop when clean grease shows at the lip [1].",
+        f"Steps:\n(1) {GOOD} [1].\n(2) Stop when clean grease shows at the lip [1].",
+        f"**1.** {GOOD} [1].\n\nStep 2: Stop when clean grease shows at the lip [1].",
+        f"{GOOD} [1].\n\n[1] manual.md, lines 22-24",
+        f"{GOOD}[^1].\n\n[^1]: manual.md:3\n[^2]: ferry.md",
+    ],
+)
+def test_numbers_of_lists_and_of_lines_are_none_of_the_answer(text: str) -> None:
+    checked = check(text)
+    assert [claim.status for claim in checked.claims][:2] == ["supported"] * len(checked.claims)
+    assert checked.text == text and not checked.unsupported
+
+
+@pytest.mark.parametrize("number", ["(70)", "- 70. ", "70 - 80"])
+def test_a_number_within_a_sentence_is_no_number_of_a_list(number: str) -> None:
+    assert statuses(f"The main bearing is greased every {number} running hours [1].") == ["unsupported"]
+
+
+def test_a_mark_that_a_source_holds_with_its_word_is_copied_from_it() -> None:
+    code = [hit("The function returns items[1] when the list is long. An empty one has no a[0].")]
+    for text in ("The function returns items[1] when the list is long.", "An empty one has no a[0] [1]."):
+        checked = check_citations(text, code)
+        assert [claim.status for claim in checked.claims] == ["supported"] and not checked.invalid
+    assert [claim.numbers for claim in check_citations("The list is long[1].", code).claims] == [(1,)]
+
+
+@pytest.mark.parametrize("text", ["Yes [1].", "No.", f"Yes. {GOOD} [1].", "Ja.", "是的。"])
+def test_yes_and_no_say_nothing_that_could_be_checked(text: str) -> None:
+    checked = check(text)
+    assert checked.answered and not checked.unsupported
+    assert (checked.claims[0].status, checked.claims[0].verdict.reason) == ("unchecked", "nothing to check")
+
+
 REFUSALS = [
     "Not found in these documents.", '"Not found in these documents."', "**Not found in these documents.**",
     "I don't know.",
@@ -108,6 +177,8 @@ REFUSALS = [
     "이 문서에서 찾을 수 없습니다.",
     "В этих документах ответа нет.", "Niet gevonden in deze documenten.", "Não encontrado nestes documentos.",
     "Detta står inte i dokumenten.", "Bu belgelerde bulunamadı.",
+    "The answer is not in the documents.", "Nothing in the sources answers this.", "It isn't specified.",
+    "No information.", "Je ne sais pas.", "Das weiß ich nicht.", "No lo sé.", "不知道。", "Не знаю.",
     "इन दस्तावेज़ों में नहीं मिला।", "W tych dokumentach nie ma odpowiedzi.",
 ]  # fmt: skip
 
@@ -126,7 +197,16 @@ def test_what_a_model_adds_to_a_refusal_is_not_from_the_documents() -> None:
     assert answered.answered and not answered.unsupported
 
 
-@pytest.mark.parametrize("text", ["Dogs must not be off their lead.", "Documents are in the pump house [1]."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dogs must not be off their lead.",
+        "Documents are in the pump house [1].",
+        "It does not cover water damage [1].",
+        "They do not include the seal.",
+        "If the file does not contain a header, the import stops [1].",
+    ],
+)
 def test_a_sentence_with_a_negation_or_a_document_is_no_refusal(text: str) -> None:
     assert check(text).answered
 
@@ -169,6 +249,7 @@ def test_half_a_sentence_at_the_end_of_a_cut_answer_is_not_judged() -> None:
     cut = f"{GOOD} [1]. Press 90 tons of"
     assert check_citations(cut, SOURCES).unsupported == ("Press 90 tons of",)
     assert not check_citations(cut, SOURCES, incomplete=True).unsupported
+    assert check_citations(GOOD, SOURCES, incomplete=True).answered
 
 
 def test_what_stands_around_an_answer_is_taken_off() -> None:
@@ -176,3 +257,9 @@ def test_what_stands_around_an_answer_is_taken_off() -> None:
     assert unwrapped('{"answer": "It is so.", "sources": [1, 2]}') == "It is so [1][2]."
     assert unwrapped(f"=== source 1 ab ===\ntext:\nfoo\n=== end of source 1 ab ===\n{GOOD}") == GOOD
     assert unwrapped("Use:\n```\nrun\n```") == "Use:\n```\nrun\n```"
+
+
+def test_empty_lines_before_no_token_take_no_long_time() -> None:
+    begun = time.process_time()
+    assert without_token("a" + 30_000 * "\n" + "b") == ("a" + 30_000 * "\n" + "b", False)
+    assert time.process_time() - begun < 0.5  # 1.5 when each line was begun with

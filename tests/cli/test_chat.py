@@ -217,6 +217,7 @@ def test_there_may_be_nothing_to_go_on_with(semsearch: Command, index: Path) -> 
         (["x", "--expand"], "--expand needs a language model"),
         (["x", "--save", "no/such/folder.md"], "no such folder"),
         (["x", "--save", "."], "is no file"),
+        (["x", "--save", ""], "names no file"),
     ],
 )
 def test_usage_errors(semsearch: Command, index: Path, arguments: list[str], message: str) -> None:

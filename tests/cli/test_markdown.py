@@ -15,6 +15,7 @@ from semsearch.cli.markdown import plain
         "2) no list", "> no quote", "=== no heading", "`code` *bold* _it_ ~~gone~~ | cell",
         "![x](http://a/b) [x](http://a) [x][y] [x]: http://a", "<b>no tag</b> <script> &amp; &lt;",
         "[1](http://a) [1]: http://a [1][x]", "a\\b \\[", "https://example.org/a_b", "3.5 kg, -5 degrees",
+        "www.example.org $5 $$x$$",
         "e\u0301 漢字 עברית",
     ],
 )  # fmt: skip
@@ -25,3 +26,7 @@ def test_text_stays_text(text: str) -> None:
 
 def test_marks_of_sources_are_left_as_they_are() -> None:
     assert plain("It is so [1]. And so [12][3].") == "It is so [1]. And so [12][3]."
+
+
+def test_an_address_is_no_link_in_dialects_that_look_for_them() -> None:
+    assert plain("http://a.example www.b.example") == r"http\://a.example www\.b.example"

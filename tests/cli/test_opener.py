@@ -1,5 +1,6 @@
 """Files are opened by name and line in whichever editor, never by a shell, and none is run."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -86,3 +87,19 @@ def test_an_editor_that_cannot_be_started_is_told(
             open_file(str(tmp_path / "docs" / "a.txt"), 1)
     with pytest.raises(SemsearchError, match="cannot be opened"):
         open_file(str(tmp_path / "docs" / "gone.txt"), 1)
+
+
+def test_a_name_is_never_an_argument_of_the_editor(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "docs", {"+:!touch pwned": "text\n"})
+    monkeypatch.setenv("EDITOR", "edit")
+    monkeypatch.chdir(tmp_path / "docs")
+    open_file("+:!touch pwned", None)
+    assert called(tmp_path) == repr([str(tmp_path / "docs" / "+:!touch pwned")])
+
+
+def test_what_became_a_pipe_is_not_waited_for(programs: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.md")
+    with pytest.raises(SemsearchError, match="is no file any more"):
+        open_file(str(tmp_path / "pipe.md"), 1)

@@ -17,6 +17,7 @@ from semsearch.retrieval.sentences import label_spans, sentence_spans
         ('"Stop." She did. (It was 3.5 m.) Then e.g. so.', ['"Stop."', "She did.", "(It was 3.5 m.)", "Then e.g. so."]),
         ("wrapped\nline goes on. New.", ["wrapped\nline goes on.", "New."]),
         ("- one\n- two\n\npara", ["- one", "- two", "para"]),
+        ("1. One. Two.\n2. Three.", ["1. One.", "Two.", "2. Three."]),
         ("# Head\nText.", ["# Head", "Text."]),
         ("| a | b |\n| 1 | 2 |", ["| a | b |", "| 1 | 2 |"]),
         ("title: Pumps\nauthor: Ada", ["title: Pumps", "author: Ada"]),
