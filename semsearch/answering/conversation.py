@@ -98,8 +98,9 @@ def _with_before(
         if alone.hits and alone.hits[0].score >= _STANDS_ALONE:
             found = alone if expander is None else search_expanded(engine.search, question, options, expander)
             return Found(found, question, question)
-    after = replace(options, after=before)
-    return Found(search_expanded(engine.search, question, after, expander, both), question, both, before)
+    result = search_expanded(engine.search, question, replace(options, after=before), expander, both)
+    result = replace(result, notices=(f"searched together with what was asked before: {before}", *result.notices))
+    return Found(result, question, both, before)
 
 
 def points_back(question: str) -> bool:

@@ -11,7 +11,6 @@ from semsearch.cli.flags import (
     Expand,
     Fusion,
     Indexes,
-    MinScore,
     Mode,
     PathGlobs,
     Queries,
@@ -78,7 +77,14 @@ def command(
     where: Where = None,
     since: Since = None,
     before: Before = None,
-    min_score: MinScore = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(
+            "--min-score",
+            metavar="X",
+            help="Read only passages with this score or more. Default: none when all are below 0.1, for quotes 0.2.",
+        ),
+    ] = None,
     queries: Queries = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.ask/1).")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line, for --queries.")] = False,

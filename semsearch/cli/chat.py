@@ -16,6 +16,7 @@ from semsearch.cli.streams import for_terminal
 from semsearch.errors import SemsearchError
 
 _PROMPT = "> "
+_LEAVING = frozenset({"/quit", "/exit", "/q"})
 _HELP = """\
 /sources   the passages that the last answer was made of
 /open N    open source N of the last answer
@@ -53,9 +54,11 @@ class Chat:
             self._ask(first)
         while (line := _typed() if at_terminal else sys.stdin.readline() or None) is not None:
             if line.startswith("/"):
-                if line.strip() == "/quit":
+                if line.strip() in _LEAVING:
                     break
                 self._tried(partial(self._do, line))
+            elif at_terminal and "/" + line.strip() in _LEAVING:
+                break
             elif line.strip():
                 self._ask(line.strip())
         if at_terminal or self._answered:

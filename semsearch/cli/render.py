@@ -46,7 +46,7 @@ class Notices:
     def tell(self, notices: "Iterable[str]", query_id: "str | None") -> None:
         """Prints those of the `notices` of the query `query_id` that were not printed yet."""
         for notice in notices:
-            about_all = not self._batch or notice.startswith("--") or _NOT_ENCODED in notice
+            about_all = not self._batch or query_id is None or notice.startswith("--") or _NOT_ENCODED in notice
             line = notice if about_all else f"query {query_id}: {notice}"
             if line not in self._told:
                 self._told.add(line)

@@ -72,13 +72,14 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
         notes.append("not all of it is encoded yet: found by its words only")
     if standing.mode == "lexical" and not standing.hit.score:
         return Why(query, shown, "ranked", "; ".join(["no word of the query occurs in it", *notes]))
+    lowest = options.min_score if options.min_score is not None else (0.0 if standing.mode == "lexical" else MIN_SCORE)
+    too_low = (standing.best_score if options.min_score is None else standing.hit.score) < lowest
     if shown_rank > options.k:
-        notes.insert(0, f"it stands at {shown_rank}, below the first {options.k}: -k {shown_rank} shows it")
+        shows = "" if too_low else f": -k {shown_rank} shows it"
+        notes.insert(0, f"it stands at {shown_rank}, below the first {options.k}{shows}")
         how = standing.hit.explanation
         if how and (how.dense_rank or DEPTH + 1) > DEPTH and (how.lexical_rank or DEPTH + 1) > DEPTH:
             notes.append(f"neither by meaning nor by words is it among the first {DEPTH:,}")
-    lowest = options.min_score if options.min_score is not None else (0.0 if standing.mode == "lexical" else MIN_SCORE)
-    too_low = (standing.best_score if options.min_score is None else standing.hit.score) < lowest
     if too_low:
         notes.insert(0, f"the search finds nothing that answers well enough ({standing.best_score:.3f} at best)")
     status = "found" if shown_rank <= options.k and not too_low else "ranked"

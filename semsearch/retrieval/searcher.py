@@ -42,7 +42,7 @@ _RERANKED = 50
 # hold the phrase, at last all that have its words.
 _READ_FOR_PHRASES = (10, 100)
 _SPARE_FOR_PHRASES = 3
-_NO_WORDS = "the query names nothing to look for: add words to what it excludes, and to path:, type: and title:"
+_NO_WORDS = "the query has no word to look for: add one to what it excludes, and to path:, type: and title:"
 
 
 class Searcher:
@@ -188,6 +188,8 @@ class Searcher:
             notices.append(
                 f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
             )
+        if not coverage.chunks:
+            notices.append("the index holds no passages: semsearch status --files tells what became of each file")
         parsed = _parsed(query, options)
         if not parsed.text:
             notices.append(_NO_WORDS)
@@ -258,7 +260,8 @@ def _kept(candidates: Candidates, plan: QueryPlan, options: SearchOptions, notic
     kept = candidates.take(np.flatnonzero(keep))
     if options.min_score is None and plan.mode != "lexical" and len(kept) and kept.scores[0] < options.least_score:
         notices.append(
-            f"nothing here answers that well: the nearest passage scores {kept.scores[0]:.3f} (--min-score 0 shows it)"
+            f"nothing here answers that well: the nearest passage scores {kept.scores[0]:.3f},"
+            f" below {options.least_score:g} (--min-score 0 shows it)"
         )
         return kept.take(np.zeros(0, np.int64))
     return kept

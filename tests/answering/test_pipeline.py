@@ -9,7 +9,7 @@ from semsearch.answering.llm import LlmError, LlmSettings
 from semsearch.answering.pipeline import ask
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.hit import SearchResult
-from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.options import ANSWER_MIN_SCORE, SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from tests.support.chat_server import chat
 from tests.support.folders import write
@@ -38,7 +38,8 @@ def test_without_a_model_the_best_sentence_is_quoted(searcher: Searcher) -> None
 def test_the_notices_of_the_search_are_those_of_the_answer(searcher: Searcher) -> None:
     answer = ask(searcher, "xylophone quasar")
     assert not answer.answered and not answer.contexts
-    assert answer.notices and answer.notices == searcher.search("xylophone quasar").notices
+    options = SearchOptions(least_score=ANSWER_MIN_SCORE)
+    assert answer.notices and answer.notices == searcher.search("xylophone quasar", options).notices
 
 
 def test_with_a_model_its_answer_is_checked_and_a_failure_comes_after_the_hits(

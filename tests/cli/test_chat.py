@@ -155,7 +155,9 @@ def test_one_question_a_line_of_a_pipe(semsearch: Command, index: Path) -> None:
     done = semsearch("ask", "--chat", "-i", index, stdin=typed)
     assert done.code == 0 and "> " not in done.out
     assert "28 degrees hot. [1]" in done.out and "[1] battery.md:4" in done.out
-    assert "/nonsense is no command" in one_line_error(done.err)
+    told = done.err.splitlines()
+    assert told[0] == f"semsearch: searched together with what was asked before: {QUESTION}"
+    assert "/nonsense is no command" in told[1] and len(told) == 2
     assert "28 degrees" in semsearch("ask", "--chat", "-i", index, stdin=f"{QUESTION} \udcff\n").out, "no UTF-8"
     assert semsearch("ask", "--chat", "-i", index, stdin="").code == 1
     assert semsearch("ask", "--chat", "-i", index, stdin="xylophone quasar\n").code == 1
@@ -164,8 +166,11 @@ def test_one_question_a_line_of_a_pipe(semsearch: Command, index: Path) -> None:
 
 @pytest.mark.slow
 def test_one_question_that_fails_does_not_end_a_conversation(semsearch: Command, index: Path) -> None:
+    asked: list[dict[str, Any]] = []
+
     def answer(handler: Handler, body: dict[str, Any]) -> None:
-        if "first" in body["messages"][-1]["content"]:
+        asked.append(body)
+        if len(asked) == 1:
             handler.reply(401, {"error": {"message": "no"}})
         else:
             handler.say(body, "The cells may get 28 degrees hot [1].")

@@ -169,7 +169,7 @@ def test_the_language_of_queries_and_none(semsearch: Command, index: Path) -> No
     assert one_line_error(none.err) == 'semsearch: no passage holds "to closed lorries" as it is written'
     literal = semsearch("search", '"to closed lorries"', "--literal", "--mode", "lexical", "-i", index, "-l")
     assert set(literal.out.split()) == {"mole.txt", "swap.txt"}
-    assert "names nothing to look for" in one_line_error(semsearch("search", "type:md", "-i", index).err)
+    assert "has no word to look for" in one_line_error(semsearch("search", "type:md", "-i", index).err)
 
 
 @pytest.mark.slow

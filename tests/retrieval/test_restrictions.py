@@ -119,8 +119,8 @@ def test_fields_narrow_the_search(searcher: Searcher) -> None:
     assert both.notices == ("the filters let in no indexed file",), "not that of the path"
     assert not searcher.search("water -path:nowhere", SearchOptions(mode="lexical")).notices
     only_fields = searcher.search("type:md")
-    assert not only_fields.hits and "the query names nothing to look for" in only_fields.notices[0]
-    with pytest.raises(UsageError, match="names nothing to look for"):
+    assert not only_fields.hits and "the query has no word to look for" in only_fields.notices[0]
+    with pytest.raises(UsageError, match="has no word to look for"):
         searcher.standing("type:md", "right.md")
 
 
