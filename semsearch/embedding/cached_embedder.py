@@ -85,6 +85,10 @@ class CachedEmbedder:
 
     def passage_fertility(self, texts: Sequence[str]) -> float:
         """Subword tokens per word of passages, the mean over `texts`, of which there is one at least."""
+        return float(np.mean(self.fertilities(texts), dtype=np.float64))
+
+    def fertilities(self, texts: Sequence[str]) -> list[float]:
+        """Subword tokens per word of each of `texts`, passages or words."""
         keys = [self._key("fertility", text) for text in texts]
         known = self._cache.find(keys, 1)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
@@ -94,7 +98,7 @@ class CachedEmbedder:
                 # As precise as it is kept: a repeated search shows the same.
                 known[key] = np.array([fertility(text, tokenizer.tokens(text))], np.float32)
             self._cache.keep({key: known[key] for key in missing})
-        return float(np.mean([known[key][0] for key in keys], dtype=np.float64))
+        return [float(known[key][0]) for key in keys]
 
     def _tokenizer_alone(self) -> SubwordTokenizer:
         """The model's tokenizer; a prepared model that is not open need not be opened for it."""

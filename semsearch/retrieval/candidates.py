@@ -17,6 +17,7 @@ from semsearch.retrieval.smoothing import SMOOTHED, smoothed
 from semsearch.store.records import Scores
 
 if TYPE_CHECKING:
+    from semsearch.lexical.query_word import Word
     from semsearch.store.protocol import Selection, Snapshot
 
 # Chunks of each leg. With scores normalised by a floor of the model's own, 30 to 3,000 make no difference to nDCG@10;
@@ -148,7 +149,7 @@ def find_candidates(
     ordered = found.take(order)
     # A document whose name is the whole query holds all of its words.
     of_words = replace(known, held=known.held[: len(plan.words)] | named, idf=known.idf[: len(plan.words)])
-    confidences = _confidences(plan, of_words, cosines)
+    confidences = _confidences(plan, of_words, cosines, plan.words)
     for compared in others:
         if compared.is_query:
             confidences = np.maximum(confidences, compared.confidences)
@@ -243,17 +244,23 @@ class _Compared:
     @property
     def confidences(self) -> Array:
         """(n,) in [0, 1]: how likely each chunk answers the text, if that is a query."""
-        return _confidences(self._plan, self._known, self._cosines)
+        return _confidences(self._plan, self._known, self._cosines, ())
 
 
-def _confidences(plan: QueryPlan, known: Scores, cosines: Array) -> Array:
-    """(n,) in [0, 1]: how likely each chunk answers the query at all."""
+def _confidences(plan: QueryPlan, known: Scores, cosines: Array, words: Sequence[Word]) -> Array:
+    """(n,) in [0, 1]: how likely each chunk answers the query at all; `words`: those of `known`, where the plan says
+    which of them the model has not met."""
     if plan.calibration and plan.mode == "dense":
         return confidence.dense_confidence(cosines, plan.calibration)
     coverage = query_coverage(known)
     if plan.calibration is None:
         return coverage
-    return confidence.confidence(cosines, coverage, plan.reliability, plan.calibration)
+    reliability: float | Array = plan.reliability
+    if plan.strange and words:
+        # Of a name that the model has not met cosines tell nothing; that a passage holds it does.
+        strange = np.array([word in plan.strange for word in words], np.float32)
+        reliability = reliability * (1 - (known.idf * strange) @ known.held / max(float(known.idf.sum()), 1e-6))
+    return confidence.confidence(cosines, coverage, reliability, plan.calibration)
 
 
 def query_coverage(known: Scores) -> Array:

@@ -35,10 +35,10 @@ def reliability(fertility: float, script: str, calibration: Calibration) -> floa
     return 0.0 if usual is None else float(np.clip(1 - (fertility - usual - _STILL_USUAL), 0, 1))
 
 
-def confidence(cosines: Scores, coverage: Scores, reliability: float, calibration: Calibration) -> Scores:
+def confidence(cosines: Scores, coverage: Scores, reliability: float | Scores, calibration: Calibration) -> Scores:
     """(n,) float32 in [0, 1] from cosines (n,; nan: not encoded) and coverages (n,) in [0, 1].
 
-    `reliability`: 1 where the model knows the words of the query, 0 where it is blind to them.
+    `reliability`, of all or (n,): 1 where the model knows the words of the query, 0 where it is blind to them.
     """
     scaled = _scaled(cosines, calibration)
     believed = np.where(np.isnan(cosines), 0.0, reliability)

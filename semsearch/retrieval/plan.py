@@ -14,9 +14,10 @@ from semsearch.embedding.calibration import script_of
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import Calibration
 from semsearch.errors import SemsearchError, for_shell
-from semsearch.lexical.analyzer import analyze_query, han_characters
+from semsearch.lexical.analyzer import analyze_query, han_characters, query_words
 from semsearch.lexical.document_terms import name_key
 from semsearch.lexical.query_word import Key, Word
+from semsearch.lexical.words import is_unspaced, words_of
 from semsearch.retrieval import confidence
 from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.options import Expansion, SearchOptions, clean_query
@@ -26,6 +27,7 @@ from semsearch.retrieval.restrictions import beginning_with
 from semsearch.retrieval.spelling import Correction, corrected
 
 if TYPE_CHECKING:
+    from semsearch.embedding.cached_embedder import CachedEmbedder
     from semsearch.store.protocol import Snapshot
 
 
@@ -60,7 +62,8 @@ class QueryPlan:
     index keeps vectors. `calibration`: the model's. `parsed`: what of the query was syntax; `corrections`: words that
     are looked for in the place of words that occur nowhere; `name`: the query as the name of a document, if there is
     one of that name, which is to be found first; `unwanted`: what results should not be about; `beside`: what is looked
-    for beside the query; `characters`: single ones of words without spaces, to rank by and for nothing else.
+    for beside the query; `characters`: single ones of words without spaces, to rank by and for nothing else;
+    `strange`: of `words` those that the model cuts into pieces.
     """
 
     text: str
@@ -84,6 +87,7 @@ class QueryPlan:
     name: tuple[Word, ...] = ()
     characters: tuple[Word, ...] = ()
     beside: tuple[Other, ...] = ()
+    strange: frozenset[Word] = frozenset()
 
     @property
     def keys(self) -> frozenset[str]:
@@ -164,7 +168,17 @@ def plan_query(
         _name(snapshot, query),
         tuple(han_characters(parsed.words)),
         tuple(_beside(snapshot, options.expansion, languages, embedder)),
+        _strange(parsed.words, languages, embedder) if mode == "hybrid" else frozenset(),
     )
+
+
+def _strange(text: str, languages: frozenset[str], embedder: CachedEmbedder | None) -> frozenset[Word]:
+    """The words of the query `text` that the model cuts into pieces, as it does with names that it has not met."""
+    if embedder is None:
+        return frozenset()
+    words = sorted({word for word in words_of(text) if word.isalpha() and not is_unspaced(word)})
+    pieces = zip(words, embedder.fertilities(words), strict=True)
+    return frozenset(query_words(word, languages)[0] for word, fertility in pieces if fertility > 1)
 
 
 def words_before(words: Sequence[Word], before: Sequence[Word]) -> list[Word]:

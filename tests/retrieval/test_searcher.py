@@ -180,3 +180,12 @@ def test_a_question_that_names_its_document_finds_it_first(tmp_path: Path, mode:
     with Searcher(str(tmp_path / "index")) as searcher:
         hits = searcher.search("what about the harbour", SearchOptions(mode=mode, min_score=0)).hits
     assert hits[0].path == "harbour.txt"
+
+
+def test_a_name_that_the_model_has_not_met_is_found_by_its_word(tmp_path: Path) -> None:
+    notes = {f"note-{number}.txt": f"Note {number}: the garden, the budget and the roof.\n" for number in range(8)}
+    write(tmp_path / "folder", {"house.txt": "We let the house on Krk in July and August.\n", **notes})
+    index_folders([str(tmp_path / "folder")], str(tmp_path / "index"), IndexOptions(model="static"))
+    with Searcher(str(tmp_path / "index")) as searcher:
+        assert searcher.search("ferry Krk").hits[0].path == "house.txt"
+        assert searcher.search("ferry Zagreb").hits == ()
