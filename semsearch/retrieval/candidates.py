@@ -133,7 +133,7 @@ def find_candidates(
     if others:
         beside = np.mean([compared.likeness(alpha) for compared in others], axis=0)
         relative = (relative + np.float32(_BESIDE) * beside) / np.float32(1 + _BESIDE)
-    if plan.by_words and not plan.by_ranks:
+    if plan.alpha != 1 and not plan.by_ranks:  # 1: meaning alone, whose order names do not change
         name_part = _named(snapshot, plan, union, known, _best(union, cosines, relative))
         relative = relative + np.float32(_NAME_WEIGHT) * name_part
     # Who types the whole name of a document looks for it.

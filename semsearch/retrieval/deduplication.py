@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from semsearch.retrieval.hit import Hit, Place, TextPlace
 from semsearch.retrieval.tables import goes_on
@@ -100,6 +101,8 @@ def overlap(before: str, after: str) -> int:
     return 0
 
 
+# Queries about one subject find the same passages. Some 20 kB each.
+@lru_cache(maxsize=300)
 def shingles(text: str) -> frozenset[int]:
     words = [word.lower() for word in _WORD.findall(text)]
     if len(words) < _FEWEST_WORDS:

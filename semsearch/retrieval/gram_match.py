@@ -7,6 +7,7 @@ only, so that no index holds them.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from semsearch.lexical.words import spaced_letters
 _SPACE = ord(" ")
 # Of a longer passage the beginning: the window of most models.
 _MOST_CHARACTERS = 4000
+# Passages whose runs are remembered, as queries about one subject find the same: at most 40 kB each.
+_REMEMBERED = 500
 
 
 def gram_scores(query: str, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -40,6 +43,7 @@ def gram_scores(query: str, texts: Sequence[str]) -> NDArray[np.float32]:
     return scores.astype(np.float32)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _grams(text: str) -> NDArray[np.uint64]:
     """The 4-grams of the words of `text`, a space before and after each, as numbers; in any order, with repetitions."""
     # In scripts without spaces every pair of characters is searched anyway.

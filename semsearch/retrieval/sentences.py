@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from semsearch.retrieval.tables import head_spans, table_lines
 
@@ -61,21 +62,23 @@ def label_spans(text: str, type_name: str = "", table_head: str | None = None) -
     return [*([(0, begin)] if front else []), *headings, *heads]
 
 
-def sentence_spans(text: str, type_name: str = "") -> list[Span]:
+# Queries about one subject find the same passages, each of which is asked for its sentences more than once.
+@lru_cache(maxsize=500)
+def sentence_spans(text: str, type_name: str = "") -> tuple[Span, ...]:
     """(start, end) of each sentence of `text`, in order, without the white space around it; none is empty.
 
     `type_name`: that of the document of `text`; of code, settings and tables each line is one, and so is each row of a
     table in a text.
     """
     if type_name in _LINE_TYPES:
-        return list(_lines(text, 0, len(text)))
+        return tuple(_lines(text, 0, len(text)))
     spans: list[Span] = []
     begin = 0
     for row in table_lines(text, type_name):
         if row.end - row.start <= _LONGEST:
             spans += [*_sentences(text, begin, row.start), *_trimmed(text, row.start, row.end)]
             begin = row.end
-    return [*spans, *_sentences(text, begin, len(text))]
+    return (*spans, *_sentences(text, begin, len(text)))
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[Span]:

@@ -93,7 +93,8 @@ def test_a_new_index_holds_everything(notes: Path, tmp_path: Path) -> None:
     healthy(tmp_path / "index")
     with Searcher(str(tmp_path / "index")) as searcher:
         hit = searcher.search("when to prune roses").hits[0]
-    assert (hit.path, hit.type, hit.title, hit.heading) == ("garden.md", "markdown", "Garden notes", ("Garden notes",))
+    assert (hit.path, hit.type, hit.title) == ("garden.md", "markdown", "Garden notes")
+    assert hit.heading == ("Garden notes", "Roses")
     assert hit.metadata["tags"] == ["plants", "soil"]
 
 
