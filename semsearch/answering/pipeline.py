@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from semsearch.retrieval.protocol import SearchEngine
 
 
+def to_be_quoted(options: SearchOptions) -> SearchOptions:
+    """`options` for a search whose sentences are quoted as the answer."""
+    return replace(options, least_score=ANSWER_MIN_SCORE)
+
+
 def ask(
     engine: "SearchEngine",
     question: str,
@@ -42,7 +47,7 @@ def ask(
     `LlmError` where the model fails.
     """
     if model is None:
-        options = replace(options or SearchOptions(), least_score=ANSWER_MIN_SCORE)
+        options = to_be_quoted(options or SearchOptions())
     if not conversation and expander is None:
         found = Found(engine.search(question, options), question, question)
     else:

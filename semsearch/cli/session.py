@@ -150,11 +150,10 @@ class Session:
     def _quoted(self, question: str, result: "SearchResult") -> "Answer":
         """The answer to `question` in the words of what was found for it, as if no model had been asked."""
         from semsearch.answering.extractive import extract_answer
-        from semsearch.retrieval.options import ANSWER_MIN_SCORE
+        from semsearch.answering.pipeline import to_be_quoted
 
-        hits = result.hits
-        if self._options.min_score is None and result.mode != "lexical" and hits[0].score < ANSWER_MIN_SCORE:
-            hits = ()
+        answers = result.hits[0].score >= to_be_quoted(self._options).least_best(result.mode)
+        hits = result.hits if answers else ()
         meant = result.query if result.query != question else ""
         return replace(extract_answer(self._engine, result.query, hits), question=question, meant=meant)
 

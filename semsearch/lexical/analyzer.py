@@ -66,13 +66,18 @@ def analyze_query(text: str, languages: frozenset[str]) -> list[Word]:
 def query_words(word: str, languages: frozenset[str]) -> list[Word]:
     """The groups of keys of one word of a query, as `words_of` gives it: a compound gives itself and its parts."""
     if is_unspaced(word):
-        return [(Key(SEPARATOR + piece),) for piece in (_bigrams(word) or word)]
+        return [(Key(SEPARATOR + piece),) for piece in query_pieces(word)]
     forms = forms_of(word)
     # Who wrote the compound in one has written its parts.
     return [
         word_group(forms.wholes, languages),
         *(word_group((part, *forms.wholes), languages) for part in forms.parts),
     ]
+
+
+def query_pieces(word: str) -> list[str]:
+    """What of a word, as `words_of` gives it, a query looks for: of a run without spaces every pair of characters."""
+    return (_bigrams(word) if is_unspaced(word) else []) or [word]
 
 
 def han_characters(text: str) -> list[Word]:

@@ -8,7 +8,7 @@ from semsearch.errors import UsageError
 from semsearch.maintenance.file_status import FileStatus, file_statuses
 from semsearch.retrieval.candidates import DEPTH
 from semsearch.retrieval.hit import Hit, hit_dict
-from semsearch.retrieval.options import MIN_SCORE, SearchOptions
+from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.sources.names import display_path, shown_name
 
@@ -72,7 +72,7 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
         notes.append("not all of it is encoded yet: found by its words only")
     if standing.mode == "lexical" and not standing.hit.score:
         return Why(query, shown, "ranked", "; ".join(["no word of the query occurs in it", *notes]))
-    lowest = options.min_score if options.min_score is not None else (0.0 if standing.mode == "lexical" else MIN_SCORE)
+    lowest = options.min_score if options.min_score is not None else options.least_best(standing.mode)
     too_low = (standing.best_score if options.min_score is None else standing.hit.score) < lowest
     if shown_rank > options.k:
         shows = "" if too_low else f": -k {shown_rank} shows it"

@@ -14,10 +14,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.lexical.analyzer import passage_keys
+from semsearch.lexical.analyzer import passage_keys, query_pieces
 from semsearch.lexical.language import FUNCTION_WORDS
-from semsearch.lexical.query_word import Word
-from semsearch.lexical.words import is_unspaced, lower, words_of
+from semsearch.lexical.query_word import Word, numbers_by_key
+from semsearch.lexical.words import lower, words_of
 from semsearch.store.records import DocumentName
 
 # Names of files that stand for their folder.
@@ -33,10 +33,7 @@ _Keys = frozenset[str]
 
 def name_scores(names: Sequence[DocumentName], words: Sequence[Word], idf: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n,) float32 in [0, 1]: how far each of `names` stands in a query of `words` with the weights `idf` (words,)."""
-    numbers: dict[str, list[int]] = {}
-    for number, word in enumerate(words):
-        for key in word:
-            numbers.setdefault(key.text, []).append(number)
+    numbers = numbers_by_key(words)
     total = float(idf.sum())
     scores = np.zeros(len(names), np.float32)
     known: dict[DocumentName, float] = {}
@@ -73,10 +70,5 @@ def _keys(text: str, language: str) -> tuple[_Keys, ...]:
     words = words_of(_JOINTS.sub(" ", text))[:_MOST_WORDS]
     usual = FUNCTION_WORDS.get(language, frozenset())
     telling = [word for word in words if lower(word) not in usual] or words
-    # As a query has them: of a script without spaces each pair of characters, so that one alone is not the whole name.
-    pieces = [
-        word[at : at + 2] if is_unspaced(word) else word
-        for word in telling
-        for at in range(max(1, len(word) - 1) if is_unspaced(word) else 1)
-    ]
-    return tuple(frozenset(passage_keys(piece, language)) for piece in pieces)
+    # As a query has them, so that one pair of characters is not the whole name.
+    return tuple(frozenset(passage_keys(piece, language)) for word in telling for piece in query_pieces(word))

@@ -72,6 +72,11 @@ class SearchOptions:
     after: str = ""
     expansion: Expansion = NO_EXPANSION
 
+    def least_best(self, mode: str) -> float:
+        """The score that the best hit of a search in `mode` must have, or nothing is found; 0 where `min_score` decides
+        for each hit, and where words alone are looked for."""
+        return 0.0 if self.min_score is not None or mode == "lexical" else self.least_score
+
 
 def clean_query(query: str) -> str:
     """`query` as it is searched: an argument that is not UTF-8 holds lone surrogates; a long one is cut."""

@@ -258,7 +258,7 @@ def _kept(candidates: Candidates, plan: QueryPlan, options: SearchOptions, notic
     if options.exclude:
         keep &= ~np.isin(candidates.ids, list(options.exclude))
     kept = candidates.take(np.flatnonzero(keep))
-    if options.min_score is None and plan.mode != "lexical" and len(kept) and kept.scores[0] < options.least_score:
+    if len(kept) and kept.scores[0] < options.least_best(plan.mode):
         notices.append(
             f"nothing here answers that well: the nearest passage scores {kept.scores[0]:.3f},"
             f" below {options.least_score:g} (--min-score 0 shows it)"

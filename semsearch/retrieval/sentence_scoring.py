@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.lexical.query_word import Word
+from semsearch.lexical.query_word import Word, numbers_by_key
 from semsearch.retrieval.sentences import label_spans, sentence_spans
 from semsearch.retrieval.snippets import keys_held
 from semsearch.retrieval.tables import labelled, rows_in
@@ -93,10 +93,7 @@ def words_held(texts: Sequence[TypedText], words: Sequence[Word], languages: fro
     that is not known, by those of `languages`.
     """
     held = np.zeros((len(texts), len(words)), np.bool_)
-    numbers: dict[str, list[int]] = {}
-    for number, word in enumerate(words):
-        for key in word:
-            numbers.setdefault(key.text, []).append(number)
+    numbers = numbers_by_key(words)
     asked = frozenset(numbers)
     for row, one in zip(held, texts, strict=True):
         own = languages if one.language is None else frozenset((one.language,))
