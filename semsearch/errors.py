@@ -74,6 +74,12 @@ class LockedError(SemsearchError):
     exit_code = 75
 
 
+class VectorEngineError(SemsearchError):
+    """A vector database cannot be reached, refuses what is asked of it, or holds something else."""
+
+    code = "vector_engine"
+
+
 class ReadError(SemsearchError):
     """One document cannot be read; the run goes on without it.
 
