@@ -32,7 +32,8 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
     """Scores queries over `segments`; `alive`: for each the rows that are not deleted, (n,) bool, None: all.
 
     Deleted rows count nowhere: not in N, not in n, not in the average length. So an index that was edited gives the
-    same scores as one that was built anew.
+    same scores as one that was built anew. `statistics`: (live rows, terms of them all), where `segments` have only the
+    rows of some words; None: counted.
     """
 
     def __init__(
@@ -41,19 +42,14 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         alive: Sequence[NDArray[np.bool_] | None],
         k1: float = K1,
         b: float = B,
+        statistics: tuple[int, int] | None = None,
     ) -> None:
         # BM25Okapi.__init__ is not called: it would count the terms of a corpus, which the postings hold already.
         self.k1 = k1
         self.b = b
         self.segments = segments
         self.alive = alive
-        self.corpus_size = sum(
-            len(part) if keep is None else int(keep.sum()) for part, keep in zip(segments, alive, strict=True)
-        )
-        total = sum(
-            int((part.lengths if keep is None else part.lengths[keep]).sum(dtype=np.int64))
-            for part, keep in zip(segments, alive, strict=True)
-        )
+        self.corpus_size, total = statistics or _statistics(segments, alive)
         self.avgdl = total / self.corpus_size if total else 1.0
         self.norms = [(k1 * (1 - b + b * part.lengths / self.avgdl)).astype(np.float32) for part in segments]
 
@@ -66,6 +62,14 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
     def query(self, words: Sequence[Word]) -> "QueryScorer":
         """A scorer for `words`."""
         return QueryScorer(self, words)
+
+
+def _statistics(segments: Sequence[Postings], alive: Sequence[NDArray[np.bool_] | None]) -> tuple[int, int]:
+    """(live rows, terms of them all)."""
+    pairs = list(zip(segments, alive, strict=True))
+    rows = sum(len(part) if keep is None else int(keep.sum()) for part, keep in pairs)
+    lengths = (part.lengths if keep is None else part.lengths[keep] for part, keep in pairs)
+    return rows, sum(int(one.sum(dtype=np.int64)) for one in lengths)
 
 
 class QueryScorer:

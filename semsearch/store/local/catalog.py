@@ -32,8 +32,8 @@ _MISSING = {
 _KEPT_RUNS = 100
 # Rows that are taken at once.
 _FETCHED = 10_000
-# More chunks, commits or rebuilds than any index has: a larger number is no count.
-MOST_CHUNKS = 2**48
+
+MOST_CHUNKS = 2**48  # as in `store.checked_values`, which is not light
 STATUSES = ("indexed", "skipped", "failed")
 # What SQLite raises for a damaged file; it quotes the schema in its message, which may be no UTF-8 any more.
 _BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)

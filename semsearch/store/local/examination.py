@@ -19,6 +19,7 @@ from semsearch.store.local.catalog import MOST_CHUNKS, Catalog
 from semsearch.store.local.checksum import check_catalog
 from semsearch.store.local.problems import SHOWN, Examination
 from semsearch.store.local.segment_examination import examine_segments
+from semsearch.store.recorded_info import is_decodable
 
 _ANEW = "make it anew from what can be read of it"
 
@@ -88,7 +89,7 @@ def _examine_settings(findings: Examination, catalog: Catalog) -> None:
     """Whether the numbers that new passages, vectors and files are counted by fit what there is."""
     for key in _FORGETTABLE:
         value = raw_setting(catalog, key)
-        if value is not _ABSENT and not (rows.is_decodable(key, value) and _has_good_globs(key, value)):
+        if value is not _ABSENT and not (is_decodable(key, value) and _has_good_globs(key, value)):
             findings.forget.append(key)
             again = "forget it: the next index goes by its flags and defaults, and reads every file again"
             findings.add(f"what it records as {key} is damaged", again)

@@ -3,7 +3,6 @@ checked, and one that no writer can have put there is damage of the index, never
 """
 
 import json
-import math
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from semsearch.chunking.chunk import encoded, hash_of
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import IndexDamagedError
 from semsearch.sources.lines import LineStarts
-from semsearch.sources.walk_rules import WalkRules
-from semsearch.store.local.catalog import MOST_CHUNKS, STATUSES, Catalog
+from semsearch.store import checked_values as checked
+from semsearch.store.local.catalog import STATUSES, Catalog
 from semsearch.store.local.damage import catalog_damaged, repair_hint
+from semsearch.store.recorded_info import FIELDS, model
 from semsearch.store.records import (
     DEFAULT_VECTORS,
-    Chunking,
     DocumentName,
     DocumentProperties,
     FileRecord,
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# What decoding a value of the wrong type or range raises.
-_MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 # Seconds since the epoch that a calendar has a date for, well after the last file was changed.
 _LATEST = 2**37
 Record = TypeVar("Record")
@@ -116,55 +113,8 @@ def decoded(folder: str, make: Callable[[], Record], what: str) -> Record:
     """`make()`, which decodes what the catalog of the index `folder` holds; what it cannot decode is damage."""
     try:
         return make()
-    except _MALFORMED as error:
+    except checked.MALFORMED as error:
         raise catalog_damaged(folder, f"{what}: {type(error).__name__}: {error}") from None
-
-
-# -- values ----------------------------------------------------------------------------------------------------------
-
-
-def of_type(value: Any, kind: type[Record]) -> Record:
-    """`value`, which must be of exactly this type: `bool` is no `int` here. Raises `TypeError`."""
-    if type(value) is not kind:
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
-
-
-def _whole(value: Any) -> int:
-    return of_type(value, int)
-
-
-def _count(value: Any) -> int:
-    """A whole number that an index can count to."""
-    if not 0 <= _whole(value) <= MOST_CHUNKS:
-        raise ValueError(f"{value} is out of range")
-    return value  # type: ignore[no-any-return]
-
-
-def _count_or_none(value: Any) -> int | None:
-    return None if value is None else _count(value)
-
-
-def _finite(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
-    return float(value)
-
-
-def _whole_or_none(value: Any) -> int | None:
-    return None if value is None else of_type(value, int)
-
-
-def _text(value: Any) -> str:
-    return of_type(value, str)
-
-
-def _bytes(value: Any) -> bytes:
-    return of_type(value, bytes)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return of_type(value, dict)
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
@@ -177,12 +127,12 @@ def file_record(folder: str, row: sqlite3.Row, embedded_to: int, roots: Collecti
 
 def span(row: sqlite3.Row) -> tuple[int, int]:
     """(first chunk id, past-last id) of the file or document of `row`. Raises `ValueError` or `TypeError`."""
-    first, count = _count(row["first_chunk"]), _count(row["chunk_count"])
+    first, count = checked.count(row["first_chunk"]), checked.count(row["chunk_count"])
     return first, first + count
 
 
 def _file(row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRecord:
-    status, root_id = _text(row["status"]), _whole(row["root_id"])
+    status, root_id = checked.text(row["status"]), checked.whole(row["root_id"])
     if status not in STATUSES:
         raise ValueError(f"no such status: {status}")
     if root_id not in roots:
@@ -191,21 +141,21 @@ def _file(row: sqlite3.Row, embedded_to: int, roots: Collection[int]) -> FileRec
     digest, date = row["hash"], row["date"]
     return FileRecord(
         root_id=root_id,
-        path=_bytes(row["path"]),
+        path=checked.byte_string(row["path"]),
         status=status,
-        size=_whole(row["size"]),
-        mtime_ns=_whole(row["mtime_ns"]),
-        inode=_whole(row["inode"]),
-        scanned_ns=_whole(row["scanned_ns"]),
-        generation=_whole(row["generation"]),
-        reason=_text(row["reason"]),
-        content_hash=b"" if digest is None else _bytes(digest),
-        type=_text(row["type"]),
-        title=_text(row["title"]),
-        language=_text(row["language"]),
-        metadata=_mapping(json.loads(row["metadata"])),
-        date=None if date is None else _finite(date),
-        id=_whole(row["id"]),
+        size=checked.whole(row["size"]),
+        mtime_ns=checked.whole(row["mtime_ns"]),
+        inode=checked.whole(row["inode"]),
+        scanned_ns=checked.whole(row["scanned_ns"]),
+        generation=checked.whole(row["generation"]),
+        reason=checked.text(row["reason"]),
+        content_hash=b"" if digest is None else checked.byte_string(digest),
+        type=checked.text(row["type"]),
+        title=checked.text(row["title"]),
+        language=checked.text(row["language"]),
+        metadata=checked.mapping(json.loads(row["metadata"])),
+        date=None if date is None else checked.finite(date),
+        id=checked.whole(row["id"]),
         chunk_count=end - first,
         pending=min(end - first, max(0, end - 1 - embedded_to)),
     )
@@ -240,23 +190,23 @@ def is_sound_chunk(row: sqlite3.Row) -> bool:
     try:
         values = _chunk(row)
         return _is_what_was_indexed(values["heading"], values["text"], values["text_hash"])
-    except _MALFORMED:
+    except checked.MALFORMED:
         return False
 
 
 def _chunk(row: sqlite3.Row) -> dict[str, Any]:
-    """The fields of a `Passage` that the table `chunks` holds. Raises one of `_MALFORMED`."""
-    text = _text(row["text"])
+    """The fields of a `Passage` that the table `chunks` holds. Raises one of `checked.MALFORMED`."""
+    text = checked.text(row["text"])
     return {
-        "id": _count(row["chunk_id"]),
-        "text": text,
-        "heading": tuple(_text(name) for name in json.loads(row["heading"])),
-        "page": _whole_or_none(row["page"]),
-        "line_start": _whole_or_none(row["line_start"]),
-        "line_end": _whole_or_none(row["line_end"]),
+        "id": checked.count(row["chunk_id"]),
+        "text": checked.text,
+        "heading": tuple(checked.text(name) for name in json.loads(row["heading"])),
+        "page": checked.whole_or_none(row["page"]),
+        "line_start": checked.whole_or_none(row["line_start"]),
+        "line_end": checked.whole_or_none(row["line_end"]),
         "line_breaks": _line_breaks(row["line_breaks"], text),
-        "tokens": _whole(row["tokens"]),
-        "text_hash": _bytes(row["text_hash"]),
+        "tokens": checked.whole(row["tokens"]),
+        "text_hash": checked.byte_string(row["text_hash"]),
     }
 
 
@@ -264,7 +214,7 @@ def _line_breaks(value: object, text: str) -> LineStarts:
     """What `sources.lines.breaks_in` can have found in `text`: offsets inside it, none before the last, and lines."""
     if value is None:
         return ()
-    numbers = [_whole(number) for number in of_type(json.loads(_text(value)), list)]
+    numbers = [checked.whole(number) for number in checked.of_type(json.loads(checked.text(value)), list)]
     offsets, lines = numbers[::2], numbers[1::2]
     if len(offsets) != len(lines) or offsets != sorted(offsets) or min(lines, default=1) < 1:
         raise ValueError("no pairs of offset and line")
@@ -274,13 +224,13 @@ def _line_breaks(value: object, text: str) -> LineStarts:
 
 
 def document_properties(row: sqlite3.Row) -> DocumentProperties:
-    """A row with the columns of `parts`. Raises one of `_MALFORMED`."""
+    """A row with the columns of `parts`. Raises one of `checked.MALFORMED`."""
     date = row["part_date"]
     return DocumentProperties(
-        title=_text(row["part_title"]),
-        metadata=_mapping(json.loads(row["part_metadata"])),
-        date=None if date is None else _finite(date),
-        language=_text(row["part_language"]),
+        title=checked.text(row["part_title"]),
+        metadata=checked.mapping(json.loads(row["part_metadata"])),
+        date=None if date is None else checked.finite(date),
+        language=checked.text(row["part_language"]),
     )
 
 
@@ -290,21 +240,23 @@ def is_sound_part(row: sqlite3.Row) -> bool:
         document_properties(row)
         first, end = span(row)
         return first < end
-    except _MALFORMED:
+    except checked.MALFORMED:
         return False
 
 
 def encoded_text(row: sqlite3.Row) -> tuple[int, str, str]:
-    """(id, type name, text with its headings) of a row of `chunks` with its file. Raises one of `_MALFORMED`."""
-    heading = tuple(_text(name) for name in json.loads(row["heading"]))
-    return _count(row["id"]), _text(row["type"]), encoded(heading, _text(row["text"]))
+    """(id, type name, text with its headings) of a row of `chunks` with its file. Raises one of `checked.MALFORMED`."""
+    heading = tuple(checked.text(name) for name in json.loads(row["heading"]))
+    return checked.count(row["id"]), checked.text(row["type"]), encoded(heading, checked.text(row["text"]))
 
 
 def document_name(row: sqlite3.Row) -> tuple[int, DocumentName]:
-    """(chunk id, name of its document) of a row of `NAMES`. Raises one of `_MALFORMED`."""
+    """(chunk id, name of its document) of a row of `NAMES`. Raises one of `checked.MALFORMED`."""
     own = row["part_title"] is not None
     title, language = (row["part_title"], row["part_language"]) if own else (row["title"], row["language"])
-    return _count(row["id"]), DocumentName(_bytes(row["path"]), _text(title), _text(language))
+    return checked.count(row["id"]), DocumentName(
+        checked.byte_string(row["path"]), checked.text(title), checked.text(language)
+    )
 
 
 def _is_what_was_indexed(heading: tuple[str, ...], text: str, digest: bytes) -> bool:
@@ -326,19 +278,19 @@ def segments(catalog: Catalog, kind: str) -> list[Segment]:
 
 def segment(row: sqlite3.Row) -> Segment:
     """A row of the table `segments`. Raises `ValueError` or `TypeError` for one that no writer put there."""
-    numbers = [_count(row[name]) for name in ("id", "first_id", "last_id", "rows", "dead_count")]
-    files = _mapping(json.loads(row["files"]))
+    numbers = [checked.count(row[name]) for name in ("id", "first_id", "last_id", "rows", "dead_count")]
+    files = checked.mapping(json.loads(row["files"]))
     dead = row["dead"]
     return Segment(
         id=numbers[0],
-        kind=_text(row["kind"]),
-        name=_text(row["name"]),
+        kind=checked.text(row["kind"]),
+        name=checked.text(row["name"]),
         first_id=numbers[1],
         last_id=numbers[2],
         rows=numbers[3],
-        dead=None if dead is None else _bytes(dead),
+        dead=None if dead is None else checked.byte_string(dead),
         dead_count=numbers[4],
-        files={name: (_whole(size), _text(digest)) for name, (size, digest) in files.items()},
+        files={name: (checked.whole(size), checked.text(digest)) for name, (size, digest) in files.items()},
     )
 
 
@@ -349,10 +301,10 @@ def last_run(catalog: Catalog) -> RunRecord | None:
         return None
 
     def make() -> RunRecord:
-        started, seconds = _finite(row["started"]), _finite(row["seconds"])
+        started, seconds = checked.finite(row["started"]), checked.finite(row["seconds"])
         if not 0 <= started <= _LATEST:
             raise ValueError(f"it began at {started}")
-        return RunRecord(started, seconds, _mapping(json.loads(row["report"])))
+        return RunRecord(started, seconds, checked.mapping(json.loads(row["report"])))
 
     return decoded(catalog.folder, make, "the last run")
 
@@ -362,9 +314,9 @@ def last_run(catalog: Catalog) -> RunRecord | None:
 
 def index_info(catalog: Catalog) -> IndexInfo:
     """What the table `settings` records, with the roots. Raises `IndexDamagedError` for a value that cannot be."""
-    values = catalog.settings(SETTINGS)
+    values = catalog.settings(FIELDS)
     info: dict[str, Any] = {}
-    for name, decode in SETTINGS.items():
+    for name, decode in FIELDS.items():
         if name in values:
             info[name] = decoded(catalog.folder, partial(decode, values[name]), f"the setting {name}")
     roots = tuple(Root(*root) for root in catalog.roots())
@@ -374,59 +326,7 @@ def index_info(catalog: Catalog) -> IndexInfo:
 def recorded_model(catalog: Catalog) -> ModelInfo | None:
     """The model that made the vectors, without looking at other settings. Raises `IndexDamagedError`."""
     value = catalog.setting("model")
-    return decoded(catalog.folder, lambda: _model(value), "the setting model")
-
-
-def _rules(value: Any) -> WalkRules:
-    return WalkRules.from_record(_mapping(value))
-
-
-def _chunking(value: Any) -> Chunking:
-    if set(value) != {"size", "overlap", "tokenizer", "analysis"}:
-        raise ValueError("it holds other things")
-    return Chunking(
-        _count_or_none(value["size"]),
-        _count_or_none(value["overlap"]),
-        None if value["tokenizer"] is None else _text(value["tokenizer"]),
-        _whole(value["analysis"]),
-    )
-
-
-def _model(value: Any) -> ModelInfo | None:
-    if not value:
-        if value is None:
-            return None
-        raise TypeError("it is no record")
-    info = ModelInfo.from_dict(value)
-    for name in ("name", "fingerprint", "runtime", "pooling", "query_prefix", "passage_prefix"):
-        _text(getattr(info, name))
-    _count(info.window)
-    measured = info.calibration
-    values = _mapping(measured.fertility).values()
-    for number in (measured.background, measured.related, measured.separation, *values):
-        _finite(number)
-    return info
-
-
-def _learnt(value: Any) -> Mapping[str, Any] | None:
-    # What cannot have been learnt is refused by the search that needs it (`Adapter.from_record`,
-    # `FusionWeights.from_record`): `tune --drop` must be able to read the rest.
-    return value if value is None or isinstance(value, dict) else {}
-
-
-# Setting -> what decodes it, or raises one of `_MALFORMED`.
-SETTINGS: dict[str, Callable[[Any], Any]] = {
-    "generation": _count,
-    "model_name": _text,
-    "dim": _count_or_none,
-    "model": _model,
-    "chunking": _chunking,
-    "analysis": _count,
-    "rules": _rules,
-    "readers": _count,
-    "adapter": _learnt,
-    "fusion": _learnt,
-}
+    return decoded(catalog.folder, lambda: model(value), "the setting model")
 
 
 def vectors_summary(catalog: Catalog) -> dict[str, Any]:
@@ -438,20 +338,11 @@ def vectors_summary(catalog: Catalog) -> dict[str, Any]:
     def make() -> dict[str, Any]:
         codes, projection = record["codes"], record["projection"]
         return {
-            "kind": _text(codes or record["store"]),
-            "original": _text(record["store"]) if codes else None,
-            "dim": projection and _whole(projection["dim"]),
-            "ann": _text(record["ann"]),
+            "kind": checked.text(codes or record["store"]),
+            "original": checked.text(record["store"]) if codes else None,
+            "dim": projection and checked.whole(projection["dim"]),
+            "ann": checked.text(record["ann"]),
             "loss": float(record["loss"]),
         }
 
     return decoded(catalog.folder, make, "the setting vectors")
-
-
-def is_decodable(name: str, value: Any) -> bool:
-    """Whether `value` can be the setting `name`."""
-    try:
-        SETTINGS[name](value)
-    except _MALFORMED:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""The two legs of a search over the segments of one committed state: BM25 and cosines."""
+"""The dense leg of a search over the segments of one committed state: cosines."""
 
 from collections.abc import Sequence
 
@@ -7,25 +7,13 @@ from numpy.typing import NDArray
 
 from semsearch.dense.segment_vectors import search
 from semsearch.embedding.embedder import Vectors
-from semsearch.lexical.bm25 import QueryScorer, locate
-from semsearch.lexical.postings import Postings
-from semsearch.store.local.allowed import Allowed
+from semsearch.lexical.bm25 import locate
+from semsearch.store.allowed import Allowed
 from semsearch.store.local.dense_segment import DenseSegment
+from semsearch.store.ranking import ranking
 from semsearch.store.records import Ranking
 
 Alive = NDArray[np.bool_] | None
-
-
-def lexical_ranking(segments: Sequence[Postings], scorer: QueryScorer, k: int, allowed: Allowed) -> Ranking:
-    """The `k` best chunks of `segments` that are `allowed` that hold a word of the query."""
-    best: list[tuple[float, int]] = []
-    for part, scores in zip(segments, scorer.segment_scores(), strict=True):
-        chosen = allowed.rows(part.ids, None)
-        rows = np.flatnonzero(scores > 0 if chosen is None else (scores > 0) & chosen)
-        if len(rows) > k:
-            rows = rows[np.argpartition(-scores[rows], k)[:k]]
-        best += zip((-scores[rows]).tolist(), part.ids[rows].tolist(), strict=True)
-    return _ranking(best, k)
 
 
 def dense_ranking(
@@ -40,7 +28,7 @@ def dense_ranking(
             chosen = np.argpartition(-cosines, k)[:k]
             rows, cosines = rows[chosen], cosines[chosen]
         best += zip((-cosines).tolist(), part.ids[rows].tolist(), strict=True)
-    return _ranking(best, k)
+    return ranking(best, k)
 
 
 def vectors_of(segments: Sequence[DenseSegment], ids: NDArray[np.int64], dim: int) -> Vectors:
@@ -63,12 +51,3 @@ def cosines_of(segments: Sequence[DenseSegment], ids: NDArray[np.int64], vectors
             # One vector at a time: a product with several of them is rounded otherwise.
             cosines[number, wanted] = held @ vector
     return cosines
-
-
-def _ranking(best: list[tuple[float, int]], k: int) -> Ranking:
-    """From (minus the score, chunk id): equal scores by rising id, however the index is cut into segments."""
-    chosen = sorted(best)[:k]
-    return Ranking(
-        np.array([number for _, number in chosen], np.int64),
-        np.array([-score for score, _ in chosen], np.float32),
-    )

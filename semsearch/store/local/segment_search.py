@@ -12,12 +12,13 @@ from semsearch.embedding.embedder import Vectors
 from semsearch.lexical.bm25 import PostingsBM25, QueryScorer, is_among
 from semsearch.lexical.postings import Postings
 from semsearch.lexical.query_word import Word
+from semsearch.store.allowed import Allowed
 from semsearch.store.local import rows, scoring
-from semsearch.store.local.allowed import Allowed
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import DenseSegment, open_dense
 from semsearch.store.local.lexical_segment import open_lexical
 from semsearch.store.local.segment_folder import check_content
+from semsearch.store.ranking import lexical_ranking
 from semsearch.store.records import IndexInfo, Ranking, Scores
 
 # The segments of a leg are read whole and compared with their checksums when they are opened, up to this many bytes:
@@ -78,7 +79,7 @@ class SegmentSearch:
 
     def lexical(self, words: Sequence[Word], k: int, allowed: Allowed) -> Ranking:
         """The `k` best chunks that are `allowed` by BM25."""
-        return scoring.lexical_ranking(self.postings(), self.scorer(words), k, allowed)
+        return lexical_ranking(self.postings(), self.scorer(words), k, allowed)
 
     def dense(self, vector: Vectors, k: int, allowed: Allowed) -> Ranking:
         """The `k` chunks that are `allowed` nearest to `vector` (d,)."""

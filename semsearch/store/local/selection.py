@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from semsearch.store.allowed import Allowed, Ids
+from semsearch.store.checked_values import of_type
 from semsearch.store.local import rows
-from semsearch.store.local.allowed import Allowed, Ids
 from semsearch.store.local.damage import catalog_damaged
 
 Span = tuple[int, int]
@@ -24,7 +25,7 @@ class FileRow:
         self._roots = roots
 
     def _decoded(self, name: str, kind: type) -> Any:
-        return rows.decoded(self._folder, lambda: rows.of_type(self._row[name], kind), f"{name} of a file")
+        return rows.decoded(self._folder, lambda: of_type(self._row[name], kind), f"{name} of a file")
 
     @property
     def root_id(self) -> int:
@@ -56,7 +57,7 @@ class FileRow:
     @cached_property
     def metadata(self) -> Mapping[str, Any]:
         def make() -> dict[str, Any]:
-            return rows.of_type(json.loads(self._row["metadata"]), dict)
+            return of_type(json.loads(self._row["metadata"]), dict)
 
         return rows.decoded(self._folder, make, "metadata of a file")
 

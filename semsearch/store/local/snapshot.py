@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from semsearch.store.checked_values import of_type
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.damage import catalog_damaged
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from semsearch.lexical.postings import Postings
     from semsearch.lexical.query_word import Word
     from semsearch.sources.stamps import Stamp
-    from semsearch.store.local.allowed import Allowed
+    from semsearch.store.allowed import Allowed
     from semsearch.store.local.dense_segment import DenseSegment
     from semsearch.store.local.segment_search import SegmentSearch
     from semsearch.store.local.selection import FileRow
@@ -130,7 +131,7 @@ class LocalSnapshot:
     ) -> "Selection | None":
         if not filters and within is None and without is None:
             return None
-        from semsearch.store.local.allowed import Allowed
+        from semsearch.store.allowed import Allowed
         from semsearch.store.local.selection import LocalSelection, ranges_after
 
         if not filters:
@@ -265,7 +266,7 @@ class LocalSnapshot:
         file_of = {row[0]: row[1] for row in self.catalog.rows(query, (json.dumps(ids.tolist()),))}
         # Damage is also a chunk that is not there, or that is of no file.
         files = rows.decoded(
-            self.folder, lambda: [rows.of_type(file_of[number], int) for number in ids.tolist()], "the file of a chunk"
+            self.folder, lambda: [of_type(file_of[number], int) for number in ids.tolist()], "the file of a chunk"
         )
         return np.array(files, np.int64)
 
@@ -326,7 +327,7 @@ class LocalSnapshot:
     def pending_tokens(self) -> int:
         query = "SELECT COALESCE(SUM(tokens), 0) FROM chunks WHERE id > ? AND file_id IS NOT NULL"
         row = self.catalog.rows(query, (self.embedded_to(),))[0]
-        return rows.decoded(self.folder, lambda: rows.of_type(row[0], int), "the tokens of passages")
+        return rows.decoded(self.folder, lambda: of_type(row[0], int), "the tokens of passages")
 
     def encoded_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
         return {digest for _, digest in encoded_chunks(self.catalog, hashes, self.embedded_to())}
@@ -345,7 +346,7 @@ def encoded_chunks(catalog: Catalog, hashes: Collection[bytes], embedded_to: int
 
 
 def _allowed(selection: "Selection | None") -> "Allowed":
-    from semsearch.store.local.allowed import Allowed
+    from semsearch.store.allowed import Allowed
     from semsearch.store.local.selection import LocalSelection
 
     if selection is None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from semsearch.store.local.damage import about_index, catalog_damaged, name_inde
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
+from semsearch.store.recorded_info import as_values
 from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
 
 if TYPE_CHECKING:
@@ -127,18 +128,7 @@ class LocalTransaction:
 
     def update(self, info: IndexInfo) -> None:
         catalog = self._catalog
-        values: dict[str, object] = {
-            "generation": info.generation,
-            "chunking": None if info.chunking is None else asdict(info.chunking),
-            "analysis": info.analysis,
-            "rules": None if info.rules is None else info.rules.as_dict(),
-            "model_name": info.model_name,
-            "dim": info.dim,
-            "model": None if info.model is None else info.model.as_dict(),
-            "readers": info.readers,
-            "adapter": info.adapter,
-            "fusion": info.fusion,
-        }
+        values = as_values(info)
         recorded = catalog.settings(values)
         for key, value in values.items():
             if json.loads(json.dumps(value)) != recorded.get(key):

@@ -5,8 +5,8 @@ import pytest
 
 from semsearch.lexical import postings
 from semsearch.lexical.bm25 import PostingsBM25
-from semsearch.store.local.allowed import Allowed
-from semsearch.store.local.scoring import lexical_ranking
+from semsearch.store.allowed import Allowed
+from semsearch.store.ranking import lexical_ranking
 from tests.support.corpus import word
 
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsearch.store.local.allowed import Allowed
+from semsearch.store.allowed import Allowed
 
 SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 6)), max_size=4)
 IDS = st.sets(st.integers(0, 40))

@@ -1,0 +1,31 @@
+"""Rankings of chunks, alike for every store: the lexical leg over postings, and how the best are put in order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from semsearch.lexical.bm25 import QueryScorer
+from semsearch.lexical.postings import Postings
+from semsearch.store.allowed import Allowed
+from semsearch.store.records import Ranking
+
+
+def lexical_ranking(segments: Sequence[Postings], scorer: QueryScorer, k: int, allowed: Allowed) -> Ranking:
+    """The `k` best chunks of `segments` that are `allowed` that hold a word of the query."""
+    best: list[tuple[float, int]] = []
+    for part, scores in zip(segments, scorer.segment_scores(), strict=True):
+        chosen = allowed.rows(part.ids, None)
+        rows = np.flatnonzero(scores > 0 if chosen is None else (scores > 0) & chosen)
+        if len(rows) > k:
+            rows = rows[np.argpartition(-scores[rows], k)[:k]]
+        best += zip((-scores[rows]).tolist(), part.ids[rows].tolist(), strict=True)
+    return ranking(best, k)
+
+
+def ranking(best: list[tuple[float, int]], k: int) -> Ranking:
+    """The `k` best of (minus the score, chunk id): equal scores by rising id, however an index is cut up."""
+    chosen = sorted(best)[:k]
+    return Ranking(
+        np.array([number for _, number in chosen], np.int64),
+        np.array([-score for score, _ in chosen], np.float32),
+    )
