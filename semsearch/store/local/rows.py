@@ -199,7 +199,7 @@ def _chunk(row: sqlite3.Row) -> dict[str, Any]:
     text = checked.text(row["text"])
     return {
         "id": checked.count(row["chunk_id"]),
-        "text": checked.text,
+        "text": text,
         "heading": tuple(checked.text(name) for name in json.loads(row["heading"])),
         "page": checked.whole_or_none(row["page"]),
         "line_start": checked.whole_or_none(row["line_start"]),
