@@ -74,6 +74,12 @@ class LockedError(SemsearchError):
     exit_code = 75
 
 
+class DatabaseError(SemsearchError):
+    """The database of an index cannot be reached, refuses what is asked of it, or holds something else."""
+
+    code = "database"
+
+
 class VectorEngineError(SemsearchError):
     """A vector database cannot be reached, refuses what is asked of it, or holds something else."""
 

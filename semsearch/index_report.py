@@ -56,6 +56,8 @@ class IndexReport:
         self.estimate: Estimate | None = None
         # For a dry run only: why a run would refuse to change anything.
         self.refused = ""
+        # What a reader of a replica waits for to see what the run committed.
+        self.token = ""
         # Whether the time limit ended the run.
         self.stopped = False
 
@@ -71,6 +73,7 @@ class IndexReport:
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
             **({"left": self.left} if self.left else {}),
             **({"stopped": True} if self.stopped else {}),
+            **({"token": self.token} if self.token else {}),
             **({"refused": self.refused} if self.refused else {}),
             **({"estimate": self.estimate.as_dict()} if self.estimate else {}),
         }

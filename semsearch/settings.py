@@ -100,6 +100,10 @@ SETTINGS = (
         "read_memory", "SEMSEARCH_READ_MEMORY", float, DEFAULT_READ_MEMORY,
         "Megabytes of address space of a process that reads documents.",
     ),
+    Setting(
+        "host", "SEMSEARCH_HOST", str, "",
+        "What this machine is called in an index that machines share. Default: its host name.",
+    ),
     Setting("ocr", "SEMSEARCH_OCR", int, 0, "1: pages and pictures without text are read by OCR, as with --ocr."),
     Setting("ocr_pages", "SEMSEARCH_OCR_PAGES", int, DEFAULT_OCR_PAGES, "How many pages of one document OCR reads."),
     Setting(
@@ -255,16 +259,50 @@ def url_scheme(location: str) -> str:
     return scheme.lower() if is_scheme else ""
 
 
+# URL without its password -> the password, of the URLs that this process was given.
+_passwords: dict[str, str] = {}
+
+
+def without_password(url: str) -> str:
+    """`url` without its password, which `password_of` tells from then on: it must not be told or kept anywhere."""
+    scheme, separator, rest = url.partition("://")
+    end = next((position for position, letter in enumerate(rest) if letter in "/?#"), len(rest))
+    user, at, hosts = rest[:end].rpartition("@")
+    name, colon, password = user.partition(":")
+    path, question, query = rest[end:].partition("?")
+    kept = [one for one in query.split("&") if one.partition("=")[0] != "password"]
+    for one in query.split("&"):
+        if one.startswith("password="):
+            colon, password = ":", one.partition("=")[2]
+    bare = f"{scheme}{separator}{name}{at}{hosts}{path}{question if any(kept) else ''}{'&'.join(kept)}"
+    if colon:
+        from urllib.parse import unquote
+
+        _passwords[bare] = unquote(password)
+    return bare
+
+
+def password_of(url: str) -> str | None:
+    """The password of `url`, which may be without it (`without_password`); None: it was given none."""
+    return _passwords.get(without_password(url))
+
+
+def host_name() -> str:
+    """What this machine is called in an index that several machines share."""
+    return str(effective("host")[0]) or os.uname().nodename
+
+
 def index_for_writing(flag: str | None, roots: list[str]) -> str:
     """The absolute path of the index folder that `index` writes.
 
     It is what `flag` (`--index`) or else `SEMSEARCH_INDEX` names: an index, or a folder with a `.semsearch`. Without
     both it is the `.semsearch` in the first of `roots`; without roots the nearest `.semsearch` upwards of the working
-    folder, or a new one in it. A URL is returned as it is: `store.opening` knows which engine it names, if any.
+    folder, or a new one in it. A URL is returned without its
+    password: `store.opening` knows which engine it names, if any.
     """
     chosen = _chosen_index(flag)
     if chosen and url_scheme(chosen):
-        return chosen
+        return without_password(chosen)
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))
         below = os.path.join(path, INDEX_FOLDER)
@@ -285,14 +323,14 @@ def index_for_reading(flag: str | None) -> str:
     """The absolute path of an existing index folder.
 
     It is what `flag` (`--index`) or else `SEMSEARCH_INDEX` names: an index, or a folder with a `.semsearch`. Without
-    both it is the nearest `.semsearch` upwards of the working folder, as with git. A URL is returned as it is. Raises
-    `IndexNotFoundError`.
+    both it is the nearest `.semsearch` upwards of the working folder, as with git. A URL is returned without its
+    password. Raises `IndexNotFoundError`.
     """
     from semsearch.errors import IndexNotFoundError
 
     chosen = _chosen_index(flag)
     if chosen and url_scheme(chosen):
-        return chosen
+        return without_password(chosen)
     if chosen:
         path = os.path.abspath(os.path.expanduser(chosen))
         for candidate in (path, os.path.join(path, INDEX_FOLDER)):

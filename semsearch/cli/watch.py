@@ -61,7 +61,7 @@ def watch_folders(
 
 def _indexed_folders(path: str) -> list[str]:
     """The folders that the index at `path` holds."""
-    return [root.path for root in read_index(path, lambda snapshot: snapshot.info().roots)]
+    return [root.path for root in read_index(path, lambda snapshot: snapshot.info().roots) if root.is_here]
 
 
 def _outside_of(path: str) -> Callable[[object, str], bool]:

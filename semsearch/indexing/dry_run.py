@@ -2,6 +2,7 @@
 
 import os
 import time
+from itertools import count
 
 from semsearch.embedding.model_table import price_of
 from semsearch.embedding.resolve import resolve
@@ -23,18 +24,20 @@ def dry_run(store: Store, folders: list[str], options: IndexOptions) -> IndexRep
     """The report of a run of `options` over `folders` (absolute paths) into `store`, had it been made."""
     clock = time.perf_counter()
     if store.exists():
-        report = store.read(lambda snapshot: _would_do(store.location, folders, options, snapshot))
+        report = store.read(lambda snapshot: _would_do(store, folders, options, snapshot))
     else:
-        report = _would_do(store.location, folders, options, None)
+        report = _would_do(store, folders, options, None)
     report.seconds["total"] = time.perf_counter() - clock
     return report
 
 
-def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot: Snapshot | None) -> IndexReport:
+def _would_do(store: Store, folders: list[str], options: IndexOptions, snapshot: Snapshot | None) -> IndexReport:
+    location = store.location
     report = IndexReport(location)
     report.dry_run = True
     recorded = IndexInfo() if snapshot is None else snapshot.info()
-    info = with_roots(recorded, folders)
+    new_ids = count(max((root.id for root in recorded.roots), default=0) + 1)
+    info = with_roots(recorded, folders, store.host, lambda: next(new_ids))
     comparison = comparison_of(
         walk_rules(recorded.rules, options),
         -1 if options.rebuild or snapshot is None else recorded.generation,
@@ -42,7 +45,7 @@ def _would_do(location: str, folders: list[str], options: IndexOptions, snapshot
         options,
         location,
     )
-    roots = tuple(root for root in info.roots if not folders or root.path in folders)
+    roots = tuple(root for root in info.roots if root.is_here and (not folders or root.path in folders))
     compared = compare_folders(snapshot, roots, comparison, options, {})
     changes = compared.changes
     _set_aside_equal(compared)

@@ -35,7 +35,7 @@ def encode_pending(
         if embedder.info.is_api:
             progress.announce(_cost(snapshot, pending, embedder))
         progress.encoding(pending)
-        while not (begun and progress.stopping()) and (passages := writer.snapshot().pending(_ENCODE_BATCH)):
+        while not (begun and progress.stopping()) and (passages := writer.claim(_ENCODE_BATCH)):
             _encode_batch(writer, embedder, passages, report, progress)
             begun = True
     writer.forget_deleted()

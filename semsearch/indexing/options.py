@@ -12,7 +12,7 @@ class IndexOptions:
     what is done is kept, and the next one goes on. `passwords` are tried on encrypted documents and kept nowhere.
     `retry` reads failed files again. `ocr`: pages and pictures without text are read by OCR. `dim`: the length the
     vectors of a Matryoshka model are cut to. `trust`: code in the folder of the model may be run. `shared`: the group
-    that may use the index from now on.
+    that may use the index from now on. `encode_only`: no folder is looked at, the passages that wait are encoded.
     """
 
     model: str | None = None
@@ -30,6 +30,7 @@ class IndexOptions:
     passwords: tuple[str, ...] = ()
     files_from: tuple[str, ...] | None = None
     embed: bool = True
+    encode_only: bool = False
     rebuild: bool = False
     prune: bool = False
     verify: bool = False

@@ -92,14 +92,14 @@ def _run(
     started, clock = time.time(), time.perf_counter()
     # A document that takes longer than a limit must not keep all others out, run after run.
     count = core_count() if options.max_seconds is None else max(2, core_count())
-    with _open_writer(store, options, progress) as writer, ReaderPool(count) as readers:
+    with _open_writer(store, folders, options, progress) as writer, ReaderPool(count) as readers:
         for notice in writer.notices:
             progress.announce(notice)
         readers.warm_up()
         # What was seen holds for the recorded rules and for this state of the index.
         plain = replace(options, newest_first=False, max_seconds=None, wait=False) == IndexOptions()
         holds = seen is not None and plain and writer.is_current(seen.stamp)
-        run = _begin(writer, store.location, folders, options, progress, seen if holds else None)
+        run = _begin(writer, store, folders, options, progress, seen if holds else None)
         run.read(readers)
         if options.rebuild and not (run.report.left or run.compared.changes.stopped):
             writer.rebuilt()  # every file was read again; what has no vector is known to have none
@@ -114,17 +114,26 @@ def _run(
                 run.finish(started, time.perf_counter() - clock)
             raise
         run.finish(started, time.perf_counter() - clock)
-        writer.compared()
+        if not options.encode_only:
+            writer.compared()
+        run.report.token = writer.token()
         return run.report
 
 
-def _open_writer(store: Store, options: IndexOptions, progress: Progress) -> AbstractContextManager[Writer]:
+def _open_writer(
+    store: Store, folders: Sequence[str], options: IndexOptions, progress: Progress
+) -> AbstractContextManager[Writer]:
     """The writer, for which a run with `wait` waits no longer than its own time. Raises `LockedError`."""
+    held: Sequence[str] | None = None
+    if "machines" in store.capabilities and not options.rebuild:
+        held = folders
+        if not folders and not options.encode_only:
+            held = store.read(lambda snapshot: [root.path for root in snapshot.info().roots if root.is_here])
     if options.max_seconds is None:
-        return store.write(options.wait, options.rebuild, options.shared)
+        return store.write(options.wait, options.rebuild, options.shared, held)
     while True:
         try:
-            return store.write(False, options.rebuild, options.shared)
+            return store.write(False, options.rebuild, options.shared, held)
         except LockedError:
             if not options.wait or progress.stopping():
                 raise
@@ -168,21 +177,24 @@ def _existing_folder(root: str) -> str:
 
 def _begin(
     writer: Writer,
-    location: str,
+    store: Store,
     folders: list[str],
     options: IndexOptions,
     progress: Progress,
     seen: StatCheck | None,
 ) -> "_ComparedRun":
     """The run, its settings recorded and its folders compared; what is refused leaves the index as it was."""
+    location = store.location
     scanned_ns = seen.scanned_ns if seen else time.time_ns()
     snapshot = writer.snapshot()
     model = run_model(snapshot.info(), options, progress)
     resolved = resolve_settings(snapshot, options, model, location)
-    info = with_roots(resolved.info, folders)
+    info = with_roots(resolved.info, folders, store.host, writer.new_root_id)
     # A rebuild is of the whole index: what it drops may be of any folder.
     everything = not folders or options.rebuild
-    roots = tuple(root for root in info.roots if everything or root.path in folders)
+    roots = tuple(root for root in info.roots if root.is_here and (everything or root.path in folders))
+    if options.encode_only:
+        roots = ()
     if not options.prune:
         refuse_lost_roots(roots, location)
     assert info.rules is not None
@@ -303,7 +315,8 @@ class _ComparedRun:
         unfinished = report.left or changes.stopped or (self.options.embed and counts.pending)
         report.stopped = bool(unfinished and self.options.max_seconds is not None and self.progress.stopping())
         report.seconds["total"] = seconds
-        for root in info.roots:
+        own = [root for root in info.roots if root.is_here]
+        for root in own:
             for path, (status, reason) in sorted(snapshot.left_out(root.id).items()):
                 listed = report.skipped if status == "skipped" else report.failed
                 listed.append((self.info.shown_path(root.id, path), reason))
@@ -315,7 +328,7 @@ class _ComparedRun:
         with self.writer.transaction() as transaction:
             if changed or report.chunks["encoded"] or report.chunks["reused"] or not _has_last_run(snapshot):
                 transaction.record_run(run)
-            whole = len(self.compared.roots) == len(info.roots) and not changes.failed and not changes.stopped
+            whole = len(self.compared.roots) == len(own) and not changes.failed and not changes.stopped
             if whole and self.options.files_from is None and not self.report.left:
                 transaction.update(replace(info, readers=settings.READERS_VERSION))
 

@@ -1,6 +1,7 @@
 """What an index is to record: the flags of a run over what it records already. Decided here, written by nobody here."""
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -96,13 +97,13 @@ def walk_rules(recorded: WalkRules | None, options: IndexOptions) -> WalkRules:
     return WalkRules.from_record({**known, **{name: value for name, value in flags.items() if value is not None}})
 
 
-def with_roots(info: IndexInfo, folders: list[str]) -> IndexInfo:
-    """`info` with the `folders` (absolute paths) that are no roots of it yet, each with a label of its own."""
+def with_roots(info: IndexInfo, folders: list[str], host: str, new_id: Callable[[], int]) -> IndexInfo:
+    """`info` with the `folders` (absolute paths) of the machine `host` that are no roots of it yet, each with a label
+    of its own and an id that `new_id` gives."""
     roots = list(info.roots)
     for folder in folders:
-        if all(root.path != folder for root in roots):
-            number = max((root.id for root in roots), default=0) + 1
-            roots.append(Root(number, folder, _label(folder, {root.label for root in roots})))
+        if all((root.host, root.path) != (host, folder) for root in roots):
+            roots.append(Root(new_id(), folder, _label(folder, {root.label for root in roots}), host))
     return replace(info, roots=tuple(roots))
 
 

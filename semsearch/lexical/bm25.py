@@ -76,11 +76,12 @@ class QueryScorer:
     """Scores one query over the segments of `bm25`. The postings of its words are looked up once, here.
 
     `idf` (words,) float32: the weight of each word; the highest for a word that occurs nowhere. `frequencies` (words,):
-    how many live rows hold each.
+    how many live rows hold each; `segments`: those of `bm25`.
     """
 
     def __init__(self, bm25: PostingsBM25, words: Sequence[Word]) -> None:
         self._bm25 = bm25
+        self.segments = bm25.segments
         self._postings: list[list[list[_WeightedPostings]]] = [
             [_postings_of(word, part) for part in bm25.segments] for word in words
         ]
@@ -154,6 +155,17 @@ class QueryScorer:
         joined = np.concatenate(ids) if ids else np.empty(0, np.int64)
         rising = all(one[-1] < other[0] for one, other in pairwise(ids))
         return joined if rising else np.sort(joined, kind="stable")
+
+    def held_by_all(self) -> NDArray[np.int64]:
+        """(n,) int64: the ids of the live chunks that contain every word of the query, rising."""
+        # The rarest first, so that what is compared with the others is short.
+        order = np.argsort(self.frequencies, kind="stable").tolist()
+        held = self.held_ids(order[0])
+        for number in order[1:]:
+            if not len(held):
+                break
+            held = held[is_among(held, self.held_ids(number))]
+        return held
 
     def _frequency_of(self, of_word: list[list[_WeightedPostings]]) -> int:
         """How many live rows hold one word; `of_word`: for each segment the postings of its keys."""

@@ -6,8 +6,9 @@ and BM25 computed over several. Terms are sorted UTF-8 in one byte array and fou
 segment reads none of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,23 @@ from semsearch.errors import IndexDamagedError
 from semsearch.lexical.term_key import WRITTEN, parted
 
 _LARGEST_TF = 65535
+
+
+Position = TypeVar("Position")
+
+
+def _near(term: str, distance: int, choices: Mapping[Position, str]) -> dict[Position, int]:
+    """Position -> edits of those of `choices` that are at most `distance` edits from `term`."""
+    from rapidfuzz.distance import OSA
+    from rapidfuzz.process import extract
+
+    found = extract(term, choices, scorer=OSA.distance, score_cutoff=distance, limit=None)
+    return {position: int(edits) for _, edits, position in found}
+
+
+def near_terms(term: str, distance: int, terms: Iterable[str]) -> dict[str, int]:
+    """Term -> edits of those of `terms` that are at most `distance` edits (`Postings.similar_to`) from `term`."""
+    return _near(term, distance, {one: one for one in terms})
 
 
 @dataclass(frozen=True)
@@ -56,18 +74,13 @@ class Postings:
 
         Edits: optimal string alignment (`rapidfuzz.distance.OSA`).
         """
-        from rapidfuzz.distance import OSA
-        from rapidfuzz.process import extract
-
         mark, word = parted(term)
         alike = self.beginning_with(mark + word[:1])
         sizes = np.diff(self.term_offsets[alike.start : alike.stop + 1])
         size = len(term.encode("utf-8", "surrogatepass"))
         # A letter has at most four bytes.
         near = np.flatnonzero(np.abs(sizes - size) <= 4 * distance) + alike.start
-        choices = {position: self.text(position) for position in near.tolist()}
-        found = extract(term, choices, scorer=OSA.distance, score_cutoff=distance, limit=None)
-        return {position: int(edits) for _, edits, position in found}
+        return _near(term, distance, {position: self.text(position) for position in near.tolist()})
 
     def text(self, position: int) -> str:
         """The term at `position`. Raises `IndexDamagedError` where it is no text."""

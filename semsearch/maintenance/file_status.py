@@ -67,7 +67,7 @@ def _of_root(info: IndexInfo, root: Root, records: dict[bytes, FileRecord], loca
         unreadable[os.fsencode(name)] = f"cannot be read: {error.strerror or error}"
 
     rules = info.rules or WalkRules()
-    for file in () if is_gone(root.path) else walk(root.path, rules, location, failed, ignored):
+    for file in () if not root.is_here or is_gone(root.path) else walk(root.path, rules, location, failed, ignored):
         name = os.fsencode(file.path)
         shown = info.shown_path(root.id, name)
         record = left.pop(name, None)
@@ -80,7 +80,8 @@ def _of_root(info: IndexInfo, root: Root, records: dict[bytes, FileRecord], loca
             statuses.append(_of_known(info.shown_path(root.id, one), left.pop(one), None, why_not))
         if name not in kept:
             statuses.append(FileStatus(info.shown_path(root.id, name), "failed", reason))
-    return statuses + [_of_known(info.shown_path(root.id, name), record, None, GONE) for name, record in left.items()]
+    gone = GONE if root.is_here else ""
+    return statuses + [_of_known(info.shown_path(root.id, name), record, None, gone) for name, record in left.items()]
 
 
 def as_dict(index: str, statuses: list[FileStatus]) -> dict[str, Any]:

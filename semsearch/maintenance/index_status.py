@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ from semsearch import settings
 from semsearch.sources.walk import is_gone
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
-from semsearch.store.records import RunRecord
+from semsearch.store.records import Root, RunRecord
 
 
 def index_status(index: str | None) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:
     return {
         "schema": "semsearch.status/1",
         "index": path,
-        "roots": [_root(root.path) for root in info.roots],
+        "roots": [_root(root) for root in info.roots],
         "files": {"indexed": counts.indexed, "skipped": counts.skipped, "failed": counts.failed},
         "chunks": {
             "total": counts.chunks,
@@ -43,15 +44,40 @@ def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:
         "rules": None if info.rules is None else info.rules.as_dict(),
         "segments": dict(storage.segments),
         "bytes": storage.size,
+        **({"machines": [_machine(one) for one in storage.machines]} if storage.machines else {}),
         "last_change": None if run is None else _last_change(run),
         "last_check": _iso(storage.checked),
         "age_seconds": round(max(0.0, time.time() - storage.checked), 1),
     }
 
 
-def _root(path: str) -> dict[str, Any]:
-    exists = not is_gone(path)
-    return {"path": path, "exists": exists, "readable": exists and os.access(path, os.R_OK | os.X_OK)}
+def _root(root: Root) -> dict[str, Any]:
+    if not root.is_here:  # what its machine sees is not known here
+        return {"path": root.path, "host": root.host}
+    exists = not is_gone(root.path)
+    found = {"path": root.path, "exists": exists, "readable": exists and os.access(root.path, os.R_OK | os.X_OK)}
+    return {**found, **({"host": root.host} if root.host else {})}
+
+
+def _machine(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """A machine that shares the index, with times as text and ages in seconds."""
+    now = time.time()
+    checked = machine["checked"]
+    return {
+        "host": machine["host"],
+        "folders": list(machine["folders"]),
+        "last_check": _iso(checked) if checked else None,
+        "age_seconds": round(max(0.0, now - checked), 1) if checked else None,
+        "runs": [
+            {
+                "pid": run["pid"],
+                "seconds": round(max(0.0, now - run["started"]), 1),
+                "idle_seconds": round(max(0.0, now - run["seen"]), 1),
+                "encoding": run["encoding"],
+            }
+            for run in machine["runs"]
+        ],
+    }
 
 
 def _last_change(run: RunRecord) -> dict[str, Any]:

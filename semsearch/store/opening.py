@@ -13,13 +13,33 @@ Answer = TypeVar("Answer")
 
 
 def open_store(location: str) -> "Store":
-    """The index at `location`, a folder. Nothing is read or made yet. Raises `UsageError` for a URL of no engine."""
+    """The index at `location`, a folder or a URL of PostgreSQL. Nothing is read or made yet.
+
+    Raises `UsageError` for a URL of no engine, and where a package that it needs is missing.
+    """
     scheme = url_scheme(location)
+    if scheme in ("postgresql", "postgres"):
+        return _postgres(location)
     if scheme:
-        raise UsageError(f"there is no engine for {scheme}://", "name a folder")
+        raise UsageError(f"there is no engine for {scheme}://", "name a folder, or postgresql://HOST/DATABASE")
     from semsearch.store.local.store import LocalStore
 
     return LocalStore(location)
+
+
+def _postgres(location: str) -> "Store":
+    try:
+        import psycopg
+    except ImportError:
+        raise SemsearchError(
+            "an index in PostgreSQL needs the package psycopg",
+            "install it with: pip install 'semsearch[postgres]'",
+            code="missing_package",
+        ) from None
+    del psycopg
+    from semsearch.store.postgres.store import PostgresStore
+
+    return PostgresStore(location)
 
 
 def read_index(location: str, question: "Callable[[Snapshot], Answer]") -> Answer:

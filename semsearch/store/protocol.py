@@ -7,7 +7,7 @@ batches, so that a store behind a network needs a few round trips a query, not o
 What only some stores can do is named by `Store.capabilities`; a caller asks with `opening.require`.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from semsearch.chunking.chunk import Chunk
     from semsearch.embedding.model_info import ModelInfo
+    from semsearch.lexical.postings import Postings
     from semsearch.lexical.query_word import Word
     from semsearch.store.records import FloatArray, Ids, Vectors
 
@@ -174,6 +175,10 @@ class Snapshot(Protocol):
         """(n, d) the model's `vectors` (n, dim) as this index keeps and compares them, which may be shorter."""
         ...
 
+    def postings(self) -> "Iterable[Postings]":
+        """The terms of all chunks: each is a row of one of them. Other rows are of chunks that are no more."""
+        ...
+
     def adapted(self, vector: "Vectors") -> "Vectors":
         """(dim,) a query's `vector` (dim,) moved by the adapter, where one was learnt for this index."""
         ...
@@ -254,10 +259,11 @@ class Transaction(Protocol):
         """Records `info` as it is, roots included: files of a root that is no longer among them must be deleted."""
         ...
 
-    def put_file(self, file: FileRecord, parts: AnalysedParts) -> int:
+    def put_file(self, file: FileRecord, parts: AnalysedParts, first_chunk: int | None = None) -> int:
         """Adds a file (its `id`, `chunk_count` and `pending` are ignored) with the chunks of its `parts`; returns how
         many chunks there are. The reasons of further parts follow its own (`records.joined_reasons`). `parts` is gone
-        through once and may raise: then nothing of the transaction is kept."""
+        through once and may raise: then nothing of the transaction is kept. `first_chunk`: the id of its first chunk,
+        above all that were given; None: the next one."""
         ...
 
     def delete_files(self, ids: Sequence[int]) -> int:
@@ -290,7 +296,7 @@ class Transaction(Protocol):
 
 
 class Writer(Protocol):
-    """The one writer of an index, from when it got the lock until it is closed.
+    """The one writer of an index, or of some of its folders, from when it got the lock until it is closed.
 
     `notices`: what the user is to be told of how it was found.
     """
@@ -305,6 +311,19 @@ class Writer(Protocol):
         ...
 
     def transaction(self) -> AbstractContextManager[Transaction]: ...
+
+    def new_root_id(self) -> int:
+        """An id for a folder that is to be indexed, given once."""
+        ...
+
+    def claim(self, limit: int) -> list[Passage]:
+        """At most `limit` chunks without a vector, by rising id, which no other writer is given for some time; none
+        where there are none left."""
+        ...
+
+    def token(self) -> str:
+        """What a reader waits for to see all that was committed; "" where it sees that anyway."""
+        ...
 
     def known_vectors(self, hashes: Collection[bytes]) -> "Mapping[bytes, NDArray[np.float32]]":
         """hash -> stored vector (d,) of chunks that were encoded before, deleted ones included."""
@@ -337,13 +356,18 @@ class Writer(Protocol):
 
 class Store(Protocol):
     """One index, wherever it is kept. `location` is what `open_store` was given; `capabilities` names what it can do
-    beside this protocol: `verify`, `repair`, `quantize`, `stat_check`."""
+    beside this protocol: `verify`, `repair`, `quantize`, `stat_check`, `share`, `machines`."""
 
     @property
     def location(self) -> str: ...
 
     @property
     def capabilities(self) -> frozenset[str]: ...
+
+    @property
+    def host(self) -> str:
+        """The machine that folders are indexed for from here; "" where an index is of one machine."""
+        ...
 
     def exists(self) -> bool:
         """Whether there is an index."""
@@ -355,11 +379,16 @@ class Store(Protocol):
         ...
 
     def write(
-        self, wait: bool = False, rebuild: bool = False, shared: str | None = None
+        self,
+        wait: bool = False,
+        rebuild: bool = False,
+        shared: str | None = None,
+        folders: "Sequence[str] | None" = None,
     ) -> "AbstractContextManager[Writer]":
         """The writer; makes the index where there is none. Raises `LockedError` unless `wait`. `rebuild`: one that is
         damaged is opened, too, by a run that reads every file again. `shared`: the group that may use the index from
-        now on beside its owner, for stores that are able to `share`."""
+        now on beside its owner, for stores that are able to `share`. `folders`: those of this machine that the writer
+        works on, so that others may work on other ones, for stores of several `machines`; None: on all of the index."""
         ...
 
     def clone(self, target: str) -> "Store":

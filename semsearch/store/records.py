@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from semsearch.settings import ANALYSIS_VERSION
+from semsearch.settings import ANALYSIS_VERSION, host_name
 from semsearch.sources.lines import LineStarts
 from semsearch.sources.names import WHOLE, display_path
 
@@ -31,11 +31,20 @@ _REASON_CHARACTERS = 1000
 
 @dataclass(frozen=True)
 class Root:
-    """An indexed folder: `path` is absolute, `label` names it in shown paths where an index has several folders."""
+    """An indexed folder: `path` is absolute, `label` names it in shown paths where an index has several folders.
+
+    `host`: the machine that the folder is on, "" where an index is of one machine.
+    """
 
     id: int
     path: str
     label: str
+    host: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a folder of this machine."""
+        return not self.host or self.host == host_name()
 
 
 @dataclass(frozen=True)
@@ -242,12 +251,16 @@ DEFAULT_VECTORS: Mapping[str, Any] = {"kind": "float16", "original": None, "dim"
 @dataclass(frozen=True)
 class StorageInfo:
     """How the index is kept. `segments`: kind -> number; `size` in bytes; `checked`: when a run last compared the
-    folders (seconds since the epoch); `vectors`: kind, original, dim, ann and loss as `status` prints them."""
+    folders (seconds since the epoch); `vectors`: kind, original, dim, ann and loss as `status` prints them; `machines`:
+    those that share the index, each with its `host`, its `folders`, when they were last `checked`, and its `runs` that
+    go on.
+    """
 
     segments: Mapping[str, int]
     size: int
     checked: float
     vectors: Mapping[str, Any]
+    machines: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Folders are compared as the settings say, and what looks like an unmounted disk is refused."""
 
 import shutil
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ from semsearch.store.protocol import Snapshot
 def compared(snapshot: Snapshot, *folders: Path, **flags: object) -> ComparedFolders:
     options = IndexOptions(**flags)  # type: ignore[arg-type]
     settings = resolve_settings(snapshot, options, run_model(snapshot.info(), options, Progress()), "/i")
-    info = with_roots(settings.info, [str(folder) for folder in folders])
+    ids = count(1 + max((root.id for root in settings.info.roots), default=0))
+    info = with_roots(settings.info, [str(folder) for folder in folders], "", lambda: next(ids))
     assert info.rules is not None
     comparison = comparison_of(info.rules, info.generation, settings.new_readers, options, "/i")
     return compare_folders(snapshot, info.roots, comparison, options, {})

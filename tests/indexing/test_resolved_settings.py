@@ -1,6 +1,7 @@
 """What an index is to record, from what it records and the flags of a run: pure, and nothing is written."""
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -114,9 +115,12 @@ def test_an_api_without_its_key_is_refused_before_anything_is_written(
 
 
 def test_each_folder_gets_a_label_of_its_own() -> None:
-    info = with_roots(IndexInfo(), ["/a/notes", "/b/notes", "/a/notes", "/c/notes"])
+    ids = count(1)
+    info = with_roots(IndexInfo(), ["/a/notes", "/b/notes", "/a/notes", "/c/notes"], "", lambda: next(ids))
     assert info.roots == (
         Root(1, "/a/notes", "notes"), Root(2, "/b/notes", "notes-2"), Root(3, "/c/notes", "notes-3"),
     )  # fmt: skip
-    assert with_roots(info, ["/b/notes"]) == info
-    assert with_roots(IndexInfo(), ["/"]).roots[0].label == "root"
+    assert with_roots(info, ["/b/notes"], "", lambda: next(ids)) == info
+    assert with_roots(IndexInfo(), ["/"], "", lambda: 7).roots == (Root(7, "/", "root"),)
+    # The same path on another machine is another folder.
+    assert with_roots(info, ["/b/notes"], "host", lambda: 9).roots[3:] == (Root(9, "/b/notes", "notes-4", "host"),)

@@ -13,7 +13,7 @@ from tests.support.commands import Command
 from tests.support.memory_store import MemoryStore
 
 
-@pytest.mark.parametrize("location", ["postgresql://host/db", "S3://bucket/x", "x+y.z-1://"])
+@pytest.mark.parametrize("location", ["mysql://host/db", "S3://bucket/x", "x+y.z-1://"])
 def test_a_url_of_no_engine_is_refused(location: str) -> None:
     with pytest.raises(UsageError, match="there is no engine for"):
         open_store(location)
@@ -46,5 +46,5 @@ def test_what_a_store_cannot_do_is_said() -> None:
 
 @pytest.mark.parametrize("command", [("search", "x"), ("index", "."), ("status",), ("verify",), ("quantize", "int8")])
 def test_every_command_says_that_no_engine_is_called_so(semsearch: Command, command: tuple[str, ...]) -> None:
-    done = semsearch(*command, "-i", "postgresql://user@host/db")
-    assert done.code == 2 and "there is no engine for postgresql://" in done.err
+    done = semsearch(*command, "-i", "mysql://user@host/db")
+    assert done.code == 2 and "there is no engine for mysql://" in done.err

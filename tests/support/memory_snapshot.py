@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
+from semsearch.lexical.postings import Postings, build
 from semsearch.lexical.query_word import Word
 from semsearch.lexical.term_key import parted
 from semsearch.sources.stamps import Stamp
@@ -200,6 +201,10 @@ class MemorySnapshot:
 
     def _cosine(self, number: int, vector: Vectors) -> float:
         return float(self._state.vectors[number] @ vector) if number in self._state.vectors else math.nan
+
+    def postings(self) -> list[Postings]:
+        terms = [list(Counter(chunk.terms).elements()) for chunk in self._alive.values()]
+        return [build(list(self._alive), terms, ("en",))] if terms else []
 
     def as_stored(self, vectors: Vectors) -> Vectors:
         return vectors

@@ -19,7 +19,7 @@ from semsearch.errors import IndexDamagedError, IndexNotFoundError, LockedError
 from semsearch.lexical.term_key import WRITTEN
 from semsearch.sources.stamps import Stamp
 from semsearch.store.protocol import AnalysedParts, Snapshot, Store, Transaction, Writer
-from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
+from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, Passage, RunRecord, joined_reasons
 from tests.support.memory_snapshot import MemorySnapshot
 
 Answer = TypeVar("Answer")
@@ -58,6 +58,7 @@ class MemoryState:
     encoded_to: int = 0
     last_chunk: int = 0
     last_file: int = 0
+    last_root: int = 0
 
     def copy(self) -> "MemoryState":
         """An independent copy: records are frozen, so only the dicts and lists are copied."""
@@ -82,6 +83,7 @@ class MemoryStore:
     """An index in the memory of this process. Several threads may read and write it through the same object."""
 
     capabilities: frozenset[str] = frozenset()
+    host = ""
 
     def __init__(self, location: str = "memory", state: MemoryState | None = None) -> None:
         self.location = location
@@ -96,7 +98,13 @@ class MemoryStore:
             raise IndexNotFoundError(f"no index at {self.location}")
         return question(MemorySnapshot(self.state))
 
-    def write(self, wait: bool = False, rebuild: bool = False, shared: str | None = None) -> "MemoryWriter":
+    def write(
+        self,
+        wait: bool = False,
+        rebuild: bool = False,
+        shared: str | None = None,
+        folders: Sequence[str] | None = None,
+    ) -> "MemoryWriter":
         if not self._lock.acquire(blocking=wait):
             raise LockedError(f"another run is writing {self.location}")
         if self.state is None:
@@ -147,6 +155,16 @@ class MemoryWriter:
         finally:
             self._changing = None
 
+    def new_root_id(self) -> int:
+        self._state.last_root = max(self._state.last_root, *(root.id for root in self._state.info.roots), 0) + 1
+        return self._state.last_root
+
+    def claim(self, limit: int) -> list[Passage]:
+        return self.snapshot().pending(limit)
+
+    def token(self) -> str:
+        return ""
+
     def known_vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, NDArray[np.float32]]:
         state = self._state
         return {
@@ -183,8 +201,10 @@ class MemoryTransaction:
     def update(self, info: IndexInfo) -> None:
         self._state.info = info
 
-    def put_file(self, file: FileRecord, parts: AnalysedParts) -> int:
+    def put_file(self, file: FileRecord, parts: AnalysedParts, first_chunk: int | None = None) -> int:
         state = self._state
+        if first_chunk is not None:
+            state.last_chunk = first_chunk - 1
         state.last_file += 1
         count = 0
         reasons = [file.reason]

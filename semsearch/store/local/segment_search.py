@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from semsearch.dense.query_adapter import Adapter
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
-from semsearch.lexical.bm25 import PostingsBM25, QueryScorer, is_among
+from semsearch.lexical.bm25 import PostingsBM25, QueryScorer
 from semsearch.lexical.postings import Postings
 from semsearch.lexical.query_word import Word
 from semsearch.store.allowed import Allowed
@@ -109,15 +109,7 @@ class SegmentSearch:
         if not words:
             ids = [part.ids if keep is None else part.ids[keep] for part, keep in self._live()]
             return np.sort(np.concatenate(ids)) if ids else np.empty(0, np.int64)
-        scorer = self.scorer(words)
-        # The rarest first, so that what is compared with the others is short.
-        order = np.argsort(scorer.frequencies, kind="stable").tolist()
-        held = scorer.held_ids(order[0])
-        for number in order[1:]:
-            if not len(held):
-                break
-            held = held[is_among(held, scorer.held_ids(number))]
-        return held
+        return self.scorer(words).held_by_all()
 
     def frequencies(self, words: Sequence[Word]) -> NDArray[np.int64]:
         """`protocol.Snapshot.frequencies`."""

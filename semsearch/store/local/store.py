@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from semsearch.settings import CATALOG_FILE
@@ -24,6 +24,7 @@ class LocalStore:
     """The index folder `location`, which need not be there before the first `write`."""
 
     capabilities = frozenset({"verify", "repair", "quantize", "stat_check", "share"})
+    host = ""
 
     def __init__(self, location: str) -> None:
         self.location = location
@@ -39,7 +40,11 @@ class LocalStore:
             return self._reader.read(question)
 
     def write(
-        self, wait: bool = False, rebuild: bool = False, shared: str | None = None
+        self,
+        wait: bool = False,
+        rebuild: bool = False,
+        shared: str | None = None,
+        folders: Sequence[str] | None = None,
     ) -> AbstractContextManager[Writer]:
         # Nothing a search has use for.
         from semsearch.store.local.transaction import LocalWriter

@@ -23,7 +23,7 @@ from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
 from semsearch.store.recorded_info import as_values
-from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
+from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, Passage, RunRecord, joined_reasons
 
 if TYPE_CHECKING:
     from semsearch.chunking.chunk import Chunk
@@ -38,6 +38,7 @@ class LocalWriter:
     def __init__(self, index: IndexWriter) -> None:
         self._index = index
         self.notices: Sequence[str] = index.notices
+        self._last_root = 0
 
     def __enter__(self) -> "LocalWriter":
         return self
@@ -59,6 +60,16 @@ class LocalWriter:
             transaction = LocalTransaction(self._index)
             yield transaction
             transaction.flush()
+
+    def new_root_id(self) -> int:
+        self._last_root = max(self._last_root, *(root[0] for root in self._index.catalog.roots()), 0) + 1
+        return self._last_root
+
+    def claim(self, limit: int) -> list[Passage]:
+        return self.snapshot().pending(limit)
+
+    def token(self) -> str:
+        return ""
 
     def known_vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, NDArray[np.float32]]:
         catalog = self._index.catalog
@@ -123,8 +134,9 @@ class LocalTransaction:
         self._catalog = index.catalog
         self._terms: list[list[str]] = []
         self._languages: set[str] = set()
-        # The first chunk whose postings are not written yet.
-        self._first_unwritten = self._next_chunk = self._catalog.number("next_chunk", 1)
+        # The chunks whose postings are not written yet.
+        self._unwritten: list[int] = []
+        self._next_chunk = self._catalog.number("next_chunk", 1)
 
     def update(self, info: IndexInfo) -> None:
         catalog = self._catalog
@@ -140,8 +152,8 @@ class LocalTransaction:
             if root.id not in known:
                 catalog.insert_root(root.id, root.path, root.label)
 
-    def put_file(self, file: FileRecord, parts: AnalysedParts) -> int:
-        first = self._next_chunk
+    def put_file(self, file: FileRecord, parts: AnalysedParts, first_chunk: int | None = None) -> int:
+        first = self._next_chunk = self._next_chunk if first_chunk is None else first_chunk
         file_id = self._insert_file(file, first)
         reasons = [file.reason]
         document, begin = None, first  # what the chunks from `begin` on are of
@@ -211,6 +223,7 @@ class LocalTransaction:
                 for number, chunk in enumerate(part.chunks, self._next_chunk)
             ],
         )  # fmt: skip
+        self._unwritten += range(self._next_chunk, self._next_chunk + len(part.chunks))
         self._next_chunk += len(part.chunks)
         self._terms += part.terms
         self._languages.add(part.language)
@@ -219,12 +232,11 @@ class LocalTransaction:
         """Writes the postings of the chunks that have none yet; also the last thing of the commit."""
         if not self._terms:
             return
-        ids = range(self._first_unwritten, self._next_chunk)
-        built = postings.build(ids, self._terms, tuple(sorted(self._languages)))
+        built = postings.build(self._unwritten, self._terms, tuple(sorted(self._languages)))
         name, files = self._index.write_lexical(built)
         self._index.add_segment("lex", name, built.ids, files)
         self._catalog.set_setting("next_chunk", self._next_chunk)
-        self._terms, self._languages, self._first_unwritten = [], set(), self._next_chunk
+        self._terms, self._languages, self._unwritten = [], set(), []
 
     def delete_files(self, ids: Sequence[int]) -> int:
         spans = []

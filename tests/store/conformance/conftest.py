@@ -1,6 +1,9 @@
 """The engines that the suite runs against: a new one adds a line to `ENGINES`, and nothing else."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Store
 from tests.support.memory_store import MemoryStore
+from tests.support.postgres_server import PostgresServer
 
 # Opens the same index again, as another process would.
 Opener = Callable[[], Store]
@@ -24,8 +28,28 @@ def _memory(folder: Path) -> Opener:
     return lambda: store
 
 
+_servers = ExitStack()
+
+
+@lru_cache
+def _server() -> PostgresServer:
+    return _servers.enter_context(PostgresServer())
+
+
+def _postgres(folder: Path) -> Opener:
+    gc.collect()  # connections of indexes that tests left open
+    url = _server().url(_server().new_database())
+    return lambda: open_store(url)
+
+
 # name -> what makes the place of a new index, given a folder that is empty.
-ENGINES: dict[str, Callable[[Path], Opener]] = {"local": _local, "memory": _memory}
+ENGINES: dict[str, Callable[[Path], Opener]] = {"local": _local, "memory": _memory, "postgres": _postgres}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_of_servers() -> Iterator[None]:
+    yield
+    _servers.close()
 
 
 @pytest.fixture(params=sorted(ENGINES), scope="module")

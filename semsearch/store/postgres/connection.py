@@ -1,0 +1,174 @@
+"""A connection to the database of an index, made when it is first needed.
+
+No setting of a session is relied on, and no statement is prepared on the server: a pooler may give each transaction
+another session (PgBouncer in transaction mode).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from semsearch.errors import DatabaseError
+from semsearch.store.postgres.address import Address
+from semsearch.store.postgres.errors import about_index, translated
+
+# Seconds until a server that does not answer counts as unreachable, and a statement as stuck.
+_CONNECT_SECONDS = 20
+READING_SECONDS = 120
+WRITING_SECONDS = 3600
+# A machine that vanished without a word is noticed after about a minute, not after two hours.
+_KEEPALIVES = {"keepalives": "1", "keepalives_idle": "20", "keepalives_interval": "10", "keepalives_count": "4"}
+
+Row = TupleRow
+
+
+class Connection:
+    """One connection to the server of `address`; `reading`: to its replica, where one is named."""
+
+    def __init__(self, address: Address, reading: bool = False) -> None:
+        self.address = address
+        self.location = address.location
+        self._url = address.replica or address.url if reading else address.url
+        self._connection: psycopg.Connection[Row] | None = None
+        self._vector_schema = ""
+
+    @property
+    def raw(self) -> psycopg.Connection[Row]:
+        """The connection of psycopg, in autocommit mode. Raises `SemsearchError`."""
+        if self._connection is None or self._connection.closed:
+            extra: dict[str, Any] = dict(_KEEPALIVES)
+            if self.address.password is not None:
+                extra["password"] = self.address.password
+            with about_index(self.location):
+                self._connection = psycopg.connect(
+                    self._url,
+                    autocommit=True,
+                    prepare_threshold=None,
+                    connect_timeout=_CONNECT_SECONDS,
+                    application_name="semsearch",
+                    client_encoding="UTF8",
+                    **extra,
+                )
+        return self._connection
+
+    def close(self) -> None:
+        """Ends the connection, and with it what it locked."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a connection was made and is no more."""
+        return self._connection is not None and (self._connection.closed or self._connection.broken)
+
+    # -- statements ----------------------------------------------------------------------------------------------
+
+    def sql(self, statement: str) -> bytes:
+        """`statement` with the schema of the index for `{s}` and that of pgvector for `{v}`."""
+        schema = sql.Identifier(self.address.schema).as_string(self.raw)
+        text = statement.replace("{s}", schema)
+        return (text.replace("{v}", self.vector_schema()) if "{v}" in text else text).encode()
+
+    def vector_schema(self) -> str:
+        """The schema of pgvector, quoted. Raises `DatabaseError` where the database does not have it."""
+        if not self._vector_schema:
+            found = self.raw.execute(
+                "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
+                " WHERE extname = 'vector'"
+            ).fetchone()
+            if found is None:
+                raise DatabaseError(
+                    f"{self.location}: the database has no extension called vector",
+                    "install pgvector (apt install postgresql-18-pgvector), then let its owner run:"
+                    " CREATE EXTENSION vector",
+                )
+            self._vector_schema = sql.Identifier(found[0]).as_string(self.raw)
+        return self._vector_schema
+
+    def execute(self, statement: str, parameters: Sequence[object] = (), binary: bool = True) -> psycopg.Cursor[Row]:
+        """Runs `statement`; `binary`: how its rows come back. Raises `SemsearchError`."""
+        with about_index(self.location):
+            cursor = self.raw.cursor(binary=binary)
+            cursor.execute(self.sql(statement), parameters or None)
+            return cursor
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """All rows of `statement`. Raises `SemsearchError`."""
+        with about_index(self.location):
+            return self.execute(statement, parameters).fetchall()
+
+    def row(self, statement: str, parameters: Sequence[object] = ()) -> Row | None:
+        """The first row of `statement`, None where there is none. Raises `SemsearchError`."""
+        with about_index(self.location):
+            return self.execute(statement, parameters).fetchone()
+
+    def script(self, statements: str) -> list[list[Row]]:
+        """The rows of each of `statements`, which take no parameters, in one round trip. Raises `SemsearchError`."""
+        with about_index(self.location):
+            cursor = self.raw.execute(self.sql(statements))
+            results = []
+            while True:
+                if cursor.description is not None:
+                    results.append(cursor.fetchall())
+                if not cursor.nextset():
+                    return results
+
+    def pipeline(self, statements: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        """The rows of each of `statements`, which all have some, with its parameters, in one round trip.
+
+        Raises `SemsearchError`.
+        """
+        with about_index(self.location):
+            prepared = [(self.sql(statement), parameters) for statement, parameters in statements]
+            with self.raw.pipeline():
+                cursors = [
+                    self.raw.cursor(binary=True).execute(statement, parameters or None)
+                    for statement, parameters in prepared
+                ]
+                return [cursor.fetchall() for cursor in cursors]
+
+    def copy(self, table: str, columns: Sequence[tuple[str, str]], rows: Iterator[Sequence[object]]) -> None:
+        """Adds `rows` to `table`; `columns`: (name, type) of each value. Raises `SemsearchError`."""
+        names = ", ".join(name for name, _ in columns)
+        with about_index(self.location), self.raw.cursor() as cursor:
+            statement = self.sql(f"COPY {{s}}.{table} ({names}) FROM STDIN (FORMAT BINARY)")
+            with cursor.copy(statement) as copy:
+                copy.set_types([kind for _, kind in columns])
+                for row in rows:
+                    copy.write_row(row)
+
+    def copy_bytes(self, table: str, columns: Sequence[str], data: bytes) -> None:
+        """Adds rows to `table` that `data` holds as PostgreSQL's binary format has them, without head and end."""
+        with about_index(self.location), self.raw.cursor() as cursor:
+            statement = self.sql(f"COPY {{s}}.{table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)")
+            with cursor.copy(statement) as copy:
+                copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8) + data + b"\xff\xff")
+
+    @contextmanager
+    def transaction(self, begin: str) -> Iterator[list[list[Row]]]:
+        """A transaction that the statements `begin` open, whose rows are handed out; all of it, or nothing."""
+        opened = False
+        try:
+            rows = self.script(begin)
+            opened = True
+            yield rows
+            self.script("COMMIT")
+        except BaseException:
+            if self._connection is not None and not self._connection.closed:
+                try:
+                    self._connection.execute("ROLLBACK")
+                except psycopg.Error as error:
+                    if not opened:  # what happened first is told
+                        raise translated(self.location, error) from None
+                    self.close()
+            raise
+
+
+def is_transaction_open(connection: psycopg.Connection[Row]) -> bool:
+    """Whether a transaction was begun and has not ended."""
+    return connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE

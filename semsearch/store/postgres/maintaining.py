@@ -1,0 +1,117 @@
+"""What many small changes leave is put in order: segments are merged, vectors get their index, tables are analysed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from semsearch.lexical import postings
+from semsearch.store.postgres.connection import Connection
+from semsearch.store.postgres.packed_postings import TermPostings, joined, of_terms, unpacked
+from semsearch.store.postgres.search import EXACT_UP_TO
+from semsearch.store.postgres.state import STATE, SegmentRow, State, dead_ids
+from semsearch.store.postgres.transaction import add_segment
+
+# A query looks its words up in each segment: 20 words in 24 segments take some 2 ms.
+_MOST_SEGMENTS = 24
+_MERGED = 8
+# Segments of more chunks are only written anew where much of them is deleted.
+_LARGE = 1_000_000
+# The share of deleted chunks from which a segment is written anew.
+_MUCH_DEAD = 0.25
+_BUILD_MEMORY = "1GB"
+_ANALYSED = ("files", "chunks", "postings", "vectors", "encode_queue", "segments")
+
+
+def maintain(connection: Connection, stopping: Callable[[], bool]) -> None:
+    """`protocol.Writer.maintain`."""
+    while True:
+        state = State.of(connection.location, connection.script(STATE))
+        group = _to_merge(state.segments)
+        if not group:
+            break
+        _merge(connection, group)
+        if stopping():
+            return
+    _analyse(connection)
+    if not stopping():
+        _index_vectors(connection)
+
+
+def _to_merge(segments: Sequence[SegmentRow]) -> list[SegmentRow]:
+    """The segments to write as one next: one with much deleted, or neighbours that are small where there are many."""
+    for one in segments:
+        if one.dead > _MUCH_DEAD * one.chunks:
+            return [one]
+    small = [one for one in segments if one.chunks < _LARGE]
+    if len(small) <= _MOST_SEGMENTS:
+        return []
+    starts = range(len(small) - _MERGED + 1)
+    best = min(starts, key=lambda start: sum(one.chunks for one in small[start : start + _MERGED]))
+    return list(small[best : best + _MERGED])
+
+
+def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
+    """Writes one segment in the place of `group`, without deleted chunks; nothing where another run was first."""
+    ids = [one.id for one in group]
+    with connection.transaction("BEGIN"):
+        dead = _dead(connection, ids)
+        parts: dict[bytes, list[TermPostings]] = {}
+        query = "SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s) ORDER BY segment_id"
+        for term, data in connection.rows(query, (ids,)):
+            parts.setdefault(bytes(term), []).append(unpacked(data))
+        merged = of_terms({term: joined(held, dead) for term, held in parts.items()})
+        languages = tuple(sorted({code for one in group for code in one.languages}))
+        row = connection.row(
+            "UPDATE {s}.state SET next_segment = next_segment + 1 RETURNING next_segment - 1"
+        )  # waits for commits that go on
+        # Chunks may have been deleted since.
+        later = np.setdiff1d(_dead(connection, ids), dead)
+        gone = connection.rows("DELETE FROM {s}.segments WHERE id = ANY(%s) RETURNING id", (ids,))
+        if row is None or len(gone) != len(ids):
+            return
+        connection.execute("DELETE FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
+        if len(merged):
+            add_segment(connection, row[0], _with_languages(merged, languages), later.astype("<u4").tobytes())
+
+
+def _with_languages(merged: postings.Postings, languages: tuple[str, ...]) -> postings.Postings:
+    return replace(merged, languages=languages)
+
+
+def _dead(connection: Connection, segments: Sequence[int]) -> "np.ndarray":
+    rows = connection.rows("SELECT dead FROM {s}.segments WHERE id = ANY(%s)", (list(segments),))
+    return dead_ids(b"".join(row[0] for row in rows))
+
+
+def _analyse(connection: Connection) -> None:
+    """Lets the planner know how large the tables are, where they grew much since it was last told."""
+    stale = connection.rows(
+        "SELECT relname FROM pg_stat_all_tables WHERE relid IN (SELECT oid FROM pg_class WHERE relnamespace ="
+        " (SELECT relnamespace FROM pg_class WHERE oid = '{s}.state'::regclass))"
+        " AND n_mod_since_analyze > 1000 + 0.2 * n_live_tup"
+    )
+    for (name,) in stale:
+        if name in _ANALYSED:
+            connection.script(f"ANALYZE {{s}}.{name}")
+
+
+def _index_vectors(connection: Connection) -> None:
+    """Builds the HNSW index where there are enough vectors for one; searches and other runs go on meanwhile."""
+    state = State.of(connection.location, connection.script(STATE))
+    if state.info.model is None or state.chunks - state.pending <= EXACT_UP_TO:
+        return
+    found = connection.row("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw')")
+    if found is not None and found[0]:
+        return
+    dim = state.info.model.dim
+    # One that was cut off is not used, and cannot be finished.
+    connection.script("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
+    connection.script(f"SET maintenance_work_mem = '{_BUILD_MEMORY}'")
+    try:
+        connection.script(
+            "CREATE INDEX CONCURRENTLY vectors_hnsw ON {s}.vectors"
+            f" USING hnsw ((embedding::{{v}}.halfvec({dim})) {{v}}.halfvec_ip_ops)"
+        )
+    finally:
+        connection.script("RESET maintenance_work_mem")

@@ -1,0 +1,69 @@
+"""Makes the tables of a new index, and brings those of an older version up to date."""
+
+from semsearch.errors import DatabaseError, IndexDamagedError
+from semsearch.store.postgres.connection import Connection
+from semsearch.store.postgres.locks import schema_key
+from semsearch.store.postgres.schema import FORMAT, MIGRATIONS
+from semsearch.store.postgres.state import check_format
+
+_OLDEST_SERVER = 140000
+_OLDEST_VECTOR = (0, 7)
+
+
+def exists(connection: Connection) -> bool:
+    """Whether the schema holds the tables of an index, of whatever version."""
+    row = connection.row("SELECT to_regclass('{s}.state') IS NOT NULL")
+    return row is not None and bool(row[0])
+
+
+def migrate(connection: Connection) -> None:
+    """Makes what is missing, in one transaction. Raises `SemsearchError` for what cannot be an index."""
+    if exists(connection) and _format(connection) == FORMAT:
+        return
+    if connection.raw.info.server_version < _OLDEST_SERVER:
+        raise DatabaseError(f"{connection.location}: the server is older than PostgreSQL 14", "upgrade the server")
+    _check_extension(connection)
+    with connection.transaction(f"BEGIN; SELECT pg_advisory_xact_lock({schema_key(connection.address)})"):
+        version = _format(connection) if exists(connection) else 0
+        if not version:
+            _check_empty(connection)
+            connection.script("CREATE SCHEMA IF NOT EXISTS {s}")
+        for number in range(version, FORMAT):
+            connection.script(MIGRATIONS[number])
+
+
+def _format(connection: Connection) -> int:
+    row = connection.row("SELECT product, format FROM {s}.state")
+    if row is None:
+        raise IndexDamagedError(f"{connection.location}: the table state is empty", "drop the schema and index again")
+    check_format(connection.location, row[0], row[1])
+    return int(row[1])
+
+
+def _check_extension(connection: Connection) -> None:
+    found = connection.row("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    if found is None:
+        available = connection.row("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
+        if available is not None:
+            connection.script("CREATE EXTENSION IF NOT EXISTS vector")
+        connection.vector_schema()  # says how to get it
+        found = connection.row("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    assert found is not None
+    if tuple(int(part) for part in found[0].split(".")[:2]) < _OLDEST_VECTOR:
+        raise DatabaseError(
+            f"{connection.location}: pgvector {found[0]} is too old", "install 0.7 or later: it has half precision"
+        )
+
+
+def _check_empty(connection: Connection) -> None:
+    """Raises `DatabaseError` for a schema that holds what somebody else made."""
+    row = connection.row(
+        "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+        " WHERE nspname = %s AND relkind IN ('r', 'v', 'm', 'p', 'f', 'S') LIMIT 1",
+        (connection.address.schema,),
+    )
+    if row is not None:
+        raise DatabaseError(
+            f"{connection.location}: the schema {connection.address.schema} holds something else: {row[0]}",
+            "name another schema with ?schema=NAME",
+        )

@@ -1,0 +1,142 @@
+"""Postings as the table `postings` holds them: one row a term and segment, its chunks packed in one value.
+
+n chunks take 10 n bytes: their ids (uint32), how often each has the term (uint16) and their lengths (int32), each an
+array of its own, least significant byte first. The ids are those of chunks, not rows of a segment: what several
+segments say of a term can be put together without knowing the segments.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.errors import IndexDamagedError
+from semsearch.lexical.postings import Postings
+
+_POSTING_BYTES = 10
+# An index cannot give out more chunk ids.
+MOST_IDS = 2**32 - 1
+# A row of a B-tree may have 2,704 bytes (postgresql.org/docs/current/btree.html): for a term of more bytes than this
+# stands a hash, after a byte that no UTF-8 begins with.
+_LONGEST_TERM = 1000
+_HASHED = b"\xff"
+# Ids that are further apart than this many times their number are compared by sorting, not by a table.
+_SPREAD = 64
+
+
+@dataclass(frozen=True, eq=False)  # arrays are not compared
+class TermPostings:
+    """The chunks that hold one term: `ids` (n,) int64, `tfs` (n,) uint16, `lengths` (n,) int32."""
+
+    ids: NDArray[np.int64]
+    tfs: NDArray[np.uint16]
+    lengths: NDArray[np.int32]
+
+
+NO_POSTINGS = TermPostings(np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.int32))
+
+
+def stored_term(term: str) -> bytes:
+    """The term key `term` as the table holds it."""
+    return _stored(term.encode("utf-8", "surrogatepass"))
+
+
+def _stored(term: bytes) -> bytes:
+    return term if len(term) <= _LONGEST_TERM else _HASHED + blake2b(term, digest_size=16).digest()
+
+
+def is_whole(term: bytes) -> bool:
+    """Whether a term of the table is the term itself, not a hash of it."""
+    return not term.startswith(_HASHED)
+
+
+def packed(postings: Postings) -> Iterator[tuple[bytes, bytes]]:
+    """(term, data) of each term of `postings`, in the order of the terms."""
+    ids = postings.ids.astype("<u4")[postings.rows]
+    tfs = postings.tfs.astype("<u2")
+    lengths = postings.lengths.astype("<i4")[postings.rows]
+    bounds = postings.indptr.tolist()
+    for number in range(len(bounds) - 1):
+        span = slice(bounds[number], bounds[number + 1])
+        yield _stored(postings.term(number)), ids[span].tobytes() + tfs[span].tobytes() + lengths[span].tobytes()
+
+
+def checksum(term: bytes, data: bytes) -> int:
+    """A number of 62 bits that tells whether a row of `postings` is what was written; those of a segment are added."""
+    return int.from_bytes(blake2b(data, key=term[-64:], digest_size=8).digest(), "little") >> 2
+
+
+def unpacked(data: bytes) -> TermPostings:
+    """The chunks in `data`. Raises `IndexDamagedError`."""
+    count, rest = divmod(len(data), _POSTING_BYTES)
+    if rest:
+        raise IndexDamagedError("the postings of a term are cut off")
+    return TermPostings(
+        np.frombuffer(data, "<u4", count).astype(np.int64),
+        np.frombuffer(data, "<u2", count, 4 * count),
+        np.frombuffer(data, "<i4", count, 6 * count),
+    )
+
+
+def joined(parts: Sequence[TermPostings], dead: NDArray[np.int64]) -> TermPostings:
+    """The chunks of all `parts`, rising, without those that are `dead` (m,), rising."""
+    if not parts:
+        return NO_POSTINGS
+    whole = parts[0]
+    if len(parts) > 1:
+        whole = TermPostings(
+            np.concatenate([one.ids for one in parts]),
+            np.concatenate([one.tfs for one in parts]),
+            np.concatenate([one.lengths for one in parts]),
+        )
+    if len(whole.ids) > 1 and not (np.diff(whole.ids) > 0).all():
+        order = np.argsort(whole.ids, kind="stable")
+        whole = TermPostings(whole.ids[order], whole.tfs[order], whole.lengths[order])
+    if len(dead) and len(whole.ids):
+        kept = ~is_in(whole.ids, dead)
+        if not kept.all():
+            whole = TermPostings(whole.ids[kept], whole.tfs[kept], whole.lengths[kept])
+    return whole
+
+
+def is_in(ids: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) bool: which of `ids` (n,) are in `others` (m,), rising, m > 0."""
+    found: NDArray[np.bool_] = others[np.minimum(np.searchsorted(others, ids), len(others) - 1)] == ids
+    return found
+
+
+def of_terms(terms: Mapping[bytes, TermPostings]) -> Postings:
+    """The postings of `terms` (in UTF-8) as those of one segment that has the chunks of these terms and no others."""
+    ordered = sorted(term for term, one in terms.items() if len(one.ids))
+    ids = _union([terms[term].ids for term in ordered])
+    lengths = np.zeros(len(ids), np.int32)
+    rows = []
+    for term in ordered:
+        at = np.searchsorted(ids, terms[term].ids)
+        lengths[at] = terms[term].lengths
+        rows.append(at.astype(np.int32))
+    return Postings(
+        ids=ids,
+        lengths=lengths,
+        term_bytes=np.frombuffer(b"".join(ordered), np.uint8),
+        term_offsets=np.cumsum([0, *map(len, ordered)], dtype=np.int64),
+        indptr=np.cumsum([0, *map(len, rows)], dtype=np.int64),
+        rows=np.concatenate(rows) if rows else np.empty(0, np.int32),
+        tfs=np.concatenate([terms[term].tfs for term in ordered]) if rows else np.empty(0, np.uint16),
+        languages=(),
+    )
+
+
+def _union(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The ids of all `parts`, rising, each once."""
+    if not parts:
+        return np.empty(0, np.int64)
+    low, high = min(int(one[0]) for one in parts), max(int(one[-1]) for one in parts)
+    if high - low > _SPREAD * sum(map(len, parts)):
+        return np.unique(np.concatenate(parts))
+    held = np.zeros(high - low + 1, np.bool_)
+    for one in parts:
+        held[one - low] = True
+    return np.flatnonzero(held) + low

@@ -1,0 +1,94 @@
+"""An index in a schema of a PostgreSQL database, as `protocol.Store`."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from semsearch import settings
+from semsearch.errors import DatabaseError
+from semsearch.store.postgres.address import Address
+from semsearch.store.postgres.connection import READING_SECONDS, Connection
+from semsearch.store.postgres.errors import ConnectionLostError
+from semsearch.store.postgres.migrating import exists
+from semsearch.store.postgres.snapshot import DatabaseSnapshot
+from semsearch.store.postgres.state import STATE, State
+from semsearch.store.postgres.writer import DatabaseWriter
+from semsearch.store.protocol import Snapshot, Store, Writer
+
+Answer = TypeVar("Answer")
+
+# One snapshot for all statements; a replica has those, too.
+_BEGIN = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{READING_SECONDS}s';"
+# How long a reader waits until a replica has what a writer committed.
+_REPLICA_SECONDS = 30.0
+_REPLICA_ASKED_SECONDS = 0.01
+
+
+class PostgresStore:
+    """The index at the URL `location` (`address.Address`), which need not be there before the first `write`."""
+
+    capabilities = frozenset({"machines"})
+
+    def __init__(self, location: str) -> None:
+        self._address = Address.parse(location)
+        self.location = self._address.location
+        self.host = settings.host_name()
+        self._reading = Connection(self._address, reading=True)
+
+    def exists(self) -> bool:
+        return exists(self._reading)
+
+    def read(self, question: Callable[[Snapshot], Answer]) -> Answer:
+        try:
+            return self._read(question)
+        except ConnectionLostError:
+            if not self._reading.is_lost:  # it was never there
+                raise
+            self._reading.close()
+            return self._read(question)
+
+    def _read(self, question: Callable[[Snapshot], Answer]) -> Answer:
+        if self._address.after:
+            self._wait_for(self._address.after)
+        with self._reading.transaction(_BEGIN + STATE) as results:
+            return question(DatabaseSnapshot(self._reading, State.of(self.location, results)))
+
+    def _wait_for(self, token: str) -> None:
+        """Waits until the server has the state `token`. Raises `DatabaseError`."""
+        query = "SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %s::pg_lsn"
+        end = time.monotonic() + _REPLICA_SECONDS
+        while True:
+            row = self._reading.row(query, (token,))
+            if row is not None and row[0]:
+                return
+            if time.monotonic() > end:
+                raise DatabaseError(
+                    f"{self.location}: the replica has not reached {token} in {_REPLICA_SECONDS:g} seconds",
+                    "ask again later, or leave out ?replica= to ask the primary",
+                )
+            time.sleep(_REPLICA_ASKED_SECONDS)
+
+    def write(
+        self,
+        wait: bool = False,
+        rebuild: bool = False,
+        shared: str | None = None,
+        folders: Sequence[str] | None = None,
+    ) -> AbstractContextManager[Writer]:
+        return DatabaseWriter(self._address, wait, None if rebuild else folders)
+
+    def clone(self, target: str) -> Store:
+        from semsearch.store.copying import copy_to
+        from semsearch.store.local.store import LocalStore
+
+        local = LocalStore(target)
+        self.read(lambda snapshot: copy_to(snapshot, local))
+        return local
+
+    def close(self) -> None:
+        self._reading.close()
+
+
+def _is_a_store(store: PostgresStore) -> Store:
+    return store  # for the type checker alone

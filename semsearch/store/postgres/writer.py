@@ -1,0 +1,196 @@
+"""A run that writes an index in PostgreSQL, as `protocol.Writer`."""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch import settings
+from semsearch.errors import LockedError
+from semsearch.store.postgres import locks, maintaining, packed_vectors, rows
+from semsearch.store.postgres.address import Address
+from semsearch.store.postgres.connection import Connection
+from semsearch.store.postgres.errors import ConnectionLostError
+from semsearch.store.postgres.migrating import migrate
+from semsearch.store.postgres.snapshot import DatabaseSnapshot, encoded_rows
+from semsearch.store.postgres.state import STATE, State
+from semsearch.store.postgres.transaction import DatabaseTransaction
+from semsearch.store.protocol import Transaction, Writer
+from semsearch.store.records import Passage
+
+Answer = TypeVar("Answer")
+
+# Chunks that one run claims at once, and for how long: others take over what it has not encoded by then.
+_CLAIMED = 512
+_LEASE = "10 minutes"
+# How long a run waits for a server that went away.
+_PATIENCE_SECONDS = 120.0
+_WAIT_SECONDS = 0.5
+
+
+class DatabaseWriter:
+    """The run that works on the `folders` of this machine (None: on all of the index) at `address`.
+
+    Raises `LockedError` unless `wait`.
+    """
+
+    notices: Sequence[str] = ()
+
+    def __init__(self, address: Address, wait: bool, folders: Sequence[str] | None) -> None:
+        self._connection = Connection(address)
+        # The settings as they were last read; None: that was before the last commit.
+        self._values: dict[str, str] | None = None
+        self._changing: DatabaseTransaction | None = None
+        try:
+            migrate(self._connection)
+            while True:
+                try:
+                    self._locks = locks.WriterLocks(address, self._connection, folders)
+                    break
+                except LockedError:
+                    if not wait:
+                        raise
+                time.sleep(_WAIT_SECONDS)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> "DatabaseWriter":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._changing is not None:
+            self._changing.roll_back()
+        self._locks.release()
+        self._connection.close()
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> DatabaseSnapshot:
+        if self._changing is not None:
+            self._changing.flush()
+            return DatabaseSnapshot(self._connection)
+        state = self._again(lambda: State.of(self._connection.location, self._connection.script(STATE)))
+        self._values = dict(state.values)
+        return DatabaseSnapshot(self._connection, state)
+
+    def known_vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, NDArray[np.float32]]:
+        found = dict(self._again(lambda: encoded_rows(self._connection, hashes, "embedding")))
+        if not found:
+            return {}
+        dim = (len(next(iter(found.values()))) - 4) // 2
+        return dict(zip(found, packed_vectors.vectors_of(list(found.values()), dim), strict=True))
+
+    def is_current(self, stamp: Any) -> bool:
+        return False  # nothing makes stamps
+
+    def token(self) -> str:
+        row = self._again(lambda: self._connection.row("SELECT pg_current_wal_insert_lsn()::text"))
+        return "" if row is None else str(row[0])
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        transaction = self._changing = DatabaseTransaction(self._connection, self._locks.writer, self._values)
+        try:
+            yield transaction
+            if transaction.is_open:
+                transaction.commit()
+            else:
+                self._commit(transaction)
+        except BaseException:
+            transaction.roll_back()
+            raise
+        finally:
+            transaction.close()
+            self._changing = None
+        self._values = None
+
+    def _commit(self, transaction: DatabaseTransaction) -> None:
+        """Commits `transaction`, again where the connection is lost before that is known to have happened."""
+        while True:
+            try:
+                transaction.attempt()
+                return
+            except ConnectionLostError:
+                self._reconnect()
+            row = self._connection.row("SELECT commits FROM {s}.writers WHERE id = %s", (self._locks.writer,))
+            if row is not None and transaction.number and row[0] == transaction.number:
+                return
+
+    def _again(self, ask: Callable[[], Answer]) -> Answer:
+        """`ask()`, which reads, or is one statement; asked again where the connection is lost."""
+        try:
+            return ask()
+        except ConnectionLostError:
+            self._reconnect()
+            return ask()
+
+    def _reconnect(self) -> None:
+        """Waits for the server and takes the locks again. Raises `ConnectionLostError` where it does not come back."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        self._connection.close()
+        while True:
+            try:
+                self._locks.take_again()
+                self._connection.rows("SELECT 1")
+                return
+            except (ConnectionLostError, LockedError):
+                # The server may not have noticed yet that the connection with the locks is gone.
+                if time.monotonic() > end:
+                    raise
+            time.sleep(_WAIT_SECONDS)
+
+    def new_root_id(self) -> int:
+        query = "UPDATE {s}.state SET next_root = next_root + 1 RETURNING next_root - 1"
+        row = self._again(lambda: self._connection.row(query))
+        assert row is not None
+        return int(row[0])
+
+    def claim(self, limit: int) -> list[Passage]:
+        ids = self._claimed(limit)
+        if not ids:
+            self._again(lambda: locks.remove_dead_writers(self._connection))
+            ids = self._claimed(limit)
+        query = rows.PASSAGES + " WHERE chunks.id = ANY(%s::bigint[]) ORDER BY chunks.id"
+        # Some may be deleted by now.
+        found = self._again(lambda: self._connection.rows(query, (ids,))) if ids else []
+        return rows.passages(self._connection.location, found)
+
+    def _claimed(self, limit: int) -> list[int]:
+        query = (
+            "WITH free AS (SELECT chunk_id FROM {s}.encode_queue WHERE claimed_by IS NULL OR claimed_by = %s"
+            " OR claimed_until < now() ORDER BY chunk_id LIMIT %s FOR UPDATE SKIP LOCKED)"
+            f" UPDATE {{s}}.encode_queue AS queue SET claimed_by = %s, claimed_until = now() + interval '{_LEASE}'"
+            " FROM free WHERE queue.chunk_id = free.chunk_id RETURNING queue.chunk_id"
+        )
+        writer = self._locks.writer
+        parameters = (writer, min(limit, _CLAIMED), writer)
+        return sorted(row[0] for row in self._again(lambda: self._connection.rows(query, parameters)))
+
+    def forget_deleted(self) -> None:
+        self._connection.rows(
+            "DELETE FROM {s}.kept_vectors WHERE NOT EXISTS (SELECT FROM {s}.encode_queue) RETURNING 1"
+        )
+
+    def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        maintaining.maintain(self._connection, stopping)
+
+    def compared(self) -> None:
+        self._connection.rows(
+            "UPDATE {s}.roots SET checked = now() WHERE host IN ('', %s) RETURNING id", (settings.host_name(),)
+        )
+
+    def rebuilt(self) -> None:
+        pass  # nothing was known to be damaged
+
+
+def _is_a_writer(writer: DatabaseWriter) -> Writer:
+    return writer  # for the type checker alone
