@@ -6,9 +6,8 @@ from typing import Any
 
 from semsearch.errors import UsageError
 from semsearch.maintenance.file_status import FileStatus, file_statuses
-from semsearch.retrieval.candidates import DEPTH
 from semsearch.retrieval.hit import Hit, hit_dict
-from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.options import DEPTH, SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.sources.names import display_path, shown_name
 

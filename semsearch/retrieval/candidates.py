@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from semsearch.retrieval import confidence, fusion
 from semsearch.retrieval.gram_match import gram_scores
 from semsearch.retrieval.name_match import name_scores
+from semsearch.retrieval.options import DEPTH
 from semsearch.retrieval.plan import Other, QueryPlan
 from semsearch.retrieval.smoothing import SMOOTHED, smoothed
 from semsearch.store.records import Scores
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from semsearch.lexical.query_word import Word
     from semsearch.store.protocol import Selection, Snapshot
 
-# Chunks of each leg. With scores normalised by a floor of the model's own, 30 to 3,000 make no difference to nDCG@10;
-# more serve those who page on, and reciprocal ranks.
-DEPTH = 300
 # Passages by whose fertility the model is judged: the best by words, for they are in the language that is looked for.
 _JUDGED_BY = 5
 _JUDGED_CHARACTERS = 400  # a language is told by its first sentences

@@ -142,10 +142,16 @@ def plan_query(
         counts = snapshot.counts()
         encoded = 1 - counts.pending / max(1, counts.chunks)
     languages = snapshot.languages()
-    words, corrections = _words(snapshot, parsed, languages, options, known, partial(encoder.knows_word, info.model))
     before = clean_query(options.after)
-    words += words_before(words, analyze_query(before, languages) if before else [])
     vector = None if embedder is None else (adapt or snapshot.adapted)(_encoded(embedder, query, before))
+    stored = None if vector is None else snapshot.as_stored(vector[None])[0]
+    words, name, characters = analyze_query(parsed.words, languages), name_key(query), han_characters(parsed.words)
+    named = ((Key(name),),) if name else ()
+    anywhere = not (options.filters or parsed.restricts)
+    snapshot.will_ask([*words, *named, *characters], stored if anywhere else None, options.depth)
+    is_word = partial(encoder.knows_word, info.model)
+    words, corrections = _words(snapshot, parsed, words, languages, options, known, is_word)
+    words += words_before(words, analyze_query(before, languages) if before else [])
     return QueryPlan(
         query,
         mode,
@@ -160,13 +166,13 @@ def plan_query(
         languages,
         tuple(words),
         vector,
-        None if vector is None else snapshot.as_stored(vector[None])[0],
+        stored,
         None if embedder is None else embedder.info.calibration,
         tuple(_other(snapshot, text, languages, embedder) for text in options.unlike),
         parsed,
         tuple(corrections),
-        _name(snapshot, query),
-        tuple(han_characters(parsed.words)),
+        named if named and snapshot.frequencies(named)[0] else (),
+        tuple(characters),
         tuple(_beside(snapshot, options.expansion, languages, embedder)),
         _strange(parsed.words, languages, embedder) if mode == "hybrid" else frozenset(),
     )
@@ -201,22 +207,18 @@ def _encoded(embedder: Embedder, query: str, before: str) -> Vectors:
     return unit
 
 
-def _name(snapshot: Snapshot, query: str) -> tuple[Word, ...]:
-    key = name_key(query)
-    word = (Key(key),)
-    return (word,) if key and snapshot.frequencies([word])[0] else ()
-
-
 def _words(
     snapshot: Snapshot,
     parsed: ParsedQuery,
+    words: list[Word],
     languages: frozenset[str],
     options: SearchOptions,
     known: frozenset[str],
     is_word: Callable[[str], bool],
 ) -> tuple[list[Word], list[Correction]]:
-    """The words to look for, and what was put in the place of those that occur nowhere."""
-    words, corrections = analyze_query(parsed.words, languages), list[Correction]()
+    """The words to look for, and what was put in the place of those of `words`, of the query's text, that occur
+    nowhere."""
+    corrections: list[Correction] = []
     if options.correct:
         words, corrections = corrected(snapshot, parsed.words, words, lambda word: word in known or is_word(word))
     # Function words of a phrase are left out like others, but where it has nothing else.

@@ -50,6 +50,12 @@ class ParsedQuery:
     excluded_prefixes: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
 
+    @property
+    def restricts(self) -> bool:
+        """Whether it lets in only some of the passages."""
+        excluded = self.excluded or self.excluded_phrases or self.excluded_prefixes
+        return bool(self.filters or self.phrases or excluded)
+
 
 def parse_query(query: str) -> ParsedQuery:
     """What `query` asks for."""

@@ -17,7 +17,7 @@ from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import UsageError
 from semsearch.lexical.analyzer import analyze_query
-from semsearch.retrieval.candidates import DEPTH, Candidates, find_candidates
+from semsearch.retrieval.candidates import Candidates, find_candidates
 from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.highlight import highlighted, scored_sentences
 from semsearch.retrieval.hit import IndexCoverage, SearchResult
@@ -119,7 +119,7 @@ class Searcher:
 
         def stands(snapshot: Snapshot) -> Standing | None:
             plan_of = lambda: self._plan(snapshot, parsed, options)  # noqa: E731  # shorter than a function
-            return standing(snapshot, path, options, self.prefix, _depth(options), plan_of)
+            return standing(snapshot, path, options, self.prefix, options.depth, plan_of)
 
         return self._store.read(stands)
 
@@ -195,7 +195,7 @@ class Searcher:
             notices.append(_NO_WORDS)
             return SearchResult(query, options.mode, coverage, time.perf_counter() - clock, (), tuple(notices))
         plan = self._plan(snapshot, parsed, options, known)
-        candidates, told = let_in(snapshot, plan, options, self.prefix, _depth(options))
+        candidates, told = let_in(snapshot, plan, options, self.prefix, options.depth)
         notices += told
         scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options)
         hits = first_hits(snapshot, scored, plan, options, self.prefix)
@@ -270,8 +270,3 @@ def _kept(candidates: Candidates, plan: QueryPlan, options: SearchOptions, notic
 def _said(correction: Correction) -> str:
     meant = " or ".join(f'"{word}"' for word in correction.meant)
     return f'no passage holds "{correction.typed}": did you mean {meant}?'
-
-
-def _depth(options: SearchOptions) -> int:
-    """Candidates of each leg; a file may hold many of them, and copies are folded."""
-    return max(DEPTH, 3 * options.k)

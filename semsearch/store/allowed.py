@@ -21,6 +21,11 @@ class Allowed:
     within: Ids | None = None
     without: Ids | None = None
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is kept out."""
+        return self.ranges is None and self.within is None and self.without is None
+
     def rows(self, ids: Ids, alive: Rows) -> Rows:
         """Which rows of a segment with chunk ids `ids` (n,), rising, may be returned, (n,) bool; None: all."""
         allowed = alive

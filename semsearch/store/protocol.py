@@ -112,6 +112,11 @@ class Snapshot(Protocol):
         """Opens what a search by vectors needs; worth calling while something else loads."""
         ...
 
+    def will_ask(self, words: "Sequence[Word]", vector: "Vectors | None", k: int) -> None:
+        """Says that a search will ask about `words`, and for the `k` chunks of all that are nearest to `vector` (d,):
+        a store behind a network asks for all of it at once, and keeps what it is told."""
+        ...
+
     def select(
         self, filters: Filters, prefix: str = "", within: "Ids | None" = None, without: "Ids | None" = None
     ) -> Selection | None:

@@ -202,6 +202,9 @@ class MemorySnapshot:
     def _cosine(self, number: int, vector: Vectors) -> float:
         return float(self._state.vectors[number] @ vector) if number in self._state.vectors else math.nan
 
+    def will_ask(self, words: Sequence[Word], vector: Vectors | None, k: int) -> None:
+        pass
+
     def postings(self) -> list[Postings]:
         terms = [list(Counter(chunk.terms).elements()) for chunk in self._alive.values()]
         return [build(list(self._alive), terms, ("en",))] if terms else []

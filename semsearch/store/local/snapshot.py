@@ -126,6 +126,9 @@ class LocalSnapshot:
     def warm_up(self) -> None:
         self.search.dense_segments()
 
+    def will_ask(self, words: "Sequence[Word]", vector: "Vectors | None", k: int) -> None:
+        pass  # everything is at hand
+
     def select(
         self, filters: Filters, prefix: str = "", within: "Ids | None" = None, without: "Ids | None" = None
     ) -> "Selection | None":

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg import sql
 from psycopg.rows import TupleRow
 
 from semsearch.errors import DatabaseError
 from semsearch.store.postgres.address import Address
-from semsearch.store.postgres.errors import about_index, translated
+from semsearch.store.postgres.errors import about_index
 
 # Seconds until a server that does not answer counts as unreachable, and a statement as stuck.
 _CONNECT_SECONDS = 20
@@ -35,6 +37,11 @@ class Connection:
         self._url = address.replica or address.url if reading else address.url
         self._connection: psycopg.Connection[Row] | None = None
         self._vector_schema = ""
+        # How often the server was waited for.
+        self.round_trips = 0
+        # Segment -> (how many of its chunks are deleted, their ids), as they were last read.
+        self.deleted: dict[int, tuple[int, NDArray[np.int64]]] = {}
+        self._is_ending = False
 
     @property
     def raw(self) -> psycopg.Connection[Row]:
@@ -53,6 +60,11 @@ class Connection:
                     client_encoding="UTF8",
                     **extra,
                 )
+            self._is_ending = False
+        if self._is_ending:
+            self._is_ending = False
+            while self._connection.pgconn.get_result() is not None:
+                pass  # what became of it does not matter: nothing was written
         return self._connection
 
     def close(self) -> None:
@@ -92,6 +104,7 @@ class Connection:
 
     def execute(self, statement: str, parameters: Sequence[object] = (), binary: bool = True) -> psycopg.Cursor[Row]:
         """Runs `statement`; `binary`: how its rows come back. Raises `SemsearchError`."""
+        self.round_trips += 1
         with about_index(self.location):
             cursor = self.raw.cursor(binary=binary)
             cursor.execute(self.sql(statement), parameters or None)
@@ -109,6 +122,7 @@ class Connection:
 
     def script(self, statements: str) -> list[list[Row]]:
         """The rows of each of `statements`, which take no parameters, in one round trip. Raises `SemsearchError`."""
+        self.round_trips += 1
         with about_index(self.location):
             cursor = self.raw.execute(self.sql(statements))
             results = []
@@ -123,6 +137,7 @@ class Connection:
 
         Raises `SemsearchError`.
         """
+        self.round_trips += 1
         with about_index(self.location):
             prepared = [(self.sql(statement), parameters) for statement, parameters in statements]
             with self.raw.pipeline():
@@ -152,23 +167,34 @@ class Connection:
     @contextmanager
     def transaction(self, begin: str) -> Iterator[list[list[Row]]]:
         """A transaction that the statements `begin` open, whose rows are handed out; all of it, or nothing."""
-        opened = False
         try:
-            rows = self.script(begin)
-            opened = True
-            yield rows
+            yield self.script(begin)
             self.script("COMMIT")
         except BaseException:
-            if self._connection is not None and not self._connection.closed:
-                try:
-                    self._connection.execute("ROLLBACK")
-                except psycopg.Error as error:
-                    if not opened:  # what happened first is told
-                        raise translated(self.location, error) from None
-                    self.close()
+            self._roll_back()
             raise
 
+    @contextmanager
+    def reading(self, begin: str) -> Iterator[list[list[Row]]]:
+        """`transaction` for what only reads."""
+        try:
+            yield self.script(begin)
+            self._end_reading()
+        except BaseException:
+            self._roll_back()
+            raise
 
-def is_transaction_open(connection: psycopg.Connection[Row]) -> bool:
-    """Whether a transaction was begun and has not ended."""
-    return connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+    def _end_reading(self) -> None:
+        """Ends a transaction that has only read, without waiting for the answer."""
+        connection = self.raw
+        connection.pgconn.send_query(b"COMMIT")
+        connection.pgconn.flush()
+        self._is_ending = True
+
+    def _roll_back(self) -> None:
+        """Ends a transaction that failed; of a connection that cannot even do that nothing is left."""
+        if self._connection is not None and not self._connection.closed:
+            try:
+                self._connection.execute("ROLLBACK")
+            except psycopg.Error:
+                self.close()

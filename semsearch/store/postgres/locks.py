@@ -75,6 +75,9 @@ class WriterLocks:
 
     def _lock_alive(self) -> None:
         self._locking.rows("SELECT pg_advisory_xact_lock(%s::bigint)", (alive_key(self._address, self.writer),))
+        # What asked last keeps its snapshot until something else is asked, unless it was a simple query; and a snapshot
+        # that is kept keeps VACUUM and CREATE INDEX CONCURRENTLY waiting, for as long as the run goes on.
+        self._locking.script("SELECT 1")
 
     def _register(self) -> int:
         host, folders = settings.host_name(), [os.fsencode(one) for one in self._folders or ()]

@@ -8,7 +8,7 @@ import numpy as np
 from semsearch.lexical import postings
 from semsearch.store.postgres.connection import Connection
 from semsearch.store.postgres.packed_postings import TermPostings, joined, of_terms, unpacked
-from semsearch.store.postgres.search import EXACT_UP_TO
+from semsearch.store.postgres.search import INDEXED_FROM
 from semsearch.store.postgres.state import STATE, SegmentRow, State, dead_ids
 from semsearch.store.postgres.transaction import add_segment
 
@@ -99,7 +99,7 @@ def _analyse(connection: Connection) -> None:
 def _index_vectors(connection: Connection) -> None:
     """Builds the HNSW index where there are enough vectors for one; searches and other runs go on meanwhile."""
     state = State.of(connection.location, connection.script(STATE))
-    if state.info.model is None or state.chunks - state.pending <= EXACT_UP_TO:
+    if state.info.model is None or state.chunks - state.pending <= INDEXED_FROM:
         return
     found = connection.row("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw')")
     if found is not None and found[0]:

@@ -1,6 +1,6 @@
 """The two legs of a search in the database: postings and vectors are asked for, and scored as by every store."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,72 +15,142 @@ from semsearch.lexical.term_key import parted
 from semsearch.store.allowed import Allowed
 from semsearch.store.postgres import packed_vectors
 from semsearch.store.postgres.connection import Connection, Row
-from semsearch.store.postgres.packed_postings import TermPostings, is_whole, joined, of_terms, stored_term, unpacked
+from semsearch.store.postgres.packed_postings import (
+    NO_POSTINGS,
+    TermPostings,
+    is_whole,
+    joined,
+    of_terms,
+    stored_term,
+    unpacked,
+)
 from semsearch.store.postgres.state import State, dead_ids
 from semsearch.store.ranking import lexical_ranking, ranking
 from semsearch.store.records import Ranking, Scores
 
-# Up to so many allowed chunks are compared one by one; the HNSW index is asked for more. Comparing 30,000 takes as long
-# as an index scan that finds 0.99 of the nearest (`benchmarks/engines/postgres_filters.py`).
-EXACT_UP_TO = 30_000
+# With more vectors than this they get an HNSW index.
+INDEXED_FROM = 30_000
+# Up to so many chunks that a filter lets in are compared one by one, all of the nearest found: that takes 45 ms of
+# 100,000, and as long as it takes the index to find those that it is not looking for, too
+# (`benchmarks/engines/postgres_filters.py`).
+_EXACT_UP_TO = 100_000
 # How many candidates the HNSW index keeps while it searches: with 400, 0.97 of the ten nearest of 100,000 are found.
 EF_SEARCH = 500
 _MOST_EF_SEARCH = 1000  # pgvector takes no more
-# Terms that are as likely a slip as any.
+# Terms that are counted at once.
 _TERMS_AT_ONCE = 5_000
+# The best chunks of each leg whose names, and whose texts, are read while all candidates are scored: what a search asks
+# for is among them, with few exceptions, which are read later.
+_NAMED_FIRST = 300
+_READ_FIRST = 60
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared
-class _Condition:
-    """What restricts a scan of vectors: SQL with its parameters, and at most how many chunks it lets in."""
+class _Scan:
+    """Which vectors are compared: the SQL after FROM with its parameters, whether by their index, and at most how many
+    chunks are let in."""
 
-    sql: str
+    source: str
     parameters: list[object]
+    by_index: bool
     most: int
 
 
-class DatabaseSearch:
-    """Searches the database behind `connection` in the `state` that was read from it."""
+@dataclass(frozen=True)
+class Question:
+    """A statement with its parameters, and what is done with its rows."""
 
-    def __init__(self, connection: Connection, state: State) -> None:
+    statement: str
+    parameters: Sequence[object]
+    told: Callable[[list[Row]], None]
+
+
+class DatabaseSearch:
+    """Searches the database behind `connection` in the `state` that was read from it.
+
+    `beside`: what is to be asked in the round trip in which chunks are scored: about the names of some of them, and
+    about the texts of others.
+    """
+
+    def __init__(
+        self, connection: Connection, state: State, beside: Callable[[set[int], set[int]], list[Question]]
+    ) -> None:
         self._connection = connection
         self._state = state
+        self._beside = beside
         self._terms: dict[str, TermPostings] = {}
         self._dead: NDArray[np.int64] | None = None
         self._scorers: dict[tuple[Word, ...], QueryScorer] = {}
         self._vectors: dict[int, NDArray[np.float32]] = {}
         self._without_vector: set[int] = set()
         self._adapter: Adapter | None = None
+        # (the vector as bytes, k) -> the nearest of all chunks, where `will_ask` said that they would be asked for.
+        self._nearest: dict[tuple[bytes, int], Ranking] = {}
+        # The rankings since candidates were last scored.
+        self._ranked: list[NDArray[np.int64]] = []
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Asks `questions` in one round trip."""
+        if len(questions) == 1:
+            questions[0].told(self._rows(questions[0].statement, questions[0].parameters))
+        elif questions:
+            answers = self._connection.pipeline([(one.statement, one.parameters) for one in questions])
+            for question, rows in zip(questions, answers, strict=True):
+                question.told(rows)
+
+    def will_ask(self, words: Sequence[Word], vector: Vectors | None, k: int) -> None:
+        """`protocol.Snapshot.will_ask`."""
+        questions = self._about_terms({key.text for word in words for key in word})
+        if vector is not None and self._state.info.model is not None:
+            questions += self._about_nearest(vector, k, self._scan(Allowed()))
+        self.ask(questions)
 
     # -- words ---------------------------------------------------------------------------------------------------
 
     def dead(self) -> NDArray[np.int64]:
         """(n,) the ids of deleted chunks that postings still name, rising."""
+        self.ask(self._about_dead())
         if self._dead is None:
-            touched = [one.id for one in self._state.segments if one.dead]
-            rows = self._rows("SELECT dead FROM {s}.segments WHERE id = ANY(%s)", (touched,)) if touched else []
-            self._dead = dead_ids(b"".join(row[0] for row in rows))
+            known = [self._connection.deleted[one.id][1] for one in self._state.segments if one.dead]
+            self._dead = np.sort(np.concatenate(known)) if known else np.empty(0, np.int64)
         return self._dead
 
-    def fetch(self, words: Sequence[Word]) -> None:
-        """Reads the postings of the keys of `words` that were not read yet."""
-        keys = {key.text for word in words for key in word} - self._terms.keys()
-        if not keys:
-            return
-        by_term = {stored_term(key): key for key in keys}
-        found: dict[str, list[TermPostings]] = {key: [] for key in keys}
+    def _about_dead(self) -> list[Question]:
+        known = self._connection.deleted
+        wanted = [one.id for one in self._state.segments if one.dead and known.get(one.id, (0,))[0] != one.dead]
+        if not wanted:
+            return []
+
+        def told(rows: list[Row]) -> None:
+            for number, dead in rows:
+                ids = dead_ids(dead)
+                known[number] = len(ids), ids
+
+        return [Question("SELECT id, dead FROM {s}.segments WHERE id = ANY(%s)", (wanted,), told)]
+
+    def _about_terms(self, keys: Collection[str]) -> list[Question]:
+        """What asks for the postings of those of `keys` that were not read yet, and of what is deleted."""
+        by_term = {stored_term(key): key for key in keys if key not in self._terms}
         segments = [one.id for one in self._state.segments]
+        if not by_term or not segments:
+            self._terms.update(dict.fromkeys(by_term.values(), NO_POSTINGS))
+            return []
+
+        def told(rows: list[Row]) -> None:
+            found: dict[str, list[TermPostings]] = {key: [] for key in by_term.values()}
+            for term, data in rows:
+                found[by_term[bytes(term)]].append(unpacked(data))
+            dead = self.dead()
+            self._terms.update((key, joined(parts, dead)) for key, parts in found.items())
+
         query = "SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s) AND term = ANY(%s::bytea[])"
-        for term, data in self._rows(query, (segments, list(by_term))) if segments else ():
-            found[by_term[bytes(term)]].append(unpacked(data))
-        dead = self.dead()
-        self._terms.update((key, joined(parts, dead)) for key, parts in found.items())
+        return [*self._about_dead(), Question(query, (segments, list(by_term)), told)]
 
     def scorer(self, words: Sequence[Word]) -> QueryScorer:
         """What scores chunks for `words`; made once for each query."""
         key = tuple(words)
         if key not in self._scorers:
-            self.fetch(key)
+            self.ask(self._about_terms({one.text for word in key for one in word}))
             part = of_terms(
                 {one.text.encode("utf-8", "surrogatepass"): self._terms[one.text] for word in key for one in word}
             )
@@ -91,11 +161,22 @@ class DatabaseSearch:
     def lexical(self, words: Sequence[Word], k: int, allowed: Allowed) -> Ranking:
         """`protocol.Snapshot.lexical`."""
         scorer = self.scorer(words)
-        return lexical_ranking(scorer.segments, scorer, k, allowed)
+        found = lexical_ranking(scorer.segments, scorer, k, allowed)
+        self._ranked.append(found.ids)
+        return found
 
     def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
         """`protocol.Snapshot.score`."""
         scorer = self.scorer(words)
+        wanted = ids.tolist()
+        questions = [] if vectors is None else self._about_vectors(wanted)
+        among = set(wanted)
+        named, read = (
+            among.intersection(number for one in self._ranked for number in one[:first].tolist())
+            for first in (_NAMED_FIRST, _READ_FIRST)
+        )
+        self.ask(questions + self._beside(named, read))
+        self._ranked = []
         cosines = np.empty((0, len(ids)), np.float32)
         if vectors is not None:
             held = self.vectors(ids)
@@ -156,82 +237,90 @@ class DatabaseSearch:
 
     def dense(self, vector: Vectors, k: int, allowed: Allowed) -> Ranking:
         """`protocol.Snapshot.dense`: exact where few chunks are let in, else by the HNSW index, if there is one."""
-        condition = self._condition(allowed)
-        if not condition.most or self._state.info.model is None:
-            return ranking([], 0)
-        indexed = condition.most > EXACT_UP_TO and self._has_index()
+        key = vector.tobytes(), k
+        if not allowed.is_everything or key not in self._nearest:
+            scan = self._scan(allowed)
+            if not scan.most or self._state.info.model is None:
+                return ranking([], 0)
+            self.ask(self._about_nearest(vector, k, scan))
+        found = self._nearest.pop(key)
+        self._ranked.append(found.ids)
+        return found
+
+    def _about_nearest(self, vector: Vectors, k: int, scan: _Scan) -> list[Question]:
+        """What asks for the `k` chunks of `scan` that are nearest to `vector`."""
         dim = len(vector)
-        stored = f"(embedding::{{v}}.halfvec({dim}))" if indexed else "embedding"
+        stored = f"(embedding::{{v}}.halfvec({dim}))" if scan.by_index else "embedding"
         # Added to, a distance is not what the index sorts by, so that all are compared.
-        order = f"({stored} OPERATOR({{v}}.<#>) %s::{{v}}.halfvec)" + ("" if indexed else " + 0")
-        query = f"SELECT chunk_id, embedding FROM {{s}}.vectors{condition.sql} ORDER BY {order} LIMIT %s"
-        parameters = (*condition.parameters, packed_vectors.literal(vector), k)
-        statements: list[tuple[str, Sequence[object]]] = [(query, parameters)]
-        if indexed:
-            ef_search = min(_MOST_EF_SEARCH, max(EF_SEARCH, k))
-            scan = "relaxed_order" if condition.sql else "off"
-            configure = "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', %s, true)"
-            statements.insert(0, (configure, (str(ef_search), scan)))
-        rows = self._connection.pipeline(statements)[-1]
-        ids = np.array([row[0] for row in rows], np.int64)
-        held = packed_vectors.vectors_of([row[1] for row in rows], dim)
-        self._vectors.update(zip(ids.tolist(), held, strict=True))
-        return ranking(list(zip((-(held @ vector)).tolist(), ids.tolist(), strict=True)), k)
+        order = f"({stored} OPERATOR({{v}}.<#>) %s::{{v}}.halfvec)" + ("" if scan.by_index else " + 0")
 
-    def _condition(self, allowed: Allowed) -> _Condition:
-        """`allowed` as a condition of a scan of the table `vectors`."""
-        parts: list[str] = []
-        parameters: list[object] = []
-        most = self._state.chunks
-        within = allowed.within
-        if within is not None:
-            keep = Allowed(allowed.ranges, None, allowed.without).rows(within, None)
-            ids = within if keep is None else within[keep]
-            return _Condition(" WHERE chunk_id = ANY(%s::bigint[])", [ids.tolist()], len(ids))
-        if allowed.ranges is not None:
-            most = sum(high - low for low, high in allowed.ranges)
-            if most <= EXACT_UP_TO:
-                # An index scan of each range.
-                lows, highs = zip(*allowed.ranges, strict=True) if allowed.ranges else ((), ())
-                parts.append(
-                    "chunk_id IN (SELECT chunk_id FROM unnest(%s::bigint[], %s::bigint[]) AS span (low, high)"
-                    " JOIN {s}.vectors AS inside ON inside.chunk_id >= low AND inside.chunk_id < high)"
-                )
-                parameters += [list(lows), list(highs)]
-            else:
-                parts.append("chunk_id <@ %s::int8multirange")
-                parameters.append("{" + ",".join(f"[{low},{high})" for low, high in allowed.ranges) + "}")
+        def told(rows: list[Row]) -> None:
+            ids = np.array([row[0] for row in rows], np.int64)
+            held = packed_vectors.vectors_of([row[1] for row in rows], dim)
+            self._vectors.update(zip(ids.tolist(), held, strict=True))
+            best = list(zip((-(held @ vector)).tolist(), ids.tolist(), strict=True))
+            self._nearest[vector.tobytes(), k] = ranking(best, k)
+
+        query = f"SELECT chunk_id, embedding FROM {scan.source} ORDER BY {order} LIMIT %s"
+        question = Question(query, (*scan.parameters, packed_vectors.literal(vector), k), told)
+        if not scan.by_index:
+            return [question]
+        configure = "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', %s, true)"
+        ef_search = min(_MOST_EF_SEARCH, max(EF_SEARCH, k))
+        how = "relaxed_order" if scan.parameters else "off"
+        return [Question(configure, (str(ef_search), how), lambda rows: None), question]
+
+    def _scan(self, allowed: Allowed) -> _Scan:
+        """How the nearest of what is `allowed` are found."""
+        chunks = self._state.chunks
+        if allowed.within is not None:
+            keep = Allowed(allowed.ranges, None, allowed.without).rows(allowed.within, None)
+            ids = allowed.within if keep is None else allowed.within[keep]
+            return _Scan("{s}.vectors WHERE chunk_id = ANY(%s::bigint[])", [ids.tolist()], False, len(ids))
+        without, parameters = "", list[object]()
         if allowed.without is not None and len(allowed.without):
-            parts.append("chunk_id <> ALL(%s::bigint[])")
-            parameters.append(allowed.without.tolist())
-        return _Condition(" WHERE " + " AND ".join(parts) if parts else "", parameters, most)
-
-    def _has_index(self) -> bool:
-        """Whether the vectors have an HNSW index that is whole."""
-        query = (
-            "SELECT 1 FROM pg_index WHERE indrelid = '{s}.vectors'::regclass AND indisvalid"
-            " AND indexrelid = to_regclass('{s}.vectors_hnsw')"
-        )
-        return bool(self._rows(query))
+            without, parameters = "chunk_id <> ALL(%s::bigint[])", [allowed.without.tolist()]
+        indexed = self._state.has_vector_index and chunks > INDEXED_FROM
+        if allowed.ranges is None:
+            return _Scan("{s}.vectors" + (without and f" WHERE {without}"), parameters, indexed, chunks)
+        most = sum(high - low for low, high in allowed.ranges)
+        if indexed and most > _EXACT_UP_TO:
+            ranges = "{" + ",".join(f"[{low},{high})" for low, high in allowed.ranges) + "}"
+            source = "{s}.vectors WHERE chunk_id <@ %s::int8multirange" + (without and f" AND {without}")
+            return _Scan(source, [ranges, *parameters], True, most)
+        # OFFSET keeps the planner from comparing every vector with every range.
+        source = (
+            "unnest(%s::bigint[], %s::bigint[]) AS span (low, high) CROSS JOIN LATERAL (SELECT chunk_id, embedding"
+            " FROM {s}.vectors WHERE chunk_id >= low AND chunk_id < high OFFSET 0) AS inside"
+        ) + (without and f" WHERE {without}")
+        spans = [list(one) for one in zip(*allowed.ranges, strict=True)] or [[], []]
+        return _Scan(source, [*spans, *parameters], False, most)
 
     def vectors(self, ids: NDArray[np.int64]) -> Vectors:
         """`protocol.Snapshot.vectors`."""
-        model = self._state.info.model
-        dim = 0 if model is None else self.stored_dim(model.dim)
         wanted = ids.tolist()
-        unread = [number for number in wanted if number not in self._vectors and number not in self._without_vector]
-        if unread:
-            query = "SELECT chunk_id, embedding FROM {s}.vectors WHERE chunk_id = ANY(%s::bigint[])"
-            rows = self._rows(query, (unread,))
-            held = packed_vectors.vectors_of([row[1] for row in rows], dim)
-            self._vectors.update(zip((row[0] for row in rows), held, strict=True))
-            self._without_vector.update(number for number in unread if number not in self._vectors)
+        self.ask(self._about_vectors(wanted))
+        dim = self._dim()
         none = np.full(dim, np.nan, np.float32)
         return np.array([self._vectors.get(number, none) for number in wanted], np.float32).reshape(len(wanted), dim)
 
-    def stored_dim(self, dim: int) -> int:
-        """How many numbers a stored vector has, of a model whose vectors have `dim`."""
-        return dim
+    def _dim(self) -> int:
+        model = self._state.info.model
+        return 0 if model is None else model.dim
+
+    def _about_vectors(self, ids: Sequence[int]) -> list[Question]:
+        """What asks for the vectors of those of the chunks `ids` that were not read yet."""
+        unread = [number for number in ids if number not in self._vectors and number not in self._without_vector]
+        if not unread:
+            return []
+
+        def told(rows: list[Row]) -> None:
+            held = packed_vectors.vectors_of([row[1] for row in rows], self._dim())
+            self._vectors.update(zip((row[0] for row in rows), held, strict=True))
+            self._without_vector.update(number for number in unread if number not in self._vectors)
+
+        query = "SELECT chunk_id, embedding FROM {s}.vectors WHERE chunk_id = ANY(%s::bigint[])"
+        return [Question(query, (unread,), told)]
 
     def encoded_ids(self) -> NDArray[np.int64]:
         """`protocol.Snapshot.encoded_ids`."""

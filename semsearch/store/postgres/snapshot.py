@@ -20,7 +20,7 @@ from semsearch.store.allowed import Allowed, Ids
 from semsearch.store.filtering import matching_files
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import Connection, Row
-from semsearch.store.postgres.search import DatabaseSearch
+from semsearch.store.postgres.search import DatabaseSearch, Question
 from semsearch.store.postgres.state import STATE, State
 from semsearch.store.protocol import Selection, Snapshot
 from semsearch.store.records import (
@@ -90,7 +90,9 @@ class DatabaseSnapshot:
         self.location = connection.location
         self._state = state
         self._search: DatabaseSearch | None = None
+        # Chunk -> what was read of it while candidates were scored.
         self._passages_read: dict[int, Passage] = {}
+        self._names_read: dict[int, DocumentName] = {}
 
     @property
     def state(self) -> State:
@@ -103,7 +105,7 @@ class DatabaseSnapshot:
     def search(self) -> DatabaseSearch:
         """What searches this state."""
         if self._search is None:
-            self._search = DatabaseSearch(self.connection, self.state)
+            self._search = DatabaseSearch(self.connection, self.state, self._about_candidates)
         return self._search
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
@@ -181,6 +183,24 @@ class DatabaseSnapshot:
     def warm_up(self) -> None:
         pass  # vectors are searched by the server
 
+    def will_ask(self, words: Sequence[Word], vector: Vectors | None, k: int) -> None:
+        self.search.will_ask(words, vector, k)
+
+    def _about_candidates(self, named: set[int], read: set[int]) -> list[Question]:
+        """What asks for the names of the documents of the chunks `named`, and for the passages `read`."""
+
+        def names(found: list[Row]) -> None:
+            self._names_read.update(map(rows.document_name, found))
+
+        def passages(found: list[Row]) -> None:
+            self._passages_read.update((one.id, one) for one in rows.passages(self.location, found))
+
+        return [
+            Question(f"{query} WHERE chunks.id = ANY(%s::bigint[])", (sorted(wanted),), told)
+            for query, wanted, told in ((rows.NAMES, named, names), (rows.PASSAGES, read, passages))
+            if wanted
+        ]
+
     def select(
         self, filters: Filters, prefix: str = "", within: Ids | None = None, without: Ids | None = None
     ) -> Selection | None:
@@ -228,10 +248,12 @@ class DatabaseSnapshot:
 
     def names(self, ids: Ids) -> list[DocumentName]:
         wanted = ids.tolist()
-        query = rows.NAMES + " WHERE chunks.id = ANY(%s::bigint[])"
-        by_id = dict(rows.document_name(row) for row in self._rows(query, (wanted,)))
-        self._refuse_missing(wanted, by_id)
-        return [by_id[number] for number in wanted]
+        unread = [number for number in wanted if number not in self._names_read]
+        if unread:
+            query = rows.NAMES + " WHERE chunks.id = ANY(%s::bigint[])"
+            self._names_read.update(map(rows.document_name, self._rows(query, (unread,))))
+        self._refuse_missing(wanted, self._names_read)
+        return [self._names_read[number] for number in wanted]
 
     def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
         return self.search.lexical(words, k, _allowed(selection))
@@ -258,8 +280,8 @@ class DatabaseSnapshot:
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         wanted = [int(number) for number in ids]
-        found: dict[int, Passage] = {}
-        for batch in _batches(wanted):
+        found = {number: self._passages_read[number] for number in wanted if number in self._passages_read}
+        for batch in _batches([number for number in wanted if number not in found]):
             query = rows.PASSAGES + " WHERE chunks.id = ANY(%s::bigint[])"
             found.update((one.id, one) for one in self._passages(query, (batch,)))
         self._refuse_missing(wanted, found)

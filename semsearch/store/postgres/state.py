@@ -22,7 +22,9 @@ SELECT product, format, next_chunk, chunks, terms, indexed, skipped, failed FROM
 SELECT name, value FROM {s}.settings;
 SELECT id, host, path, label, readers, extract(epoch FROM checked)::float8 FROM {s}.roots ORDER BY id;
 SELECT id, first_id, last_id, chunks, length(dead) / 4, languages FROM {s}.segments ORDER BY first_id;
-SELECT count(*), min(chunk_id) FROM {s}.encode_queue
+SELECT count(*), min(chunk_id),
+ EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw') AND indisvalid)
+ FROM {s}.encode_queue
 """
 
 
@@ -43,7 +45,8 @@ class State:
     """The rows of `STATE`, decoded.
 
     `last_chunk`: the last id that was given; `chunks`, `terms`: live chunks and the terms of them all; `values`: the
-    settings as JSON text; `checked`: when each root was last compared (seconds since the epoch, 0: never).
+    settings as JSON text; `checked`: when each root was last compared (seconds since the epoch, 0: never);
+    `has_vector_index`: the vectors have an HNSW index that is whole.
     """
 
     location: str
@@ -58,6 +61,7 @@ class State:
     segments: tuple[SegmentRow, ...]
     pending: int
     first_pending: int | None
+    has_vector_index: bool
 
     @staticmethod
     def of(location: str, results: Sequence[Sequence[Row]]) -> "State":
@@ -81,6 +85,7 @@ class State:
             tuple(SegmentRow(row[0], row[1], row[2], row[3], row[4], tuple(row[5])) for row in segments),
             queue[0][0],
             queue[0][1],
+            queue[0][2],
         )
 
     @cached_property

@@ -36,6 +36,11 @@ class PostgresStore:
         self.host = settings.host_name()
         self._reading = Connection(self._address, reading=True)
 
+    @property
+    def round_trips(self) -> int:
+        """How often a reader waited for the server."""
+        return self._reading.round_trips
+
     def exists(self) -> bool:
         return exists(self._reading)
 
@@ -51,7 +56,7 @@ class PostgresStore:
     def _read(self, question: Callable[[Snapshot], Answer]) -> Answer:
         if self._address.after:
             self._wait_for(self._address.after)
-        with self._reading.transaction(_BEGIN + STATE) as results:
+        with self._reading.reading(_BEGIN + STATE) as results:
             return question(DatabaseSnapshot(self._reading, State.of(self.location, results)))
 
     def _wait_for(self, token: str) -> None:
