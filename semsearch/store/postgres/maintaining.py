@@ -20,6 +20,11 @@ _LARGE = 1_000_000
 # The share of deleted chunks from which a segment is written anew.
 _MUCH_DEAD = 0.25
 _BUILD_MEMORY = "1GB"
+# From so many vectors that are to be added, and this share of all, on.
+_MANY_PENDING = 20_000
+_MUCH_PENDING = 0.1
+# The server does the same by itself at a share of 0.2.
+_MUCH_VACUUMED = 0.1
 _ANALYSED = ("files", "chunks", "postings", "vectors", "encode_queue", "segments")
 
 
@@ -36,6 +41,8 @@ def maintain(connection: Connection, stopping: Callable[[], bool]) -> None:
     _analyse(connection)
     if not stopping():
         _index_vectors(connection)
+    if not stopping():
+        _vacuum(connection)
 
 
 def _to_merge(segments: Sequence[SegmentRow]) -> list[SegmentRow]:
@@ -82,6 +89,26 @@ def _with_languages(merged: postings.Postings, languages: tuple[str, ...]) -> po
 def _dead(connection: Connection, segments: Sequence[int]) -> "np.ndarray":
     rows = connection.rows("SELECT dead FROM {s}.segments WHERE id = ANY(%s)", (list(segments),))
     return dead_ids(b"".join(row[0] for row in rows))
+
+
+def prepare_for(connection: Connection, pending: int) -> None:
+    """Before `pending` vectors are added: takes away the index of the vectors where it is quicker to build it again.
+
+    A vector is put into an HNSW index at a tenth of the rate at which one is built of all of them. Until `maintain`
+    does that, searches compare all vectors.
+    """
+    if pending < _MANY_PENDING:
+        return
+    row = connection.row("SELECT chunks FROM {s}.state")
+    if row is not None and pending > _MUCH_PENDING * row[0]:
+        connection.script("DROP INDEX IF EXISTS {s}.vectors_hnsw")
+
+
+def _vacuum(connection: Connection) -> None:
+    """Lets the index of the vectors forget deleted ones, which its searches go through until then."""
+    row = connection.row("SELECT n_dead_tup, n_live_tup FROM pg_stat_all_tables WHERE relid = '{s}.vectors'::regclass")
+    if row is not None and row[0] > 1000 + _MUCH_VACUUMED * row[1]:
+        connection.script("VACUUM {s}.vectors")
 
 
 def _analyse(connection: Connection) -> None:

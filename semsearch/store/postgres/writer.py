@@ -44,6 +44,7 @@ class DatabaseWriter:
         # The settings as they were last read; None: that was before the last commit.
         self._values: dict[str, str] | None = None
         self._changing: DatabaseTransaction | None = None
+        self._has_claimed = False
         try:
             migrate(self._connection)
             while True:
@@ -155,6 +156,10 @@ class DatabaseWriter:
         return int(row[0])
 
     def claim(self, limit: int) -> list[Passage]:
+        if not self._has_claimed:
+            self._has_claimed = True
+            row = self._again(lambda: self._connection.row("SELECT count(*) FROM {s}.encode_queue"))
+            maintaining.prepare_for(self._connection, 0 if row is None else row[0])
         ids = self._claimed(limit)
         if not ids:
             self._again(lambda: locks.remove_dead_writers(self._connection))
