@@ -60,16 +60,18 @@ class Address:
         """What no message may tell."""
         return [self.password, *(value for name, value in self.options.items() if _is_secret(name))]
 
-    def check(self, options: Collection[str], needs_name: bool = True) -> None:
-        """Raises `UsageError` for options other than `options`, and for a URL without the name of a collection."""
+    def check(self, options: Collection[str], needs_name: bool = True, known: str = "") -> None:
+        """Raises `UsageError` for options other than `options`, and for a URL without the name of a collection.
+
+        `known`: how the options are told, where they are many.
+        """
         for option in self.options:
             if option not in options:
-                known = ", ".join(sorted(options)) or "none"
-                raise UsageError(f"a {self.scheme}:// URL has no option {option}", f"it has: {known}")
+                hint = f"it has: {known or ', '.join(sorted(options)) or 'none'}"
+                raise UsageError(f"a {self.scheme}:// URL has no option {option}", hint)
         if needs_name and not self.name:
-            raise UsageError(
-                f"the {self.scheme}:// URL names no collection", f"write it as {self.scheme}://HOST[:PORT]/NAME"
-            )
+            hint = f"write it as {self.scheme}://HOST[:PORT]/NAME"
+            raise UsageError(f"the {self.scheme}:// URL names no collection", hint)
 
     def switch(self, option: str) -> bool | None:
         """Whether `option` is 1 or 0; None where it is not there. Raises `UsageError` for any other value."""

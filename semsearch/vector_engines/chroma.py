@@ -30,7 +30,7 @@ _PORT = 8000
 _MAX_BATCH = 1_000
 # The beam of a search, which Chroma fixes when the collection is made.
 _BEAM = 500
-# See `_where`; SQLite, in which Chroma looks them up, takes 32,766 values a statement.
+# See `_conditions`; SQLite, in which Chroma looks them up, takes 32,766 values a statement, and each id is two.
 _SHORT_RANGE = 1_000
 _MOST_LISTED = 10_000
 _DIMENSION = "dimension"  # in the collection's metadata: Chroma itself knows it from the first row on
@@ -109,16 +109,17 @@ class ChromaEngine:
     def nearest(self, vector: "Vectors", k: int, ranges: Ranges | None) -> "tuple[Ids, Cosines]":
         import numpy as np
 
-        if ranges is not None and not ranges:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        with self._failures():
-            found = self._collection.query(
-                query_embeddings=[vector],
-                n_results=k,
-                where=None if ranges is None else _where(ranges),
-                include=["distances"],
-            )
-        return _numbers(found["ids"][0]), 1 - np.array(found["distances"][0], np.float32)
+        ids, distances = [], []
+        for condition in [None] if ranges is None else _conditions(ranges):
+            with self._failures():
+                found = self._collection.query(
+                    query_embeddings=[vector], n_results=k, where=condition, include=["distances"]
+                )
+            ids += found["ids"][0]
+            distances += found["distances"][0]
+        cosines = 1 - np.array(distances, np.float32)
+        best = np.argsort(-cosines, kind="stable")[:k]
+        return _numbers(ids)[best], cosines[best]
 
     def vectors(self, ids: "Ids") -> "Vectors":
         import numpy as np
@@ -229,18 +230,22 @@ class ChromaEngine:
         return VectorEngineError(f"Chroma refuses it for {self.location}: {told}", hint)
 
 
-def _where(ranges: Ranges) -> dict[str, Any]:
-    """The condition for the rows inside of `ranges`.
+def _conditions(ranges: Ranges) -> list[dict[str, Any]]:
+    """Conditions that the rows inside of `ranges` fulfil one of, to be asked one after another.
 
     Chroma looks up each comparison by itself, 8 ms for a range in 20,000 rows however short it is, and 0.006 ms for an
     id of a list: short ranges are told as lists.
     """
     listed = [chunk for begin, end in ranges if end - begin <= _SHORT_RANGE for chunk in range(begin, end)]
-    inside: list[dict[str, Any]] = [{CHUNK_ID: {"$in": listed[part]}} for part in slices(len(listed), _MOST_LISTED)]
-    for begin, end in ranges:
-        if end - begin > _SHORT_RANGE:
-            inside.append({"$and": [{CHUNK_ID: {"$gte": begin}}, {CHUNK_ID: {"$lt": end}}]})
-    return {"$or": inside} if len(inside) > 1 else inside[0]
+    conditions: list[dict[str, Any]] = [{CHUNK_ID: {"$in": listed[part]}} for part in slices(len(listed), _MOST_LISTED)]
+    wide = [
+        {"$and": [{CHUNK_ID: {"$gte": begin}}, {CHUNK_ID: {"$lt": end}}]}
+        for begin, end in ranges
+        if end - begin > _SHORT_RANGE
+    ]
+    if wide:
+        conditions.append({"$or": wide} if len(wide) > 1 else wide[0])
+    return conditions
 
 
 def _metadata(payload: Payload) -> dict[str, Any]:

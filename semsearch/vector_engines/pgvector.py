@@ -8,14 +8,14 @@ session and no statement is prepared by name, so that a pooler may stand between
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from struct import Struct
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from semsearch.errors import VectorEngineError, for_shell
+from semsearch.errors import UsageError, VectorEngineError, for_shell
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.protocol import Capabilities, Payload, Ranges
 from semsearch.vector_engines.requests import (
@@ -67,6 +67,11 @@ LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'embedding' AND N
 LEFT JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_namespace types ON types.oid = t.typnamespace
 WHERE n.nspname = %(schema)s AND c.relname = %(table)s
 """
+_UNFINISHED = """
+SELECT h.relname FROM pg_index i JOIN pg_class h ON h.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND NOT i.indisvalid
+"""
 _ALL = """
 SELECT chunk_id, embedding {distance} %(vector)s::{halfvec} AS distance FROM {table} ORDER BY distance LIMIT %(k)s
 """
@@ -105,11 +110,18 @@ class PgvectorEngine:
         with imports_of("PostgreSQL", "postgres"):
             from psycopg import pq
         of_libpq = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} - set(_IN_THE_URL)
-        address.check(of_libpq | {"table", "schema"}, needs_name=False)
+        known = "table, schema, and the parameters of libpq: sslmode, sslrootcert, service, ..."
+        address.check(of_libpq | {"table", "schema"}, needs_name=False, known=known)
         self.location = address.shown
         self._secrets = address.secrets
         self._schema = address.options.get("schema") or _SCHEMA
         self._table = address.options.get("table") or _TABLE
+        for name in (self._schema, self._table):
+            if len(name.encode()) > _LONGEST_NAME:
+                raise UsageError(f"{name} is a longer name than PostgreSQL takes", f"{_LONGEST_NAME} bytes at most")
+            if "%" in name:  # which stands for a value in statements
+                raise UsageError(f"the name {name} of a table or a schema has a % in it", "give it another name")
+        self._place = {"schema": self._schema, "table": self._table}
         parts = (address.host, address.port, address.user, address.password, address.name)
         given = dict(zip(_IN_THE_URL, parts, strict=True))
         given |= {name: value for name, value in address.options.items() if name in of_libpq}
@@ -127,14 +139,7 @@ class PgvectorEngine:
             )
 
     def exists(self) -> bool:
-        found = self._run(
-            lambda connection: connection.execute(
-                "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                " WHERE n.nspname = %s AND c.relname = %s",
-                (self._schema, self._table),
-            ).fetchone()
-        )
-        return found is not None
+        return self._run(lambda connection: connection.execute(_LOOK, self._place).fetchone()) is not None
 
     def upsert(self, ids: "Ids", vectors: "Vectors", payloads: Sequence[Payload]) -> None:
         for part in slices(len(ids), _MAX_BATCH):
@@ -150,17 +155,17 @@ class PgvectorEngine:
         if ranges is not None and not ranges:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         values: dict[str, object] = {"vector": _as_text(vector), "k": k}
-        settings: dict[str, object] = {}
+        settings: dict[str, object] = {"jit": "off"}  # what is to be done is thought to be more than it is
         if ranges is not None and not self._follows_graph(k, ranges):
             statement = _EXACT
             values |= {"begins": [begin for begin, _ in ranges], "ends": [end for _, end in ranges]}
         elif ranges is not None:
             statement = _INSIDE
             values["ranges"] = "{" + ",".join(f"[{begin},{end})" for begin, end in ranges) + "}"
-            settings = self._beam(k, ranges)
+            settings |= self._beam(k, ranges)
         else:
             statement = _ALL
-            settings = self._beam(k, ranges)
+            settings |= self._beam(k, ranges)
 
         rows = self._rows(statement, values, settings)
         ids = np.array([chunk for chunk, _ in rows], np.int64)
@@ -205,7 +210,7 @@ class PgvectorEngine:
         self._forget_layout()
         if self._layout.indexed or self._layout.dim > _HNSW_NUMBERS or self.count() < _HNSW_ROWS:
             return
-        self._run(self._build, seconds=None)
+        self._run(self._build, patient=True)
         self._forget_layout()
 
     def drop(self) -> None:
@@ -223,9 +228,7 @@ class PgvectorEngine:
 
     @cached_property
     def _layout(self) -> _Layout:
-        row = self._run(
-            lambda connection: connection.execute(_LOOK, {"schema": self._schema, "table": self._table}).fetchone()
-        )
+        row = self._run(lambda connection: connection.execute(_LOOK, self._place).fetchone())
         if row is None:
             raise VectorEngineError(
                 f"there is no table {self._schema}.{self._table} in {self.location}",
@@ -251,6 +254,7 @@ class PgvectorEngine:
         settings: dict[str, object] = {
             "hnsw.ef_search": min(max(_BEAM, 2 * k), _LARGEST_BEAM),
             "hnsw.iterative_scan": "relaxed_order",
+            "enable_seqscan": "off",  # a filter by ranges is thought to leave one row of 200
         }
         if ranges is not None:
             allowed = max(1, sum(end - begin for begin, end in ranges))
@@ -365,31 +369,25 @@ class PgvectorEngine:
     def _build(self, connection: Any) -> None:
         from psycopg import sql
 
-        lock = f"semsearch hnsw {self._name}"
-        taken = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-        if not connection.execute(taken, (lock,)).fetchone()[0]:
+        lock = (f"semsearch hnsw {self._name}",)
+        if not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", lock).fetchone()[0]:
             return  # another process builds it
-        name = f"{self._table}_hnsw"[:_LONGEST_NAME]
         try:
-            # One that was cut off is left behind, and is not used.
-            connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(self._schema, name)))
-            connection.execute(
-                self._sql(
-                    "CREATE INDEX CONCURRENTLY {name} ON {table} USING hnsw (embedding {types}.halfvec_cosine_ops)"
-                    f" WITH ({_HNSW_OPTIONS})",
-                    name=sql.Identifier(name),
-                    types=sql.Identifier(self._layout.types),
-                )
-            )
+            for (left_behind,) in connection.execute(_UNFINISHED, self._place).fetchall():  # of a run that was cut off
+                connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(self._schema, left_behind)))
+            build = "CREATE INDEX CONCURRENTLY ON {table} USING hnsw (embedding {types}.halfvec_cosine_ops)"
+            build += f" WITH ({_HNSW_OPTIONS})"
+            connection.execute(self._sql(build, types=sql.Identifier(self._layout.types)))
         finally:
             if not connection.closed:
-                connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (lock,))
+                connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", lock)
 
-    def _run(self, step: Callable[[Any], T], seconds: float | None = REQUEST_SECONDS) -> T:
-        """What `step` returns, given the connection. It is done again where the connection was lost since it was last
-        used, as by a restart of the server; each step can be."""
+    def _run(self, step: Callable[[Any], T], patient: bool = False) -> T:
+        """What `step` returns, given the connection; `patient`: however long it takes. It is done again where the
+        connection was lost since it was last used, as by a restart of the server; each step can be."""
         with imports_of("PostgreSQL", "postgres"):
             import psycopg
+        seconds = None if patient else REQUEST_SECONDS
         reused = self._connection is not None
         try:
             return self._run_once(step, seconds)
@@ -449,24 +447,29 @@ class PgvectorEngine:
 
 @contextmanager
 def _deadline(connection: Any, seconds: float | None) -> Iterator[None]:
-    """Cuts the `connection` off after `seconds`, and raises `TimeoutError`: libpq waits for ever for an answer."""
+    """Ends what `connection` does after `seconds`, and raises `TimeoutError`: libpq waits for ever for an answer."""
     if seconds is None:
         yield
         return
+    from psycopg import Error
+
     late = Event()
     # The same connection under another number: that of the first may be another file by then.
     with socket.socket(fileno=os.dup(connection.fileno())) as same:
 
-        def cut() -> None:
+        def end() -> None:
             late.set()
-            same.shutdown(socket.SHUT_RDWR)
+            with suppress(Error):  # a server that does not answer may not take this either
+                connection.cancel_safe(timeout=CONNECT_SECONDS)
+            with suppress(OSError):
+                same.shutdown(socket.SHUT_RDWR)
 
-        timer = Timer(seconds, cut)
+        timer = Timer(seconds, end)
         timer.daemon = True
         timer.start()
         try:
             yield
-        except Exception:
+        except Error:
             if late.is_set():
                 raise TimeoutError from None
             raise
