@@ -46,23 +46,20 @@ class QdrantEngine:
     def ensure(self, dim: int) -> None:
         if not self.exists():
             self._create(dim)
-        config = self._config()
+        info = self._info()
+        config = info.config.params.vectors
         if config.size != dim or config.distance != self._models.Distance.COSINE:
             raise VectorEngineError(
                 f"{self.location} has vectors of {config.size} numbers, compared by {config.distance.value},"
                 f" not of {dim}, by Cosine",
                 "give another COLLECTION in the URL",
             )
-        with self._failures():
-            # As it is there already where it was made; one request, so that a run that was cut off is mended.
-            self._client.create_payload_index(
-                self._collection,
-                CHUNK_ID,
-                field_schema=self._models.IntegerIndexParams(
-                    type=self._models.IntegerIndexType.INTEGER, lookup=False, range=True
-                ),
-                wait=True,
+        if CHUNK_ID not in info.payload_schema:
+            ranges_of_ids = self._models.IntegerIndexParams(
+                type=self._models.IntegerIndexType.INTEGER, lookup=False, range=True
             )
+            with self._failures():
+                self._client.create_payload_index(self._collection, CHUNK_ID, field_schema=ranges_of_ids, wait=True)
 
     def exists(self) -> bool:
         with self._failures():
@@ -115,7 +112,7 @@ class QdrantEngine:
                     self._collection, ids[part].tolist(), with_payload=False, with_vectors=True
                 )
             found.update((int(point.id), point.vector) for point in points)
-        dim = len(next(iter(found.values()))) if found else self._config().size
+        dim = len(next(iter(found.values()))) if found else self._info().config.params.vectors.size
         missing = [np.nan] * dim
         return np.array([found.get(chunk, missing) for chunk in ids.tolist()], np.float32).reshape(len(ids), dim)
 
@@ -181,16 +178,16 @@ class QdrantEngine:
             if not self.exists():  # else another process has just made it
                 raise
 
-    def _config(self) -> Any:
-        """The `VectorParams` of the collection."""
+    def _info(self) -> Any:
+        """The `CollectionInfo` of the collection, which has one vector a point."""
         with self._failures():
-            config = self._client.get_collection(self._collection).config.params.vectors
-        if config is None or isinstance(config, dict):
+            info = self._client.get_collection(self._collection)
+        if info.config.params.vectors is None or isinstance(info.config.params.vectors, dict):
             raise VectorEngineError(
                 f"{self.location} is a collection with no or several vectors a point",
                 "give another COLLECTION in the URL",
             )
-        return config
+        return info
 
     def _filter(self, ranges: Ranges) -> Any:
         models = self._models
