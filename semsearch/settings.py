@@ -116,6 +116,8 @@ ENVIRONMENT = (
     Variable("CO_API_KEY", "The key for Cohere's embedding models; COHERE_API_KEY is read where it is not set."),
     Variable("VOYAGE_API_KEY", "The key for Voyage's embedding models."),
     Variable("JINA_API_KEY", "The key for Jina's embedding models."),
+    Variable("QDRANT_API_KEY", "The key for the Qdrant server of a qdrant:// URL."),
+    Variable("CHROMA_API_KEY", "The key for the Chroma server of a chroma:// URL, sent as X-Chroma-Token."),
     Variable("CO_API_URL", "Another server for Cohere's embedding models."),
     Variable("VOYAGE_BASE_URL", "Another server for Voyage's embedding models."),
     Variable("JINA_BASE_URL", "Another server for Jina's embedding models."),

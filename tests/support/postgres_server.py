@@ -57,10 +57,14 @@ class PostgresServer:
 
     def start(self) -> None:
         """Returns once it takes connections."""
-        ports = [self.port] if self.port else [_free_port() for _ in range(5)]
-        while not self._started(ports.pop(0)):
-            # Another process took the port since it was free.
-            assert ports and "already in use" in self.log.read_text(), self.log.read_text()
+        for port in [self.port] if self.port else [_free_port() for _ in range(5)]:
+            # The children of a server that was killed end soon after it.
+            wait_until(lambda port=port: self._started(port) or "is still in use" not in self.log.read_text())
+            if self._process is not None:
+                return
+            # Else another process took the port since it was free.
+            assert "already in use" in self.log.read_text(), self.log.read_text()
+        raise AssertionError(self.log.read_text())
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Ends it: SIGINT rolls back what is open, SIGTERM waits for connections to end, SIGQUIT is like a crash."""
