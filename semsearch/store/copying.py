@@ -62,7 +62,7 @@ def _placed(info: IndexInfo, host: str) -> IndexInfo:
             return replace(root, host=root.host or host)
         return replace(root, host="", path=root.path if root.is_here else f"//{root.host}{root.path}")
 
-    return replace(info, roots=tuple(map(placed, info.roots)))
+    return replace(info, roots=tuple(map(placed, info.roots)), vectors_at=None)
 
 
 def _begin(writer: Writer, snapshot: Snapshot, info: IndexInfo, location: str) -> NDArray[np.int64]:

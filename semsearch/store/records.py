@@ -68,6 +68,7 @@ class IndexInfo:
     `generation` counts rebuilds: files of another generation are read again. `model_name` is the model the user chose
     and `dim` the length its vectors are cut to (None: not cut); `model` is the one that made the vectors, None before
     there are any. `rules`: which files the walk takes in. `readers`: version of the readers that last saw every file.
+    `vectors_at`: the URL of the vector database that keeps the vectors, without secrets; None: the index does.
     `adapter`: the learnt map of query vectors (`dense.query_adapter.Adapter.as_record` with the number of `questions`);
     `fusion`: the learnt weights of a hybrid ranking (`retrieval.fusion_weights`, with the number of `questions`).
     """
@@ -81,6 +82,7 @@ class IndexInfo:
     analysis: int = ANALYSIS_VERSION
     rules: "WalkRules | None" = None
     readers: int = 0
+    vectors_at: str | None = None
     adapter: Mapping[str, Any] | None = None
     fusion: Mapping[str, Any] | None = None
 

@@ -419,7 +419,7 @@ class PgvectorEngine:
         from psycopg.conninfo import make_conninfo
 
         if self._connection is None:
-            defaults = {"connect_timeout": CONNECT_SECONDS, "application_name": "semsearch"}
+            defaults: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "semsearch"}
             self._connection = psycopg.connect(
                 make_conninfo(**{**defaults, **self._conninfo}),
                 autocommit=True,

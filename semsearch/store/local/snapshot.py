@@ -62,9 +62,15 @@ class LocalSnapshot:
     def search(self) -> "SegmentSearch":
         """What searches the segments of this state."""
         if self._search is None:
-            from semsearch.store.local.segment_search import SegmentSearch  # numpy, which `status` has no use for
+            # numpy, which `status` has no use for
+            if self.info().vectors_at is None:
+                from semsearch.store.local.segment_search import SegmentSearch
 
-            self._search = SegmentSearch(self.catalog, self.info())
+                self._search = SegmentSearch(self.catalog, self.info())
+            else:
+                from semsearch.store.local.engine_search import EngineSearch
+
+                self._search = EngineSearch(self.catalog, self.info())
         return self._search
 
     # -- about the index -----------------------------------------------------------------------------------------

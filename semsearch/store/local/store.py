@@ -23,7 +23,7 @@ Answer = TypeVar("Answer")
 class LocalStore:
     """The index folder `location`, which need not be there before the first `write`."""
 
-    capabilities = frozenset({"verify", "repair", "quantize", "stat_check", "share"})
+    capabilities = frozenset({"verify", "repair", "quantize", "stat_check", "share", "vectors"})
     host = ""
 
     def __init__(self, location: str) -> None:
@@ -61,6 +61,12 @@ class LocalStore:
             clone_index(snapshot, target)
 
         self.read(copy)
+        if self.read(lambda snapshot: snapshot.info().vectors_at) is not None:
+            from semsearch.store.local.moving_vectors import take_in_vectors
+            from semsearch.store.local.writer import IndexWriter
+
+            with IndexWriter(target) as index, index.commit():
+                take_in_vectors(index)
         return LocalStore(target)
 
     def close(self) -> None:
