@@ -1,13 +1,13 @@
 """The way in: `open_store` tells by its name what keeps an index."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.settings import url_scheme
 
 if TYPE_CHECKING:
-    from semsearch.store.protocol import Snapshot, Store
+    from semsearch.store.protocol import Snapshot, Store, Verifiable
 
 Answer = TypeVar("Answer")
 
@@ -68,3 +68,10 @@ def require(store: "Store", capability: str, command: str) -> None:
             "an index in a folder of this machine has",
             code="not_supported",
         )
+
+
+def open_verifiable(location: str) -> "Verifiable":
+    """The index at `location`, for who looks at all of it. Raises `SemsearchError` where its engine cannot do that."""
+    store = open_store(location)
+    require(store, "verify", "verify")
+    return cast("Verifiable", store)

@@ -252,6 +252,11 @@ class LocalTransaction:
             self._catalog.connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(one,) for one in ids])
         return sum(count for _, count in spans)
 
+    def give_up_to(self, chunk_id: int) -> None:
+        self.flush()
+        self._next_chunk = max(self._next_chunk, chunk_id + 1)
+        self._catalog.set_setting("next_chunk", self._next_chunk)
+
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
         self._catalog.connection.execute(
             "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, inode = ?, scanned_ns = ? WHERE id = ?",
