@@ -190,24 +190,30 @@ def _chunk(passage: Passage) -> Chunk:
 
 
 class _TermsOfChunks:
-    """The terms of chunks that are asked for by rising id, from postings, whose parts may be large and come late."""
+    """The terms of chunks that are asked for by rising id, from postings, whose parts may be large: one is read ahead."""
 
     def __init__(self, parts: Iterable[Postings]) -> None:
-        self._parts = iter(parts)
+        self._parts = (part for part in parts if len(part))
+        self._next = next(self._parts, None)
         self._open: list[_Transposed] = []
 
     def of(self, chunk: int) -> list[str]:
         """The terms of `chunk`, each as often as it has it. Raises `IndexDamagedError` where none are known."""
         self._open = [one for one in self._open if one.last >= chunk]
-        for part in self._open:
-            if (found := part.of(chunk)) is not None:
-                return found
-        for postings in self._parts:
-            if len(postings) and postings.ids[-1] >= chunk:
-                self._open.append(_Transposed(postings))
-                if (found := self._open[-1].of(chunk)) is not None:
-                    return found
-        raise IndexDamagedError(f"the index knows no words of chunk {chunk}", "look with: semsearch verify")
+        while self._next is not None and self._next.ids[0] <= chunk:
+            self._open_next(self._next)
+        known = [found for part in self._open if (found := part.of(chunk)) is not None]
+        while not known and self._next is not None:  # those before have lost their first chunks
+            found = self._open_next(self._next).of(chunk)
+            known += [] if found is None else [found]
+        if not known:
+            raise IndexDamagedError(f"the index knows no words of chunk {chunk}", "look with: semsearch verify")
+        return [term for found in known for term in found]
+
+    def _open_next(self, part: Postings) -> "_Transposed":
+        self._open.append(_Transposed(part))
+        self._next = next(self._parts, None)
+        return self._open[-1]
 
 
 class _Transposed:

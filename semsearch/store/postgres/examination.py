@@ -353,7 +353,8 @@ class _Held:
 # What the counters of the table `state` must at least be (the first four), or are.
 COUNTED = (
     "SELECT greatest((SELECT max(id) FROM {s}.chunks), (SELECT max(last_id) FROM {s}.segments WHERE last_id <"
-    " 4294967295), 0) + 1, coalesce((SELECT max(id) FROM {s}.files), 0) + 1, coalesce((SELECT max(id) FROM {s}.roots), 0) + 1,"
+    " 4294967295), 0) + 1, coalesce((SELECT max(id) FROM {s}.files), 0) + 1,"
+    " coalesce((SELECT max(id) FROM {s}.roots), 0) + 1,"
     " greatest((SELECT max(id) FROM {s}.segments), (SELECT max(segment_id) FROM {s}.postings), 0) + 1,"
     " (SELECT count(*) FROM {s}.chunks), (SELECT coalesce(sum(terms), 0) FROM {s}.chunks)::bigint,"
     + ", ".join(

@@ -31,7 +31,7 @@ def repair(connection: Connection, work: Work, findings: DatabaseFindings, annou
     _mend_settings(connection, findings)
     deleted = _take_out_files(connection, sorted(findings.reread))
     if findings.bad_run:
-        connection.execute("DELETE FROM {s}.runs WHERE id = (SELECT max(id) FROM {s}.runs)")
+        connection.execute("DELETE FROM {s}.runs")
     _mend_vectors(connection, findings)
     _mend_segments(connection, findings, deleted)
     for statement in orphans():

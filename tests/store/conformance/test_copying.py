@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from semsearch.lexical.term_key import WRITTEN
 from semsearch.store.copying import copy_to
 from semsearch.store.protocol import Snapshot, Store
 from semsearch.store.records import DocumentProperties, Filters, RunRecord
 from tests.store.conformance.conftest import ENGINES
 from tests.support.corpus import INFO, MODEL, VECTORS, Part, chunk, file_record, word
 
-WORDS = ("owl", "fox", "hare", "newt", "é\0b", "\x02whole name", "\x01written")
+WORDS = ("owl", "fox", "hare", "newt", "é\0b", "\x1f\x02whole name", WRITTEN + "owl")
 LONG = "w" * 3000
 
 
@@ -105,7 +106,7 @@ def everything(one: Snapshot) -> dict[str, object]:
         "run": one.last_run(),
         # Engines add up in an order of their own.
         "bm25": [np.round(one.score(ids, [each], None).bm25, 3).tolist() for each in words] if len(ids) else [],
-        "terms": sorted(one.completions(["", "\x01", "\x02"], None)),
+        "terms": sorted(one.completions([""], None)),
         "dense": one.dense(VECTORS[1], 99, None).scores.tolist() if info.model else [],
         "let in": [None if each is None else each.among(ids).tolist() for each in let_in],
     }
@@ -127,7 +128,8 @@ def test_a_copy_of_a_copy_tells_the_same(order: tuple[str, ...], tmp_path_factor
         before = stores[0].read(everything)
         for source, target in pairwise(stores):
             copied(source, target)
-            assert target.read(everything) == before
+            after = target.read(everything)
+            assert [(name, after[name], told) for name, told in before.items() if after[name] != told] == []
         for store in stores:
             store.close()
 
