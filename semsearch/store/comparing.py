@@ -43,7 +43,7 @@ def _compared(
     yield "it has other passages", np.array_equal(ids, there.holding(()))
     yield "the last id that was given differs", snapshot.last_given() == there.last_given()
     yield "the last run differs", snapshot.last_run() == there.last_run()
-    yield "it has other files", _digests(snapshot) == _digests(there)
+    yield "it has other files", digests(snapshot) == digests(there)
     for start in range(0, len(ids), _AT_ONCE):
         advance("comparing", start, len(ids))
         batch = ids[start : start + _AT_ONCE].tolist()
@@ -59,7 +59,7 @@ def _compared(
     advance("comparing", len(ids), len(ids))
 
 
-def _digests(snapshot: Snapshot) -> Mapping[tuple[int, bytes], bytes]:
+def digests(snapshot: Snapshot) -> Mapping[tuple[int, bytes], bytes]:
     """(root, path) -> a hash of what is known of each file."""
 
     def digest(file: FileRecord) -> bytes:

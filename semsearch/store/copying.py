@@ -16,7 +16,7 @@ from semsearch.chunking.chunk import Chunk
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical.bm25 import locate
 from semsearch.lexical.postings import Postings
-from semsearch.store.comparing import check_same
+from semsearch.store.comparing import check_same, digests
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, Passage, Root
 
@@ -91,10 +91,8 @@ def _begin(writer: Writer, snapshot: Snapshot, info: IndexInfo, location: str) -
         return np.empty(0, np.int64)
     copied, ids = there.holding(()), snapshot.holding(())
     same = replace(there.info(), model=None) == replace(info, model=None)
-    same = same and np.array_equal(copied, ids[: len(copied)])
-    if same and len(copied):
-        last = [int(copied[-1])]
-        same = there.passages(last)[0].text_hash == snapshot.passages(last)[0].text_hash
+    same = same and np.array_equal(copied, ids[: len(copied)]) and there.last_given() <= snapshot.last_given()
+    same = same and digests(there).items() <= digests(snapshot).items()
     if not same:
         raise SemsearchError(
             f"{location} holds another index, or an earlier state of this one",
@@ -190,7 +188,7 @@ def _chunk(passage: Passage) -> Chunk:
 
 
 class _TermsOfChunks:
-    """The terms of chunks that are asked for by rising id, from postings, whose parts may be large: one is read ahead."""
+    """The terms of chunks that are asked for by rising id, from postings. Parts may be large: one is read ahead."""
 
     def __init__(self, parts: Iterable[Postings]) -> None:
         self._parts = (part for part in parts if len(part))

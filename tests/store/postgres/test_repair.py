@@ -3,7 +3,6 @@ before."""
 
 import gc
 import mailbox
-from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -117,7 +116,8 @@ DAMAGES: dict[tuple[str, ...], str] = {
     ("UPDATE segments SET dead = '\\x05000000' WHERE id = 1",): "its list of deleted passages does not fit",
     ("UPDATE segments SET dead = '\\x0500'",): "its list of deleted passages does not fit",
     (
-        "INSERT INTO segments SELECT 77, first_id, last_id, chunks, dead, checksum, languages FROM segments WHERE id = 2",
+        "INSERT INTO segments SELECT 77, first_id, last_id, chunks, dead, checksum, languages FROM segments"
+        " WHERE id = 2",
         "INSERT INTO postings SELECT 77, term, data FROM postings WHERE segment_id = 2",
     ): "its passages are in two segments",
     ("DELETE FROM vectors WHERE chunk_id < 9",): "have no vector, and do not wait for one",
