@@ -1,16 +1,16 @@
 """What many small changes leave is put in order: segments are merged, vectors get their index, tables are analysed."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from semsearch.lexical import postings
 from semsearch.store.postgres.connection import Connection
-from semsearch.store.postgres.packed_postings import TermPostings, joined, of_terms, unpacked
+from semsearch.store.postgres.packed_postings import of_rows
 from semsearch.store.postgres.search import INDEXED_FROM
 from semsearch.store.postgres.state import STATE, SegmentRow, State, dead_ids
-from semsearch.store.postgres.transaction import add_segment
+from semsearch.store.postgres.transaction import copy_postings, insert_segment
 
 # A query looks its words up in each segment: 20 words in 24 segments take some 2 ms.
 _MOST_SEGMENTS = 24
@@ -35,7 +35,8 @@ def maintain(connection: Connection, stopping: Callable[[], bool]) -> None:
         group = _to_merge(state.segments)
         if not group:
             break
-        _merge(connection, group)
+        with contextlib.suppress(_OvertakenError):
+            _merge(connection, group)
         if stopping():
             return
     _analyse(connection)
@@ -61,29 +62,27 @@ def _to_merge(segments: Sequence[SegmentRow]) -> list[SegmentRow]:
 def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
     """Writes one segment in the place of `group`, without deleted chunks; nothing where another run was first."""
     ids = [one.id for one in group]
+    row = connection.row("UPDATE {s}.state SET next_segment = next_segment + 1 RETURNING next_segment - 1")
+    assert row is not None
     with connection.transaction("BEGIN"):
         dead = _dead(connection, ids)
-        parts: dict[bytes, list[TermPostings]] = {}
-        query = "SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s) ORDER BY segment_id"
-        for term, data in connection.rows(query, (ids,)):
-            parts.setdefault(bytes(term), []).append(unpacked(data))
-        merged = of_terms({term: joined(held, dead) for term, held in parts.items()})
+        rows = connection.rows("SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
         languages = tuple(sorted({code for one in group for code in one.languages}))
-        row = connection.row(
-            "UPDATE {s}.state SET next_segment = next_segment + 1 RETURNING next_segment - 1"
-        )  # waits for commits that go on
-        # Chunks may have been deleted since.
+        merged = replace(of_rows(rows, dead), languages=languages)
+        total = copy_postings(connection, row[0], merged)
+        # From here on commits wait, as this one waited for those that went on. Chunks may have been deleted since.
+        connection.rows("SELECT 1 FROM {s}.state FOR UPDATE")
         later = np.setdiff1d(_dead(connection, ids), dead)
         gone = connection.rows("DELETE FROM {s}.segments WHERE id = ANY(%s) RETURNING id", (ids,))
-        if row is None or len(gone) != len(ids):
-            return
+        if len(gone) != len(ids):  # another run was first
+            raise _OvertakenError
         connection.execute("DELETE FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
         if len(merged):
-            add_segment(connection, row[0], _with_languages(merged, languages), later.astype("<u4").tobytes())
+            insert_segment(connection, row[0], merged, total, later.astype("<u4").tobytes())
 
 
-def _with_languages(merged: postings.Postings, languages: tuple[str, ...]) -> postings.Postings:
-    return replace(merged, languages=languages)
+class _OvertakenError(Exception):
+    """Another run has merged the segments meanwhile."""
 
 
 def _dead(connection: Connection, segments: Sequence[int]) -> "np.ndarray":

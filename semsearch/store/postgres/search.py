@@ -20,6 +20,7 @@ from semsearch.store.postgres.packed_postings import (
     TermPostings,
     is_whole,
     joined,
+    of_rows,
     of_terms,
     stored_term,
     unpacked,
@@ -338,12 +339,17 @@ class DatabaseSearch:
     def postings_of(self, segment: SegmentRow, long_term: Callable[[bytes, int], bytes]) -> Postings:
         """The postings of one segment, without its deleted chunks. `long_term`: makes the term of the hash that the
         table has in its place, and of a chunk that has it."""
-        dead, terms = self.dead(), {}
-        for stored, data in self._rows("SELECT term, data FROM {s}.postings WHERE segment_id = %s", (segment.id,)):
-            term, held = bytes(stored), joined([unpacked(data)], dead)
-            if len(held.ids):
-                terms[term if is_whole(term) else long_term(term, int(held.ids[0]))] = held
-        return replace(of_terms(terms), languages=segment.languages)
+        dead = self.dead()
+        stored = self._rows("SELECT term, data FROM {s}.postings WHERE segment_id = %s", (segment.id,))
+        rows = []
+        for term, data in stored:
+            if not is_whole(term):
+                held = joined([unpacked(data)], dead).ids
+                if not len(held):
+                    continue
+                term = long_term(bytes(term), int(held[0]))
+            rows.append((bytes(term), data))
+        return replace(of_rows(rows, dead), languages=segment.languages)
 
     def _ids(self, query: str) -> NDArray[np.int64]:
         return np.array([row[0] for row in self._rows(query)], np.int64)

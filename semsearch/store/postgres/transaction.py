@@ -7,7 +7,7 @@ lost. Only where its changes are looked at before its end, it is begun earlier.
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -473,21 +473,34 @@ class _Part:
     document: DocumentProperties | None = None
 
 
-def add_segment(connection: Connection, number: int, built: postings.Postings, dead: bytes = b"") -> None:
-    """Writes `built` as segment `number`; `dead`: its chunks that are deleted already (`segments.dead`)."""
+def add_segment(connection: Connection, number: int, built: postings.Postings) -> None:
+    """Writes `built` as segment `number`."""
+    insert_segment(connection, number, built, copy_postings(connection, number, built))
+
+
+def copy_postings(connection: Connection, number: int, built: postings.Postings) -> int:
+    """Writes the postings of segment `number`; returns their checksum."""
     total = 0
 
-    def rows() -> Any:
+    def rows() -> Iterator[tuple[int, bytes, bytes]]:
         nonlocal total
         for term, data in packed(built):
             total = (total + checksum(term, data)) % 2**62
             yield number, term, data
 
     connection.copy("postings", _POSTINGS, rows())
+    return total
+
+
+def insert_segment(
+    connection: Connection, number: int, built: postings.Postings, checksum: int, dead: bytes = b""
+) -> None:
+    """Makes the postings of segment `number` part of the index; `dead`: its chunks that are deleted already
+    (`segments.dead`)."""
     connection.execute(
         "INSERT INTO {s}.segments (id, first_id, last_id, chunks, dead, checksum, languages)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s::text[])",
-        (number, int(built.ids[0]), int(built.ids[-1]), len(built), dead, total, list(built.languages)),
+        (number, int(built.ids[0]), int(built.ids[-1]), len(built), dead, checksum, list(built.languages)),
     )
 
 
