@@ -69,8 +69,8 @@ WHERE n.nspname = %(schema)s AND c.relname = %(table)s
 """
 _UNFINISHED = """
 SELECT h.relname FROM pg_index i JOIN pg_class h ON h.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND NOT i.indisvalid
+JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = h.relam
+WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND m.amname = 'hnsw' AND NOT i.indisvalid
 """
 _ALL = """
 SELECT chunk_id, embedding {distance} %(vector)s::{halfvec} AS distance FROM {table} ORDER BY distance LIMIT %(k)s
@@ -419,7 +419,7 @@ class PgvectorEngine:
         from psycopg.conninfo import make_conninfo
 
         if self._connection is None:
-            defaults = {"connect_timeout": CONNECT_SECONDS, "application_name": "semsearch"}
+            defaults: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "semsearch"}
             self._connection = psycopg.connect(
                 make_conninfo(**{**defaults, **self._conninfo}),
                 autocommit=True,
