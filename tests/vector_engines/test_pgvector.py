@@ -185,10 +185,10 @@ def scans(server: PostgresServer, database: str) -> int:
 def test_the_graph_is_built_once_it_pays_and_loses_nothing(
     server: PostgresServer, database: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pgvector, "_HNSW_ROWS", 3_000)
+    monkeypatch.setattr(pgvector, "_HNSW_ROWS", 2_500)
     engine = open_engine(url)
     ids = np.arange(4_000)
-    vectors = filled(engine, ids[:2_999])
+    vectors = filled(engine, ids[:2_499])
     engine.maintain()
     assert not engine._layout.indexed  # type: ignore[attr-defined]
     vectors = filled(engine, ids)
@@ -198,7 +198,7 @@ def test_the_graph_is_built_once_it_pays_and_loses_nothing(
     engine.close()
     reader = open_engine(url)
     for ranges, reads_graph in ((None, True), ([(0, 3_900)], True), ([(i, i + 3) for i in range(0, 4_000, 4)], True),
-                                ([(100, 300)], False)):  # fmt: skip
+                                ([(100, 2_500)], False)):  # fmt: skip
         before = scans(server, database)
         found = []
         for query in unit_vectors(20, seed=9):
