@@ -453,7 +453,7 @@ def _deadline(connection: Any, seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    from psycopg import Error
+    from psycopg import Error, capabilities
 
     late = Event()
     # The same connection under another number: that of the first may be another file by then.
@@ -461,8 +461,9 @@ def _deadline(connection: Any, seconds: float | None) -> Iterator[None]:
 
         def end() -> None:
             late.set()
-            with suppress(Error):  # a server that does not answer may not take this either
-                connection.cancel_safe(timeout=CONNECT_SECONDS)
+            if capabilities.has_cancel_safe():  # older libpqs know no timeout for this either
+                with suppress(Error):  # of a server that does not answer
+                    connection.cancel_safe(timeout=CONNECT_SECONDS)
             with suppress(OSError):
                 same.shutdown(socket.SHUT_RDWR)
 
