@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semsearch import __version__
-from semsearch.cli import ask, bench, config, index, interrupts, models, quantize, search, status, tune, verify, why
+from semsearch.cli import (
+    ask,
+    bench,
+    config,
+    copy,
+    index,
+    interrupts,
+    models,
+    quantize,
+    search,
+    status,
+    tune,
+    verify,
+    why,
+)
 from semsearch.cli.dashed_queries import QueryCommand, query_hint
 from semsearch.cli.failure import fail
 from semsearch.cli.flags import flag_of, with_rerank_value
@@ -40,6 +54,7 @@ app.add_typer(bench.app)
 app.add_typer(models.app)
 app.command("quantize")(quantize.command)
 app.command("tune")(tune.command)
+app.command("copy")(copy.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)
 app.command("why", cls=QueryCommand)(why.command)

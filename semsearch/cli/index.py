@@ -40,6 +40,13 @@ def command(
     dim: Annotated[
         int | None, typer.Option(metavar="N", help="Cut the vectors of a Matryoshka model to their first N numbers.")
     ] = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Keep the vectors in a vector database (qdrant://, milvus://, ...); index: take them back.",
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(metavar="auto|cpu|cuda|mps", help="Where models run that ONNX Runtime cannot run. Default: auto."),
@@ -164,6 +171,7 @@ def command(
         prune=prune,
         verify=verify,
         shared=shared,
+        vectors="" if vectors == "index" else vectors,
         wait=wait,
         dry_run=dry_run,
     )

@@ -84,6 +84,8 @@ def _trouble(root: "dict[str, Any]") -> str:
 
 
 def _vectors(vector_format: "dict[str, Any]") -> str:
+    if "at" in vector_format:
+        return f"kept by {vector_format['at']}"
     text = str(vector_format["kind"]) + (f", {vector_format['dim']} numbers" if vector_format["dim"] else "")
     text += f", {vector_format['original']} kept" if vector_format["original"] else ""
     return text + (f", {vector_format['loss']:.2%} of the ten nearest lost" if vector_format["loss"] else "")

@@ -13,6 +13,7 @@ class IndexOptions:
     `retry` reads failed files again. `ocr`: pages and pictures without text are read by OCR. `dim`: the length the
     vectors of a Matryoshka model are cut to. `trust`: code in the folder of the model may be run. `shared`: the group
     that may use the index from now on. `encode_only`: no folder is looked at, the passages that wait are encoded.
+    `vectors`: the URL of the vector database that is to keep the vectors; "": the index itself.
     """
 
     model: str | None = None
@@ -31,6 +32,7 @@ class IndexOptions:
     files_from: tuple[str, ...] | None = None
     embed: bool = True
     encode_only: bool = False
+    vectors: str | None = None
     rebuild: bool = False
     prune: bool = False
     verify: bool = False

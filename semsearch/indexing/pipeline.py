@@ -78,6 +78,8 @@ def index_folders(
     if options.shared is not None:
         require(store, "share", "index --shared")
         check_sharing(options.shared)
+    if options.vectors is not None:
+        require(store, "vectors", "index --vectors")
     if options.dry_run:
         return dry_run(store, folders, options)
     if options.max_seconds is not None:

@@ -73,6 +73,7 @@ def resolve_settings(snapshot: Snapshot, options: IndexOptions, model: RunModel,
         chunking=chunking,
         analysis=settings.ANALYSIS_VERSION,
         rules=walk_rules(info.rules, options),
+        vectors_at=info.vectors_at if options.vectors is None else _recordable(options.vectors),
     )
     new_readers = info.chunking is not None and info.readers != settings.READERS_VERSION
     return ResolvedSettings(info, resolved, drop_vectors, new_readers)
@@ -141,6 +142,14 @@ def _refuse_other_settings(
             f"make it anew with: semsearch index --rebuild{''.join(flags)} --index {for_shell(location)}",
             code="settings_mismatch",
         )
+
+
+def _recordable(url: str) -> str | None:
+    if not url:
+        return None
+    from semsearch.vector_engines.opening import recordable  # nothing that most runs have use for
+
+    return recordable(url)
 
 
 def _vectors_are_lost(snapshot: Snapshot) -> bool:

@@ -55,6 +55,11 @@ def text(value: Any) -> str:
     return of_type(value, str)
 
 
+def text_or_none(value: Any) -> str | None:
+    """`text`, or None."""
+    return None if value is None else text(value)
+
+
 def byte_string(value: Any) -> bytes:
     """Bytes."""
     return of_type(value, bytes)

@@ -1,15 +1,23 @@
 """The way in: `open_store` tells by its name what keeps an index."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.errors import SemsearchError, UsageError, for_shell
 from semsearch.settings import url_scheme
 
 if TYPE_CHECKING:
-    from semsearch.store.protocol import Snapshot, Store
+    from semsearch.store.protocol import Snapshot, Store, Verifiable
 
 Answer = TypeVar("Answer")
+
+
+# capability -> what to do where an engine does not have it; {}: its index.
+_INSTEAD = {
+    "quantize": "vectors are kept in half precision there; a copy in a folder can be made smaller:"
+    " semsearch copy --index {} --to FOLDER",
+    "share": "let its users in by rights of the database: docs/engines.md lists those of readers and writers",
+}
 
 
 def open_store(location: str) -> "Store":
@@ -65,6 +73,13 @@ def require(store: "Store", capability: str, command: str) -> None:
     if capability not in store.capabilities:
         raise SemsearchError(
             f"{store.location} cannot do that: its engine has no {command}",
-            "an index in a folder of this machine has",
+            _INSTEAD.get(capability, "an index in a folder has: semsearch copy").format(for_shell(store.location)),
             code="not_supported",
         )
+
+
+def open_verifiable(location: str) -> "Verifiable":
+    """The index at `location`, for who looks at all of it. Raises `SemsearchError` where its engine cannot do that."""
+    store = open_store(location)
+    require(store, "verify", "verify")
+    return cast("Verifiable", store)

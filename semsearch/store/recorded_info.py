@@ -21,6 +21,7 @@ def as_values(info: IndexInfo) -> dict[str, object]:
         "dim": info.dim,
         "model": None if info.model is None else info.model.as_dict(),
         "readers": info.readers,
+        "vectors_at": info.vectors_at,
         "adapter": info.adapter,
         "fusion": info.fusion,
     }
@@ -74,6 +75,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "analysis": checked.count,
     "rules": _rules,
     "readers": checked.count,
+    "vectors_at": checked.text_or_none,
     "adapter": _learnt,
     "fusion": _learnt,
 }

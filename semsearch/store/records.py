@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # What of a file could not be read is told in so many notices.
 _TOLD_REASONS = 5
 _REASON_CHARACTERS = 1000
+# A single one may be several that were joined before, of a file that is copied.
+_LONGEST_REASON = 5100
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class IndexInfo:
     `generation` counts rebuilds: files of another generation are read again. `model_name` is the model the user chose
     and `dim` the length its vectors are cut to (None: not cut); `model` is the one that made the vectors, None before
     there are any. `rules`: which files the walk takes in. `readers`: version of the readers that last saw every file.
+    `vectors_at`: the URL of the vector database that keeps the vectors, without secrets; None: the index does.
     `adapter`: the learnt map of query vectors (`dense.query_adapter.Adapter.as_record` with the number of `questions`);
     `fusion`: the learnt weights of a hybrid ranking (`retrieval.fusion_weights`, with the number of `questions`).
     """
@@ -81,6 +84,7 @@ class IndexInfo:
     analysis: int = ANALYSIS_VERSION
     rules: "WalkRules | None" = None
     readers: int = 0
+    vectors_at: str | None = None
     adapter: Mapping[str, Any] | None = None
     fusion: Mapping[str, Any] | None = None
 
@@ -137,7 +141,8 @@ def joined_reasons(reasons: Iterable[str]) -> str:
     """What of a file could not be read: each of `reasons` once, in order, the first few; very long ones are cut."""
     told = [reason for reason in dict.fromkeys(reasons) if reason]
     more = f"; {len(told) - _TOLD_REASONS} more such notices" if len(told) > _TOLD_REASONS else ""
-    shown = (one if len(one) <= _REASON_CHARACTERS else one[:_REASON_CHARACTERS] + "…" for one in told[:_TOLD_REASONS])
+    most = _REASON_CHARACTERS if len(told) > 1 else _LONGEST_REASON
+    shown = (one if len(one) <= most else one[:most] + "…" for one in told[:_TOLD_REASONS])
     return "; ".join(shown) + more
 
 

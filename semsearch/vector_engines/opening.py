@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from semsearch.errors import UsageError
 from semsearch.settings import url_scheme
+from semsearch.vector_engines.address import Address
 
 if TYPE_CHECKING:
     from semsearch.vector_engines.protocol import VectorEngine
@@ -15,6 +16,38 @@ ENGINES = {
     "pgvector": ("pgvector", "PgvectorEngine"),
     "qdrant": ("qdrant", "QdrantEngine"),
 }
+
+
+# URL without secrets -> the URL as it was given, of those that this process was given.
+_given: dict[str, str] = {}
+# An option of ours: whether texts are told beside vectors.
+_TEXT = "text"
+
+
+def recordable(url: str) -> str:
+    """`url` without its secrets, which `open_recorded` puts back for this process. Raises `UsageError`."""
+    open_engine(_without_text(url)[0])  # refuses what is no such URL
+    shown = Address.parse(url).shown
+    _given[shown] = url
+    return shown
+
+
+def open_recorded(url: str) -> "VectorEngine":
+    """The collection at `url`, which `recordable` returned, here or in another process."""
+    return open_engine(_without_text(_given.get(url, url))[0])
+
+
+def tells_text(url: str) -> bool:
+    """Whether other programs are told the texts of passages: not with `?text=0`."""
+    return _without_text(url)[1]
+
+
+def _without_text(url: str) -> tuple[str, bool]:
+    base, _, query = url.partition("?")
+    options = [one for one in query.split("&") if one]
+    kept = [one for one in options if one.partition("=")[0] != _TEXT]
+    told = not any(one == f"{_TEXT}=0" for one in options)
+    return base + ("?" + "&".join(kept) if kept else ""), told
 
 
 def open_engine(url: str) -> "VectorEngine":

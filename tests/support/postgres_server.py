@@ -3,6 +3,7 @@
 PostgreSQL refuses to run as root: there it runs as `nobody`. It ends with the process that started it.
 """
 
+import atexit
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -91,6 +93,13 @@ class PostgresServer:
         """A connection that may do everything; each statement is committed by itself."""
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=60)
 
+    def copied_database(self, name: str) -> str:
+        """The name of a new database that holds what `name` holds, to which nobody is connected."""
+        copy = f"test_{secrets.token_hex(6)}"
+        with self.superuser() as connection:
+            connection.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{name}"'.encode())
+        return copy
+
     def new_database(self, extensions: tuple[str, ...] = ("vector",)) -> str:
         """The name of a new database with the `extensions`."""
         name = f"test_{secrets.token_hex(6)}"
@@ -159,3 +168,12 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@lru_cache
+def shared_server() -> PostgresServer:
+    """One server for all tests of this process."""
+    server = PostgresServer()
+    server.__enter__()
+    atexit.register(server.remove)
+    return server

@@ -26,7 +26,7 @@ from semsearch.store.local.merging import rewrite_vectors
 from semsearch.store.local.reader import Reader
 from semsearch.store.local.snapshot import LocalSnapshot
 from semsearch.store.local.writer import IndexWriter
-from semsearch.store.opening import open_store, require
+from semsearch.store.opening import open_store, read_index, require
 
 # The same format is made anew where it loses this much more than what is learnt of the vectors now.
 _WORTH_LEARNING = 0.005
@@ -42,6 +42,7 @@ def quantize(index: str | None, options: QuantizeOptions, announce: Announce | N
     """Measures, and changes the index unless it is a dry run or the loss is too high. Raises `SemsearchError`."""
     path = settings.index_for_reading(index)
     require(open_store(path), "quantize", "quantize")
+    _refuse_elsewhere(path)
     _check(options)
     hear = announce or (lambda message: None)
     if options.dry_run:
@@ -57,6 +58,17 @@ def quantize(index: str | None, options: QuantizeOptions, announce: Announce | N
         if report.changed and report.after is not None:
             _change(writer, old, report.after)
         return report
+
+
+def _refuse_elsewhere(path: str) -> None:
+    """Raises `SemsearchError` for an index whose vectors a vector database keeps."""
+    elsewhere = read_index(path, lambda snapshot: snapshot.info().vectors_at)
+    if elsewhere is not None:
+        raise SemsearchError(
+            f"{elsewhere} keeps the vectors of {path}, in a format of its own",
+            "change it there (docs/engines.md), or take them back first: semsearch index --vectors index",
+            code="not_supported",
+        )
 
 
 def present_loss(index: str, announce: Announce) -> tuple[float, float] | None:

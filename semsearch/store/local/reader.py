@@ -23,6 +23,8 @@ class OpenSnapshot(LocalSnapshot):
         self._checked = False
 
     def close(self) -> None:
+        if self._search is not None:
+            self._search.close()
         self.catalog.close()
 
     def still_true(self) -> bool:

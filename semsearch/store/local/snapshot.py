@@ -62,9 +62,15 @@ class LocalSnapshot:
     def search(self) -> "SegmentSearch":
         """What searches the segments of this state."""
         if self._search is None:
-            from semsearch.store.local.segment_search import SegmentSearch  # numpy, which `status` has no use for
+            # numpy, which `status` has no use for
+            if self.info().vectors_at is None:
+                from semsearch.store.local.segment_search import SegmentSearch
 
-            self._search = SegmentSearch(self.catalog, self.info())
+                self._search = SegmentSearch(self.catalog, self.info())
+            else:
+                from semsearch.store.local.engine_search import EngineSearch
+
+                self._search = EngineSearch(self.catalog, self.info())
         return self._search
 
     # -- about the index -----------------------------------------------------------------------------------------
@@ -80,8 +86,11 @@ class LocalSnapshot:
         return self._counts
 
     def position(self) -> Position:
-        last = self._last_chunk()
+        last = self.last_given()
         return Position(min(last, self.embedded_to()) if self.embedded_to() else last, self.info().generation)
+
+    def last_given(self) -> int:
+        return self.catalog.number("next_chunk", 1) - 1
 
     def embedded_to(self) -> int:
         """The last chunk that the dense leg has gone through; 0: none."""
@@ -274,7 +283,7 @@ class LocalSnapshot:
         return np.array(files, np.int64)
 
     def shuffled(self, chance: "Random") -> Iterator[Passage]:
-        last = self.embedded_to() or self._last_chunk()
+        last = self.embedded_to() or self.last_given()
         query = rows.PASSAGES + " WHERE chunks.id >= ? AND chunks.id <= ? ORDER BY chunks.id LIMIT 1"
         seen: set[int] = set()
         misses = 0
@@ -292,9 +301,6 @@ class LocalSnapshot:
         if self._root_ids is None:
             self._root_ids = frozenset(root_id for root_id, _, _ in self.catalog.roots())
         return self._root_ids
-
-    def _last_chunk(self) -> int:
-        return self.catalog.number("next_chunk", 1) - 1
 
     def _passages(self, query: str, parameters: Sequence[object]) -> list[Passage]:
         chunk_rows = self.catalog.rows(query, parameters)

@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from semsearch.store.protocol import Snapshot, Writer
+    from semsearch.store.problems import Findings
+    from semsearch.store.protocol import OpenEncoder, Snapshot, Writer
 
 Answer = TypeVar("Answer")
 
@@ -23,7 +24,7 @@ Answer = TypeVar("Answer")
 class LocalStore:
     """The index folder `location`, which need not be there before the first `write`."""
 
-    capabilities = frozenset({"verify", "repair", "quantize", "stat_check", "share"})
+    capabilities = frozenset({"verify", "repair", "quantize", "stat_check", "share", "vectors"})
     host = ""
 
     def __init__(self, location: str) -> None:
@@ -61,7 +62,23 @@ class LocalStore:
             clone_index(snapshot, target)
 
         self.read(copy)
+        if self.read(lambda snapshot: snapshot.info().vectors_at) is not None:
+            from semsearch.store.local.moving_vectors import take_in_vectors
+            from semsearch.store.local.writer import IndexWriter
+
+            with IndexWriter(target) as index, index.commit():
+                take_in_vectors(index)
         return LocalStore(target)
+
+    def examine(self) -> Findings:
+        from semsearch.store.local.examination import examine_folder
+
+        return examine_folder(self.location)
+
+    def repair(self, wait: bool, open_encoder: OpenEncoder, announce: Callable[[str], None]) -> Findings:
+        from semsearch.store.local.repair import repair_folder
+
+        return repair_folder(self.location, wait, open_encoder, announce)
 
     def close(self) -> None:
         if self._reader is not None:

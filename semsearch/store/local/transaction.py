@@ -19,6 +19,7 @@ from semsearch.sources.lines import LineStarts
 from semsearch.sources.stamps import Stamp
 from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import about_index, catalog_damaged, name_index
+from semsearch.store.local.moving_vectors import move_vectors
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
@@ -60,6 +61,7 @@ class LocalWriter:
             transaction = LocalTransaction(self._index)
             yield transaction
             transaction.flush()
+            transaction.tell_moved()
 
     def new_root_id(self) -> int:
         self._last_root = max(self._last_root, *(root[0] for root in self._index.catalog.roots()), 0) + 1
@@ -76,8 +78,11 @@ class LocalWriter:
         older = dict(encoded_chunks(catalog, hashes, catalog.number("embedded_to")))
         if not older:
             return {}
-        vector_format = self._index.vector_format(self._index.model_dim())
         ids = np.array(sorted(older), np.int64)
+        if (engine := self._index.engine_vectors()) is not None:
+            rows = zip(ids.tolist(), engine.vectors(ids, self._index.model_dim()), strict=True)
+            return {older[chunk]: vector for chunk, vector in rows if not np.isnan(vector).any()}
+        vector_format = self._index.vector_format(self._index.model_dim())
         known: dict[bytes, NDArray[np.float32]] = {}
         for one in self._index.segments("vec"):
             inside = ids[(ids >= one.first_id) & (ids <= one.last_id)]
@@ -98,7 +103,9 @@ class LocalWriter:
         if catalog.counts()["pending"]:
             return
         last = catalog.number("next_chunk", 1) - 1
-        dead = catalog.rows("SELECT EXISTS (SELECT 1 FROM chunks WHERE file_id IS NULL)")[0][0]
+        dead = [row[0] for row in catalog.rows("SELECT id FROM chunks WHERE file_id IS NULL ORDER BY id")]
+        if dead and (engine := self._index.engine_vectors()) is not None:
+            engine.delete(np.array(dead, np.int64))
         if dead or catalog.number("embedded_to") != last:
             with self._index.commit() as connection:
                 catalog.set_setting("embedded_to", last)
@@ -137,11 +144,15 @@ class LocalTransaction:
         # The chunks whose postings are not written yet.
         self._unwritten: list[int] = []
         self._next_chunk = self._catalog.number("next_chunk", 1)
+        # Files that have another place, which a vector database is to tell, too.
+        self._moved: list[int] = []
 
     def update(self, info: IndexInfo) -> None:
         catalog = self._catalog
         values = as_values(info)
         recorded = catalog.settings(values)
+        if recorded.get("vectors_at") != info.vectors_at:
+            move_vectors(self._index, info)
         for key, value in values.items():
             if json.loads(json.dumps(value)) != recorded.get(key):
                 catalog.set_setting(key, value)
@@ -252,15 +263,39 @@ class LocalTransaction:
             self._catalog.connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(one,) for one in ids])
         return sum(count for _, count in spans)
 
+    def give_up_to(self, chunk_id: int) -> None:
+        self.flush()
+        self._next_chunk = max(self._next_chunk, chunk_id + 1)
+        self._catalog.set_setting("next_chunk", self._next_chunk)
+
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
+        old = self._catalog.row("SELECT root_id, path FROM files WHERE id = ?", (file_id,))
+        if old is not None and (old["root_id"], old["path"]) != (root_id, path):
+            self._moved.append(file_id)
         self._catalog.connection.execute(
             "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, inode = ?, scanned_ns = ? WHERE id = ?",
             (root_id, path, *stamp, scanned_ns, file_id),
         )
 
+    def tell_moved(self) -> None:
+        """Tells a vector database where passages of renamed files are now; also the last thing of the commit."""
+        engine = self._index.engine_vectors() if self._moved else None
+        if engine is None:
+            return
+        snapshot, last = LocalSnapshot(self._catalog), self._catalog.number("embedded_to")
+        for file_id in self._moved:
+            passages = [one for one in snapshot.passages_of(file_id) if one.id <= last]
+            engine.tell_again(passages, snapshot.info())
+
     def put_vectors(self, ids: NDArray[np.int64], vectors: Vectors, model: ModelInfo) -> None:
-        name, files = self._index.write_dense(ids, vectors, model.dim)
-        self._index.add_segment("vec", name, ids, files)
+        if (engine := self._index.engine_vectors()) is None:
+            name, files = self._index.write_dense(ids, vectors, model.dim)
+            self._index.add_segment("vec", name, ids, files)
+        else:
+            if not self._catalog.number("embedded_to"):
+                engine.begin_again(model.dim)
+            snapshot = LocalSnapshot(self._catalog)
+            engine.put(snapshot.passages(ids.tolist()), vectors, snapshot.info())
         # Chunks that lost their vectors are encoded again, too: they move nothing on.
         embedded_to = max(self._catalog.number("embedded_to"), int(ids[-1]))
         self._catalog.set_setting("embedded_to", embedded_to)

@@ -27,6 +27,7 @@ from semsearch.store.local.checksum import check_catalog, mark_damaged, remove_c
 from semsearch.store.local.connection import ForeignSchemaError
 from semsearch.store.local.damage import name_index
 from semsearch.store.local.dense_segment import DenseSegment, open_dense, open_ids, write_dense
+from semsearch.store.local.engine_vectors import EngineVectors
 from semsearch.store.local.index_folder import make_folder
 from semsearch.store.local.lexical_segment import open_lexical, write_lexical
 from semsearch.store.local.rows import Segment
@@ -44,6 +45,7 @@ class IndexWriter:
         """
         self.index = index
         self._vector_format: VectorFormat | None = None
+        self._engine: EngineVectors | None = None
         self._committed = False
         # The catalog is known not to be what was written, and that must not be forgotten before `clear_suspicion`.
         self._suspect = False
@@ -95,6 +97,8 @@ class IndexWriter:
         return Catalog.open_for_writing(self.index)
 
     def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
         try:
             try:
                 self.catalog.fold_log()
@@ -212,6 +216,15 @@ class IndexWriter:
         """Inside a commit: how vectors are kept from now on; None: as in a new index."""
         self._vector_format = vector_format
         self.catalog.set_setting("vectors", vector_format and vector_format.as_record())
+
+    def engine_vectors(self) -> EngineVectors | None:
+        """What keeps the vectors of this index elsewhere; None: it keeps them itself."""
+        url = self.catalog.setting("vectors_at")
+        if url is None:
+            return None
+        if self._engine is None or self._engine.url != url:
+            self._engine = EngineVectors(url)
+        return self._engine
 
     def dense_segment(self, segment: Segment, vector_format: VectorFormat) -> DenseSegment:
         """The vectors of `segment`."""

@@ -1,7 +1,7 @@
 """The two legs of a search in the database: postings and vectors are asked for, and scored as by every store."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from semsearch.store.postgres.packed_postings import (
     stored_term,
     unpacked,
 )
-from semsearch.store.postgres.state import State, dead_ids
+from semsearch.store.postgres.state import SegmentRow, State, dead_ids
 from semsearch.store.ranking import lexical_ranking, ranking
 from semsearch.store.records import Ranking, Scores
 
@@ -335,11 +335,15 @@ class DatabaseSearch:
             self._adapter = Adapter.from_record(record, len(vector))
         return self._adapter(vector)
 
-    def postings_of(self, segment_id: int) -> Postings:
-        """The postings of one segment, without its deleted chunks."""
-        rows = self._rows("SELECT term, data FROM {s}.postings WHERE segment_id = %s", (segment_id,))
-        dead = self.dead()
-        return of_terms({bytes(term): joined([unpacked(data)], dead) for term, data in rows if is_whole(term)})
+    def postings_of(self, segment: SegmentRow, long_term: Callable[[bytes, int], bytes]) -> Postings:
+        """The postings of one segment, without its deleted chunks. `long_term`: makes the term of the hash that the
+        table has in its place, and of a chunk that has it."""
+        dead, terms = self.dead(), {}
+        for stored, data in self._rows("SELECT term, data FROM {s}.postings WHERE segment_id = %s", (segment.id,)):
+            term, held = bytes(stored), joined([unpacked(data)], dead)
+            if len(held.ids):
+                terms[term if is_whole(term) else long_term(term, int(held.ids[0]))] = held
+        return replace(of_terms(terms), languages=segment.languages)
 
     def _ids(self, query: str) -> NDArray[np.int64]:
         return np.array([row[0] for row in self._rows(query)], np.int64)

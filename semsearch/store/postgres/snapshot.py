@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
-from semsearch.lexical.postings import Postings
+from semsearch.lexical.document_terms import DocumentTerms
+from semsearch.lexical.postings import Postings, build
 from semsearch.lexical.query_word import Word
 from semsearch.sources.stamps import Stamp
 from semsearch.store.allowed import Allowed, Ids
 from semsearch.store.filtering import matching_files
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import Connection, Row
+from semsearch.store.postgres.packed_postings import stored_term
 from semsearch.store.postgres.search import DatabaseSearch, Question
 from semsearch.store.postgres.state import STATE, State
 from semsearch.store.protocol import Selection, Snapshot
@@ -125,6 +127,9 @@ class DatabaseSnapshot:
         if pending is not None and self.info().model is not None:
             last = min(last, pending - 1)
         return Position(last, self.info().generation)
+
+    def last_given(self) -> int:
+        return self.state.last_chunk
 
     def languages(self) -> frozenset[str]:
         return frozenset(code for one in self.state.segments for code in one.languages)
@@ -274,7 +279,22 @@ class DatabaseSnapshot:
         return self.search.adapted(vector)
 
     def postings(self) -> Iterator[Postings]:
-        return (self.search.postings_of(one.id) for one in self.state.segments)
+        # Segments do not know of chunks without a term.
+        bare = self._rows("SELECT id FROM {s}.chunks WHERE terms = 0 ORDER BY id")
+        if bare:
+            yield build([row[0] for row in bare], [[] for _ in bare], ())
+        for one in self.state.segments:
+            yield self.search.postings_of(one, self._long_term)
+
+    def _long_term(self, stored: bytes, chunk: int) -> bytes:
+        """The term that `chunk` has and the table holds as `stored`, a hash of it, in UTF-8."""
+        (passage,) = self.passages([chunk])
+        for term in DocumentTerms.of_indexed(passage.file).of(passage.heading, passage.text, passage.is_first):
+            if stored_term(term) == stored:
+                return term.encode("utf-8", "surrogatepass")
+        raise IndexDamagedError(
+            f"{self.location}: a term of chunk {chunk} cannot be made from its text", "look with: semsearch verify"
+        )
 
     # -- chunks --------------------------------------------------------------------------------------------------
 

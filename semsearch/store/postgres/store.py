@@ -14,7 +14,8 @@ from semsearch.store.postgres.migrating import exists
 from semsearch.store.postgres.snapshot import DatabaseSnapshot
 from semsearch.store.postgres.state import STATE, State
 from semsearch.store.postgres.writer import DatabaseWriter
-from semsearch.store.protocol import Snapshot, Store, Writer
+from semsearch.store.problems import Findings
+from semsearch.store.protocol import OpenEncoder, Snapshot, Store, Verifiable, Writer
 
 Answer = TypeVar("Answer")
 
@@ -28,7 +29,7 @@ _REPLICA_ASKED_SECONDS = 0.01
 class PostgresStore:
     """The index at the URL `location` (`address.Address`), which need not be there before the first `write`."""
 
-    capabilities = frozenset({"machines"})
+    capabilities = frozenset({"machines", "verify", "repair"})
 
     def __init__(self, location: str) -> None:
         self._address = Address.parse(location)
@@ -91,9 +92,20 @@ class PostgresStore:
         self.read(lambda snapshot: copy_to(snapshot, local))
         return local
 
+    def examine(self) -> Findings:
+        """`protocol.Verifiable.examine`."""
+        from semsearch.store.postgres.examination import examine
+
+        return examine(self._reading)
+
+    def repair(self, wait: bool, open_encoder: OpenEncoder, announce: Callable[[str], None]) -> Findings:
+        """`protocol.Verifiable.repair`; the next run encodes what has no vector."""
+        with DatabaseWriter(self._address, wait, None) as writer:
+            return writer.repair(announce)
+
     def close(self) -> None:
         self._reading.close()
 
 
-def _is_a_store(store: PostgresStore) -> Store:
+def _is_a_store(store: PostgresStore) -> Verifiable:
     return store  # for the type checker alone

@@ -124,6 +124,9 @@ class DatabaseTransaction:
         self._changes.append(lambda work: work.delete_files(wanted))
         return sum(found.values())
 
+    def give_up_to(self, chunk_id: int) -> None:
+        self._changes.append(lambda work: work.give_up_to(chunk_id))
+
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
         self._changes.append(lambda work: work.rename(file_id, root_id, path, stamp, scanned_ns))
 
@@ -396,6 +399,10 @@ class Work:
                     (dead[low:high].astype("<u4").tobytes(), number),
                 )
         return len(gone)
+
+    def give_up_to(self, chunk_id: int) -> None:
+        self.flush()
+        self.counters["next_chunk"] = max(self.counters["next_chunk"], chunk_id + 1)
 
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
         self.flush()

@@ -14,10 +14,12 @@ from semsearch.store.postgres import locks, maintaining, packed_vectors, rows
 from semsearch.store.postgres.address import Address
 from semsearch.store.postgres.connection import Connection
 from semsearch.store.postgres.errors import ConnectionLostError
+from semsearch.store.postgres.examination import DatabaseFindings, examine
 from semsearch.store.postgres.migrating import migrate
+from semsearch.store.postgres.repair import repair
 from semsearch.store.postgres.snapshot import DatabaseSnapshot, encoded_rows
 from semsearch.store.postgres.state import STATE, State
-from semsearch.store.postgres.transaction import DatabaseTransaction
+from semsearch.store.postgres.transaction import DatabaseTransaction, Work
 from semsearch.store.protocol import Transaction, Writer
 from semsearch.store.records import Passage
 
@@ -113,6 +115,21 @@ class DatabaseWriter:
             transaction.close()
             self._changing = None
         self._values = None
+
+    def repair(self, announce: Callable[[str], None]) -> DatabaseFindings:
+        """Examines the index and mends what is found; returns what that was. Commits all of it, or nothing."""
+        findings = examine(self._connection)
+        if findings.problems:
+            work = Work(self._connection, self._locks.writer)
+            try:
+                repair(self._connection, work, findings, announce)
+                work.commit()
+            except BaseException:
+                work.roll_back()
+                raise
+            self._values = None
+            self.maintain()
+        return findings
 
     def _commit(self, transaction: DatabaseTransaction) -> None:
         """Commits `transaction`, again where the connection is lost before that is known to have happened."""

@@ -1,0 +1,196 @@
+"""The vectors of an index folder that a vector database holds; the catalog and the words stay in the folder.
+
+What is put there is complete before the catalog's commit says so, and what is deleted goes after the commit. Killed
+anywhere, the database has more than the catalog knows, never less: hits that the catalog does not know are left out,
+and made up for by asking for more of them.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsearch.embedding.embedder import Vectors
+from semsearch.errors import SemsearchError
+from semsearch.store.allowed import Allowed
+from semsearch.store.ranking import ranking
+from semsearch.store.records import FileRecord, IndexInfo, Passage, Ranking
+from semsearch.vector_engines.opening import open_recorded, tells_text
+from semsearch.vector_engines.protocol import Payload, VectorEngine
+
+Ids = NDArray[np.int64]
+
+# Up to so many allowed chunks are read and compared here: no engine is asked to restrict itself to so few.
+_COMPARED_HERE = 2_000
+# How many more are asked for than are wanted: for those that were deleted since, at least, and a share.
+_SPARE = 16
+_SPARE_SHARE = 0.125
+_PUT_AT_ONCE = 4_096
+
+
+class EngineVectors:
+    """The vectors at `url` (`records.IndexInfo.vectors_at`)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @cached_property
+    def engine(self) -> VectorEngine:
+        """The database, which is connected to when it is first asked."""
+        return open_recorded(self.url)
+
+    def close(self) -> None:
+        if "engine" in self.__dict__:
+            self.engine.close()
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def vectors(self, ids: Ids, dim: int) -> Vectors:
+        """(n, dim) the vectors of the chunks `ids` (n,); a row of nan where there is none."""
+        if not len(ids):
+            return np.empty((0, dim), np.float32)
+        return self.engine.vectors(ids)
+
+    def nearest(self, vector: Vectors, k: int, allowed: Allowed, live: Callable[[Ids], Ids]) -> Ranking:
+        """The `k` chunks that are `allowed` nearest to `vector` (d,); `live` tells which of chunks there are."""
+        count = _count(allowed)
+        if count is not None and count <= _COMPARED_HERE:
+            return self._compared(vector, k, live(_ids(allowed)))
+        limit = self.engine.capabilities
+        ranges = None if allowed.ranges is None else _fewer(allowed.ranges, limit.max_ranges)
+        asked = k + max(_SPARE, int(_SPARE_SHARE * k))
+        while True:
+            asked = min(asked, limit.max_k)
+            ids, cosines = self.engine.nearest(vector, asked, ranges)
+            kept = _among(ids, allowed, live)
+            if len(kept) >= k or len(ids) < asked:
+                break
+            if asked == limit.max_k:
+                if count is not None:  # what is allowed lies too deep for it
+                    return self._compared(vector, k, live(_ids(allowed)))
+                break
+            asked *= 2
+        return _best(ids, cosines, kept, k)
+
+    def _compared(self, vector: Vectors, k: int, ids: Ids) -> Ranking:
+        """The `k` of the chunks `ids` nearest to `vector`, each compared."""
+        best: list[tuple[float, int]] = []
+        for start in range(0, len(ids), _PUT_AT_ONCE):
+            batch = ids[start : start + _PUT_AT_ONCE]
+            cosines = self.engine.vectors(batch) @ vector
+            held = ~np.isnan(cosines)
+            best += zip((-cosines[held]).tolist(), batch[held].tolist(), strict=True)
+        return ranking(best, k)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Before vectors are put there first. Raises `SemsearchError` for a collection that holds something."""
+        if self.engine.exists() and self.engine.count():
+            raise SemsearchError(
+                f"{self.engine.location} holds vectors already, of another index or program",
+                "name another collection, or remove that one",
+                code="not_empty",
+            )
+
+    def begin_again(self, dim: int) -> None:
+        """Makes the collection anew, for vectors of `dim` numbers: of what it may hold the catalog knows nothing."""
+        self.engine.drop()
+        self.engine.ensure(dim)
+
+    def put(self, passages: Sequence[Passage], vectors: Vectors, info: IndexInfo) -> None:
+        """Puts the `vectors` (n, d) of `passages` there, with what other programs want to know of them."""
+        ids = np.array([one.id for one in passages], np.int64)
+        told = tells_text(self.url)
+        for start in range(0, len(ids), _PUT_AT_ONCE):
+            part = slice(start, start + _PUT_AT_ONCE)
+            payloads = [payload_of(one, info, told) for one in passages[part]]
+            self.engine.upsert(ids[part], vectors[part], payloads)
+
+    def tell_again(self, passages: Sequence[Passage], info: IndexInfo) -> None:
+        """Tells what is known of `passages` now; their vectors stay."""
+        if passages:
+            vectors = self.engine.vectors(np.array([one.id for one in passages], np.int64))
+            there = np.flatnonzero(~np.isnan(vectors).any(axis=1)).tolist()
+            self.put([passages[number] for number in there], vectors[there], info)
+
+    def delete(self, ids: Ids) -> None:
+        """Takes out the chunks `ids` (n,)."""
+        if len(ids) and self.engine.exists():
+            self.engine.delete(ids)
+
+    def ids(self) -> Ids:
+        """(n,) the ids of all chunks there, rising."""
+        if not self.engine.exists():
+            return np.empty(0, np.int64)
+        found = list(self.engine.ids())
+        return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+
+
+def payload_of(passage: Passage, info: IndexInfo, tells: bool) -> Payload:
+    """What is told of `passage` beside its vector; `tells`: its text, too. Properties of the document are `meta_` and
+    their name; what has no value is left out."""
+    file: FileRecord = passage.file
+    payload: dict[str, str | int | float | bool | list[str]] = {
+        "path": info.shown_path(file.root_id, file.path),
+        "type": file.type,
+        "title": file.title,
+        "language": file.language,
+        "heading": " > ".join(passage.heading),
+        "date": file.moment,
+    }
+    numbers = {"page": passage.page, "line_start": passage.line_start, "line_end": passage.line_end}
+    payload |= {name: value for name, value in numbers.items() if value is not None}
+    for name, value in file.metadata.items():
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            payload[f"meta_{name}"] = list(value)
+        elif isinstance(value, str | int | float | bool):
+            payload[f"meta_{name}"] = value
+        elif value is not None:
+            payload[f"meta_{name}"] = json.dumps(value, ensure_ascii=False)
+    if tells:
+        payload["text"] = passage.text
+    return {name: value for name, value in payload.items() if value != "" and value != []}
+
+
+def _count(allowed: Allowed) -> int | None:
+    """How many chunks `allowed` may let in; None: nobody knows, all of them."""
+    counts = [] if allowed.within is None else [len(allowed.within)]
+    if allowed.ranges is not None:
+        counts.append(sum(high - low for low, high in allowed.ranges))
+    return min(counts, default=None)
+
+
+def _ids(allowed: Allowed) -> Ids:
+    """(n,) the ids that `allowed` lets in, rising."""
+    ids = allowed.within
+    if ids is None:
+        spans = [np.arange(low, high, dtype=np.int64) for low, high in allowed.ranges or ()]
+        ids = np.concatenate(spans) if spans else np.empty(0, np.int64)
+    keep = allowed.rows(ids, None)
+    return ids if keep is None else ids[keep]
+
+
+def _fewer(ranges: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """At most `most` ranges that have all of `ranges`, rising, in them: those with the smallest gaps become one."""
+    if len(ranges) <= most:
+        return list(ranges)
+    gaps = [(ranges[number + 1][0] - ranges[number][1], number) for number in range(len(ranges) - 1)]
+    kept = sorted(number for _, number in sorted(gaps, reverse=True)[: most - 1])
+    begins = [0, *(number + 1 for number in kept)]
+    ends = [*kept, len(ranges) - 1]
+    return [(ranges[begin][0], ranges[end][1]) for begin, end in zip(begins, ends, strict=True)]
+
+
+def _among(ids: Ids, allowed: Allowed, live: Callable[[Ids], Ids]) -> Ids:
+    """Those of the chunks `ids` that are `allowed` and there, rising."""
+    there = live(np.sort(ids))
+    keep = allowed.rows(there, None)
+    return there if keep is None else there[keep]
+
+
+def _best(ids: Ids, cosines: NDArray[np.float32], kept: Ids, k: int) -> Ranking:
+    rows = np.flatnonzero(np.isin(ids, kept))
+    return ranking(list(zip((-cosines[rows]).tolist(), ids[rows].tolist(), strict=True)), k)
