@@ -61,7 +61,7 @@ def _to_merge(segments: Sequence[SegmentRow]) -> list[SegmentRow]:
 def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
     """Writes one segment in the place of `group`, without deleted chunks; nothing where another run was first."""
     ids = [one.id for one in group]
-    with connection.transaction("BEGIN"):
+    with connection.transaction(connection.writing()):
         dead = _dead(connection, ids)
         parts: dict[bytes, list[TermPostings]] = {}
         query = "SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s) ORDER BY segment_id"
@@ -72,11 +72,12 @@ def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
         row = connection.row(
             "UPDATE {s}.state SET next_segment = next_segment + 1 RETURNING next_segment - 1"
         )  # waits for commits that go on
-        # Chunks may have been deleted since.
-        later = np.setdiff1d(_dead(connection, ids), dead)
-        gone = connection.rows("DELETE FROM {s}.segments WHERE id = ANY(%s) RETURNING id", (ids,))
-        if row is None or len(gone) != len(ids):
+        # Chunks may have been deleted since, and segments have been merged, all of them or some.
+        left = connection.rows("SELECT id FROM {s}.segments WHERE id = ANY(%s)", (ids,))
+        if row is None or len(left) != len(ids):
             return
+        later = np.setdiff1d(_dead(connection, ids), dead)
+        connection.execute("DELETE FROM {s}.segments WHERE id = ANY(%s)", (ids,))
         connection.execute("DELETE FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
         if len(merged):
             add_segment(connection, row[0], _with_languages(merged, languages), later.astype("<u4").tobytes())
@@ -97,11 +98,18 @@ def prepare_for(connection: Connection, pending: int) -> None:
     A vector is put into an HNSW index at a tenth of the rate at which one is built of all of them. Until `maintain`
     does that, searches compare all vectors.
     """
-    if pending < _MANY_PENDING:
+    if pending < _MANY_PENDING or not _is_owner(connection):
         return
     row = connection.row("SELECT chunks FROM {s}.state")
     if row is not None and pending > _MUCH_PENDING * row[0]:
         connection.script("DROP INDEX IF EXISTS {s}.vectors_hnsw")
+
+
+def _is_owner(connection: Connection) -> bool:
+    """Whether this role may make and drop an index of the vectors."""
+    query = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = '{s}.vectors'::regclass"
+    row = connection.row(query)
+    return row is not None and bool(row[0])
 
 
 def _vacuum(connection: Connection) -> None:
@@ -131,14 +139,20 @@ def _index_vectors(connection: Connection) -> None:
     found = connection.row("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw')")
     if found is not None and found[0]:
         return
+    if not _is_owner(connection):
+        return  # a role that may only write rows: the next run of the owner builds it
     dim = state.info.model.dim
     # One that was cut off is not used, and cannot be finished.
     connection.script("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
-    connection.script(f"SET maintenance_work_mem = '{_BUILD_MEMORY}'")
+    # Not within a transaction, where it could be set for that alone.
+    has_session = connection.has_session()
+    if has_session:
+        connection.script(f"SET maintenance_work_mem = '{_BUILD_MEMORY}'")
     try:
         connection.script(
             "CREATE INDEX CONCURRENTLY vectors_hnsw ON {s}.vectors"
             f" USING hnsw ((embedding::{{v}}.halfvec({dim})) {{v}}.halfvec_ip_ops)"
         )
     finally:
-        connection.script("RESET maintenance_work_mem")
+        if has_session and not connection.is_lost:
+            connection.script("RESET maintenance_work_mem")
