@@ -79,6 +79,10 @@ class PostgresServer:
         self.stop(how)
         self.start()
 
+    def replica(self) -> "PostgresServer":
+        """A server that follows this one and answers reads; to be entered, and left before this one."""
+        return _Replica(self)
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.folder)
@@ -146,6 +150,28 @@ class PostgresServer:
         except psycopg.OperationalError:
             return False
         return True
+
+
+class _Replica(PostgresServer):
+    """A streaming replica of `primary`."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        super().__init__()
+        self.password = primary.password
+        self._primary = primary
+
+    def _initialise(self) -> None:
+        if os.geteuid() == 0:
+            os.chown(self.folder, NOBODY, NOBODY)
+        source = f"--dbname={self._primary.url()}"
+        done = subprocess.run(
+            _as_somebody(
+                "pg_basebackup", f"--pgdata={self.data}", source, "--write-recovery-conf", "--checkpoint=fast",
+                "--wal-method=stream", "--no-sync",
+            ),
+            capture_output=True, text=True, cwd=self.folder,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
 
 
 def _as_somebody(program: str, *arguments: str) -> list[str]:

@@ -64,7 +64,7 @@ def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
     ids = [one.id for one in group]
     row = connection.row("UPDATE {s}.state SET next_segment = next_segment + 1 RETURNING next_segment - 1")
     assert row is not None
-    with connection.transaction("BEGIN"):
+    with connection.transaction(connection.writing()):
         dead = _dead(connection, ids)
         rows = connection.rows("SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
         languages = tuple(sorted({code for one in group for code in one.languages}))
@@ -96,11 +96,18 @@ def prepare_for(connection: Connection, pending: int) -> None:
     A vector is put into an HNSW index at a tenth of the rate at which one is built of all of them. Until `maintain`
     does that, searches compare all vectors.
     """
-    if pending < _MANY_PENDING:
+    if pending < _MANY_PENDING or not _is_owner(connection):
         return
     row = connection.row("SELECT chunks FROM {s}.state")
     if row is not None and pending > _MUCH_PENDING * row[0]:
         connection.script("DROP INDEX IF EXISTS {s}.vectors_hnsw")
+
+
+def _is_owner(connection: Connection) -> bool:
+    """Whether this role may make and drop an index of the vectors."""
+    query = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = '{s}.vectors'::regclass"
+    row = connection.row(query)
+    return row is not None and bool(row[0])
 
 
 def _vacuum(connection: Connection) -> None:
@@ -130,14 +137,20 @@ def _index_vectors(connection: Connection) -> None:
     found = connection.row("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw')")
     if found is not None and found[0]:
         return
+    if not _is_owner(connection):
+        return  # a role that may only write rows: the next run of the owner builds it
     dim = state.info.model.dim
     # One that was cut off is not used, and cannot be finished.
     connection.script("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
-    connection.script(f"SET maintenance_work_mem = '{_BUILD_MEMORY}'")
+    # Not within a transaction, where it could be set for that alone.
+    has_session = connection.has_session()
+    if has_session:
+        connection.script(f"SET maintenance_work_mem = '{_BUILD_MEMORY}'")
     try:
         connection.script(
             "CREATE INDEX CONCURRENTLY vectors_hnsw ON {s}.vectors"
             f" USING hnsw ((embedding::{{v}}.halfvec({dim})) {{v}}.halfvec_ip_ops)"
         )
     finally:
-        connection.script("RESET maintenance_work_mem")
+        if has_session and not connection.is_lost:
+            connection.script("RESET maintenance_work_mem")

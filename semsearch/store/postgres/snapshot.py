@@ -42,6 +42,13 @@ from semsearch.store.records import (
 
 # Rows that are read at once where all of a table are gone through.
 _AT_ONCE = 2_000
+# Whether a run holds the lock of its row in `writers`; a replica cannot tell. The key of an advisory lock is shown in
+# two halves (postgresql.org/docs/current/view-pg-locks).
+_GOES_ON = (
+    "(pg_is_in_recovery() OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND classid::bigint = lock_key >> 32 AND objid::bigint = (lock_key & 4294967295)))"
+)
 _FILTERED = (
     "SELECT root_id, path, type, title, language, metadata, coalesce(date, mtime_ns / 1e9)::float8, first_chunk,"
     " chunk_count FROM {s}.files WHERE status = 'indexed' AND NOT EXISTS (SELECT FROM {s}.parts WHERE file_id = id)"
@@ -156,7 +163,7 @@ class DatabaseSnapshot:
         writers = self._rows(
             "SELECT host, pid, extract(epoch FROM started)::float8, extract(epoch FROM seen)::float8,"
             " (SELECT count(*) FROM {s}.encode_queue WHERE claimed_by = writers.id AND claimed_until > now())"
-            " FROM {s}.writers ORDER BY id"
+            f" FROM {{s}}.writers WHERE {_GOES_ON} ORDER BY id"
         )
         checked: dict[str, float] = {}
         for root in self.state.roots:
