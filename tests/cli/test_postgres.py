@@ -124,7 +124,7 @@ def test_a_folder_and_a_database_are_asked_together(both: tuple[str, str], tmp_p
 def test_what_was_learnt_is_kept_and_dropped(both: tuple[str, str], semsearch: Command, tmp_path: Path) -> None:
     for index in both:
         for what in ("--adapter", "--fusion"):
-            done = semsearch("tune", what, "--questions", "20", "--index", index, "--json")
+            done = semsearch("tune", what, "--index", index, "--json")
             assert done.code in (0, 1), done.err  # 1: what was learnt is not surely better
         assert semsearch("tune", "--drop", "--index", index).code == 0
         assert semsearch("status", "--json", "--index", index).json["tuned"] is None
