@@ -57,7 +57,7 @@ class WriterLocks:
 
     def _take(self) -> None:
         self._locking.script(
-            "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL tcp_keepalives_idle = 20;"
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL tcp_keepalives_idle = 20;"
             " SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 4"
         )
         if self._locking.raw.info.server_version >= _NO_TIMEOUT_FROM:
@@ -74,7 +74,9 @@ class WriterLocks:
         return row is not None and bool(row[0])
 
     def _lock_alive(self) -> None:
-        self._locking.rows("SELECT pg_advisory_xact_lock(%s::bigint)", (alive_key(self._address, self.writer),))
+        # As a simple query: another leaves its portal open, and with it a snapshot that CREATE INDEX CONCURRENTLY of
+        # this very run, and every VACUUM, would wait for.
+        self._locking.script(f"SELECT pg_advisory_xact_lock({alive_key(self._address, self.writer)})")
 
     def _register(self) -> int:
         host, folders = settings.host_name(), [os.fsencode(one) for one in self._folders or ()]
