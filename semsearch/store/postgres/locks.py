@@ -57,7 +57,8 @@ class WriterLocks:
 
     def _take(self) -> None:
         self._locking.script(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL tcp_keepalives_idle = 20;"
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0;"
+            " SET LOCAL tcp_keepalives_idle = 20;"
             " SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 4"
         )
         if self._locking.raw.info.server_version >= _NO_TIMEOUT_FROM:
