@@ -54,6 +54,9 @@ def copy(index: str | None, to: str, wait: bool, announce: Announce, advance: Ad
             copy_to(snapshot, target, advance, wait)
 
         source.read(ask)
+        # Not while the source is read: in one database, an index of vectors waits for all who read an older state.
+        with target.write(wait) as writer:
+            writer.maintain()
         counts: Counts = target.read(lambda snapshot: snapshot.counts())
         kind = source.read(lambda snapshot: snapshot.storage().vectors["kind"])
     finally:

@@ -284,7 +284,7 @@ def _copy_vectors(writer: Writer, snapshot: Snapshot, encoded: NDArray[np.int64]
 
 
 def _finish(writer: Writer, snapshot: Snapshot, info: IndexInfo) -> None:
-    """Brings over what is known of the whole index, and puts what was written in order."""
+    """Brings over what is known of the whole index."""
     there, run = writer.snapshot(), snapshot.last_run()
     last = snapshot.last_given()
     if there.info() != info or there.last_given() != last or there.last_run() != run:
@@ -295,4 +295,3 @@ def _finish(writer: Writer, snapshot: Snapshot, info: IndexInfo) -> None:
             if run is not None and there.last_run() != run:
                 transaction.record_run(run)
     writer.forget_deleted()
-    writer.maintain()

@@ -121,11 +121,8 @@ def test_a_folder_and_a_database_are_asked_together(both: tuple[str, str], tmp_p
     assert {"crane.md", "battery-house.md"} <= {Path(file).name for file, _ in one}
 
 
-def test_what_was_learnt_is_kept_and_dropped(both: tuple[str, str], semsearch: Command, tmp_path: Path) -> None:
+def test_benches_run_and_nothing_is_left_that_was_learnt(both: tuple[str, str], semsearch: Command) -> None:
     for index in both:
-        for what in ("--adapter", "--fusion"):
-            done = semsearch("tune", what, "--questions", "20", "--index", index, "--json")
-            assert done.code in (0, 1), done.err  # 1: what was learnt is not surely better
         assert semsearch("tune", "--drop", "--index", index).code == 0
         assert semsearch("status", "--json", "--index", index).json["tuned"] is None
     for arguments in (("quality",), ("vectors",), ("speed", "--chunks", "8", "--rounds", "1")):
