@@ -89,6 +89,10 @@ class VectorEngine(Protocol):
         """The ids of all chunks, in batches, in any order, each once."""
         ...
 
+    def maintain(self) -> None:
+        """Builds what makes searches fast, where the database does not by itself; after a run that changed much."""
+        ...
+
     def drop(self) -> None:
         """Removes the collection; nothing where there is none."""
         ...
