@@ -180,7 +180,9 @@ def test_the_tables_of_settings_are_those_of_the_source() -> None:
 @pytest.mark.slow
 def test_every_variable_that_the_source_reads_is_in_a_table() -> None:
     """Variables of semsearch's own and of the providers; those of the system and of Python are not ours to explain."""
-    ours = re.compile(r"(SEMSEARCH|OPENAI|COHERE|CO|VOYAGE|JINA|TIKTOKEN)_[A-Z_]+|NO_COLOR|HF_HUB_OFFLINE")
+    ours = re.compile(
+        r"(SEMSEARCH|OPENAI|COHERE|CO|VOYAGE|JINA|MILVUS|WEAVIATE|PINECONE|TIKTOKEN)_[A-Z_]+|NO_COLOR|HF_HUB_OFFLINE"
+    )
     found = {node.value for node in strings() if ours.fullmatch(node.value)}
     assert found, "no variable was found in the source"
     assert {name for name in found if name not in settings_tables()} == set()

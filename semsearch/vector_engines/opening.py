@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 # scheme -> the module of this package and its class.
 ENGINES = {
     "chroma": ("chroma", "ChromaEngine"),
+    "milvus": ("milvus", "MilvusEngine"),
     "pgvector": ("pgvector", "PgvectorEngine"),
+    "pinecone": ("pinecone", "PineconeEngine"),
     "qdrant": ("qdrant", "QdrantEngine"),
+    "weaviate": ("weaviate", "WeaviateEngine"),
 }
-
 
 # URL without secrets -> the URL as it was given, of those that this process was given.
 _given: dict[str, str] = {}

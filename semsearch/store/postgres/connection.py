@@ -5,6 +5,7 @@ another session (PgBouncer in transaction mode).
 """
 
 import re
+import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -83,9 +84,19 @@ class Connection:
             self._is_ending = False
         if self._is_ending:
             self._is_ending = False
-            while self._connection.pgconn.get_result() is not None:
-                pass  # what became of it does not matter: nothing was written
+            self._wait_for_end(self._connection)
         return self._connection
+
+    def _wait_for_end(self, connection: psycopg.Connection[Row]) -> None:
+        """Takes the answer to the COMMIT that `_end_reading` sent: nothing was written, so that it does not matter."""
+        with about_index(self.location):
+            while True:
+                # What waits inside of libpq keeps all other threads waiting, too.
+                while connection.pgconn.is_busy():
+                    select.select([connection.pgconn.socket], [], [])
+                    connection.pgconn.consume_input()
+                if connection.pgconn.get_result() is None:
+                    return
 
     def close(self) -> None:
         """Ends the connection, and with it what it locked."""

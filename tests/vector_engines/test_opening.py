@@ -1,0 +1,59 @@
+"""An engine is opened by its scheme, and without its client."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from semsearch.errors import UsageError, VectorEngineError
+from semsearch.vector_engines.opening import open_engine
+from tests.support.folders import PROJECT
+
+CLIENTS = {
+    "milvus://127.0.0.1/docs": ("pymilvus", "milvus"),
+    "pinecone://docs": ("pinecone", "pinecone"),
+    "weaviate://127.0.0.1/Docs": ("weaviate", "weaviate"),
+}
+
+
+@pytest.mark.parametrize(("url", "client"), CLIENTS.items())
+def test_a_client_that_is_not_installed_is_told_with_what_installs_it(
+    url: str, client: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, extra = client
+    monkeypatch.setenv("PINECONE_API_KEY", "pcsk_test")
+    for name in list(sys.modules):
+        if name.partition(".")[0] == package:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    engine = open_engine(url)
+    for call in (
+        engine.exists,
+        lambda: engine.ensure(3),
+        lambda: engine.delete(np.array([1], np.int64)),
+        lambda: engine.nearest(np.ones(3, np.float32), 3, None),
+    ):
+        with pytest.raises(VectorEngineError, match="is not installed") as told:
+            call()
+        assert told.value.hint == f"pip install 'semsearch[{extra}]'"
+
+
+def test_no_client_is_imported_before_it_is_needed() -> None:
+    clients = sorted({package for package, _ in CLIENTS.values()} | {"grpc"})
+    code = f"""
+import sys
+from semsearch.vector_engines.opening import open_engine
+for url in {list(CLIENTS)}:
+    open_engine(url).close()
+print([name for name in {clients} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1/docs", "milvus", "", "/a/b", "MILVUSS://x:geheim@y/z"])
+def test_what_no_engine_is_called_is_refused(url: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        open_engine(url)
+    assert "milvus://, " in refused.value.hint and "geheim" not in refused.value.message
