@@ -81,7 +81,7 @@ def move_vectors(index: IndexWriter, url: str | None) -> bool:
     if target is not None:
         index.delete_segments(index.segments("vec"))
         index.set_vector_format(None)
-    filled = [] if url is None else [url]
+    filled = [url] if url is not None and model is not None else []  # nothing is there yet: it is looked at again
     for key, value in (("vectors_at", url), ("vectors_filled", filled), ("vectors_untold", None), ("vectors_to", None)):
         index.catalog.set_setting(key, value)
     return model is not None
