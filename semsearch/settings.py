@@ -261,37 +261,51 @@ def url_scheme(location: str) -> str:
     return scheme.lower() if is_scheme else ""
 
 
-# URL without its password -> the password, of the URLs that this process was given.
-_passwords: dict[str, str] = {}
+# Parameters of a URL that are secrets, as libpq and the clients of vector databases call them.
+_SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret")
+# URL without its secrets -> the secrets by name, of the URLs that this process was given.
+_secrets: dict[str, dict[str, str]] = {}
 
 
 def without_password(url: str) -> str:
-    """`url` without its password, which `password_of` tells from then on: it must not be told or kept anywhere."""
+    """`url` without its password and other secrets, which `secrets_of` tells from then on: they must not be told or
+    kept anywhere. A password may hold `?` and `#`, as libpq has it, but no `/` and `@`."""
     scheme, separator, rest = url.partition("://")
-    end = next((position for position, letter in enumerate(rest) if letter in "/?#"), len(rest))
-    user, at, hosts = rest[:end].rpartition("@")
-    name, colon, password = user.partition(":")
+    before_slash = rest.partition("/")[0]
+    at = before_slash.rfind("@") + 1
+    end = next((place for place in range(at, len(rest)) if rest[place] in "/?#"), len(rest))
+    user, hosts = rest[:at], rest[at:end]
+    name, colon, password = user[:-1].partition(":")
     path, question, query = rest[end:].partition("?")
-    kept = [one for one in query.split("&") if one.partition("=")[0] != "password"]
+    found = {"password": _unquoted(password)} if colon else {}
+    kept = []
     for one in query.split("&"):
-        if one.startswith("password="):
-            colon, password = ":", one.partition("=")[2]
-    bare = f"{scheme}{separator}{name}{at}{hosts}{path}{question if any(kept) else ''}{'&'.join(kept)}"
-    if colon:
-        from urllib.parse import unquote
-
-        _passwords[bare] = unquote(password)
+        key, equals, value = one.partition("=")
+        if equals and _unquoted(key) in _SECRET_PARAMETERS:
+            found[_unquoted(key)] = _unquoted(value)
+        else:
+            kept.append(one)
+    bare = f"{scheme}{separator}{name}{user[-1:]}{hosts}{path}{question if any(kept) else ''}{'&'.join(kept)}"
+    if found:
+        _secrets[bare] = found
     return bare
 
 
-def password_of(url: str) -> str | None:
-    """The password of `url`, which may be without it (`without_password`); None: it was given none."""
-    return _passwords.get(without_password(url))
+def _unquoted(text: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(text) if "%" in text else text
+
+
+def secrets_of(url: str) -> dict[str, str]:
+    """The secrets of `url` by name, such as its `password`; it may be without them (`without_password`)."""
+    return dict(_secrets.get(without_password(url), {}))
 
 
 def host_name() -> str:
     """What this machine is called in an index that several machines share."""
-    return str(effective("host")[0]) or os.uname().nodename
+    name = str(effective("host")[0]) or os.uname().nodename
+    return name.encode("utf-8", "replace").decode()
 
 
 def index_for_writing(flag: str | None, roots: list[str]) -> str:

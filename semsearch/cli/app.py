@@ -10,9 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semsearch import __version__
-from semsearch.cli import ask, bench, config, index, interrupts, models, quantize, search, status, tune, verify, why
+from semsearch.cli import (
+    ask,
+    bench,
+    config,
+    copy,
+    index,
+    interrupts,
+    models,
+    quantize,
+    render,
+    search,
+    status,
+    tune,
+    verify,
+    why,
+)
 from semsearch.cli.dashed_queries import QueryCommand, query_hint
-from semsearch.cli.failure import fail
+from semsearch.cli.failure import fail, secret_urls
 from semsearch.cli.flags import flag_of, with_rerank_value
 from semsearch.cli.streams import STANDARD_OUTPUT
 from semsearch.errors import IndexDamagedError, ParameterError, SemsearchError, UsageError, for_shell
@@ -40,6 +55,7 @@ app.add_typer(bench.app)
 app.add_typer(models.app)
 app.command("quantize")(quantize.command)
 app.command("tune")(tune.command)
+app.command("copy")(copy.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)
 app.command("why", cls=QueryCommand)(why.command)
@@ -80,6 +96,11 @@ def run(arguments: Sequence[str], checked: "StatCheck | None" = None) -> int:
     if arguments and arguments[0] in ("--show-completion", "--install-completion") and len(arguments) == 2:
         # Without this variable Typer ignores the name of the shell that was given, and guesses, which may fail.
         os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
+    if secret_urls(arguments):
+        render.announce(
+            "others on this machine can see the password in a URL of the command line: put it in a file that PGPASSFILE"
+            " names, or in PGPASSWORD"
+        )
     command = typer.main.get_command(app)
     try:
         if "_SEMSEARCH_COMPLETE" in os.environ:

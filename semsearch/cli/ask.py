@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semsearch.cli.flags import (
+    After,
     Alpha,
     BaseUrl,
     Before,
@@ -86,6 +87,7 @@ def command(
         ),
     ] = None,
     queries: Queries = None,
+    after: After = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.ask/1).")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line, for --queries.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code tells.")] = False,
@@ -157,7 +159,7 @@ def command(
         style = "json" if as_json or as_jsonl else "text"
         return AnswerPrinter(style, show_context=show_context, batch=queries is not None, quiet=quiet)
 
-    with opened_searcher(index or []) as searcher:
+    with opened_searcher(index or [], after) as searcher:
         log = opened_log(searcher) if queries is None else None
         session = Session(searcher, options, model, expander=expander, log=log, save=save)
         if continue_:

@@ -44,6 +44,8 @@ def _rows() -> list[dict[str, Any]]:
         if setting.name == "base_url" and value is not None:
             # Without user, password and query, any of which may hold a key.
             value = re.sub(r"//[^/@]*@", "//", str(value)).partition("?")[0]
+        if setting.name == "index" and settings.url_scheme(str(value)):
+            value = settings.without_password(str(value))
         rows.append({"name": setting.name, "value": value, "source": source, "variable": setting.variable})
     key = os.environ.get("OPENAI_API_KEY")
     rows.append(

@@ -44,6 +44,14 @@ Indexes = Annotated[
         "--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards. Repeatable."
     ),
 ]
+After = Annotated[
+    str,
+    typer.Option(
+        "--after",
+        metavar="TOKEN",
+        help="On a replica of PostgreSQL, wait for what a run of index wrote; it tells TOKEN with --json.",
+    ),
+]
 Alpha = Annotated[
     float | None,
     typer.Option(metavar="X", help="Weight of meaning, 0 to 1. Default: by what the model knows of the language."),

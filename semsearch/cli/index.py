@@ -97,6 +97,10 @@ def command(
     no_embed: Annotated[
         bool, typer.Option("--no-embed", help="Index words only; a later run encodes what is pending.")
     ] = False,
+    encode_only: Annotated[
+        bool,
+        typer.Option("--encode-only", help="Look at no folder: encode what other runs, or other machines, have read."),
+    ] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Read everything again; needed to change model or chunking.")
     ] = False,
@@ -147,6 +151,11 @@ def command(
         raise UsageError("--trust-remote-code trusts a model by name", "say which: --model NAME")
     if nul and files_from is None:
         raise UsageError("-0 is about the names of --files-from", "use it with --files-from FILE")
+    if encode_only and (folders or no_embed or rebuild or dry_run or watch or files_from is not None):
+        raise UsageError(
+            "--encode-only looks at no folder, and encodes",
+            "leave out folders, --no-embed, --rebuild, --dry-run, --watch and --files-from",
+        )
     options = IndexOptions(
         model=None if model is None else settings.model_name(model),
         dim=dim,
@@ -167,6 +176,7 @@ def command(
         newest_first=newest_first,
         max_seconds=_seconds_left(max_time) if max_time is not None else None,
         embed=not no_embed,
+        encode_only=encode_only,
         rebuild=rebuild,
         prune=prune,
         verify=verify,

@@ -9,6 +9,7 @@ import typer
 
 from semsearch.cli import render
 from semsearch.cli.flags import (
+    After,
     Alpha,
     BaseUrl,
     Before,
@@ -101,6 +102,7 @@ def command(
         int, typer.Option("-C", "--context", metavar="N", help="Show N lines around the best sentence.")
     ] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show how each score came about.")] = False,
+    after: After = "",
     queries: Queries = None,
     format_: Annotated[
         str | None,
@@ -192,7 +194,7 @@ def command(
     )
     has_hits = False
     with ExitStack() as stack:
-        search, finish = _opened(stack, index or [], like, new_since)
+        search, finish = _opened(stack, index or [], like, new_since, after)
         searches: Iterable[tuple[str | None, str]] = [(None, query or "")] if queries is None else read_queries(queries)
         for query_id, text in searches:
             result = search(text, options) if expander is None else _expanded(search, text, options, expander)
@@ -219,14 +221,14 @@ def _expanded(search: "Search", query: str, options: "SearchOptions", expander: 
 
 
 def _opened(
-    stack: ExitStack, indexes: list[str], like: str | None, new_since: str | None
+    stack: ExitStack, indexes: list[str], like: str | None, new_since: str | None, after: str
 ) -> "tuple[Search, Callable[[], None]]":
     """(the function that searches for a query, the function to call after the last query)."""
     from dataclasses import replace
 
     from semsearch.retrieval.searcher import Searcher
 
-    searcher = opened_searcher(indexes)
+    searcher = opened_searcher(indexes, after)
     stack.callback(searcher.close)
     if not isinstance(searcher, Searcher):
         if like is not None or new_since is not None:
@@ -248,15 +250,17 @@ def _opened(
     return searcher.search, lambda: None
 
 
-def opened_searcher(indexes: list[str]) -> "Searcher | MultiSearcher":
+def opened_searcher(indexes: list[str], after: str) -> "Searcher | MultiSearcher":
     """A searcher over one index or several; without `indexes`, over the default one."""
     if len(indexes) > 1:
+        if after:
+            raise UsageError("--after is about one index", "name one --index")
         from semsearch.retrieval.multi_searcher import MultiSearcher
 
         return MultiSearcher(indexes, render.announce)
     from semsearch.retrieval.searcher import Searcher
 
-    return Searcher(indexes[0] if indexes else None, render.announce)
+    return Searcher(indexes[0] if indexes else None, render.announce, after=after)
 
 
 def _save(saved: "SavedSearches") -> None:

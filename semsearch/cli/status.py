@@ -62,7 +62,7 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
     name = model["name"] + (f" ({model['runtime']}, {model['dim']} dimensions)" if model["runtime"] else "")
     rows = [
         ("index", f"{status['index']} ({format_size(status['bytes'])})"),
-        *(("folder", root["path"] + _trouble(root)) for root in status["roots"]),
+        *(("folder", _folder(root)) for root in status["roots"]),
         ("files", f"{files['indexed']:,} indexed, {files['skipped']:,} skipped, {files['failed']:,} failed"),
         ("chunks", f"{chunks['total']:,}, of which {chunks['pending']:,} not encoded yet"),
         ("model", name),
@@ -70,6 +70,7 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         *([("queries", f"tuned on {status['tuned']:,} questions")] if status["tuned"] else []),
         *([("weights", _learnt(status["weights"]))] if status["weights"] is not None else []),
         ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
+        *(("machine", _machine(machine)) for machine in status.get("machines", ())),
         ("changed", f"{change['time']}, in {change['seconds']:.1f} s" if change else "never"),
         ("checked", status["last_check"]),
     ]
@@ -77,10 +78,30 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         write(f"{label:<9} {one_line(value)}")
 
 
-def _trouble(root: "dict[str, Any]") -> str:
-    if not root["exists"]:
-        return " (gone)"
-    return "" if root["readable"] else " (cannot be read)"
+def _folder(root: "dict[str, Any]") -> str:
+    """Its path, the machine that it is on where there are several, and what is wrong with it."""
+    path = f"{root['host']}:{root['path']}" if "host" in root else str(root["path"])
+    if not root.get("exists", True):
+        return path + " (gone)"
+    return path if root.get("readable", True) else path + " (cannot be read)"
+
+
+def _machine(machine: "dict[str, Any]") -> str:
+    """When its folders were compared last, and what its runs do now."""
+    age = machine["age_seconds"]
+    told = [f"checked {_duration(age)} ago" if age is not None else "no folder checked"]
+    for run in machine["runs"]:
+        encoding = f", encoding {run['encoding']:,} chunks" if run["encoding"] else ""
+        told.append(f"process {run['pid']} runs for {_duration(run['seconds'])}{encoding}")
+    return f"{machine['host']}: {'; '.join(told)}"
+
+
+def _duration(seconds: float) -> str:
+    """`seconds` in the largest unit of which there are two: 90 s, 12 min, 3 h, 5 days."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _vectors(vector_format: "dict[str, Any]") -> str:

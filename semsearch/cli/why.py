@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semsearch.cli.flags import Before, Fusion, IndexPath, Mode, PathGlobs, Since, Types, Where, chosen_filters
+from semsearch.cli.flags import After, Before, Fusion, IndexPath, Mode, PathGlobs, Since, Types, Where, chosen_filters
 from semsearch.cli.formats import explain, place
 from semsearch.cli.render import announce, one_line, print_json, write
 
@@ -28,6 +28,7 @@ def command(
     where: Where = None,
     since: Since = None,
     before: Before = None,
+    after: After = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.why/1).")] = False,
 ) -> int:
     """Explain what became of FILE in a search for QUERY.
@@ -53,7 +54,7 @@ def command(
         filters=chosen_filters(path, type_, where, since, before),
         explain=True,
     )
-    with Searcher(index, announce) as searcher:
+    with Searcher(index, announce, after=after) as searcher:
         answer = why(searcher, query, file, options)
     _print(answer, as_json=as_json)
     return 0 if answer.status == "found" else 1

@@ -45,11 +45,14 @@ class FileStatus:
 
 
 def file_statuses(
-    index: str | None, wanted: Callable[[str], bool] = lambda status: True
+    index: str | None, wanted: Callable[[str], bool] = lambda status: True, after: str = ""
 ) -> tuple[str, list[FileStatus]]:
-    """(index folder, the status of every file whose status is `wanted`, by path). Raises `SemsearchError`."""
+    """(index folder, the status of every file whose status is `wanted`, by path); `after`: as in `open_store`.
+
+    Raises `SemsearchError`.
+    """
     path = settings.index_for_reading(index)
-    info, records = read_index(path, _recorded)
+    info, records = read_index(path, _recorded, after)
     statuses = [one for root in info.roots for one in _of_root(info, root, records[root.id], path)]
     return path, sorted((one for one in statuses if wanted(one.status)), key=lambda one: one.path)
 

@@ -3,28 +3,24 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch import settings
+from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import open_recorded
-from semsearch.errors import IndexDamagedError, SemsearchError, for_shell
+from semsearch.errors import SemsearchError, for_shell
 from semsearch.index_report import IndexReport
 from semsearch.indexing.encode import encode_lost
 from semsearch.indexing.options import Progress
 from semsearch.maintenance.quantization import present_loss
-from semsearch.store.local import repair as repairing
-from semsearch.store.local import rows
-from semsearch.store.local.examination import examine
-from semsearch.store.local.problems import Examination, Problem
-from semsearch.store.local.reader import OpenSnapshot, moved_on
-from semsearch.store.local.transaction import LocalWriter
-from semsearch.store.local.writer import IndexWriter
-from semsearch.store.opening import open_store, require
+from semsearch.store.opening import open_verifiable, require
+from semsearch.store.problems import Findings, Problem
+from semsearch.store.protocol import Writer
 
-_TRIES = 8
 # The loss of quantized vectors is named when it has grown by this much, of the ten nearest.
 _DRIFT = 0.02
 
@@ -63,18 +59,17 @@ def verify(index: str | None, repair: bool, wait: bool, announce: Announce) -> V
     """Reads all of the index and, with `repair`, mends it. Raises `SemsearchError` where it cannot be looked at."""
     clock = time.perf_counter()
     path = settings.index_for_reading(index)
-    require(open_store(path), "verify", "verify")
-    findings = _examined(path)
-    before: list[Problem] = []
-    if repair and findings.problems:
-        with IndexWriter(path, wait, trust=True) as writer:
-            for notice in writer.notices:
-                announce(notice)
-            findings = examine(path, writer.catalog, writer.suspect)
-            before = list(findings.problems)
-            repairing.repair(writer, findings, lambda: _encoder(writer, announce), announce)
-        findings = _examined(path)
-    if not findings.problems:
+    store = open_verifiable(path)
+    try:
+        findings = store.examine()
+        before: list[Problem] = []
+        if repair and findings.problems:
+            require(store, "repair", "verify --repair")
+            before = list(store.repair(wait, partial(_encoder, path, announce), announce).problems)
+            findings = store.examine()
+    finally:
+        store.close()
+    if not findings.problems and "quantize" in store.capabilities:
         findings.notices += _drift(path, findings, announce)
     left = {(problem.part, problem.what) for problem in findings.problems}
     return VerifyReport(
@@ -89,39 +84,18 @@ def verify(index: str | None, repair: bool, wait: bool, announce: Announce) -> V
     )
 
 
-def _examined(path: str) -> Examination:
-    """What is found in one committed state."""
-    for attempt in range(_TRIES):
-        try:
-            snapshot = OpenSnapshot(path)
-        except IndexDamagedError as error:
-            findings = Examination(broken=True)
-            findings.add(error.message, "")
-            return findings
-        try:
-            findings = examine(path, snapshot.catalog)
-            if not findings.problems or attempt == _TRIES - 1 or not moved_on(snapshot):
-                return findings
-        finally:
-            snapshot.close()
-    raise AssertionError("unreachable")
-
-
-def _encoder(writer: IndexWriter, announce: Announce) -> Callable[[NDArray[np.int64]], None]:
-    """What encodes chunks again, its model open. Raises `SemsearchError` where that cannot be had."""
-    model = rows.recorded_model(writer.catalog)
-    if model is None:
-        raise IndexDamagedError("nobody knows the model of its vectors")
+def _encoder(path: str, announce: Announce, writer: Writer, model: ModelInfo) -> Callable[[NDArray[np.int64]], None]:
+    """What encodes chunks of the index at `path` again, its model open. Raises `SemsearchError` where that cannot be
+    had."""
     embedder = open_recorded(model, announce)
 
     def encode(ids: NDArray[np.int64]) -> None:
-        report = IndexReport(writer.index)
-        encode_lost(LocalWriter(writer), embedder, ids, report, Progress(announce=announce))
+        encode_lost(writer, embedder, ids, IndexReport(path), Progress(announce=announce))
 
     return encode
 
 
-def _drift(path: str, findings: Examination, announce: Announce) -> list[str]:
+def _drift(path: str, findings: Findings, announce: Announce) -> list[str]:
     """Measures whether quantized vectors lose more by now than when they were chosen."""
     try:
         measured = present_loss(path, announce)
@@ -132,6 +106,6 @@ def _drift(path: str, findings: Examination, announce: Announce) -> list[str]:
     recorded, now = measured
     if now > recorded + _DRIFT:
         what = f"{now:.2%} of the ten nearest are lost by now, {recorded:.2%} when the vectors were quantized"
-        findings.add(what, "", "vectors")
+        findings.problems.append(Problem("vectors", what, ""))
         return [f"make them anew with: semsearch quantize --index {for_shell(path)}"]
     return [f"vectors lose {now:.2%} of the ten nearest, {recorded:.2%} when they were quantized"]

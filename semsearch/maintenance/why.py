@@ -47,7 +47,7 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
     """Explains what `options` make of `file` (a path, or as results show it) in a search for `query`."""
     if not file:
         raise UsageError("the name of the file is empty", "name it as results show it, or by its path")
-    known = {entry.path: entry for entry in file_statuses(searcher.index)[1]}
+    known = {entry.path: entry for entry in file_statuses(searcher.index, after=searcher.after)[1]}
     shown, path = _shown_as(searcher, file, known)
     parts = (shown or file).split("/")
     # Of a folder that is left out as a whole only the folder is an entry.

@@ -55,16 +55,17 @@ def _by_file(hits: Iterator[Hit], options: SearchOptions) -> list[Hit]:
 
     That one is looked for among the hits that are read anyway: it adds no time.
     """
-    best: dict[str, Hit] = {}
+    best: dict[tuple[str, str], Hit] = {}
     for number, hit in enumerate(hits):
         if len(best) == options.k and (number >= options.k + _SPARE or not options.snippets):
             break
-        first = best.get(hit.file)
+        name = hit.path, hit.file  # machines that share an index may have files at the same place
+        first = best.get(name)
         if first is None:
             if len(best) < options.k:
-                best[hit.file] = hit
+                best[name] = hit
         elif options.snippets and first.second is None and _is_worth_showing(first, hit):
-            best[hit.file] = replace(first, second=hit)
+            best[name] = replace(first, second=hit)
     return [replace(hit, rank=rank) for rank, hit in enumerate(best.values(), 1)]
 
 

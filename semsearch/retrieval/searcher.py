@@ -50,7 +50,8 @@ class Searcher:
 
     `index`: its folder, or the folder it was made of; None: the nearest one upwards of the working folder. `announce`
     hears when a model must be prepared first. `prefix` stands before every shown path. `remember`: vectors of queries
-    are looked up in the cache, and kept there. Raises `IndexNotFoundError`.
+    are looked up in the cache, and kept there. `after`: the token of a run of `index` whose changes are waited for,
+    where a replica is asked. Raises `IndexNotFoundError`.
 
     >>> with Searcher("notes") as searcher:  # doctest: +SKIP
     ...     [hit.path for hit in searcher.search("how to renew the permit").hits]
@@ -62,10 +63,12 @@ class Searcher:
         announce: Callable[[str], None] | None = None,
         prefix: str = "",
         remember: bool = True,
+        after: str = "",
     ) -> None:
         self.index = settings.index_for_reading(None if index is None else os.fspath(index))
         self.prefix = prefix
-        self._store = open_store(self.index)
+        self.after = after
+        self._store = open_store(self.index, after)
         self._encoder = QueryEncoder(announce or (lambda message: None), "queries" if remember else "")
         self._adapt: Callable[[Vectors], Vectors] | None = None
         self._weights: FusionWeights | None = None

@@ -1,18 +1,22 @@
 """Copies an index from one store to another, of the same kind or not, without reading or encoding a document again.
 
-Chunks keep their ids, so that what searches have saved stays true. A copy that was cut off goes on where it stopped.
+Chunks keep their ids, so that what searches have saved stays true. Files are copied in the order of their chunks, so
+that a copy that was cut off goes on where it stopped.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.callbacks import Advance
 from semsearch.chunking.chunk import Chunk
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical.bm25 import locate
 from semsearch.lexical.postings import Postings
+from semsearch.store.comparing import check_same, digests
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, Passage, Root
 
@@ -20,8 +24,8 @@ from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, P
 _COMMIT_CHUNKS = 8192
 _COMMIT_VECTORS = 4096
 _READ_AT_ONCE = 2000
-
-Told = Callable[[int, int], None]
+# Chunks whose terms are in memory at a time: some 60 MB.
+_TRANSPOSED_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -35,112 +39,145 @@ class _Part:
     document: DocumentProperties | None = None
 
 
-def copy_to(snapshot: Snapshot, target: Store, told: Told = lambda done, total: None) -> None:
-    """Makes `target` hold what `snapshot` holds; `told` hears how many chunks of how many are there.
+def copy_to(
+    snapshot: Snapshot, target: Store, advance: Advance = lambda name, done, total: None, wait: bool = False
+) -> None:
+    """Makes `target` hold what `snapshot` holds, and compares both. `wait`: for another run that writes there.
 
-    Raises `SemsearchError` where `target` holds something else, or is in the end not what was copied.
+    The snapshot is of an index that keeps the vectors of its model (`Snapshot.keeps_model_vectors`).
+
+    Raises `SemsearchError` where `target` holds something else, or is in the end not what was copied, and
+    `LockedError`.
     """
     info = _placed(snapshot.info(), target.host)
-    with target.write() as writer:
+    # All is opened now: who writes the source meanwhile may remove files.
+    snapshot.warm_up()
+    terms = _TermsOfChunks(snapshot.postings())
+    with target.write(wait) as writer:
         copied = _begin(writer, snapshot, info, target.location)
-        _copy_files(writer, snapshot, copied, told)
-        _copy_vectors(writer, snapshot)
-        writer.forget_deleted()
-        run = snapshot.last_run()
-        if run is not None and writer.snapshot().last_run() != run:
-            with writer.transaction() as transaction:
-                transaction.record_run(run)
-        writer.maintain()
-    target.read(lambda there: _compare(snapshot, there, target.location))
+        _copy_files(writer, snapshot, copied, terms, advance)
+        encoded = _copyable(snapshot, target)
+        _copy_vectors(writer, snapshot, encoded, advance)
+        _finish(writer, snapshot, info)
+        check_same(snapshot, writer.snapshot(), info, encoded, target.location, advance)
 
 
 def _placed(info: IndexInfo, host: str) -> IndexInfo:
-    """`info` with its folders as those of the machine `host`; "": of one machine, those of others under their name."""
+    """`info` with its folders as those of the machine `host`; "": of one machine, those of others as `//HOST/PATH`."""
+    roots = tuple(_placed_root(root, host) for root in info.roots)
+    # Each machine has readers of its own.
+    has_own = not host or any(root.is_here for root in roots)
+    return replace(info, roots=roots, readers=info.readers if has_own else 0, vectors_at=None)
 
-    def placed(root: Root) -> Root:
-        if host:
-            return replace(root, host=root.host or host)
+
+def _placed_root(root: Root, host: str) -> Root:
+    if not host:
         return replace(root, host="", path=root.path if root.is_here else f"//{root.host}{root.path}")
-
-    return replace(info, roots=tuple(map(placed, info.roots)), vectors_at=None)
+    if root.host:
+        return root
+    if root.path.startswith("//"):  # copied from an index of several machines
+        name, slash, path = root.path[2:].partition("/")
+        return replace(root, host=name, path=slash + path)
+    return replace(root, host=host)
 
 
 def _begin(writer: Writer, snapshot: Snapshot, info: IndexInfo, location: str) -> NDArray[np.int64]:
     """The ids of the chunks that are there already. Raises `SemsearchError` where those are of another index."""
     there = writer.snapshot()
-    if not there.info().roots:
+    if not there.last_given() and not there.info().roots:
         with writer.transaction() as transaction:
             # The model comes with the vectors.
             transaction.update(replace(info, model=None))
         return np.empty(0, np.int64)
     copied, ids = there.holding(()), snapshot.holding(())
-    same = replace(there.info(), model=None) == replace(info, model=None) and len(copied) <= len(ids)
-    if same and len(copied):
-        same = bool((copied == ids[: len(copied)]).all())
-        last = [int(copied[-1])]
-        same = same and there.passages(last)[0].text_hash == snapshot.passages(last)[0].text_hash
+    same = replace(there.info(), model=None) == replace(info, model=None)
+    same = same and np.array_equal(copied, ids[: len(copied)]) and there.last_given() <= snapshot.last_given()
+    same = same and digests(there).items() <= digests(snapshot).items()
     if not same:
         raise SemsearchError(
-            f"{location} holds another index", "name an empty place, or another schema", code="not_empty"
+            f"{location} holds another index, or an earlier state of this one",
+            "name an empty place: another folder, or another schema with ?schema=NAME",
+            code="not_empty",
         )
     return copied
 
 
-def _copy_files(writer: Writer, snapshot: Snapshot, copied: NDArray[np.int64], told: Told) -> None:
+# -- files and chunks ------------------------------------------------------------------------------------------------
+
+
+def _copy_files(
+    writer: Writer, snapshot: Snapshot, copied: NDArray[np.int64], terms: "_TermsOfChunks", advance: Advance
+) -> None:
     ids = snapshot.holding(())
-    total, done = len(ids), len(copied)
-    there = {(file.root_id, file.path) for file in writer.snapshot().files()} if done else set()
-    terms = _TermsOfChunks(snapshot.postings())
-    batch: list[tuple[FileRecord, list[Passage]]] = []
-    size = 0
-    for file in _files(snapshot, ids[done:], there):
-        batch.append(file)
-        size += len(file[1])
-        if size >= _COMMIT_CHUNKS:
-            _commit(writer, batch, terms)
-            done += size
-            told(done, total)
-            batch, size = [], 0
-    _commit(writer, batch, terms)
-    told(done + size, total)
+    done = len(copied)
+    there = {(file.root_id, file.path) for file in writer.snapshot().files()}
+    files = _files(snapshot, ids[done:], there, terms)
+    advance("copying passages", done, len(ids))
+    while (one := next(files, None)) is not None:
+        size = 0
+        with writer.transaction() as transaction:
+            while one is not None:
+                file, first, parts = one
+                size += transaction.put_file(file, parts, first)
+                one = None if size >= _COMMIT_CHUNKS else next(files, None)
+        done += size
+        advance("copying passages", done, len(ids))
 
 
 def _files(
-    snapshot: Snapshot, ids: NDArray[np.int64], there: set[tuple[int, bytes]]
-) -> Iterator[tuple[FileRecord, list[Passage]]]:
-    """The files that are not `there`, each with its chunks, in the order of their chunks `ids`; those without last."""
+    snapshot: Snapshot, ids: NDArray[np.int64], there: set[tuple[int, bytes]], terms: "_TermsOfChunks"
+) -> Iterator[tuple[FileRecord, int | None, Iterator[_Part] | Sequence[_Part]]]:
+    """(file, its first chunk, its parts) of those that are not `there`, in the order of their chunks `ids`; those
+    without chunks last. The parts are to be gone through before the next file is asked for."""
     records = {file.id: file for file in snapshot.files() if (file.root_id, file.path) not in there}
-    held: list[Passage] = []
+    for number, own in groupby(_passages(snapshot, ids), lambda passage: passage.file.id):
+        file = records.pop(number, None)
+        if file is None:
+            raise IndexDamagedError(f"the passages of file {number} do not fit it", "look with: semsearch verify")
+        passages = iter(own)
+        first = next(passages)
+        parts = _parts(file, chain([first], passages), terms)
+        yield file, first.id, list(parts) if file.chunk_count <= _COMMIT_CHUNKS else parts
+    yield from ((file, None, ()) for file in records.values())
+
+
+def _passages(snapshot: Snapshot, ids: NDArray[np.int64]) -> Iterator[Passage]:
     for start in range(0, len(ids), _READ_AT_ONCE):
-        for passage in snapshot.passages(ids[start : start + _READ_AT_ONCE].tolist()):
-            if held and held[0].file.id != passage.file.id:
-                yield records.pop(held[0].file.id), held
-                held = []
-            held.append(passage)
-    if held:
-        yield records.pop(held[0].file.id), held
-    yield from ((file, []) for file in records.values())
+        yield from snapshot.passages(ids[start : start + _READ_AT_ONCE].tolist())
 
 
-def _commit(writer: Writer, files: Sequence[tuple[FileRecord, list[Passage]]], terms: "_TermsOfChunks") -> None:
-    if not files:
-        return
-    with writer.transaction() as transaction:
-        for file, passages in files:
-            first = passages[0].id if passages else None
-            transaction.put_file(file, list(_parts(file, passages, terms)), first)
+def _parts(file: FileRecord, passages: Iterable[Passage], terms: "_TermsOfChunks") -> Iterator[_Part]:
+    """The `passages` of `file` in parts of one document each."""
+    whole = _properties(file)
+    next_id = None
+    for _, run in groupby(passages, _DocumentOf()):
+        held = list(run)
+        if next_id not in (None, held[0].id) or held[-1].id - held[0].id + 1 != len(held):
+            raise IndexDamagedError(f"the passages of file {file.id} do not fit it", "look with: semsearch verify")
+        own = _properties(held[0].file)
+        # What is said of the only document of a file is the same as what is said of the file.
+        begins = held[0].is_first and (next_id is not None or own != whole or len(held) < file.chunk_count)
+        next_id = held[-1].id + 1
+        yield _Part(
+            list(map(_chunk, held)), [terms.of(one.id) for one in held], own.language, "", own if begins else None
+        )
 
 
-def _parts(file: FileRecord, passages: Sequence[Passage], terms: "_TermsOfChunks") -> Iterator[_Part]:
-    """The `passages` of `file`, a part each document."""
-    begins = [number for number, passage in enumerate(passages) if passage.is_first or not number]
-    for begin, end in zip(begins, [*begins[1:], len(passages)], strict=True):
-        held = passages[begin:end]
-        own = held[0].file
-        properties = DocumentProperties(own.title, own.metadata, own.date, own.language)
-        differs = properties != DocumentProperties(file.title, file.metadata, file.date, file.language)
-        document = properties if differs or (len(begins) > 1 and held[0].is_first) else None
-        yield _Part(list(map(_chunk, held)), [terms.of(one.id) for one in held], own.language, "", document)
+class _DocumentOf:
+    """Numbers documents, and runs of `_READ_AT_ONCE` passages of a long one."""
+
+    def __init__(self) -> None:
+        self._number = self._size = 0
+
+    def __call__(self, passage: Passage) -> int:
+        if passage.is_first or self._size == _READ_AT_ONCE:
+            self._number, self._size = self._number + 1, 0
+        self._size += 1
+        return self._number
+
+
+def _properties(file: FileRecord) -> DocumentProperties:
+    return DocumentProperties(file.title, file.metadata, file.date, file.language)
 
 
 def _chunk(passage: Passage) -> Chunk:
@@ -151,75 +188,110 @@ def _chunk(passage: Passage) -> Chunk:
 
 
 class _TermsOfChunks:
-    """The terms of chunks that are asked for by rising id, from postings, whose parts may be large and come late."""
+    """The terms of chunks that are asked for by rising id, from postings. Parts may be large: one is read ahead."""
 
     def __init__(self, parts: Iterable[Postings]) -> None:
-        self._parts = iter(parts)
+        self._parts = (part for part in parts if len(part))
+        self._next = next(self._parts, None)
         self._open: list[_Transposed] = []
 
     def of(self, chunk: int) -> list[str]:
         """The terms of `chunk`, each as often as it has it. Raises `IndexDamagedError` where none are known."""
         self._open = [one for one in self._open if one.last >= chunk]
-        for part in self._open:
-            if (found := part.of(chunk)) is not None:
-                return found
-        for postings in self._parts:
-            if len(postings) and postings.ids[-1] >= chunk:
-                self._open.append(_Transposed(postings))
-                if (found := self._open[-1].of(chunk)) is not None:
-                    return found
-        raise IndexDamagedError(f"the index knows no words of chunk {chunk}", "look with: semsearch verify")
+        while self._next is not None and self._next.ids[0] <= chunk:
+            self._open_next(self._next)
+        known = [found for part in self._open if (found := part.of(chunk)) is not None]
+        while not known and self._next is not None:  # those before have lost their first chunks
+            found = self._open_next(self._next).of(chunk)
+            known += [] if found is None else [found]
+        if not known:
+            raise IndexDamagedError(f"the index knows no words of chunk {chunk}", "look with: semsearch verify")
+        return [term for found in known for term in found]
+
+    def _open_next(self, part: Postings) -> "_Transposed":
+        self._open.append(_Transposed(part))
+        self._next = next(self._parts, None)
+        return self._open[-1]
 
 
 class _Transposed:
-    """`postings` by row: which terms each row has. `last`: the last chunk."""
+    """`postings` by row: which terms each row has, of `_TRANSPOSED_ROWS` rows at a time. `last`: the last chunk."""
 
     def __init__(self, postings: Postings) -> None:
-        self._ids = postings.ids
+        self._postings = postings
         self.last = int(postings.ids[-1])
-        sizes = np.diff(postings.indptr)
-        order = np.argsort(postings.rows, kind="stable")
-        self._terms = np.repeat(np.arange(len(sizes)), sizes)[order]
-        self._tfs = postings.tfs[order]
-        self._begin = np.concatenate([[0], np.cumsum(np.bincount(postings.rows, minlength=len(postings)))])
-        self._texts = [postings.text(number) for number in range(len(sizes))]
+        self._block = -1
+        self._begins: list[int] = []
+        self._terms: list[int] = []
+        self._tfs: list[int] = []
+        self._texts: dict[int, str] = {}
 
     def of(self, chunk: int) -> list[str] | None:
         """The terms of `chunk`; None: it is not among the rows."""
-        _, rows = locate(np.array([chunk]), self._ids)
+        _, rows = locate(np.array([chunk]), self._postings.ids)
         if not len(rows):
             return None
-        span = slice(int(self._begin[rows[0]]), int(self._begin[rows[0] + 1]))
-        pairs = zip(self._terms[span].tolist(), self._tfs[span].tolist(), strict=True)
-        return [self._texts[term] for term, count in pairs for _ in range(count)]
+        block, row = divmod(int(rows[0]), _TRANSPOSED_ROWS)
+        if block != self._block:
+            self._transpose(block)
+        span = slice(self._begins[row], self._begins[row + 1])
+        return [
+            self._texts[term] for term, tf in zip(self._terms[span], self._tfs[span], strict=True) for _ in range(tf)
+        ]
+
+    def _transpose(self, block: int) -> None:
+        rows = self._postings.rows
+        low = block * _TRANSPOSED_ROWS
+        inside = np.flatnonzero((rows >= low) & (rows < low + _TRANSPOSED_ROWS))
+        order = inside[np.argsort(rows[inside], kind="stable")]
+        terms = np.searchsorted(self._postings.indptr, order, side="right") - 1
+        counts = np.bincount(rows[order] - low, minlength=_TRANSPOSED_ROWS)
+        self._begins = np.concatenate([[0], np.cumsum(counts)]).tolist()
+        self._terms, self._tfs = terms.tolist(), self._postings.tfs[order].tolist()
+        self._texts = {term: self._postings.text(term) for term in np.unique(terms).tolist()}
+        self._block = block
 
 
-def _copy_vectors(writer: Writer, snapshot: Snapshot) -> None:
-    """Copies vectors up to the first chunk that has none; the next run of `index` encodes from there."""
+# -- vectors ---------------------------------------------------------------------------------------------------------
+
+
+def _copyable(snapshot: Snapshot, target: Store) -> NDArray[np.int64]:
+    """(n,) the ids of the chunks whose vectors `target` can take, rising.
+
+    A store that several machines write knows of each chunk whether it has a vector. Others know up to which chunk all
+    have one: there, what comes after the first that has none is encoded by the next run of `index`.
+    """
+    encoded = snapshot.encoded_ids()
+    if "machines" in target.capabilities:
+        return encoded
+    missing = np.setdiff1d(snapshot.holding(()), encoded)
+    return encoded if not len(missing) else encoded[encoded < missing[0]]
+
+
+def _copy_vectors(writer: Writer, snapshot: Snapshot, encoded: NDArray[np.int64], advance: Advance) -> None:
     model = snapshot.info().model
-    if model is None:
+    there = writer.snapshot()
+    ids = np.setdiff1d(encoded, there.encoded_ids())
+    if model is None or not len(ids):
         return
-    while pending := writer.claim(_COMMIT_VECTORS):
-        ids = np.array([one.id for one in pending], np.int64)
-        vectors = snapshot.vectors(ids)
-        missing = np.flatnonzero(np.isnan(vectors).any(axis=1)) if vectors.shape[1] else np.arange(len(ids))
-        end = int(missing[0]) if len(missing) else len(ids)
-        if end:
-            with writer.transaction() as transaction:
-                transaction.put_vectors(ids[:end], vectors[:end], model)
-        if end < len(ids):
-            return
+    done = len(encoded) - len(ids)
+    for start in range(0, len(ids), _COMMIT_VECTORS):
+        advance("copying vectors", done + start, len(encoded))
+        batch = ids[start : start + _COMMIT_VECTORS]
+        with writer.transaction() as transaction:
+            transaction.put_vectors(batch, snapshot.vectors(batch), model)
+    advance("copying vectors", len(encoded), len(encoded))
 
 
-def _compare(snapshot: Snapshot, there: Snapshot, location: str) -> None:
-    """Raises `IndexDamagedError` where `there` does not hold what `snapshot` does."""
-    ids = snapshot.holding(())
-    same = np.array_equal(ids, there.holding(()))
-    one, other = snapshot.counts(), there.counts()
-    same = same and (one.indexed, one.skipped, one.failed) == (other.indexed, other.skipped, other.failed)
-    encoded = there.encoded_ids() if same else ids[:0]
-    for start in range(0, len(encoded), _COMMIT_VECTORS):
-        batch = encoded[start : start + _COMMIT_VECTORS]
-        same = same and np.array_equal(snapshot.vectors(batch), there.vectors(batch))
-    if not same:
-        raise IndexDamagedError(f"{location} is not what was copied", "copy again, into an empty place")
+def _finish(writer: Writer, snapshot: Snapshot, info: IndexInfo) -> None:
+    """Brings over what is known of the whole index."""
+    there, run = writer.snapshot(), snapshot.last_run()
+    last = snapshot.last_given()
+    if there.info() != info or there.last_given() != last or there.last_run() != run:
+        with writer.transaction() as transaction:
+            transaction.update(info)
+            # Ids of chunks that were deleted may stand in saved searches.
+            transaction.give_up_to(last)
+            if run is not None and there.last_run() != run:
+                transaction.record_run(run)
+    writer.forget_deleted()

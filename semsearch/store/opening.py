@@ -1,25 +1,36 @@
 """The way in: `open_store` tells by its name what keeps an index."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.errors import ParameterError, SemsearchError, UsageError, for_shell
 from semsearch.settings import url_scheme
 
 if TYPE_CHECKING:
-    from semsearch.store.protocol import Snapshot, Store
+    from semsearch.store.protocol import Snapshot, Store, Verifiable
 
 Answer = TypeVar("Answer")
 
 
-def open_store(location: str) -> "Store":
+# capability -> what to do where an engine does not have it; {}: its index.
+_INSTEAD = {
+    "quantize": "vectors are kept in half precision there; a copy in a folder can be made smaller:"
+    " semsearch copy --index {} --to FOLDER",
+    "share": "let its users in by rights of the database: docs/engines.md lists those of readers and writers",
+}
+
+
+def open_store(location: str, after: str = "") -> "Store":
     """The index at `location`, a folder or a URL of PostgreSQL. Nothing is read or made yet.
 
-    Raises `UsageError` for a URL of no engine, and where a package that it needs is missing.
+    `after`: what is read has at least the state of this token (`Writer.token`), on whatever replica. Raises
+    `UsageError` for a URL of no engine, for a token that an index has no use for, and where a package is missing.
     """
     scheme = url_scheme(location)
     if scheme in ("postgresql", "postgres"):
-        return _postgres(location)
+        return _postgres(location, after)
+    if after:
+        raise ParameterError("after", f"is about an index in PostgreSQL, not {location}", "leave it out")
     if scheme:
         raise UsageError(f"there is no engine for {scheme}://", "name a folder, or postgresql://HOST/DATABASE")
     from semsearch.store.local.store import LocalStore
@@ -27,7 +38,7 @@ def open_store(location: str) -> "Store":
     return LocalStore(location)
 
 
-def _postgres(location: str) -> "Store":
+def _postgres(location: str, after: str) -> "Store":
     try:
         import psycopg
     except ImportError:
@@ -39,12 +50,13 @@ def _postgres(location: str) -> "Store":
     del psycopg
     from semsearch.store.postgres.store import PostgresStore
 
-    return PostgresStore(location)
+    return PostgresStore(location, after)
 
 
-def read_index(location: str, question: "Callable[[Snapshot], Answer]") -> Answer:
-    """The answer of `question` to one committed state of the index at `location`, for those who ask once."""
-    store = open_store(location)
+def read_index(location: str, question: "Callable[[Snapshot], Answer]", after: str = "") -> Answer:
+    """The answer of `question` to one committed state of the index at `location`, for those who ask once; `after`: as
+    in `open_store`."""
+    store = open_store(location, after)
     try:
         return store.read(question)
     finally:
@@ -65,6 +77,13 @@ def require(store: "Store", capability: str, command: str) -> None:
     if capability not in store.capabilities:
         raise SemsearchError(
             f"{store.location} cannot do that: its engine has no {command}",
-            "an index in a folder of this machine has",
+            _INSTEAD.get(capability, "an index in a folder has: semsearch copy").format(for_shell(store.location)),
             code="not_supported",
         )
+
+
+def open_verifiable(location: str) -> "Verifiable":
+    """The index at `location`, for who looks at all of it. Raises `SemsearchError` where its engine cannot do that."""
+    store = open_store(location)
+    require(store, "verify", "verify")
+    return cast("Verifiable", store)

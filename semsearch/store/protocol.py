@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from semsearch.embedding.model_info import ModelInfo
     from semsearch.lexical.postings import Postings
     from semsearch.lexical.query_word import Word
+    from semsearch.store.problems import Findings
     from semsearch.store.records import FloatArray, Ids, Vectors
 
 Answer = TypeVar("Answer")
@@ -95,6 +96,10 @@ class Snapshot(Protocol):
     def counts(self) -> Counts: ...
 
     def position(self) -> Position: ...
+
+    def last_given(self) -> int:
+        """The highest chunk id that was given out, be its chunk there or not; 0: none was."""
+        ...
 
     def languages(self) -> frozenset[str]:
         """Codes of the languages whose rules the indexed terms were made by."""
@@ -276,6 +281,10 @@ class Transaction(Protocol):
         pending."""
         ...
 
+    def give_up_to(self, chunk_id: int) -> None:
+        """Counts the ids up to `chunk_id` as given: what is put from now on has higher ones."""
+        ...
+
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
         """Gives a file another place and stamp; its chunks and vectors stay. Also for a stamp that changed alone."""
         ...
@@ -402,3 +411,21 @@ class Store(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+# Of the model that made the vectors of a writer's index: what encodes the chunks with the given ids (n,) again. Raises
+# `SemsearchError` where the model cannot be had.
+OpenEncoder = Callable[[Writer, "ModelInfo"], Callable[["Ids"], None]]
+
+
+class Verifiable(Store, Protocol):
+    """A store that can `verify` and `repair`."""
+
+    def examine(self) -> "Findings":
+        """What is wrong in one committed state, all of which is read."""
+        ...
+
+    def repair(self, wait: bool, open_encoder: OpenEncoder, announce: Callable[[str], None]) -> "Findings":
+        """Mends what can be; returns what was found before. `wait`: for another run that is writing. Vectors that are
+        lost are encoded again, by the encoder, or by the next run of `index`. Raises `SemsearchError`."""
+        ...

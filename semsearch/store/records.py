@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # What of a file could not be read is told in so many notices.
 _TOLD_REASONS = 5
 _REASON_CHARACTERS = 1000
+# A single one may be several that were joined before, of a file that is copied.
+_LONGEST_REASON = 5100
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def joined_reasons(reasons: Iterable[str]) -> str:
     """What of a file could not be read: each of `reasons` once, in order, the first few; very long ones are cut."""
     told = [reason for reason in dict.fromkeys(reasons) if reason]
     more = f"; {len(told) - _TOLD_REASONS} more such notices" if len(told) > _TOLD_REASONS else ""
-    shown = (one if len(one) <= _REASON_CHARACTERS else one[:_REASON_CHARACTERS] + "…" for one in told[:_TOLD_REASONS])
+    most = _REASON_CHARACTERS if len(told) > 1 else _LONGEST_REASON
+    shown = (one if len(one) <= most else one[:most] + "…" for one in told[:_TOLD_REASONS])
     return "; ".join(shown) + more
 
 

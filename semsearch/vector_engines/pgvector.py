@@ -51,8 +51,9 @@ _LONGEST_NAME = 63  # bytes of an identifier
 _HNSW_OPTIONS = "m = 16, ef_construction = 128"
 _BEAM = 400  # recall@10 .97 on 100,000 chunks of real text
 _LARGEST_BEAM = 1_000
-# A filter is compared row by row where that is less work than to follow the graph until k rows of it are found: when
-# (rows it lets in)^2 <= this * k * rows of the table. 30,000 of 100,000 rows at k = 300 took the same both ways.
+# A filter is compared row by row where it leaves less than a graph pays for, and where that is less work than to
+# follow the graph until k of its rows are found: (rows it lets in)^2 <= this * k * rows of the table. 30,000 of
+# 100,000 rows at k = 300 took the same both ways.
 _CROSSING = 30
 # How the binary form of a halfvec begins: the count of its numbers, and zero.
 _HALFVEC_HEADER = Struct(">HH")
@@ -69,8 +70,8 @@ WHERE n.nspname = %(schema)s AND c.relname = %(table)s
 """
 _UNFINISHED = """
 SELECT h.relname FROM pg_index i JOIN pg_class h ON h.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND NOT i.indisvalid
+JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = h.relam
+WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND m.amname = 'hnsw' AND NOT i.indisvalid
 """
 _ALL = """
 SELECT chunk_id, embedding {distance} %(vector)s::{halfvec} AS distance FROM {table} ORDER BY distance LIMIT %(k)s
@@ -248,7 +249,8 @@ class PgvectorEngine:
 
     def _follows_graph(self, k: int, ranges: Ranges) -> bool:
         allowed = sum(end - begin for begin, end in ranges)
-        return self._layout.indexed and allowed * allowed > _CROSSING * k * self._layout.rows
+        many = allowed > _HNSW_ROWS and allowed * allowed > _CROSSING * k * self._layout.rows
+        return many and self._layout.indexed
 
     def _beam(self, k: int, ranges: Ranges | None) -> dict[str, object]:
         """How a scan of the graph goes on until there are `k` rows."""
@@ -452,7 +454,7 @@ def _deadline(connection: Any, seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    from psycopg import Error
+    from psycopg import Error, capabilities
 
     late = Event()
     # The same connection under another number: that of the first may be another file by then.
@@ -460,8 +462,9 @@ def _deadline(connection: Any, seconds: float | None) -> Iterator[None]:
 
         def end() -> None:
             late.set()
-            with suppress(Error):  # a server that does not answer may not take this either
-                connection.cancel_safe(timeout=CONNECT_SECONDS)
+            if capabilities.has_cancel_safe():  # older libpqs know no timeout for this either
+                with suppress(Error):  # of a server that does not answer
+                    connection.cancel_safe(timeout=CONNECT_SECONDS)
             with suppress(OSError):
                 same.shutdown(socket.SHUT_RDWR)
 

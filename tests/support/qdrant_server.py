@@ -46,12 +46,13 @@ class _Collection:
 
 
 class QdrantServer(JsonServer):
-    """`key`: where it is set, requests need it. `collections`: by name."""
+    """`key`: where it is set, requests need it. `collections`: by name. `searches`: how it was asked to search."""
 
     def __init__(self, key: str = "") -> None:
         super().__init__()
         self.key = key
         self.collections: dict[str, _Collection] = {}
+        self.searches: list[models.SearchParams] = []
         self.folder = Path(tempfile.mkdtemp(prefix="qdrant-"))
         self._made = 0
 
@@ -103,7 +104,9 @@ class QdrantServer(JsonServer):
                 records = collection.shard.retrieve(asked.ids, asked.with_payload, asked.with_vector)
                 return [_record(record) for record in records]
             case ("POST", "points/query"):
-                return _nearest(collection, _read(models.QueryRequest, body))
+                asked_for = _read(models.QueryRequest, body)
+                self.searches.append(asked_for.params or models.SearchParams())
+                return _nearest(collection, asked_for)
             case ("POST", "points/count"):
                 counted = _read(models.CountRequest, body)
                 return {"count": collection.shard.count(edge.CountRequest(exact=bool(counted.exact)))}

@@ -10,7 +10,7 @@ from semsearch.errors import VectorEngineError
 from semsearch.vector_engines import qdrant
 from semsearch.vector_engines.opening import open_engine
 from tests.support.qdrant_server import QdrantServer
-from tests.vector_engines.test_conformance import DIM, payloads, unit_vectors
+from tests.vector_engines.test_conformance import DIM, filled, payloads, unit_vectors
 
 
 @pytest.fixture
@@ -84,3 +84,12 @@ def test_a_collection_whose_making_was_cut_off_gets_its_index(server: QdrantServ
     client.create_collection("docs", models.VectorParams(size=DIM, distance=models.Distance.COSINE))
     open_engine(f"qdrant://:s3cr3t@{server.at}/docs").ensure(DIM)
     assert server.collections["docs"].indexes["chunk_id"].range
+
+
+def test_few_that_a_filter_lets_in_are_compared_one_by_one(server: QdrantServer) -> None:
+    engine = open_engine(f"qdrant://:s3cr3t@{server.at}/docs")
+    filled(engine, np.arange(9))
+    for ranges in ([(0, 3), (5, 9)], [(0, 3), (5, 10**6)], None):
+        engine.nearest(unit_vectors(1)[0], 3, ranges)
+    assert [search.exact for search in server.searches] == [True, False, False]
+    assert [search.hnsw_ef for search in server.searches] == [None, 512, 512]

@@ -19,10 +19,30 @@ from semsearch.store.local.catalog import MOST_CHUNKS, Catalog
 from semsearch.store.local.checksum import check_catalog
 from semsearch.store.local.engine_examination import LISTS
 from semsearch.store.local.problems import SHOWN, Examination
+from semsearch.store.local.reader import OpenSnapshot, moved_on
 from semsearch.store.local.segment_examination import examine_segments
 from semsearch.store.recorded_info import is_decodable
 
+_TRIES = 8
 _ANEW = "make it anew from what can be read of it"
+
+
+def examine_folder(folder: str) -> Examination:
+    """What is wrong with one committed state of the index folder."""
+    for attempt in range(_TRIES):
+        try:
+            snapshot = OpenSnapshot(folder)
+        except IndexDamagedError as error:
+            findings = Examination(broken=True)
+            findings.add(error.message, "")
+            return findings
+        try:
+            findings = examine(folder, snapshot.catalog)
+            if not findings.problems or attempt == _TRIES - 1 or not moved_on(snapshot):
+                return findings
+        finally:
+            snapshot.close()
+    raise AssertionError("unreachable")
 
 
 def examine(folder: str, catalog: Catalog, suspect: bool | None = None) -> Examination:

@@ -7,25 +7,14 @@ from numpy.typing import NDArray
 
 from semsearch import settings
 from semsearch.store.local.rows import Segment
+from semsearch.store.problems import Findings, Problem
 
 SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something that is not as it was written. `repair`: what `--repair` does about it; "": nothing can be done."""
-
-    part: str
-    what: str
-    repair: str
-
-    def as_dict(self) -> dict[str, str]:
-        return {"part": self.part, "problem": self.what, "repair": self.repair}
-
-
 @dataclass
-class Examination:
-    """What there is and what of it is not as it should be.
+class Examination(Findings):
+    """What there is in an index folder, and what of it is not as it should be.
 
     `broken`: SQLite itself finds the catalog damaged. `suspect`: the catalog is not what was written, and nobody knows
     where. `damaged`: ids of segments that are to go; `recodable`: those of them whose stored vectors are good, so that
@@ -36,11 +25,6 @@ class Examination:
     be.
     """
 
-    files: int = 0
-    chunks: int = 0
-    segments: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
     broken: bool = False
     suspect: bool = False
     damaged: list[int] = field(default_factory=list)

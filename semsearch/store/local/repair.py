@@ -14,6 +14,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch.errors import IndexDamagedError
 from semsearch.lexical import postings
 from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.store.local import rows
@@ -24,12 +25,31 @@ from semsearch.store.local.merging import merge
 from semsearch.store.local.problems import Examination
 from semsearch.store.local.salvage import check_room
 from semsearch.store.local.snapshot import LocalSnapshot
+from semsearch.store.local.transaction import LocalWriter
 from semsearch.store.local.writer import IndexWriter
+from semsearch.store.protocol import OpenEncoder
 
 _LEXICAL_BATCH = 65_536
 
 # Makes the chunks with the given ids (n,) have vectors again.
 EncodeLost = Callable[[NDArray[np.int64]], None]
+
+
+def repair_folder(index: str, wait: bool, open_encoder: OpenEncoder, announce: Callable[[str], None]) -> Examination:
+    """`protocol.Verifiable.repair` of the index folder."""
+    with IndexWriter(index, wait, trust=True) as writer:
+        for notice in writer.notices:
+            announce(notice)
+        findings = examine(index, writer.catalog, writer.suspect)
+
+        def prepare_encoder() -> EncodeLost:
+            model = rows.recorded_model(writer.catalog)
+            if model is None:
+                raise IndexDamagedError("nobody knows the model of its vectors")
+            return open_encoder(LocalWriter(writer), model)
+
+        repair(writer, findings, prepare_encoder, announce)
+        return findings
 
 
 def repair(

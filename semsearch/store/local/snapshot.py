@@ -90,8 +90,11 @@ class LocalSnapshot:
         return self._counts
 
     def position(self) -> Position:
-        last = self._last_chunk()
+        last = self.last_given()
         return Position(min(last, self.embedded_to()) if self.embedded_to() else last, self.info().generation)
+
+    def last_given(self) -> int:
+        return self.catalog.number("next_chunk", 1) - 1
 
     def embedded_to(self) -> int:
         """The last chunk that the dense leg has gone through; 0: none."""
@@ -284,7 +287,7 @@ class LocalSnapshot:
         return np.array(files, np.int64)
 
     def shuffled(self, chance: "Random") -> Iterator[Passage]:
-        last = self.embedded_to() or self._last_chunk()
+        last = self.embedded_to() or self.last_given()
         query = rows.PASSAGES + " WHERE chunks.id >= ? AND chunks.id <= ? ORDER BY chunks.id LIMIT 1"
         seen: set[int] = set()
         misses = 0
@@ -302,9 +305,6 @@ class LocalSnapshot:
         if self._root_ids is None:
             self._root_ids = frozenset(root_id for root_id, _, _ in self.catalog.roots())
         return self._root_ids
-
-    def _last_chunk(self) -> int:
-        return self.catalog.number("next_chunk", 1) - 1
 
     def _passages(self, query: str, parameters: Sequence[object]) -> list[Passage]:
         chunk_rows = self.catalog.rows(query, parameters)

@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from semsearch.store.protocol import Snapshot, Writer
+    from semsearch.store.problems import Findings
+    from semsearch.store.protocol import OpenEncoder, Snapshot, Writer
 
 Answer = TypeVar("Answer")
 
@@ -70,6 +71,16 @@ class LocalStore:
             with IndexWriter(target) as index, index.commit():
                 take_in_vectors(index)
         return LocalStore(target)
+
+    def examine(self) -> Findings:
+        from semsearch.store.local.examination import examine_folder
+
+        return examine_folder(self.location)
+
+    def repair(self, wait: bool, open_encoder: OpenEncoder, announce: Callable[[str], None]) -> Findings:
+        from semsearch.store.local.repair import repair_folder
+
+        return repair_folder(self.location, wait, open_encoder, announce)
 
     def close(self) -> None:
         if self._reader is not None:

@@ -303,6 +303,11 @@ class LocalTransaction:
             self._catalog.connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(one,) for one in ids])
         return sum(count for _, count in spans)
 
+    def give_up_to(self, chunk_id: int) -> None:
+        self.flush()
+        self._next_chunk = max(self._next_chunk, chunk_id + 1)
+        self._catalog.set_setting("next_chunk", self._next_chunk)
+
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
         old = self._catalog.row("SELECT root_id, path, mtime_ns FROM files WHERE id = ?", (file_id,))
         if old is not None and tuple(old) != (root_id, path, stamp[1]):

@@ -1,65 +1,90 @@
 """The URL of an index in PostgreSQL: that of libpq, with the names of its schema and of a replica for reading."""
 
-from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlencode
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from semsearch import settings
-from semsearch.errors import UsageError
+from semsearch.errors import ParameterError, UsageError
 
 DEFAULT_SCHEMA = "semsearch"
 # PostgreSQL cuts longer names without a word.
 _LONGEST_NAME = 63
-_OWN = ("schema", "replica", "after")
+_OWN = ("schema", "replica")
+# Parameters that say which server is meant.
+_OF_SERVER = ("host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts")
 
 
 @dataclass(frozen=True)
 class Address:
     """Where an index is.
 
-    `location`: the URL as it was given, without a password; `url`: what libpq connects to, `replica`: the same on the
-    host for reading, None: there is none. `password`: where the URL had one. `schema`: holds the tables. `after`: the
-    state of the index that a reader waits for (`Snapshot.token`), "": none.
+    `location`: the URL as it was given, without secrets; `url`: what libpq connects to, `replica`: the same on the
+    host for reading, None: there is none. `secrets`: those that the URL had, by their names in libpq. `schema`: holds
+    the tables.
     """
 
     location: str
     url: str
-    password: str | None
+    secrets: dict[str, str] = field(repr=False)
     schema: str = DEFAULT_SCHEMA
     replica: str | None = None
-    after: str = ""
 
     @staticmethod
     def parse(location: str) -> "Address":
         """The address at `location`. Raises `UsageError`."""
-        given, password = settings.without_password(location), settings.password_of(location)
-        base, _, query = given.partition("?")
-        options = parse_qsl(query, keep_blank_values=True)
-        own = {name: value for name, value in options if name in _OWN}
-        others = [(name, value) for name, value in options if name not in _OWN]
-        schema = own.get("schema", DEFAULT_SCHEMA)
+        given, secrets = settings.without_password(location), settings.secrets_of(location)
+        _check_text(given)
+        scheme, _, rest = given.partition("://")
+        base, _, query = f"{scheme.lower()}://{rest}".partition("?")
+        _check_base(base)
+        options = [one.partition("=") for one in query.split("&") if one]
+        own = {unquote(name): unquote(value, errors="replace") for name, _, value in options if unquote(name) in _OWN}
+        others = [(name, value) for name, _, value in options if unquote(name) not in _OWN]
+        schema, replica = own.get("schema", DEFAULT_SCHEMA), own.get("replica")
         if not schema or len(schema.encode()) > _LONGEST_NAME or "\0" in schema or schema.startswith("pg_"):
             raise UsageError(
                 f"{given}: {schema or 'an empty name'} cannot be a schema", "name another with ?schema=NAME"
             )
-        after = own.get("after", "")
-        if after:
-            check_token(after)
-        suffix = "?" + urlencode(others, quote_via=quote) if others else ""
-        replica = own.get("replica")
+        elsewhere = [one for one in others if unquote(one[0]) not in _OF_SERVER]
         return Address(
-            given, base + suffix, password, schema, None if not replica else _on_host(base, replica) + suffix, after
+            given,
+            base + _suffix(others),
+            secrets,
+            schema,
+            None if not replica else _on_host(base, replica) + _suffix(elsewhere),
         )
 
 
 def check_token(token: str) -> None:
-    """Raises `UsageError` for what is no position in a write-ahead log (`pg_lsn`), such as 0/16B3748."""
-    high, separator, low = token.partition("/")
+    """Raises `ParameterError` for what is no position in a write-ahead log (`pg_lsn`), such as 0/16B3748."""
+    if not re.fullmatch(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}", token):
+        raise ParameterError("after", f"{token} is no state of an index", "take the token that index --json tells")
+
+
+def _check_base(base: str) -> None:
+    """Refuses what libpq would complain about, showing a password: one with / that is not written as %2F."""
+    authority = base.partition("://")[2].partition("/")[0]
+    for host in authority.rpartition("@")[2].split(","):
+        port = host.rpartition("]")[2] if host.startswith("[") else host
+        _, colon, number = port.rpartition(":")
+        if colon and not re.fullmatch("[0-9]*", number):
+            raise UsageError(
+                "the port in the URL of the index is not a number",
+                "write / and @ in a password as %2F and %40, or put it in a file that PGPASSFILE names",
+            )
+
+
+def _check_text(url: str) -> None:
     try:
-        is_sound = bool(separator) and 0 <= int(high, 16) < 2**32 and 0 <= int(low, 16) < 2**32
-    except ValueError:
-        is_sound = False
-    if not is_sound:
-        raise UsageError(f"{token} is no state of an index", "take the token that index --json tells")
+        url.encode()
+    except UnicodeEncodeError:
+        raise UsageError("the URL of the index is no text in UTF-8", "write odd bytes as %XX") from None
+
+
+def _suffix(options: Sequence[tuple[str, str]]) -> str:
+    return "?" + "&".join(f"{name}={value}" for name, value in options) if options else ""
 
 
 def _on_host(base: str, host: str) -> str:

@@ -4,9 +4,10 @@ No setting of a session is relied on, and no statement is prepared on the server
 another session (PgBouncer in transaction mode).
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psycopg
@@ -16,7 +17,7 @@ from psycopg.rows import TupleRow
 
 from semsearch.errors import DatabaseError
 from semsearch.store.postgres.address import Address
-from semsearch.store.postgres.errors import about_index
+from semsearch.store.postgres.errors import ConnectionLostError, TryAgainError, about_index, lost
 
 # Seconds until a server that does not answer counts as unreachable, and a statement as stuck.
 _CONNECT_SECONDS = 20
@@ -24,8 +25,22 @@ READING_SECONDS = 120
 WRITING_SECONDS = 3600
 # A machine that vanished without a word is noticed after about a minute, not after two hours.
 _KEEPALIVES = {"keepalives": "1", "keepalives_idle": "20", "keepalives_interval": "10", "keepalives_count": "4"}
+# So does the server, which else would keep what a vanished machine has locked for two hours. What an administrator set
+# for sessions must not end a commit that waits for others, or a run that holds its locks.
+_WRITING = f"""BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL statement_timeout = '{WRITING_SECONDS}s';
+SET LOCAL lock_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL tcp_keepalives_idle = 20;
+SET LOCAL tcp_keepalives_interval = 10;
+SET LOCAL tcp_keepalives_count = 4"""
+_TRANSACTION_TIMEOUT_FROM = 170000  # the version of the server that has transaction_timeout
+# How often a statement is tried that does not get through.
+ATTEMPTS = 5
+_NAMES = re.compile(r"'\{s\}|\{s\}|\{v\}")
 
 Row = TupleRow
+Answer = TypeVar("Answer")
 
 
 class Connection:
@@ -36,7 +51,10 @@ class Connection:
         self.location = address.location
         self._url = address.replica or address.url if reading else address.url
         self._connection: psycopg.Connection[Row] | None = None
+        self._schema = ""
         self._vector_schema = ""
+        # Gets the connection back that was lost outside of a transaction; None: that is an error.
+        self.recover: Callable[[], None] | None = None
         # How often the server was waited for.
         self.round_trips = 0
         # Segment -> (how many of its chunks are deleted, their ids), as they were last read.
@@ -45,11 +63,13 @@ class Connection:
 
     @property
     def raw(self) -> psycopg.Connection[Row]:
-        """The connection of psycopg, in autocommit mode. Raises `SemsearchError`."""
-        if self._connection is None or self._connection.closed:
+        """The connection of psycopg, in autocommit mode. Raises `SemsearchError`, also for one that was lost: what was
+        begun in it does not go on in another."""
+        if self.is_lost:
+            raise lost(self.location, "the connection to the server is lost")
+        if self._connection is None:
             extra: dict[str, Any] = dict(_KEEPALIVES)
-            if self.address.password is not None:
-                extra["password"] = self.address.password
+            extra.update(self.address.secrets)
             with about_index(self.location):
                 self._connection = psycopg.connect(
                     self._url,
@@ -78,13 +98,58 @@ class Connection:
         """Whether a connection was made and is no more."""
         return self._connection is not None and (self._connection.closed or self._connection.broken)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no transaction is open."""
+        connection = self._connection
+        return (
+            connection is None
+            or self._is_ending
+            or connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        )
+
+    def has_session(self) -> bool:
+        """Whether what is set holds for the next statement: no pooler gives it to another session of the server."""
+        row = self.row("SELECT pg_backend_pid()")
+        return row is not None and row[0] == self.raw.info.backend_pid
+
     # -- statements ----------------------------------------------------------------------------------------------
 
-    def sql(self, statement: str) -> bytes:
-        """`statement` with the schema of the index for `{s}` and that of pgvector for `{v}`."""
-        schema = sql.Identifier(self.address.schema).as_string(self.raw)
-        text = statement.replace("{s}", schema)
-        return (text.replace("{v}", self.vector_schema()) if "{v}" in text else text).encode()
+    def sql(self, statement: str, has_parameters: bool = False) -> bytes:
+        """`statement` with the schema of the index for `{s}`, also at the beginning of a text in quotes, and that of
+        pgvector for `{v}`."""
+        if not self._schema:
+            self._schema = sql.Identifier(self.address.schema).as_string(self.raw)
+
+        def name(match: re.Match[str]) -> str:
+            if match[0] == "{v}":
+                found = self.vector_schema()
+            else:
+                found = self._schema if match[0] == "{s}" else "'" + self._schema.replace("'", "''")
+            return found.replace("%", "%%") if has_parameters else found
+
+        return _NAMES.sub(name, statement).encode()
+
+    def writing(self) -> str:
+        """The statements that begin a transaction that writes."""
+        with about_index(self.location):
+            has_timeout = self.raw.info.server_version >= _TRANSACTION_TIMEOUT_FROM
+        return _WRITING + ("; SET LOCAL transaction_timeout = 0" if has_timeout else "")
+
+    def _unbroken(self, ask: Callable[[], Answer]) -> Answer:
+        """`ask()`, which runs a statement; again where that was in vain and no transaction is lost by it."""
+        for left in reversed(range(ATTEMPTS)):
+            idle = self.is_idle
+            try:
+                with about_index(self.location):
+                    return ask()
+            except TryAgainError as error:
+                is_lost = isinstance(error, ConnectionLostError)
+                if not idle or not left or (is_lost and self.recover is None):
+                    raise
+                if is_lost and self.recover is not None:
+                    self.recover()
+        raise AssertionError("unreachable")
 
     def vector_schema(self) -> str:
         """The schema of pgvector, quoted. Raises `DatabaseError` where the database does not have it."""
@@ -104,26 +169,31 @@ class Connection:
 
     def execute(self, statement: str, parameters: Sequence[object] = (), binary: bool = True) -> psycopg.Cursor[Row]:
         """Runs `statement`; `binary`: how its rows come back. Raises `SemsearchError`."""
-        self.round_trips += 1
-        with about_index(self.location):
+
+        def ask() -> psycopg.Cursor[Row]:
+            self.round_trips += 1
             cursor = self.raw.cursor(binary=binary)
-            cursor.execute(self.sql(statement), parameters or None)
-            return cursor
+            return cursor.execute(self.sql(statement, bool(parameters)), parameters or None)
+
+        return self._unbroken(ask)
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """All rows of `statement`. Raises `SemsearchError`."""
+        cursor = self.execute(statement, parameters)
         with about_index(self.location):
-            return self.execute(statement, parameters).fetchall()
+            return cursor.fetchall()
 
     def row(self, statement: str, parameters: Sequence[object] = ()) -> Row | None:
         """The first row of `statement`, None where there is none. Raises `SemsearchError`."""
+        cursor = self.execute(statement, parameters)
         with about_index(self.location):
-            return self.execute(statement, parameters).fetchone()
+            return cursor.fetchone()
 
     def script(self, statements: str) -> list[list[Row]]:
         """The rows of each of `statements`, which take no parameters, in one round trip. Raises `SemsearchError`."""
-        self.round_trips += 1
-        with about_index(self.location):
+
+        def ask() -> list[list[Row]]:
+            self.round_trips += 1
             cursor = self.raw.execute(self.sql(statements))
             results = []
             while True:
@@ -132,20 +202,25 @@ class Connection:
                 if not cursor.nextset():
                     return results
 
+        return self._unbroken(ask)
+
     def pipeline(self, statements: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
         """The rows of each of `statements`, which all have some, with its parameters, in one round trip.
 
         Raises `SemsearchError`.
         """
-        self.round_trips += 1
-        with about_index(self.location):
-            prepared = [(self.sql(statement), parameters) for statement, parameters in statements]
+
+        def ask() -> list[list[Row]]:
+            self.round_trips += 1
+            prepared = [(self.sql(statement, bool(parameters)), parameters) for statement, parameters in statements]
             with self.raw.pipeline():
                 cursors = [
                     self.raw.cursor(binary=True).execute(statement, parameters or None)
                     for statement, parameters in prepared
                 ]
                 return [cursor.fetchall() for cursor in cursors]
+
+        return self._unbroken(ask)
 
     def copy(self, table: str, columns: Sequence[tuple[str, str]], rows: Iterator[Sequence[object]]) -> None:
         """Adds `rows` to `table`; `columns`: (name, type) of each value. Raises `SemsearchError`."""
@@ -197,4 +272,4 @@ class Connection:
             try:
                 self._connection.execute("ROLLBACK")
             except psycopg.Error:
-                self.close()
+                self._connection.close()

@@ -1,5 +1,6 @@
 """What PostgreSQL refuses, in one line each: what happened, to which index, and what to do next."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,10 +11,29 @@ from semsearch.errors import DatabaseError, IndexNotFoundError, SemsearchError
 
 # SQLSTATE classes and codes of a connection that is lost or not to be had (postgresql.org/docs/current/errcodes).
 _LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
+_UNREACHABLE = "check that the server runs and can be reached, then run the same command again"
+# What libpq says where trying again is in vain -> what to do. It gives no code.
+_REFUSED = (
+    ("password", "put the password in a file that PGPASSFILE names, or in PGPASSWORD"),
+    ('database ".*" does not exist', "create it with: createdb NAME"),
+    ('role ".*" does not exist', "name another user: postgresql://USER@HOST/DATABASE"),
+    ("permission denied for database", "let its owner run: GRANT CONNECT ON DATABASE"),
+    ("no pg_hba.conf entry", "let the administrator of the server allow it in pg_hba.conf"),
+    ("definition of service|service file", "check the service file (PGSERVICEFILE, or ~/.pg_service.conf)"),
+    ("certificate|not support SSL|private key", "check sslmode, sslrootcert, sslcert and sslkey in the URL"),
+)
 
 
-class ConnectionLostError(DatabaseError):
+class TryAgainError(DatabaseError):
+    """What was asked has failed for now, and changed nothing: others were in the way."""
+
+
+class ConnectionLostError(TryAgainError):
     """The connection to the server is lost; a new one may be had."""
+
+
+class ForeignTablesError(DatabaseError):
+    """The schema holds tables that this version of semsearch did not make."""
 
 
 @contextmanager
@@ -31,23 +51,32 @@ def translated(location: str, error: psycopg.Error) -> SemsearchError:
     state = error.sqlstate or ""
     if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
         return no_index(location)
-    if state.startswith(_LOST) or (isinstance(error, psycopg.OperationalError) and not state):
-        if ("password" in said and "authentication" in said) or "no password supplied" in said:
-            return _told(location, said, "put the password in a file that PGPASSFILE names, or in PGPASSWORD")
-        if "does not exist" in said and "database" in said:
-            return _told(location, said, "create it with: createdb NAME")
-        lost = "check that the server runs and can be reached, then run the same command again"
-        return ConnectionLostError(f"{location}: {said}", lost)
+    if isinstance(error, errors.UndefinedColumn):
+        return ForeignTablesError(
+            f"{location}: the schema holds tables of another program: {said}", "name another schema with ?schema=NAME"
+        )
+    if not state and isinstance(error, psycopg.OperationalError):
+        return _not_connected(location, said)
+    if not state:
+        return _told(location, said, "write it like postgresql://USER@HOST/DATABASE?schema=NAME")
+    if state.startswith(_LOST):
+        return lost(location, said)
+    if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
+        return TryAgainError(f"{location}: {said}", "run the same command again")
     hints = {
         errors.InsufficientPrivilege: "ask for the right: docs/engines.md lists what a reader and a writer need",
         errors.QueryCanceled: "it took too long or was cancelled: run it again, or raise statement_timeout of the role",
         errors.DiskFull: "make room on the server; what was committed is kept, and the next run goes on",
+        errors.ConfigurationLimitExceeded: "raise that limit on the server; what was committed is kept",
+        errors.LockNotAvailable: "run it again, or raise lock_timeout of the role",
         errors.ReadOnlySqlTransaction: "name the primary server: this one only answers reads",
         errors.UndefinedFunction: "install a newer pgvector on the server (0.7 or later)",
         errors.OutOfMemory: "give the server more memory, or lower its work_mem",
         errors.TooManyConnections: "wait, or raise max_connections of the server",
     }
     hint = next((hint for kind, hint in hints.items() if isinstance(error, kind)), "see the log of the server")
+    if "create extension" in said:
+        hint = "let an administrator of the database run: CREATE EXTENSION vector"
     return _told(location, said, hint)
 
 
@@ -58,6 +87,21 @@ def no_index(location: str) -> IndexNotFoundError:
     return IndexNotFoundError(
         f"no index at {location}", f"make one with: semsearch index FOLDER --index {for_shell(location)}"
     )
+
+
+def lost(location: str, said: str) -> ConnectionLostError:
+    """The error for a connection that is lost, or not to be had now."""
+    return ConnectionLostError(f"{location}: {said}", _UNREACHABLE)
+
+
+def _not_connected(location: str, said: str) -> DatabaseError:
+    """The error for what libpq says where it cannot connect, or is not connected any more."""
+    for pattern, hint in _REFUSED:
+        if re.search(pattern, said):
+            return _told(location, said, hint)
+    if "too many" in said or "connection slots" in said:
+        return ConnectionLostError(f"{location}: {said}", "wait, or raise max_connections of the server")
+    return lost(location, said)
 
 
 def _told(location: str, said: str, hint: str) -> DatabaseError:

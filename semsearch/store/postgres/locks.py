@@ -4,11 +4,13 @@ A run locks the folders that it works on, and shares a lock on the index with ru
 all of an index locks it alone. The locks belong to a transaction that stays open on a connection of its own, so that
 they are free as soon as that connection ends, whatever becomes of the machine, and hold behind a pooler, too. As that
 connection may be lost before the one that commits, each commit asks whether the run is still in `writers`
-(`transaction.Work`): who takes over its locks takes its row out.
+(`transaction.Work`): who takes over its locks takes its row out. What a run claims to encode is free for others as soon
+as it does not hold the lock of its row.
 """
 
 import contextlib
 import os
+import secrets
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -18,7 +20,8 @@ from semsearch.store.postgres.address import Address
 from semsearch.store.postgres.connection import Connection
 from semsearch.store.postgres.errors import ConnectionLostError
 
-_NO_TIMEOUT_FROM = 170000  # the version of the server that has transaction_timeout
+# Rows of runs that ended without a word are kept so long at the most.
+_FORGOTTEN = "1 day"
 
 
 class WriterLocks:
@@ -30,23 +33,35 @@ class WriterLocks:
     def __init__(self, address: Address, connection: Connection, folders: Sequence[str] | None) -> None:
         self._address = address
         self._connection = connection
-        self._folders = folders
+        # In one order, so that of two runs that want the same ones, one gets them all.
+        self._folders = None if folders is None else sorted(set(folders))
+        self._lock_key = secrets.randbits(63)
         self._locking = Connection(address)
         self.writer = 0
         try:
             self._take()
             self.writer = self._register()
-            self._lock_alive()
         except BaseException:
             self._locking.close()
             raise
+
+    def are_held(self) -> bool:
+        """Whether the connection that holds the locks is still there."""
+        try:
+            self._end_snapshot()
+        except ConnectionLostError:
+            return False
+        return True
 
     def take_again(self) -> None:
         """After the connection was lost: takes the locks again. Raises `LockedError` where another run has them."""
         self._locking.close()
         self._locking = Connection(self._address)
-        self._take()
-        self._lock_alive()
+        try:
+            self._take()
+        except BaseException:
+            self._locking.close()
+            raise
 
     def release(self) -> None:
         """Takes the run out of `writers`, frees its locks and what it has claimed."""
@@ -56,40 +71,42 @@ class WriterLocks:
         self._locking.close()
 
     def _take(self) -> None:
-        self._locking.script(
-            "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL tcp_keepalives_idle = 20;"
-            " SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 4"
-        )
-        if self._locking.raw.info.server_version >= _NO_TIMEOUT_FROM:
-            self._locking.script("SET LOCAL transaction_timeout = 0")
+        self._locking.script(self._locking.writing())
         shared = "" if self._folders is None else "_shared"
         if not self._try(f"pg_try_advisory_xact_lock{shared}", "index"):
             self._refuse()
         for folder in self._folders or ():
             if not self._try("pg_try_advisory_xact_lock", "folder", settings.host_name(), folder):
                 self._refuse()
+        # Held by somebody who looks whether it is held, for a moment.
+        self._locking.rows("SELECT pg_advisory_xact_lock(%s::bigint)", (self._lock_key,))
+        self._end_snapshot()
+
+    def _end_snapshot(self) -> None:
+        """What asked last keeps its snapshot until something else is asked, unless it was a simple query; and a
+        snapshot that is kept keeps VACUUM and CREATE INDEX CONCURRENTLY waiting, for as long as the run goes on."""
+        self._locking.script("SELECT 1")
 
     def _try(self, function: str, *names: str) -> bool:
         row = self._locking.row(f"SELECT {function}(%s::bigint)", (_key(self._address.schema, *names),))
         return row is not None and bool(row[0])
 
-    def _lock_alive(self) -> None:
-        self._locking.rows("SELECT pg_advisory_xact_lock(%s::bigint)", (alive_key(self._address, self.writer),))
-        # What asked last keeps its snapshot until something else is asked, unless it was a simple query; and a snapshot
-        # that is kept keeps VACUUM and CREATE INDEX CONCURRENTLY waiting, for as long as the run goes on.
-        self._locking.script("SELECT 1")
-
     def _register(self) -> int:
         host, folders = settings.host_name(), [os.fsencode(one) for one in self._folders or ()]
-        # Whose locks these are now is no run any more.
-        gone = "true" if self._folders is None else "alone OR (host = %s AND folders && %s::bytea[])"
-        self._connection.rows(
-            f"DELETE FROM {{s}}.writers WHERE {gone} RETURNING id", () if self._folders is None else (host, folders)
-        )
+        # Whose locks these are now is no run any more; those that hold no folder are found by their age.
+        gone = "true"
+        if self._folders is not None:
+            gone = (
+                "alone OR (host = %s AND folders && %s::bytea[])"
+                f" OR (seen < now() - interval '{_FORGOTTEN}' AND pg_try_advisory_xact_lock(lock_key))"
+            )
+        parameters = () if self._folders is None else (host, folders)
+        self._connection.rows(f"DELETE FROM {{s}}.writers WHERE {gone} RETURNING id", parameters)
         free_claims(self._connection)
         row = self._connection.row(
-            "INSERT INTO {s}.writers (host, pid, folders, alone) VALUES (%s, %s, %s::bytea[], %s) RETURNING id",
-            (host, os.getpid(), folders, self._folders is None),
+            "INSERT INTO {s}.writers (host, pid, folders, alone, lock_key) VALUES (%s, %s, %s::bytea[], %s, %s)"
+            " RETURNING id",
+            (host, os.getpid(), folders, self._folders is None, self._lock_key),
         )
         assert row is not None
         return int(row[0])
@@ -97,7 +114,8 @@ class WriterLocks:
     def _refuse(self) -> None:
         others = self._connection.rows(
             "SELECT host, pid, date_trunc('second', now() - started)::text FROM {s}.writers"
-            " WHERE %s OR alone OR (host = %s AND folders && %s::bytea[]) ORDER BY id LIMIT 3",
+            " WHERE (%s OR alone OR (host = %s AND folders && %s::bytea[])) AND NOT pg_try_advisory_xact_lock(lock_key)"
+            " ORDER BY id LIMIT 3",
             (self._folders is None, settings.host_name(), [os.fsencode(one) for one in self._folders or ()]),
         )
         named = ", ".join(f"process {pid} on {host} for {age}" for host, pid, age in others)
@@ -110,26 +128,9 @@ def free_claims(connection: Connection) -> None:
     """Frees what runs that are no more have claimed of the queue."""
     connection.rows(
         "UPDATE {s}.encode_queue SET claimed_by = NULL, claimed_until = NULL WHERE claimed_by IS NOT NULL"
-        " AND NOT EXISTS (SELECT FROM {s}.writers WHERE writers.id = claimed_by) RETURNING chunk_id"
+        " AND claimed_by NOT IN (SELECT id FROM {s}.writers WHERE NOT pg_try_advisory_xact_lock(lock_key))"
+        " RETURNING chunk_id"
     )
-
-
-def remove_dead_writers(connection: Connection) -> None:
-    """Takes runs out of `writers` that ended without a word, and frees what they claimed."""
-    dead = []
-    for (writer,) in connection.rows("SELECT id FROM {s}.writers"):
-        # Taken for this statement alone.
-        row = connection.row("SELECT pg_try_advisory_xact_lock(%s::bigint)", (alive_key(connection.address, writer),))
-        if row is not None and row[0]:
-            dead.append(writer)
-    if dead:
-        connection.rows("DELETE FROM {s}.writers WHERE id = ANY(%s) RETURNING id", (dead,))
-        free_claims(connection)
-
-
-def alive_key(address: Address, writer: int) -> int:
-    """The key of the lock that a run holds as long as it is there."""
-    return _key(address.schema, "writer", str(writer))
 
 
 def _key(*names: str) -> int:

@@ -1,16 +1,16 @@
 """What many small changes leave is put in order: segments are merged, vectors get their index, tables are analysed."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from semsearch.lexical import postings
 from semsearch.store.postgres.connection import Connection
-from semsearch.store.postgres.packed_postings import TermPostings, joined, of_terms, unpacked
+from semsearch.store.postgres.packed_postings import of_rows
 from semsearch.store.postgres.search import INDEXED_FROM
 from semsearch.store.postgres.state import STATE, SegmentRow, State, dead_ids
-from semsearch.store.postgres.transaction import add_segment
+from semsearch.store.postgres.transaction import copy_postings, insert_segment
 
 # A query looks its words up in each segment: 20 words in 24 segments take some 2 ms.
 _MOST_SEGMENTS = 24
@@ -35,7 +35,8 @@ def maintain(connection: Connection, stopping: Callable[[], bool]) -> None:
         group = _to_merge(state.segments)
         if not group:
             break
-        _merge(connection, group)
+        with contextlib.suppress(_OvertakenError):
+            _merge(connection, group)
         if stopping():
             return
     _analyse(connection)
@@ -61,29 +62,27 @@ def _to_merge(segments: Sequence[SegmentRow]) -> list[SegmentRow]:
 def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
     """Writes one segment in the place of `group`, without deleted chunks; nothing where another run was first."""
     ids = [one.id for one in group]
-    with connection.transaction("BEGIN"):
+    row = connection.row("UPDATE {s}.state SET next_segment = next_segment + 1 RETURNING next_segment - 1")
+    assert row is not None
+    with connection.transaction(connection.writing()):
         dead = _dead(connection, ids)
-        parts: dict[bytes, list[TermPostings]] = {}
-        query = "SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s) ORDER BY segment_id"
-        for term, data in connection.rows(query, (ids,)):
-            parts.setdefault(bytes(term), []).append(unpacked(data))
-        merged = of_terms({term: joined(held, dead) for term, held in parts.items()})
+        rows = connection.rows("SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
         languages = tuple(sorted({code for one in group for code in one.languages}))
-        row = connection.row(
-            "UPDATE {s}.state SET next_segment = next_segment + 1 RETURNING next_segment - 1"
-        )  # waits for commits that go on
-        # Chunks may have been deleted since.
+        merged = replace(of_rows(rows, dead), languages=languages)
+        total = copy_postings(connection, row[0], merged)
+        # From here on commits wait, as this one waited for those that went on. Chunks may have been deleted since.
+        connection.rows("SELECT 1 FROM {s}.state FOR UPDATE")
         later = np.setdiff1d(_dead(connection, ids), dead)
         gone = connection.rows("DELETE FROM {s}.segments WHERE id = ANY(%s) RETURNING id", (ids,))
-        if row is None or len(gone) != len(ids):
-            return
+        if len(gone) != len(ids):  # another run was first
+            raise _OvertakenError
         connection.execute("DELETE FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
         if len(merged):
-            add_segment(connection, row[0], _with_languages(merged, languages), later.astype("<u4").tobytes())
+            insert_segment(connection, row[0], merged, total, later.astype("<u4").tobytes())
 
 
-def _with_languages(merged: postings.Postings, languages: tuple[str, ...]) -> postings.Postings:
-    return replace(merged, languages=languages)
+class _OvertakenError(Exception):
+    """Another run has merged the segments meanwhile."""
 
 
 def _dead(connection: Connection, segments: Sequence[int]) -> "np.ndarray":
@@ -97,11 +96,18 @@ def prepare_for(connection: Connection, pending: int) -> None:
     A vector is put into an HNSW index at a tenth of the rate at which one is built of all of them. Until `maintain`
     does that, searches compare all vectors.
     """
-    if pending < _MANY_PENDING:
+    if pending < _MANY_PENDING or not _is_owner(connection):
         return
     row = connection.row("SELECT chunks FROM {s}.state")
     if row is not None and pending > _MUCH_PENDING * row[0]:
         connection.script("DROP INDEX IF EXISTS {s}.vectors_hnsw")
+
+
+def _is_owner(connection: Connection) -> bool:
+    """Whether this role may make and drop an index of the vectors."""
+    query = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = '{s}.vectors'::regclass"
+    row = connection.row(query)
+    return row is not None and bool(row[0])
 
 
 def _vacuum(connection: Connection) -> None:
@@ -131,14 +137,20 @@ def _index_vectors(connection: Connection) -> None:
     found = connection.row("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw')")
     if found is not None and found[0]:
         return
+    if not _is_owner(connection):
+        return  # a role that may only write rows: the next run of the owner builds it
     dim = state.info.model.dim
     # One that was cut off is not used, and cannot be finished.
     connection.script("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
-    connection.script(f"SET maintenance_work_mem = '{_BUILD_MEMORY}'")
+    # Not within a transaction, where it could be set for that alone.
+    has_session = connection.has_session()
+    if has_session:
+        connection.script(f"SET maintenance_work_mem = '{_BUILD_MEMORY}'")
     try:
         connection.script(
             "CREATE INDEX CONCURRENTLY vectors_hnsw ON {s}.vectors"
             f" USING hnsw ((embedding::{{v}}.halfvec({dim})) {{v}}.halfvec_ip_ops)"
         )
     finally:
-        connection.script("RESET maintenance_work_mem")
+        if has_session and not connection.is_lost:
+            connection.script("RESET maintenance_work_mem")

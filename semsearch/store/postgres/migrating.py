@@ -1,7 +1,10 @@
 """Makes the tables of a new index, and brings those of an older version up to date."""
 
+import contextlib
+
 from semsearch.errors import DatabaseError, IndexDamagedError
 from semsearch.store.postgres.connection import Connection
+from semsearch.store.postgres.errors import ForeignTablesError
 from semsearch.store.postgres.locks import schema_key
 from semsearch.store.postgres.schema import FORMAT, MIGRATIONS
 from semsearch.store.postgres.state import check_format
@@ -16,14 +19,22 @@ def exists(connection: Connection) -> bool:
     return row is not None and bool(row[0])
 
 
+def check_version(connection: Connection) -> None:
+    """Raises `SemsearchError` for an index that a newer version of semsearch has made."""
+    with contextlib.suppress(ForeignTablesError):
+        _format(connection)
+
+
 def migrate(connection: Connection) -> None:
     """Makes what is missing, in one transaction. Raises `SemsearchError` for what cannot be an index."""
     if exists(connection) and _format(connection) == FORMAT:
         return
     if connection.raw.info.server_version < _OLDEST_SERVER:
         raise DatabaseError(f"{connection.location}: the server is older than PostgreSQL 14", "upgrade the server")
-    _check_extension(connection)
-    with connection.transaction(f"BEGIN; SELECT pg_advisory_xact_lock({schema_key(connection.address)})"):
+    with connection.transaction(
+        f"{connection.writing()}; SELECT pg_advisory_xact_lock({schema_key(connection.address)})"
+    ):
+        _check_extension(connection)
         version = _format(connection) if exists(connection) else 0
         if not version:
             _check_empty(connection)

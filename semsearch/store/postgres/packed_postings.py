@@ -129,6 +129,59 @@ def of_terms(terms: Mapping[bytes, TermPostings]) -> Postings:
     )
 
 
+def of_rows(rows: Sequence[tuple[bytes, bytes]], dead: NDArray[np.int64]) -> Postings:
+    """The postings of (term, data) `rows` of any segments, in any order, as those of one segment, without chunks that
+    are `dead` (m,), rising. Raises `IndexDamagedError`."""
+    # By the first chunk where a term has several rows: it is the first number of the data.
+    ordered = sorted(rows, key=lambda row: (row[0], row[1][3::-1]))
+    counts = [len(data) // _POSTING_BYTES for _, data in ordered]
+    if any(len(data) != _POSTING_BYTES * count for (_, data), count in zip(ordered, counts, strict=True)):
+        raise IndexDamagedError("the postings of a term are cut off")
+    pairs = [(data, count) for (_, data), count in zip(ordered, counts, strict=True)]
+    ids = np.frombuffer(b"".join(data[: 4 * count] for data, count in pairs), "<u4").astype(np.int64)
+    tfs = np.frombuffer(b"".join(data[4 * count : 6 * count] for data, count in pairs), "<u2")
+    lengths = np.frombuffer(b"".join(data[6 * count :] for data, count in pairs), "<i4")
+    terms: list[bytes] = []
+    numbers = np.empty(len(ordered), np.int64)
+    for place, (term, _) in enumerate(ordered):
+        if not terms or terms[-1] != term:
+            terms.append(term)
+        numbers[place] = len(terms) - 1
+    term_of = np.repeat(numbers, counts)
+    if len(dead) and len(ids):
+        kept = ~is_in(ids, dead)
+        ids, tfs, lengths, term_of = ids[kept], tfs[kept], lengths[kept], term_of[kept]
+    if ((np.diff(ids) <= 0) & (np.diff(term_of) == 0)).any():  # segments whose chunks do not follow one another
+        order = np.lexsort((ids, term_of))
+        ids, tfs, lengths, term_of = ids[order], tfs[order], lengths[order], term_of[order]
+    held = np.bincount(term_of, minlength=len(terms))
+    used = [one for one, count in zip(terms, held.tolist(), strict=True) if count]
+    union, at = _numbered(ids)
+    lengths_of = np.zeros(len(union), np.int32)
+    lengths_of[at] = lengths
+    return Postings(
+        ids=union,
+        lengths=lengths_of,
+        term_bytes=np.frombuffer(b"".join(used), np.uint8),
+        term_offsets=np.cumsum([0, *map(len, used)], dtype=np.int64),
+        indptr=np.concatenate([[0], np.cumsum(held[held > 0])]).astype(np.int64),
+        rows=at.astype(np.int32),
+        tfs=tfs,
+        languages=(),
+    )
+
+
+def _numbered(ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(the different `ids` (n,), rising; the place of each of `ids` among them (n,))."""
+    if not len(ids) or int(ids.max()) - int(ids.min()) > _SPREAD * len(ids):
+        union, at = np.unique(ids, return_inverse=True)
+        return union, at
+    low = int(ids.min())
+    held = np.zeros(int(ids.max()) + 1 - low, np.bool_)
+    held[ids - low] = True
+    return np.flatnonzero(held) + low, (np.cumsum(held, dtype=np.int64) - 1)[ids - low]
+
+
 def _union(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """The ids of all `parts`, rising, each once."""
     if not parts:

@@ -116,7 +116,7 @@ def _passage(row: Sequence[Any], file: FileRecord, first: int) -> Passage:
         line_end=line_end,
         tokens=tokens,
         text_hash=bytes(digest),
-        line_breaks=_line_breaks(breaks),
+        line_breaks=line_breaks(breaks),
         is_first=number == first,
     )
     if hash_of(passage.heading, passage.text) != passage.text_hash:
@@ -158,7 +158,8 @@ def _mapping(text: str) -> dict[str, Any]:
     return value
 
 
-def _line_breaks(text: str | None) -> LineStarts:
+def line_breaks(text: str | None) -> LineStarts:
+    """The column `line_breaks`. Raises one of `MALFORMED`."""
     if text is None:
         return ()
     numbers = json.loads(text)

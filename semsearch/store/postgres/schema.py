@@ -9,7 +9,7 @@ hold. A row of `postings` is one term of one segment, `data` its chunks: their i
 the term (2), and their lengths (4), one array after the other, least significant byte first. `segments.dead` lists
 deleted chunks that the postings still name (4 bytes each). `encode_queue` has the chunks without a vector;
 `kept_vectors` those of deleted ones, by the hash of their text, until nothing is pending. A row of `writers` is a run
-that goes on, and its `folders` are those that it holds.
+that goes on as long as it holds the advisory lock `lock_key`, and its `folders` are those that it holds.
 """
 
 FORMAT = 1
@@ -118,6 +118,7 @@ CREATE TABLE {s}.writers (
     pid integer NOT NULL,
     folders bytea[] NOT NULL,
     alone boolean NOT NULL,
+    lock_key bigint NOT NULL,
     commits bigint NOT NULL DEFAULT 0,
     started timestamptz NOT NULL DEFAULT now(),
     seen timestamptz NOT NULL DEFAULT now()

@@ -1,7 +1,7 @@
 """The two legs of a search in the database: postings and vectors are asked for, and scored as by every store."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,12 @@ from semsearch.store.postgres.packed_postings import (
     TermPostings,
     is_whole,
     joined,
+    of_rows,
     of_terms,
     stored_term,
     unpacked,
 )
-from semsearch.store.postgres.state import State, dead_ids
+from semsearch.store.postgres.state import SegmentRow, State, dead_ids
 from semsearch.store.ranking import lexical_ranking, ranking
 from semsearch.store.records import Ranking, Scores
 
@@ -335,11 +336,20 @@ class DatabaseSearch:
             self._adapter = Adapter.from_record(record, len(vector))
         return self._adapter(vector)
 
-    def postings_of(self, segment_id: int) -> Postings:
-        """The postings of one segment, without its deleted chunks."""
-        rows = self._rows("SELECT term, data FROM {s}.postings WHERE segment_id = %s", (segment_id,))
+    def postings_of(self, segment: SegmentRow, long_term: Callable[[bytes, int], bytes]) -> Postings:
+        """The postings of one segment, without its deleted chunks. `long_term`: makes the term of the hash that the
+        table has in its place, and of a chunk that has it."""
         dead = self.dead()
-        return of_terms({bytes(term): joined([unpacked(data)], dead) for term, data in rows if is_whole(term)})
+        stored = self._rows("SELECT term, data FROM {s}.postings WHERE segment_id = %s", (segment.id,))
+        rows = []
+        for term, data in stored:
+            if not is_whole(term):
+                held = joined([unpacked(data)], dead).ids
+                if not len(held):
+                    continue
+                term = long_term(bytes(term), int(held[0]))
+            rows.append((bytes(term), data))
+        return replace(of_rows(rows, dead), languages=segment.languages)
 
     def _ids(self, query: str) -> NDArray[np.int64]:
         return np.array([row[0] for row in self._rows(query)], np.int64)

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError
-from semsearch.lexical.postings import Postings
+from semsearch.lexical.document_terms import DocumentTerms
+from semsearch.lexical.postings import Postings, build
 from semsearch.lexical.query_word import Word
 from semsearch.sources.stamps import Stamp
 from semsearch.store.allowed import Allowed, Ids
 from semsearch.store.filtering import matching_files
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import Connection, Row
+from semsearch.store.postgres.packed_postings import stored_term
 from semsearch.store.postgres.search import DatabaseSearch, Question
 from semsearch.store.postgres.state import STATE, State
 from semsearch.store.protocol import Selection, Snapshot
@@ -40,6 +42,13 @@ from semsearch.store.records import (
 
 # Rows that are read at once where all of a table are gone through.
 _AT_ONCE = 2_000
+# Whether a run holds the lock of its row in `writers`; a replica cannot tell. The key of an advisory lock is shown in
+# two halves (postgresql.org/docs/current/view-pg-locks).
+_GOES_ON = (
+    "(pg_is_in_recovery() OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND classid::bigint = lock_key >> 32 AND objid::bigint = (lock_key & 4294967295)))"
+)
 _FILTERED = (
     "SELECT root_id, path, type, title, language, metadata, coalesce(date, mtime_ns / 1e9)::float8, first_chunk,"
     " chunk_count FROM {s}.files WHERE status = 'indexed' AND NOT EXISTS (SELECT FROM {s}.parts WHERE file_id = id)"
@@ -126,6 +135,9 @@ class DatabaseSnapshot:
             last = min(last, pending - 1)
         return Position(last, self.info().generation)
 
+    def last_given(self) -> int:
+        return self.state.last_chunk
+
     def languages(self) -> frozenset[str]:
         return frozenset(code for one in self.state.segments for code in one.languages)
 
@@ -151,7 +163,7 @@ class DatabaseSnapshot:
         writers = self._rows(
             "SELECT host, pid, extract(epoch FROM started)::float8, extract(epoch FROM seen)::float8,"
             " (SELECT count(*) FROM {s}.encode_queue WHERE claimed_by = writers.id AND claimed_until > now())"
-            " FROM {s}.writers ORDER BY id"
+            f" FROM {{s}}.writers WHERE {_GOES_ON} ORDER BY id"
         )
         checked: dict[str, float] = {}
         for root in self.state.roots:
@@ -274,7 +286,22 @@ class DatabaseSnapshot:
         return self.search.adapted(vector)
 
     def postings(self) -> Iterator[Postings]:
-        return (self.search.postings_of(one.id) for one in self.state.segments)
+        # Segments do not know of chunks without a term.
+        bare = self._rows("SELECT id FROM {s}.chunks WHERE terms = 0 ORDER BY id")
+        if bare:
+            yield build([row[0] for row in bare], [[] for _ in bare], ())
+        for one in self.state.segments:
+            yield self.search.postings_of(one, self._long_term)
+
+    def _long_term(self, stored: bytes, chunk: int) -> bytes:
+        """The term that `chunk` has and the table holds as `stored`, a hash of it, in UTF-8."""
+        (passage,) = self.passages([chunk])
+        for term in DocumentTerms.of_indexed(passage.file).of(passage.heading, passage.text, passage.is_first):
+            if stored_term(term) == stored:
+                return term.encode("utf-8", "surrogatepass")
+        raise IndexDamagedError(
+            f"{self.location}: a term of chunk {chunk} cannot be made from its text", "look with: semsearch verify"
+        )
 
     # -- chunks --------------------------------------------------------------------------------------------------
 

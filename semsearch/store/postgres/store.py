@@ -7,31 +7,42 @@ from typing import TypeVar
 
 from semsearch import settings
 from semsearch.errors import DatabaseError
-from semsearch.store.postgres.address import Address
-from semsearch.store.postgres.connection import READING_SECONDS, Connection
-from semsearch.store.postgres.errors import ConnectionLostError
-from semsearch.store.postgres.migrating import exists
+from semsearch.store.postgres.address import Address, check_token
+from semsearch.store.postgres.connection import ATTEMPTS, READING_SECONDS, Connection
+from semsearch.store.postgres.errors import ConnectionLostError, ForeignTablesError, TryAgainError
+from semsearch.store.postgres.migrating import check_version, exists
 from semsearch.store.postgres.snapshot import DatabaseSnapshot
 from semsearch.store.postgres.state import STATE, State
 from semsearch.store.postgres.writer import DatabaseWriter
-from semsearch.store.protocol import Snapshot, Store, Writer
+from semsearch.store.problems import Findings
+from semsearch.store.protocol import OpenEncoder, Snapshot, Store, Verifiable, Writer
 
 Answer = TypeVar("Answer")
 
-# One snapshot for all statements; a replica has those, too.
-_BEGIN = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{READING_SECONDS}s';"
+# One snapshot for all statements; a replica has those, too. A model may be loaded before the next statement.
+_BEGIN = (
+    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{READING_SECONDS}s';"
+    " SET LOCAL idle_in_transaction_session_timeout = 0;"
+)
 # How long a reader waits until a replica has what a writer committed.
 _REPLICA_SECONDS = 30.0
 _REPLICA_ASKED_SECONDS = 0.01
 
 
 class PostgresStore:
-    """The index at the URL `location` (`address.Address`), which need not be there before the first `write`."""
+    """The index at the URL `location` (`address.Address`), which need not be there before the first `write`.
 
-    capabilities = frozenset({"machines"})
+    `after`: what it is read from has at least the state of this token (`Writer.token`); "": whatever it has. Raises
+    `UsageError`.
+    """
 
-    def __init__(self, location: str) -> None:
+    capabilities = frozenset({"machines", "verify", "repair"})
+
+    def __init__(self, location: str, after: str = "") -> None:
         self._address = Address.parse(location)
+        if after:
+            check_token(after)
+        self._after = after
         self.location = self._address.location
         self.host = settings.host_name()
         self._reading = Connection(self._address, reading=True)
@@ -45,17 +56,22 @@ class PostgresStore:
         return exists(self._reading)
 
     def read(self, question: Callable[[Snapshot], Answer]) -> Answer:
-        try:
-            return self._read(question)
-        except ConnectionLostError:
-            if not self._reading.is_lost:  # it was never there
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                return self._read(question)
+            except ForeignTablesError:
+                check_version(self._reading)  # another version has other columns
                 raise
-            self._reading.close()
-            return self._read(question)
+            except TryAgainError as error:
+                # A connection that was never there is told at once.
+                if not left or (isinstance(error, ConnectionLostError) and not self._reading.is_lost):
+                    raise
+                self._reading.close()
+        raise AssertionError("unreachable")
 
     def _read(self, question: Callable[[Snapshot], Answer]) -> Answer:
-        if self._address.after:
-            self._wait_for(self._address.after)
+        if self._after:
+            self._wait_for(self._after)
         with self._reading.reading(_BEGIN + STATE) as results:
             return question(DatabaseSnapshot(self._reading, State.of(self.location, results)))
 
@@ -91,9 +107,20 @@ class PostgresStore:
         self.read(lambda snapshot: copy_to(snapshot, local))
         return local
 
+    def examine(self) -> Findings:
+        """`protocol.Verifiable.examine`."""
+        from semsearch.store.postgres.examination import examine
+
+        return examine(self._reading)
+
+    def repair(self, wait: bool, open_encoder: OpenEncoder, announce: Callable[[str], None]) -> Findings:
+        """`protocol.Verifiable.repair`; the next run encodes what has no vector."""
+        with DatabaseWriter(self._address, wait, None) as writer:
+            return writer.repair(announce)
+
     def close(self) -> None:
         self._reading.close()
 
 
-def _is_a_store(store: PostgresStore) -> Store:
+def _is_a_store(store: PostgresStore) -> Verifiable:
     return store  # for the type checker alone

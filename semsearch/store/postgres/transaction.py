@@ -7,7 +7,7 @@ lost. Only where its changes are looked at before its end, it is begun earlier.
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from semsearch.errors import DatabaseError, IndexDamagedError, LockedError, Sems
 from semsearch.lexical import postings
 from semsearch.sources.document import storable
 from semsearch.sources.stamps import Stamp
-from semsearch.store.postgres.connection import WRITING_SECONDS, Connection
+from semsearch.store.postgres.connection import Connection
 from semsearch.store.postgres.packed_postings import MOST_IDS, checksum, packed
 from semsearch.store.postgres.packed_vectors import rows_to_copy
 from semsearch.store.postgres.rows import without_nuls
@@ -60,6 +60,26 @@ _COUNTERS = (
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a run has seen of an index: what others change meanwhile is not overwritten, nor taken out.
+
+    `values`: the settings as JSON text; `roots`: the ids of the folders.
+    """
+
+    values: Mapping[str, str]
+    roots: frozenset[int]
+
+    @staticmethod
+    def of(info: IndexInfo) -> "Seen":
+        """What a run knows that records `info`."""
+        return Seen(_texts(info), frozenset(root.id for root in info.roots))
+
+    def is_changed(self, name: str, text: str) -> bool:
+        """Whether `text` is another value of the setting `name`."""
+        return not _is_same(self.values.get(name), text)
+
+
+@dataclass(frozen=True)
 class _Kept:
     """The chunks of one file: `parts`, which may be gone through again, with how many `chunks` they have."""
 
@@ -78,14 +98,14 @@ class _Kept:
 class DatabaseTransaction:
     """Changes that the run `writer` makes through `connection`.
 
-    `seen`: the settings that the run last read (`State.values`): what others have changed since is not overwritten;
-    None: it has not looked at them.
+    `seen`: what the run has seen when what it changes was decided, and after `update` what it then knows; None: it has
+    not looked.
     """
 
-    def __init__(self, connection: Connection, writer: int, seen: dict[str, str] | None) -> None:
+    def __init__(self, connection: Connection, writer: int, seen: Seen | None) -> None:
         self._connection = connection
         self._writer = writer
-        self._seen = seen
+        self.seen = seen
         self._changes: list[Callable[[Work], object]] = []
         self._spools: list[Spool] = []
         self._work: Work | None = None
@@ -95,7 +115,8 @@ class DatabaseTransaction:
     # -- what is asked -------------------------------------------------------------------------------------------
 
     def update(self, info: IndexInfo) -> None:
-        self._changes.append(lambda work: work.update(info, self._seen))
+        seen, self.seen = self.seen, Seen.of(info)
+        self._changes.append(lambda work: work.update(info, seen))
 
     def put_file(self, file: FileRecord, parts: AnalysedParts, first_chunk: int | None = None) -> int:
         kept = _Kept.of(parts)
@@ -123,6 +144,9 @@ class DatabaseTransaction:
                 raise IndexDamagedError(f"{self._connection.location}: file {number} is not there")
         self._changes.append(lambda work: work.delete_files(wanted))
         return sum(found.values())
+
+    def give_up_to(self, chunk_id: int) -> None:
+        self._changes.append(lambda work: work.give_up_to(chunk_id))
 
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
         self._changes.append(lambda work: work.rename(file_id, root_id, path, stamp, scanned_ns))
@@ -200,7 +224,7 @@ class Work:
         self._chunks: list[tuple[Any, ...]] = []
         self._terms: list[list[str]] = []
         self._languages: set[str] = set()
-        connection.script(f"BEGIN; SET LOCAL statement_timeout = '{WRITING_SECONDS}s'")
+        connection.script(connection.writing())
         row = connection.row(
             "UPDATE {s}.writers SET commits = commits + 1, seen = clock_timestamp() WHERE id = %s RETURNING commits",
             (writer,),
@@ -235,24 +259,21 @@ class Work:
 
     # -- settings and folders ------------------------------------------------------------------------------------
 
-    def update(self, info: IndexInfo, seen: dict[str, str] | None) -> None:
+    def update(self, info: IndexInfo, seen: Seen | None) -> None:
         """`protocol.Transaction.update`. Raises `SemsearchError` where another run changed the same meanwhile."""
         _ = self.counters  # one after the other
         stored: dict[str, str] = dict(self._connection.rows("SELECT name, value FROM {s}.settings"))
-        values = as_values(info)
-        readers = values.pop("readers")
-        for name, value in values.items():
-            text = json.dumps(value, ensure_ascii=True)
-            if name in stored and json.loads(stored[name]) == json.loads(text):
+        for name, text in _texts(info).items():
+            if _is_same(stored.get(name), text) or (seen is not None and not seen.is_changed(name, text)):
                 continue
-            if seen is not None and stored.get(name) != seen.get(name):
+            if seen is not None and name in stored and seen.is_changed(name, stored[name]):
                 raise SemsearchError(
                     f"another run changed the settings of {self._connection.location} meanwhile: {name}",
                     "run the same command again",
                     code="changed_meanwhile",
                 )
             self._set(name, text)
-        self._update_roots(info, int(str(readers)))
+        self._update_roots(info, None if seen is None else seen.roots)
 
     def _set(self, name: str, text: str) -> None:
         self._connection.execute(
@@ -260,14 +281,15 @@ class Work:
             (name, text),
         )
 
-    def _update_roots(self, info: IndexInfo, readers: int) -> None:
+    def _update_roots(self, info: IndexInfo, seen: frozenset[int] | None) -> None:
         host = settings.host_name()
         rows = self._connection.rows("SELECT id, host, path, label FROM {s}.roots")
         known = {row[0] for row in rows}
         labels = {row[3] for row in rows}
         kept = {root.id for root in info.roots}
-        # Other machines look after their own.
+        # Other machines look after their own, and so do other runs that began later on this one.
         gone = [row[0] for row in rows if row[1] in ("", host) and row[0] not in kept]
+        gone = gone if seen is None else [number for number in gone if number in seen]
         self._connection.execute("DELETE FROM {s}.roots WHERE id = ANY(%s::int[])", (gone,))
         for root in info.roots:
             if root.id not in known:
@@ -281,7 +303,10 @@ class Work:
                 )
         highest = max((root.id for root in info.roots), default=0)
         self._connection.execute("UPDATE {s}.state SET next_root = greatest(next_root, %s)", (highest + 1,))
-        self._connection.execute("UPDATE {s}.roots SET readers = %s WHERE host IN ('', %s)", (readers, host))
+        self._connection.execute(
+            "UPDATE {s}.roots SET readers = %s WHERE host IN ('', %s) AND id = ANY(%s::int[])",
+            (info.readers, host, sorted(kept)),
+        )
 
     def record_run(self, run: RunRecord) -> None:
         self._connection.execute(
@@ -375,6 +400,12 @@ class Work:
 
     def _delete_chunks(self, column: str, values: Sequence[int]) -> int:
         """Deletes the chunks with one of `values` in `column`; their vectors serve until nothing is pending."""
+        # Another run may be about to commit vectors of them: the next statement sees those.
+        self._connection.rows(
+            "SELECT FROM {s}.encode_queue WHERE chunk_id IN"
+            f" (SELECT id FROM {{s}}.chunks WHERE {column} = ANY(%s::bigint[])) FOR UPDATE",
+            (list(values),),
+        )
         gone = self._connection.rows(
             f"WITH gone AS (DELETE FROM {{s}}.chunks WHERE {column} = ANY(%s::bigint[]) RETURNING id, hash, terms),"
             " freed AS (DELETE FROM {s}.vectors USING gone WHERE chunk_id = id RETURNING hash, embedding),"
@@ -396,6 +427,10 @@ class Work:
                     (dead[low:high].astype("<u4").tobytes(), number),
                 )
         return len(gone)
+
+    def give_up_to(self, chunk_id: int) -> None:
+        self.flush()
+        self.counters["next_chunk"] = max(self.counters["next_chunk"], chunk_id + 1)
 
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
         self.flush()
@@ -466,22 +501,47 @@ class _Part:
     document: DocumentProperties | None = None
 
 
-def add_segment(connection: Connection, number: int, built: postings.Postings, dead: bytes = b"") -> None:
-    """Writes `built` as segment `number`; `dead`: its chunks that are deleted already (`segments.dead`)."""
+def add_segment(connection: Connection, number: int, built: postings.Postings) -> None:
+    """Writes `built` as segment `number`."""
+    insert_segment(connection, number, built, copy_postings(connection, number, built))
+
+
+def copy_postings(connection: Connection, number: int, built: postings.Postings) -> int:
+    """Writes the postings of segment `number`; returns their checksum."""
     total = 0
 
-    def rows() -> Any:
+    def rows() -> Iterator[tuple[int, bytes, bytes]]:
         nonlocal total
         for term, data in packed(built):
             total = (total + checksum(term, data)) % 2**62
             yield number, term, data
 
     connection.copy("postings", _POSTINGS, rows())
+    return total
+
+
+def insert_segment(
+    connection: Connection, number: int, built: postings.Postings, checksum: int, dead: bytes = b""
+) -> None:
+    """Makes the postings of segment `number` part of the index; `dead`: its chunks that are deleted already
+    (`segments.dead`)."""
     connection.execute(
         "INSERT INTO {s}.segments (id, first_id, last_id, chunks, dead, checksum, languages)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s::text[])",
-        (number, int(built.ids[0]), int(built.ids[-1]), len(built), dead, total, list(built.languages)),
+        (number, int(built.ids[0]), int(built.ids[-1]), len(built), dead, checksum, list(built.languages)),
     )
+
+
+def _texts(info: IndexInfo) -> dict[str, str]:
+    """The settings in `info` as JSON text; each machine has `readers` of its own."""
+    values = as_values(info)
+    del values["readers"]
+    return {name: json.dumps(value, ensure_ascii=True) for name, value in values.items()}
+
+
+def _is_same(text: str | None, other: str) -> bool:
+    """Whether two settings are equal; one that is not there is null."""
+    return bool(json.loads(text or "null") == json.loads(other))
 
 
 def _text(text: str) -> str:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +12,21 @@ from semsearch import settings
 from semsearch.errors import LockedError
 from semsearch.store.postgres import locks, maintaining, packed_vectors, rows
 from semsearch.store.postgres.address import Address
-from semsearch.store.postgres.connection import Connection
-from semsearch.store.postgres.errors import ConnectionLostError
+from semsearch.store.postgres.connection import ATTEMPTS, Connection
+from semsearch.store.postgres.errors import ConnectionLostError, TryAgainError
+from semsearch.store.postgres.examination import DatabaseFindings, examine
 from semsearch.store.postgres.migrating import migrate
+from semsearch.store.postgres.repair import repair
 from semsearch.store.postgres.snapshot import DatabaseSnapshot, encoded_rows
 from semsearch.store.postgres.state import STATE, State
-from semsearch.store.postgres.transaction import DatabaseTransaction
+from semsearch.store.postgres.transaction import DatabaseTransaction, Seen, Work
 from semsearch.store.protocol import Transaction, Writer
 from semsearch.store.records import Passage
-
-Answer = TypeVar("Answer")
 
 # Chunks that one run claims at once, and for how long: others take over what it has not encoded by then.
 _CLAIMED = 512
 _LEASE = "10 minutes"
-# How long a run waits for a server that went away.
+# How long a run waits for a server that went away: a restart with recovery, or a replica that takes over.
 _PATIENCE_SECONDS = 120.0
 _WAIT_SECONDS = 0.5
 
@@ -41,8 +41,8 @@ class DatabaseWriter:
 
     def __init__(self, address: Address, wait: bool, folders: Sequence[str] | None) -> None:
         self._connection = Connection(address)
-        # The settings as they were last read; None: that was before the last commit.
-        self._values: dict[str, str] | None = None
+        # What the run has seen of settings and folders; None: it has not looked.
+        self._seen: Seen | None = None
         self._changing: DatabaseTransaction | None = None
         self._has_claimed = False
         try:
@@ -58,6 +58,7 @@ class DatabaseWriter:
         except BaseException:
             self._connection.close()
             raise
+        self._connection.recover = self._reconnect
 
     def __enter__(self) -> "DatabaseWriter":
         return self
@@ -68,6 +69,7 @@ class DatabaseWriter:
     def close(self) -> None:
         if self._changing is not None:
             self._changing.roll_back()
+        self._connection.recover = None  # what is not freed is free when the connection has ended
         self._locks.release()
         self._connection.close()
 
@@ -77,12 +79,12 @@ class DatabaseWriter:
         if self._changing is not None:
             self._changing.flush()
             return DatabaseSnapshot(self._connection)
-        state = self._again(lambda: State.of(self._connection.location, self._connection.script(STATE)))
-        self._values = dict(state.values)
+        state = State.of(self._connection.location, self._connection.script(STATE))
+        self._seen = Seen(state.values, frozenset(root.id for root in state.roots))
         return DatabaseSnapshot(self._connection, state)
 
     def known_vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, NDArray[np.float32]]:
-        found = dict(self._again(lambda: encoded_rows(self._connection, hashes, "embedding")))
+        found = dict(encoded_rows(self._connection, hashes, "embedding"))
         if not found:
             return {}
         dim = (len(next(iter(found.values()))) - 4) // 2
@@ -92,81 +94,113 @@ class DatabaseWriter:
         return False  # nothing makes stamps
 
     def token(self) -> str:
-        row = self._again(lambda: self._connection.row("SELECT pg_current_wal_insert_lsn()::text"))
+        row = self._connection.row("SELECT pg_current_wal_insert_lsn()::text")
         return "" if row is None else str(row[0])
 
     # -- writing -------------------------------------------------------------------------------------------------
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        transaction = self._changing = DatabaseTransaction(self._connection, self._locks.writer, self._values)
+        self._keep_locks()
+        transaction = self._changing = DatabaseTransaction(self._connection, self._locks.writer, self._seen)
         try:
             yield transaction
             if transaction.is_open:
                 transaction.commit()
             else:
-                self._commit(transaction)
+                self._again(lambda: self._commit(transaction))
         except BaseException:
             transaction.roll_back()
             raise
         finally:
             transaction.close()
             self._changing = None
-        self._values = None
+        self._seen = transaction.seen
+
+    def repair(self, announce: Callable[[str], None]) -> DatabaseFindings:
+        """Examines the index and mends what is found; returns what that was. Commits all of it, or nothing."""
+        findings = examine(self._connection)
+        if findings.problems:
+            work = Work(self._connection, self._locks.writer)
+            try:
+                repair(self._connection, work, findings, announce)
+                work.commit()
+            except BaseException:
+                work.roll_back()
+                raise
+            self.maintain()
+        return findings
 
     def _commit(self, transaction: DatabaseTransaction) -> None:
-        """Commits `transaction`, again where the connection is lost before that is known to have happened."""
-        while True:
-            try:
-                transaction.attempt()
-                return
-            except ConnectionLostError:
-                self._reconnect()
+        """Commits `transaction`, unless it is known that this was done before the connection was lost."""
+        if transaction.number:
             row = self._connection.row("SELECT commits FROM {s}.writers WHERE id = %s", (self._locks.writer,))
-            if row is not None and transaction.number and row[0] == transaction.number:
+            if row is not None and row[0] == transaction.number:
                 return
+        transaction.attempt()
 
-    def _again(self, ask: Callable[[], Answer]) -> Answer:
-        """`ask()`, which reads, or is one statement; asked again where the connection is lost."""
-        try:
-            return ask()
-        except ConnectionLostError:
-            self._reconnect()
-            return ask()
+    def _again(self, work: Callable[[], object]) -> None:
+        """Does `work()`, from its beginning where the connection is lost meanwhile, or others are in the way."""
+        recover, self._connection.recover = self._connection.recover, None
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                work()
+                break
+            except TryAgainError as error:
+                if not left or (recover is None and isinstance(error, ConnectionLostError)):
+                    raise
+                if isinstance(error, ConnectionLostError):
+                    self._reconnect()
+        self._connection.recover = recover
 
     def _reconnect(self) -> None:
-        """Waits for the server and takes the locks again. Raises `ConnectionLostError` where it does not come back."""
+        """Waits for the server and takes the locks again. Raises `ConnectionLostError` where it does not come back:
+        then it is not waited for another time."""
         end = time.monotonic() + _PATIENCE_SECONDS
-        self._connection.close()
+        self._connection.recover = None
         while True:
+            self._connection.close()
             try:
                 self._locks.take_again()
-                self._connection.rows("SELECT 1")
-                return
-            except (ConnectionLostError, LockedError):
+                break
+            except (ConnectionLostError, LockedError) as error:
                 # The server may not have noticed yet that the connection with the locks is gone.
-                if time.monotonic() > end:
+                if time.monotonic() > end or (isinstance(error, LockedError) and self._is_taken_over()):
                     raise
             time.sleep(_WAIT_SECONDS)
+        self._connection.recover = self._reconnect
+
+    def _is_taken_over(self) -> bool:
+        """Whether another run is known to hold what this one held."""
+        try:
+            return self._connection.row("SELECT 1 FROM {s}.writers WHERE id = %s", (self._locks.writer,)) is None
+        except ConnectionLostError:
+            return False
+
+    def _keep_locks(self) -> None:
+        """Takes the locks again where their connection was lost, and nobody has noticed."""
+        if not self._locks.are_held() and self._connection.recover is not None:
+            self._reconnect()
 
     def new_root_id(self) -> int:
         query = "UPDATE {s}.state SET next_root = next_root + 1 RETURNING next_root - 1"
-        row = self._again(lambda: self._connection.row(query))
+        row = self._connection.row(query)
         assert row is not None
         return int(row[0])
 
     def claim(self, limit: int) -> list[Passage]:
+        self._keep_locks()
         if not self._has_claimed:
             self._has_claimed = True
-            row = self._again(lambda: self._connection.row("SELECT count(*) FROM {s}.encode_queue"))
+            row = self._connection.row("SELECT count(*) FROM {s}.encode_queue")
             maintaining.prepare_for(self._connection, 0 if row is None else row[0])
         ids = self._claimed(limit)
         if not ids:
-            self._again(lambda: locks.remove_dead_writers(self._connection))
+            locks.free_claims(self._connection)
             ids = self._claimed(limit)
         query = rows.PASSAGES + " WHERE chunks.id = ANY(%s::bigint[]) ORDER BY chunks.id"
         # Some may be deleted by now.
-        found = self._again(lambda: self._connection.rows(query, (ids,))) if ids else []
+        found = self._connection.rows(query, (ids,)) if ids else []
         return rows.passages(self._connection.location, found)
 
     def _claimed(self, limit: int) -> list[int]:
@@ -178,7 +212,7 @@ class DatabaseWriter:
         )
         writer = self._locks.writer
         parameters = (writer, min(limit, _CLAIMED), writer)
-        return sorted(row[0] for row in self._again(lambda: self._connection.rows(query, parameters)))
+        return sorted(row[0] for row in self._connection.rows(query, parameters))
 
     def forget_deleted(self) -> None:
         self._connection.rows(
@@ -186,7 +220,7 @@ class DatabaseWriter:
         )
 
     def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        maintaining.maintain(self._connection, stopping)
+        self._again(lambda: maintaining.maintain(self._connection, stopping))
 
     def compared(self) -> None:
         self._connection.rows(

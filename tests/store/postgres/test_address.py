@@ -1,0 +1,56 @@
+"""The URL of an index: what libpq gets, what is told, and what is secret."""
+
+import pytest
+
+from semsearch import settings
+from semsearch.errors import UsageError
+from semsearch.store.postgres.address import Address
+
+
+@pytest.mark.parametrize(
+    ("url", "bare", "secrets"),
+    [
+        ("postgresql://u:p%40w@h/d", "postgresql://u@h/d", {"password": "p@w"}),
+        ("postgresql://u:p?w#x@h/d?sslmode=require", "postgresql://u@h/d?sslmode=require", {"password": "p?w#x"}),
+        ("postgresql://u@h/d?password=a%2Fb&schema=s", "postgresql://u@h/d?schema=s", {"password": "a/b"}),
+        ("postgresql://u@e/d?pass%77ord=hidden", "postgresql://u@e/d", {"password": "hidden"}),
+        ("postgresql://k/d?sslpassword=secret&sslkey=f", "postgresql://k/d?sslkey=f", {"sslpassword": "secret"}),
+        ("postgresql://o/d?oauth_client_secret=secret", "postgresql://o/d", {"oauth_client_secret": "secret"}),
+        ("postgresql://u:@h/d", "postgresql://u@h/d", {"password": ""}),
+        ("postgresql://plain@h/d", "postgresql://plain@h/d", {}),
+        ("postgresql://h1,h2:5433/d?service=x", "postgresql://h1,h2:5433/d?service=x", {}),
+        ("postgresql:///d@x?host=/run", "postgresql:///d@x?host=/run", {}),
+    ],
+)
+def test_secrets_are_kept_apart(url: str, bare: str, secrets: dict[str, str]) -> None:
+    assert settings.without_password(url) == bare
+    assert settings.secrets_of(url) == settings.secrets_of(bare) == secrets
+    address = Address.parse(url)
+    assert address.location == bare and address.secrets == secrets
+    assert all(secret not in repr(address) for secret in secrets.values() if secret)
+
+
+def test_the_own_parameters_are_not_for_libpq() -> None:
+    address = Address.parse("POSTGRESQL://u@h:1/d?sslrootcert=/a+b/c%20d&schema=S%20%2B&replica=r:2&host=x&port=3")
+    assert address.url == "postgresql://u@h:1/d?sslrootcert=/a+b/c%20d&host=x&port=3"
+    assert address.replica == "postgresql://u@r:2/d?sslrootcert=/a+b/c%20d"
+    assert address.schema == "S +"
+
+
+@pytest.mark.parametrize("schema", ["", "pg_x", "x" * 64, "ä" * 32, "%00"])
+def test_what_can_be_no_schema_is_refused(schema: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a schema"):
+        Address.parse(f"postgresql://h/d?schema={schema}")
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:pa/ss@h/d", "postgresql://u:p@h:12x/d", "postgresql://h:pa@ss:x/d"])
+def test_a_password_that_libpq_would_take_for_a_port_is_not_shown(url: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        Address.parse(url)
+    assert "port in the URL" in raised.value.message and "%2F" in raised.value.hint
+    assert "pa" not in raised.value.message.replace("port", "")
+
+
+def test_odd_bytes_are_refused() -> None:
+    with pytest.raises(UsageError, match="no text in UTF-8"):
+        Address.parse("postgresql://h/\udcff")

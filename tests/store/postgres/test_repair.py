@@ -1,0 +1,202 @@
+"""An examination of an index in PostgreSQL names what is damaged, and a repair and a run bring back what answers as
+before."""
+
+import gc
+import mailbox
+from email.message import EmailMessage
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from semsearch.indexing import IndexOptions, index_folders
+from semsearch.maintenance.verification import VerifyReport, verify
+from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.searcher import Searcher
+from tests.support.folders import write
+from tests.support.made_texts import texts
+from tests.support.postgres_server import shared_server
+
+pytestmark = pytest.mark.slow
+QUERIES = ("who paints boats near the harbour", "bread at the market", "horses in winter", "letter number 2")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database with an index of three runs, in which files were deleted and one holds several mails."""
+    folder = tmp_path_factory.mktemp("damaged") / "folder"
+    server = shared_server()
+    name = server.new_database()
+    for seed in (1, 2, 3):
+        write(folder, {**texts(12, seed), f"{seed}.png": b"\x89PNG\r\n\x1a\n" + bytes(99)})  # type: ignore[arg-type]
+        if seed == 2:
+            write_mails(folder / "a.mbox")
+        if seed == 3:
+            (folder / "1-3.txt").unlink()
+        index_folders([str(folder)], server.url(name), IndexOptions(model="static" if seed == 1 else None))
+    gc.collect()
+    return name
+
+
+def write_mails(path: Path) -> None:
+    box = mailbox.mbox(path)
+    for number in range(4):
+        mail = EmailMessage()
+        mail["Subject"], mail["From"] = f"Letter number {number}", f"ada{number}@example.org"
+        mail.set_content(f"The letter number {number} is about horses and boats.")
+        box.add(mail)
+    box.close()
+
+
+@pytest.fixture
+def url(original: str) -> str:
+    server = shared_server()
+    gc.collect()  # connections to the original
+    return server.url(server.copied_database(original))
+
+
+def sql(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True, options="-c search_path=semsearch,public") as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def answers(url: str) -> list[object]:
+    found: list[object] = []
+    with Searcher(url) as searcher:
+        for query in QUERIES:
+            for mode in ("lexical", "dense", "hybrid"):
+                result = searcher.search(query, SearchOptions(mode=mode, k=8, min_score=0))
+                found.append([(hit.path, hit.text, round(hit.score, 5)) for hit in result.hits])
+    return found
+
+
+def check(url: str, repair: bool = False) -> VerifyReport:
+    return verify(url, repair, False, lambda message: None)
+
+
+def test_an_index_that_is_good_has_no_problems(url: str) -> None:
+    report = check(url)
+    assert (report.problems, report.notices, report.files) == ((), (), 36)
+    assert report.chunks >= 36 and report.segments >= 3
+    assert check(url, repair=True).repaired == ()
+
+
+# What is done -> what is said of it.
+DAMAGES: dict[tuple[str, ...], str] = {
+    ("UPDATE chunks SET text = text || '!' WHERE id = 5",): "a passage is not what was written",
+    ("UPDATE chunks SET heading = '[' WHERE id = 5",): "a passage is not what was written",
+    ("UPDATE chunks SET line_breaks = '[1]' WHERE id = 5",): "a passage is not what was written",
+    ("UPDATE chunks SET nuls = '{99999}' WHERE id = 5",): "a passage is not what was written",
+    ("UPDATE chunks SET hash = '\\x00' WHERE id = 5",): "a passage is not what was written",
+    ("DELETE FROM chunks WHERE id = 5",): "its passages do not fit it",
+    ("UPDATE chunks SET file_id = 99999 WHERE id = 5",): "1 passages are of no file",
+    ("UPDATE chunks SET terms = 3 WHERE id = 5",): "1 passages have another number of words",
+    ("UPDATE chunks SET id = 4999 WHERE id = 5",): "its passages do not fit it",
+    ("DELETE FROM files WHERE id = 2",): "passages are of no file",
+    ("DELETE FROM files",): "passages are of no file",
+    ("UPDATE files SET metadata = '[' WHERE id = 2",): "in no folder of the index, or its row is damaged",
+    ("UPDATE files SET root_id = 99 WHERE id = 2",): "in no folder of the index, or its row is damaged",
+    ("UPDATE files SET date = 'Infinity' WHERE id = 2",): "in no folder of the index, or its row is damaged",
+    ("UPDATE files SET first_chunk = 900 WHERE id = 2",): "its passages do not fit it",
+    ("UPDATE files SET chunk_count = 900 WHERE id = 2",): "its passages do not fit it",
+    ("DELETE FROM parts WHERE first_chunk = (SELECT max(first_chunk) FROM parts)",): "the documents in it do not fit",
+    ("UPDATE parts SET chunk_count = 3",): "the documents in it do not fit",
+    ("UPDATE parts SET metadata = '7'",): "the documents in it do not fit",
+    ("INSERT INTO parts VALUES (9999, 1, 1, '', '{}', NULL, '')",): "documents are of no file",
+    ("DELETE FROM postings WHERE segment_id = 1",): "its words are not what was written",
+    ("UPDATE postings SET data = set_byte(data, 4, 9) WHERE segment_id = 2",): "its words are not what was written",
+    ("UPDATE postings SET data = substr(data, 2) WHERE segment_id = 2",): "the postings of a term are cut off",
+    ("DELETE FROM segments",): "words are of no segment",
+    ("DELETE FROM segments", "DELETE FROM postings"): "passages have no words",
+    ("UPDATE segments SET checksum = 7 WHERE id = 1",): "its words are not what was written",
+    ("UPDATE segments SET last_id = 2 WHERE id = 2",): "it has other passages than its row says",
+    ("UPDATE segments SET chunks = 1 WHERE id = 2",): "it has other passages than its row says",
+    ("UPDATE segments SET dead = ''",): "its list of deleted passages does not fit",
+    ("UPDATE segments SET dead = '\\x05000000' WHERE id = 1",): "its list of deleted passages does not fit",
+    ("UPDATE segments SET dead = '\\x0500'",): "its list of deleted passages does not fit",
+    (
+        "INSERT INTO segments SELECT 77, first_id, last_id, chunks, dead, checksum, languages FROM segments"
+        " WHERE id = 2",
+        "INSERT INTO postings SELECT 77, term, data FROM postings WHERE segment_id = 2",
+    ): "its passages are in two segments",
+    ("DELETE FROM vectors WHERE chunk_id < 9",): "have no vector, and do not wait for one",
+    ("INSERT INTO vectors SELECT 8888, embedding FROM vectors LIMIT 1",): "1 vectors are of no passage",
+    ("UPDATE vectors SET embedding = '[1,0]' WHERE chunk_id = 5",): "1 vectors are none that the model makes",
+    ("UPDATE vectors SET embedding = embedding + embedding WHERE chunk_id = 5",): "1 vectors are none that the model",
+    ("INSERT INTO kept_vectors VALUES ('\\x77', '[1,0]')",): "1 vectors are none that the model makes",
+    ("INSERT INTO encode_queue VALUES (7777, 3)",): "1 waiting passages are not there",
+    ("INSERT INTO encode_queue VALUES (5, 3)",): "1 passages wait that have a vector",
+    ("DELETE FROM vectors WHERE chunk_id = 5", "INSERT INTO encode_queue VALUES (5, 999999)"): "another size",
+    ("UPDATE state SET next_chunk = 3",): "the number of the next passage was given already",
+    ("UPDATE state SET next_file = 3",): "the number of the next file was given already",
+    ("UPDATE state SET next_root = 1",): "the number of the next folder was given already",
+    ("UPDATE state SET next_segment = 1",): "the number of the next segment was given already",
+    ("UPDATE state SET chunks = 3",): "it counts 3 passages",
+    ("UPDATE state SET terms = 3",): "it counts 3 words",
+    ("UPDATE state SET indexed = 3, skipped = 0, failed = 2",): "it counts 3 indexed files",
+    ("UPDATE settings SET value = '7' WHERE name = 'rules'",): "what it records as rules is damaged",
+    ("UPDATE settings SET value = '{' WHERE name = 'chunking'",): "what it records as chunking is damaged",
+    ("UPDATE settings SET value = 'null' WHERE name = 'generation'",): "what it records as generation is damaged",
+    ("UPDATE settings SET value = '[1' WHERE name = 'fusion'",): "what it records as fusion is damaged",
+    ("UPDATE settings SET value = '{\"dim\": 3}' WHERE name = 'model'",): "what it records as model is damaged",
+    ("UPDATE runs SET report = '['",): "what it records of its last run is damaged",
+    (
+        "CREATE INDEX vectors_hnsw ON vectors USING hnsw ((embedding::halfvec(256)) halfvec_ip_ops)",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'vectors_hnsw'::regclass",
+    ): "the index of the vectors is not whole",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage[0][:60])
+def test_what_is_damaged_is_found_and_mended(url: str, damage: tuple[str, ...]) -> None:
+    before = answers(url)
+    sql(url, *damage)
+    report = check(url)
+    assert any(DAMAGES[damage] in problem.what for problem in report.problems), report.problems
+    assert all(problem.repair for problem in report.problems)
+    mended = check(url, repair=True)
+    assert mended.problems == ()
+    assert {problem.what for problem in mended.repaired} == {problem.what for problem in report.problems}
+    index_folders([], url, IndexOptions(model="static" if "'model'" in damage[0] else None))
+    assert answers(url) == before
+    assert check(url).problems == ()
+
+
+def test_all_at_once(url: str) -> None:
+    before = answers(url)
+    for damage in DAMAGES:
+        if "files'" not in damage[0]:
+            with psycopg.connect(url, options="-c search_path=semsearch,public") as connection:
+                try:
+                    for statement in damage:
+                        connection.execute(statement.encode())
+                except psycopg.errors.UniqueViolation:  # another has put it there
+                    connection.rollback()
+    assert len(check(url).problems) > 5
+    assert check(url, repair=True).problems == ()
+    index_folders([], url, IndexOptions(model="static"))
+    assert answers(url) == before
+    assert check(url).problems == ()
+
+
+# What the repair is cut off at: nothing of it is there then.
+def test_a_repair_that_is_cut_off_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from semsearch.store.postgres import repair
+
+    sql(
+        url,
+        "DELETE FROM postings WHERE segment_id = 1",
+        "UPDATE state SET chunks = 3",
+        "DELETE FROM files WHERE id = 2",
+    )
+    before = check(url).problems
+
+    def cut_off(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(repair, "_index_words", cut_off)
+        check(url, repair=True)
+    assert check(url).problems == before
+    assert check(url, repair=True).problems == ()

@@ -1,0 +1,75 @@
+"""TLS before a PostgreSQL server that has none: the connection to the client is encrypted as its protocol has it."""
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from pathlib import Path
+from types import TracebackType
+
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+
+
+class TlsProxy:
+    """Passes on at `port` what goes to and comes from `server_port`, encrypted with `certificate` and its `key`."""
+
+    def __init__(self, server_port: int, certificate: Path, key: Path) -> None:
+        self._server_port = server_port
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate, key)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        # How many connections were encrypted.
+        self.encrypted = 0
+
+    def __enter__(self) -> "TlsProxy":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:  # closed
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client:
+            if client.recv(8) != _SSL_REQUEST:
+                return
+            client.sendall(b"S")
+            with (
+                self._context.wrap_socket(client, server_side=True) as inside,
+                socket.create_connection(("127.0.0.1", self._server_port)) as server,
+            ):
+                self.encrypted += 1
+                # Small enough for a server that answers what it is asked: both never wait for each other to read.
+                inside.settimeout(0.005)
+                back = threading.Thread(target=_pass_on, args=(server, inside), daemon=True)
+                back.start()
+                _pass_on(inside, server)
+                server.shutdown(socket.SHUT_RDWR)
+                back.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        while True:
+            try:
+                data = source.recv(1 << 16)
+            except TimeoutError:
+                continue
+            if not data:
+                return
+            while data:
+                try:
+                    data = data[target.send(data) :]
+                except TimeoutError:
+                    continue

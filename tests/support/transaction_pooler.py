@@ -1,0 +1,171 @@
+"""A pooler in transaction mode, as PgBouncer is one: each transaction of a client may get another session.
+
+It speaks as much of PostgreSQL's protocol (postgresql.org/docs/current/protocol) as that takes: it reads the types and
+lengths of messages, and lets go of a session when the server says that no transaction is open.
+"""
+
+import contextlib
+import selectors
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Iterator
+from types import TracebackType
+
+from tests.support.postgres_server import SUPERUSER, PostgresServer
+
+_SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
+_PROTOCOL = 3 << 16
+
+
+class TransactionPooler:
+    """Sessions of `server` in `database`, given out by turns at `port`; no password is asked for."""
+
+    def __init__(self, server: PostgresServer, database: str) -> None:
+        self._server = server
+        self._database = database
+        self._idle: deque[_Session] = deque()
+        self._lock = threading.Lock()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        # How often a client got another session than for its transaction before.
+        self.changes = 0
+
+    def __enter__(self) -> "TransactionPooler":
+        # Never one alone, lest a client always gets the same.
+        self._idle.extend(_Session(self._server, self._database) for _ in range(3))
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listening.close()
+        for session in self._idle:
+            session.socket.close()
+
+    def url(self, schema: str = "semsearch") -> str:
+        return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{self._database}?schema={schema}"
+
+    def ask_all(self, statement: str) -> set[str]:
+        """What each idle session answers to `statement`, which gives one text."""
+        return {session.ask(statement) for session in self._idle}
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:  # closed
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(ConnectionError, EOFError):
+            if not _greeted(client):
+                return
+            with self._lock:
+                parameters = self._idle[0].parameters
+            # The number of a process of the server that is none.
+            key = b"K" + struct.pack("!iii", 12, 2**30, 1)
+            client.sendall(b"R" + struct.pack("!ii", 8, 0) + parameters + key + b"Z" + struct.pack("!i", 5) + b"I")
+            before = None
+            while True:
+                first = _message(client)
+                if first[:1] == b"X":
+                    return
+                session = self._take()
+                self.changes += before is not None and session is not before
+                before = session
+                try:
+                    session.transaction(client, first)
+                except BaseException:
+                    session.socket.close()
+                    raise
+                with self._lock:
+                    self._idle.append(session)
+
+    def _take(self) -> "_Session":
+        with self._lock:
+            if len(self._idle) > 1:
+                return self._idle.popleft()
+        return _Session(self._server, self._database)
+
+
+class _Session:
+    """A connection to the server. `parameters`: what it says of itself, for clients."""
+
+    def __init__(self, server: PostgresServer, database: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(f"{server.folder}/.s.PGSQL.{server.port}")  # asks for no password
+        pairs = ("user", SUPERUSER, "database", database, "client_encoding", "UTF8")
+        body = struct.pack("!i", _PROTOCOL) + b"".join(one.encode() + b"\0" for one in pairs) + b"\0"
+        self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
+        self.parameters = b""
+        for message in self._answers():
+            if message[:1] == b"S":
+                self.parameters += message
+
+    def ask(self, statement: str) -> str:
+        """The one value that `statement` gives."""
+        body = statement.encode() + b"\0"
+        self.socket.sendall(b"Q" + struct.pack("!i", len(body) + 4) + body)
+        (row,) = (message for message in self._answers() if message[:1] == b"D")
+        return row[11:].decode()
+
+    def transaction(self, client: socket.socket, first: bytes) -> None:
+        """Passes messages on, beginning with `first` of the `client`, until the server is idle."""
+        waiting = first[:1] in (b"Q", b"S")
+        self.socket.sendall(first)
+        count = int(waiting)
+        with selectors.DefaultSelector() as selector:
+            for one in (client, self.socket):
+                selector.register(one, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    message = _message(key.fileobj)  # type: ignore[arg-type]
+                    if key.fileobj is client:
+                        if message[:1] == b"X":
+                            raise EOFError
+                        count += message[:1] in (b"Q", b"S")
+                        self.socket.sendall(message)
+                        continue
+                    client.sendall(message)
+                    if message[:1] == b"Z":
+                        count -= 1
+                        if not count and message[5:] == b"I":
+                            return
+
+    def _answers(self) -> Iterator[bytes]:
+        """The messages of the server until it is ready."""
+        while (message := _message(self.socket))[:1] != b"Z":
+            assert message[:1] != b"E", message
+            yield message
+
+
+def _greeted(client: socket.socket) -> bool:
+    """Whether the client wants a session, and does not cancel a statement."""
+    while True:
+        (size,) = struct.unpack("!i", _exactly(client, 4))
+        (code,) = struct.unpack("!i", _exactly(client, size - 4)[:4])
+        if code == _CANCEL_REQUEST:
+            return False
+        if code not in (_SSL_REQUEST, _GSS_REQUEST):
+            return True
+        client.sendall(b"N")
+
+
+def _message(source: socket.socket) -> bytes:
+    """The next message: a letter, its length, its body."""
+    head = _exactly(source, 5)
+    return head + _exactly(source, struct.unpack("!i", head[1:])[0] - 4)
+
+
+def _exactly(source: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        piece = source.recv(min(size - len(data), 1 << 16))
+        if not piece:
+            raise EOFError
+        data += piece
+    return bytes(data)
