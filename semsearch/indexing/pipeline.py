@@ -80,7 +80,6 @@ def index_folders(
         check_sharing(options.shared)
     if options.vectors is not None:
         require(store, "vectors", "index --vectors")
-        _tell_of_secrets(options.vectors, progress)
     if options.dry_run:
         return dry_run(store, folders, options)
     if options.max_seconds is not None:
@@ -157,18 +156,6 @@ def _check(options: IndexOptions) -> None:
         tiktoken_named(options.tokenizer)
     if options.ocr:
         check_ocr()
-
-
-def _tell_of_secrets(url: str, progress: Progress) -> None:
-    if not url:
-        return
-    from semsearch.vector_engines.opening import has_secrets  # nothing that most runs have use for
-
-    if has_secrets(url):
-        progress.announce(
-            "the password or key in the URL is seen by other users of this machine, and is not recorded:"
-            " give it in the environment or in a password file"
-        )
 
 
 def _existing_folder(root: str) -> str:

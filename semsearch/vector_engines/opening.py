@@ -32,11 +32,6 @@ def recordable(url: str) -> str:
     return shown
 
 
-def has_secrets(url: str) -> bool:
-    """Whether a password or a key stands in `url`."""
-    return any(Address.parse(url).secrets)
-
-
 def open_recorded(url: str) -> "VectorEngine":
     """The collection at `url`, which `recordable` returned, here or in another process."""
     return open_engine(_without_text(_given.get(url, url))[0])

@@ -132,7 +132,7 @@ def test_a_password_is_nowhere(elsewhere: Elsewhere, tmp_path: Path) -> None:
     url = elsewhere.url.replace("postgres@", f"postgres:{password}@").replace("notes", "secret")
     index = tmp_path / "third"
     said = [elsewhere.run("index", elsewhere.folder, "-i", index, "--vectors", url, env={})]
-    assert said[0].code == 0 and "is seen by other users" in said[0].err
+    assert said[0].code == 0 and "can see the password" in said[0].err
     said += [elsewhere.run(*words, "-i", index, env={}) for words in (("status",), ("status", "--json"))]
     failed = elsewhere.run("search", "boats", "-i", index, env={})
     assert failed.code == 2
