@@ -89,12 +89,11 @@ def test_several_indexes_are_searched_as_one(elsewhere: Elsewhere) -> None:
     assert done.code == 0, done.err
 
 
-def test_what_measures_and_tunes(elsewhere: Elsewhere, tmp_path: Path) -> None:
-    for arguments in (("bench", "vectors"), ("bench", "speed"), ("tune", "--dry-run")):
+def test_what_measures_and_tunes(elsewhere: Elsewhere) -> None:
+    for arguments in (("bench", "vectors"), ("bench", "speed"), ("bench", "quality"), ("tune", "--dry-run")):
         done = elsewhere.run(*arguments, "-i", elsewhere.other)
-        assert done.code in (0, 1, 2), done.err
-        if done.code == 2:
-            one_line_error(done.err)
+        # Nothing was learnt that is surely better: 1.
+        assert done.code == (arguments[0] == "tune"), done.err
     assert len(elsewhere.rows("path")) == 30
 
 

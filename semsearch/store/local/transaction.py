@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Chunks of one lexical segment, at the most; a file that is larger is written in several.
 _SEGMENT_CHUNKS = 8192
+# Passages that a vector database is told of again in one exchange.
+_TOLD_AT_ONCE = 1024
 
 
 class LocalWriter:
@@ -136,9 +138,13 @@ class LocalWriter:
         if engine is None:
             return
         snapshot = self.snapshot()
+        batch: list[Passage] = []
         for file_id in dict.fromkeys(untold):
-            engine.tell_again([one for one in snapshot.passages_of(file_id) if one.id <= snapshot.embedded_to()],
-                              snapshot.info())  # fmt: skip
+            batch += [one for one in snapshot.passages_of(file_id) if one.id <= snapshot.embedded_to()]
+            if len(batch) >= _TOLD_AT_ONCE:
+                engine.tell_again(batch, snapshot.info())
+                batch = []
+        engine.tell_again(batch, snapshot.info())
         with self._index.commit():
             self._index.catalog.set_setting("vectors_untold", None)
 
