@@ -57,10 +57,12 @@ def resolve_settings(snapshot: Snapshot, options: IndexOptions, model: RunModel,
         if options.embed:
             check_reachable(model.source)
         chunking = chunking_of_new(options, model.source)
+    vectors_at = info.vectors_at if options.vectors is None else _recordable(options.vectors)
     drop_vectors = (
         options.rebuild
         and info.model is not None
-        and (model.differs(info.model, info.dim) or _vectors_are_lost(snapshot))
+        # Who takes vectors away by a rebuild may have lost the database that keeps them: nothing is asked of it.
+        and (model.differs(info.model, info.dim) or vectors_at != info.vectors_at or _vectors_are_lost(snapshot))
     )
     resolved = replace(
         info,
@@ -73,7 +75,7 @@ def resolve_settings(snapshot: Snapshot, options: IndexOptions, model: RunModel,
         chunking=chunking,
         analysis=settings.ANALYSIS_VERSION,
         rules=walk_rules(info.rules, options),
-        vectors_at=info.vectors_at if options.vectors is None else _recordable(options.vectors),
+        vectors_at=vectors_at,
     )
     new_readers = info.chunking is not None and info.readers != settings.READERS_VERSION
     return ResolvedSettings(info, resolved, drop_vectors, new_readers)

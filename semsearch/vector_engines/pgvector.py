@@ -170,7 +170,8 @@ class PgvectorEngine:
 
         rows = self._rows(statement, values, settings)
         ids = np.array([chunk for chunk, _ in rows], np.int64)
-        cosines = 1 - np.array([distance for _, distance in rows], np.float32)
+        # To a vector of nothing but zeros there is no cosine.
+        cosines = np.nan_to_num(1 - np.array([distance for _, distance in rows], np.float32))
         best_first = np.argsort(-cosines, kind="stable")  # an iterative scan is only about in order
         return ids[best_first], cosines[best_first]
 

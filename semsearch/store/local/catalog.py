@@ -293,6 +293,13 @@ class Catalog:
             raise catalog_damaged(self.folder, f"the setting {key} is no number")
         return value
 
+    def listed(self, key: str) -> "list[Any]":
+        """A setting that lists something; empty where there is none. Raises `IndexDamagedError` for anything else."""
+        value = self.setting(key)
+        if value is not None and not isinstance(value, list):
+            raise catalog_damaged(self.folder, f"the setting {key} is no list")
+        return value or []
+
     def settings(self, keys: "Iterable[str]") -> "dict[str, Any]":
         """Those of the settings `keys` that there are, as they are. Raises `IndexDamagedError` for one that is no
         JSON.

@@ -1,16 +1,18 @@
 """Searches an index folder whose vectors a vector database holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
+from semsearch.errors import VectorEngineError
 from semsearch.lexical.query_word import Word
 from semsearch.store.allowed import Allowed
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import DenseSegment
-from semsearch.store.local.engine_vectors import EngineVectors
+from semsearch.store.local.engine_vectors import EngineVectors, are_among
 from semsearch.store.local.segment_search import SegmentSearch
 from semsearch.store.records import IndexInfo, Ranking, Scores
 
@@ -23,6 +25,8 @@ class EngineSearch(SegmentSearch):
         assert info.vectors_at is not None
         self._engine = EngineVectors(info.vectors_at)
 
+        self._encoded: NDArray[np.int64] | None = None
+
     def close(self) -> None:
         self._engine.close()
 
@@ -30,21 +34,39 @@ class EngineSearch(SegmentSearch):
         return []
 
     def dense(self, vector: Vectors, k: int, allowed: Allowed) -> Ranking:
-        return self._engine.nearest(vector, k, allowed, self.live)
+        with _without_words():
+            return self._engine.nearest(vector, k, allowed, self.encoded_ids())
 
     def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
         scorer = self.scorer(words)
         cosines = np.empty((0, len(ids)), np.float32)
         if vectors is not None:
-            held = self.vectors(ids)
+            with _without_words():
+                held = self.vectors(ids)
             products = [held @ vector for vector in vectors]
             cosines = np.array(products, np.float32).reshape(len(vectors), len(ids))
         return Scores(scorer.scores_of(ids), cosines, scorer.held_by(ids), scorer.idf)
 
     def encoded_ids(self) -> NDArray[np.int64]:
-        last = self._catalog.number("embedded_to")
-        ids = self.holding(())
-        return ids[ids <= last]
+        if self._encoded is None:
+            last = self._catalog.number("embedded_to")
+            ids = self.holding(())
+            self._encoded = ids[ids <= last]
+        return self._encoded
 
     def vectors(self, ids: NDArray[np.int64]) -> Vectors:
-        return self._engine.vectors(ids, self.vector_format().store_dim)
+        # What a run that was cut off put there counts only from its commit on.
+        encoded = np.flatnonzero(are_among(ids, self.encoded_ids()))
+        vectors = np.full((len(ids), self.vector_format().store_dim), np.nan, np.float32)
+        if len(encoded):
+            vectors[encoded] = self._engine.held(ids[encoded])
+        return vectors
+
+
+@contextmanager
+def _without_words() -> Iterator[None]:
+    """For what a search asks of the database: says how to search without it where it does not answer."""
+    try:
+        yield
+    except VectorEngineError as error:
+        raise VectorEngineError(error.message, f"{error.hint}; by words alone: --mode lexical") from None

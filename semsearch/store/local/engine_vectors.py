@@ -1,19 +1,22 @@
 """The vectors of an index folder that a vector database holds; the catalog and the words stay in the folder.
 
-What is put there is complete before the catalog's commit says so, and what is deleted goes after the commit. Killed
-anywhere, the database has more than the catalog knows, never less: hits that the catalog does not know are left out,
-and made up for by asking for more of them.
+What is put there is complete before the catalog's commit says so, and what is deleted goes after the commit that says
+it is deleted. Killed anywhere, the database has more than the catalog knows, never less: hits that the catalog does not
+know are left out, and made up for by asking for more of them.
+
+A collection is emptied only by the index that began to fill it, which its catalog says before anything is put there
+(the setting `vectors_filled`).
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
-from semsearch.errors import SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.store.allowed import Allowed
 from semsearch.store.ranking import ranking
 from semsearch.store.records import FileRecord, IndexInfo, Passage, Ranking
@@ -22,8 +25,9 @@ from semsearch.vector_engines.protocol import Payload, VectorEngine
 
 Ids = NDArray[np.int64]
 
-# Up to so many allowed chunks are read and compared here: no engine is asked to restrict itself to so few.
-_COMPARED_HERE = 2_000
+# Up to so many allowed chunks are read and compared here, which is exact whatever graph an engine follows. To read 500
+# of 384 numbers took 12 ms of pgvector and 180 ms of Qdrant's interface, where a search among them took 7 and 21.
+_COMPARED_HERE = 64
 # How many more are asked for than are wanted: for those that were deleted since, at least, and a share.
 _SPARE = 16
 _SPARE_SHARE = 0.125
@@ -35,6 +39,7 @@ class EngineVectors:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.has_grown = False  # vectors were put there
 
     @cached_property
     def engine(self) -> VectorEngine:
@@ -53,41 +58,51 @@ class EngineVectors:
             return np.empty((0, dim), np.float32)
         return self.engine.vectors(ids)
 
-    def nearest(self, vector: Vectors, k: int, allowed: Allowed, live: Callable[[Ids], Ids]) -> Ranking:
-        """The `k` chunks that are `allowed` nearest to `vector` (d,); `live` tells which of chunks there are."""
-        count = _count(allowed)
-        if count is not None and count <= _COMPARED_HERE:
-            return self._compared(vector, k, live(_ids(allowed)))
+    def nearest(self, vector: Vectors, k: int, allowed: Allowed, encoded: Ids) -> Ranking:
+        """The `k` chunks that are `allowed` nearest to `vector` (d,); `encoded`: the ids (n,), rising, of all chunks
+        that have a vector. Raises `IndexDamagedError` where the database lacks one that is looked for."""
+        let_in = allowed.rows(encoded, None)
+        wanted = encoded if let_in is None else encoded[let_in]
+        if len(wanted) <= _COMPARED_HERE:
+            return self._compared(vector, k, wanted)
         limit = self.engine.capabilities
-        ranges = None if allowed.ranges is None else _fewer(allowed.ranges, limit.max_ranges)
         asked = k + max(_SPARE, int(_SPARE_SHARE * k))
+        ranges = None if len(wanted) == len(encoded) else _fewer(_runs(wanted, encoded), limit.max_ranges)
         while True:
             asked = min(asked, limit.max_k)
             ids, cosines = self.engine.nearest(vector, asked, ranges)
-            kept = _among(ids, allowed, live)
-            if len(kept) >= k or len(ids) < asked:
-                break
-            if asked == limit.max_k:
-                if count is not None:  # what is allowed lies too deep for it
-                    return self._compared(vector, k, live(_ids(allowed)))
-                break
+            kept = np.flatnonzero(are_among(ids, wanted))
+            if len(kept) >= min(k, len(wanted)):
+                return ranking(list(zip((-cosines[kept]).tolist(), ids[kept].tolist(), strict=True)), k)
+            if asked == limit.max_k or len(ids) < asked:  # it finds no more: what is wanted lies too deep for it
+                return self._compared(vector, k, wanted)
             asked *= 2
-        return _best(ids, cosines, kept, k)
 
     def _compared(self, vector: Vectors, k: int, ids: Ids) -> Ranking:
         """The `k` of the chunks `ids` nearest to `vector`, each compared."""
         best: list[tuple[float, int]] = []
         for start in range(0, len(ids), _PUT_AT_ONCE):
             batch = ids[start : start + _PUT_AT_ONCE]
-            cosines = self.engine.vectors(batch) @ vector
-            held = ~np.isnan(cosines)
-            best += zip((-cosines[held]).tolist(), batch[held].tolist(), strict=True)
+            cosines = self.held(batch) @ vector
+            best += zip((-cosines).tolist(), batch.tolist(), strict=True)
         return ranking(best, k)
+
+    def held(self, ids: Ids) -> Vectors:
+        """(n, d) the vectors of the chunks `ids` (n,). Raises `IndexDamagedError` where one is not there."""
+        vectors = self.engine.vectors(ids)
+        lacking = np.isnan(vectors).any(axis=1)
+        if lacking.any():
+            raise IndexDamagedError(
+                f"{self.engine.location} lacks the vector of passage {ids[lacking][0]}",
+                "encode what is lost again: semsearch verify --repair",
+            )
+        return vectors
 
     # -- writing -------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Before vectors are put there first. Raises `SemsearchError` for a collection that holds something."""
+        """Before vectors are put there first. Raises `SemsearchError` for a collection that holds something, which is
+        never emptied: another index or program may need it."""
         if self.engine.exists() and self.engine.count():
             raise SemsearchError(
                 f"{self.engine.location} holds vectors already, of another index or program",
@@ -104,6 +119,7 @@ class EngineVectors:
         """Puts the `vectors` (n, d) of `passages` there, with what other programs want to know of them."""
         ids = np.array([one.id for one in passages], np.int64)
         told = tells_text(self.url)
+        self.has_grown = True
         for start in range(0, len(ids), _PUT_AT_ONCE):
             part = slice(start, start + _PUT_AT_ONCE)
             payloads = [payload_of(one, info, told) for one in passages[part]]
@@ -155,22 +171,22 @@ def payload_of(passage: Passage, info: IndexInfo, tells: bool) -> Payload:
     return {name: value for name, value in payload.items() if value != "" and value != []}
 
 
-def _count(allowed: Allowed) -> int | None:
-    """How many chunks `allowed` may let in; None: nobody knows, all of them."""
-    counts = [] if allowed.within is None else [len(allowed.within)]
-    if allowed.ranges is not None:
-        counts.append(sum(high - low for low, high in allowed.ranges))
-    return min(counts, default=None)
+def are_among(ids: Ids, rising: Ids) -> NDArray[np.bool_]:
+    """(n,) which of `ids` (n,) are among `rising` (m,), without a look at all of these."""
+    if not len(rising):
+        return np.zeros(len(ids), np.bool_)
+    places = np.minimum(np.searchsorted(rising, ids), len(rising) - 1)
+    among: NDArray[np.bool_] = rising[places] == ids
+    return among
 
 
-def _ids(allowed: Allowed) -> Ids:
-    """(n,) the ids that `allowed` lets in, rising."""
-    ids = allowed.within
-    if ids is None:
-        spans = [np.arange(low, high, dtype=np.int64) for low, high in allowed.ranges or ()]
-        ids = np.concatenate(spans) if spans else np.empty(0, np.int64)
-    keep = allowed.rows(ids, None)
-    return ids if keep is None else ids[keep]
+def _runs(wanted: Ids, encoded: Ids) -> list[tuple[int, int]]:
+    """(first, past-last) of the runs of ids that have all that is `wanted` of `encoded`, both rising, and no other."""
+    places = np.searchsorted(encoded, wanted)
+    ends = np.flatnonzero(np.diff(places) > 1)
+    first = wanted[np.concatenate([[0], ends + 1])]
+    last = wanted[np.concatenate([ends, [len(wanted) - 1]])]
+    return list(zip(first.tolist(), (last + 1).tolist(), strict=True))
 
 
 def _fewer(ranges: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
@@ -182,15 +198,3 @@ def _fewer(ranges: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]
     begins = [0, *(number + 1 for number in kept)]
     ends = [*kept, len(ranges) - 1]
     return [(ranges[begin][0], ranges[end][1]) for begin, end in zip(begins, ends, strict=True)]
-
-
-def _among(ids: Ids, allowed: Allowed, live: Callable[[Ids], Ids]) -> Ids:
-    """Those of the chunks `ids` that are `allowed` and there, rising."""
-    there = live(np.sort(ids))
-    keep = allowed.rows(there, None)
-    return there if keep is None else there[keep]
-
-
-def _best(ids: Ids, cosines: NDArray[np.float32], kept: Ids, k: int) -> Ranking:
-    rows = np.flatnonzero(np.isin(ids, kept))
-    return ranking(list(zip((-cosines[rows]).tolist(), ids[rows].tolist(), strict=True)), k)

@@ -17,6 +17,7 @@ from semsearch.sources.ignore import compile_globs
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import MOST_CHUNKS, Catalog
 from semsearch.store.local.checksum import check_catalog
+from semsearch.store.local.engine_examination import LISTS
 from semsearch.store.local.problems import SHOWN, Examination
 from semsearch.store.local.reader import OpenSnapshot, moved_on
 from semsearch.store.local.segment_examination import examine_segments
@@ -92,7 +93,7 @@ def _examine_checksum(findings: Examination, folder: str, suspect: bool | None) 
 
 _ABSENT, _UNREADABLE = object(), object()
 # Settings that an index goes on without, by its defaults.
-_FORGETTABLE = ("rules", "chunking", "model_name", "model", "dim", "readers", "analysis")
+_FORGETTABLE = ("rules", "chunking", "model_name", "model", "dim", "readers", "analysis", "vectors_at")
 
 
 def raw_setting(catalog: Catalog, key: str) -> Any:
@@ -113,6 +114,11 @@ def _examine_settings(findings: Examination, catalog: Catalog) -> None:
             findings.forget.append(key)
             again = "forget it: the next index goes by its flags and defaults, and reads every file again"
             findings.add(f"what it records as {key} is damaged", again)
+
+    for key in LISTS:
+        if not isinstance(raw_setting(catalog, key), list | None) and raw_setting(catalog, key) is not _ABSENT:
+            findings.forget.append(key)
+            findings.add(f"what it records as {key} is damaged", "forget it")
 
     def most(column: str, table: str) -> int:
         query = f"SELECT MAX({column}) FROM {table} AND typeof({column}) = 'integer' AND {column} < {MOST_CHUNKS}"

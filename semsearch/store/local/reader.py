@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from semsearch.errors import IndexDamagedError
+from semsearch.errors import IndexDamagedError, VectorEngineError
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import check_catalog
 from semsearch.store.local.damage import repair_hint
@@ -73,6 +73,10 @@ class Reader:
                 # A writer may have removed a segment, or changed the catalog, after this snapshot began.
                 if last or not moved_on(snapshot):
                     raise IndexDamagedError(error.message, error.hint or repair_hint(self.folder)) from None
+            except VectorEngineError:
+                # A writer may have taken the vectors elsewhere meanwhile.
+                if last or not moved_on(snapshot):
+                    raise
             finally:
                 if not snapshot.reusable():
                     self.close()
@@ -102,5 +106,9 @@ def moved_on(snapshot: OpenSnapshot) -> bool:
 
 
 def _state(catalog: Catalog) -> list[tuple[object, ...]]:
-    rows = catalog.connection.execute("SELECT id, name FROM segments ORDER BY id").fetchall()
+    # A vector database lets go of what is deleted, and of all that is taken from it.
+    rows = catalog.connection.execute(
+        "SELECT id, name, dead_count FROM segments UNION ALL SELECT 0, key, value FROM settings"
+        " WHERE key IN ('vectors_at', 'model') ORDER BY id, name"
+    ).fetchall()
     return [tuple(row) for row in rows]

@@ -19,6 +19,7 @@ from semsearch.lexical import postings
 from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.store.local import rows
 from semsearch.store.local.dense_segment import stored_vectors
+from semsearch.store.local.engine_examination import mend_engine
 from semsearch.store.local.examination import examine
 from semsearch.store.local.merging import merge
 from semsearch.store.local.problems import Examination
@@ -79,6 +80,8 @@ def repair(
         if reread and "generation" not in findings.counters:
             writer.catalog.set_setting("generation", writer.catalog.number("generation", 1) + 1)
     index_words(writer, findings.missing.get("lex", np.empty(0, np.int64)))
+    if "vec" in findings.missing:
+        mend_engine(writer, findings)
     lost = findings.missing.get("vec", np.empty(0, np.int64))
     if len(lost):
         announce(f"encoding {len(lost):,} passages again")

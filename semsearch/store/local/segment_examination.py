@@ -11,6 +11,7 @@ from semsearch.errors import IndexDamagedError
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import open_dense, stored_vectors
+from semsearch.store.local.engine_examination import examine_engine
 from semsearch.store.local.lexical_segment import open_lexical
 from semsearch.store.local.problems import SHOWN, Examination
 from semsearch.store.local.rows import Segment
@@ -30,7 +31,12 @@ def examine_segments(
     vector_format = _examine_format(findings, catalog)
     has_vector = alive[alive <= embedded_to]
     named = set()
+    elsewhere = "vectors_at" not in findings.forget and catalog.setting("vectors_at") is not None
+    if elsewhere:
+        examine_engine(findings, catalog, alive, embedded_to)
     for kind, wanted in (("lex", alive), ("vec", has_vector)):
+        if kind == "vec" and elsewhere:
+            continue
         held: list[NDArray[np.int64]] = []
         damaged_before = len(findings.damaged)
         for row in catalog.rows("SELECT * FROM segments WHERE kind = ? ORDER BY first_id", (kind,)):

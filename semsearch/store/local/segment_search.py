@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from semsearch.dense.query_adapter import Adapter
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
-from semsearch.lexical.bm25 import PostingsBM25, QueryScorer, locate
+from semsearch.lexical.bm25 import PostingsBM25, QueryScorer
 from semsearch.lexical.postings import Postings
 from semsearch.lexical.query_word import Word
 from semsearch.store.allowed import Allowed
@@ -138,14 +138,6 @@ class SegmentSearch:
                     edits[part.text(position)] = distant
                     counts[part.text(position)] += count
         return sorted(edits, key=lambda key: (edits[key], -counts[key], key))[:limit]
-
-    def live(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the chunks `ids` (n,), rising, that there are."""
-        there = np.zeros(len(ids), np.bool_)
-        for part, keep in self._live():
-            positions, rows = locate(ids, part.ids)
-            there[positions if keep is None else positions[keep[rows]]] = True
-        return ids[there]
 
     def close(self) -> None:
         """Lets go of what is not of this folder."""

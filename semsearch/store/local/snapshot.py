@@ -80,6 +80,10 @@ class LocalSnapshot:
             self._info = rows.index_info(self.catalog)
         return self._info
 
+    def uses_engine(self) -> bool:
+        """Whether a vector database keeps the vectors, or is to."""
+        return self.info().vectors_at is not None or self.catalog.setting("vectors_to") is not None
+
     def counts(self) -> Counts:
         if self._counts is None:
             self._counts = Counts(**self.catalog.counts())

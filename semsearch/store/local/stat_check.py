@@ -34,7 +34,7 @@ def stat_check(path: str, folders: list[str], stopping: "Callable[[], bool] | No
         roots = catalog.roots()
         known = {root for _, root, _ in roots}
         counts = catalog.counts()
-        if not roots or not known.issuperset(folders) or counts["pending"]:
+        if not roots or not known.issuperset(folders) or counts["pending"] or _owes_engine(catalog):
             return None
         try:
             rules = WalkRules.from_record(catalog.recorded_rules())
@@ -68,3 +68,14 @@ def stat_check(path: str, folders: list[str], stopping: "Callable[[], bool] | No
         return None
     finally:
         catalog.close()
+
+
+def _owes_engine(catalog: Catalog) -> bool:
+    """Whether a vector database has still to be told of something, since it did not answer an earlier run."""
+    return bool(
+        catalog.row(
+            "SELECT 1 FROM settings WHERE key = 'vectors_to' AND value != 'null' UNION ALL"
+            " SELECT 1 FROM settings WHERE key = 'vectors_at' AND value != 'null' AND (EXISTS (SELECT 1 FROM settings"
+            " WHERE key = 'vectors_untold' AND value != 'null') OR EXISTS (SELECT 1 FROM chunks WHERE file_id IS NULL))"
+        )
+    )

@@ -52,7 +52,9 @@ class LocalStore:
         from semsearch.store.local.writer import IndexWriter
 
         with about_index(self.location):
-            return LocalWriter(IndexWriter(self.location, wait, trust=rebuild, shared=shared))
+            writer = LocalWriter(IndexWriter(self.location, wait, trust=rebuild, shared=shared))
+            writer.resume()
+            return writer
 
     def clone(self, target: str) -> LocalStore:
         from semsearch.store.local.clone import clone_index
@@ -62,7 +64,7 @@ class LocalStore:
             clone_index(snapshot, target)
 
         self.read(copy)
-        if self.read(lambda snapshot: snapshot.info().vectors_at) is not None:
+        if LocalStore(target).read(lambda snapshot: snapshot.uses_engine()):
             from semsearch.store.local.moving_vectors import take_in_vectors
             from semsearch.store.local.writer import IndexWriter
 

@@ -19,7 +19,7 @@ from semsearch.sources.lines import LineStarts
 from semsearch.sources.stamps import Stamp
 from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import about_index, catalog_damaged, name_index
-from semsearch.store.local.moving_vectors import move_vectors
+from semsearch.store.local.moving_vectors import finish_move, plan_move
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Chunks of one lexical segment, at the most; a file that is larger is written in several.
 _SEGMENT_CHUNKS = 8192
+# Passages that a vector database is told of again in one exchange.
+_TOLD_AT_ONCE = 1024
 
 
 class LocalWriter:
@@ -52,6 +54,14 @@ class LocalWriter:
     def close(self) -> None:
         self._index.close()
 
+    def resume(self) -> None:
+        """Goes on with what a run that was killed had begun. Raises `SemsearchError`, and is closed then."""
+        try:
+            finish_move(self._index)
+        except BaseException:
+            self.close()
+            raise
+
     def snapshot(self) -> LocalSnapshot:
         return LocalSnapshot(self._index.catalog)
 
@@ -60,15 +70,22 @@ class LocalWriter:
         with self._index.commit():
             transaction = LocalTransaction(self._index)
             yield transaction
-            transaction.flush()
-            transaction.tell_moved()
+            transaction.finish()
+        finish_move(self._index)
 
     def new_root_id(self) -> int:
         self._last_root = max(self._last_root, *(root[0] for root in self._index.catalog.roots()), 0) + 1
         return self._last_root
 
     def claim(self, limit: int) -> list[Passage]:
-        return self.snapshot().pending(limit)
+        passages = self.snapshot().pending(limit)
+        if passages and (engine := self._index.engine_vectors()) is not None:
+            # In a commit before anything is put there; and whoever pays for vectors is told before that where to put
+            # them is not to be had.
+            with self._index.commit():
+                self._index.begin_engine(engine)
+            engine.engine.exists()
+        return passages
 
     def token(self) -> str:
         return ""
@@ -94,11 +111,14 @@ class LocalWriter:
         return known
 
     def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        if (engine := self._index.engine_vectors()) is not None and engine.has_grown and not stopping():
+            engine.engine.maintain()
         merging.merge(self._index, stopping)
         if not stopping():
             merging.learn_codes_again(self._index)
 
     def forget_deleted(self) -> None:
+        self._tell_again()
         catalog = self._index.catalog
         if catalog.counts()["pending"]:
             return
@@ -110,6 +130,23 @@ class LocalWriter:
             with self._index.commit() as connection:
                 catalog.set_setting("embedded_to", last)
                 connection.execute("DELETE FROM chunks WHERE file_id IS NULL")
+
+    def _tell_again(self) -> None:
+        """Tells a vector database anew of the passages of files that are elsewhere now."""
+        untold = self._index.catalog.listed("vectors_untold")
+        engine = self._index.engine_vectors() if untold else None
+        if engine is None:
+            return
+        snapshot = self.snapshot()
+        batch: list[Passage] = []
+        for file_id in dict.fromkeys(untold):
+            batch += [one for one in snapshot.passages_of(file_id) if one.id <= snapshot.embedded_to()]
+            if len(batch) >= _TOLD_AT_ONCE:
+                engine.tell_again(batch, snapshot.info())
+                batch = []
+        engine.tell_again(batch, snapshot.info())
+        with self._index.commit():
+            self._index.catalog.set_setting("vectors_untold", None)
 
     def is_current(self, stamp: Any) -> bool:
         return self._index.catalog.unchanged(stamp)
@@ -144,15 +181,24 @@ class LocalTransaction:
         # The chunks whose postings are not written yet.
         self._unwritten: list[int] = []
         self._next_chunk = self._catalog.number("next_chunk", 1)
-        # Files that have another place, which a vector database is to tell, too.
-        self._moved: list[int] = []
+        # Files of which a vector database is to tell something else.
+        self._untold: list[int] = []
 
     def update(self, info: IndexInfo) -> None:
         catalog = self._catalog
         values = as_values(info)
         recorded = catalog.settings(values)
-        if recorded.get("vectors_at") != info.vectors_at:
-            move_vectors(self._index, info)
+        # They are moved after this commit, which `finish_move` records.
+        if values.pop("vectors_at") != recorded.get("vectors_at"):
+            plan_move(self._index, info.vectors_at)
+        shown = LocalSnapshot(catalog).info()
+        self._untold += [
+            row[0]
+            for root in info.roots
+            if any(one.id == root.id and one.label != root.label for one in shown.roots)
+            or (shown.roots and (len(shown.roots) > 1) != (len(info.roots) > 1))
+            for row in catalog.rows("SELECT id FROM files WHERE root_id = ? AND chunk_count > 0", (root.id,))
+        ]
         for key, value in values.items():
             if json.loads(json.dumps(value)) != recorded.get(key):
                 catalog.set_setting(key, value)
@@ -269,23 +315,20 @@ class LocalTransaction:
         self._catalog.set_setting("next_chunk", self._next_chunk)
 
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
-        old = self._catalog.row("SELECT root_id, path FROM files WHERE id = ?", (file_id,))
-        if old is not None and (old["root_id"], old["path"]) != (root_id, path):
-            self._moved.append(file_id)
+        old = self._catalog.row("SELECT root_id, path, mtime_ns FROM files WHERE id = ?", (file_id,))
+        if old is not None and tuple(old) != (root_id, path, stamp[1]):
+            self._untold.append(file_id)
         self._catalog.connection.execute(
             "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, inode = ?, scanned_ns = ? WHERE id = ?",
             (root_id, path, *stamp, scanned_ns, file_id),
         )
 
-    def tell_moved(self) -> None:
-        """Tells a vector database where passages of renamed files are now; also the last thing of the commit."""
-        engine = self._index.engine_vectors() if self._moved else None
-        if engine is None:
-            return
-        snapshot, last = LocalSnapshot(self._catalog), self._catalog.number("embedded_to")
-        for file_id in self._moved:
-            passages = [one for one in snapshot.passages_of(file_id) if one.id <= last]
-            engine.tell_again(passages, snapshot.info())
+    def finish(self) -> None:
+        """The last thing of the commit."""
+        self.flush()
+        if self._untold and self._index.engine_vectors() is not None:
+            before = self._catalog.listed("vectors_untold")
+            self._catalog.set_setting("vectors_untold", [*before, *self._untold])
 
     def put_vectors(self, ids: NDArray[np.int64], vectors: Vectors, model: ModelInfo) -> None:
         if (engine := self._index.engine_vectors()) is None:
@@ -293,6 +336,8 @@ class LocalTransaction:
             self._index.add_segment("vec", name, ids, files)
         else:
             if not self._catalog.number("embedded_to"):
+                # Whatever is there this index put there: before a rebuild, or in a run that was cut off.
+                self._index.begin_engine(engine)
                 engine.begin_again(model.dim)
             snapshot = LocalSnapshot(self._catalog)
             engine.put(snapshot.passages(ids.tolist()), vectors, snapshot.info())

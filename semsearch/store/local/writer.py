@@ -226,6 +226,14 @@ class IndexWriter:
             self._engine = EngineVectors(url)
         return self._engine
 
+    def begin_engine(self, engine: EngineVectors) -> None:
+        """Inside a commit: says that this index fills the collection of `engine`, which must be empty, unless it says
+        so already."""
+        filled = self.catalog.listed("vectors_filled")
+        if engine.url not in filled:
+            engine.begin()
+            self.catalog.set_setting("vectors_filled", [*filled, engine.url])
+
     def dense_segment(self, segment: Segment, vector_format: VectorFormat) -> DenseSegment:
         """The vectors of `segment`."""
         return open_dense(self.index, segment.name, segment.rows, segment.files, vector_format)

@@ -240,6 +240,17 @@ def test_a_model_that_nobody_knows_is_forgotten(index: Path, model: str) -> None
     assert found_in(index).problems == []
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("vectors_at", "5"), ("vectors_to", "{}"), ("vectors_filled", "7"), ("vectors_untold", '"x"')],
+)
+def test_what_it_records_of_a_vector_database_and_cannot_be_is_forgotten(index: Path, key: str, value: str) -> None:
+    sql(index, "INSERT OR REPLACE INTO settings VALUES (?, ?)", key, value)
+    assert found_in(index).forget == [key]
+    mend(index)
+    assert found_in(index).problems == []
+
+
 def test_a_model_that_cannot_be_opened_leaves_the_index_as_it_is(index: Path) -> None:
     flip(folders(index, "vec")[1] / "index.faiss")
     before = [problem.as_dict() for problem in found_in(index).problems]
