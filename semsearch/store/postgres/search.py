@@ -38,6 +38,10 @@ _EXACT_UP_TO = 100_000
 # How many candidates the HNSW index keeps while it searches: with 400, 0.97 of the ten nearest of 100,000 are found.
 EF_SEARCH = 500
 _MOST_EF_SEARCH = 1000  # pgvector takes no more
+# How many more entries of the index than are likely to be needed are gone through for a filter, and with how many times
+# `work_mem`.
+_SCANNED = 8
+_SCAN_MEMORY = "16"
 # Terms that are counted at once.
 _TERMS_AT_ONCE = 5_000
 # The best chunks of each leg whose names, and whose texts, are read while all candidates are scored: what a search asks
@@ -245,6 +249,10 @@ class DatabaseSearch:
                 return ranking([], 0)
             self.ask(self._about_nearest(vector, k, scan))
         found = self._nearest.pop(key)
+        if len(found.ids) < k and self._scan(allowed).by_index:
+            # The index was left before enough were found: all are compared.
+            self.ask(self._about_nearest(vector, k, self._scan(allowed, exactly=True)))
+            found = self._nearest.pop(key)
         self._ranked.append(found.ids)
         return found
 
@@ -266,13 +274,20 @@ class DatabaseSearch:
         question = Question(query, (*scan.parameters, packed_vectors.literal(vector), k), told)
         if not scan.by_index:
             return [question]
-        configure = "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', %s, true)"
         ef_search = min(_MOST_EF_SEARCH, max(EF_SEARCH, k))
-        how = "relaxed_order" if scan.parameters else "off"
-        return [Question(configure, (str(ef_search), how), lambda rows: None), question]
+        values = {"ef_search": str(ef_search)}
+        if self._state.can_scan_on:
+            goes_on = bool(scan.parameters) or k > ef_search
+            # As many as have to be looked at until k are let in, and more: the default is 20,000.
+            most = int(_SCANNED * k * self._state.chunks / scan.most)
+            values["iterative_scan"] = "relaxed_order" if goes_on else "off"
+            values["max_scan_tuples"] = str(min(2**31 - 1, max(20_000, most)))
+            values["scan_mem_multiplier"] = _SCAN_MEMORY
+        configure = ", ".join(f"set_config('hnsw.{name}', %s, true)" for name in values)
+        return [Question(f"SELECT {configure}", list(values.values()), lambda rows: None), question]
 
-    def _scan(self, allowed: Allowed) -> _Scan:
-        """How the nearest of what is `allowed` are found."""
+    def _scan(self, allowed: Allowed, exactly: bool = False) -> _Scan:
+        """How the nearest of what is `allowed` are found; `exactly`: by comparing all of it."""
         chunks = self._state.chunks
         if allowed.within is not None:
             keep = Allowed(allowed.ranges, None, allowed.without).rows(allowed.within, None)
@@ -281,11 +296,11 @@ class DatabaseSearch:
         without, parameters = "", list[object]()
         if allowed.without is not None and len(allowed.without):
             without, parameters = "chunk_id <> ALL(%s::bigint[])", [allowed.without.tolist()]
-        indexed = self._state.has_vector_index and chunks > INDEXED_FROM
+        indexed = self._state.has_vector_index and chunks > INDEXED_FROM and not exactly
         if allowed.ranges is None:
             return _Scan("{s}.vectors" + (without and f" WHERE {without}"), parameters, indexed, chunks)
         most = sum(high - low for low, high in allowed.ranges)
-        if indexed and most > _EXACT_UP_TO:
+        if indexed and most > _EXACT_UP_TO and self._state.can_scan_on:
             ranges = "{" + ",".join(f"[{low},{high})" for low, high in allowed.ranges) + "}"
             source = "{s}.vectors WHERE chunk_id <@ %s::int8multirange" + (without and f" AND {without}")
             return _Scan(source, [ranges, *parameters], True, most)

@@ -23,7 +23,8 @@ SELECT name, value FROM {s}.settings;
 SELECT id, host, path, label, readers, extract(epoch FROM checked)::float8 FROM {s}.roots ORDER BY id;
 SELECT id, first_id, last_id, chunks, length(dead) / 4, languages FROM {s}.segments ORDER BY first_id;
 SELECT count(*), min(chunk_id),
- EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw') AND indisvalid)
+ EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw') AND indisvalid),
+ (SELECT string_to_array(extversion, '.')::int[] >= '{0,8}' FROM pg_extension WHERE extname = 'vector')
  FROM {s}.encode_queue
 """
 
@@ -46,7 +47,8 @@ class State:
 
     `last_chunk`: the last id that was given; `chunks`, `terms`: live chunks and the terms of them all; `values`: the
     settings as JSON text; `checked`: when each root was last compared (seconds since the epoch, 0: never);
-    `has_vector_index`: the vectors have an HNSW index that is whole.
+    `has_vector_index`: the vectors have an HNSW index that is whole; `can_scan_on`: a scan of it goes on until enough
+    is found, as from pgvector 0.8 on.
     """
 
     location: str
@@ -62,6 +64,7 @@ class State:
     pending: int
     first_pending: int | None
     has_vector_index: bool
+    can_scan_on: bool
 
     @staticmethod
     def of(location: str, results: Sequence[Sequence[Row]]) -> "State":
@@ -86,6 +89,7 @@ class State:
             queue[0][0],
             queue[0][1],
             queue[0][2],
+            bool(queue[0][3]),
         )
 
     @cached_property
