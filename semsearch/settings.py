@@ -267,7 +267,7 @@ def url_scheme(location: str) -> str:
 
 
 # Parameters of a URL that are secrets, as libpq and the clients of vector databases call them.
-_SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret")
+_SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 # URL without its secrets -> the secrets by name, of the URLs that this process was given.
 _secrets: dict[str, dict[str, str]] = {}
 

@@ -16,6 +16,7 @@ from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import IndexDamagedError, LockedError, ParameterError, SemsearchError, UsageError, for_shell
 from semsearch.index_report import IndexReport
+from semsearch.indexing import named_folders
 from semsearch.indexing.changes import OUTSIDE, Changes
 from semsearch.indexing.commit import Committer, ReadFile
 from semsearch.indexing.comparing import (
@@ -74,6 +75,21 @@ def index_folders(
         raise UsageError(
             f"no index at {location} and no folder named", "name the folder to index: semsearch index FOLDER"
         )
+    try:
+        return _checked_run(store, folders, options, progress, clock, seen)
+    finally:
+        store.close()
+
+
+def _checked_run(
+    store: Store,
+    folders: list[str],
+    options: IndexOptions,
+    progress: Progress,
+    clock: float,
+    seen: StatCheck | None,
+) -> IndexReport:
+    """The run, which began at `clock`; what it would trip over is refused first."""
     _check(options)
     if options.shared is not None:
         require(store, "share", "index --shared")
@@ -94,14 +110,15 @@ def _run(
     started, clock = time.time(), time.perf_counter()
     # A document that takes longer than a limit must not keep all others out, run after run.
     count = core_count() if options.max_seconds is None else max(2, core_count())
-    with _open_writer(store, folders, options, progress) as writer, ReaderPool(count) as readers:
+    held = _folders_of_run(store, folders, options)
+    with _open_writer(store, held, options, progress) as writer, ReaderPool(count) as readers:
         for notice in writer.notices:
             progress.announce(notice)
         readers.warm_up()
         # What was seen holds for the recorded rules and for this state of the index.
         plain = replace(options, newest_first=False, max_seconds=None, wait=False) == IndexOptions()
         holds = seen is not None and plain and writer.is_current(seen.stamp)
-        run = _begin(writer, store, folders, options, progress, seen if holds else None)
+        run = _begin(writer, store, folders, held, options, progress, seen if holds else None)
         run.read(readers)
         if options.rebuild and not (run.report.left or run.compared.changes.stopped):
             writer.rebuilt()  # every file was read again; what has no vector is known to have none
@@ -122,15 +139,31 @@ def _run(
         return run.report
 
 
+def _folders_of_run(store: Store, folders: Sequence[str], options: IndexOptions) -> Sequence[str] | None:
+    """The folders that a run on `folders` works on; None: all that the index has, which is of one machine.
+
+    Raises `SemsearchError` for folders that an index of several machines has, and nobody has named on this one.
+    """
+    if "machines" not in store.capabilities:
+        return None
+    if folders:
+        named_folders.remember(store.location, folders)
+    if options.encode_only or (folders and not options.rebuild):
+        return folders
+    held: list[str] = []
+    if store.exists():
+        held = store.read(lambda snapshot: [root.path for root in snapshot.info().roots if root.is_here])
+    named_folders.check(store.location, held)
+    return list(dict.fromkeys([*held, *folders]))
+
+
 def _open_writer(
-    store: Store, folders: Sequence[str], options: IndexOptions, progress: Progress
+    store: Store, held: Sequence[str] | None, options: IndexOptions, progress: Progress
 ) -> AbstractContextManager[Writer]:
-    """The writer, for which a run with `wait` waits no longer than its own time. Raises `LockedError`."""
-    held: Sequence[str] | None = None
-    if "machines" in store.capabilities and not options.rebuild:
-        held = folders
-        if not folders and not options.encode_only:
-            held = store.read(lambda snapshot: [root.path for root in snapshot.info().roots if root.is_here])
+    """The writer for the folders `held`, for which a run with `wait` waits no longer than its own time.
+
+    Raises `LockedError`.
+    """
     if options.max_seconds is None:
         return store.write(options.wait, options.rebuild, options.shared, held)
     while True:
@@ -181,6 +214,7 @@ def _begin(
     writer: Writer,
     store: Store,
     folders: list[str],
+    held: Sequence[str] | None,
     options: IndexOptions,
     progress: Progress,
     seen: StatCheck | None,
@@ -195,6 +229,8 @@ def _begin(
     # A rebuild is of the whole index: what it drops may be of any folder.
     everything = not folders or options.rebuild
     roots = tuple(root for root in info.roots if root.is_here and (everything or root.path in folders))
+    if held is not None:  # no others are locked
+        roots = tuple(root for root in roots if root.path in held)
     if options.encode_only:
         roots = ()
     if not options.prune:

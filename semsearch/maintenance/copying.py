@@ -8,6 +8,7 @@ from typing import Any
 from semsearch import settings
 from semsearch.callbacks import Advance, Announce
 from semsearch.errors import SemsearchError, UsageError, for_shell
+from semsearch.indexing import named_folders
 from semsearch.store.copying import copy_to
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Snapshot
@@ -52,6 +53,8 @@ def copy(index: str | None, to: str, wait: bool, announce: Announce, advance: Ad
         def ask(snapshot: Snapshot) -> None:
             _check_vectors(snapshot, path)
             copy_to(snapshot, target, advance, wait)
+            if target.host and not source.host:  # the folders of an index of this machine
+                named_folders.remember(place, [root.path for root in snapshot.info().roots])
 
         source.read(ask)
         # Not while the source is read: in one database, an index of vectors waits for all who read an older state.

@@ -47,6 +47,8 @@ class Address:
             raise UsageError(
                 f"{given}: {schema or 'an empty name'} cannot be a schema", "name another with ?schema=NAME"
             )
+        if replica and "@" in replica:
+            raise UsageError("the URL names a user for its replica", "write ?replica=HOST[:PORT]: the user is the same")
         elsewhere = [one for one in others if unquote(one[0]) not in _OF_SERVER]
         return Address(
             given,

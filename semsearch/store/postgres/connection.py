@@ -93,7 +93,9 @@ class Connection:
             while True:
                 # What waits inside of libpq keeps all other threads waiting, too.
                 while connection.pgconn.is_busy():
-                    select.select([connection.pgconn.socket], [], [])
+                    waiting = select.poll()  # takes any descriptor, unlike `select.select`
+                    waiting.register(connection.pgconn.socket, select.POLLIN)
+                    waiting.poll()
                     connection.pgconn.consume_input()
                 if connection.pgconn.get_result() is None:
                     return
@@ -232,6 +234,12 @@ class Connection:
                 return [cursor.fetchall() for cursor in cursors]
 
         return self._unbroken(ask)
+
+    def once(self, statement: str) -> None:
+        """Runs `statement`, which takes no parameters and is not to be tried again where it did not get through."""
+        self.round_trips += 1
+        with about_index(self.location):
+            self.raw.execute(self.sql(statement))
 
     def copy(self, table: str, columns: Sequence[tuple[str, str]], rows: Iterator[Sequence[object]]) -> None:
         """Adds `rows` to `table`; `columns`: (name, type) of each value. Raises `SemsearchError`."""

@@ -82,6 +82,12 @@ class WriterLocks:
         self._locking.rows("SELECT pg_advisory_xact_lock(%s::bigint)", (self._lock_key,))
         self._end_snapshot()
 
+    def take_vectors(self) -> bool:
+        """Takes the lock of who makes or drops the index of the vectors, until the run ends; whether it was free."""
+        taken = self._try("pg_try_advisory_xact_lock", "vectors")
+        self._end_snapshot()
+        return taken
+
     def _end_snapshot(self) -> None:
         """What asked last keeps its snapshot until something else is asked, unless it was a simple query; and a
         snapshot that is kept keeps VACUUM and CREATE INDEX CONCURRENTLY waiting, for as long as the run goes on."""

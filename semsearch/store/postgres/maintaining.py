@@ -15,11 +15,14 @@ from semsearch.store.postgres.transaction import copy_postings, insert_segment
 # A query looks its words up in each segment: 20 words in 24 segments take some 2 ms.
 _MOST_SEGMENTS = 24
 _MERGED = 8
-# Segments of more chunks are only written anew where much of them is deleted.
-_LARGE = 1_000_000
+# A merge holds all postings of its segments in memory, some 5 kB a chunk: larger ones are not made, and those that
+# there are are only written anew where much of them is deleted.
+_LARGE = 500_000
 # The share of deleted chunks from which a segment is written anew.
 _MUCH_DEAD = 0.25
 _BUILD_MEMORY = "1GB"
+# pgvector indexes no longer vectors of half precision: they are all compared.
+_LONGEST_INDEXED = 4000
 # From so many vectors that are to be added, and this share of all, on.
 _MANY_PENDING = 20_000
 _MUCH_PENDING = 0.1
@@ -28,20 +31,20 @@ _MUCH_VACUUMED = 0.1
 _ANALYSED = ("files", "chunks", "postings", "vectors", "encode_queue", "segments")
 
 
-def maintain(connection: Connection, stopping: Callable[[], bool]) -> None:
-    """`protocol.Writer.maintain`."""
+def maintain(connection: Connection, stopping: Callable[[], bool], alone: Callable[[], bool]) -> None:
+    """`protocol.Writer.maintain`. `alone`: whether no other run makes or drops the index of the vectors; asked before
+    this one does."""
     while True:
         state = State.of(connection.location, connection.script(STATE))
         group = _to_merge(state.segments)
         if not group:
             break
-        with contextlib.suppress(_OvertakenError):
-            _merge(connection, group)
+        _merge(connection, group)
         if stopping():
             return
     _analyse(connection)
     if not stopping():
-        _index_vectors(connection)
+        _index_vectors(connection, alone)
     if not stopping():
         _vacuum(connection)
 
@@ -56,7 +59,10 @@ def _to_merge(segments: Sequence[SegmentRow]) -> list[SegmentRow]:
         return []
     starts = range(len(small) - _MERGED + 1)
     best = min(starts, key=lambda start: sum(one.chunks for one in small[start : start + _MERGED]))
-    return list(small[best : best + _MERGED])
+    group = list(small[best : best + _MERGED])
+    while len(group) > 2 and sum(one.chunks for one in group) > _LARGE:
+        group.pop()
+    return group if sum(one.chunks for one in group) <= _LARGE else []
 
 
 def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
@@ -64,7 +70,7 @@ def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
     ids = [one.id for one in group]
     row = connection.row("UPDATE {s}.state SET next_segment = next_segment + 1 RETURNING next_segment - 1")
     assert row is not None
-    with connection.transaction(connection.writing()):
+    with contextlib.suppress(_OvertakenError), connection.transaction(connection.writing()):
         dead = _dead(connection, ids)
         rows = connection.rows("SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
         languages = tuple(sorted({code for one in group for code in one.languages}))
@@ -90,17 +96,17 @@ def _dead(connection: Connection, segments: Sequence[int]) -> "np.ndarray":
     return dead_ids(b"".join(row[0] for row in rows))
 
 
-def prepare_for(connection: Connection, pending: int) -> None:
+def prepare_for(connection: Connection, pending: int, alone: Callable[[], bool]) -> None:
     """Before `pending` vectors are added: takes away the index of the vectors where it is quicker to build it again.
 
     A vector is put into an HNSW index at a tenth of the rate at which one is built of all of them. Until `maintain`
-    does that, searches compare all vectors.
+    does that, searches compare all vectors. `alone`: as in `maintain`.
     """
     if pending < _MANY_PENDING or not _is_owner(connection):
         return
     row = connection.row("SELECT chunks FROM {s}.state")
-    if row is not None and pending > _MUCH_PENDING * row[0]:
-        connection.script("DROP INDEX IF EXISTS {s}.vectors_hnsw")
+    if row is not None and pending > _MUCH_PENDING * row[0] and alone():
+        connection.once("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
 
 
 def _is_owner(connection: Connection) -> bool:
@@ -129,7 +135,7 @@ def _analyse(connection: Connection) -> None:
             connection.script(f"ANALYZE {{s}}.{name}")
 
 
-def _index_vectors(connection: Connection) -> None:
+def _index_vectors(connection: Connection, alone: Callable[[], bool]) -> None:
     """Builds the HNSW index where there are enough vectors for one; searches and other runs go on meanwhile."""
     state = State.of(connection.location, connection.script(STATE))
     if state.info.model is None or state.chunks - state.pending <= INDEXED_FROM:
@@ -140,17 +146,21 @@ def _index_vectors(connection: Connection) -> None:
     if not _is_owner(connection):
         return  # a role that may only write rows: the next run of the owner builds it
     dim = state.info.model.dim
+    if dim > _LONGEST_INDEXED or not alone():
+        return
     # One that was cut off is not used, and cannot be finished.
-    connection.script("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
+    connection.once("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
     # Not within a transaction, where it could be set for that alone.
     has_session = connection.has_session()
     if has_session:
-        connection.script(f"SET maintenance_work_mem = '{_BUILD_MEMORY}'")
-    try:
         connection.script(
+            f"SET maintenance_work_mem = '{_BUILD_MEMORY}'; SET statement_timeout = 0; SET lock_timeout = 0"
+        )
+    try:
+        connection.once(
             "CREATE INDEX CONCURRENTLY vectors_hnsw ON {s}.vectors"
             f" USING hnsw ((embedding::{{v}}.halfvec({dim})) {{v}}.halfvec_ip_ops)"
         )
     finally:
         if has_session and not connection.is_lost:
-            connection.script("RESET maintenance_work_mem")
+            connection.script("RESET maintenance_work_mem; RESET statement_timeout; RESET lock_timeout")

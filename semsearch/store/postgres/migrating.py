@@ -38,7 +38,10 @@ def migrate(connection: Connection) -> None:
         version = _format(connection) if exists(connection) else 0
         if not version:
             _check_empty(connection)
-            connection.script("CREATE SCHEMA IF NOT EXISTS {s}")
+            # Not "IF NOT EXISTS": that needs the right to make one, also where an administrator has made it.
+            there = connection.row("SELECT to_regnamespace('{s}') IS NOT NULL")
+            if there is None or not there[0]:
+                connection.script("CREATE SCHEMA {s}")
         for number in range(version, FORMAT):
             connection.script(MIGRATIONS[number])
 

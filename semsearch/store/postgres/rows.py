@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from semsearch.chunking.chunk import hash_of
 from semsearch.errors import IndexDamagedError
 from semsearch.sources.lines import LineStarts
-from semsearch.store.checked_values import MALFORMED
+from semsearch.store.checked_values import MALFORMED, of_type, whole
 from semsearch.store.records import DocumentName, DocumentProperties, FileRecord, Passage
 
 Record = TypeVar("Record")
@@ -162,5 +162,5 @@ def line_breaks(text: str | None) -> LineStarts:
     """The column `line_breaks`. Raises one of `MALFORMED`."""
     if text is None:
         return ()
-    numbers = json.loads(text)
+    numbers = [whole(one) for one in of_type(json.loads(text), list)]
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))

@@ -174,7 +174,7 @@ class DatabaseSearch:
         """`protocol.Snapshot.score`."""
         scorer = self.scorer(words)
         wanted = ids.tolist()
-        questions = [] if vectors is None else self._about_vectors(wanted)
+        questions = [] if vectors is None else self._about_vectors(wanted, self._vectors)
         among = set(wanted)
         named, read = (
             among.intersection(number for one in self._ranked for number in one[:first].tolist())
@@ -270,6 +270,8 @@ class DatabaseSearch:
             best = list(zip((-(held @ vector)).tolist(), ids.tolist(), strict=True))
             self._nearest[vector.tobytes(), k] = ranking(best, k)
 
+        if not scan.by_index:
+            order += ", chunk_id"
         query = f"SELECT chunk_id, embedding FROM {scan.source} ORDER BY {order} LIMIT %s"
         question = Question(query, (*scan.parameters, packed_vectors.literal(vector), k), told)
         if not scan.by_index:
@@ -315,25 +317,29 @@ class DatabaseSearch:
     def vectors(self, ids: NDArray[np.int64]) -> Vectors:
         """`protocol.Snapshot.vectors`."""
         wanted = ids.tolist()
-        self.ask(self._about_vectors(wanted))
+        # Not kept: all vectors may be gone through.
+        read: dict[int, NDArray[np.float32]] = {}
+        self.ask(self._about_vectors(wanted, read))
         dim = self._dim()
         none = np.full(dim, np.nan, np.float32)
-        return np.array([self._vectors.get(number, none) for number in wanted], np.float32).reshape(len(wanted), dim)
+        found = [self._vectors[number] if number in self._vectors else read.get(number, none) for number in wanted]
+        return np.array(found, np.float32).reshape(len(wanted), dim)
 
     def _dim(self) -> int:
         model = self._state.info.model
         return 0 if model is None else model.dim
 
-    def _about_vectors(self, ids: Sequence[int]) -> list[Question]:
-        """What asks for the vectors of those of the chunks `ids` that were not read yet."""
+    def _about_vectors(self, ids: Sequence[int], kept: dict[int, NDArray[np.float32]]) -> list[Question]:
+        """What asks for the vectors of those of the chunks `ids` that were not read yet, for `kept`."""
         unread = [number for number in ids if number not in self._vectors and number not in self._without_vector]
         if not unread:
             return []
 
         def told(rows: list[Row]) -> None:
             held = packed_vectors.vectors_of([row[1] for row in rows], self._dim())
-            self._vectors.update(zip((row[0] for row in rows), held, strict=True))
-            self._without_vector.update(number for number in unread if number not in self._vectors)
+            kept.update(zip((row[0] for row in rows), held, strict=True))
+            if kept is self._vectors:
+                self._without_vector.update(number for number in unread if number not in kept)
 
         query = "SELECT chunk_id, embedding FROM {s}.vectors WHERE chunk_id = ANY(%s::bigint[])"
         return [Question(query, (unread,), told)]

@@ -17,6 +17,7 @@ from semsearch.store.postgres.schema import FORMAT
 from semsearch.store.recorded_info import FIELDS
 from semsearch.store.records import Counts, IndexInfo, Root
 
+REPAIR = "mend it with: semsearch verify --repair"
 STATE = """
 SELECT product, format, next_chunk, chunks, terms, indexed, skipped, failed FROM {s}.state;
 SELECT name, value FROM {s}.settings;
@@ -24,7 +25,8 @@ SELECT id, host, path, label, readers, extract(epoch FROM checked)::float8 FROM 
 SELECT id, first_id, last_id, chunks, length(dead) / 4, languages FROM {s}.segments ORDER BY first_id;
 SELECT count(*), min(chunk_id),
  EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw') AND indisvalid),
- (SELECT string_to_array(extversion, '.')::int[] >= '{0,8}' FROM pg_extension WHERE extname = 'vector')
+ (SELECT string_to_array(substring(extversion FROM '^[0-9]+[.][0-9]+'), '.')::int[] >= '{0,8}'
+  FROM pg_extension WHERE extname = 'vector')
  FROM {s}.encode_queue
 """
 
@@ -74,6 +76,12 @@ class State:
             raise no_index(location)
         product, version, next_chunk, chunks, terms, *files = heads[0]
         check_format(location, product, version)
+        if min(next_chunk, chunks, terms, *files) < 0:
+            raise IndexDamagedError(f"{location}: a counter of the table state is negative", REPAIR)
+        if any(b"\0" in row[2] for row in roots):
+            raise IndexDamagedError(f"{location}: an indexed folder has a path that is none", "look at the table roots")
+        if not all(isinstance(code, str) for row in segments for code in row[5] or (None,)):
+            raise IndexDamagedError(f"{location}: the languages of a segment are none", REPAIR)
         found = tuple(Root(row[0], _path(row[2]), row[3], row[1]) for row in roots)
         return State(
             location,
@@ -114,6 +122,8 @@ def check_format(location: str, product: str, version: int) -> None:
     """Raises `SemsearchError` for tables that this version did not make, or cannot read."""
     if product != "semsearch":
         raise IndexDamagedError(f"{location}: the schema holds tables of another program", "name another: ?schema=NAME")
+    if version < 1:
+        raise IndexDamagedError(f"{location}: {version} is no format of an index", "look at the table state")
     if version > FORMAT:
         raise SemsearchError(
             f"{location} was written by a newer semsearch (format {version}, this one reads {FORMAT})",
@@ -123,7 +133,9 @@ def check_format(location: str, product: str, version: int) -> None:
 
 
 def dead_ids(data: bytes) -> NDArray[np.int64]:
-    """(n,) the ids of deleted chunks in `segments.dead`, rising."""
+    """(n,) the ids of deleted chunks in `segments.dead`, rising. Raises `IndexDamagedError`."""
+    if len(data) % 4:
+        raise IndexDamagedError("the deleted chunks of a segment are cut off", REPAIR)
     return np.sort(np.frombuffer(data, "<u4").astype(np.int64))
 
 

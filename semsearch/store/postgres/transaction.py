@@ -5,6 +5,7 @@ locked for as long as that takes, not for as long as files are read. So it can b
 lost. Only where its changes are looked at before its end, it is begun earlier.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from semsearch.lexical import postings
 from semsearch.sources.document import storable
 from semsearch.sources.stamps import Stamp
 from semsearch.store.postgres.connection import Connection
+from semsearch.store.postgres.errors import ConnectionLostError
 from semsearch.store.postgres.packed_postings import MOST_IDS, checksum, packed
 from semsearch.store.postgres.packed_vectors import rows_to_copy
 from semsearch.store.postgres.rows import without_nuls
@@ -190,6 +192,9 @@ class DatabaseTransaction:
     def attempt(self) -> None:
         """Does all that was asked, and commits it; may be called again where that raises."""
         work = Work(self._connection, self._writer)
+        if self.number and work.number != self.number:  # the last attempt was committed, and only its answer lost
+            work.roll_back()
+            return
         self.number = work.number
         try:
             for change in self._changes:
@@ -243,8 +248,9 @@ class Work:
         self._connection.script("COMMIT")
 
     def roll_back(self) -> None:
-        if not self._connection.is_lost:
-            self._connection.script("ROLLBACK")
+        with contextlib.suppress(ConnectionLostError):  # then there is nothing to be undone
+            if not self._connection.is_lost:
+                self._connection.script("ROLLBACK")
 
     @property
     def counters(self) -> dict[str, int]:
@@ -452,11 +458,13 @@ class Work:
     # -- vectors -------------------------------------------------------------------------------------------------
 
     def put_vectors(self, ids: NDArray[np.int64], vectors: Vectors, model: ModelInfo) -> None:
-        """`protocol.Transaction.put_vectors`: those that the queue still has, and no other run has claimed since."""
+        """`protocol.Transaction.put_vectors`: those that the queue still has. Of two runs that have encoded a chunk,
+        the first to commit takes it out of the queue, whoever has claimed it."""
         self.flush()
         recorded = json.dumps(model.as_dict())
         # Changed nowhere else without the vectors being dropped, so that those of two models never meet.
-        row = self._connection.row(
+        row = self._connection.row("SELECT value FROM {s}.settings WHERE name = 'model' AND value <> 'null' FOR SHARE")
+        row = row or self._connection.row(
             "INSERT INTO {s}.settings VALUES ('model', %s) ON CONFLICT (name) DO UPDATE SET value ="
             " CASE WHEN settings.value = 'null' THEN excluded.value ELSE settings.value END RETURNING value",
             (recorded,),
@@ -468,9 +476,7 @@ class Work:
                 code="changed_meanwhile",
             )
         wanted = self._connection.rows(
-            "DELETE FROM {s}.encode_queue WHERE chunk_id = ANY(%s::bigint[])"
-            " AND (claimed_by IS NULL OR claimed_by = %s OR claimed_until < now()) RETURNING chunk_id",
-            (ids.tolist(), self._writer),
+            "DELETE FROM {s}.encode_queue WHERE chunk_id = ANY(%s::bigint[]) RETURNING chunk_id", (ids.tolist(),)
         )
         kept = np.isin(ids, [row[0] for row in wanted])
         if kept.any():

@@ -67,11 +67,13 @@ class DatabaseWriter:
         self.close()
 
     def close(self) -> None:
-        if self._changing is not None:
-            self._changing.roll_back()
         self._connection.recover = None  # what is not freed is free when the connection has ended
-        self._locks.release()
-        self._connection.close()
+        try:
+            if self._changing is not None:
+                self._changing.roll_back()
+            self._locks.release()
+        finally:
+            self._connection.close()
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -108,7 +110,7 @@ class DatabaseWriter:
             if transaction.is_open:
                 transaction.commit()
             else:
-                self._again(lambda: self._commit(transaction))
+                self._again(transaction.attempt)
         except BaseException:
             transaction.roll_back()
             raise
@@ -131,27 +133,21 @@ class DatabaseWriter:
             self.maintain()
         return findings
 
-    def _commit(self, transaction: DatabaseTransaction) -> None:
-        """Commits `transaction`, unless it is known that this was done before the connection was lost."""
-        if transaction.number:
-            row = self._connection.row("SELECT commits FROM {s}.writers WHERE id = %s", (self._locks.writer,))
-            if row is not None and row[0] == transaction.number:
-                return
-        transaction.attempt()
-
     def _again(self, work: Callable[[], object]) -> None:
         """Does `work()`, from its beginning where the connection is lost meanwhile, or others are in the way."""
         recover, self._connection.recover = self._connection.recover, None
-        for left in reversed(range(ATTEMPTS)):
-            try:
-                work()
-                break
-            except TryAgainError as error:
-                if not left or (recover is None and isinstance(error, ConnectionLostError)):
-                    raise
-                if isinstance(error, ConnectionLostError):
-                    self._reconnect()
-        self._connection.recover = recover
+        try:
+            for left in reversed(range(ATTEMPTS)):
+                try:
+                    work()
+                    return
+                except TryAgainError as error:
+                    if not left or (recover is None and isinstance(error, ConnectionLostError)):
+                        raise
+                    if isinstance(error, ConnectionLostError):
+                        self._reconnect()
+        finally:
+            self._connection.recover = recover
 
     def _reconnect(self) -> None:
         """Waits for the server and takes the locks again. Raises `ConnectionLostError` where it does not come back:
@@ -193,20 +189,27 @@ class DatabaseWriter:
         if not self._has_claimed:
             self._has_claimed = True
             row = self._connection.row("SELECT count(*) FROM {s}.encode_queue")
-            maintaining.prepare_for(self._connection, 0 if row is None else row[0])
-        ids = self._claimed(limit)
-        if not ids:
-            locks.free_claims(self._connection)
-            ids = self._claimed(limit)
+            maintaining.prepare_for(self._connection, 0 if row is None else row[0], self._locks.take_vectors)
         query = rows.PASSAGES + " WHERE chunks.id = ANY(%s::bigint[]) ORDER BY chunks.id"
-        # Some may be deleted by now.
-        found = self._connection.rows(query, (ids,)) if ids else []
-        return rows.passages(self._connection.location, found)
+        while True:
+            ids = self._claimed(limit)
+            if not ids:
+                locks.free_claims(self._connection)
+                ids = self._claimed(limit)
+            found = self._connection.rows(query, (ids,)) if ids else []
+            if found or not ids:
+                return rows.passages(self._connection.location, found)
+            # All of them were deleted meanwhile, and with them their places in the queue, which may be damaged, too.
+            self._connection.rows(
+                "DELETE FROM {s}.encode_queue WHERE chunk_id = ANY(%s::bigint[])"
+                " AND NOT EXISTS (SELECT FROM {s}.chunks WHERE id = chunk_id) RETURNING 1",
+                (ids,),
+            )
 
     def _claimed(self, limit: int) -> list[int]:
         query = (
             "WITH free AS (SELECT chunk_id FROM {s}.encode_queue WHERE claimed_by IS NULL OR claimed_by = %s"
-            " OR claimed_until < now() ORDER BY chunk_id LIMIT %s FOR UPDATE SKIP LOCKED)"
+            " OR claimed_until < now() ORDER BY claimed_by IS NOT NULL, chunk_id LIMIT %s FOR UPDATE SKIP LOCKED)"
             f" UPDATE {{s}}.encode_queue AS queue SET claimed_by = %s, claimed_until = now() + interval '{_LEASE}'"
             " FROM free WHERE queue.chunk_id = free.chunk_id RETURNING queue.chunk_id"
         )
@@ -220,7 +223,7 @@ class DatabaseWriter:
         )
 
     def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        self._again(lambda: maintaining.maintain(self._connection, stopping))
+        self._again(lambda: maintaining.maintain(self._connection, stopping, self._locks.take_vectors))
 
     def compared(self) -> None:
         self._connection.rows(
