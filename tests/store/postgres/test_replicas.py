@@ -80,7 +80,7 @@ def test_a_replica_is_only_read(url: str, replica: PostgresServer, tmp_path: Pat
     port = url.rpartition(":")[2]
     there = Machine("alpha", f"postgresql://postgres@127.0.0.1:{port}/{url.partition('?')[0].rpartition('/')[2]}")
     assert there.run("status").code == 0
-    done = there.run("index")
+    done = there.run("index", tmp_path / "docs")
     assert done.code == 2 and "name the primary server" in one_line_error(done.err)
 
 
