@@ -309,7 +309,11 @@ def secrets_of(url: str) -> dict[str, str]:
 
 def host_name() -> str:
     """What this machine is called in an index that several machines share."""
-    name = str(effective("host")[0]) or os.uname().nodename
+    name = str(effective("host")[0]).strip() or os.uname().nodename
+    if "/" in name:
+        from semsearch.errors import UsageError
+
+        raise UsageError(f"SEMSEARCH_HOST={name} has a / in it", "give the machine another name")
     return name.encode("utf-8", "replace").decode()
 
 
@@ -384,9 +388,11 @@ def _chosen_index(flag: str | None) -> str | None:
         from semsearch.errors import ParameterError
 
         raise ParameterError("index", "is empty", "name a folder, or leave it out")
-    if flag:
-        return flag
-    value = effective("index")[0]
+    value = flag or effective("index")[0]
+    if value is not None and str(value).startswith(("postgresql:/", "postgres:/")) and not url_scheme(str(value)):
+        from semsearch.errors import ParameterError
+
+        raise ParameterError("index", "is neither a folder nor a URL", "write postgresql://USER@HOST/DATABASE")
     return None if value is None else str(value)
 
 

@@ -72,7 +72,7 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
         *(("machine", _machine(machine)) for machine in status.get("machines", ())),
         ("changed", f"{change['time']}, in {change['seconds']:.1f} s" if change else "never"),
-        ("checked", status["last_check"]),
+        ("checked", status["last_check"] or "never"),
     ]
     for label, value in rows:
         write(f"{label:<9} {one_line(value)}")

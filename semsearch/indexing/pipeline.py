@@ -38,6 +38,7 @@ from semsearch.sources.differences import StatCheck
 from semsearch.sources.ignore import compile_globs
 from semsearch.sources.names import shown_name
 from semsearch.sources.ocr import OcrLimits, check_ocr
+from semsearch.sources.walk import is_gone
 from semsearch.store.opening import open_store, require
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import IndexInfo, RunRecord
@@ -153,7 +154,13 @@ def _folders_of_run(store: Store, folders: Sequence[str], options: IndexOptions)
     held: list[str] = []
     if store.exists():
         held = store.read(lambda snapshot: [root.path for root in snapshot.info().roots if root.is_here])
-    named_folders.check(store.location, held)
+    if not held and not folders:
+        raise UsageError(
+            f"this machine, called {store.host}, has no folder in {store.location}",
+            "name the folder to index, or help to encode what others have: --encode-only;"
+            " SEMSEARCH_HOST says what a machine is called",
+        )
+    named_folders.check(store.location, [folder for folder in held if not is_gone(folder)])
     return list(dict.fromkeys([*held, *folders]))
 
 

@@ -46,8 +46,8 @@ def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:
         "bytes": storage.size,
         **({"machines": [_machine(one) for one in storage.machines]} if storage.machines else {}),
         "last_change": None if run is None else _last_change(run),
-        "last_check": _iso(storage.checked),
-        "age_seconds": round(max(0.0, time.time() - storage.checked), 1),
+        "last_check": _iso(storage.checked) if storage.checked else None,
+        "age_seconds": round(max(0.0, time.time() - storage.checked), 1) if storage.checked else None,
     }
 
 
