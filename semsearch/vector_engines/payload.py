@@ -35,10 +35,11 @@ def _cut(fields: "dict[str, Value]", most_bytes: int) -> None:
     while excess > 0:
         name = max(fields, key=lambda name: json_bytes(fields[name]))
         value = fields[name]
-        if not isinstance(value, str) or json_bytes(value) <= excess:
-            del fields[name]
+        kept = _shortened(value, json_bytes(value) - excess) if isinstance(value, str) else ""
+        if kept:
+            fields[name] = kept
         else:
-            fields[name] = _shortened(value, json_bytes(value) - excess)
+            del fields[name]
         excess = json_bytes(fields) - most_bytes
 
 

@@ -90,6 +90,7 @@ COMMANDS: dict[str, list[str]] = {
     "status as json": ["status", "-i", ".", "--json"],
     "status of files": ["status", "--files", "-i", "."],
     "status of files as json": ["status", "--files", "-i", ".", "--json"],
+    "copy": ["copy", "-i", ".", "--to", HOSTILE],
     "verify": ["verify", "-i", "."],
     "verify as json": ["verify", "-i", ".", "--json"],
     "config": ["config"],

@@ -31,6 +31,10 @@ def test_what_cannot_be_cut_is_left_out() -> None:
     assert plain({"tags": ["x" * 100] * 10, "path": "a"}, (), 200) == {"path": "a"}
 
 
+def test_names_alone_may_be_too_much() -> None:
+    assert plain({"a" * 20: "", "b" * 20: ""}, (), 30) == {"b" * 20: ""}
+
+
 @given(st.dictionaries(st.text(max_size=20), _VALUES, max_size=8), st.integers(50, 1_500))
 def test_every_payload_fits(payload: Payload, most: int) -> None:
     kept = plain(payload, (), most)

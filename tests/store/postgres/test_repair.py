@@ -13,6 +13,7 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.maintenance.verification import VerifyReport, verify
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
+from semsearch.store.opening import open_store
 from tests.support.folders import write
 from tests.support.made_texts import texts
 from tests.support.postgres_server import shared_server
@@ -46,6 +47,13 @@ def write_mails(path: Path) -> None:
         mail.set_content(f"The letter number {number} is about horses and boats.")
         box.add(mail)
     box.close()
+
+
+def index_again(url: str, model: str | None) -> None:
+    store = open_store(url)
+    folders = [root.path for root in store.read(lambda snapshot: snapshot.info().roots)]
+    store.close()
+    index_folders(folders, url, IndexOptions(model=model))
 
 
 @pytest.fixture
@@ -138,7 +146,7 @@ DAMAGES: dict[tuple[str, ...], str] = {
     ("UPDATE settings SET value = '7' WHERE name = 'rules'",): "what it records as rules is damaged",
     ("UPDATE settings SET value = '{' WHERE name = 'chunking'",): "what it records as chunking is damaged",
     ("UPDATE settings SET value = 'null' WHERE name = 'generation'",): "what it records as generation is damaged",
-    ("UPDATE settings SET value = '[1' WHERE name = 'fusion'",): "what it records as fusion is damaged",
+    ("INSERT INTO settings VALUES ('fusion', '[1') ON CONFLICT (name) DO UPDATE SET value = '[1'",): "what it records as fusion is damaged",
     ("UPDATE settings SET value = '{\"dim\": 3}' WHERE name = 'model'",): "what it records as model is damaged",
     ("UPDATE runs SET report = '['",): "what it records of its last run is damaged",
     (
@@ -158,7 +166,7 @@ def test_what_is_damaged_is_found_and_mended(url: str, damage: tuple[str, ...]) 
     mended = check(url, repair=True)
     assert mended.problems == ()
     assert {problem.what for problem in mended.repaired} == {problem.what for problem in report.problems}
-    index_folders([], url, IndexOptions(model="static" if "'model'" in damage[0] else None))
+    index_again(url, "static" if "'model'" in damage[0] else None)
     assert answers(url) == before
     assert check(url).problems == ()
 
@@ -175,7 +183,7 @@ def test_all_at_once(url: str) -> None:
                     connection.rollback()
     assert len(check(url).problems) > 5
     assert check(url, repair=True).problems == ()
-    index_folders([], url, IndexOptions(model="static"))
+    index_again(url, "static")
     assert answers(url) == before
     assert check(url).problems == ()
 
