@@ -5,37 +5,48 @@ send him what is in it. So a run goes through those alone that were named here; 
 (`ownership`).
 """
 
+import contextlib
+import fcntl
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from semsearch import settings
 from semsearch.errors import SemsearchError, for_shell
 from semsearch.private_files import create, make_folders
 
 
-def remember(location: str, folders: Iterable[str]) -> None:
+def remember(location: str, folders: Sequence[str]) -> None:
     """Notes that `folders` (absolute paths) are to be in the index at `location`."""
-    known = _known()
-    named = dict.fromkeys([*known.get(location, []), *folders])
-    if list(named) == known.get(location):
+    if set(folders) <= set(named(location)):
         return
-    known[location] = list(named)
     path = _path()
     make_folders(os.path.dirname(path))
-    working = f"{path}.{os.getpid()}"
-    if os.path.lexists(working):
-        os.unlink(working)
-    with os.fdopen(create(working), "w", encoding="utf-8") as file:
-        json.dump(known, file)
-    os.replace(working, path)
+    if not os.path.lexists(path + ".lock"):
+        with contextlib.suppress(FileExistsError):
+            os.close(create(path + ".lock"))
+    with open(path + ".lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs may note something at once
+        known = _known()
+        known[location] = list(dict.fromkeys([*known.get(location, []), *folders]))
+        working = f"{path}.new"
+        if os.path.lexists(working):
+            os.unlink(working)
+        with os.fdopen(create(working), "w", encoding="utf-8") as file:
+            json.dump(known, file)
+        os.replace(working, path)
+
+
+def named(location: str) -> list[str]:
+    """The folders that were named on this machine for the index at `location`."""
+    return _known().get(location, [])
 
 
 def check(location: str, folders: Sequence[str]) -> None:
     """Raises `SemsearchError` for one of `folders` that nobody has named here for the index at `location`."""
-    named = set(_known().get(location, []))
+    known = named(location)
     for folder in folders:
-        if folder not in named:
+        if folder not in known:
             raise SemsearchError(
                 f"{location} says that {folder} is one of its folders, but nobody has named it on this machine",
                 f"if it is to be indexed: semsearch index {for_shell(folder)} --index {for_shell(location)}",

@@ -53,8 +53,11 @@ def copy(index: str | None, to: str, wait: bool, announce: Announce, advance: Ad
         def ask(snapshot: Snapshot) -> None:
             _check_vectors(snapshot, path)
             copy_to(snapshot, target, advance, wait)
-            if target.host and not source.host:  # the folders of an index of this machine
-                named_folders.remember(place, [root.path for root in snapshot.info().roots])
+            if target.host:
+                here = [root.path for root in snapshot.info().roots if root.is_here]
+                # Those of an index in a folder are its owner's; of one in a database, those that were named for it.
+                known = named_folders.named(path) if source.host else here
+                named_folders.remember(place, [folder for folder in here if folder in known])
 
         source.read(ask)
         # Not while the source is read: in one database, an index of vectors waits for all who read an older state.

@@ -165,7 +165,7 @@ def test_a_role_that_may_only_read_searches_and_writes_nothing(
     for command in (["ask", "which colour do emeralds have"], ["status"], ["status", "--files"]):
         assert machine.run(*command).code == 0, command
     assert machine.run("why", "emeralds", "a.txt").code == 0
-    for arguments in (["index", folder], ["index"], ["index", "--encode-only"], ["index", "--rebuild", "--prune"]):
+    for arguments in (["index", folder], ["index", "--encode-only"], ["index", folder, "--rebuild", "--prune"]):
         done = machine.run(*arguments)
         assert done.code == 2 and "permission denied" in one_line_error(done.err) and "docs/engines.md" in done.err
     assert ask(bare.replace("postgres@", f"postgres:{server.password}@"), "SELECT count(*) FROM roots") == [(1,)]

@@ -146,7 +146,9 @@ DAMAGES: dict[tuple[str, ...], str] = {
     ("UPDATE settings SET value = '7' WHERE name = 'rules'",): "what it records as rules is damaged",
     ("UPDATE settings SET value = '{' WHERE name = 'chunking'",): "what it records as chunking is damaged",
     ("UPDATE settings SET value = 'null' WHERE name = 'generation'",): "what it records as generation is damaged",
-    ("INSERT INTO settings VALUES ('fusion', '[1') ON CONFLICT (name) DO UPDATE SET value = '[1'",): "what it records as fusion is damaged",
+    (
+        "DELETE FROM settings WHERE name = 'fusion'; INSERT INTO settings VALUES ('fusion', '[1')",
+    ): "what it records as fusion is damaged",
     ("UPDATE settings SET value = '{\"dim\": 3}' WHERE name = 'model'",): "what it records as model is damaged",
     ("UPDATE runs SET report = '['",): "what it records of its last run is damaged",
     (
