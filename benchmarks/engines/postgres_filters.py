@@ -18,9 +18,9 @@ from benchmarks.engines.judgements import read_queries
 from benchmarks.timing import turn_caches_off
 from semsearch.embedding.open import open_recorded
 from semsearch.retrieval.options import DEPTH
-from semsearch.store.allowed import Allowed
+from semsearch.store.allowed import Allowed, ChunkSelection
 from semsearch.store.opening import open_store
-from semsearch.store.postgres.snapshot import DatabaseSelection, DatabaseSnapshot
+from semsearch.store.postgres.snapshot import DatabaseSnapshot
 from semsearch.store.protocol import Snapshot
 
 
@@ -51,7 +51,7 @@ def _measure(snapshot: Snapshot, texts: list[str], shares: list[float]) -> None:
     print(f"{len(ids):,} vectors of {held.shape[1]} numbers, {len(texts)} queries")
     for share in shares:
         ranges = _some(spans, share / 100 * len(ids)) if share < 100 else None
-        selection = None if ranges is None else DatabaseSelection(Allowed(ranges))
+        selection = None if ranges is None else ChunkSelection(Allowed(ranges))
         inside = np.ones(len(ids), np.bool_) if ranges is None else _inside(ids, ranges)
         found, times = [], []
         for query in queries:

@@ -196,7 +196,7 @@ def _rows_of(postings: Sequence[_WeightedPostings]) -> NDArray[np.int32]:
 
 
 def is_among(ids: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(n,) bool: which of `ids` (n,) are in `others` (m,); both rising, without repetitions."""
+    """(n,) bool: which of `ids` (n,), in any order, are in `others` (m,), rising."""
     if not len(others):
         return np.zeros(len(ids), np.bool_)
     found: NDArray[np.bool_] = others[np.minimum(np.searchsorted(others, ids), len(others) - 1)] == ids

@@ -42,6 +42,24 @@ class Allowed:
         return allowed
 
 
+@dataclass(frozen=True, eq=False)  # arrays are not compared
+class ChunkSelection:
+    """`protocol.Selection`: chunks in `allowed`; `unmatched`: path globs and titles that no file matches."""
+
+    allowed: Allowed
+    unmatched: tuple[str, ...] = ()
+    has_no_file: bool = False
+
+    def among(self, ids: Ids) -> Ids:
+        let_in = self.allowed.rows(ids, None)
+        return ids if let_in is None else ids[let_in]
+
+
+def ranges_after(spans: Sequence[tuple[int, int]], after: int) -> list[tuple[int, int]]:
+    """`spans` without what is not `after` that chunk id."""
+    return [(max(first, after + 1), last) for first, last in spans if last > after + 1]
+
+
 def _rows_of(named: Ids, ids: Ids) -> Ids:
     """(m,) the rows of a segment with chunk ids `ids` (n,) of those that `named` (k,) has; all rising."""
     if not len(ids):

@@ -5,7 +5,7 @@ that a copy that was cut off goes on where it stopped.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, groupby
 
 import numpy as np
@@ -18,7 +18,7 @@ from semsearch.lexical.bm25 import locate
 from semsearch.lexical.postings import Postings
 from semsearch.store.comparing import check_same, digests
 from semsearch.store.protocol import Snapshot, Store, Writer
-from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, Passage, Root
+from semsearch.store.records import DocumentPart, DocumentProperties, FileRecord, IndexInfo, Passage, Root
 
 # Chunks of one commit of text, and of one of vectors.
 _COMMIT_CHUNKS = 8192
@@ -26,17 +26,6 @@ _COMMIT_VECTORS = 4096
 _READ_AT_ONCE = 2000
 # Chunks whose terms are in memory at a time: some 60 MB.
 _TRANSPOSED_ROWS = 65_536
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Chunks of one document as a store takes them in."""
-
-    chunks: Sequence[Chunk]
-    terms: Sequence[list[str]]
-    language: str
-    reason: str = ""
-    document: DocumentProperties | None = None
 
 
 def copy_to(
@@ -126,7 +115,7 @@ def _copy_files(
 
 def _files(
     snapshot: Snapshot, ids: NDArray[np.int64], there: set[tuple[int, bytes]], terms: "_TermsOfChunks"
-) -> Iterator[tuple[FileRecord, int | None, Iterator[_Part] | Sequence[_Part]]]:
+) -> Iterator[tuple[FileRecord, int | None, Iterator[DocumentPart] | Sequence[DocumentPart]]]:
     """(file, its first chunk, its parts) of those that are not `there`, in the order of their chunks `ids`; those
     without chunks last. The parts are to be gone through before the next file is asked for."""
     records = {file.id: file for file in snapshot.files() if (file.root_id, file.path) not in there}
@@ -146,7 +135,7 @@ def _passages(snapshot: Snapshot, ids: NDArray[np.int64]) -> Iterator[Passage]:
         yield from snapshot.passages(ids[start : start + _READ_AT_ONCE].tolist())
 
 
-def _parts(file: FileRecord, passages: Iterable[Passage], terms: "_TermsOfChunks") -> Iterator[_Part]:
+def _parts(file: FileRecord, passages: Iterable[Passage], terms: "_TermsOfChunks") -> Iterator[DocumentPart]:
     """The `passages` of `file` in parts of one document each."""
     whole = _properties(file)
     next_id = None
@@ -158,7 +147,7 @@ def _parts(file: FileRecord, passages: Iterable[Passage], terms: "_TermsOfChunks
         # What is said of the only document of a file is the same as what is said of the file.
         begins = held[0].is_first and (next_id is not None or own != whole or len(held) < file.chunk_count)
         next_id = held[-1].id + 1
-        yield _Part(
+        yield DocumentPart(
             list(map(_chunk, held)), [terms.of(one.id) for one in held], own.language, "", own if begins else None
         )
 

@@ -4,7 +4,7 @@ Arrays: chunk ids are int64, scores and vectors float32. `n` stands for the numb
 query words, `v` for the number of vectors that are compared.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from semsearch.chunking.chunk import Chunk
     from semsearch.embedding.model_info import ModelInfo
     from semsearch.sources.walk_rules import WalkRules
 
@@ -162,6 +163,17 @@ class DocumentProperties:
         """`file`, which holds the document, with the properties of it; the date stays where it has none."""
         date = file.date if self.date is None else self.date
         return replace(file, title=self.title, metadata=self.metadata, date=date, language=self.language)
+
+
+@dataclass(frozen=True)
+class DocumentPart:
+    """Chunks of a document that is stored already, as `protocol.AnalysedPart`, to be put in another place."""
+
+    chunks: "Sequence[Chunk]"
+    terms: "Sequence[list[str]]"
+    language: str
+    reason: str = ""
+    document: DocumentProperties | None = None
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from semsearch.errors import VectorEngineError
 from semsearch.vector_engines.address import Address
+from semsearch.vector_engines.encryption import Encryption
 from semsearch.vector_engines.protocol import Capabilities, Payload, Ranges
 from semsearch.vector_engines.requests import CHUNK_ID, REQUEST_SECONDS, imports_of, one_line, slices, storable
 
@@ -40,10 +40,7 @@ class QdrantEngine:
         self._key = address.password or os.environ.get("QDRANT_API_KEY", "")
         self._secrets = [self._key, *address.secrets]
         host = address.host or "127.0.0.1"
-        tls = address.switch("tls")
-        # A key is not sent in clear to another machine unless that is asked for.
-        self._tls = bool(self._key) and not _is_this_machine(host) if tls is None else tls
-        self._tls_is_a_guess = self._tls and tls is None
+        self._encryption = Encryption.of(address, self._key)
         self._server = f"{f'[{host}]' if ':' in host else host}:{address.port or _PORT}"
 
     def ensure(self, dim: int) -> None:
@@ -169,7 +166,7 @@ class QdrantEngine:
             # It warns of a key without TLS, which is sent to this machine alone, or was asked for.
             warnings.simplefilter("ignore")
             return QdrantClient(
-                url=f"{'https' if self._tls else 'http'}://{self._server}",
+                url=f"{'https' if self._encryption.tls else 'http'}://{self._server}",
                 api_key=self._key or None,
                 timeout=REQUEST_SECONDS,
                 check_compatibility=False,  # asks the server in a thread, and prints
@@ -231,10 +228,8 @@ class QdrantEngine:
 
     def _unreachable(self, error: Exception) -> VectorEngineError:
         told = one_line(error, self._secrets) or type(error).__name__
-        hint = f"is it running? try: curl {'https' if self._tls else 'http'}://{self._server}/healthz"
-        if self._tls_is_a_guess:
-            hint += "; without TLS, add ?tls=0: the key is then sent in clear"
-        return VectorEngineError(f"Qdrant does not answer at {self._server}: {told}", hint)
+        hint = f"is it running? try: curl {'https' if self._encryption.tls else 'http'}://{self._server}/healthz"
+        return VectorEngineError(f"Qdrant does not answer at {self._server}: {told}", hint + self._encryption.hint)
 
 
 def _error_of(response: Any) -> str:
@@ -243,10 +238,3 @@ def _error_of(response: Any) -> str:
         return str(response.structured()["status"]["error"])
     except (ValueError, KeyError, TypeError):  # no JSON, or another: of a proxy before the server
         return f"{response.content.decode('utf-8', 'replace')} {response.reason_phrase}"
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

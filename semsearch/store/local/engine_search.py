@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import VectorEngineError
+from semsearch.lexical.bm25 import is_among
 from semsearch.lexical.query_word import Word
 from semsearch.store.allowed import Allowed
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import DenseSegment
-from semsearch.store.local.engine_vectors import EngineVectors, are_among
+from semsearch.store.local.engine_vectors import EngineVectors
 from semsearch.store.local.segment_search import SegmentSearch
 from semsearch.store.records import IndexInfo, Ranking, Scores
 
@@ -56,7 +57,7 @@ class EngineSearch(SegmentSearch):
 
     def vectors(self, ids: NDArray[np.int64]) -> Vectors:
         # What a run that was cut off put there counts only from its commit on.
-        encoded = np.flatnonzero(are_among(ids, self.encoded_ids()))
+        encoded = np.flatnonzero(is_among(ids, self.encoded_ids()))
         vectors = np.full((len(ids), self.vector_format().store_dim), np.nan, np.float32)
         if len(encoded):
             vectors[encoded] = self._engine.held(ids[encoded])

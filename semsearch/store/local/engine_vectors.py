@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.lexical.bm25 import is_among
 from semsearch.store.allowed import Allowed
 from semsearch.store.ranking import ranking
 from semsearch.store.records import FileRecord, IndexInfo, Passage, Ranking
@@ -71,7 +72,7 @@ class EngineVectors:
         while True:
             asked = min(asked, limit.max_k)
             ids, cosines = self.engine.nearest(vector, asked, ranges)
-            kept = np.flatnonzero(are_among(ids, wanted))
+            kept = np.flatnonzero(is_among(ids, wanted))
             if len(kept) >= min(k, len(wanted)):
                 return ranking(list(zip((-cosines[kept]).tolist(), ids[kept].tolist(), strict=True)), k)
             if asked == limit.max_k or len(ids) < asked:  # it finds no more: what is wanted lies too deep for it
@@ -169,15 +170,6 @@ def payload_of(passage: Passage, info: IndexInfo, tells: bool) -> Payload:
     if tells:
         payload["text"] = passage.text
     return {name: value for name, value in payload.items() if value != "" and value != []}
-
-
-def are_among(ids: Ids, rising: Ids) -> NDArray[np.bool_]:
-    """(n,) which of `ids` (n,) are among `rising` (m,), without a look at all of these."""
-    if not len(rising):
-        return np.zeros(len(ids), np.bool_)
-    places = np.minimum(np.searchsorted(rising, ids), len(rising) - 1)
-    among: NDArray[np.bool_] = rising[places] == ids
-    return among
 
 
 def _runs(wanted: Ids, encoded: Ids) -> list[tuple[int, int]]:

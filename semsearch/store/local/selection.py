@@ -2,12 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
-from semsearch.store.allowed import Allowed, Ids
 from semsearch.store.checked_values import of_type
 from semsearch.store.local import rows
 from semsearch.store.local.damage import catalog_damaged
@@ -65,21 +63,3 @@ class FileRow:
     def span(self) -> Span:
         """(first chunk id, past-last id)."""
         return rows.decoded(self._folder, lambda: rows.span(self._row), "the chunks of a file")
-
-
-@dataclass(frozen=True, eq=False)  # arrays are not compared
-class LocalSelection:
-    """What is let in: chunks in `allowed`; `unmatched`: path globs and titles that no file matches."""
-
-    allowed: Allowed
-    unmatched: tuple[str, ...] = ()
-    has_no_file: bool = False
-
-    def among(self, ids: Ids) -> Ids:
-        let_in = self.allowed.rows(ids, None)
-        return ids if let_in is None else ids[let_in]
-
-
-def ranges_after(spans: Sequence[Span], after: int) -> list[Span]:
-    """`spans` without what is not `after` that chunk id."""
-    return [(max(first, after + 1), last) for first, last in spans if last > after + 1]

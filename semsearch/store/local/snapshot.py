@@ -147,14 +147,13 @@ class LocalSnapshot:
     ) -> "Selection | None":
         if not filters and within is None and without is None:
             return None
-        from semsearch.store.allowed import Allowed
-        from semsearch.store.local.selection import LocalSelection, ranges_after
+        from semsearch.store.allowed import Allowed, ChunkSelection, ranges_after
 
         if not filters:
-            return LocalSelection(Allowed(None, within, without))
+            return ChunkSelection(Allowed(None, within, without))
         chosen, unmatched = self._matching(filters, prefix)
         ranges = ranges_after([row.span for row in chosen], filters.after)
-        return LocalSelection(Allowed(ranges, within, without), unmatched, not chosen)
+        return ChunkSelection(Allowed(ranges, within, without), unmatched, not chosen)
 
     def _matching(self, filters: Filters, prefix: str) -> "tuple[list[FileRow], tuple[str, ...]]":
         """The files that `filters` let in, `after` aside, and the path globs and titles that match none."""
@@ -359,10 +358,9 @@ def encoded_chunks(catalog: Catalog, hashes: Collection[bytes], embedded_to: int
 
 
 def _allowed(selection: "Selection | None") -> "Allowed":
-    from semsearch.store.allowed import Allowed
-    from semsearch.store.local.selection import LocalSelection
+    from semsearch.store.allowed import Allowed, ChunkSelection
 
     if selection is None:
         return Allowed()
-    assert isinstance(selection, LocalSelection)
+    assert isinstance(selection, ChunkSelection)
     return selection.allowed

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,15 @@ from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
 from semsearch.store.recorded_info import as_values
-from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, Passage, RunRecord, joined_reasons
+from semsearch.store.records import (
+    DocumentPart,
+    DocumentProperties,
+    FileRecord,
+    IndexInfo,
+    Passage,
+    RunRecord,
+    joined_reasons,
+)
 
 if TYPE_CHECKING:
     from semsearch.chunking.chunk import Chunk
@@ -156,17 +163,6 @@ class LocalWriter:
 
     def rebuilt(self) -> None:
         self._index.clear_suspicion()
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One chunk as an `AnalysedPart`."""
-
-    chunks: "Sequence[Chunk]"
-    terms: Sequence[list[str]]
-    language: str
-    reason: str = ""
-    document: DocumentProperties | None = None
 
 
 class LocalTransaction:
@@ -357,7 +353,7 @@ class LocalTransaction:
         replaced = LocalSnapshot(self._catalog).passages([number for number, _, _ in changed])
         for old, (_, chunk, terms) in zip(replaced, changed, strict=True):
             new.append(self._next_chunk)
-            self._insert_chunks(_Part([chunk], [terms], old.file.language), old.file.id)
+            self._insert_chunks(DocumentPart([chunk], [terms], old.file.language), old.file.id)
         self.flush()
         self._index.mark_dead([(number, 1) for number, _, _ in changed])
         return new

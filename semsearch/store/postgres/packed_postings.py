@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.errors import IndexDamagedError
+from semsearch.lexical.bm25 import is_among
 from semsearch.lexical.postings import Postings
 
 _POSTING_BYTES = 10
@@ -95,38 +96,19 @@ def joined(parts: Sequence[TermPostings], dead: NDArray[np.int64]) -> TermPostin
         order = np.argsort(whole.ids, kind="stable")
         whole = TermPostings(whole.ids[order], whole.tfs[order], whole.lengths[order])
     if len(dead) and len(whole.ids):
-        kept = ~is_in(whole.ids, dead)
+        kept = ~is_among(whole.ids, dead)
         if not kept.all():
             whole = TermPostings(whole.ids[kept], whole.tfs[kept], whole.lengths[kept])
     return whole
 
 
-def is_in(ids: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(n,) bool: which of `ids` (n,) are in `others` (m,), rising, m > 0."""
-    found: NDArray[np.bool_] = others[np.minimum(np.searchsorted(others, ids), len(others) - 1)] == ids
-    return found
-
-
 def of_terms(terms: Mapping[bytes, TermPostings]) -> Postings:
     """The postings of `terms` (in UTF-8) as those of one segment that has the chunks of these terms and no others."""
     ordered = sorted(term for term, one in terms.items() if len(one.ids))
-    ids = _union([terms[term].ids for term in ordered])
-    lengths = np.zeros(len(ids), np.int32)
-    rows = []
-    for term in ordered:
-        at = np.searchsorted(ids, terms[term].ids)
-        lengths[at] = terms[term].lengths
-        rows.append(at.astype(np.int32))
-    return Postings(
-        ids=ids,
-        lengths=lengths,
-        term_bytes=np.frombuffer(b"".join(ordered), np.uint8),
-        term_offsets=np.cumsum([0, *map(len, ordered)], dtype=np.int64),
-        indptr=np.cumsum([0, *map(len, rows)], dtype=np.int64),
-        rows=np.concatenate(rows) if rows else np.empty(0, np.int32),
-        tfs=np.concatenate([terms[term].tfs for term in ordered]) if rows else np.empty(0, np.uint16),
-        languages=(),
-    )
+    held = [terms[term] for term in ordered] or [NO_POSTINGS]
+    counts = np.array([len(terms[term].ids) for term in ordered], np.int64)
+    ids, tfs, lengths = (np.concatenate([getattr(one, name) for one in held]) for name in ("ids", "tfs", "lengths"))
+    return _assembled(ordered, counts, ids, tfs, lengths)
 
 
 def of_rows(rows: Sequence[tuple[bytes, bytes]], dead: NDArray[np.int64]) -> Postings:
@@ -149,23 +131,35 @@ def of_rows(rows: Sequence[tuple[bytes, bytes]], dead: NDArray[np.int64]) -> Pos
         numbers[place] = len(terms) - 1
     term_of = np.repeat(numbers, counts)
     if len(dead) and len(ids):
-        kept = ~is_in(ids, dead)
+        kept = ~is_among(ids, dead)
         ids, tfs, lengths, term_of = ids[kept], tfs[kept], lengths[kept], term_of[kept]
     if ((np.diff(ids) <= 0) & (np.diff(term_of) == 0)).any():  # segments whose chunks do not follow one another
         order = np.lexsort((ids, term_of))
         ids, tfs, lengths, term_of = ids[order], tfs[order], lengths[order], term_of[order]
     held = np.bincount(term_of, minlength=len(terms))
     used = [one for one, count in zip(terms, held.tolist(), strict=True) if count]
-    union, at = _numbered(ids)
-    lengths_of = np.zeros(len(union), np.int32)
-    lengths_of[at] = lengths
+    return _assembled(used, held[held > 0], ids, tfs, lengths)
+
+
+def _assembled(
+    terms: Sequence[bytes],
+    counts: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    tfs: NDArray[np.uint16],
+    lengths: NDArray[np.int32],
+) -> Postings:
+    """The postings of `terms`, sorted, with so many `counts` (t,) of chunks each, whose `ids`, `tfs` and `lengths` (p,)
+    follow one another."""
+    chunks, rows = _numbered(ids)
+    lengths_of = np.zeros(len(chunks), np.int32)
+    lengths_of[rows] = lengths
     return Postings(
-        ids=union,
+        ids=chunks,
         lengths=lengths_of,
-        term_bytes=np.frombuffer(b"".join(used), np.uint8),
-        term_offsets=np.cumsum([0, *map(len, used)], dtype=np.int64),
-        indptr=np.concatenate([[0], np.cumsum(held[held > 0])]).astype(np.int64),
-        rows=at.astype(np.int32),
+        term_bytes=np.frombuffer(b"".join(terms), np.uint8),
+        term_offsets=np.cumsum([0, *map(len, terms)], dtype=np.int64),
+        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        rows=rows.astype(np.int32),
         tfs=tfs,
         languages=(),
     )
@@ -180,16 +174,3 @@ def _numbered(ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
     held = np.zeros(int(ids.max()) + 1 - low, np.bool_)
     held[ids - low] = True
     return np.flatnonzero(held) + low, (np.cumsum(held, dtype=np.int64) - 1)[ids - low]
-
-
-def _union(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """The ids of all `parts`, rising, each once."""
-    if not parts:
-        return np.empty(0, np.int64)
-    low, high = min(int(one[0]) for one in parts), max(int(one[-1]) for one in parts)
-    if high - low > _SPREAD * sum(map(len, parts)):
-        return np.unique(np.concatenate(parts))
-    held = np.zeros(high - low + 1, np.bool_)
-    for one in parts:
-        held[one - low] = True
-    return np.flatnonzero(held) + low

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from random import Random
 from typing import Any
@@ -17,7 +16,7 @@ from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.lexical.postings import Postings, build
 from semsearch.lexical.query_word import Word
 from semsearch.sources.stamps import Stamp
-from semsearch.store.allowed import Allowed, Ids
+from semsearch.store.allowed import Allowed, ChunkSelection, Ids, ranges_after
 from semsearch.store.filtering import matching_files
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import Connection, Row
@@ -76,19 +75,6 @@ class _FileRow:
     def metadata(self) -> Mapping[str, Any]:
         found = rows.decoded(self._location, lambda: json.loads(self._metadata), "the metadata of a file")
         return found if isinstance(found, dict) else {}
-
-
-@dataclass(frozen=True, eq=False)  # arrays are not compared
-class DatabaseSelection:
-    """What is let in: chunks in `allowed`; `unmatched`: path globs and titles that no file matches."""
-
-    allowed: Allowed
-    unmatched: tuple[str, ...] = ()
-    has_no_file: bool = False
-
-    def among(self, ids: Ids) -> Ids:
-        let_in = self.allowed.rows(ids, None)
-        return ids if let_in is None else ids[let_in]
 
 
 class DatabaseSnapshot:
@@ -219,12 +205,11 @@ class DatabaseSnapshot:
         if not filters and within is None and without is None:
             return None
         if not filters:
-            return DatabaseSelection(Allowed(None, within, without))
+            return ChunkSelection(Allowed(None, within, without))
         files = [_FileRow(self.location, row) for row in self._rows(_FILTERED)]
         chosen, unmatched = matching_files(files, filters, self.info().roots, prefix)
-        spans = [(max(first, filters.after + 1), end) for first, end in (row.span for row in chosen)]
-        ranges = [(first, end) for first, end in spans if end > first]
-        return DatabaseSelection(Allowed(_joined(ranges), within, without), unmatched, not chosen)
+        ranges = ranges_after([row.span for row in chosen], filters.after)
+        return ChunkSelection(Allowed(_joined(ranges), within, without), unmatched, not chosen)
 
     def holding(self, words: Sequence[Word]) -> Ids:
         return self.search.holding(words)
@@ -397,7 +382,8 @@ def encoded_rows(connection: Connection, hashes: Collection[bytes], value: str) 
     """(hash, `value`) of each of `hashes` for which a vector is kept, of a deleted chunk or of one that is there;
     `value`: an expression on the column `embedding`."""
     query = (
-        f"SELECT hash, {value} FROM {{s}}.chunks JOIN {{s}}.vectors ON chunk_id = id WHERE hash = ANY(%s::bytea[])"
+        f"SELECT DISTINCT ON (hash) hash, {value} FROM {{s}}.chunks JOIN {{s}}.vectors ON chunk_id = id"
+        " WHERE hash = ANY(%s::bytea[])"
         f" UNION ALL SELECT hash, {value} FROM {{s}}.kept_vectors WHERE hash = ANY(%s::bytea[])"
     )
     wanted = list(hashes)
@@ -422,7 +408,7 @@ def _batches(ids: list[int]) -> Iterator[list[int]]:
 def _allowed(selection: Selection | None) -> Allowed:
     if selection is None:
         return Allowed()
-    assert isinstance(selection, DatabaseSelection)
+    assert isinstance(selection, ChunkSelection)
     return selection.allowed
 
 

@@ -31,7 +31,7 @@ from semsearch.store.postgres.snapshot import DatabaseSnapshot
 from semsearch.store.postgres.spool import Spool
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
 from semsearch.store.recorded_info import as_values
-from semsearch.store.records import DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
+from semsearch.store.records import DocumentPart, DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
 
 if TYPE_CHECKING:
     from semsearch.chunking.chunk import Chunk
@@ -450,7 +450,7 @@ class Work:
         replaced = DatabaseSnapshot(self._connection).passages([number for number, _, _ in changed])
         first = self.counters["next_chunk"]
         for old, (_, chunk, terms) in zip(replaced, changed, strict=True):
-            self._put_chunks(_Part([chunk], [terms], old.file.language), old.file.id)
+            self._put_chunks(DocumentPart([chunk], [terms], old.file.language), old.file.id)
         self.flush()
         self._delete_chunks("id", [number for number, _, _ in changed])
         return list(range(first, first + len(changed)))
@@ -494,17 +494,6 @@ class Work:
             "UPDATE {s}.settings SET value = 'null' WHERE name IN ('model', 'adapter', 'fusion')",
         ):
             self._connection.execute(statement)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One chunk as an `AnalysedPart`."""
-
-    chunks: "Sequence[Chunk]"
-    terms: Sequence[list[str]]
-    language: str
-    reason: str = ""
-    document: DocumentProperties | None = None
 
 
 def add_segment(connection: Connection, number: int, built: postings.Postings) -> None:

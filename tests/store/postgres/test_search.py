@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from semsearch.store.allowed import Allowed
+from semsearch.store.allowed import Allowed, ChunkSelection
 from semsearch.store.opening import open_store
 from semsearch.store.postgres import maintaining, search
-from semsearch.store.postgres.snapshot import DatabaseSelection, DatabaseSnapshot
+from semsearch.store.postgres.snapshot import DatabaseSnapshot
 from semsearch.store.postgres.state import State
 from semsearch.store.protocol import Snapshot
 from tests.support.corpus import VECTORS, encode, filled
@@ -48,7 +48,7 @@ def test_as_many_are_found_as_there_are(
         assert isinstance(snapshot, DatabaseSnapshot)
         assert snapshot.state.has_vector_index and snapshot.state.can_scan_on
         object.__setattr__(snapshot.state, "can_scan_on", scans_on)
-        found = snapshot.dense(VECTORS[3], k, DatabaseSelection(allowed))
+        found = snapshot.dense(VECTORS[3], k, ChunkSelection(allowed))
         assert len(found.ids) == len(best)
         assert inside[found.ids - 1].all()
         assert np.array_equal(found.scores, cosines[found.ids - 1].astype(np.float32))
