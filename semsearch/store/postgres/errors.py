@@ -12,6 +12,7 @@ from semsearch.errors import DatabaseError, IndexNotFoundError, SemsearchError
 # SQLSTATE classes and codes of a connection that is lost or not to be had (postgresql.org/docs/current/errcodes).
 _LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
 _UNREACHABLE = "check that the server runs and can be reached, then run the same command again"
+_NO_ROOM = "make room on the server; what was committed is kept, and the next run goes on"
 # What libpq says where trying again is in vain -> what to do. It gives no code.
 _REFUSED = (
     ("password", "put the password in a file that PGPASSFILE names, or in PGPASSWORD"),
@@ -20,6 +21,7 @@ _REFUSED = (
     ("permission denied for database", "let its owner run: GRANT CONNECT ON DATABASE"),
     ("no pg_hba.conf entry", "let the administrator of the server allow it in pg_hba.conf"),
     ("definition of service|service file", "check the service file (PGSERVICEFILE, or ~/.pg_service.conf)"),
+    ("No space left on device", _NO_ROOM),
     ("certificate|not support SSL|private key", "check sslmode, sslrootcert, sslcert and sslkey in the URL"),
 )
 
@@ -66,7 +68,7 @@ def translated(location: str, error: psycopg.Error) -> SemsearchError:
     hints = {
         errors.InsufficientPrivilege: "ask for the right: docs/engines.md lists what a reader and a writer need",
         errors.QueryCanceled: "it took too long or was cancelled: run it again, or raise statement_timeout of the role",
-        errors.DiskFull: "make room on the server; what was committed is kept, and the next run goes on",
+        errors.DiskFull: _NO_ROOM,
         errors.ConfigurationLimitExceeded: "raise that limit on the server; what was committed is kept",
         errors.LockNotAvailable: "run it again, or raise lock_timeout of the role",
         errors.ReadOnlySqlTransaction: "name the primary server: this one only answers reads",
