@@ -54,7 +54,7 @@ def measure(source: Path, model: str, rounds: int) -> None:
             for name, place in (("folder", local), ("PostgreSQL", url)):
                 took["nothing changed", name].append(timed("index", str(folder), "-i", place, "-q"))
             ((chunks,),) = ask(url, "SELECT chunks FROM state")  # type: ignore[assignment]
-            if ask(url, "SELECT FROM pg_class WHERE relname = 'vectors_hnsw'"):
+            if ask(url, "SELECT 1 FROM pg_class WHERE relname = 'vectors_hnsw'"):
                 begun = time.monotonic()
                 ask(url, "REINDEX INDEX vectors_hnsw")
                 built.append(time.monotonic() - begun)
