@@ -189,9 +189,7 @@ def drops_its_collection(engine: VectorEngine) -> None:
     engine.drop()
     assert not engine.exists()
     for ask in (engine.count, lambda: list(engine.ids()), lambda: engine.nearest(unit(1)[0], 3, None)):
-        with pytest.raises(VectorEngineError) as refused:
-            ask()
-        assert refused.value.hint and "\n" not in refused.value.message
+        assert_told(ask)
     engine.ensure(DIM)
     assert engine.count() == 0
 
@@ -228,7 +226,29 @@ def assert_unreachable(engine: VectorEngine) -> None:
         engine.drop,
     )
     for call in calls:
-        with pytest.raises(VectorEngineError) as refused:
-            call()
-        assert refused.value.hint and "\n" not in refused.value.message
-        assert engine.location in refused.value.message
+        assert engine.location in assert_told(call)
+
+
+def assert_told(call: Callable[[], object]) -> str:
+    """What is said by `call`, which ends with one line, and what to do."""
+    with pytest.raises(VectorEngineError) as refused:
+        call()
+    assert refused.value.hint and "\n" not in refused.value.message
+    return refused.value.message
+
+
+def assert_seen_by(other: VectorEngine, engine: VectorEngine, rows: int) -> None:
+    """That `other`, another client of the collection of `engine`, sees at once what a call that returned has changed of
+    `rows` chunks."""
+    ids, vectors = filled(engine, rows)
+    assert_nearest(other, ids, vectors, vectors[7], 10, None)
+    half = rows // 2
+    engine.delete(ids[:half])
+    assert all_ids(other) == sorted(ids[half:].tolist())
+    assert_nearest(other, ids[half:], vectors[half:], vectors[7], 10, None)
+
+
+def assert_kept_exactly(engine: VectorEngine) -> None:
+    """That vectors are read as they were put there, in single precision."""
+    ids, vectors = filled(engine, 50)
+    assert (engine.vectors(ids) == vectors).all()
