@@ -183,6 +183,17 @@ def takes_every_payload(engine: VectorEngine) -> None:
         assert_nearest(engine, ids, vectors, vectors[chunk], 1, [(int(chunk), int(chunk) + 1)])
 
 
+def takes_vectors_without_a_direction(engine: VectorEngine) -> None:
+    """Those of texts that a model makes none of."""
+    ids, vectors = filled(engine, 40)
+    none, more = np.zeros((2, DIM), np.float32), int(ids.max()) + np.array([1, 2], np.int64)
+    engine.upsert(more, none, [PAYLOAD] * 2)
+    assert engine.count() == 42
+    assert np.array_equal(engine.vectors(more), none)
+    assert engine.nearest(vectors[3], 1, None)[0].tolist() == [ids[3]]
+    assert len(engine.nearest(none[0], 3, None)[0]) <= 3
+
+
 def drops_its_collection(engine: VectorEngine) -> None:
     engine.drop()
     filled(engine, 20)
@@ -206,6 +217,7 @@ CHECKS: tuple[Callable[[VectorEngine], None], ...] = (
     reads_vectors_in_the_order_asked,
     takes_more_than_a_batch,
     takes_every_payload,
+    takes_vectors_without_a_direction,
     drops_its_collection,
 )
 every_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
