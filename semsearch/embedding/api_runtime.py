@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
-from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.embedding.embedder import NoVectorError, Vectors, unit_rows
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import ModelError
 from semsearch.http_limits import TooLongError, TooSlowError, within
@@ -34,6 +34,7 @@ _BYTES_A_TOKEN = 2
 # Not words: an encoded picture, say.
 _ENDLESS_WORD = re.compile(r"[!-~]{1000}")
 _SHORTEST_NORM = 1e-6
+_HINT = "nothing of that answer was kept; check the server and its model"
 _KEYS = ("OPENAI_API_KEY", "JINA_API_KEY", "CO_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY")
 
 
@@ -148,9 +149,11 @@ class ApiEmbedder:
         try:
             return within(Stopwatch(), _ANSWER_SECONDS, lambda: self._provider.send(texts, query))
         except TooLongError:
-            raise _unusable(f"{name} sent more than vectors of {model} take, or sent them compressed") from None
+            what = f"{name} sent more than vectors of {model} take, or sent them compressed"
+            raise ModelError(what, _HINT, code="provider_answer") from None
         except TooSlowError:
-            raise _unusable(f"{name} did not send the vectors of {model} in {_ANSWER_SECONDS:g} s") from None
+            what = f"{name} did not send the vectors of {model} in {_ANSWER_SECONDS:g} s"
+            raise ModelError(what, _HINT, code="provider_answer") from None
         # The clients trip over answers of another form, each in its own way.
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise _unusable(f"{name} sent something else than vectors of {model} ({type(error).__name__})") from None
@@ -163,20 +166,23 @@ class ApiEmbedder:
         if len(answer) != len(texts):
             raise _unusable(f"{name} sent {len(answer)} vectors of {model} for {len(texts)} texts")
         try:
-            vectors = np.array(answer, np.float32)
+            with np.errstate(over="ignore"):
+                vectors = np.array(answer, np.float32)
         except (ValueError, TypeError, OverflowError):
             raise _unusable(f"{name} sent something else than vectors of {model}") from None
         if vectors.ndim != 2 or not vectors.shape[1]:
             raise _unusable(f"{name} sent vectors of {model} of different lengths")
         if self.info.dim and vectors.shape[1] != self.info.dim:
             raise _unusable(f"{name} sent vectors of {vectors.shape[1]} numbers for {model}, not {self.info.dim}")
-        if not np.isfinite(vectors).all() or (np.linalg.norm(vectors, axis=1) < _SHORTEST_NORM).any():
-            raise _unusable(f"{name} sent vectors of {model} that are no directions (zero, or not numbers)")
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = np.linalg.norm(vectors, axis=1)
+        if not np.isfinite(lengths).all() or (lengths < _SHORTEST_NORM).any():
+            raise _unusable(f"{name} sent vectors of {model} that are no directions (zero, not numbers, or too large)")
         return unit_rows(vectors)
 
 
-def _unusable(what: str) -> ModelError:
-    return ModelError(what, "nothing of that answer was kept; check the server and its model", code="provider_answer")
+def _unusable(what: str) -> NoVectorError:
+    return NoVectorError(what, _HINT)
 
 
 def refused(provider: str, variable: str, status: int | None, message: str) -> ModelError:

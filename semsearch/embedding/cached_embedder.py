@@ -51,7 +51,9 @@ class CachedEmbedder:
         return self._opened
 
     def _keep(self, texts: Sequence[str], vectors: Vectors) -> None:
-        self._cache.keep({self._key("passage", text): vector for text, vector in zip(texts, vectors, strict=True)})
+        # Not what is none: a model that was mended makes it then.
+        made = [(text, vector) for text, vector in zip(texts, vectors, strict=True) if _is_one(vector)]
+        self._cache.keep({self._key("passage", text): vector for text, vector in made})
 
     def close(self) -> None:
         """Closes the cache; the model needs no closing."""
@@ -64,7 +66,7 @@ class CachedEmbedder:
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
         """(n, dim) float32 unit rows of passages."""
         keys = [self._key("passage", text) for text in texts]
-        known = self._cache.find(keys, self.info.dim)
+        known = {key: vector for key, vector in self._cache.find(keys, self.info.dim).items() if _is_one(vector)}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if done and len(texts) > len(missing):
             done(len(texts) - len(missing))
@@ -126,3 +128,8 @@ class CachedEmbedder:
         """16 bytes that stand for `text`, as a `query` or `passage`, and this model."""
         content = b"\0".join((self._identity, role.encode(), text.encode("utf-8", "surrogatepass")))
         return blake2b(content, digest_size=16).digest()
+
+
+def _is_one(vector: Vectors) -> bool:
+    """Whether `vector` (d,) has a direction: caches of earlier versions may hold what has none."""
+    return bool(np.isfinite(vector).all() and vector.any())

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
-from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.embedding.embedder import Vectors, of_length, unit_rows
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import ModelError, for_shell
 from semsearch.no_telemetry import switch_off_telemetry
@@ -76,4 +76,4 @@ class OnnxEmbedder:
         ids = self.tokenizer.ids(text, self.info.window)[None]
         hidden = self._session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
         vector: Vectors = hidden[0] if self.info.pooling == "cls" else hidden.mean(0)
-        return vector
+        return of_length(vector, self.info)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
-from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.embedding.embedder import Vectors, of_length, unit_rows
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.model_table import ModelCard
 from semsearch.errors import UsageError
@@ -52,8 +52,7 @@ class TorchEmbedder:
 
     def _encode(self, texts: list[str], role: str) -> Vectors:
         encoded = self._model.encode(texts, batch_size=_BATCH, prompt="", show_progress_bar=False, **self._tasks[role])
-        vectors: Vectors = np.asarray(encoded, np.float32)
-        return vectors
+        return of_length(np.asarray(encoded, np.float32), self.info)
 
 
 def load_transformer(folder: str, trust: bool, card: ModelCard | None, where: str, **more: Any) -> Any:

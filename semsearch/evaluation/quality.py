@@ -182,7 +182,7 @@ def _systems(index: str, folder: str, options: QualityOptions, announce: Announc
             raise UsageError(f"--dims {dim} is out of range", f"use {SHORTEST} to {encoded.dim}")
     systems += [system("dense", mode="dense"), system(REFERENCE)]
     systems.append(system("hybrid, no smoothing", smoothing=False))
-    weights = replace(FusionWeights.from_record(info.fusion), letters=0.0)
+    weights = replace(FusionWeights.from_record(info.fusion, index), letters=0.0)
     systems.append(replace(system("hybrid, no spelling"), weights=weights))
     if info.adapter is not None or info.fusion is not None:
         systems.append(replace(system("hybrid, untuned"), untuned=True, weights=FusionWeights()))

@@ -1,13 +1,15 @@
 """The dense leg: encodes the chunks that have no vector, in the order of their ids, a commit every batch."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.chunking.chunk import encoded
-from semsearch.embedding.embedder import Embedder
+from semsearch.embedding.embedder import Embedder, NoVectorError, Vectors
 from semsearch.embedding.model_table import card_of, price_of
+from semsearch.errors import ModelError, for_shell
 from semsearch.index_report import IndexReport
 from semsearch.indexing.options import Progress
 from semsearch.store.protocol import Snapshot, Writer
@@ -17,6 +19,8 @@ _ENCODE_BATCH = 1024
 # Texts between two looks at whether to go on; of an API several requests at once.
 _ENCODE_STEP = 64
 _ENCODE_STEP_API = 512
+# Passages without a vector that are named, each in a line.
+_NAMED = 3
 
 
 def encode_pending(
@@ -35,9 +39,13 @@ def encode_pending(
         if embedder.info.is_api:
             progress.announce(_cost(snapshot, pending, embedder))
         progress.encoding(pending)
-        while not (begun and progress.stopping()) and (passages := writer.claim(_ENCODE_BATCH)):
-            _encode_batch(writer, embedder, passages, report, progress)
-            begun = True
+        unmade: list[str] = []
+        try:
+            while not (begun and progress.stopping()) and (passages := writer.claim(_ENCODE_BATCH)):
+                _encode_batch(writer, embedder, passages, report, progress, unmade)
+                begun = True
+        finally:
+            _tell(unmade, embedder, progress)
     writer.forget_deleted()
     return bool(pending)
 
@@ -54,26 +62,44 @@ def encode_lost(
 ) -> None:
     """Encodes the chunks `ids` (n,), rising, again, whose vectors were lost; a commit every batch."""
     progress.encoding(len(ids))
-    for start in range(0, len(ids), _ENCODE_BATCH):
-        if not progress.stopping():
-            passages = writer.snapshot().passages(ids[start : start + _ENCODE_BATCH].tolist())
-            _encode_batch(writer, embedder, passages, report, progress)
+    unmade: list[str] = []
+    try:
+        for start in range(0, len(ids), _ENCODE_BATCH):
+            if not progress.stopping():
+                passages = writer.snapshot().passages(ids[start : start + _ENCODE_BATCH].tolist())
+                _encode_batch(writer, embedder, passages, report, progress, unmade)
+    finally:
+        _tell(unmade, embedder, progress)
 
 
 def _encode_batch(
-    writer: Writer, embedder: Embedder, passages: Sequence[Passage], report: IndexReport, progress: Progress
+    writer: Writer,
+    embedder: Embedder,
+    passages: Sequence[Passage],
+    report: IndexReport,
+    progress: Progress,
+    unmade: list[str],
 ) -> None:
-    """Commits the vectors of `passages`, reused where a chunk with the same text was encoded before."""
+    """Commits the vectors of `passages`, reused where a chunk with the same text was encoded before. Names in `unmade`
+    those of which the model makes none: zeros stand in the place of it, so that the run goes on with the others."""
     snapshot = writer.snapshot()
-    known = dict(writer.known_vectors([one.text_hash for one in passages]))
+    reused = writer.known_vectors([one.text_hash for one in passages])
+    known = {digest: vector for digest, vector in reused.items() if np.isfinite(vector).all()}
     vectors: list[NDArray[np.float32]] = []
     try:
         while len(vectors) < len(passages) and not (vectors and progress.stopping()):
             size = _ENCODE_STEP_API if embedder.info.is_api else _ENCODE_STEP
             step = passages[len(vectors) : len(vectors) + size]
             new = {one.text_hash: one for one in step if one.text_hash not in known}
-            texts = [encoded(one.heading, one.text) for one in new.values()]
-            known.update(zip(new, snapshot.as_stored(embedder.encode(texts)), strict=True))
+            made, lacking = _made(embedder, [encoded(one.heading, one.text) for one in new.values()])
+            names = [_name(snapshot, list(new.values())[number]) for number in lacking]
+            if names and not _makes_others(embedder):
+                raise ModelError(
+                    f"the model {embedder.info.name} makes no vectors: of {names[0]}, and of other texts",
+                    f"look with: semsearch models verify {for_shell(embedder.info.name)}",
+                )
+            unmade += names
+            known.update(zip(new, snapshot.as_stored(made), strict=True))
             vectors += [known[one.text_hash] for one in step]
             report.chunks["encoded"] += len(new)
             report.chunks["reused"] += len(step) - len(new)
@@ -84,3 +110,53 @@ def _encode_batch(
             ids = np.array([one.id for one in passages[: len(vectors)]], np.int64)
             with writer.transaction() as transaction:
                 transaction.put_vectors(ids, np.stack(vectors), embedder.info)
+
+
+def _made(embedder: Embedder, texts: Sequence[str]) -> tuple[Vectors, list[int]]:
+    """((n, dim) the vectors of `texts`, zeros of one of which the model makes none; the places of those)."""
+    try:
+        vectors = embedder.encode(texts)
+    except NoVectorError:
+        if not _makes_others(embedder):
+            raise
+        vectors = _made_apart(embedder, texts)
+    if embedder.info.runtime == "static":  # it makes none of words that it does not know
+        return vectors, []
+    return vectors, np.flatnonzero(~vectors.any(axis=1)).tolist()
+
+
+def _made_apart(embedder: Embedder, texts: Sequence[str]) -> Vectors:
+    """(n, dim) the vectors of `texts`, which the model refuses together, in smaller and smaller parts."""
+    if len(texts) == 1:
+        return np.zeros((1, embedder.info.dim), np.float32)
+    middle = len(texts) // 2
+    parts = []
+    for part in (texts[:middle], texts[middle:]):
+        try:
+            parts.append(embedder.encode(part))
+        except NoVectorError:
+            parts.append(_made_apart(embedder, part))
+    return np.concatenate(parts)
+
+
+def _makes_others(embedder: Embedder) -> bool:
+    """Whether the model makes a vector of a plain sentence, which no cache has: else it is the model that is to be
+    mended, and another machine may have one that is whole."""
+    try:
+        return bool(embedder.encode([f"The tide rises at {time.time_ns()}."]).any())
+    except NoVectorError:
+        return False
+
+
+def _name(snapshot: Snapshot, passage: Passage) -> str:
+    path = snapshot.info().shown_path(passage.file.root_id, passage.file.path)
+    line = passage.line_start
+    return path if line is None else f"{path}:{line}"
+
+
+def _tell(unmade: Sequence[str], embedder: Embedder, progress: Progress) -> None:
+    """Says which passages the model makes no vector of."""
+    for name in unmade[:_NAMED]:
+        progress.announce(f"the model {embedder.info.name} makes no vector of {name}: it is found by its words alone")
+    if len(unmade) > _NAMED:
+        progress.announce(f"nor of {len(unmade) - _NAMED:,} more passages")

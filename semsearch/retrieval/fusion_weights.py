@@ -31,8 +31,8 @@ class FusionWeights:
         return asdict(self)
 
     @staticmethod
-    def from_record(record: Mapping[str, Any] | None) -> FusionWeights:
-        """The weights that an index records; None: the usual ones.
+    def from_record(record: Mapping[str, Any] | None, location: str) -> FusionWeights:
+        """The weights that the index at `location` records; None: the usual ones.
 
         Raises `IndexDamagedError` where one is missing, or no number from 0 on that can be.
         """
@@ -43,6 +43,6 @@ class FusionWeights:
             value = record.get(name)
             # A NaN is in no range.
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= most:
-                raise IndexDamagedError(f"the catalog's weight of {name} is no number that it can be", _HINT)
+                raise IndexDamagedError(f"{location}: its weight of {name} is no number that it can be", _HINT)
             values[name] = float(value)
         return FusionWeights(**values)

@@ -13,7 +13,7 @@ from semsearch import settings
 from semsearch.embedding.calibration import script_of
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import Calibration
-from semsearch.errors import SemsearchError, for_shell
+from semsearch.errors import ModelError, SemsearchError, for_shell
 from semsearch.lexical.analyzer import analyze_query, han_characters, query_words
 from semsearch.lexical.document_terms import name_key
 from semsearch.lexical.query_word import Key, Word
@@ -137,7 +137,7 @@ def plan_query(
     alpha: float | None = 1.0 if mode == "dense" else 0.0
     encoded, reliability, script = 1.0, 1.0, script_of(query)
     if embedder is not None and mode == "hybrid":
-        alpha, weights = options.alpha, weights or FusionWeights.from_record(info.fusion)
+        alpha, weights = options.alpha, weights or FusionWeights.from_record(info.fusion, location)
         reliability = confidence.reliability(embedder.fertility(query), script, embedder.info.calibration)
         counts = snapshot.counts()
         encoded = 1 - counts.pending / max(1, counts.chunks)
@@ -200,6 +200,11 @@ def words_before(words: Sequence[Word], before: Sequence[Word]) -> list[Word]:
 def _encoded(embedder: Embedder, query: str, before: str) -> Vectors:
     """(dim,) the unit vector of `query`, nearer to that of what was asked `before`, if anything was."""
     vector = embedder.encode_query(query)
+    if not vector.any() and embedder.info.runtime != "static":  # which makes none of words that it does not know
+        raise ModelError(
+            f"the model {embedder.info.name} makes no vector of the query",
+            f"look with: semsearch models verify {for_shell(embedder.info.name)}; by words alone: --mode lexical",
+        )
     if not before:
         return vector
     both = vector + np.float32(_MEANING_BEFORE) * embedder.encode_query(before)

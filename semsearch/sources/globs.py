@@ -185,7 +185,8 @@ def _expression(glob: str, anchored: bool) -> str:
     after_stars = glob[plain:].lstrip("*")
     if plain and glob[plain - 1] != "/" and glob.startswith("**", plain) and after_stars[:1] in ("", "/"):
         literal = "".join(map(_escaped, glob[:plain]))
-        return literal + (_expression(glob[plain:], True) if after_stars else "(?s:.)*")
+        # What is left of a path may begin with a slash, where the name ends: `a**/b` matches `a/b`, too.
+        return literal + ("(?>/?)" + _expression(glob[plain:], True) if after_stars else "(?s:.)*")
     # Between `**` stand parts that follow one another. Those that do not begin the path are looked for.
     runs: list[list[str]] = [[]]
     for number, part in enumerate(parts):

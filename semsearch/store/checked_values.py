@@ -12,6 +12,8 @@ Value = TypeVar("Value")
 MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 # More chunks, commits or rebuilds than any index has: a larger number is no count.
 MOST_CHUNKS = 2**48
+# Seconds since the epoch that a calendar has a date for, well after the last file was changed.
+LATEST = 2**37
 
 
 def of_type(value: Any, kind: type[Value]) -> Value:
@@ -42,6 +44,13 @@ def finite(value: Any) -> float:
     """A number that is no infinity."""
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def moment(value: Any) -> float:
+    """A time in seconds since the epoch that a calendar has a date for, and that can have been noted."""
+    if not 0 <= finite(value) <= LATEST:
+        raise ValueError(f"{value} is no time")
     return float(value)
 
 

@@ -267,8 +267,14 @@ def _copy_vectors(writer: Writer, snapshot: Snapshot, encoded: NDArray[np.int64]
     for start in range(0, len(ids), _COMMIT_VECTORS):
         advance("copying vectors", done + start, len(encoded))
         batch = ids[start : start + _COMMIT_VECTORS]
+        vectors = snapshot.vectors(batch)
+        lacking = batch[~np.isfinite(vectors).all(axis=1)]
+        if len(lacking):
+            raise IndexDamagedError(
+                f"the vector of chunk {lacking[0]} holds what is no number", "make it anew: semsearch index --rebuild"
+            )
         with writer.transaction() as transaction:
-            transaction.put_vectors(batch, snapshot.vectors(batch), model)
+            transaction.put_vectors(batch, vectors, model)
     advance("copying vectors", len(encoded), len(encoded))
 
 

@@ -1,14 +1,17 @@
 """Which files filters let in: pure functions that every store can use."""
 
 import fnmatch
+import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from semsearch.errors import UsageError
 from semsearch.sources.names import display_path
+from semsearch.store import checked_values as checked
 from semsearch.store.records import Filters, Root
 
 # A byte of a name as `display_path` writes it. In a glob the backslash would make the x plain, which it is.
@@ -38,6 +41,70 @@ class Filterable(Protocol):
 
     @property
     def moment(self) -> float: ...
+
+
+class FileRow:
+    """A file, or one document of several in it, as a store keeps it in a table: `Filterable`, decoded as it is asked
+    for, as metadata is rarely needed.
+
+    `row`: id of its root, path, type, title, language, metadata as JSON, moment, first chunk id, number of chunks.
+    `roots`: the ids there are. `decoded(make, what)` gives what `make` gives, or raises what says that it is damaged.
+    """
+
+    def __init__(
+        self, row: Sequence[Any], roots: Collection[int], decoded: Callable[[Callable[[], Any], str], Any]
+    ) -> None:
+        self._row = row
+        self._roots = roots
+        self._decoded = decoded
+
+    @property
+    def root_id(self) -> int:
+        def make() -> int:
+            root_id = checked.whole(self._row[0])
+            if root_id not in self._roots:
+                raise ValueError(f"it is in no indexed folder: {root_id}")
+            return root_id
+
+        return int(self._decoded(make, "a file's row"))
+
+    @property
+    def path(self) -> bytes:
+        return bytes(self._decoded(lambda: checked.byte_string(self._row[1]), "the path of a file"))
+
+    @property
+    def type(self) -> str:
+        return str(self._row[2])
+
+    @property
+    def title(self) -> str:
+        return str(self._row[3])
+
+    @property
+    def language(self) -> str:
+        return str(self._row[4])
+
+    @cached_property
+    def metadata(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._decoded(
+            lambda: checked.mapping(json.loads(self._row[5])), "the metadata of a file"
+        )
+        return found
+
+    @property
+    def moment(self) -> float:
+        return float(self._decoded(lambda: checked.finite(self._row[6]), "the date of a file"))
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """(first chunk id, past-last id)."""
+
+        def make() -> tuple[int, int]:
+            first = checked.count(self._row[7])
+            return first, first + checked.count(self._row[8])
+
+        first, end = self._decoded(make, "the chunks of a file")
+        return first, end
 
 
 File = TypeVar("File", bound=Filterable)

@@ -1,9 +1,12 @@
-"""Rankings of chunks, alike for every store: the lexical leg over postings, and how the best are put in order."""
+"""Rankings of chunks, alike for every store: the lexical leg over postings, cosines, and how the best are put in
+order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from semsearch.embedding.embedder import Vectors
 from semsearch.lexical.bm25 import QueryScorer
 from semsearch.lexical.postings import Postings
 from semsearch.store.allowed import Allowed
@@ -29,3 +32,20 @@ def ranking(best: list[tuple[float, int]], k: int) -> Ranking:
         np.array([number for _, number in chosen], np.int64),
         np.array([-score for score, _ in chosen], np.float32),
     )
+
+
+def cosines_of(
+    vectors: Vectors | None, ids: NDArray[np.int64], read: Callable[[NDArray[np.int64]], Vectors]
+) -> NDArray[np.float32]:
+    """(v, n) the inner products of `vectors` (v, d; None: v is 0) with the chunks `ids` (n,), whose vectors `read`
+    gives, a row of nan for one that has none.
+
+    Each depends on these two vectors alone. BLAS rounds one otherwise by where it stands among the others, so that
+    chance would put equal passages in order, and in another one in each store.
+    """
+    if vectors is None or not len(vectors):
+        return np.empty((0, len(ids)), np.float32)
+    held = read(ids)
+    if not held.shape[1]:  # nothing has a vector, and nobody knows how long they are
+        return np.full((len(vectors), len(ids)), np.nan, np.float32)
+    return np.stack([np.einsum("nd,d->n", held, vector) for vector in vectors])

@@ -37,6 +37,8 @@ _TAG = ("made-by", "semsearch")
 # How long a write may take to show, and how long between two looks. Pinecone promises no time; seconds are usual.
 _SHOWN_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
+# The first number of a vector that has no direction.
+_NEARLY_NOTHING = 1e-6
 # Of one upsert: 1,000 records and 2 MB; of metadata: 40 KB a record; of a query: 10,000 results; of a delete: 1,000 ids
 # (Pinecone, "Operation limits"). Bytes are counted from above, and some are left for what is around them.
 _RECORDS = 1_000
@@ -152,6 +154,7 @@ class PineconeEngine:
                 read += 1
         if not read:
             self._namespace_there()
+        rows[np.abs(rows).max(axis=1, initial=0) <= 1.01 * _NEARLY_NOTHING] = 0
         return rows
 
     def count(self) -> int:
@@ -350,5 +353,7 @@ def condition(ranges: "Ranges") -> dict[str, Any]:
 
 
 def _values(row: "Vectors") -> list[float]:
-    """`row` in as few digits as tell its float32 numbers apart: half the bytes of what Python would write."""
-    return [float(f"{value:.9g}") for value in row.tolist()]
+    """`row` in as few digits as tell its float32 numbers apart: half the bytes of what Python would write. One of
+    zeros, which a text without a known word has and Pinecone refuses, is nearly so."""
+    values = [float(f"{value:.9g}") for value in row.tolist()]
+    return values if any(values) else [_NEARLY_NOTHING, *values[1:]]

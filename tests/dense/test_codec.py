@@ -154,3 +154,14 @@ def test_nothing_is_learnt_of_vectors_that_are_no_numbers(kind: str) -> None:
     vectors[3, 5] = np.nan
     with pytest.raises(IndexDamagedError, match="no number"):
         Codec.train(kind, vectors)
+
+
+def test_halves_are_those_of_every_other_program() -> None:
+    """Also of numbers in the middle of two of them: scores of two kinds of store would differ in their last digits."""
+    codec = Codec("float16", 16)
+    low = np.float16(0.0232) + np.arange(16, dtype=np.float16) * np.float16(2**-16)
+    middle = (low.astype(np.float64) + np.nextafter(low, np.float16(1)).astype(np.float64)) / 2
+    vectors = np.stack([middle, -middle]).astype(np.float32)
+    assert np.array_equal(vectors.astype(np.float64), np.stack([middle, -middle]))
+    found = codec.decode(codec.build(vectors), np.arange(2))
+    assert np.array_equal(found, vectors.astype(np.float16).astype(np.float32))

@@ -45,3 +45,24 @@ def test_a_query_is_encoded_once_without_a_cache_too() -> None:
         assert embedder.fertility(text) > 0
         np.testing.assert_array_equal(embedder.encode_query(text), model.encode_query(text))
     assert asked == ["one", "two", "one"]
+
+
+def test_what_is_no_vector_is_not_kept(tmp_path: Path) -> None:
+    model = open_model(resolve("static"), print)
+    sound = False
+
+    class Mended:
+        info, tokenizer = model.info, model.tokenizer
+
+        def encode(self, texts: list[str], done: object = None) -> np.ndarray:
+            return model.encode(texts) if sound else np.zeros((len(texts), model.info.dim), np.float32)
+
+    cache = VectorCache(str(tmp_path / "passages.db"), 100, np.float16, print)
+    embedder = CachedEmbedder(model.info, Mended, cache)  # type: ignore[arg-type]
+    assert not embedder.encode(TEXTS).any()
+    for none in (0, np.nan, np.inf):  # as earlier versions kept it
+        cache.keep({embedder._key("passage", TEXTS[0]): np.full(model.info.dim, none, np.float32)})
+        sound = False
+        assert not embedder.encode(TEXTS).any()
+    sound = True
+    np.testing.assert_allclose(embedder.encode(TEXTS), model.encode(TEXTS), atol=1e-3)

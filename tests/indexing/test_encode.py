@@ -1,15 +1,16 @@
 """Chunks without vectors are encoded in order, each text once, and what was encoded is kept whatever happens next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from semsearch.embedding.embedder import Embedder, Vectors
+from semsearch.embedding.embedder import Embedder, NoVectorError, Vectors
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
+from semsearch.errors import ModelError
 from semsearch.index_report import IndexReport
 from semsearch.indexing import IndexOptions, Progress, index_folders
 from semsearch.indexing.encode import encode_lost, encode_pending
@@ -113,3 +114,59 @@ def test_lost_vectors_are_made_again(words: Store, static: Embedder) -> None:
         assert writer.snapshot().counts().pending == 150
         encode_lost(writer, static, ids, report, Progress())
         np.testing.assert_array_equal(writer.snapshot().vectors(ids), before)
+
+
+class Unsound:
+    """The static model as one that makes no vector of texts with any of `words`: "": of none at all. `raises`: as a
+    provider's model does, whose whole answer is of no use then."""
+
+    def __init__(self, model: Embedder, words: tuple[str, ...], raises: bool) -> None:
+        self.info = replace(model.info, runtime="api-openai" if raises else "onnx-fp32", name="odd one")
+        self.tokenizer, self._model, self._words, self._raises = model.tokenizer, model, words, raises
+        self.asked = 0
+
+    def encode(self, passages: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
+        self.asked += 1
+        vectors = self._model.encode(passages)
+        bad = [any(word in text for word in self._words) for text in passages]
+        if self._raises and any(bad):
+            raise NoVectorError("it sent vectors that are none")
+        vectors[np.array(bad, np.bool_)] = 0
+        return vectors
+
+    def encode_query(self, query: str) -> Vectors:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_passages_of_which_the_model_makes_no_vector_do_not_keep_others_waiting(
+    words: Store, static: Embedder, raises: bool
+) -> None:
+    with words.write() as writer:
+        bad = [writer.snapshot().passages([number])[0] for number in (1, 2, 77, 150)]
+        model = Unsound(static, tuple(one.text for one in bad), raises)
+        told: list[str] = []
+        encode_pending(writer, lambda: model, IndexReport("/i"), Progress(announce=told.append))
+        snapshot = writer.snapshot()
+        assert snapshot.counts().pending == 0 and model.asked < 80
+        lengths = np.linalg.norm(snapshot.vectors(np.arange(1, 151)), axis=1)
+        without = [one.id for one in snapshot.passages(range(1, 151)) if one.text in {other.text for other in bad}]
+        assert np.flatnonzero(lengths < 0.9).tolist() == [number - 1 for number in without]
+        assert {*lengths[[number - 1 for number in without]].tolist()} == {0.0}
+    told = [line for line in told if not line.startswith("sending")]
+    assert len(told) == 4 and told[-1] == f"nor of {len(bad) - 3} more passages"
+    for line, one in zip(told[:3], bad[:3], strict=True):
+        assert line.startswith(f"the model odd one makes no vector of {one.file.path.decode()}:1: it is found by")
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_model_that_makes_no_vectors_ends_the_run_and_takes_nothing(
+    words: Store, static: Embedder, raises: bool
+) -> None:
+    with words.write() as writer:
+        model = Unsound(static, ("",), raises)
+        with pytest.raises(ModelError, match=r"no vectors: of .*txt:1|none"):
+            encode_pending(writer, lambda: model, IndexReport("/i"), Progress())
+        assert writer.snapshot().counts().pending == 150 and model.asked == 2
+        encode_pending(writer, lambda: static, IndexReport("/i"), Progress())
+        assert writer.snapshot().counts().pending == 0

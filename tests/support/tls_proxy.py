@@ -6,41 +6,24 @@ import ssl
 import struct
 import threading
 from pathlib import Path
-from types import TracebackType
+
+from tests.support.loopback_listener import LoopbackListener
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
-class TlsProxy:
+class TlsProxy(LoopbackListener):
     """Passes on at `port` what goes to and comes from `server_port`, encrypted with `certificate` and its `key`."""
 
     def __init__(self, server_port: int, certificate: Path, key: Path) -> None:
+        super().__init__()
         self._server_port = server_port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate, key)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
         # How many connections were encrypted.
         self.encrypted = 0
 
-    def __enter__(self) -> "TlsProxy":
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._listening.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:  # closed
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
+    def serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client:
             if client.recv(8) != _SSL_REQUEST:
                 return

@@ -12,36 +12,36 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Self
 
+from tests.support.loopback_listener import LoopbackListener
 from tests.support.postgres_server import SUPERUSER, PostgresServer
 
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 _PROTOCOL = 3 << 16
 
 
-class TransactionPooler:
+class TransactionPooler(LoopbackListener):
     """Sessions of `server` in `database`, given out by turns at `port`; no password is asked for."""
 
     def __init__(self, server: PostgresServer, database: str) -> None:
+        super().__init__()
         self._server = server
         self._database = database
         self._idle: deque[_Session] = deque()
         self._lock = threading.Lock()
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
         # How often a client got another session than for its transaction before.
         self.changes = 0
 
-    def __enter__(self) -> "TransactionPooler":
+    def __enter__(self) -> Self:
         # Never one alone, lest a client always gets the same.
         self._idle.extend(_Session(self._server, self._database) for _ in range(3))
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listening.close()
+        super().__exit__(kind, error, trace)
         for session in self._idle:
             session.socket.close()
 
@@ -52,15 +52,7 @@ class TransactionPooler:
         """What each idle session answers to `statement`, which gives one text."""
         return {session.ask(statement) for session in self._idle}
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:  # closed
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
+    def serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(ConnectionError, EOFError):
             if not _greeted(client):
                 return

@@ -183,15 +183,24 @@ def takes_every_payload(engine: VectorEngine) -> None:
         assert_nearest(engine, ids, vectors, vectors[chunk], 1, [(int(chunk), int(chunk) + 1)])
 
 
+def takes_vectors_without_a_direction(engine: VectorEngine) -> None:
+    """Those of texts that a model makes none of."""
+    ids, vectors = filled(engine, 40)
+    none, more = np.zeros((2, DIM), np.float32), int(ids.max()) + np.array([1, 2], np.int64)
+    engine.upsert(more, none, [PAYLOAD] * 2)
+    assert engine.count() == 42
+    assert np.array_equal(engine.vectors(more), none)
+    assert engine.nearest(vectors[3], 1, None)[0].tolist() == [ids[3]]
+    assert len(engine.nearest(none[0], 3, None)[0]) <= 3
+
+
 def drops_its_collection(engine: VectorEngine) -> None:
     engine.drop()
     filled(engine, 20)
     engine.drop()
     assert not engine.exists()
     for ask in (engine.count, lambda: list(engine.ids()), lambda: engine.nearest(unit(1)[0], 3, None)):
-        with pytest.raises(VectorEngineError) as refused:
-            ask()
-        assert refused.value.hint and "\n" not in refused.value.message
+        assert_told(ask)
     engine.ensure(DIM)
     assert engine.count() == 0
 
@@ -208,6 +217,7 @@ CHECKS: tuple[Callable[[VectorEngine], None], ...] = (
     reads_vectors_in_the_order_asked,
     takes_more_than_a_batch,
     takes_every_payload,
+    takes_vectors_without_a_direction,
     drops_its_collection,
 )
 every_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -228,7 +238,29 @@ def assert_unreachable(engine: VectorEngine) -> None:
         engine.drop,
     )
     for call in calls:
-        with pytest.raises(VectorEngineError) as refused:
-            call()
-        assert refused.value.hint and "\n" not in refused.value.message
-        assert engine.location in refused.value.message
+        assert engine.location in assert_told(call)
+
+
+def assert_told(call: Callable[[], object]) -> str:
+    """What is said by `call`, which ends with one line, and what to do."""
+    with pytest.raises(VectorEngineError) as refused:
+        call()
+    assert refused.value.hint and "\n" not in refused.value.message
+    return refused.value.message
+
+
+def assert_seen_by(other: VectorEngine, engine: VectorEngine, rows: int) -> None:
+    """That `other`, another client of the collection of `engine`, sees at once what a call that returned has changed of
+    `rows` chunks."""
+    ids, vectors = filled(engine, rows)
+    assert_nearest(other, ids, vectors, vectors[7], 10, None)
+    half = rows // 2
+    engine.delete(ids[:half])
+    assert all_ids(other) == sorted(ids[half:].tolist())
+    assert_nearest(other, ids[half:], vectors[half:], vectors[7], 10, None)
+
+
+def assert_kept_exactly(engine: VectorEngine) -> None:
+    """That vectors are read as they were put there, in single precision."""
+    ids, vectors = filled(engine, 50)
+    assert (engine.vectors(ids) == vectors).all()

@@ -291,8 +291,8 @@ def search(collection: Collection, request: Any) -> Any:
             vector = collection.objects[number][0]
             if len(vector) != len(query):
                 raise Refused(f"vector lengths don't match: {len(vector)} vs {len(query)}")
-            cosine = vector @ query / np.linalg.norm(vector) / np.linalg.norm(query)
-            distances[number] = float(1 - cosine)
+            lengths = np.linalg.norm(vector) * np.linalg.norm(query)
+            distances[number] = float(1 - vector @ query / lengths) if lengths else 1.0
         numbers.sort(key=lambda number: distances[number])
     else:
         numbers = [number for number in numbers if number > request.after]

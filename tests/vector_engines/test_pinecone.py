@@ -1,6 +1,5 @@
 """Pinecone, as far as a server that answers by its documented API can tell: there is no other to be had."""
 
-import socket
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -11,12 +10,16 @@ from semsearch.vector_engines import pinecone
 from semsearch.vector_engines.opening import open_engine
 from semsearch.vector_engines.pinecone import condition
 from semsearch.vector_engines.protocol import VectorEngine
+from tests.support.loopback_listener import free_port, silent_port
 from tests.support.pinecone_server import KEY, Index, Namespace, Pinecone, pinecone_server
 from tests.support.vector_engine_checks import (
     DIM,
     PAYLOAD,
     all_ids,
+    assert_kept_exactly,
     assert_nearest,
+    assert_seen_by,
+    assert_told,
     assert_unreachable,
     every_check,
     filled,
@@ -54,13 +57,8 @@ def test_pinecone_without_log_sequence_numbers(
 
 
 def test_another_client_sees_what_a_call_that_returned_has_changed(server: Pinecone, engine: VectorEngine) -> None:
-    ids, vectors = filled(engine, 2_100)
-    other = open_engine("pinecone://docs-1?namespace=a%20b")
+    assert_seen_by(open_engine("pinecone://docs-1?namespace=a%20b"), engine, 2_100)
     assert len([path for _, path, _ in server.requests if path == "/vectors/upsert"]) > 2
-    assert_nearest(other, ids, vectors, vectors[7], 10, None)
-    engine.delete(ids[:1_050])
-    assert all_ids(other) == sorted(ids[1_050:].tolist())
-    assert_nearest(other, ids[1_050:], vectors[1_050:], vectors[7], 10, None)
 
 
 def test_writes_that_never_show_are_told(
@@ -105,8 +103,7 @@ def test_other_programs_read_it(engine: VectorEngine) -> None:
 
 
 def test_vectors_are_read_exactly(engine: VectorEngine) -> None:
-    ids, vectors = filled(engine, 50)
-    assert (engine.vectors(ids) == vectors).all()
+    assert_kept_exactly(engine)
 
 
 def test_the_address_of_the_index_spares_a_request(server: Pinecone) -> None:
@@ -172,23 +169,17 @@ def test_no_key_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_call_fails_in_one_line_where_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pinecone._internal.http_client._retry_sleep", lambda seconds: None)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+    with free_port() as port:
         monkeypatch.setenv("PINECONE_API_KEY", KEY)
-        monkeypatch.setenv("PINECONE_CONTROLLER_HOST", f"http://127.0.0.1:{free.getsockname()[1]}")
+        monkeypatch.setenv("PINECONE_CONTROLLER_HOST", f"http://127.0.0.1:{port}")
         assert_unreachable(open_engine("pinecone://docs-1"))
 
 
 def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pinecone, "REQUEST_SECONDS", 0.1)
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(50)
+    with silent_port() as port:
         monkeypatch.setenv("PINECONE_API_KEY", KEY)
-        engine = open_engine(f"pinecone://docs-1?host=http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(VectorEngineError) as refused:
-            engine.count()
-    assert "\n" not in refused.value.message and refused.value.hint
+        assert_told(open_engine(f"pinecone://docs-1?host=http://127.0.0.1:{port}").count)
 
 
 @pytest.mark.parametrize(

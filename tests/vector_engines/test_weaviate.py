@@ -1,6 +1,5 @@
 """Weaviate, as far as a server that answers by its documented API can tell: there is no other to be had."""
 
-import socket
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
@@ -14,11 +13,15 @@ from semsearch.vector_engines import weaviate
 from semsearch.vector_engines.opening import open_engine
 from semsearch.vector_engines.protocol import VectorEngine
 from semsearch.vector_engines.weaviate import chunk_of, property_name, uuid_of
+from tests.support.loopback_listener import free_port, silent_port
 from tests.support.vector_engine_checks import (
     DIM,
     PAYLOAD,
     all_ids,
+    assert_kept_exactly,
     assert_nearest,
+    assert_seen_by,
+    assert_told,
     assert_unreachable,
     every_check,
     filled,
@@ -57,12 +60,8 @@ def test_weaviate_that_indexes_later(
 
 def test_another_client_sees_what_a_call_that_returned_has_changed(server: Weaviate, engine: VectorEngine) -> None:
     server.waits = True
-    ids, vectors = filled(engine, 700)
     other = open_engine(server.url)
-    assert_nearest(other, ids, vectors, vectors[7], 10, None)
-    engine.delete(ids[:300])
-    assert all_ids(other) == sorted(ids[300:].tolist())
-    assert_nearest(other, ids[300:], vectors[300:], vectors[7], 10, None)
+    assert_seen_by(other, engine, 700)
     other.close()
 
 
@@ -123,8 +122,7 @@ def test_a_property_that_another_writer_added_is_used(server: Weaviate, engine: 
 
 
 def test_vectors_are_read_exactly(engine: VectorEngine) -> None:
-    ids, vectors = filled(engine, 50)
-    assert (engine.vectors(ids) == vectors).all()
+    assert_kept_exactly(engine)
 
 
 def test_nothing_is_asked_by_graphql_or_of_others(server: Weaviate, engine: VectorEngine) -> None:
@@ -181,9 +179,8 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_call_fails_in_one_line_where_there_is_no_server(no_pauses: None) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        assert_unreachable(open_engine(f"weaviate://127.0.0.1:{free.getsockname()[1]}/Docs?grpc_port=1"))
+    with free_port() as port:
+        assert_unreachable(open_engine(f"weaviate://127.0.0.1:{port}/Docs?grpc_port=1"))
 
 
 def test_a_server_that_dies_is_told_in_one_line(no_pauses: None) -> None:
@@ -197,13 +194,8 @@ def test_a_server_that_dies_is_told_in_one_line(no_pauses: None) -> None:
 def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weaviate, "CONNECT_SECONDS", 0.3)
     monkeypatch.setattr(weaviate, "REQUEST_SECONDS", 0.3)
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(50)
-        engine = open_engine(f"weaviate://127.0.0.1:{silent.getsockname()[1]}/Docs")
-        with pytest.raises(VectorEngineError) as refused:
-            engine.exists()
-    assert "\n" not in refused.value.message and refused.value.hint
+    with silent_port() as port:
+        assert_told(open_engine(f"weaviate://127.0.0.1:{port}/Docs").exists)
 
 
 @pytest.mark.parametrize(

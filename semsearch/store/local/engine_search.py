@@ -39,14 +39,8 @@ class EngineSearch(SegmentSearch):
             return self._engine.nearest(vector, k, allowed, self.encoded_ids())
 
     def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
-        scorer = self.scorer(words)
-        cosines = np.empty((0, len(ids)), np.float32)
-        if vectors is not None:
-            with _without_words():
-                held = self.vectors(ids)
-            products = [held @ vector for vector in vectors]
-            cosines = np.array(products, np.float32).reshape(len(vectors), len(ids))
-        return Scores(scorer.scores_of(ids), cosines, scorer.held_by(ids), scorer.idf)
+        with _without_words():
+            return super().score(ids, words, vectors)
 
     def encoded_ids(self) -> NDArray[np.int64]:
         if self._encoded is None:

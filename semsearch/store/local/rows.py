@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Seconds since the epoch that a calendar has a date for, well after the last file was changed.
-_LATEST = 2**37
 Record = TypeVar("Record")
 
 _FILE_COLUMNS = (
@@ -301,9 +299,7 @@ def last_run(catalog: Catalog) -> RunRecord | None:
         return None
 
     def make() -> RunRecord:
-        started, seconds = checked.finite(row["started"]), checked.finite(row["seconds"])
-        if not 0 <= started <= _LATEST:
-            raise ValueError(f"it began at {started}")
+        started, seconds = checked.moment(row["started"]), checked.finite(row["seconds"])
         return RunRecord(started, seconds, checked.mapping(json.loads(row["report"])))
 
     return decoded(catalog.folder, make, "the last run")

@@ -39,15 +39,3 @@ def vectors_of(segments: Sequence[DenseSegment], ids: NDArray[np.int64], dim: in
         if len(rows):
             vectors[wanted] = part.vectors.vectors(rows)
     return vectors
-
-
-def cosines_of(segments: Sequence[DenseSegment], ids: NDArray[np.int64], vectors: Vectors) -> NDArray[np.float32]:
-    """(v, n) the inner products of `vectors` (v, d) with the chunks `ids` (n,); nan where a chunk has no vector."""
-    cosines = np.full((len(vectors), len(ids)), np.nan, np.float32)
-    for part in segments:
-        wanted, rows = locate(ids, part.ids)
-        held = part.vectors.vectors(rows)
-        for number, vector in enumerate(vectors):
-            # One vector at a time: a product with several of them is rounded otherwise.
-            cosines[number, wanted] = held @ vector
-    return cosines

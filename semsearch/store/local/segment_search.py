@@ -18,7 +18,7 @@ from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import DenseSegment, open_dense
 from semsearch.store.local.lexical_segment import open_lexical
 from semsearch.store.local.segment_folder import check_content
-from semsearch.store.ranking import lexical_ranking
+from semsearch.store.ranking import cosines_of, lexical_ranking
 from semsearch.store.records import IndexInfo, Ranking, Scores
 
 # The segments of a leg are read whole and compared with their checksums when they are opened, up to this many bytes:
@@ -89,8 +89,7 @@ class SegmentSearch:
     def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
         """`protocol.Snapshot.score`."""
         scorer = self.scorer(words)
-        none = np.empty((0, len(ids)), np.float32)
-        cosines = none if vectors is None else scoring.cosines_of(self.dense_segments(), ids, vectors)
+        cosines = cosines_of(vectors, ids, self.vectors)
         return Scores(scorer.scores_of(ids), cosines, scorer.held_by(ids), scorer.idf)
 
     def scorer(self, words: Sequence[Word]) -> QueryScorer:

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from semsearch.lexical.query_word import Word
     from semsearch.sources.stamps import Stamp
     from semsearch.store.allowed import Allowed
+    from semsearch.store.filtering import FileRow
     from semsearch.store.local.dense_segment import DenseSegment
     from semsearch.store.local.segment_search import SegmentSearch
-    from semsearch.store.local.selection import FileRow
     from semsearch.store.protocol import Selection
     from semsearch.store.records import FloatArray, Ids, Ranking, Scores, Vectors
 
@@ -157,11 +157,10 @@ class LocalSnapshot:
 
     def _matching(self, filters: Filters, prefix: str) -> "tuple[list[FileRow], tuple[str, ...]]":
         """The files that `filters` let in, `after` aside, and the path globs and titles that match none."""
-        from semsearch.store.filtering import matching_files
-        from semsearch.store.local.selection import FileRow
+        from semsearch.store.filtering import FileRow, matching_files
 
         files = [
-            FileRow(self.folder, row, self._roots())
+            FileRow(row, self._roots(), partial(rows.decoded, self.folder))
             for row in self.catalog.rows(
                 "SELECT root_id, path, type, title, language, metadata, COALESCE(date, mtime_ns / 1e9) AS moment,"
                 " first_chunk, chunk_count FROM files"

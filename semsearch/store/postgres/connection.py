@@ -26,16 +26,15 @@ READING_SECONDS = 120
 WRITING_SECONDS = 3600
 # A machine that vanished without a word is noticed after about a minute, not after two hours.
 _KEEPALIVES = {"keepalives": "1", "keepalives_idle": "20", "keepalives_interval": "10", "keepalives_count": "4"}
-# So does the server, which else would keep what a vanished machine has locked for two hours. What an administrator set
-# for sessions must not end a commit that waits for others, or a run that holds its locks.
-_WRITING = f"""BEGIN ISOLATION LEVEL READ COMMITTED;
-SET LOCAL statement_timeout = '{WRITING_SECONDS}s';
-SET LOCAL lock_timeout = 0;
-SET LOCAL idle_in_transaction_session_timeout = 0;
-SET LOCAL tcp_keepalives_idle = 20;
-SET LOCAL tcp_keepalives_interval = 10;
-SET LOCAL tcp_keepalives_count = 4"""
-_TRANSACTION_TIMEOUT_FROM = 170000  # the version of the server that has transaction_timeout
+# So does the server, which else would keep what a vanished machine has locked for two hours.
+_WRITING = {
+    "lock_timeout": "0", "tcp_keepalives_idle": "20", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "4",
+}  # fmt: skip
+# What an administrator may have set -> the first version of the server that has it. It must not end a snapshot in
+# which a model is loaded before the next statement, a commit that waits for others, or a run that holds its locks,
+_OF_TRANSACTIONS = {"idle_in_transaction_session_timeout": 0, "transaction_timeout": 170000}
+# nor what takes long and cannot be done within a transaction.
+_OF_STATEMENTS = {"statement_timeout": 0, "lock_timeout": 0, "transaction_timeout": 170000}
 # How often a statement is tried that does not get through.
 ATTEMPTS = 5
 _NAMES = re.compile(r"'\{s\}|\{s\}|\{v\}")
@@ -58,8 +57,8 @@ class Connection:
         self.recover: Callable[[], None] | None = None
         # How often the server was waited for.
         self.round_trips = 0
-        # Segment -> (how many of its chunks are deleted, their ids), as they were last read.
-        self.deleted: dict[int, tuple[int, NDArray[np.int64]]] = {}
+        # State of a segment (`state.SegmentRow.version`) -> the ids of its deleted chunks, rising.
+        self.deleted: dict[str, NDArray[np.int64]] = {}
         self._is_ending = False
 
     @property
@@ -143,11 +142,42 @@ class Connection:
 
         return _NAMES.sub(name, statement).encode()
 
+    def snapshot(self, seconds: int = READING_SECONDS) -> str:
+        """The statements that begin a transaction in which all see one state, also of a replica; each may take so many
+        `seconds`."""
+        return self._begin("REPEATABLE READ READ ONLY", seconds, {})
+
     def writing(self) -> str:
         """The statements that begin a transaction that writes."""
+        return self._begin("READ COMMITTED", WRITING_SECONDS, _WRITING)
+
+    def _begin(self, level: str, seconds: int, values: dict[str, str]) -> str:
+        values = {"statement_timeout": f"'{seconds}s'", **dict.fromkeys(self._known(_OF_TRANSACTIONS), "0"), **values}
+        return "; ".join([f"BEGIN ISOLATION LEVEL {level}", *(f"SET LOCAL {name} = {values[name]}" for name in values)])
+
+    def _known(self, names: dict[str, int]) -> list[str]:
+        """Those of `names` (-> the first version that has it) that the server has."""
         with about_index(self.location):
-            has_timeout = self.raw.info.server_version >= _TRANSACTION_TIMEOUT_FROM
-        return _WRITING + ("; SET LOCAL transaction_timeout = 0" if has_timeout else "")
+            version = self.raw.info.server_version
+        return [name for name, first in names.items() if version >= first]
+
+    @contextmanager
+    def without_limits(self, **more: str) -> Iterator[None]:
+        """Within it, limits of time that an administrator set end no statement, and `more` settings have these values.
+
+        For what cannot be done within a transaction. Behind a pooler, which gives each statement another session,
+        nothing is set.
+        """
+        if not self.has_session():
+            yield
+            return
+        values = {**dict.fromkeys(self._known(_OF_STATEMENTS), "0"), **more}
+        self.script("; ".join(f"SET {name} = {value}" for name, value in values.items()))
+        try:
+            yield
+        finally:
+            if not self.is_lost:
+                self.script("; ".join(f"RESET {name}" for name in values))
 
     def _unbroken(self, ask: Callable[[], Answer]) -> Answer:
         """`ask()`, which runs a statement; again where that was in vain and no transaction is lost by it."""

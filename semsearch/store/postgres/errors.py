@@ -7,12 +7,19 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from semsearch.errors import DatabaseError, IndexNotFoundError, SemsearchError
+from semsearch.errors import DatabaseError, IndexDamagedError, IndexNotFoundError, SemsearchError
 
 # SQLSTATE classes and codes of a connection that is lost or not to be had (postgresql.org/docs/current/errcodes).
-_LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
+_LOST = ("08", "57P01", "57P02", "57P03")
+# Limits that end the connection, by their codes.
+_LIMITS = {
+    "25P03": "idle_in_transaction_session_timeout",
+    "25P04": "transaction_timeout",
+    "57P05": "idle_session_timeout",
+}
 _UNREACHABLE = "check that the server runs and can be reached, then run the same command again"
 _NO_ROOM = "make room on the server; what was committed is kept, and the next run goes on"
+REPAIR = "mend it with: semsearch verify --repair"
 # What libpq says where trying again is in vain -> what to do. It gives no code.
 _REFUSED = (
     ("password", "put the password in a file that PGPASSFILE names, or in PGPASSWORD"),
@@ -40,11 +47,16 @@ class ForeignTablesError(DatabaseError):
 
 @contextmanager
 def about_index(location: str) -> Iterator[None]:
-    """Turns errors of psycopg into those that say what to do about the index at `location`."""
+    """Turns errors of psycopg into those that say what to do about the index at `location`; damage that is found in
+    bytes, which do not know of which index they are, is told as damage of this one."""
     try:
         yield
     except psycopg.Error as error:
         raise translated(location, error) from None
+    except IndexDamagedError as error:
+        if error.message.startswith(f"{location}: "):
+            raise
+        raise IndexDamagedError(f"{location}: {error.message}", error.hint or REPAIR) from None
 
 
 def translated(location: str, error: psycopg.Error) -> SemsearchError:
@@ -61,6 +73,8 @@ def translated(location: str, error: psycopg.Error) -> SemsearchError:
         return _not_connected(location, said)
     if not state:
         return _told(location, said, "write it like postgresql://USER@HOST/DATABASE?schema=NAME")
+    if state in _LIMITS:
+        return lost(location, said, f"run it again, or raise {_LIMITS[state]} of the role")
     if state.startswith(_LOST):
         return lost(location, said)
     if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
@@ -91,9 +105,9 @@ def no_index(location: str) -> IndexNotFoundError:
     )
 
 
-def lost(location: str, said: str) -> ConnectionLostError:
+def lost(location: str, said: str, hint: str = _UNREACHABLE) -> ConnectionLostError:
     """The error for a connection that is lost, or not to be had now."""
-    return ConnectionLostError(f"{location}: {said}", _UNREACHABLE)
+    return ConnectionLostError(f"{location}: {said}", hint)
 
 
 def _not_connected(location: str, said: str) -> DatabaseError:
@@ -102,7 +116,7 @@ def _not_connected(location: str, said: str) -> DatabaseError:
         if re.search(pattern, said):
             return _told(location, said, hint)
     if "too many" in said or "connection slots" in said:
-        return ConnectionLostError(f"{location}: {said}", "wait, or raise max_connections of the server")
+        return lost(location, said, "wait, or raise max_connections of the server")
     return lost(location, said)
 
 

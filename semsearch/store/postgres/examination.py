@@ -17,11 +17,10 @@ from semsearch.store.checked_values import MALFORMED, finite, mapping
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import WRITING_SECONDS, Connection
 from semsearch.store.postgres.packed_postings import checksum, unpacked
-from semsearch.store.postgres.state import STATE, State, dead_ids
+from semsearch.store.postgres.state import ROOTS, STATE, State, are_languages, dead_ids, unsound_columns
 from semsearch.store.problems import Findings, Problem
 from semsearch.store.recorded_info import is_decodable
 
-_BEGIN = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{WRITING_SECONDS}s';"
 _CHUNKS_AT_ONCE = 2_000
 _TERMS_AT_ONCE = 5_000
 _READ_AGAIN = "the next index reads it again"
@@ -30,6 +29,20 @@ _READ_BY = ("rules", "chunking", "analysis", "generation")
 # Halves have eleven bits: the length of a unit vector is off by less.
 _UNIT = 0.01
 
+# Column of `roots` -> what `--repair` does about a value that cannot be.
+_MENDED_ROOTS = {
+    "path": "remove it, and what was indexed of it",
+    "host": "take it for a folder of the machine that mends it",
+    "label": "name it anew",
+    "readers": "forget it",
+    "checked": "forget it",
+}
+# (first chunk, how many, language) of each document.
+_DOCUMENTS = (
+    "SELECT first_chunk, chunk_count, language FROM {s}.files WHERE status = 'indexed' AND NOT EXISTS"
+    " (SELECT FROM {s}.parts WHERE file_id = id) UNION ALL SELECT first_chunk, chunk_count, language FROM {s}.parts"
+    " ORDER BY 1"
+)
 # table, how many rows, what is said of them, what `--repair` does: rows without what they belong to.
 _ORPHANS = (
     ("parts", "documents are of no file", "remove them", "NOT EXISTS (SELECT FROM {s}.files WHERE id = one.file_id)"),
@@ -52,7 +65,9 @@ class DatabaseFindings(Findings):
     go; `dead`: id of a segment -> the deleted chunks that it names, (n,) rising, where another list is recorded;
     `lengths`: (chunk id, terms) as the postings have it, where another number is recorded; `missing`: (n,) ids of
     chunks whose words no other segment has; `forget`: settings that cannot be; `vectors_unknown`: nobody knows their
-    model; `bad_run`: what is recorded of the last run cannot be; `bad_index`: that of the vectors cannot be used.
+    model; `roots`: id of a folder -> its columns that cannot be; `languages`: id of a segment -> its languages, where
+    others are recorded; `runs`, `writers`: ids of runs of which what is recorded cannot be; `bad_index`: that of the
+    vectors cannot be used.
     """
 
     reread: set[int] = field(default_factory=set)
@@ -62,7 +77,10 @@ class DatabaseFindings(Findings):
     missing: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     forget: list[str] = field(default_factory=list)
     vectors_unknown: bool = False
-    bad_run: bool = False
+    roots: dict[int, list[str]] = field(default_factory=dict)
+    languages: dict[int, list[str]] = field(default_factory=dict)
+    runs: list[int] = field(default_factory=list)
+    writers: list[int] = field(default_factory=list)
     bad_index: bool = False
 
     def add(self, part: str, what: str, repair: str) -> None:
@@ -71,8 +89,8 @@ class DatabaseFindings(Findings):
 
 def examine(connection: Connection) -> DatabaseFindings:
     """What is wrong with the index that `connection` reads. Raises `SemsearchError` where there is none."""
-    with connection.transaction(_BEGIN + STATE) as results:
-        return _Examination(connection, State.of(connection.location, results)).findings
+    with connection.transaction(f"{connection.snapshot(WRITING_SECONDS)}; {STATE}") as results:
+        return _Examination(connection, State.of(connection.location, results, examined=True)).findings
 
 
 class _Examination:
@@ -83,7 +101,8 @@ class _Examination:
         self._state = state
         self.findings = DatabaseFindings()
         self._examine_settings()
-        self._examine_last_run()
+        self._examine_roots()
+        self._examine_runs()
         live, files, terms = self._examine_chunks()
         self._examine_files(live, files)
         self._examine_parts()
@@ -130,13 +149,32 @@ class _Examination:
         text = self._state.values.get("model", "null")
         return 0 if "model" in self.findings.forget or text == "null" else int(json.loads(text)["dim"])
 
-    def _examine_last_run(self) -> None:
-        for started, seconds, report in self._rows(
-            "SELECT started, seconds, report FROM {s}.runs ORDER BY id DESC LIMIT 1"
+    def _examine_roots(self) -> None:
+        labels: set[str] = set()
+        for row in self._rows(ROOTS):
+            number, label = row[0], row[3]
+            columns = [*unsound_columns(row), *(["label"] if label in labels else [])]
+            labels.add(label)
+            if columns:
+                self.findings.roots[number] = columns
+                repair = "; ".join(dict.fromkeys(_MENDED_ROOTS[name] for name in columns))
+                self.findings.add(f"roots: {label or number}", f"its {', '.join(columns)} cannot be", repair)
+
+    def _examine_runs(self) -> None:
+        for number, host, started, seconds, report in self._rows(
+            "SELECT id, host, started, seconds, report FROM {s}.runs ORDER BY id"
         ):
-            if not _is_sound(lambda: (finite(started), finite(seconds), mapping(json.loads(report)))):  # noqa: B023
-                self.findings.bad_run = True
-                self.findings.add("runs", "what it records of its last run is damaged", "forget it")
+            if host is None or not _is_sound(partial(rows.run_record, (started, seconds, report))):
+                self.findings.runs.append(number)
+        self.findings.writers = [
+            row[0]
+            for row in self._rows(
+                "SELECT id FROM {s}.writers WHERE host IS NULL OR NOT isfinite(started) OR NOT isfinite(seen)"
+            )
+        ]
+        for table, found in (("runs", self.findings.runs), ("writers", self.findings.writers)):
+            if found:
+                self.findings.add(table, f"what it records of {len(found):,} runs is damaged", "forget them")
 
     def _examine_counters(self) -> None:
         """Whether the numbers that are kept, not counted, are those that would be counted."""
@@ -243,8 +281,9 @@ class _Examination:
 
     def _examine_segments(self, live: NDArray[np.int64], terms: NDArray[np.int64]) -> None:
         held = np.zeros(len(live), np.bool_)
-        for number, first, last, count, dead, expected in self._rows(
-            "SELECT id, first_id, last_id, chunks, dead, checksum FROM {s}.segments ORDER BY first_id, id"
+        languages = _Languages(self._rows(_DOCUMENTS), live)
+        for number, first, last, count, dead, expected, recorded in self._rows(
+            "SELECT id, first_id, last_id, chunks, dead, checksum, languages FROM {s}.segments ORDER BY first_id, id"
         ):
             part = f"segments: {number}"
             try:
@@ -262,6 +301,7 @@ class _Examination:
             else:
                 held |= found.live
                 self._examine_dead(number, part, dead, live, found)
+                self._examine_languages(number, part, recorded, languages.of(found.live))
                 self.findings.lengths.update(found.lengths)
         if self.findings.lengths:
             what = f"{len(self.findings.lengths):,} passages have another number of words than their segment says"
@@ -283,6 +323,14 @@ class _Examination:
                 return
         self.findings.dead[number] = found.gone
         self.findings.add(part, "its list of deleted passages does not fit", "list them anew")
+
+    def _examine_languages(self, number: int, part: str, recorded: Any, spoken: set[str]) -> None:
+        """Whether the languages of a segment are those of its passages, which are `spoken`, and maybe others, of
+        passages that were deleted."""
+        sound = set(recorded) if are_languages(recorded) else set()
+        if not sound or spoken - sound:
+            self.findings.languages[number] = sorted(sound | spoken) or [""]
+            self.findings.add(part, "its languages are not those of its passages", "list them anew")
 
     def _postings_of(self, number: int, live: NDArray[np.int64], terms: NDArray[np.int64]) -> "_Held":
         """What the table `postings` has of a segment. Raises `IndexDamagedError` for what cannot be unpacked."""
@@ -348,6 +396,25 @@ class _Held:
     gone: NDArray[np.int64]
     checksum: int
     lengths: dict[int, int]
+
+
+class _Languages:
+    """The languages of the chunks `live` (n,), rising; `documents`: rows of `_DOCUMENTS`."""
+
+    def __init__(self, documents: Sequence[Any], live: NDArray[np.int64]) -> None:
+        self._codes = sorted({row[2] for row in documents})
+        numbers = {code: number for number, code in enumerate(self._codes)}
+        spans = np.array([(first, count, numbers[code]) for first, count, code in documents], np.int64).reshape(-1, 3)
+        at = np.searchsorted(spans[:, 0], live, side="right") - 1
+        # (n,) the place of the language of each chunk in `_codes`; -1: its document does not know of it.
+        self._numbers = np.full(len(live), -1, np.int64)
+        if len(spans):
+            inside = (at >= 0) & (live < spans[at, 0] + spans[at, 1])
+            self._numbers[inside] = spans[at[inside], 2]
+
+    def of(self, chosen: NDArray[np.bool_]) -> set[str]:
+        """The languages of those of the chunks that are `chosen` (n,)."""
+        return {self._codes[number] for number in np.unique(self._numbers[chosen]).tolist() if number >= 0}
 
 
 # What the counters of the table `state` must at least be (the first four), or are.

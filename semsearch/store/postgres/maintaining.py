@@ -1,12 +1,17 @@
 """What many small changes leave is put in order: segments are merged, vectors get their index, tables are analysed."""
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
-from semsearch.store.postgres.connection import Connection
+from semsearch.lexical.bm25 import is_among
+from semsearch.store.postgres.connection import Connection, Row
+from semsearch.store.postgres.errors import about_index
 from semsearch.store.postgres.packed_postings import of_rows
 from semsearch.store.postgres.search import INDEXED_FROM
 from semsearch.store.postgres.state import STATE, SegmentRow, State, dead_ids
@@ -15,9 +20,15 @@ from semsearch.store.postgres.transaction import copy_postings, insert_segment
 # A query looks its words up in each segment: 20 words in 24 segments take some 2 ms.
 _MOST_SEGMENTS = 24
 _MERGED = 8
-# A merge holds all postings of its segments in memory, some 5 kB a chunk: larger ones are not made, and those that
-# there are are only written anew where much of them is deleted.
+# A merge is one transaction, which writes some 5 kB a chunk: larger segments are not made, and those that there are are
+# only written anew where much of them is deleted.
 _LARGE = 500_000
+# Terms of a segment that a merge reads at once, and bytes of postings that it reads of each, and packs anew of all:
+# what it holds in memory grows with these and with the longest posting, not with the segments: 500,000 chunks take
+# 170 MB (`benchmarks/engines/postgres_merge.py`).
+_TERMS_READ = 2_000
+_BYTES_READ = 1_000_000
+_BYTES_PACKED = 4_000_000
 # The share of deleted chunks from which a segment is written anew.
 _MUCH_DEAD = 0.25
 _BUILD_MEMORY = "1GB"
@@ -72,10 +83,13 @@ def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
     assert row is not None
     with contextlib.suppress(_OvertakenError), connection.transaction(connection.writing()):
         dead = _dead(connection, ids)
-        rows = connection.rows("SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
-        languages = tuple(sorted({code for one in group for code in one.languages}))
-        merged = replace(of_rows(rows, dead), languages=languages)
-        total = copy_postings(connection, row[0], merged)
+        held, total = np.empty(0, np.int64), 0
+        for rows in _in_order(connection, ids):
+            with about_index(connection.location):
+                part = of_rows(rows, dead)
+            total = (total + copy_postings(connection, row[0], part)) % 2**62
+            if not is_among(part.ids, held).all():
+                held = np.union1d(held, part.ids)
         # From here on commits wait, as this one waited for those that went on. Chunks may have been deleted since.
         connection.rows("SELECT 1 FROM {s}.state FOR UPDATE")
         later = np.setdiff1d(_dead(connection, ids), dead)
@@ -83,17 +97,49 @@ def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
         if len(gone) != len(ids):  # another run was first
             raise _OvertakenError
         connection.execute("DELETE FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
-        if len(merged):
-            insert_segment(connection, row[0], merged, total, later.astype("<u4").tobytes())
+        if len(held):
+            languages = sorted({code for one in group for code in one.languages})
+            insert_segment(connection, row[0], held, languages, total, later.astype("<u4").tobytes())
 
 
 class _OvertakenError(Exception):
     """Another run has merged the segments meanwhile."""
 
 
-def _dead(connection: Connection, segments: Sequence[int]) -> "np.ndarray":
+def _in_order(connection: Connection, segments: Sequence[int]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """(term, data) of all rows of the postings of `segments`, by rising term, some megabytes at a time, those of a term
+    together."""
+    batch: list[tuple[bytes, bytes]] = []
+    size = 0
+    by_term = heapq.merge(*(_postings_of(connection, number) for number in segments), key=itemgetter(0))
+    for _, rows in groupby(by_term, itemgetter(0)):
+        if size > _BYTES_PACKED:
+            yield batch
+            batch, size = [], 0
+        for term, data in rows:
+            batch.append((term, data))
+            size += len(data)
+    if batch:
+        yield batch
+
+
+def _postings_of(connection: Connection, segment: int) -> Iterator[Row]:
+    """(term, data) of the rows of a segment, by rising term, read a megabyte at a time, one row at least."""
+    query = (
+        "SELECT term, data FROM (SELECT term, data, sum(length(data)) OVER (ORDER BY term) - length(data) AS before"
+        " FROM (SELECT term, data FROM {s}.postings WHERE segment_id = %s AND term > %s ORDER BY term LIMIT %s)"
+        " AS near) AS summed WHERE before < %s ORDER BY term"
+    )
+    after = b""
+    while rows := connection.rows(query, (segment, after, _TERMS_READ, _BYTES_READ)):
+        yield from rows
+        after = rows[-1][0]
+
+
+def _dead(connection: Connection, segments: Sequence[int]) -> NDArray[np.int64]:
     rows = connection.rows("SELECT dead FROM {s}.segments WHERE id = ANY(%s)", (list(segments),))
-    return dead_ids(b"".join(row[0] for row in rows))
+    with about_index(connection.location):
+        return dead_ids(b"".join(row[0] for row in rows))
 
 
 def prepare_for(connection: Connection, pending: int, alone: Callable[[], bool]) -> None:
@@ -106,7 +152,8 @@ def prepare_for(connection: Connection, pending: int, alone: Callable[[], bool])
         return
     row = connection.row("SELECT chunks FROM {s}.state")
     if row is not None and pending > _MUCH_PENDING * row[0] and alone():
-        connection.once("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
+        with connection.without_limits():
+            connection.once("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
 
 
 def _is_owner(connection: Connection) -> bool:
@@ -120,7 +167,8 @@ def _vacuum(connection: Connection) -> None:
     """Lets the index of the vectors forget deleted ones, which its searches go through until then."""
     row = connection.row("SELECT n_dead_tup, n_live_tup FROM pg_stat_all_tables WHERE relid = '{s}.vectors'::regclass")
     if row is not None and row[0] > 1000 + _MUCH_VACUUMED * row[1]:
-        connection.script("VACUUM {s}.vectors")
+        with connection.without_limits():
+            connection.script("VACUUM {s}.vectors")
 
 
 def _analyse(connection: Connection) -> None:
@@ -130,9 +178,11 @@ def _analyse(connection: Connection) -> None:
         " (SELECT relnamespace FROM pg_class WHERE oid = '{s}.state'::regclass))"
         " AND n_mod_since_analyze > 1000 + 0.2 * n_live_tup"
     )
-    for (name,) in stale:
-        if name in _ANALYSED:
-            connection.script(f"ANALYZE {{s}}.{name}")
+    if stale:
+        with connection.without_limits():
+            for (name,) in stale:
+                if name in _ANALYSED:
+                    connection.script(f"ANALYZE {{s}}.{name}")
 
 
 def _index_vectors(connection: Connection, alone: Callable[[], bool]) -> None:
@@ -148,19 +198,10 @@ def _index_vectors(connection: Connection, alone: Callable[[], bool]) -> None:
     dim = state.info.model.dim
     if dim > _LONGEST_INDEXED or not alone():
         return
-    # One that was cut off is not used, and cannot be finished.
-    connection.once("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
-    # Not within a transaction, where it could be set for that alone.
-    has_session = connection.has_session()
-    if has_session:
-        connection.script(
-            f"SET maintenance_work_mem = '{_BUILD_MEMORY}'; SET statement_timeout = 0; SET lock_timeout = 0"
-        )
-    try:
+    with connection.without_limits(maintenance_work_mem=f"'{_BUILD_MEMORY}'"):
+        # One that was cut off is not used, and cannot be finished.
+        connection.once("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
         connection.once(
             "CREATE INDEX CONCURRENTLY vectors_hnsw ON {s}.vectors"
             f" USING hnsw ((embedding::{{v}}.halfvec({dim})) {{v}}.halfvec_ip_ops)"
         )
-    finally:
-        if has_session and not connection.is_lost:
-            connection.script("RESET maintenance_work_mem; RESET statement_timeout; RESET lock_timeout")

@@ -17,6 +17,9 @@ from semsearch.lexical.bm25 import is_among
 from semsearch.lexical.postings import Postings
 
 _POSTING_BYTES = 10
+# SQL about the column `data`: how many chunks it has, and the part of it with their ids (`ids_in`).
+COUNTED = f"(length(data) / {_POSTING_BYTES})"
+NAMED = f"substring(data FROM 1 FOR 4 * {COUNTED})"
 # An index cannot give out more chunk ids.
 MOST_IDS = 2**32 - 1
 # A row of a B-tree may have 2,704 bytes (postgresql.org/docs/current/btree.html): for a term of more bytes than this
@@ -51,6 +54,19 @@ def _stored(term: bytes) -> bytes:
 def is_whole(term: bytes) -> bool:
     """Whether a term of the table is the term itself, not a hash of it."""
     return not term.startswith(_HASHED)
+
+
+def term_key(term: bytes) -> str:
+    """The term key that the table holds as `term`, which is whole. Raises `IndexDamagedError`."""
+    try:
+        return bytes(term).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise IndexDamagedError("a term of a segment is no UTF-8") from None
+
+
+def ids_in(named: bytes) -> NDArray[np.int64]:
+    """(n,) the ids in what `NAMED` gives."""
+    return np.frombuffer(named, "<u4").astype(np.int64)
 
 
 def packed(postings: Postings) -> Iterator[tuple[bytes, bytes]]:

@@ -6,12 +6,13 @@ anew from the texts, numbers are counted anew, and passages without a vector wai
 
 import json
 from collections.abc import Callable
-from itertools import groupby
+from itertools import count, groupby
 from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semsearch import settings
 from semsearch.lexical import postings
 from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.store.postgres.connection import Connection
@@ -29,9 +30,10 @@ _READ_BY = {"rules", "chunking", "analysis", "generation", "model_name", "dim", 
 def repair(connection: Connection, work: Work, findings: DatabaseFindings, announce: Callable[[str], None]) -> None:
     """Mends the `findings` in the open transaction `work` of `connection`, which is still to be committed."""
     _mend_settings(connection, findings)
+    _mend_roots(connection, findings)
     deleted = _take_out_files(connection, sorted(findings.reread))
-    if findings.bad_run:
-        connection.execute("DELETE FROM {s}.runs")
+    for table, numbers in (("runs", findings.runs), ("writers", findings.writers)):
+        connection.execute(f"DELETE FROM {{s}}.{table} WHERE id = ANY(%s::bigint[])", (numbers,))
     _mend_vectors(connection, findings)
     _mend_segments(connection, findings, deleted)
     for statement in orphans():
@@ -64,10 +66,37 @@ def _mend_settings(connection: Connection, findings: DatabaseFindings) -> None:
         )
 
 
+def _mend_roots(connection: Connection, findings: DatabaseFindings) -> None:
+    """Puts right what of the indexed folders cannot be, and takes out those of which nobody knows where they are."""
+    labels = {row[0] for row in connection.rows("SELECT label FROM {s}.roots")}
+    for number, columns in sorted(findings.roots.items()):
+        if "host" in columns:
+            connection.execute(
+                "UPDATE {s}.roots SET host = %s WHERE id = %s AND path NOT IN"
+                " (SELECT path FROM {s}.roots WHERE host = %s)",
+                (settings.host_name(), number, settings.host_name()),
+            )
+        if "label" in columns:
+            (label,) = connection.rows("SELECT coalesce(label, 'folder') FROM {s}.roots WHERE id = %s", (number,))[0]
+            unused = next(one for suffix in count(2) if (one := f"{label}-{suffix}") not in labels)
+            labels.add(unused)
+            connection.execute("UPDATE {s}.roots SET label = %s WHERE id = %s", (unused, number))
+        if "readers" in columns:
+            connection.execute("UPDATE {s}.roots SET readers = 0 WHERE id = %s", (number,))
+        if "checked" in columns:
+            connection.execute("UPDATE {s}.roots SET checked = NULL WHERE id = %s", (number,))
+        if "path" in columns:
+            connection.execute("DELETE FROM {s}.roots WHERE id = %s", (number,))
+    connection.execute("DELETE FROM {s}.roots WHERE host IS NULL")  # this machine has that folder already
+
+
 def _take_out_files(connection: Connection, files: list[int]) -> NDArray[np.int64]:
-    """Deletes `files` and the chunks of these, and those of no file; returns the ids of the chunks, (n,) rising."""
-    for table, column in (("files", "id"), ("parts", "file_id")):
-        connection.execute(f"DELETE FROM {{s}}.{table} WHERE {column} = ANY(%s::bigint[])", (files,))
+    """Deletes `files`, those of no folder, and the chunks of all these, and those of no file; returns the ids of the
+    chunks, (n,) rising."""
+    connection.execute("DELETE FROM {s}.parts WHERE file_id = ANY(%s::bigint[])", (files,))
+    connection.execute(
+        "DELETE FROM {s}.files WHERE id = ANY(%s::bigint[]) OR root_id NOT IN (SELECT id FROM {s}.roots)", (files,)
+    )
     # Not kept for their vectors: their texts are not what was encoded.
     gone = connection.rows(
         "DELETE FROM {s}.chunks WHERE NOT EXISTS (SELECT FROM {s}.files WHERE files.id = file_id) RETURNING id"
@@ -96,6 +125,8 @@ def _mend_segments(connection: Connection, findings: DatabaseFindings, deleted: 
         if number in findings.dead or len(listed) != len(known):
             data = listed.astype("<u4").tobytes()
             connection.execute("UPDATE {s}.segments SET dead = %s WHERE id = %s", (data, number))
+    for number, languages in findings.languages.items():
+        connection.execute("UPDATE {s}.segments SET languages = %s::text[] WHERE id = %s", (languages, number))
     connection.execute(
         "UPDATE {s}.chunks SET terms = own.terms FROM unnest(%s::bigint[], %s::int[]) AS own (id, terms)"
         " WHERE chunks.id = own.id",

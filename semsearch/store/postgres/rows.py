@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 from semsearch.chunking.chunk import hash_of
 from semsearch.errors import IndexDamagedError
 from semsearch.sources.lines import LineStarts
-from semsearch.store.checked_values import MALFORMED, of_type, whole
-from semsearch.store.records import DocumentName, DocumentProperties, FileRecord, Passage
+from semsearch.store.checked_values import MALFORMED, finite, moment, of_type, text, whole
+from semsearch.store.postgres.errors import REPAIR
+from semsearch.store.records import DocumentName, DocumentProperties, FileRecord, Passage, RunRecord
 
 Record = TypeVar("Record")
 
@@ -22,7 +23,8 @@ _PENDING = (
     "(SELECT count(*) FROM {s}.encode_queue AS queue WHERE queue.chunk_id >= files.first_chunk"
     " AND queue.chunk_id < files.first_chunk + files.chunk_count)"
 )
-FILE_COLUMNS = ", ".join(f"files.{name}" for name in _FILE) + f", {_PENDING}"
+_HAS_ROOT = "EXISTS (SELECT FROM {s}.roots WHERE roots.id = files.root_id)"
+FILE_COLUMNS = ", ".join(f"files.{name}" for name in _FILE) + f", {_PENDING}, {_HAS_ROOT}"
 FILES = f"SELECT {FILE_COLUMNS} FROM {{s}}.files"
 _CHUNK = (
     "chunks.id, chunks.text, chunks.nuls, chunks.heading, chunks.page, chunks.line_start, chunks.line_end,"
@@ -41,7 +43,7 @@ NAMES = (
     "SELECT chunks.id, files.path, coalesce(parts.title, files.title), coalesce(parts.language, files.language)"
     f"{_WITH_DOCUMENTS}"
 )
-_CHUNK_AT = len(_FILE) + 1
+_CHUNK_AT = len(_FILE) + 2
 _PART_AT = _CHUNK_AT + 10
 
 
@@ -57,8 +59,11 @@ def decoded(location: str, make: Callable[[], Record], what: str) -> Record:
 
 
 def file_record(location: str, row: Sequence[Any]) -> FileRecord:
-    """A row of `FILES`."""
+    """A row of `FILES`. Raises `IndexDamagedError`."""
     values = dict(zip(_FILE, row, strict=False))
+    pending, has_root = row[len(_FILE) : _CHUNK_AT]
+    if not has_root:
+        raise IndexDamagedError(f"{location}: a file is in no indexed folder: {values['root_id']}", REPAIR)
     metadata = decoded(location, lambda: _mapping(values["metadata"]), "the metadata of a file")
     return FileRecord(
         root_id=values["root_id"],
@@ -78,7 +83,7 @@ def file_record(location: str, row: Sequence[Any]) -> FileRecord:
         date=values["date"],
         id=values["id"],
         chunk_count=values["chunk_count"],
-        pending=row[len(_FILE)],
+        pending=pending,
     )
 
 
@@ -132,6 +137,18 @@ def encoded_row(row: Sequence[Any]) -> tuple[int, str, tuple[str, ...], str]:
 def document_name(row: Sequence[Any]) -> tuple[int, DocumentName]:
     """(chunk id, name of its document) of a row of `NAMES`."""
     return row[0], DocumentName(bytes(row[1]), row[2], row[3])
+
+
+def running(row: Sequence[Any]) -> tuple[str, int, float, float, int]:
+    """(host, process id, when it started, when it was last heard of, chunks it has claimed) of a run that goes on.
+    Raises one of `MALFORMED`."""
+    host, pid, started, seen, claimed = row
+    return text(host), pid, moment(started), moment(seen), claimed
+
+
+def run_record(row: Sequence[Any]) -> RunRecord:
+    """A row (started, seconds, report) of the table `runs`. Raises one of `MALFORMED`."""
+    return RunRecord(moment(row[0]), finite(row[1]), _mapping(row[2]))
 
 
 def without_nuls(text: str) -> tuple[str, list[int] | None]:

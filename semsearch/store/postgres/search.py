@@ -8,25 +8,30 @@ from numpy.typing import NDArray
 
 from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import Vectors
-from semsearch.lexical.bm25 import PostingsBM25, QueryScorer
+from semsearch.lexical.bm25 import PostingsBM25, QueryScorer, is_among
 from semsearch.lexical.postings import Postings, near_terms
 from semsearch.lexical.query_word import Word
 from semsearch.lexical.term_key import parted
 from semsearch.store.allowed import Allowed
 from semsearch.store.postgres import packed_vectors
 from semsearch.store.postgres.connection import Connection, Row
+from semsearch.store.postgres.errors import about_index
 from semsearch.store.postgres.packed_postings import (
+    COUNTED,
+    NAMED,
     NO_POSTINGS,
     TermPostings,
+    ids_in,
     is_whole,
     joined,
     of_rows,
     of_terms,
     stored_term,
+    term_key,
     unpacked,
 )
 from semsearch.store.postgres.state import SegmentRow, State, dead_ids
-from semsearch.store.ranking import lexical_ranking, ranking
+from semsearch.store.ranking import cosines_of, lexical_ranking, ranking
 from semsearch.store.records import Ranking, Scores
 
 # With more vectors than this they get an HNSW index.
@@ -42,8 +47,9 @@ _MOST_EF_SEARCH = 1000  # pgvector takes no more
 # `work_mem`.
 _SCANNED = 8
 _SCAN_MEMORY = "16"
-# Terms that are counted at once.
+# Terms that are counted at once, and postings, of which deleted ones are to be left out: 4 bytes each.
 _TERMS_AT_ONCE = 5_000
+_POSTINGS_AT_ONCE = 2_000_000
 # The best chunks of each leg whose names, and whose texts, are read while all candidates are scored: what a search asks
 # for is among them, with few exceptions, which are read later.
 _NAMED_FIRST = 300
@@ -96,10 +102,13 @@ class DatabaseSearch:
 
     def ask(self, questions: Sequence[Question]) -> None:
         """Asks `questions` in one round trip."""
+        if not questions:
+            return
         if len(questions) == 1:
-            questions[0].told(self._rows(questions[0].statement, questions[0].parameters))
-        elif questions:
+            answers = [self._rows(questions[0].statement, questions[0].parameters)]
+        else:
             answers = self._connection.pipeline([(one.statement, one.parameters) for one in questions])
+        with about_index(self._connection.location):
             for question, rows in zip(questions, answers, strict=True):
                 question.told(rows)
 
@@ -116,22 +125,22 @@ class DatabaseSearch:
         """(n,) the ids of deleted chunks that postings still name, rising."""
         self.ask(self._about_dead())
         if self._dead is None:
-            known = [self._connection.deleted[one.id][1] for one in self._state.segments if one.dead]
+            known = [self._connection.deleted[one.version] for one in self._state.segments if one.dead]
             self._dead = np.sort(np.concatenate(known)) if known else np.empty(0, np.int64)
         return self._dead
 
     def _about_dead(self) -> list[Question]:
-        known = self._connection.deleted
-        wanted = [one.id for one in self._state.segments if one.dead and known.get(one.id, (0,))[0] != one.dead]
+        known, there = self._connection.deleted, {one.version for one in self._state.segments}
+        wanted = {one.id: one.version for one in self._state.segments if one.dead and one.version not in known}
         if not wanted:
             return []
 
         def told(rows: list[Row]) -> None:
-            for number, dead in rows:
-                ids = dead_ids(dead)
-                known[number] = len(ids), ids
+            for version in known.keys() - there:  # they were merged, or are of another index
+                del known[version]
+            known.update((wanted[number], dead_ids(dead)) for number, dead in rows)
 
-        return [Question("SELECT id, dead FROM {s}.segments WHERE id = ANY(%s)", (wanted,), told)]
+        return [Question("SELECT id, dead FROM {s}.segments WHERE id = ANY(%s)", (list(wanted),), told)]
 
     def _about_terms(self, keys: Collection[str]) -> list[Question]:
         """What asks for the postings of those of `keys` that were not read yet, and of what is deleted."""
@@ -182,14 +191,7 @@ class DatabaseSearch:
         )
         self.ask(questions + self._beside(named, read))
         self._ranked = []
-        cosines = np.empty((0, len(ids)), np.float32)
-        if vectors is not None:
-            held = self.vectors(ids)
-            if not held.shape[1]:  # there are none
-                held = np.full((len(ids), vectors.shape[1]), np.nan, np.float32)
-            # One vector at a time, as in a local index: a product with several of them is rounded otherwise.
-            products = [held @ vector for vector in vectors] if len(held) else []
-            cosines = np.array(products, np.float32).reshape(len(vectors), len(ids))
+        cosines = cosines_of(vectors, ids, self.vectors)
         return Scores(scorer.scores_of(ids), cosines, scorer.held_by(ids), scorer.idf)
 
     def holding(self, words: Sequence[Word]) -> NDArray[np.int64]:
@@ -223,20 +225,45 @@ class DatabaseSearch:
             "SELECT DISTINCT term FROM {s}.postings WHERE segment_id = ANY(%s) AND term >= %s AND term < %s",
             ([one.id for one in self._state.segments], low, low + b"\xff"),
         )
-        return [bytes(row[0]).decode("utf-8", "surrogatepass") for row in rows if is_whole(row[0])]
+        with about_index(self._connection.location):
+            return [term_key(row[0]) for row in rows if is_whole(row[0])]
 
     def _counts(self, keys: Sequence[str]) -> dict[str, int]:
         """Key -> how many live chunks hold it."""
-        segments, dead = [one.id for one in self._state.segments], self.dead()
         counts: dict[str, int] = dict.fromkeys(keys, 0)
+        segments = [one.id for one in self._state.segments]
+        with_dead = [one.id for one in self._state.segments if one.dead]
         for start in range(0, len(keys), _TERMS_AT_ONCE):
-            batch = [stored_term(key) for key in keys[start : start + _TERMS_AT_ONCE]]
-            what = "data" if len(dead) else "length(data) / 10"
-            query = f"SELECT term, {what} FROM {{s}}.postings WHERE segment_id = ANY(%s) AND term = ANY(%s::bytea[])"
-            for term, value in self._rows(query, (segments, batch)):
-                count = len(joined([unpacked(value)], dead).ids) if len(dead) else int(value)
-                counts[bytes(term).decode("utf-8", "surrogatepass")] += count
+            by_term = {stored_term(key): key for key in keys[start : start + _TERMS_AT_ONCE]}
+            query = (
+                f"SELECT term, sum({COUNTED})::bigint, coalesce(sum({COUNTED}) FILTER (WHERE segment_id = ANY(%s)), 0)"
+                "::bigint FROM {s}.postings WHERE segment_id = ANY(%s) AND term = ANY(%s::bytea[]) GROUP BY term"
+            )
+            read: list[bytes] = []
+            size = 0
+            for term, count, to_read in self._rows(query, (with_dead, segments, list(by_term))):
+                counts[by_term[bytes(term)]] += count
+                if to_read:
+                    read.append(bytes(term))
+                    size += to_read
+                if size > _POSTINGS_AT_ONCE:
+                    self._subtract_dead(counts, by_term, with_dead, read)
+                    read, size = [], 0
+            if read:
+                self._subtract_dead(counts, by_term, with_dead, read)
         return counts
+
+    def _subtract_dead(
+        self, counts: dict[str, int], by_term: dict[bytes, str], segments: list[int], terms: list[bytes]
+    ) -> None:
+        """Takes the deleted chunks of `segments` that hold the `terms` out of `counts`."""
+        query = f"SELECT term, {NAMED} FROM {{s}}.postings WHERE segment_id = ANY(%s) AND term = ANY(%s::bytea[])"
+        rows = self._rows(query, (segments, terms))
+        named = [ids_in(row[1]) for row in rows]
+        gone = is_among(np.concatenate(named), self.dead())
+        owners = np.repeat(np.arange(len(rows)), [len(ids) for ids in named])
+        for row, count in zip(rows, np.bincount(owners[gone], minlength=len(rows)).tolist(), strict=True):
+            counts[by_term[bytes(row[0])]] -= count
 
     # -- meaning -------------------------------------------------------------------------------------------------
 
@@ -354,7 +381,8 @@ class DatabaseSearch:
         if record is None:
             return vector
         if self._adapter is None:
-            self._adapter = Adapter.from_record(record, len(vector))
+            with about_index(self._connection.location):
+                self._adapter = Adapter.from_record(record, len(vector))
         return self._adapter(vector)
 
     def postings_of(self, segment: SegmentRow, long_term: Callable[[bytes, int], bytes]) -> Postings:
@@ -363,14 +391,15 @@ class DatabaseSearch:
         dead = self.dead()
         stored = self._rows("SELECT term, data FROM {s}.postings WHERE segment_id = %s", (segment.id,))
         rows = []
-        for term, data in stored:
-            if not is_whole(term):
-                held = joined([unpacked(data)], dead).ids
-                if not len(held):
-                    continue
-                term = long_term(bytes(term), int(held[0]))
-            rows.append((bytes(term), data))
-        return replace(of_rows(rows, dead), languages=segment.languages)
+        with about_index(self._connection.location):
+            for term, data in stored:
+                if not is_whole(term):
+                    held = joined([unpacked(data)], dead).ids
+                    if not len(held):
+                        continue
+                    term = long_term(bytes(term), int(held[0]))
+                rows.append((bytes(term), data))
+            return replace(of_rows(rows, dead), languages=segment.languages)
 
     def _ids(self, query: str) -> NDArray[np.int64]:
         return np.array([row[0] for row in self._rows(query)], np.int64)

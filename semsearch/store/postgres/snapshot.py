@@ -1,8 +1,7 @@
 """One committed state of an index in PostgreSQL, as `protocol.Snapshot`."""
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -17,7 +16,7 @@ from semsearch.lexical.postings import Postings, build
 from semsearch.lexical.query_word import Word
 from semsearch.sources.stamps import Stamp
 from semsearch.store.allowed import Allowed, ChunkSelection, Ids, ranges_after
-from semsearch.store.filtering import matching_files
+from semsearch.store.filtering import FileRow, matching_files
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import Connection, Row
 from semsearch.store.postgres.packed_postings import stored_term
@@ -55,26 +54,6 @@ _FILTERED = (
     " coalesce(parts.date, files.date, files.mtime_ns / 1e9)::float8, parts.first_chunk, parts.chunk_count"
     " FROM {s}.parts JOIN {s}.files ON files.id = parts.file_id WHERE files.status = 'indexed' ORDER BY first_chunk"
 )
-
-
-class _FileRow:
-    """What filters look at (`filtering.Filterable`); metadata is decoded where it is asked for."""
-
-    def __init__(self, location: str, row: Row) -> None:
-        self._location = location
-        self.root_id: int = row[0]
-        self.path = bytes(row[1])
-        self.type: str = row[2]
-        self.title: str = row[3]
-        self.language: str = row[4]
-        self._metadata: str = row[5]
-        self.moment: float = row[6]
-        self.span: tuple[int, int] = row[7], row[7] + row[8]
-
-    @cached_property
-    def metadata(self) -> Mapping[str, Any]:
-        found = rows.decoded(self._location, lambda: json.loads(self._metadata), "the metadata of a file")
-        return found if isinstance(found, dict) else {}
 
 
 class DatabaseSnapshot:
@@ -146,11 +125,12 @@ class DatabaseSnapshot:
 
     def _machines(self) -> list[dict[str, Any]]:
         """The machines that have folders in the index, or write it now."""
-        writers = self._rows(
+        found = self._rows(
             "SELECT host, pid, extract(epoch FROM started)::float8, extract(epoch FROM seen)::float8,"
             " (SELECT count(*) FROM {s}.encode_queue WHERE claimed_by = writers.id AND claimed_until > now())"
             f" FROM {{s}}.writers WHERE {_GOES_ON} ORDER BY id"
         )
+        writers = rows.decoded(self.location, lambda: list(map(rows.running, found)), "a row of the table writers")
         checked: dict[str, float] = {}
         for root in self.state.roots:
             checked[root.host] = max(checked.get(root.host, 0.0), self.state.checked[root.id])
@@ -173,8 +153,7 @@ class DatabaseSnapshot:
         found = self._rows("SELECT started, seconds, report FROM {s}.runs ORDER BY id DESC LIMIT 1")
         if not found:
             return None
-        started, seconds, report = found[0]
-        return RunRecord(started, seconds, rows.decoded(self.location, lambda: json.loads(report), "the last run"))
+        return rows.decoded(self.location, partial(rows.run_record, found[0]), "the last run")
 
     # -- searching -----------------------------------------------------------------------------------------------
 
@@ -206,7 +185,8 @@ class DatabaseSnapshot:
             return None
         if not filters:
             return ChunkSelection(Allowed(None, within, without))
-        files = [_FileRow(self.location, row) for row in self._rows(_FILTERED)]
+        roots, decoded = {root.id for root in self.info().roots}, partial(rows.decoded, self.location)
+        files = [FileRow(row, roots, decoded) for row in self._rows(_FILTERED)]
         chosen, unmatched = matching_files(files, filters, self.info().roots, prefix)
         ranges = ranges_after([row.span for row in chosen], filters.after)
         return ChunkSelection(Allowed(_joined(ranges), within, without), unmatched, not chosen)

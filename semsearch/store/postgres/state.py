@@ -10,30 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.store.checked_values import MALFORMED, moment
 from semsearch.store.postgres.connection import Row
-from semsearch.store.postgres.errors import no_index
+from semsearch.store.postgres.errors import REPAIR, no_index
 from semsearch.store.postgres.rows import decoded
 from semsearch.store.postgres.schema import FORMAT
 from semsearch.store.recorded_info import FIELDS
 from semsearch.store.records import Counts, IndexInfo, Root
 
-REPAIR = "mend it with: semsearch verify --repair"
-STATE = """
-SELECT product, format, next_chunk, chunks, terms, indexed, skipped, failed FROM {s}.state;
-SELECT name, value FROM {s}.settings;
-SELECT id, host, path, label, readers, extract(epoch FROM checked)::float8 FROM {s}.roots ORDER BY id;
-SELECT id, first_id, last_id, chunks, length(dead) / 4, languages FROM {s}.segments ORDER BY first_id;
+ROOTS = "SELECT id, host, path, label, readers, extract(epoch FROM checked)::float8 FROM {s}.roots ORDER BY id"
+# The version of a row is other where it was changed, and where another index has made the table since.
+STATE = f"""
+SELECT product, format, next_chunk, chunks, terms, indexed, skipped, failed FROM {{s}}.state;
+SELECT name, value FROM {{s}}.settings;
+{ROOTS};
+SELECT id, first_id, last_id, chunks, length(dead) / 4, languages, concat_ws(' ', tableoid, xmin, id, length(dead))
+ FROM {{s}}.segments ORDER BY first_id;
 SELECT count(*), min(chunk_id),
- EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw') AND indisvalid),
- (SELECT string_to_array(substring(extversion FROM '^[0-9]+[.][0-9]+'), '.')::int[] >= '{0,8}'
+ EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{{s}}.vectors_hnsw') AND indisvalid),
+ (SELECT string_to_array(substring(extversion FROM '^[0-9]+[.][0-9]+'), '.')::int[] >= '{{0,8}}'
   FROM pg_extension WHERE extname = 'vector')
- FROM {s}.encode_queue
+ FROM {{s}}.encode_queue
 """
 
 
 @dataclass(frozen=True)
 class SegmentRow:
-    """A segment: chunks `first_id` to `last_id`, `chunks` of them, of which `dead` are deleted."""
+    """A segment: chunks `first_id` to `last_id`, `chunks` of them, of which `dead` are deleted. `version`: no other
+    segment has it, of this index or of one that was there before, nor this one with other deleted chunks."""
 
     id: int
     first_id: int
@@ -41,6 +45,7 @@ class SegmentRow:
     chunks: int
     dead: int
     languages: tuple[str, ...]
+    version: str
 
 
 @dataclass(frozen=True)
@@ -69,19 +74,22 @@ class State:
     can_scan_on: bool
 
     @staticmethod
-    def of(location: str, results: Sequence[Sequence[Row]]) -> "State":
-        """The state in the results of `STATE`. Raises `SemsearchError` for one that this version cannot read."""
+    def of(location: str, results: Sequence[Sequence[Row]], examined: bool = False) -> "State":
+        """The state in the results of `STATE`. Raises `SemsearchError` for one that this version cannot read, and for a
+        damaged one, unless it is `examined`: then what cannot be is left out."""
         heads, values, roots, segments, queue = results[-5:]
         if not heads:
             raise no_index(location)
-        product, version, next_chunk, chunks, terms, *files = heads[0]
+        product, version, *counters = heads[0]
         check_format(location, product, version)
-        if min(next_chunk, chunks, terms, *files) < 0:
-            raise IndexDamagedError(f"{location}: a counter of the table state is negative", REPAIR)
-        if any(b"\0" in row[2] for row in roots):
-            raise IndexDamagedError(f"{location}: an indexed folder has a path that is none", "look at the table roots")
-        if not all(isinstance(code, str) for row in segments for code in row[5] or (None,)):
-            raise IndexDamagedError(f"{location}: the languages of a segment are none", REPAIR)
+        damages = _damages(counters, roots, segments)
+        if damages and not examined:
+            raise IndexDamagedError(f"{location}: {damages[0]}", REPAIR)
+        if damages:
+            counters = [one if _is_count(one) else 0 for one in counters]
+            roots = [row for row in roots if "path" not in unsound_columns(row)]
+            segments = [row if are_languages(row[5]) else (*row[:5], [], row[6]) for row in segments]
+        next_chunk, chunks, terms, *files = counters
         found = tuple(Root(row[0], _path(row[2]), row[3], row[1]) for row in roots)
         return State(
             location,
@@ -93,7 +101,7 @@ class State:
             found,
             {row[0]: row[4] for row in roots},
             {row[0]: row[5] or 0.0 for row in roots},
-            tuple(SegmentRow(row[0], row[1], row[2], row[3], row[4], tuple(row[5])) for row in segments),
+            tuple(SegmentRow(row[0], row[1], row[2], row[3], row[4], tuple(row[5]), row[6]) for row in segments),
             queue[0][0],
             queue[0][1],
             queue[0][2],
@@ -118,6 +126,47 @@ class State:
         return Counts(*self.files, self.chunks, self.pending)
 
 
+def _damages(counters: Sequence[Any], roots: Sequence[Row], segments: Sequence[Row]) -> list[str]:
+    """What of these rows of `STATE` no run can have written."""
+    labels = [row[3] for row in roots]
+    return [
+        *(["a counter of the table state is none"] if not all(map(_is_count, counters)) else []),
+        *(f"an indexed folder has a {column} that is none" for row in roots for column in unsound_columns(row)),
+        *(["two indexed folders have one label"] if len(set(labels)) < len(labels) else []),
+        *("the languages of a segment are none" for row in segments if not are_languages(row[5])),
+    ]
+
+
+def unsound_columns(row: Row) -> list[str]:
+    """The columns of a row of `ROOTS` that hold what no run has written."""
+    _, host, path, label, readers, checked = row
+    sound = {
+        "path": path is not None and path.startswith(b"/") and b"\0" not in path,
+        "host": host is not None,
+        "label": label is not None,
+        "readers": _is_count(readers),
+        "checked": checked is None or _is_moment(checked),
+    }
+    return [name for name, is_sound in sound.items() if not is_sound]
+
+
+def are_languages(codes: Any) -> bool:
+    """Whether `codes` can be the languages of a segment: one at least, "" for a text that is in none."""
+    return isinstance(codes, list) and bool(codes) and all(isinstance(code, str) for code in codes)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _is_moment(value: Any) -> bool:
+    try:
+        moment(value)
+    except MALFORMED:
+        return False
+    return True
+
+
 def check_format(location: str, product: str, version: int) -> None:
     """Raises `SemsearchError` for tables that this version did not make, or cannot read."""
     if product != "semsearch":
@@ -135,7 +184,7 @@ def check_format(location: str, product: str, version: int) -> None:
 def dead_ids(data: bytes) -> NDArray[np.int64]:
     """(n,) the ids of deleted chunks in `segments.dead`, rising. Raises `IndexDamagedError`."""
     if len(data) % 4:
-        raise IndexDamagedError("the deleted chunks of a segment are cut off", REPAIR)
+        raise IndexDamagedError("the deleted chunks of a segment are cut off")
     return np.sort(np.frombuffer(data, "<u4").astype(np.int64))
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from semsearch import settings
 from semsearch.errors import DatabaseError
 from semsearch.store.postgres.address import Address, check_token
-from semsearch.store.postgres.connection import ATTEMPTS, READING_SECONDS, Connection
+from semsearch.store.postgres.connection import ATTEMPTS, Connection
 from semsearch.store.postgres.errors import ConnectionLostError, ForeignTablesError, TryAgainError
 from semsearch.store.postgres.migrating import check_version, exists
 from semsearch.store.postgres.snapshot import DatabaseSnapshot
@@ -19,11 +19,6 @@ from semsearch.store.protocol import OpenEncoder, Snapshot, Store, Verifiable, W
 
 Answer = TypeVar("Answer")
 
-# One snapshot for all statements; a replica has those, too. A model may be loaded before the next statement.
-_BEGIN = (
-    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{READING_SECONDS}s';"
-    " SET LOCAL idle_in_transaction_session_timeout = 0;"
-)
 # How long a reader waits until a replica has what a writer committed.
 _REPLICA_SECONDS = 30.0
 _REPLICA_ASKED_SECONDS = 0.01
@@ -72,7 +67,7 @@ class PostgresStore:
     def _read(self, question: Callable[[Snapshot], Answer]) -> Answer:
         if self._after:
             self._wait_for(self._after)
-        with self._reading.reading(_BEGIN + STATE) as results:
+        with self._reading.reading(f"{self._reading.snapshot()}; {STATE}") as results:
             return question(DatabaseSnapshot(self._reading, State.of(self.location, results)))
 
     def _wait_for(self, token: str) -> None:

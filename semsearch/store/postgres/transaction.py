@@ -498,7 +498,8 @@ class Work:
 
 def add_segment(connection: Connection, number: int, built: postings.Postings) -> None:
     """Writes `built` as segment `number`."""
-    insert_segment(connection, number, built, copy_postings(connection, number, built))
+    total = copy_postings(connection, number, built)
+    insert_segment(connection, number, built.ids, built.languages, total)
 
 
 def copy_postings(connection: Connection, number: int, built: postings.Postings) -> int:
@@ -516,14 +517,19 @@ def copy_postings(connection: Connection, number: int, built: postings.Postings)
 
 
 def insert_segment(
-    connection: Connection, number: int, built: postings.Postings, checksum: int, dead: bytes = b""
+    connection: Connection,
+    number: int,
+    ids: NDArray[np.int64],
+    languages: Sequence[str],
+    checksum: int,
+    dead: bytes = b"",
 ) -> None:
-    """Makes the postings of segment `number` part of the index; `dead`: its chunks that are deleted already
-    (`segments.dead`)."""
+    """Makes the postings of segment `number`, which name the chunks `ids` (n,), rising, part of the index; `dead`:
+    those of them that are deleted already (`segments.dead`)."""
     connection.execute(
         "INSERT INTO {s}.segments (id, first_id, last_id, chunks, dead, checksum, languages)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s::text[])",
-        (number, int(built.ids[0]), int(built.ids[-1]), len(built), dead, checksum, list(built.languages)),
+        (number, int(ids[0]), int(ids[-1]), len(ids), dead, checksum, list(languages)),
     )
 
 

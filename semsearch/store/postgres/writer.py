@@ -13,7 +13,7 @@ from semsearch.errors import LockedError
 from semsearch.store.postgres import locks, maintaining, packed_vectors, rows
 from semsearch.store.postgres.address import Address
 from semsearch.store.postgres.connection import ATTEMPTS, Connection
-from semsearch.store.postgres.errors import ConnectionLostError, TryAgainError
+from semsearch.store.postgres.errors import ConnectionLostError, TryAgainError, about_index
 from semsearch.store.postgres.examination import DatabaseFindings, examine
 from semsearch.store.postgres.migrating import migrate
 from semsearch.store.postgres.repair import repair
@@ -90,7 +90,8 @@ class DatabaseWriter:
         if not found:
             return {}
         dim = (len(next(iter(found.values()))) - 4) // 2
-        return dict(zip(found, packed_vectors.vectors_of(list(found.values()), dim), strict=True))
+        with about_index(self._connection.location):
+            return dict(zip(found, packed_vectors.vectors_of(list(found.values()), dim), strict=True))
 
     def is_current(self, stamp: Any) -> bool:
         return False  # nothing makes stamps

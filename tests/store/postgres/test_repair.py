@@ -2,17 +2,22 @@
 before."""
 
 import gc
+import json
 import mailbox
+from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.maintenance.index_status import index_status
 from semsearch.maintenance.verification import VerifyReport, verify
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
+from semsearch.settings import without_password
 from semsearch.store.opening import open_store
 from tests.support.folders import write
 from tests.support.made_texts import texts
@@ -120,7 +125,7 @@ DAMAGES: dict[tuple[str, ...], str] = {
     ("DELETE FROM segments", "DELETE FROM postings"): "passages have no words",
     ("UPDATE segments SET checksum = 7 WHERE id = 1",): "its words are not what was written",
     ("UPDATE segments SET last_id = 2 WHERE id = 2",): "it has other passages than its row says",
-    ("UPDATE segments SET chunks = 1 WHERE id = 2",): "it has other passages than its row says",
+    ("UPDATE segments SET chunks = chunks - 1 WHERE id = 2",): "it has other passages than its row says",
     ("UPDATE segments SET dead = ''",): "its list of deleted passages does not fit",
     ("UPDATE segments SET dead = '\\x05000000' WHERE id = 1",): "its list of deleted passages does not fit",
     ("UPDATE segments SET dead = '\\x0500'",): "its list of deleted passages does not fit",
@@ -151,7 +156,25 @@ DAMAGES: dict[tuple[str, ...], str] = {
         "DELETE FROM settings WHERE name = 'fusion'; INSERT INTO settings VALUES ('fusion', '[1')",
     ): "what it records as fusion is damaged",
     ("UPDATE settings SET value = '{\"dim\": 3}' WHERE name = 'model'",): "what it records as model is damaged",
-    ("UPDATE runs SET report = '['",): "what it records of its last run is damaged",
+    ("UPDATE runs SET report = '['",): "what it records of 3 runs is damaged",
+    ("UPDATE runs SET report = '[1]' WHERE id = 1",): "what it records of 1 runs is damaged",
+    ("UPDATE runs SET started = 'infinity' WHERE id = 3",): "what it records of 1 runs is damaged",
+    ("UPDATE runs SET started = 1e300, seconds = 'NaN'",): "what it records of 3 runs is damaged",
+    ("ALTER TABLE runs ALTER host DROP NOT NULL; UPDATE runs SET host = NULL",): "what it records of 3 runs is damaged",
+    (
+        "INSERT INTO writers (host, pid, folders, alone, lock_key, seen) VALUES ('x', 1, '{}', false, 5, 'infinity')",
+    ): "what it records of 1 runs is damaged",
+    ("UPDATE roots SET checked = 'infinity'",): "its checked cannot be",
+    ("UPDATE roots SET checked = '-infinity'",): "its checked cannot be",
+    ("UPDATE roots SET readers = -3",): "its readers cannot be",
+    ("ALTER TABLE roots ALTER host DROP NOT NULL; UPDATE roots SET host = NULL",): "its host cannot be",
+    ("ALTER TABLE roots ALTER label DROP NOT NULL; UPDATE roots SET label = NULL",): "its label cannot be",
+    ("UPDATE segments SET languages = '{NULL}'",): "its languages are not those of its passages",
+    ("UPDATE segments SET languages = '{}' WHERE id = 1",): "its languages are not those of its passages",
+    ("UPDATE segments SET languages = '{{en},{de}}' WHERE id = 1",): "its languages are not those of its passages",
+    ("UPDATE segments SET languages = '{xx}' WHERE id = 2",): "its languages are not those of its passages",
+    ("UPDATE state SET chunks = -3, terms = -7",): "it counts -3 passages",
+    ("UPDATE state SET next_chunk = -1, skipped = -1",): "the number of the next passage was given already",
     (
         "CREATE INDEX vectors_hnsw ON vectors USING hnsw ((embedding::halfvec(256)) halfvec_ip_ops)",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'vectors_hnsw'::regclass",
@@ -159,16 +182,28 @@ DAMAGES: dict[tuple[str, ...], str] = {
 }  # fmt: skip
 
 
+def told(url: str, ask: Callable[[], object]) -> None:
+    """That `ask()` answers, or says in one line which index is damaged and what to do."""
+    try:
+        ask()
+    except SemsearchError as error:
+        assert error.message.startswith(f"{without_password(url)}: ") and error.hint
+        assert "\n" not in error.message
+
+
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage[0][:60])
 def test_what_is_damaged_is_found_and_mended(url: str, damage: tuple[str, ...]) -> None:
     before = answers(url)
     sql(url, *damage)
+    for ask in (lambda: answers(url), lambda: json.dumps(index_status(url), allow_nan=False)):
+        told(url, ask)
     report = check(url)
     assert any(DAMAGES[damage] in problem.what for problem in report.problems), report.problems
     assert all(problem.repair for problem in report.problems)
     mended = check(url, repair=True)
     assert mended.problems == ()
-    assert {problem.what for problem in mended.repaired} == {problem.what for problem in report.problems}
+    if "INTO writers" not in damage[0]:  # the run that mends takes out what others have left anyway
+        assert {problem.what for problem in mended.repaired} == {problem.what for problem in report.problems}
     index_again(url, "static" if "'model'" in damage[0] else None)
     assert answers(url) == nearly(before)
     assert check(url).problems == ()
@@ -211,3 +246,59 @@ def test_a_repair_that_is_cut_off_changes_nothing(url: str, monkeypatch: pytest.
         check(url, repair=True)
     assert check(url).problems == before
     assert check(url, repair=True).problems == ()
+
+
+# What is done to bytes that do not know of which index they are -> a question that reads them.
+BYTES: dict[str, tuple[str, str]] = {
+    "UPDATE postings SET data = substr(data, 2)": ("lexical", "boats"),
+    "UPDATE postings SET term = term || '\\xc3'": ("lexical", "boa*"),
+    "UPDATE segments SET dead = '\\x05000000ff'": ("lexical", "boats"),
+
+    "UPDATE settings SET value = '{\"dim\": 256, \"matrix\": \"?\"}' WHERE name = 'adapter'": ("dense", "boats"),
+    "UPDATE settings SET value = '{\"meaning\": -1}' WHERE name = 'fusion'": ("hybrid", "boats"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", BYTES)
+def test_damage_is_told_with_the_index_that_it_is_in(url: str, damage: str) -> None:
+    sql(url, "INSERT INTO settings VALUES ('adapter', 'null'), ('fusion', 'null') ON CONFLICT DO NOTHING", damage)
+    mode, query = BYTES[damage]
+    with Searcher(url) as searcher, pytest.raises(IndexDamagedError) as caught:
+        searcher.search(query, SearchOptions(mode=mode, min_score=0))  # type: ignore[arg-type]
+    assert caught.value.message.startswith(f"{without_password(url)}: ") and caught.value.hint
+    assert caught.value.message.count(without_password(url)) == 1
+
+
+def test_a_folder_without_a_place_is_taken_out_and_indexed_anew(url: str) -> None:
+    before = answers(url)
+    (path,) = (root.path for root in open_store(url).read(lambda snapshot: snapshot.info().roots))
+    for damage in ("\\x00", "\\x78", "\\x2f6100"):
+        sql(url, f"UPDATE roots SET path = '{damage}'")
+        told(url, lambda: answers(url))
+        told(url, lambda: index_status(url))
+        assert any(problem.what == "its path cannot be" for problem in check(url).problems)
+        assert check(url, repair=True).problems == ()
+        assert index_status(url)["files"]["indexed"] == 0
+        index_folders([path], url, IndexOptions())
+        assert answers(url) == nearly(before)
+
+
+def test_folders_with_one_label_are_told_apart(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMSEARCH_HOST", "elsewhere")
+    write(tmp_path / "more", {"boats.txt": "Boats and horses of another machine.\n"})
+    index_folders([str(tmp_path / "more")], url, IndexOptions())
+    monkeypatch.delenv("SEMSEARCH_HOST")
+    sql(url, "ALTER TABLE roots DROP CONSTRAINT roots_label_key", "UPDATE roots SET label = 'docs'")
+    told(url, lambda: answers(url))
+    assert any(problem.what == "its label cannot be" for problem in check(url).problems)
+    assert check(url, repair=True).problems == ()
+    roots = open_store(url).read(lambda snapshot: snapshot.info().roots)
+    assert [(root.host == "elsewhere", root.label) for root in roots] == [(False, "docs"), (True, "docs-2")]
+    # The folder of a machine that nobody knows is taken for one of this one, unless this one has it.
+    sql(
+        url, "ALTER TABLE roots ALTER host DROP NOT NULL",
+        "UPDATE roots SET host = NULL, path = (SELECT path FROM roots WHERE label = 'docs') WHERE label = 'docs-2'",
+    )  # fmt: skip
+    assert check(url, repair=True).problems == ()
+    assert [root.label for root in open_store(url).read(lambda snapshot: snapshot.info().roots)] == ["docs"]
+    assert index_status(url)["files"]["indexed"] == 36

@@ -13,8 +13,11 @@ from semsearch.errors import DatabaseError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.opening import open_store
-from semsearch.store.postgres import writer
+from semsearch.store.postgres import examination, writer
+from semsearch.store.postgres.address import Address
+from semsearch.store.postgres.connection import Connection
 from semsearch.store.postgres.errors import ConnectionLostError
+from semsearch.store.protocol import Snapshot
 from tests.support import corpus
 from tests.support.commands import one_line_error
 from tests.support.folders import write
@@ -171,6 +174,48 @@ def test_timeouts_of_an_administrator_do_not_end_a_run(url: str, folder: Path) -
         path.write_text(f"{path.read_text()} Once more.\n")
     assert machine.run("index", "-q").code == 0
     assert problems(url) == [] and counts(url)[-1] == 0
+
+
+def test_a_limit_of_transactions_ends_no_snapshot(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model may be loaded between two statements, and an examination thinks about what it has read."""
+    index_folders([folder], url, IndexOptions(model="static"))
+    for name in ("transaction_timeout", "idle_in_transaction_session_timeout"):
+        ask(url, f"ALTER DATABASE {url.rpartition('/')[2]} SET {name} = '400ms'")
+    asked: list[str] = []
+
+    def slowly(snapshot: Snapshot) -> int:
+        asked.append("counts")
+        time.sleep(0.6)
+        return len(snapshot.holding(()))
+
+    store = open_store(url)
+    assert store.read(slowly) == 60 and asked == ["counts"]
+    examine_parts = examination._Examination._examine_parts
+
+    def examined(self: examination._Examination) -> None:
+        time.sleep(0.6)
+        examine_parts(self)
+
+    monkeypatch.setattr(examination._Examination, "_examine_parts", examined)
+    assert store.examine().problems == []  # type: ignore[attr-defined]
+    store.close()
+
+
+def test_a_limit_that_ends_a_connection_is_named(url: str) -> None:
+    ask(url, f"ALTER DATABASE {url.rpartition('/')[2]} SET transaction_timeout = '300ms'")
+    connection = Connection(Address.parse(url))
+    with pytest.raises(DatabaseError, match="transaction timeout") as told:
+        connection.rows("SELECT pg_sleep(5)")
+    assert told.value.message.startswith(url) and told.value.hint.endswith("raise transaction_timeout of the role")
+    connection.close()
+    # What cannot be done within a transaction has no limit.
+    connection = Connection(Address.parse(url))
+    with connection.without_limits(work_mem="'5MB'"):
+        assert connection.rows("SELECT pg_sleep(0.6), current_setting('work_mem')")[0][1] == "5MB"
+    names = ("transaction_timeout", "statement_timeout", "lock_timeout", "work_mem")
+    rows = connection.rows("SELECT name FROM pg_settings WHERE source = 'session' AND name = ANY(%s)", (list(names),))
+    assert rows == []
+    connection.close()
 
 
 def test_a_statement_that_takes_too_long_is_told(url: str, folder: Path) -> None:
