@@ -72,7 +72,7 @@ def _merge(connection: Connection, group: Sequence[SegmentRow]) -> None:
     assert row is not None
     with contextlib.suppress(_OvertakenError), connection.transaction(connection.writing()):
         dead = _dead(connection, ids)
-        rows = connection.rows("SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
+        rows = connection.rows("SELECT term, held, data FROM {s}.postings WHERE segment_id = ANY(%s)", (ids,))
         languages = tuple(sorted({code for one in group for code in one.languages}))
         merged = replace(of_rows(rows, dead), languages=languages)
         total = copy_postings(connection, row[0], merged)
