@@ -81,7 +81,7 @@ class Question:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A row of `postings` with so many `codes`, where they are packed tightly; `data`: None where it was not read."""
+    """A row of `postings`, which names `count` chunks; `data`: None where it was not read."""
 
     segment: int
     term: bytes
