@@ -50,8 +50,8 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         self.segments = segments
         self.alive = alive
         self.corpus_size, total = statistics or _statistics(segments, alive)
-        self.avgdl = total / self.corpus_size if total else 1.0
-        self.norms = [(k1 * (1 - b + b * part.lengths / self.avgdl)).astype(np.float32) for part in segments]
+        self.avgdl = average_length(self.corpus_size, total)
+        self.norms = [length_norms(part.lengths, self.avgdl, k1, b) for part in segments]
 
     def get_scores(self, query: Sequence[str | Word]) -> NDArray[np.float32]:
         """(rows of all segments,) float32 scores. A word of `query` is a term key, or a `Word`."""
@@ -62,6 +62,33 @@ class PostingsBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
     def query(self, words: Sequence[Word]) -> "QueryScorer":
         """A scorer for `words`."""
         return QueryScorer(self, words)
+
+
+def average_length(size: int, total: int) -> float:
+    """The average length of `size` rows with `total` terms."""
+    return total / size if total else 1.0
+
+
+def idf_of(size: int, held: int) -> float:
+    """The idf of a word that `held` of `size` live rows hold."""
+    return math.log(1 + (size - held + 0.5) / (held + 0.5))
+
+
+def length_norms(lengths: NDArray[np.int32], average: float, k1: float = K1, b: float = B) -> NDArray[np.float32]:
+    """(n,) what is added to the frequency below the line, for rows with these `lengths` (n,)."""
+    return (k1 * (1 - b + b * lengths / average)).astype(np.float32)
+
+
+def most_gain(weight: float, idf: float, k1: float = K1) -> np.float32:
+    """What a key with this `weight`, of a word with this `idf`, gives to a row at the most."""
+    return np.float32(weight * idf * (k1 + 1))
+
+
+def gains_of(most: np.float32, tfs: NDArray[np.uint16], norms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) what a key gives to rows that have it `tfs` (n,) times; `most`: `most_gain`; `norms`: `length_norms`."""
+    tf = tfs.astype(np.float32)
+    gains: NDArray[np.float32] = most * tf / (tf + norms)
+    return gains
 
 
 def _statistics(segments: Sequence[Postings], alive: Sequence[NDArray[np.bool_] | None]) -> tuple[int, int]:
@@ -86,8 +113,7 @@ class QueryScorer:
             [_postings_of(word, part) for part in bm25.segments] for word in words
         ]
         self.frequencies: NDArray[np.int64] = np.array([self._frequency_of(one) for one in self._postings], np.int64)
-        size = bm25.corpus_size
-        self._idf = [math.log(1 + (size - held + 0.5) / (held + 0.5)) for held in self.frequencies.tolist()]
+        self._idf = [idf_of(bm25.corpus_size, held) for held in self.frequencies.tolist()]
         self.idf: NDArray[np.float32] = np.array(self._idf, np.float32)
         self._scores: list[NDArray[np.float32]] | None = None
 
@@ -114,8 +140,7 @@ class QueryScorer:
         most."""
         gains = []
         for weight, rows, tfs in of_segment:
-            tf = tfs.astype(np.float32)
-            gains.append(np.float32(weight * idf * (self._bm25.k1 + 1)) * tf / (tf + norm[rows]))
+            gains.append(gains_of(most_gain(weight, idf, self._bm25.k1), tfs, norm[rows]))
         if len(gains) == 1:
             # A row occurs once in a term's postings, so that indexed addition counts it once.
             score[of_segment[0][1]] += gains[0]

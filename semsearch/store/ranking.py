@@ -2,6 +2,7 @@
 order."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,19 @@ def lexical_ranking(segments: Sequence[Postings], scorer: QueryScorer, k: int, a
     for part, scores in zip(segments, scorer.segment_scores(), strict=True):
         chosen = allowed.rows(part.ids, None)
         rows = np.flatnonzero(scores > 0 if chosen is None else (scores > 0) & chosen)
-        if len(rows) > k:
-            rows = rows[np.argpartition(-scores[rows], k)[:k]]
+        rows = best_rows(rows, scores[rows], k)
         best += zip((-scores[rows]).tolist(), part.ids[rows].tolist(), strict=True)
     return ranking(best, k)
+
+
+def best_rows(rows: NDArray[Any], scores: NDArray[np.float32], k: int) -> NDArray[Any]:
+    """Those `k` of `rows` (n,), all rising, with the highest `scores` (n,); of equal ones the first, so
+    that it does not depend on how an index is cut up."""
+    if len(rows) <= k or not k:
+        return rows[:k]
+    least = np.partition(scores, -k)[-k]
+    above = rows[scores > least]
+    return np.sort(np.concatenate([above, rows[scores == least][: k - len(above)]]))
 
 
 def ranking(best: list[tuple[float, int]], k: int) -> Ranking:

@@ -335,12 +335,15 @@ class _Examination:
     def _postings_of(self, number: int, live: NDArray[np.int64], terms: NDArray[np.int64]) -> "_Held":
         """What the table `postings` has of a segment. Raises `IndexDamagedError` for what cannot be unpacked."""
         held = _Held(np.zeros(len(live), np.bool_), np.empty(0, np.int64), 0, {})
-        query = "SELECT term, data FROM {s}.postings WHERE segment_id = %s AND term > %s ORDER BY term LIMIT %s"
+        query = (
+            f"SELECT term, {self._state.held}, data FROM {{s}}.postings WHERE segment_id = %s AND term > %s"
+            " ORDER BY term LIMIT %s"
+        )
         for batch in self._each(query, _TERMS_AT_ONCE, b"", (number,)):
             pieces = []
-            for term, data in batch:
-                held.checksum = (held.checksum + checksum(bytes(term), bytes(data))) % 2**62
-                pieces.append(unpacked(data))
+            for term, which, data in batch:
+                held.checksum = (held.checksum + checksum(bytes(term), which, data)) % 2**62
+                pieces.append(unpacked(which, data))
             ids = np.concatenate([one.ids for one in pieces])
             lengths = np.concatenate([one.lengths for one in pieces])
             ids, at_first = np.unique(ids, return_index=True)

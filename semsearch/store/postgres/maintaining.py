@@ -106,28 +106,29 @@ class _OvertakenError(Exception):
     """Another run has merged the segments meanwhile."""
 
 
-def _in_order(connection: Connection, segments: Sequence[int]) -> Iterator[list[tuple[bytes, bytes]]]:
-    """(term, data) of all rows of the postings of `segments`, by rising term, some megabytes at a time, those of a term
-    together."""
-    batch: list[tuple[bytes, bytes]] = []
+def _in_order(connection: Connection, segments: Sequence[int]) -> Iterator[list[tuple[bytes, bytes | None, bytes]]]:
+    """(term, held, data) of all rows of the postings of `segments`, by rising term, some megabytes at a time, those of
+    a term together."""
+    batch: list[tuple[bytes, bytes | None, bytes]] = []
     size = 0
     by_term = heapq.merge(*(_postings_of(connection, number) for number in segments), key=itemgetter(0))
     for _, rows in groupby(by_term, itemgetter(0)):
         if size > _BYTES_PACKED:
             yield batch
             batch, size = [], 0
-        for term, data in rows:
-            batch.append((term, data))
-            size += len(data)
+        for term, held, data in rows:
+            batch.append((term, held, data))
+            size += len(held or b"") + len(data)
     if batch:
         yield batch
 
 
 def _postings_of(connection: Connection, segment: int) -> Iterator[Row]:
-    """(term, data) of the rows of a segment, by rising term, read a megabyte at a time, one row at least."""
+    """(term, held, data) of the rows of a segment, by rising term, read a megabyte at a time, one row at least."""
     query = (
-        "SELECT term, data FROM (SELECT term, data, sum(length(data)) OVER (ORDER BY term) - length(data) AS before"
-        " FROM (SELECT term, data FROM {s}.postings WHERE segment_id = %s AND term > %s ORDER BY term LIMIT %s)"
+        "SELECT term, held, data FROM (SELECT term, held, data, sum(size) OVER (ORDER BY term) - size AS before"
+        " FROM (SELECT term, held, data, coalesce(length(held), 0) + length(data) AS size"
+        " FROM {s}.postings WHERE segment_id = %s AND term > %s ORDER BY term LIMIT %s)"
         " AS near) AS summed WHERE before < %s ORDER BY term"
     )
     after = b""

@@ -5,14 +5,15 @@ texts are text, times are times, and views that a person asks for are made by jo
 
 A chunk id is given once and never again, in the order of commits; the chunks of a file follow one another.
 `chunks.terms` is the length that BM25 knows, `nuls` the places of NUL characters in `text`, which PostgreSQL cannot
-hold. A row of `postings` is one term of one segment, `data` its chunks: their ids (4 bytes each), how often each has
-the term (2), and their lengths (4), one array after the other, least significant byte first. `segments.dead` lists
+hold. A row of `postings` is one term of one segment. Where `held` is null, `data` has its chunks: their ids (4 bytes
+each), how often each has the term (2), and their lengths (4), one array after the other, least significant byte first;
+else `held` has the ids and `data` 2 bytes a chunk, as `packed_postings` says. `segments.dead` lists
 deleted chunks that the postings still name (4 bytes each). `encode_queue` has the chunks without a vector;
 `kept_vectors` those of deleted ones, by the hash of their text, until nothing is pending. A row of `writers` is a run
 that goes on as long as it holds the advisory lock `lock_key`, and its `folders` are those that it holds.
 """
 
-FORMAT = 1
+FORMAT = 2
 
 _TABLES = """
 CREATE TABLE {s}.state (
@@ -132,5 +133,12 @@ CREATE TABLE {s}.runs (
 )
 """
 
+# What was written before stays as it is, until a merge writes it anew.
+_TIGHT_POSTINGS = """
+ALTER TABLE {s}.postings ADD COLUMN held bytea;
+ALTER TABLE {s}.postings ALTER COLUMN held SET STORAGE EXTERNAL;
+UPDATE {s}.state SET format = 2
+"""
+
 # version -> what makes an index of the next version of it.
-MIGRATIONS: dict[int, str] = {0: _TABLES}
+MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _TIGHT_POSTINGS}

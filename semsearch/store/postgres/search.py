@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import Vectors
+from semsearch.errors import IndexDamagedError
 from semsearch.lexical.bm25 import PostingsBM25, QueryScorer, is_among
 from semsearch.lexical.postings import Postings, near_terms
 from semsearch.lexical.query_word import Word
@@ -15,11 +16,9 @@ from semsearch.lexical.term_key import parted
 from semsearch.store.allowed import Allowed
 from semsearch.store.postgres import packed_vectors
 from semsearch.store.postgres.connection import Connection, Row
-from semsearch.store.postgres.errors import about_index
+from semsearch.store.postgres.errors import REPAIR, about_index
 from semsearch.store.postgres.packed_postings import (
-    COUNTED,
     NAMED,
-    NO_POSTINGS,
     TermPostings,
     ids_in,
     is_whole,
@@ -30,7 +29,9 @@ from semsearch.store.postgres.packed_postings import (
     term_key,
     unpacked,
 )
+from semsearch.store.postgres.segment_terms import LooseTerm, SegmentTerm, TightTerm
 from semsearch.store.postgres.state import SegmentRow, State, dead_ids
+from semsearch.store.postgres.wide_scorer import Part, WideScorer
 from semsearch.store.ranking import cosines_of, lexical_ranking, ranking
 from semsearch.store.records import Ranking, Scores
 
@@ -47,6 +48,12 @@ _MOST_EF_SEARCH = 1000  # pgvector takes no more
 # `work_mem`.
 _SCANNED = 8
 _SCAN_MEMORY = "16"
+# A value of `postings.data` with more bytes is only read where it can matter to a query.
+_READ_AT_ONCE = 65_536
+# With more postings than this a query is scored segment by segment, not put together first, unless they lie in many
+# rows, as those of a beginning of words do: a row costs as much as so many postings.
+_PUT_TOGETHER = 100_000
+_ROW_COSTS = 500
 # Terms that are counted at once, and postings, of which deleted ones are to be left out: 4 bytes each.
 _TERMS_AT_ONCE = 5_000
 _POSTINGS_AT_ONCE = 2_000_000
@@ -76,6 +83,17 @@ class Question:
     told: Callable[[list[Row]], None]
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """A row of `postings`, which names `count` chunks; `data`: None where it was not read."""
+
+    segment: int
+    term: bytes
+    held: bytes | None
+    count: int
+    data: bytes | None
+
+
 class DatabaseSearch:
     """Searches the database behind `connection` in the `state` that was read from it.
 
@@ -89,9 +107,12 @@ class DatabaseSearch:
         self._connection = connection
         self._state = state
         self._beside = beside
+        # Term key -> its rows.
+        self._stored: dict[str, list[_Stored]] = {}
         self._terms: dict[str, TermPostings] = {}
+        self._by_segment: dict[str, list[SegmentTerm]] = {}
         self._dead: NDArray[np.int64] | None = None
-        self._scorers: dict[tuple[Word, ...], QueryScorer] = {}
+        self._scorers: dict[tuple[Word, ...], QueryScorer | WideScorer] = {}
         self._vectors: dict[int, NDArray[np.float32]] = {}
         self._without_vector: set[int] = set()
         self._adapter: Adapter | None = None
@@ -126,7 +147,8 @@ class DatabaseSearch:
         self.ask(self._about_dead())
         if self._dead is None:
             known = [self._connection.deleted[one.version] for one in self._state.segments if one.dead]
-            self._dead = np.sort(np.concatenate(known)) if known else np.empty(0, np.int64)
+            # Segments that lie in one another list the same ones.
+            self._dead = np.unique(np.concatenate(known)) if known else np.empty(0, np.int64)
         return self._dead
 
     def _about_dead(self) -> list[Question]:
@@ -144,38 +166,96 @@ class DatabaseSearch:
 
     def _about_terms(self, keys: Collection[str]) -> list[Question]:
         """What asks for the postings of those of `keys` that were not read yet, and of what is deleted."""
-        by_term = {stored_term(key): key for key in keys if key not in self._terms}
+        by_term = {stored_term(key): key for key in keys if key not in self._stored}
         segments = [one.id for one in self._state.segments]
         if not by_term or not segments:
-            self._terms.update(dict.fromkeys(by_term.values(), NO_POSTINGS))
+            self._stored.update((key, []) for key in by_term.values())
             return []
 
         def told(rows: list[Row]) -> None:
-            found: dict[str, list[TermPostings]] = {key: [] for key in by_term.values()}
-            for term, data in rows:
-                found[by_term[bytes(term)]].append(unpacked(data))
-            dead = self.dead()
-            self._terms.update((key, joined(parts, dead)) for key, parts in found.items())
+            self._stored.update((key, []) for key in by_term.values())
+            for segment, term, held, count, data in rows:
+                self._stored[by_term[bytes(term)]].append(_Stored(segment, bytes(term), held, count, data))
 
-        query = "SELECT term, data FROM {s}.postings WHERE segment_id = ANY(%s) AND term = ANY(%s::bytea[])"
+        held = self._state.held
+        query = (
+            f"SELECT segment_id, term, {held}, {self._counted()}, CASE WHEN {held} IS NULL OR length(data) <="
+            f" {_READ_AT_ONCE} THEN data END FROM {{s}}.postings WHERE segment_id = ANY(%s) AND term = ANY(%s::bytea[])"
+        )
         return [*self._about_dead(), Question(query, (segments, list(by_term)), told)]
 
-    def scorer(self, words: Sequence[Word]) -> QueryScorer:
+    def _counted(self) -> str:
+        """How many chunks a row of `postings` names, in SQL."""
+        return f"length(data) / CASE WHEN {self._state.held} IS NULL THEN 10 ELSE 2 END"
+
+    def scorer(self, words: Sequence[Word]) -> QueryScorer | WideScorer:
         """What scores chunks for `words`; made once for each query."""
         key = tuple(words)
         if key not in self._scorers:
-            self.ask(self._about_terms({one.text for word in key for one in word}))
-            part = of_terms(
-                {one.text.encode("utf-8", "surrogatepass"): self._terms[one.text] for word in key for one in word}
-            )
-            statistics = self._state.chunks, self._state.terms
-            self._scorers[key] = PostingsBM25([part], [None], statistics=statistics).query(key)
+            keys = {one.text for word in key for one in word}
+            self.ask(self._about_terms(keys))
+            stored = [row for text in keys for row in self._stored[text]]
+            many = max(_PUT_TOGETHER, _ROW_COSTS * len(stored))
+            is_wide = any(row.data is None for row in stored) or sum(row.count for row in stored) > many
+            self._scorers[key] = self._wide_scorer(key, keys) if is_wide else self._narrow_scorer(key, keys)
         return self._scorers[key]
+
+    def _narrow_scorer(self, words: Sequence[Word], keys: Collection[str]) -> QueryScorer:
+        for text in keys:
+            if text not in self._terms:
+                parts = [unpacked(row.held, row.data) for row in self._stored[text] if row.data is not None]
+                self._terms[text] = joined(parts, self.dead())
+        part = of_terms({text.encode("utf-8", "surrogatepass"): self._terms[text] for text in keys})
+        return PostingsBM25([part], [None], statistics=(self._state.chunks, self._state.terms)).query(words)
+
+    def _wide_scorer(self, words: Sequence[Word], keys: Collection[str]) -> WideScorer:
+        segments = {one.id: one for one in self._state.segments}
+        for text in keys:
+            if text not in self._by_segment:
+                self._by_segment[text] = [_term_of(segments[row.segment], row) for row in self._stored[text]]
+        statistics = self._state.chunks, self._state.terms
+        return WideScorer(words, self._state.segments, self._by_segment, self.dead(), statistics, self._read)
+
+    def _read(self, parts: Sequence[Part]) -> None:
+        """Reads codes of terms."""
+        self.ask(self._about_codes(parts))
+
+    def _about_codes(self, parts: Sequence[Part]) -> list[Question]:
+        """What asks for the codes of terms in these parts."""
+        if not parts:
+            return []
+
+        def told(rows: list[Row]) -> None:
+            if len(rows) != len(parts):
+                raise IndexDamagedError(f"{self._connection.location}: postings are not there", REPAIR)
+            read: dict[SegmentTerm, list[tuple[int, bytes]]] = {}
+            for number, codes in rows:
+                term, first, _ = parts[number - 1]
+                read.setdefault(term, []).append((first, codes))
+            for term, own in read.items():
+                term.take(own)
+
+        # OFFSET keeps the planner from going through the table.
+        query = (
+            "SELECT number, codes FROM unnest(%s::int[], %s::int[], %s::int[]) WITH ORDINALITY"
+            " AS part (row, first, count, number) CROSS JOIN LATERAL (SELECT substring(data FROM 2 * first + 1"
+            " FOR 2 * count) AS codes FROM {s}.postings WHERE postings.segment_id = (%s::bigint[])[part.row]"
+            " AND postings.term = (%s::bytea[])[part.row] OFFSET 0) AS own"
+        )
+        terms = {one: number for number, one in enumerate(dict.fromkeys(one for one, _, _ in parts), 1)}
+        # As text: psycopg takes ten times as long for a list.
+        columns = zip(*((terms[one], first, end - first) for one, first, end in parts), strict=True)
+        numbers = ["{" + ",".join(map(str, column)) + "}" for column in columns]
+        parameters = (*numbers, [one.segment for one in terms], [one.stored for one in terms])
+        return [Question(query, parameters, told)]
 
     def lexical(self, words: Sequence[Word], k: int, allowed: Allowed) -> Ranking:
         """`protocol.Snapshot.lexical`."""
         scorer = self.scorer(words)
-        found = lexical_ranking(scorer.segments, scorer, k, allowed)
+        if isinstance(scorer, WideScorer):
+            found = scorer.ranking(k, allowed)
+        else:
+            found = lexical_ranking(scorer.segments, scorer, k, allowed)
         self._ranked.append(found.ids)
         return found
 
@@ -189,6 +269,8 @@ class DatabaseSearch:
             among.intersection(number for one in self._ranked for number in one[:first].tolist())
             for first in (_NAMED_FIRST, _READ_FIRST)
         )
+        if isinstance(scorer, WideScorer):
+            questions += self._about_codes(scorer.unread(ids))
         self.ask(questions + self._beside(named, read))
         self._ranked = []
         cosines = cosines_of(vectors, ids, self.vectors)
@@ -232,11 +314,12 @@ class DatabaseSearch:
         """Key -> how many live chunks hold it."""
         counts: dict[str, int] = dict.fromkeys(keys, 0)
         segments = [one.id for one in self._state.segments]
+        counted = self._counted()
         with_dead = [one.id for one in self._state.segments if one.dead]
         for start in range(0, len(keys), _TERMS_AT_ONCE):
             by_term = {stored_term(key): key for key in keys[start : start + _TERMS_AT_ONCE]}
             query = (
-                f"SELECT term, sum({COUNTED})::bigint, coalesce(sum({COUNTED}) FILTER (WHERE segment_id = ANY(%s)), 0)"
+                f"SELECT term, sum({counted})::bigint, coalesce(sum({counted}) FILTER (WHERE segment_id = ANY(%s)), 0)"
                 "::bigint FROM {s}.postings WHERE segment_id = ANY(%s) AND term = ANY(%s::bytea[]) GROUP BY term"
             )
             read: list[bytes] = []
@@ -257,9 +340,14 @@ class DatabaseSearch:
         self, counts: dict[str, int], by_term: dict[bytes, str], segments: list[int], terms: list[bytes]
     ) -> None:
         """Takes the deleted chunks of `segments` that hold the `terms` out of `counts`."""
-        query = f"SELECT term, {NAMED} FROM {{s}}.postings WHERE segment_id = ANY(%s) AND term = ANY(%s::bytea[])"
+        held = self._state.held
+        query = (
+            f"SELECT term, {held}, CASE WHEN {held} IS NULL THEN {NAMED} END FROM {{s}}.postings"
+            " WHERE segment_id = ANY(%s) AND term = ANY(%s::bytea[])"
+        )
         rows = self._rows(query, (segments, terms))
-        named = [ids_in(row[1]) for row in rows]
+        with about_index(self._connection.location):
+            named = [ids_in(row[1], row[2]) for row in rows]
         gone = is_among(np.concatenate(named), self.dead())
         owners = np.repeat(np.arange(len(rows)), [len(ids) for ids in named])
         for row, count in zip(rows, np.bincount(owners[gone], minlength=len(rows)).tolist(), strict=True):
@@ -389,16 +477,16 @@ class DatabaseSearch:
         """The postings of one segment, without its deleted chunks. `long_term`: makes the term of the hash that the
         table has in its place, and of a chunk that has it."""
         dead = self.dead()
-        stored = self._rows("SELECT term, data FROM {s}.postings WHERE segment_id = %s", (segment.id,))
+        query = f"SELECT term, {self._state.held}, data FROM {{s}}.postings WHERE segment_id = %s"
         rows = []
         with about_index(self._connection.location):
-            for term, data in stored:
+            for term, held, data in self._rows(query, (segment.id,)):
                 if not is_whole(term):
-                    held = joined([unpacked(data)], dead).ids
-                    if not len(held):
+                    live = joined([unpacked(held, data)], dead).ids
+                    if not len(live):
                         continue
-                    term = long_term(bytes(term), int(held[0]))
-                rows.append((bytes(term), data))
+                    term = long_term(bytes(term), int(live[0]))
+                rows.append((bytes(term), held, data))
             return replace(of_rows(rows, dead), languages=segment.languages)
 
     def _ids(self, query: str) -> NDArray[np.int64]:
@@ -406,3 +494,11 @@ class DatabaseSearch:
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         return self._connection.rows(query, parameters)
+
+
+def _term_of(segment: SegmentRow, row: _Stored) -> SegmentTerm:
+    """What `segment` says of the term in `row`. Raises `IndexDamagedError`."""
+    if row.held is not None:
+        return TightTerm(segment, row.term, row.held, row.count, row.data)
+    assert row.data is not None  # a row without `held` is always read
+    return LooseTerm(segment, row.term, row.data)

@@ -55,7 +55,7 @@ class State:
     `last_chunk`: the last id that was given; `chunks`, `terms`: live chunks and the terms of them all; `values`: the
     settings as JSON text; `checked`: when each root was last compared (seconds since the epoch, 0: never);
     `has_vector_index`: the vectors have an HNSW index that is whole; `can_scan_on`: a scan of it goes on until enough
-    is found, as from pgvector 0.8 on.
+    is found, as from pgvector 0.8 on; `version`: the format of the tables.
     """
 
     location: str
@@ -72,6 +72,7 @@ class State:
     first_pending: int | None
     has_vector_index: bool
     can_scan_on: bool
+    version: int
 
     @staticmethod
     def of(location: str, results: Sequence[Sequence[Row]], examined: bool = False) -> "State":
@@ -106,6 +107,7 @@ class State:
             queue[0][1],
             queue[0][2],
             bool(queue[0][3]),
+            version,
         )
 
     @cached_property
@@ -120,6 +122,11 @@ class State:
         own = [self.readers[root.id] for root in self.roots if root.is_here]
         fields["readers"] = min(own, default=0)
         return IndexInfo(roots=self.roots, **fields)
+
+    @property
+    def held(self) -> str:
+        """The column `postings.held` in SQL, which older tables do not have."""
+        return "held" if self.version > 1 else "NULL::bytea"
 
     @property
     def counts(self) -> Counts:

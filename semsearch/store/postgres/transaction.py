@@ -55,7 +55,7 @@ _PARTS = (
     ("date", "float8"), ("language", "text"),
 )  # fmt: skip
 _QUEUE = (("chunk_id", "int8"), ("tokens", "int4"))
-_POSTINGS = (("segment_id", "int8"), ("term", "bytea"), ("data", "bytea"))
+_POSTINGS = (("segment_id", "int8"), ("term", "bytea"), ("held", "bytea"), ("data", "bytea"))
 _COUNTERS = (
     "next_chunk", "next_file", "next_segment", "chunks", "terms", "indexed", "skipped", "failed",
 )  # fmt: skip
@@ -506,11 +506,11 @@ def copy_postings(connection: Connection, number: int, built: postings.Postings)
     """Writes the postings of segment `number`; returns their checksum."""
     total = 0
 
-    def rows() -> Iterator[tuple[int, bytes, bytes]]:
+    def rows() -> Iterator[tuple[int, bytes, bytes | None, bytes]]:
         nonlocal total
-        for term, data in packed(built):
-            total = (total + checksum(term, data)) % 2**62
-            yield number, term, data
+        for term, held, data in packed(built):
+            total = (total + checksum(term, held, data)) % 2**62
+            yield number, term, held, data
 
     connection.copy("postings", _POSTINGS, rows())
     return total
