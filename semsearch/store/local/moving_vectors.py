@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any
 
 from semsearch.errors import IndexDamagedError, SemsearchError
-from semsearch.store.local.engine_vectors import EngineVectors
+from semsearch.store.engine_vectors import EngineVectors
 from semsearch.store.local.snapshot import LocalSnapshot
 from semsearch.store.local.writer import IndexWriter
 

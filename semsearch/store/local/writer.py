@@ -21,13 +21,13 @@ from semsearch.file_lock import WriterLock
 from semsearch.lexical.postings import Postings
 from semsearch.private_files import share_all
 from semsearch.settings import CATALOG_FILE
+from semsearch.store.engine_vectors import EngineVectors
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import check_catalog, mark_damaged, remove_checksum, write_checksum
 from semsearch.store.local.connection import ForeignSchemaError
 from semsearch.store.local.damage import name_index
 from semsearch.store.local.dense_segment import DenseSegment, open_dense, open_ids, write_dense
-from semsearch.store.local.engine_vectors import EngineVectors
 from semsearch.store.local.index_folder import make_folder
 from semsearch.store.local.lexical_segment import open_lexical, write_lexical
 from semsearch.store.local.rows import Segment

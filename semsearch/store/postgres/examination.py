@@ -16,10 +16,11 @@ from semsearch.errors import IndexDamagedError
 from semsearch.store.checked_values import MALFORMED, finite, mapping
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import WRITING_SECONDS, Connection
+from semsearch.store.postgres.engine_examination import examine_engine
 from semsearch.store.postgres.packed_postings import checksum, unpacked
-from semsearch.store.postgres.state import STATE, State, dead_ids
+from semsearch.store.postgres.state import ELSEWHERE, STATE, State, dead_ids
 from semsearch.store.problems import Findings, Problem
-from semsearch.store.recorded_info import is_decodable
+from semsearch.store.recorded_info import FIELDS, is_decodable
 
 _BEGIN = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{WRITING_SECONDS}s';"
 _CHUNKS_AT_ONCE = 2_000
@@ -52,7 +53,8 @@ class DatabaseFindings(Findings):
     go; `dead`: id of a segment -> the deleted chunks that it names, (n,) rising, where another list is recorded;
     `lengths`: (chunk id, terms) as the postings have it, where another number is recorded; `missing`: (n,) ids of
     chunks whose words no other segment has; `forget`: settings that cannot be; `vectors_unknown`: nobody knows their
-    model; `bad_run`: what is recorded of the last run cannot be; `bad_index`: that of the vectors cannot be used.
+    model; `bad_run`: what is recorded of the last run cannot be; `bad_index`: that of the vectors cannot be used;
+    `lost_vectors`, `stray_vectors`: (n,) ids of chunks whose vectors a vector database lacks, or has in excess.
     """
 
     reread: set[int] = field(default_factory=set)
@@ -64,6 +66,8 @@ class DatabaseFindings(Findings):
     vectors_unknown: bool = False
     bad_run: bool = False
     bad_index: bool = False
+    lost_vectors: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    stray_vectors: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def add(self, part: str, what: str, repair: str) -> None:
         self.problems.append(Problem(part, what, repair))
@@ -72,7 +76,10 @@ class DatabaseFindings(Findings):
 def examine(connection: Connection) -> DatabaseFindings:
     """What is wrong with the index that `connection` reads. Raises `SemsearchError` where there is none."""
     with connection.transaction(_BEGIN + STATE) as results:
-        return _Examination(connection, State.of(connection.location, results)).findings
+        state = State.of(connection.location, results)
+        examination = _Examination(connection, state)
+    examine_engine(connection, state, examination._dim(), examination.findings)
+    return examination.findings
 
 
 class _Examination:
@@ -107,10 +114,10 @@ class _Examination:
 
     def _examine_settings(self) -> None:
         for name, text in self._state.values.items():
+            if name not in FIELDS:  # about a vector database, or of a later version
+                continue
             try:
                 sound = is_decodable(name, json.loads(text))
-            except KeyError:  # of a later version
-                sound = True
             except (ValueError, RecursionError):
                 sound = False
             if not sound:
@@ -365,6 +372,7 @@ COUNTED = (
 UNQUEUED = (
     "NOT EXISTS (SELECT FROM {s}.vectors WHERE vectors.chunk_id = chunks.id)"
     " AND NOT EXISTS (SELECT FROM {s}.encode_queue WHERE encode_queue.chunk_id = chunks.id)"
+    f" AND NOT {ELSEWHERE}"
 )
 
 

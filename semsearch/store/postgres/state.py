@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.errors import IndexDamagedError, SemsearchError
-from semsearch.store.postgres.connection import Row
+from semsearch.store.postgres.connection import Connection, Row
 from semsearch.store.postgres.errors import no_index
 from semsearch.store.postgres.rows import decoded
 from semsearch.store.postgres.schema import FORMAT
@@ -18,6 +18,8 @@ from semsearch.store.recorded_info import FIELDS
 from semsearch.store.records import Counts, IndexInfo, Root
 
 REPAIR = "mend it with: semsearch verify --repair"
+# Whether a vector database keeps the vectors, in SQL.
+ELSEWHERE = "EXISTS (SELECT FROM {s}.settings WHERE name = 'vectors_at' AND value <> 'null')"
 STATE = """
 SELECT product, format, next_chunk, chunks, terms, indexed, skipped, failed FROM {s}.state;
 SELECT name, value FROM {s}.settings;
@@ -82,7 +84,6 @@ class State:
             raise IndexDamagedError(f"{location}: an indexed folder has a path that is none", "look at the table roots")
         if not all(isinstance(code, str) for row in segments for code in row[5] or (None,)):
             raise IndexDamagedError(f"{location}: the languages of a segment are none", REPAIR)
-        found = tuple(Root(row[0], _path(row[2]), row[3], row[1]) for row in roots)
         return State(
             location,
             next_chunk - 1,
@@ -90,7 +91,7 @@ class State:
             terms,
             (files[0], files[1], files[2]),
             {row[0]: row[1] for row in values},
-            found,
+            roots_of(roots),
             {row[0]: row[4] for row in roots},
             {row[0]: row[5] or 0.0 for row in roots},
             tuple(SegmentRow(row[0], row[1], row[2], row[3], row[4], tuple(row[5])) for row in segments),
@@ -130,6 +131,18 @@ def check_format(location: str, product: str, version: int) -> None:
             "upgrade with: pip install --upgrade semsearch",
             code="newer_index",
         )
+
+
+def roots_of(rows: Sequence[Row]) -> tuple[Root, ...]:
+    """The folders in `rows` of their id, host, path and label, in that order."""
+    return tuple(Root(row[0], _path(row[2]), row[3], row[1]) for row in rows)
+
+
+def set_setting(connection: Connection, name: str, text: str) -> None:
+    """Records `text`, which is JSON, as the setting `name`."""
+    connection.execute(
+        "INSERT INTO {s}.settings VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, text)
+    )
 
 
 def dead_ids(data: bytes) -> NDArray[np.int64]:

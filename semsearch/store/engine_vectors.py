@@ -1,4 +1,4 @@
-"""The vectors of an index folder that a vector database holds; the catalog and the words stay in the folder.
+"""The vectors of an index that a vector database holds; the catalog and the words stay where they are.
 
 What is put there is complete before the catalog's commit says so, and what is deleted goes after the commit that says
 it is deleted. Killed anywhere, the database has more than the catalog knows, never less: hits that the catalog does not
@@ -9,14 +9,16 @@ A collection is emptied only by the index that began to fill it, which its catal
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
-from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError, VectorEngineError
 from semsearch.lexical.bm25 import is_among
 from semsearch.store.allowed import Allowed
 from semsearch.store.ranking import ranking
@@ -33,6 +35,46 @@ _COMPARED_HERE = 64
 _SPARE = 16
 _SPARE_SHARE = 0.125
 _PUT_AT_ONCE = 4_096
+
+
+class Sought(Protocol):
+    """The chunks that a search may return: those that have a vector, and that its filters let in."""
+
+    @property
+    def most(self) -> int:
+        """There are no more of them than this."""
+        ...
+
+    def ranges(self) -> list[tuple[int, int]] | None:
+        """(first id, past-last id), rising and apart: all of them are inside; None: of all that the database has."""
+        ...
+
+    def among(self, ids: Ids) -> NDArray[np.bool_]:
+        """(n,) which of `ids` (n,), in any order, are of them."""
+        ...
+
+    def ids(self) -> Ids:
+        """(m,) all of them, rising."""
+        ...
+
+
+class KnownSought:
+    """`Sought` where the ids `encoded` (n,), rising, of all chunks that have a vector are at hand."""
+
+    def __init__(self, allowed: Allowed, encoded: Ids) -> None:
+        self._encoded = encoded
+        let_in = allowed.rows(encoded, None)
+        self._wanted = encoded if let_in is None else encoded[let_in]
+        self.most = len(self._wanted)
+
+    def ranges(self) -> list[tuple[int, int]] | None:
+        return None if len(self._wanted) == len(self._encoded) else _runs(self._wanted, self._encoded)
+
+    def among(self, ids: Ids) -> NDArray[np.bool_]:
+        return is_among(ids, self._wanted)
+
+    def ids(self) -> Ids:
+        return self._wanted
 
 
 class EngineVectors:
@@ -59,24 +101,24 @@ class EngineVectors:
             return np.empty((0, dim), np.float32)
         return self.engine.vectors(ids)
 
-    def nearest(self, vector: Vectors, k: int, allowed: Allowed, encoded: Ids) -> Ranking:
-        """The `k` chunks that are `allowed` nearest to `vector` (d,); `encoded`: the ids (n,), rising, of all chunks
-        that have a vector. Raises `IndexDamagedError` where the database lacks one that is looked for."""
-        let_in = allowed.rows(encoded, None)
-        wanted = encoded if let_in is None else encoded[let_in]
-        if len(wanted) <= _COMPARED_HERE:
-            return self._compared(vector, k, wanted)
+    def nearest(self, vector: Vectors, k: int, sought: Sought) -> Ranking:
+        """The `k` of the chunks `sought` nearest to `vector` (d,). Raises `IndexDamagedError` where the database lacks
+        one that is looked for."""
+        if sought.most <= _COMPARED_HERE:
+            return self._compared(vector, k, sought.ids())
         limit = self.engine.capabilities
         asked = k + max(_SPARE, int(_SPARE_SHARE * k))
-        ranges = None if len(wanted) == len(encoded) else _fewer(_runs(wanted, encoded), limit.max_ranges)
+        among = sought.ranges()
+        ranges = None if among is None else _fewer(among, limit.max_ranges)
         while True:
             asked = min(asked, limit.max_k)
             ids, cosines = self.engine.nearest(vector, asked, ranges)
-            kept = np.flatnonzero(is_among(ids, wanted))
-            if len(kept) >= min(k, len(wanted)):
+            kept = np.flatnonzero(sought.among(ids))
+            no_more = asked == limit.max_k or len(ids) < asked
+            if len(kept) >= min(k, sought.most) or (no_more and len(kept) == len(sought.ids())):
                 return ranking(list(zip((-cosines[kept]).tolist(), ids[kept].tolist(), strict=True)), k)
-            if asked == limit.max_k or len(ids) < asked:  # it finds no more: what is wanted lies too deep for it
-                return self._compared(vector, k, wanted)
+            if no_more:  # what is wanted lies too deep for it
+                return self._compared(vector, k, sought.ids())
             asked *= 2
 
     def _compared(self, vector: Vectors, k: int, ids: Ids) -> Ranking:
@@ -190,3 +232,31 @@ def _fewer(ranges: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]
     begins = [0, *(number + 1 for number in kept)]
     ends = [*kept, len(ranges) - 1]
     return [(ranges[begin][0], ranges[end][1]) for begin, end in zip(begins, ends, strict=True)]
+
+
+@contextmanager
+def or_by_words() -> Iterator[None]:
+    """For what a search asks of the database: says how to search without it where it does not answer."""
+    try:
+        yield
+    except VectorEngineError as error:
+        raise VectorEngineError(error.message, f"{error.hint}; by words alone: --mode lexical") from None
+
+
+class Engines:
+    """The vector databases that are in use, each connected to once."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, EngineVectors] = {}
+
+    def at(self, url: str) -> EngineVectors:
+        """The vectors at `url`."""
+        if url not in self._open:
+            self._open[url] = EngineVectors(url)
+        return self._open[url]
+
+    def close(self) -> None:
+        """Ends all connections; the next question makes a new one."""
+        opened, self._open = self._open, {}
+        for engine in opened.values():
+            engine.close()
