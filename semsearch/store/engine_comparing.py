@@ -52,7 +52,7 @@ def compare(engine: EngineVectors, dim: int, wanted: Ids, known: Ids) -> Differe
     """How the vectors of `engine`, of `dim` numbers, differ from those of the chunks `wanted` (n,), which must be
     there, and `known` (m,), which may be; both rising. Raises `VectorEngineError`."""
     held = engine.ids()
-    other_dim = engine.vectors(held[:1], dim).shape[1]
+    other_dim = engine.engine.vectors(held[:1]).shape[1] if len(held) else dim
     if other_dim != dim:
         return Differences(dim, other_dim)
     there = np.intersect1d(wanted, held, assume_unique=True)

@@ -35,6 +35,9 @@ _COMPARED_HERE = 64
 _SPARE = 16
 _SPARE_SHARE = 0.125
 _PUT_AT_ONCE = 4_096
+# How often one search may ask where its filter has more ranges than the database takes at once; beyond that, the ranges
+# that lie nearest to each other become one, and what is between them is left out here.
+_MOST_REQUESTS = 64
 
 
 class Sought(Protocol):
@@ -96,29 +99,48 @@ class EngineVectors:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def vectors(self, ids: Ids, dim: int) -> Vectors:
-        """(n, dim) the vectors of the chunks `ids` (n,); a row of nan where there is none."""
+        """(n, dim) the vectors of the chunks `ids` (n,); a row of nan where there is none.
+        Raises `IndexDamagedError` where they have another length."""
         if not len(ids):
             return np.empty((0, dim), np.float32)
-        return self.engine.vectors(ids)
+        vectors = self.engine.vectors(ids)
+        if vectors.shape[1] != dim:
+            raise IndexDamagedError(
+                f"{self.engine.location} holds vectors of {vectors.shape[1]} numbers, not of {dim}, which another"
+                " program put there",
+                "keep these elsewhere: semsearch index --rebuild --vectors URL",
+            )
+        return vectors
 
     def nearest(self, vector: Vectors, k: int, sought: Sought) -> Ranking:
         """The `k` of the chunks `sought` nearest to `vector` (d,). Raises `IndexDamagedError` where the database lacks
         one that is looked for."""
         if sought.most <= _COMPARED_HERE:
             return self._compared(vector, k, sought.ids())
-        limit = self.engine.capabilities
+        among, most = sought.ranges(), self.engine.capabilities.max_ranges
+        if among is None:
+            best = self._nearest_in(vector, k, sought, None)
+        else:
+            among, best = _fewer(among, _MOST_REQUESTS * most), []
+            for start in range(0, len(among), most):
+                best += self._nearest_in(vector, k, sought, among[start : start + most])
+        if len(best) < min(k, sought.most) and len(best) < len(sought.ids()):  # what is wanted lies too deep for it
+            return self._compared(vector, k, sought.ids())
+        return ranking(best, k)
+
+    def _nearest_in(
+        self, vector: Vectors, k: int, sought: Sought, ranges: list[tuple[int, int]] | None
+    ) -> list[tuple[float, int]]:
+        """(minus the cosine, id) of the `k` of the chunks `sought` in `ranges` nearest to `vector`, or of more; of
+        fewer where the database finds no more."""
+        most = self.engine.capabilities.max_k
         asked = k + max(_SPARE, int(_SPARE_SHARE * k))
-        among = sought.ranges()
-        ranges = None if among is None else _fewer(among, limit.max_ranges)
         while True:
-            asked = min(asked, limit.max_k)
+            asked = min(asked, most)
             ids, cosines = self.engine.nearest(vector, asked, ranges)
             kept = np.flatnonzero(sought.among(ids))
-            no_more = asked == limit.max_k or len(ids) < asked
-            if len(kept) >= min(k, sought.most) or (no_more and len(kept) == len(sought.ids())):
-                return ranking(list(zip((-cosines[kept]).tolist(), ids[kept].tolist(), strict=True)), k)
-            if no_more:  # what is wanted lies too deep for it
-                return self._compared(vector, k, sought.ids())
+            if len(kept) >= k or asked == most or len(ids) < asked:
+                return list(zip((-cosines[kept]).tolist(), ids[kept].tolist(), strict=True))
             asked *= 2
 
     def _compared(self, vector: Vectors, k: int, ids: Ids) -> Ranking:
@@ -126,13 +148,13 @@ class EngineVectors:
         best: list[tuple[float, int]] = []
         for start in range(0, len(ids), _PUT_AT_ONCE):
             batch = ids[start : start + _PUT_AT_ONCE]
-            cosines = self.held(batch) @ vector
+            cosines = self.held(batch, len(vector)) @ vector
             best += zip((-cosines).tolist(), batch.tolist(), strict=True)
         return ranking(best, k)
 
-    def held(self, ids: Ids) -> Vectors:
-        """(n, d) the vectors of the chunks `ids` (n,). Raises `IndexDamagedError` where one is not there."""
-        vectors = self.engine.vectors(ids)
+    def held(self, ids: Ids, dim: int) -> Vectors:
+        """(n, dim) the vectors of the chunks `ids` (n,). Raises `IndexDamagedError` where one is not there."""
+        vectors = self.vectors(ids, dim)
         lacking = np.isnan(vectors).any(axis=1)
         if lacking.any():
             raise IndexDamagedError(

@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError, VectorEngineError
 from semsearch.index_report import IndexReport
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.maintenance.verification import VerifyReport, verify
@@ -279,6 +279,71 @@ def test_a_collection_of_another_length_is_not_touched(pair: Pair) -> None:
     assert problem.what.startswith("it holds vectors of 8 numbers, not of 256") and not problem.repair
     assert pair.ids() == [7]
     engine.close()
+
+
+def test_vectors_of_another_length_are_told_by_a_search(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, ids = open_engine(pair.url), np.array(pair.ids(), np.int64)
+    engine.drop()
+    engine.ensure(8)
+    engine.upsert(ids, np.full((len(ids), 8), 8**-0.5, np.float32), [{}] * len(ids))
+    engine.close()
+    monkeypatch.setattr(engine_vectors, "_COMPARED_HERE", 500)
+    with pytest.raises(IndexDamagedError, match="numbers, not of 256"):
+        pair.answers(pair.other, [SearchOptions(mode="dense", min_score=0)])
+    with pytest.raises(IndexDamagedError, match="numbers, not of 256"):
+        pair.index(vectors="")
+
+
+def test_words_first_of_what_is_all_deleted_and_then_something_new(
+    tmp_path: Path, new_url: Callable[[], str], new_index: Callable[[], str]
+) -> None:
+    folder, index, url = tmp_path / "folder", new_index(), new_url()
+    write(folder, {"a.txt": "Boats are painted."})
+    index_folders([str(folder)], index, IndexOptions(model="static", vectors=url, embed=False))
+    write(folder, {"a.txt": ""})
+    index_folders([str(folder)], index, IndexOptions(prune=True))
+    write(folder, {"b.txt": "The harbour is closed in winter."})
+    assert index_folders([str(folder)], index, IndexOptions()).chunks["encoded"] == 1
+    with Searcher(index) as searcher:
+        assert [hit.path for hit in searcher.search("harbour", SearchOptions(mode="dense")).hits] == ["b.txt"]
+    assert verify(index, False, False, lambda message: None).problems == ()
+
+
+def test_a_move_that_fails_leaves_the_collection_to_others(
+    pair: Pair, new_url: Callable[[], str], new_index: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = new_url()
+    engine = type(open_engine(target))
+
+    def fail(*arguments: object) -> None:
+        raise VectorEngineError("the disk of the database is full", "make room")
+
+    with monkeypatch.context() as patched, pytest.raises(VectorEngineError, match="full"):
+        patched.setattr(engine, "upsert", fail)
+        pair.index(vectors=target)
+    pair.check()
+    other = new_index()
+    index_folders([str(pair.folder)], other, IndexOptions(model="static", vectors=target))
+    with pytest.raises(SemsearchError, match="holds vectors already"):
+        pair.index(vectors=target)
+    assert verify(other, False, False, lambda message: None).problems == ()
+    pair.check()
+
+
+def test_a_filter_of_many_ranges_is_not_applied_after_the_nearest(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every other file, all are further from the question than those between them."""
+    monkeypatch.setattr(engine_vectors, "_COMPARED_HERE", 0)
+    engine = type(open_engine(pair.url))
+    monkeypatch.setattr(engine, "capabilities", replace(engine.capabilities, max_k=20, max_ranges=4))
+    read: list[int] = []
+    original = engine.vectors
+    monkeypatch.setattr(engine, "vectors", lambda self, ids: read.append(len(ids)) or original(self, ids))
+    with Searcher(pair.other) as searcher:
+        options = SearchOptions(mode="dense", k=3, min_score=0, filters=FILTERS["scattered"], fold=False)
+        found = searcher.search(QUERIES[0], options).hits
+    assert len(found) == 3 and sum(read) < COUNT
+    monkeypatch.undo()
+    pair.check(replace(options, k=20))
 
 
 def test_a_rebuild_gets_away_from_a_database_that_is_lost(pair: Pair, new_url: Callable[[], str]) -> None:

@@ -56,7 +56,8 @@ class EngineSearch(SegmentSearch):
     def vectors(self, ids: NDArray[np.int64]) -> Vectors:
         # What a run that was cut off put there counts only from its commit on.
         encoded = np.flatnonzero(is_among(ids, self.encoded_ids()))
-        vectors = np.full((len(ids), self.vector_format().store_dim), np.nan, np.float32)
+        dim = self.vector_format().store_dim
+        vectors = np.full((len(ids), dim), np.nan, np.float32)
         if len(encoded):
-            vectors[encoded] = self._engine.held(ids[encoded])
+            vectors[encoded] = self._engine.held(ids[encoded], dim)
         return vectors

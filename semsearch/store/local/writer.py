@@ -234,6 +234,11 @@ class IndexWriter:
             engine.begin()
             self.catalog.set_setting("vectors_filled", [*filled, engine.url])
 
+    def give_up_engine(self, url: str) -> None:
+        """Inside a commit: takes back what `begin_engine` said of the collection at `url`."""
+        filled = [one for one in self.catalog.listed("vectors_filled") if one != url]
+        self.catalog.set_setting("vectors_filled", filled)
+
     def dense_segment(self, segment: Segment, vector_format: VectorFormat) -> DenseSegment:
         """The vectors of `segment`."""
         return open_dense(self.index, segment.name, segment.rows, segment.files, vector_format)

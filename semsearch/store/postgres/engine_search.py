@@ -58,7 +58,7 @@ class EngineSearch(DatabaseSearch):
         found = np.full((len(wanted), self._dim()), np.nan, np.float32)
         counted = np.flatnonzero([self._has_vector[number] for number in wanted])
         if len(counted):
-            found[counted] = self._engine.held(ids[counted])
+            found[counted] = self._engine.held(ids[counted], self._dim())
         return found
 
     def _about_vectors(self, ids: Sequence[int], kept: dict[int, NDArray[np.float32]]) -> list[Question]:

@@ -7,7 +7,9 @@ transaction that changes it, and told after that: by the same run, or by the nex
 transaction of a run that has the index for itself.
 """
 
+import contextlib
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
+from semsearch.errors import SemsearchError
 from semsearch.store.checked_values import of_type, text
 from semsearch.store.engine_vectors import EngineVectors, Ids
 from semsearch.store.postgres import rows
@@ -72,16 +75,23 @@ def begin_filling(connection: Connection, engine: EngineVectors) -> None:
     """
     if engine.url in filled_places(connection):
         return
+    with _filling(connection) as other:
+        filled = filled_places(other)
+        if engine.url not in filled:
+            engine.begin()
+            set_setting(other, "vectors_filled", json.dumps([*filled, engine.url]))
+
+
+@contextlib.contextmanager
+def _filling(connection: Connection) -> Iterator[Connection]:
+    """Another connection, in a transaction of its own that alone says which collections this index fills."""
     with (
         closing(Connection(connection.address)) as other,
         other.transaction(f"{other.writing()}; SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"),
     ):
         other.execute("INSERT INTO {s}.settings VALUES ('vectors_filled', '[]') ON CONFLICT DO NOTHING")
         other.rows("SELECT value FROM {s}.settings WHERE name = 'vectors_filled' FOR UPDATE")
-        filled = filled_places(other)
-        if engine.url not in filled:
-            engine.begin()
-            set_setting(other, "vectors_filled", json.dumps([*filled, engine.url]))
+        yield other
 
 
 def put(connection: Connection, url: str, ids: Ids, vectors: Vectors, model: ModelInfo, is_first: bool) -> None:
@@ -150,8 +160,14 @@ def move(connection: Connection, url: str | None) -> str | None:
             connection.execute("DELETE FROM {s}.vectors")
         else:
             begin_filling(connection, target)
-            target.begin_again(info.model.dim)
-        _copy(connection, snapshot, target)
+        try:
+            if target is not None:
+                target.begin_again(info.model.dim)
+            _copy(connection, snapshot, target)
+        except SemsearchError:
+            if target is not None:
+                _give_up(connection, target)
+            raise
     elif target is not None and target.url not in filled_places(connection):
         target.begin()  # there is nothing to put yet: it is looked at again
     if target is not None:
@@ -161,6 +177,16 @@ def move(connection: Connection, url: str | None) -> str | None:
     set_setting(connection, "vectors_at", json.dumps(url))
     set_setting(connection, "vectors_filled", json.dumps(filled))
     return left
+
+
+def _give_up(connection: Connection, target: EngineVectors) -> None:
+    """Takes back what was put to `target`: from then on it is not this index's."""
+    # Where the database does not answer, what was put there stays, and is refused as another's the next time.
+    with contextlib.suppress(SemsearchError):
+        target.engine.drop()
+    with _filling(connection) as other:
+        filled = [one for one in filled_places(other) if one != target.url]
+        set_setting(other, "vectors_filled", json.dumps(filled))
 
 
 def _copy(connection: Connection, snapshot: DatabaseSnapshot, target: EngineVectors | None) -> None:
