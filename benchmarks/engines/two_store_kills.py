@@ -1,17 +1,18 @@
 """Kills runs of `index` between the vector database and the catalog; what is left each time, and after the next run.
 
-    python -m benchmarks.engines.two_store_kills [--kills 50] [--seed 1]
+    python -m benchmarks.engines.two_store_kills [--kills 50] [--seed 1] [--postgres]
 
 A folder changes; a run is killed before or after a call that changes the database, or a commit of the catalog; the
 index is searched; a run goes on to the end; what is found then is compared with an index that keeps its vectors itself
-and was never killed. A real PostgreSQL server with pgvector is started for it. At last vectors are taken out and put
-in behind the back of the index, and `verify --repair` mends both sides.
+and was never killed. A real PostgreSQL server with pgvector is started for it; with `--postgres` it keeps the index,
+too. At last vectors are taken out and put in behind the back of the index, and `verify --repair` mends both sides.
 """
 
 import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,8 +20,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import psycopg
 
 from semsearch.maintenance.verification import verify
+from semsearch.settings import url_scheme
+from semsearch.store.opening import open_store
 from semsearch.vector_engines.opening import open_engine, recordable
 from tests.support.kills import QUERIES, answers
 from tests.support.made_texts import texts
@@ -33,12 +37,20 @@ RUNS = ("changes", "changes", "changes", "rebuild", "another collection", "the i
 class Folder:
     """A folder that changes, and two indexes of it: `own` keeps its vectors."""
 
-    def __init__(self, base: Path, url: str, seed: int) -> None:
-        self.folder, self.own, self.index = base / "folder", base / "own", base / "index"
+    def __init__(self, base: Path, url: str, seed: int, place: str = "") -> None:
+        """`place`: the URL of the index in PostgreSQL; "": it is in a folder."""
+        self.folder, self.own, self.index = base / "folder", base / "own", place or str(base / "index")
         self.folder.mkdir()
         self.url, self.chance, self.collections, self.made = url, random.Random(seed), 0, 0
         self.at = ""
         self.change()
+
+    def remove_index(self) -> None:
+        if url_scheme(self.index):
+            with psycopg.connect(self.index, autocommit=True) as connection:
+                connection.execute("DROP SCHEMA IF EXISTS semsearch CASCADE")
+        else:
+            shutil.rmtree(self.index, ignore_errors=True)
 
     def new_url(self) -> str:
         self.collections += 1
@@ -57,7 +69,7 @@ class Folder:
             (self.folder / renamed).rename(self.folder / f"renamed-{self.made}.txt")
 
     def arguments(self, kind: str) -> list[str]:
-        arguments = ["index", str(self.folder), "--model", "static", "-q", "--prune", "-i", str(self.index)]
+        arguments = ["index", str(self.folder), "--model", "static", "-q", "--prune", "--wait", "-i", self.index]
         if kind == "rebuild":
             return [*arguments, "--rebuild"]
         if kind == "the index" and self.at:
@@ -71,15 +83,23 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
 
 
-def recorded(index: Path) -> str:
-    status = json.loads(run("-m", "semsearch", "status", "--json", "-i", str(index)).stdout)
+def recorded(index: str) -> str:
+    status = json.loads(run("-m", "semsearch", "status", "--json", "-i", index).stdout)
     return str(status["vectors"].get("at", ""))
+
+
+def exists(index: str) -> bool:
+    store = open_store(index)
+    try:
+        return store.exists()
+    finally:
+        store.close()
 
 
 def one_kill(folder: Folder, kind: str) -> tuple[str, str]:
     """(where it was killed, what was wrong; "" when all is well)."""
     if kind == "first run":
-        subprocess.run(["rm", "-rf", str(folder.index)], check=True)
+        folder.remove_index()
         folder.at = ""
     folder.change()
     arguments = folder.arguments(kind)
@@ -95,8 +115,8 @@ def one_kill(folder: Folder, kind: str) -> tuple[str, str]:
     where = done.stderr.strip().splitlines()[-1].removeprefix("killed ")
     wrong = []
     own = ["index", str(folder.folder), "--model", "static", "-q", "--prune", "-i", str(folder.own)]
-    if (folder.index / "catalog.db").exists():
-        report = verify(str(folder.index), False, False, lambda message: None)
+    if exists(folder.index):
+        report = verify(folder.index, False, False, lambda message: None)
         wrong += [f"after the kill: {one.what}" for one in report.problems if "of no passage" not in one.what]
         if report.chunks:
             answers(folder.index)  # raises where a search does not answer
@@ -106,7 +126,7 @@ def one_kill(folder: Folder, kind: str) -> tuple[str, str]:
     assert run("-m", "semsearch", *own).returncode == 0
     if not wrong and answers(folder.index) != answers(folder.own):
         wrong.append("the next run ends otherwise")
-    report = verify(str(folder.index), False, False, lambda message: None)
+    report = verify(folder.index, False, False, lambda message: None)
     wrong += [one.what for one in report.problems]
     folder.at = recorded(folder.index)
     return where, "; ".join(wrong)
@@ -119,21 +139,24 @@ def repaired(folder: Folder) -> str:
     engine.delete(ids[::3])
     engine.upsert(ids[-1:] + np.arange(1, 8), np.repeat(engine.vectors(ids[1:2]), 7, axis=0), [{}] * 7)
     engine.close()
-    before = verify(str(folder.index), False, False, lambda message: None)
-    after = verify(str(folder.index), True, False, lambda message: None)
+    before = verify(folder.index, False, False, lambda message: None)
+    after = verify(folder.index, True, False, lambda message: None)
+    if url_scheme(folder.index):  # the next run encodes
+        assert run("-m", "semsearch", *folder.arguments("changes")).returncode == 0
     same = answers(folder.index) == answers(folder.own)
     found, left = ("; ".join(one.what for one in report.problems) or "good" for report in (before, after))
     print(f"verify --repair: {found} -> {left}{'' if same else ', but it answers otherwise'}")
     return "" if same and not after.problems else "the repair"
 
 
-def main(kills: int, seed: int) -> int:
+def main(kills: int, seed: int, in_postgres: bool = False) -> int:
     """How many failures there were."""
     failures = 0
     with PostgresServer() as server, tempfile.TemporaryDirectory(prefix="semsearch-kills-") as base:
         url = server.url(server.new_database(extensions=())).replace("postgresql://", "pgvector://")
         os.environ["PGPASSWORD"] = server.password
-        folder = Folder(Path(base), recordable(url), seed)
+        place = server.url(server.new_database()).replace(f":{server.password}@", "@") if in_postgres else ""
+        folder = Folder(Path(base), recordable(url), seed, place)
         table: Counter[tuple[str, str]] = Counter()
         for number in range(kills):
             kind = RUNS[number % len(RUNS)]
@@ -157,5 +180,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true")
     chosen = parser.parse_args()
-    sys.exit(1 if main(chosen.kills, chosen.seed) else 0)
+    sys.exit(1 if main(chosen.kills, chosen.seed, chosen.postgres) else 0)

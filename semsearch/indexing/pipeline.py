@@ -30,7 +30,13 @@ from semsearch.indexing.dry_run import dry_run
 from semsearch.indexing.encode import encode_pending
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
-from semsearch.indexing.resolved_settings import ResolvedSettings, resolve_settings, run_model, with_roots
+from semsearch.indexing.resolved_settings import (
+    ResolvedSettings,
+    moves_vectors,
+    resolve_settings,
+    run_model,
+    with_roots,
+)
 from semsearch.private_files import check_sharing
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
@@ -112,7 +118,8 @@ def _run(
     # A document that takes longer than a limit must not keep all others out, run after run.
     count = core_count() if options.max_seconds is None else max(2, core_count())
     held = _folders_of_run(store, folders, options)
-    with _open_writer(store, held, options, progress) as writer, ReaderPool(count) as readers:
+    locked = None if _moves_vectors(store, options) else held
+    with _open_writer(store, locked, options, progress) as writer, ReaderPool(count) as readers:
         for notice in writer.notices:
             progress.announce(notice)
         readers.warm_up()
@@ -164,18 +171,27 @@ def _folders_of_run(store: Store, folders: Sequence[str], options: IndexOptions)
     return list(dict.fromkeys([*held, *folders]))
 
 
+def _moves_vectors(store: Store, options: IndexOptions) -> bool:
+    """Whether the run takes the vectors of an index that others may write, too, elsewhere: it needs all of it for
+    itself."""
+    if options.vectors is None or "machines" not in store.capabilities or not store.exists():
+        return False
+    return store.read(lambda snapshot: moves_vectors(snapshot.info(), options))
+
+
 def _open_writer(
-    store: Store, held: Sequence[str] | None, options: IndexOptions, progress: Progress
+    store: Store, locked: Sequence[str] | None, options: IndexOptions, progress: Progress
 ) -> AbstractContextManager[Writer]:
-    """The writer for the folders `held`, for which a run with `wait` waits no longer than its own time.
+    """The writer for the folders `locked`, None: for all of the index. A run with `wait` waits no longer than its own
+    time.
 
     Raises `LockedError`.
     """
     if options.max_seconds is None:
-        return store.write(options.wait, options.rebuild, options.shared, held)
+        return store.write(options.wait, options.rebuild, options.shared, locked)
     while True:
         try:
-            return store.write(False, options.rebuild, options.shared, held)
+            return store.write(False, options.rebuild, options.shared, locked)
         except LockedError:
             if not options.wait or progress.stopping():
                 raise

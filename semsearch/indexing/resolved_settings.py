@@ -81,6 +81,12 @@ def resolve_settings(snapshot: Snapshot, options: IndexOptions, model: RunModel,
     return ResolvedSettings(info, resolved, drop_vectors, new_readers)
 
 
+def moves_vectors(info: IndexInfo, options: IndexOptions) -> bool:
+    """Whether a run of `options` takes vectors, which the index has by its `info`, elsewhere. Raises `UsageError` for a
+    URL that is none."""
+    return options.vectors is not None and info.model is not None and _recordable(options.vectors) != info.vectors_at
+
+
 def chunking_of_new(options: IndexOptions, source: ModelSource) -> Chunking:
     """The chunking that a new index of the model `source` records."""
     tokenizer = options.tokenizer or _ruler(source)

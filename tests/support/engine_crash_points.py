@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from semsearch.store.local import connection
+from semsearch.store.postgres import connection as postgres
 from semsearch.vector_engines import opening
 
 CHANGING = ("ensure", "upsert", "delete", "drop")
@@ -46,6 +47,13 @@ def main(point: int, arguments: list[str]) -> None:
 
     connect = sqlite3.connect
     sqlite3.connect = lambda *given, **named: connect(*given, **{**named, "factory": Connection})  # type: ignore
+    script = postgres.Connection.script
+
+    def scripted(self: postgres.Connection, statements: str) -> Any:
+        ask = watched(statements, script) if statements == "COMMIT" else script
+        return ask(self, statements)
+
+    postgres.Connection.script = scripted  # type: ignore[method-assign]
     open_engine = opening.open_engine
 
     def opened(url: str) -> Any:

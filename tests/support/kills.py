@@ -52,7 +52,7 @@ SCENARIOS = (
 )
 
 
-def answers(index: Path, queries: Sequence[str] = QUERIES) -> Found:
+def answers(index: Path | str, queries: Sequence[str] = QUERIES) -> Found:
     """What searches find, without ids."""
     found = Found()
     with Searcher(str(index)) as searcher:

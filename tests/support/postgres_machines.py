@@ -76,6 +76,13 @@ def ask(url: str, statement: str, *parameters: object) -> list[tuple[object, ...
         return cursor.fetchall() if cursor.description else []
 
 
+def as_of_the_first_format(url: str) -> None:
+    """Takes back what later formats of the tables have added."""
+    ask(url, "DROP TABLE vectors_untold")
+    ask(url, "ALTER TABLE postings DROP COLUMN held")
+    ask(url, "UPDATE state SET format = 1")
+
+
 def problems(url: str) -> list[str]:
     """What is wrong with the tables of the index at `url`."""
     return [what for what, query in _PROBLEMS if ask(url, query)]

@@ -1,19 +1,17 @@
 """Searches an index folder whose vectors a vector database holds."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
-from semsearch.errors import VectorEngineError
 from semsearch.lexical.bm25 import is_among
 from semsearch.lexical.query_word import Word
 from semsearch.store.allowed import Allowed
+from semsearch.store.engine_vectors import EngineVectors, KnownSought, or_by_words
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import DenseSegment
-from semsearch.store.local.engine_vectors import EngineVectors
 from semsearch.store.local.segment_search import SegmentSearch
 from semsearch.store.records import IndexInfo, Ranking, Scores
 
@@ -35,11 +33,11 @@ class EngineSearch(SegmentSearch):
         return []
 
     def dense(self, vector: Vectors, k: int, allowed: Allowed) -> Ranking:
-        with _without_words():
-            return self._engine.nearest(vector, k, allowed, self.encoded_ids())
+        with or_by_words():
+            return self._engine.nearest(vector, k, KnownSought(allowed, self.encoded_ids()))
 
     def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
-        with _without_words():
+        with or_by_words():
             return super().score(ids, words, vectors)
 
     def encoded_ids(self) -> NDArray[np.int64]:
@@ -52,16 +50,8 @@ class EngineSearch(SegmentSearch):
     def vectors(self, ids: NDArray[np.int64]) -> Vectors:
         # What a run that was cut off put there counts only from its commit on.
         encoded = np.flatnonzero(is_among(ids, self.encoded_ids()))
-        vectors = np.full((len(ids), self.vector_format().store_dim), np.nan, np.float32)
+        dim = self.vector_format().store_dim
+        vectors = np.full((len(ids), dim), np.nan, np.float32)
         if len(encoded):
-            vectors[encoded] = self._engine.held(ids[encoded])
+            vectors[encoded] = self._engine.held(ids[encoded], dim)
         return vectors
-
-
-@contextmanager
-def _without_words() -> Iterator[None]:
-    """For what a search asks of the database: says how to search without it where it does not answer."""
-    try:
-        yield
-    except VectorEngineError as error:
-        raise VectorEngineError(error.message, f"{error.hint}; by words alone: --mode lexical") from None

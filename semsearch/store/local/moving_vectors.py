@@ -5,11 +5,12 @@ is begun again by the next transaction. What keeps them until then is emptied on
 are now.
 """
 
+import contextlib
 from contextlib import closing
 from typing import Any
 
 from semsearch.errors import IndexDamagedError, SemsearchError
-from semsearch.store.local.engine_vectors import EngineVectors
+from semsearch.store.engine_vectors import EngineVectors
 from semsearch.store.local.snapshot import LocalSnapshot
 from semsearch.store.local.writer import IndexWriter
 
@@ -45,12 +46,23 @@ def finish_move(index: IndexWriter) -> None:
         with index.commit():
             moved = move_vectors(index, planned[0])
     except SemsearchError:
-        with index.commit():
-            index.catalog.set_setting("vectors_to", None)
+        _give_up(index, planned[0])
         raise
     if moved and before is not None:
         with closing(EngineVectors(before)) as source:
             source.engine.drop()
+
+
+def _give_up(index: IndexWriter, url: str | None) -> None:
+    """Leaves the vectors where they are, and takes back what was put to `url`, which is not this index's then."""
+    if url is not None:
+        # Where the database does not answer, what was put there stays, and is refused as another's the next time.
+        with contextlib.suppress(SemsearchError), closing(EngineVectors(url)) as target:
+            target.engine.drop()
+    with index.commit():
+        index.catalog.set_setting("vectors_to", None)
+        if url is not None:
+            index.give_up_engine(url)
 
 
 def move_vectors(index: IndexWriter, url: str | None) -> bool:

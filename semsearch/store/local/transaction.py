@@ -331,7 +331,8 @@ class LocalTransaction:
             name, files = self._index.write_dense(ids, vectors, model.dim)
             self._index.add_segment("vec", name, ids, files)
         else:
-            if not self._catalog.number("embedded_to"):
+            # Chunks without a vector that were deleted move `embedded_to` on, too.
+            if not self._catalog.number("embedded_to") or self._catalog.setting("model") is None:
                 # Whatever is there this index put there: before a rebuild, or in a run that was cut off.
                 self._index.begin_engine(engine)
                 engine.begin_again(model.dim)

@@ -21,13 +21,13 @@ from semsearch.file_lock import WriterLock
 from semsearch.lexical.postings import Postings
 from semsearch.private_files import share_all
 from semsearch.settings import CATALOG_FILE
+from semsearch.store.engine_vectors import EngineVectors
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import check_catalog, mark_damaged, remove_checksum, write_checksum
 from semsearch.store.local.connection import ForeignSchemaError
 from semsearch.store.local.damage import name_index
 from semsearch.store.local.dense_segment import DenseSegment, open_dense, open_ids, write_dense
-from semsearch.store.local.engine_vectors import EngineVectors
 from semsearch.store.local.index_folder import make_folder
 from semsearch.store.local.lexical_segment import open_lexical, write_lexical
 from semsearch.store.local.rows import Segment
@@ -233,6 +233,11 @@ class IndexWriter:
         if engine.url not in filled:
             engine.begin()
             self.catalog.set_setting("vectors_filled", [*filled, engine.url])
+
+    def give_up_engine(self, url: str) -> None:
+        """Inside a commit: takes back what `begin_engine` said of the collection at `url`."""
+        filled = [one for one in self.catalog.listed("vectors_filled") if one != url]
+        self.catalog.set_setting("vectors_filled", filled)
 
     def dense_segment(self, segment: Segment, vector_format: VectorFormat) -> DenseSegment:
         """The vectors of `segment`."""

@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from semsearch.errors import DatabaseError
+from semsearch.store.engine_vectors import Engines
 from semsearch.store.postgres.address import Address
 from semsearch.store.postgres.errors import ConnectionLostError, TryAgainError, about_index, lost
 
@@ -57,6 +58,8 @@ class Connection:
         self.recover: Callable[[], None] | None = None
         # How often the server was waited for.
         self.round_trips = 0
+        # The vector databases that keep the vectors of the index; whoever owns this connection closes them.
+        self.engines = Engines()
         # State of a segment (`state.SegmentRow.version`) -> the ids of its deleted chunks, rising.
         self.deleted: dict[str, NDArray[np.int64]] = {}
         self._is_ending = False

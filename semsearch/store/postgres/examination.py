@@ -16,10 +16,19 @@ from semsearch.errors import IndexDamagedError
 from semsearch.store.checked_values import MALFORMED, finite, mapping
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import WRITING_SECONDS, Connection
+from semsearch.store.postgres.engine_examination import examine_engine
 from semsearch.store.postgres.packed_postings import checksum, unpacked
-from semsearch.store.postgres.state import ROOTS, STATE, State, are_languages, dead_ids, unsound_columns
+from semsearch.store.postgres.state import (
+    ELSEWHERE,
+    ROOTS,
+    STATE,
+    State,
+    are_languages,
+    dead_ids,
+    unsound_columns,
+)
 from semsearch.store.problems import Findings, Problem
-from semsearch.store.recorded_info import is_decodable
+from semsearch.store.recorded_info import FIELDS, is_decodable
 
 _CHUNKS_AT_ONCE = 2_000
 _TERMS_AT_ONCE = 5_000
@@ -67,7 +76,8 @@ class DatabaseFindings(Findings):
     chunks whose words no other segment has; `forget`: settings that cannot be; `vectors_unknown`: nobody knows their
     model; `roots`: id of a folder -> its columns that cannot be; `languages`: id of a segment -> its languages, where
     others are recorded; `runs`, `writers`: ids of runs of which what is recorded cannot be; `bad_index`: that of the
-    vectors cannot be used.
+    vectors cannot be used; `lost_vectors`, `stray_vectors`: (n,) ids of chunks whose vectors a vector database
+    lacks, or has in excess.
     """
 
     reread: set[int] = field(default_factory=set)
@@ -82,6 +92,8 @@ class DatabaseFindings(Findings):
     runs: list[int] = field(default_factory=list)
     writers: list[int] = field(default_factory=list)
     bad_index: bool = False
+    lost_vectors: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    stray_vectors: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def add(self, part: str, what: str, repair: str) -> None:
         self.problems.append(Problem(part, what, repair))
@@ -90,7 +102,10 @@ class DatabaseFindings(Findings):
 def examine(connection: Connection) -> DatabaseFindings:
     """What is wrong with the index that `connection` reads. Raises `SemsearchError` where there is none."""
     with connection.transaction(f"{connection.snapshot(WRITING_SECONDS)}; {STATE}") as results:
-        return _Examination(connection, State.of(connection.location, results, examined=True)).findings
+        state = State.of(connection.location, results, examined=True)
+        examination = _Examination(connection, state)
+    examine_engine(connection, state, examination._dim(), examination.findings)
+    return examination.findings
 
 
 class _Examination:
@@ -126,10 +141,10 @@ class _Examination:
 
     def _examine_settings(self) -> None:
         for name, text in self._state.values.items():
+            if name not in FIELDS:  # about a vector database, or of a later version
+                continue
             try:
                 sound = is_decodable(name, json.loads(text))
-            except KeyError:  # of a later version
-                sound = True
             except (ValueError, RecursionError):
                 sound = False
             if not sound:
@@ -435,6 +450,7 @@ COUNTED = (
 UNQUEUED = (
     "NOT EXISTS (SELECT FROM {s}.vectors WHERE vectors.chunk_id = chunks.id)"
     " AND NOT EXISTS (SELECT FROM {s}.encode_queue WHERE encode_queue.chunk_id = chunks.id)"
+    f" AND NOT {ELSEWHERE}"
 )
 
 

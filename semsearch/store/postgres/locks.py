@@ -145,6 +145,11 @@ def _key(*names: str) -> int:
     return int.from_bytes(digest, "little", signed=True)
 
 
+def telling_key(address: Address) -> int:
+    """The key of the lock of who tells a vector database what changed."""
+    return _key(address.schema, "telling")
+
+
 def schema_key(address: Address) -> int:
     """The key of the lock of who makes or changes the tables."""
     return _key(address.schema, "schema")

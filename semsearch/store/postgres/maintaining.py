@@ -189,10 +189,12 @@ def _analyse(connection: Connection) -> None:
 def _index_vectors(connection: Connection, alone: Callable[[], bool]) -> None:
     """Builds the HNSW index where there are enough vectors for one; searches and other runs go on meanwhile."""
     state = State.of(connection.location, connection.script(STATE))
-    if state.info.model is None or state.chunks - state.pending <= INDEXED_FROM:
-        return
     found = connection.row("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw')")
-    if found is not None and found[0]:
+    if state.info.vectors_at is not None:  # the vectors were taken to a vector database
+        if found is not None and _is_owner(connection) and alone():
+            connection.once("DROP INDEX CONCURRENTLY IF EXISTS {s}.vectors_hnsw")
+        return
+    if state.info.model is None or state.chunks - state.pending <= INDEXED_FROM or (found is not None and found[0]):
         return
     if not _is_owner(connection):
         return  # a role that may only write rows: the next run of the owner builds it

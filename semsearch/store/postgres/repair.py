@@ -16,6 +16,7 @@ from semsearch import settings
 from semsearch.lexical import postings
 from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.store.postgres.connection import Connection
+from semsearch.store.postgres.engine_examination import mend_engine
 from semsearch.store.postgres.examination import COUNTED, UNQUEUED, DatabaseFindings, orphans, unsound_vector
 from semsearch.store.postgres.snapshot import DatabaseSnapshot
 from semsearch.store.postgres.state import dead_ids
@@ -45,6 +46,7 @@ def repair(connection: Connection, work: Work, findings: DatabaseFindings, annou
         "UPDATE {s}.encode_queue AS queue SET tokens = chunks.tokens FROM {s}.chunks"
         " WHERE id = chunk_id AND queue.tokens <> chunks.tokens"
     )
+    mend_engine(connection, findings, deleted)
     _count_anew(connection, work)
     if len(missing := np.setdiff1d(findings.missing, deleted)):
         announce(f"making the words of {len(missing):,} passages anew")

@@ -9,11 +9,15 @@ hold. A row of `postings` is one term of one segment. Where `held` is null, `dat
 each), how often each has the term (2), and their lengths (4), one array after the other, least significant byte first;
 else `held` has the ids and `data` 2 bytes a chunk, as `packed_postings` says. `segments.dead` lists
 deleted chunks that the postings still name (4 bytes each). `encode_queue` has the chunks without a vector;
-`kept_vectors` those of deleted ones, by the hash of their text, until nothing is pending. A row of `writers` is a run
-that goes on as long as it holds the advisory lock `lock_key`, and its `folders` are those that it holds.
+`kept_vectors` those of deleted ones, by the hash of their text, until nothing is pending. Where a vector database keeps
+the vectors (the setting `vectors_at`), `vectors` and `kept_vectors` are empty, and a chunk has a vector that does not
+wait in `encode_queue`. A row of `vectors_untold` is a chunk of which that database is still to be told: what is known
+of it now, or that it is deleted; `hash`: that of the text of a deleted one, whose vector serves until nothing is
+pending. A row of `writers` is a run that goes on as long as it holds the advisory lock `lock_key`, and its `folders`
+are those that it holds.
 """
 
-FORMAT = 2
+FORMAT = 3
 
 _TABLES = """
 CREATE TABLE {s}.state (
@@ -140,5 +144,33 @@ ALTER TABLE {s}.postings ALTER COLUMN held SET STORAGE EXTERNAL;
 UPDATE {s}.state SET format = 2
 """
 
+_UNTOLD = """
+CREATE TABLE {s}.vectors_untold (
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    chunk_id bigint NOT NULL,
+    hash bytea
+);
+CREATE INDEX vectors_untold_hash ON {s}.vectors_untold (hash) WHERE hash IS NOT NULL;
+DO $grants$
+DECLARE
+    own record;
+BEGIN
+    -- Whoever owns the queue, or was given rights on it, has the same on what goes with it.
+    FOR own IN SELECT pg_get_userbyid(relowner) AS role FROM pg_class WHERE oid = '{s}.encode_queue'::regclass
+        AND pg_get_userbyid(relowner) <> current_user
+    LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO %I', '{s}.vectors_untold'::regclass, own.role);
+    END LOOP;
+    FOR own IN SELECT privilege_type AS what, grantee FROM pg_class, aclexplode(relacl)
+        WHERE pg_class.oid = '{s}.encode_queue'::regclass AND grantee <> relowner
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s', own.what, '{s}.vectors_untold'::regclass,
+            CASE WHEN own.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(own.grantee)) END);
+    END LOOP;
+END
+$grants$;
+UPDATE {s}.state SET format = 3
+"""
+
 # version -> what makes an index of the next version of it.
-MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _TIGHT_POSTINGS}
+MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _TIGHT_POSTINGS, 2: _UNTOLD}

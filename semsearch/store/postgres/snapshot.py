@@ -19,6 +19,7 @@ from semsearch.store.allowed import Allowed, ChunkSelection, Ids, ranges_after
 from semsearch.store.filtering import FileRow, matching_files
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import Connection, Row
+from semsearch.store.postgres.engine_search import COUNTED, EngineSearch
 from semsearch.store.postgres.packed_postings import stored_term
 from semsearch.store.postgres.search import DatabaseSearch, Question
 from semsearch.store.postgres.state import STATE, State
@@ -79,7 +80,8 @@ class DatabaseSnapshot:
     def search(self) -> DatabaseSearch:
         """What searches this state."""
         if self._search is None:
-            self._search = DatabaseSearch(self.connection, self.state, self._about_candidates)
+            kind = DatabaseSearch if self.info().vectors_at is None else EngineSearch
+            self._search = kind(self.connection, self.state, self._about_candidates)
         return self._search
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
@@ -115,8 +117,9 @@ class DatabaseSnapshot:
             " WHERE pg_class.oid = '{s}.state'::regclass))"
         )[0]
         ann = {"ann": "hnsw" if vectors else "auto"}
+        held = self.info().model is not None and self.info().vectors_at is None
         return StorageInfo(
-            segments={"lex": len(self.state.segments), "vec": 1 if self.info().model else 0},
+            segments={"lex": len(self.state.segments), "vec": int(held)},
             size=size or 0,
             checked=max(self.state.checked.values(), default=0.0),
             vectors={**DEFAULT_VECTORS, **ann},
@@ -355,6 +358,8 @@ class DatabaseSnapshot:
         return int(self._rows("SELECT coalesce(sum(tokens), 0)::bigint FROM {s}.encode_queue")[0][0])
 
     def encoded_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
+        if self.info().vectors_at is not None:
+            return set(encoded_chunks(self.connection, hashes))
         return {digest for digest, _ in encoded_rows(self.connection, hashes, "NULL")}
 
 
@@ -368,6 +373,19 @@ def encoded_rows(connection: Connection, hashes: Collection[bytes], value: str) 
     )
     wanted = list(hashes)
     return [(bytes(row[0]), row[1]) for row in connection.rows(query, (wanted, wanted))] if wanted else []
+
+
+def encoded_chunks(connection: Connection, hashes: Collection[bytes]) -> dict[bytes, int]:
+    """Hash -> a chunk with that text whose vector a vector database keeps, for those of `hashes` that have one; of a
+    deleted chunk only where there is no other."""
+    wanted = list(hashes)
+    query = (
+        "SELECT hash, chunk_id, false AS is_live FROM {s}.vectors_untold WHERE hash = ANY(%s::bytea[])"
+        f" UNION ALL SELECT hash, id, true FROM {{s}}.chunks WHERE hash = ANY(%s::bytea[]) AND {COUNTED}"
+        " ORDER BY is_live"  # the last one of a hash is the one that is taken
+    )
+    found = connection.rows(query, (wanted, wanted)) if wanted else []
+    return {bytes(row[0]): row[1] for row in found}
 
 
 def _joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.store.checked_values import MALFORMED, moment
-from semsearch.store.postgres.connection import Row
+from semsearch.store.postgres.connection import Connection, Row
 from semsearch.store.postgres.errors import REPAIR, no_index
 from semsearch.store.postgres.rows import decoded
 from semsearch.store.postgres.schema import FORMAT
@@ -19,6 +19,8 @@ from semsearch.store.recorded_info import FIELDS
 from semsearch.store.records import Counts, IndexInfo, Root
 
 ROOTS = "SELECT id, host, path, label, readers, extract(epoch FROM checked)::float8 FROM {s}.roots ORDER BY id"
+# Whether a vector database keeps the vectors, in SQL.
+ELSEWHERE = "EXISTS (SELECT FROM {s}.settings WHERE name = 'vectors_at' AND value <> 'null')"
 # The version of a row is other where it was changed, and where another index has made the table since.
 STATE = f"""
 SELECT product, format, next_chunk, chunks, terms, indexed, skipped, failed FROM {{s}}.state;
@@ -91,7 +93,6 @@ class State:
             roots = [row for row in roots if "path" not in unsound_columns(row)]
             segments = [row if are_languages(row[5]) else (*row[:5], [], row[6]) for row in segments]
         next_chunk, chunks, terms, *files = counters
-        found = tuple(Root(row[0], _path(row[2]), row[3], row[1]) for row in roots)
         return State(
             location,
             next_chunk - 1,
@@ -99,7 +100,7 @@ class State:
             terms,
             (files[0], files[1], files[2]),
             {row[0]: row[1] for row in values},
-            found,
+            roots_of(roots),
             {row[0]: row[4] for row in roots},
             {row[0]: row[5] or 0.0 for row in roots},
             tuple(SegmentRow(row[0], row[1], row[2], row[3], row[4], tuple(row[5]), row[6]) for row in segments),
@@ -186,6 +187,18 @@ def check_format(location: str, product: str, version: int) -> None:
             "upgrade with: pip install --upgrade semsearch",
             code="newer_index",
         )
+
+
+def roots_of(rows: Sequence[Row]) -> tuple[Root, ...]:
+    """The folders in `rows` of their id, host, path and label, in that order."""
+    return tuple(Root(row[0], _path(row[2]), row[3], row[1]) for row in rows)
+
+
+def set_setting(connection: Connection, name: str, text: str) -> None:
+    """Records `text`, which is JSON, as the setting `name`."""
+    connection.execute(
+        "INSERT INTO {s}.settings VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, text)
+    )
 
 
 def dead_ids(data: bytes) -> NDArray[np.int64]:

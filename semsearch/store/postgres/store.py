@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from semsearch import settings
-from semsearch.errors import DatabaseError
+from semsearch.errors import DatabaseError, IndexDamagedError, VectorEngineError
 from semsearch.store.postgres.address import Address, check_token
 from semsearch.store.postgres.connection import ATTEMPTS, Connection
 from semsearch.store.postgres.errors import ConnectionLostError, ForeignTablesError, TryAgainError
@@ -22,6 +22,8 @@ Answer = TypeVar("Answer")
 # How long a reader waits until a replica has what a writer committed.
 _REPLICA_SECONDS = 30.0
 _REPLICA_ASKED_SECONDS = 0.01
+# How long a replica may be behind the vector database that keeps the vectors: then what is missing there is lost.
+_BEHIND_SECONDS = 5.0
 
 
 class PostgresStore:
@@ -31,7 +33,7 @@ class PostgresStore:
     `UsageError`.
     """
 
-    capabilities = frozenset({"machines", "verify", "repair"})
+    capabilities = frozenset({"machines", "verify", "repair", "vectors"})
 
     def __init__(self, location: str, after: str = "") -> None:
         self._address = Address.parse(location)
@@ -41,6 +43,8 @@ class PostgresStore:
         self.location = self._address.location
         self.host = settings.host_name()
         self._reading = Connection(self._address, reading=True)
+        # The state that was last read.
+        self._state: State | None = None
 
     @property
     def round_trips(self) -> int:
@@ -62,13 +66,32 @@ class PostgresStore:
                 if not left or (isinstance(error, ConnectionLostError) and not self._reading.is_lost):
                     raise
                 self._reading.close()
+            except (IndexDamagedError, VectorEngineError):
+                # A run may have let go of vectors meanwhile, or taken them elsewhere.
+                if not left or not self._has_moved_on():
+                    raise
         raise AssertionError("unreachable")
 
     def _read(self, question: Callable[[Snapshot], Answer]) -> Answer:
         if self._after:
             self._wait_for(self._after)
         with self._reading.reading(f"{self._reading.snapshot()}; {STATE}") as results:
-            return question(DatabaseSnapshot(self._reading, State.of(self.location, results)))
+            self._state = State.of(self.location, results)
+            return question(DatabaseSnapshot(self._reading, self._state))
+
+    def _has_moved_on(self) -> bool:
+        """Whether an index whose vectors a vector database keeps has changed since it was last read: then what was
+        missing there proves nothing. A replica may hear of it later than that database."""
+        if self._state is None or self._state.values.get("vectors_at", "null") == "null":
+            return False
+        before, end = _marks(self._state), time.monotonic() + _BEHIND_SECONDS
+        while True:
+            (is_replica,), *results = self._reading.script("SELECT pg_is_in_recovery();" + STATE)
+            if _marks(State.of(self.location, results)) != before:
+                return True
+            if not is_replica[0] or time.monotonic() > end:
+                return False
+            time.sleep(_REPLICA_ASKED_SECONDS)
 
     def _wait_for(self, token: str) -> None:
         """Waits until the server has the state `token`. Raises `DatabaseError`."""
@@ -114,7 +137,13 @@ class PostgresStore:
             return writer.repair(announce)
 
     def close(self) -> None:
+        self._reading.engines.close()
         self._reading.close()
+
+
+def _marks(state: State) -> tuple[object, ...]:
+    """What differs between two states where a vector of the first may be gone."""
+    return state.last_chunk, state.chunks, state.values.get("vectors_at"), state.values.get("model")
 
 
 def _is_a_store(store: PostgresStore) -> Verifiable:

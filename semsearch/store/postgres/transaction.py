@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from semsearch.errors import DatabaseError, IndexDamagedError, LockedError, Sems
 from semsearch.lexical import postings
 from semsearch.sources.document import storable
 from semsearch.sources.stamps import Stamp
+from semsearch.store.postgres import engine_writing
 from semsearch.store.postgres.connection import Connection
 from semsearch.store.postgres.errors import ConnectionLostError
 from semsearch.store.postgres.packed_postings import MOST_IDS, checksum, packed
@@ -29,6 +30,7 @@ from semsearch.store.postgres.packed_vectors import rows_to_copy
 from semsearch.store.postgres.rows import without_nuls
 from semsearch.store.postgres.snapshot import DatabaseSnapshot
 from semsearch.store.postgres.spool import Spool
+from semsearch.store.postgres.state import ELSEWHERE, set_setting
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
 from semsearch.store.recorded_info import as_values
 from semsearch.store.records import DocumentPart, DocumentProperties, FileRecord, IndexInfo, RunRecord, joined_reasons
@@ -101,13 +103,16 @@ class DatabaseTransaction:
     """Changes that the run `writer` makes through `connection`.
 
     `seen`: what the run has seen when what it changes was decided, and after `update` what it then knows; None: it has
-    not looked.
+    not looked. `alone`: no other run writes the index. `left`: the URL of the collection that is to go once the
+    transaction is committed, as its vectors were taken elsewhere.
     """
 
-    def __init__(self, connection: Connection, writer: int, seen: Seen | None) -> None:
+    def __init__(self, connection: Connection, writer: int, seen: Seen | None, alone: bool = False) -> None:
         self._connection = connection
         self._writer = writer
+        self._alone = alone
         self.seen = seen
+        self.left: str | None = None
         self._changes: list[Callable[[Work], object]] = []
         self._spools: list[Spool] = []
         self._work: Work | None = None
@@ -115,6 +120,10 @@ class DatabaseTransaction:
         self.number = 0
 
     # -- what is asked -------------------------------------------------------------------------------------------
+
+    def ask(self, change: Callable[["Work"], object]) -> None:
+        """Does `change`, too."""
+        self._changes.append(change)
 
     def update(self, info: IndexInfo) -> None:
         seen, self.seen = self.seen, Seen.of(info)
@@ -178,7 +187,7 @@ class DatabaseTransaction:
     def flush(self) -> "Work":
         """Does what was asked so far, in the transaction of the database, which is begun."""
         if self._work is None:
-            self._work = Work(self._connection, self._writer)
+            self._work = Work(self._connection, self._writer, self._alone)
         while self._changes:
             self._changes.pop(0)(self._work)
         self._work.flush()
@@ -186,12 +195,14 @@ class DatabaseTransaction:
 
     def commit(self) -> None:
         """Ends the transaction that `flush` began."""
-        self.flush().commit()
+        work = self.flush()
+        self.left = work.left
+        work.commit()
         self._work = None
 
     def attempt(self) -> None:
         """Does all that was asked, and commits it; may be called again where that raises."""
-        work = Work(self._connection, self._writer)
+        work = Work(self._connection, self._writer, self._alone)
         if self.number and work.number != self.number:  # the last attempt was committed, and only its answer lost
             work.roll_back()
             return
@@ -200,6 +211,7 @@ class DatabaseTransaction:
             for change in self._changes:
                 change(work)
             work.flush()
+            self.left = work.left
             work.commit()
         except BaseException:
             work.roll_back()
@@ -218,11 +230,14 @@ class DatabaseTransaction:
 
 
 class Work:
-    """An open transaction of the database, in which changes are made. `number`: that of the commit, for its run."""
+    """An open transaction of the database, in which changes are made. `number`: that of the commit, for its run;
+    `alone`, `left`: as in `DatabaseTransaction`."""
 
-    def __init__(self, connection: Connection, writer: int) -> None:
+    def __init__(self, connection: Connection, writer: int, alone: bool = False) -> None:
         self._connection = connection
         self._writer = writer
+        self._alone = alone
+        self.left: str | None = None
         self._counters: dict[str, int] | None = None
         self._files: list[tuple[Any, ...]] = []
         self._parts: list[tuple[Any, ...]] = []
@@ -268,24 +283,36 @@ class Work:
     def update(self, info: IndexInfo, seen: Seen | None) -> None:
         """`protocol.Transaction.update`. Raises `SemsearchError` where another run changed the same meanwhile."""
         _ = self.counters  # one after the other
-        stored: dict[str, str] = dict(self._connection.rows("SELECT name, value FROM {s}.settings"))
-        for name, text in _texts(info).items():
+        texts = _texts(info)
+        stored = self._stored()
+        if not _is_same(stored.get("vectors_at"), texts["vectors_at"]):
+            engine_writing.lock_place(self._connection)
+            stored = self._stored()
+        moves = False
+        for name, text in texts.items():
             if _is_same(stored.get(name), text) or (seen is not None and not seen.is_changed(name, text)):
                 continue
             if seen is not None and name in stored and seen.is_changed(name, stored[name]):
-                raise SemsearchError(
-                    f"another run changed the settings of {self._connection.location} meanwhile: {name}",
-                    "run the same command again",
-                    code="changed_meanwhile",
-                )
-            self._set(name, text)
+                self._refuse(f"the settings of {self._connection.location} meanwhile: {name}")
+            if name == "vectors_at":
+                moves = True
+            else:
+                self._set(name, text)
         self._update_roots(info, None if seen is None else seen.roots)
+        if moves:
+            if not self._alone and not _is_same(stored.get("model"), "null"):
+                self._refuse(f"the vectors of {self._connection.location} meanwhile")
+            self.left = engine_writing.move(self._connection, info.vectors_at)
+
+    def _stored(self) -> dict[str, str]:
+        """The settings as JSON text."""
+        return dict(self._connection.rows("SELECT name, value FROM {s}.settings"))
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise SemsearchError(f"another run changed {what}", "run the same command again", code="changed_meanwhile")
 
     def _set(self, name: str, text: str) -> None:
-        self._connection.execute(
-            "INSERT INTO {s}.settings VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (name, text),
-        )
+        set_setting(self._connection, name, text)
 
     def _update_roots(self, info: IndexInfo, seen: frozenset[int] | None) -> None:
         host = settings.host_name()
@@ -307,6 +334,11 @@ class Work:
                     "INSERT INTO {s}.roots (id, host, path, label) VALUES (%s, %s, %s, %s)",
                     (root.id, root.host, os.fsencode(root.path), label),
                 )
+        total = len(known) - len(gone) + sum(root.id not in known for root in info.roots)
+        if known and (len(known) > 1) != (total > 1):  # with or without the names of folders, paths are shown otherwise
+            self._connection.execute(
+                f"INSERT INTO {{s}}.vectors_untold (chunk_id) SELECT id FROM {{s}}.chunks WHERE {ELSEWHERE}"
+            )
         highest = max((root.id for root in info.roots), default=0)
         self._connection.execute("UPDATE {s}.state SET next_root = greatest(next_root, %s)", (highest + 1,))
         self._connection.execute(
@@ -417,6 +449,9 @@ class Work:
             " freed AS (DELETE FROM {s}.vectors USING gone WHERE chunk_id = id RETURNING hash, embedding),"
             " kept AS (INSERT INTO {s}.kept_vectors SELECT DISTINCT ON (hash) hash, embedding FROM freed"
             " ON CONFLICT DO NOTHING),"
+            " untold AS (INSERT INTO {s}.vectors_untold (chunk_id, hash) SELECT id, CASE WHEN NOT EXISTS"
+            " (SELECT FROM {s}.encode_queue AS queue WHERE queue.chunk_id = gone.id) THEN hash END"
+            f" FROM gone WHERE {ELSEWHERE}),"
             " unqueued AS (DELETE FROM {s}.encode_queue USING gone WHERE chunk_id = id)"
             " SELECT id, terms FROM gone ORDER BY id",
             (list(values),),
@@ -441,9 +476,12 @@ class Work:
     def rename(self, file_id: int, root_id: int, path: bytes, stamp: Stamp, scanned_ns: int) -> None:
         self.flush()
         self._connection.execute(
-            "UPDATE {s}.files SET root_id = %s, path = %s, size = %s, mtime_ns = %s, inode = %s, scanned_ns = %s"
+            "WITH untold AS (INSERT INTO {s}.vectors_untold (chunk_id) SELECT chunks.id FROM {s}.chunks"
+            " JOIN {s}.files ON files.id = file_id WHERE file_id = %s"
+            f" AND (root_id, path, mtime_ns) IS DISTINCT FROM (%s, %s::bytea, %s) AND {ELSEWHERE})"
+            " UPDATE {s}.files SET root_id = %s, path = %s, size = %s, mtime_ns = %s, inode = %s, scanned_ns = %s"
             " WHERE id = %s",
-            (root_id, path, *stamp, scanned_ns, file_id),
+            (file_id, root_id, path, stamp[1], root_id, path, *stamp, scanned_ns, file_id),
         )
 
     def replace_passages(self, changed: "Sequence[tuple[int, Chunk, list[str]]]") -> list[int]:
@@ -461,27 +499,48 @@ class Work:
         """`protocol.Transaction.put_vectors`: those that the queue still has. Of two runs that have encoded a chunk,
         the first to commit takes it out of the queue, whoever has claimed it."""
         self.flush()
-        recorded = json.dumps(model.as_dict())
-        # Changed nowhere else without the vectors being dropped, so that those of two models never meet.
-        row = self._connection.row("SELECT value FROM {s}.settings WHERE name = 'model' AND value <> 'null' FOR SHARE")
-        row = row or self._connection.row(
-            "INSERT INTO {s}.settings VALUES ('model', %s) ON CONFLICT (name) DO UPDATE SET value ="
-            " CASE WHEN settings.value = 'null' THEN excluded.value ELSE settings.value END RETURNING value",
-            (recorded,),
-        )
-        if row is None or json.loads(row[0])["fingerprint"] != model.fingerprint:
-            raise SemsearchError(
-                f"another run changed the model of {self._connection.location} meanwhile",
-                "run the same command again",
-                code="changed_meanwhile",
-            )
+        url, is_first = self._begin_vectors(model)
         wanted = self._connection.rows(
             "DELETE FROM {s}.encode_queue WHERE chunk_id = ANY(%s::bigint[]) RETURNING chunk_id", (ids.tolist(),)
         )
         kept = np.isin(ids, [row[0] for row in wanted])
-        if kept.any():
+        if url is not None:
+            engine_writing.put(self._connection, url, ids[kept], vectors[kept], model, is_first)
+            # An earlier attempt of this run may have put those that others have encoded or deleted meanwhile.
+            self._connection.execute(
+                "INSERT INTO {s}.vectors_untold (chunk_id) SELECT unnest(%s::bigint[])", (ids[~kept].tolist(),)
+            )
+        elif kept.any():
             data = rows_to_copy(ids[kept], vectors[kept])
             self._connection.copy_bytes("vectors", ("chunk_id", "embedding"), data)
+
+    def _begin_vectors(self, model: ModelInfo) -> tuple[str | None, bool]:
+        """(where vectors of `model` are to be put, whether they are the first ones), which stays so until the end.
+
+        Raises `SemsearchError` where those that there are were made by another model.
+        """
+        place_and_model = (
+            "SELECT name, value FROM {s}.settings WHERE name = 'vectors_at' OR (name = 'model' AND value <> 'null')"
+            " FOR SHARE"
+        )
+        stored: dict[str, str] = dict(self._connection.rows(place_and_model))
+        if "vectors_at" not in stored:  # a row that is not there cannot be locked
+            self._connection.execute("INSERT INTO {s}.settings VALUES ('vectors_at', 'null') ON CONFLICT DO NOTHING")
+            stored = dict(self._connection.rows(place_and_model))
+        is_first = False
+        if "model" not in stored:
+            # Of several that are to be the first, all but one wait here.
+            self._connection.execute("INSERT INTO {s}.settings VALUES ('model', 'null') ON CONFLICT DO NOTHING")
+            row = self._connection.row("SELECT value FROM {s}.settings WHERE name = 'model' FOR UPDATE")
+            assert row is not None
+            is_first = row[0] == "null"
+            stored["model"] = json.dumps(model.as_dict()) if is_first else row[0]
+            if is_first:
+                self._set("model", stored["model"])
+        # Changed nowhere else without the vectors being dropped, so that those of two models never meet.
+        if json.loads(stored["model"])["fingerprint"] != model.fingerprint:
+            self._refuse(f"the model of {self._connection.location} meanwhile")
+        return engine_writing.decoded_place(self._connection, stored["vectors_at"]), is_first
 
     def drop_vectors(self) -> None:
         self.flush()
@@ -489,6 +548,7 @@ class Work:
             "DROP INDEX IF EXISTS {s}.vectors_hnsw",  # it has the length of the vectors
             "DELETE FROM {s}.vectors",
             "DELETE FROM {s}.kept_vectors",
+            "DELETE FROM {s}.vectors_untold",
             "DELETE FROM {s}.encode_queue",
             "INSERT INTO {s}.encode_queue (chunk_id, tokens) SELECT id, tokens FROM {s}.chunks",
             "UPDATE {s}.settings SET value = 'null' WHERE name IN ('model', 'adapter', 'fusion')",

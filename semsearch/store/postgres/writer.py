@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from semsearch import settings
 from semsearch.errors import LockedError
-from semsearch.store.postgres import locks, maintaining, packed_vectors, rows
+from semsearch.store.postgres import engine_writing, locks, maintaining, packed_vectors, rows
 from semsearch.store.postgres.address import Address
 from semsearch.store.postgres.connection import ATTEMPTS, Connection
 from semsearch.store.postgres.errors import ConnectionLostError, TryAgainError, about_index
 from semsearch.store.postgres.examination import DatabaseFindings, examine
 from semsearch.store.postgres.migrating import migrate
 from semsearch.store.postgres.repair import repair
-from semsearch.store.postgres.snapshot import DatabaseSnapshot, encoded_rows
+from semsearch.store.postgres.snapshot import DatabaseSnapshot, encoded_chunks, encoded_rows
 from semsearch.store.postgres.state import STATE, State
 from semsearch.store.postgres.transaction import DatabaseTransaction, Seen, Work
 from semsearch.store.protocol import Transaction, Writer
@@ -41,6 +41,7 @@ class DatabaseWriter:
 
     def __init__(self, address: Address, wait: bool, folders: Sequence[str] | None) -> None:
         self._connection = Connection(address)
+        self._alone = folders is None
         # What the run has seen of settings and folders; None: it has not looked.
         self._seen: Seen | None = None
         self._changing: DatabaseTransaction | None = None
@@ -73,6 +74,7 @@ class DatabaseWriter:
                 self._changing.roll_back()
             self._locks.release()
         finally:
+            self._connection.engines.close()
             self._connection.close()
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -86,6 +88,9 @@ class DatabaseWriter:
         return DatabaseSnapshot(self._connection, state)
 
     def known_vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, NDArray[np.float32]]:
+        if (url := engine_writing.place(self._connection)) is not None:
+            chunks = encoded_chunks(self._connection, hashes)
+            return engine_writing.known_vectors(self._connection, url, chunks)
         found = dict(encoded_rows(self._connection, hashes, "embedding"))
         if not found:
             return {}
@@ -104,8 +109,17 @@ class DatabaseWriter:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
+        with self._transaction() as transaction:
+            yield transaction
+        if transaction.left is not None:
+            engine_writing.remove_left(self._connection, transaction.left)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[DatabaseTransaction]:
         self._keep_locks()
-        transaction = self._changing = DatabaseTransaction(self._connection, self._locks.writer, self._seen)
+        transaction = self._changing = DatabaseTransaction(
+            self._connection, self._locks.writer, self._seen, self._alone
+        )
         try:
             yield transaction
             if transaction.is_open:
@@ -189,8 +203,7 @@ class DatabaseWriter:
         self._keep_locks()
         if not self._has_claimed:
             self._has_claimed = True
-            row = self._connection.row("SELECT count(*) FROM {s}.encode_queue")
-            maintaining.prepare_for(self._connection, 0 if row is None else row[0], self._locks.take_vectors)
+            self._prepare_to_encode()
         query = rows.PASSAGES + " WHERE chunks.id = ANY(%s::bigint[]) ORDER BY chunks.id"
         while True:
             ids = self._claimed(limit)
@@ -207,6 +220,18 @@ class DatabaseWriter:
                 (ids,),
             )
 
+    def _prepare_to_encode(self) -> None:
+        row = self._connection.row("SELECT count(*) FROM {s}.encode_queue")
+        pending = 0 if row is None else int(row[0])
+        url = engine_writing.place(self._connection)
+        if url is None:
+            maintaining.prepare_for(self._connection, pending, self._locks.take_vectors)
+        elif pending:
+            engine = self._connection.engines.at(url)
+            engine_writing.begin_filling(self._connection, engine)
+            # Whoever pays for vectors is told before that where to put them is not to be had.
+            engine.engine.exists()
+
     def _claimed(self, limit: int) -> list[int]:
         query = (
             "WITH free AS (SELECT chunk_id FROM {s}.encode_queue WHERE claimed_by IS NULL OR claimed_by = %s"
@@ -222,9 +247,21 @@ class DatabaseWriter:
         self._connection.rows(
             "DELETE FROM {s}.kept_vectors WHERE NOT EXISTS (SELECT FROM {s}.encode_queue) RETURNING 1"
         )
+        while engine_writing.has_untold(self._connection) and self._tell_some():
+            pass
+
+    def _tell_some(self) -> bool:
+        """Tells a vector database some of what changed; whether there may be more."""
+        more: list[bool] = []
+        with self._transaction() as transaction:
+            transaction.ask(lambda work: more.append(engine_writing.tell(self._connection)))
+        return more[-1]
 
     def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
         self._again(lambda: maintaining.maintain(self._connection, stopping, self._locks.take_vectors))
+        url = engine_writing.place(self._connection)
+        if url is not None and (engine := self._connection.engines.at(url)).has_grown and not stopping():
+            engine.engine.maintain()
 
     def compared(self) -> None:
         self._connection.rows(

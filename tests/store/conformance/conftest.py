@@ -10,6 +10,8 @@ import pytest
 
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Store
+from semsearch.vector_engines.opening import recordable
+from tests.support.elsewhere import elsewhere
 from tests.support.memory_store import MemoryStore
 from tests.support.postgres_server import PostgresServer
 
@@ -42,8 +44,27 @@ def _postgres(folder: Path) -> Opener:
     return lambda: open_store(url)
 
 
+def _elsewhere(make: Callable[[Path], Opener]) -> Callable[[Path], Opener]:
+    """The same with the vectors in a table of pgvector, in a database of its own."""
+
+    def made(folder: Path) -> Opener:
+        opener = make(folder)
+        url = _server().url(_server().new_database()).replace("postgresql://", "pgvector://")
+        # Without its password, as an index records it.
+        place = recordable(url)
+        return lambda: elsewhere(opener(), place)
+
+    return made
+
+
 # name -> what makes the place of a new index, given a folder that is empty.
-ENGINES: dict[str, Callable[[Path], Opener]] = {"local": _local, "memory": _memory, "postgres": _postgres}
+ENGINES: dict[str, Callable[[Path], Opener]] = {
+    "local": _local,
+    "memory": _memory,
+    "postgres": _postgres,
+    "local-elsewhere": _elsewhere(_local),
+    "postgres-elsewhere": _elsewhere(_postgres),
+}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,7 @@ from semsearch.store.postgres.store import PostgresStore
 from semsearch.store.postgres.wide_scorer import WideScorer
 from semsearch.store.protocol import Snapshot, Store
 from tests.support.corpus import file_id, filled, put, word
+from tests.support.postgres_machines import as_of_the_first_format
 
 FILES = 90
 QUERIES: list[tuple[Word, ...]] = [
@@ -139,9 +140,7 @@ def test_tables_of_the_first_format_are_read_and_brought_up_to_date(url: str, mo
     store = PostgresStore(url)
     fill(store)
     before = answers(store)
-    with psycopg.connect(url) as connection:
-        connection.execute("ALTER TABLE semsearch.postings DROP COLUMN held")
-        connection.execute("UPDATE semsearch.state SET format = 1")
+    as_of_the_first_format(url)
     assert answers(store) == before
     assert store.examine().problems == []
     monkeypatch.setattr(packed_postings, "TIGHT_FROM", 4)

@@ -1,4 +1,4 @@
-"""The vectors of an index folder that a vector database holds; the catalog and the words stay in the folder.
+"""The vectors of an index that a vector database holds; the catalog and the words stay where they are.
 
 What is put there is complete before the catalog's commit says so, and what is deleted goes after the commit that says
 it is deleted. Killed anywhere, the database has more than the catalog knows, never less: hits that the catalog does not
@@ -9,14 +9,16 @@ A collection is emptied only by the index that began to fill it, which its catal
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
-from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError, VectorEngineError
 from semsearch.lexical.bm25 import is_among
 from semsearch.store.allowed import Allowed
 from semsearch.store.ranking import ranking
@@ -33,6 +35,49 @@ _COMPARED_HERE = 64
 _SPARE = 16
 _SPARE_SHARE = 0.125
 _PUT_AT_ONCE = 4_096
+# How often one search may ask where its filter has more ranges than the database takes at once; beyond that, the ranges
+# that lie nearest to each other become one, and what is between them is left out here.
+_MOST_REQUESTS = 64
+
+
+class Sought(Protocol):
+    """The chunks that a search may return: those that have a vector, and that its filters let in."""
+
+    @property
+    def most(self) -> int:
+        """There are no more of them than this."""
+        ...
+
+    def ranges(self) -> list[tuple[int, int]] | None:
+        """(first id, past-last id), rising and apart: all of them are inside; None: of all that the database has."""
+        ...
+
+    def among(self, ids: Ids) -> NDArray[np.bool_]:
+        """(n,) which of `ids` (n,), in any order, are of them."""
+        ...
+
+    def ids(self) -> Ids:
+        """(m,) all of them, rising."""
+        ...
+
+
+class KnownSought:
+    """`Sought` where the ids `encoded` (n,), rising, of all chunks that have a vector are at hand."""
+
+    def __init__(self, allowed: Allowed, encoded: Ids) -> None:
+        self._encoded = encoded
+        let_in = allowed.rows(encoded, None)
+        self._wanted = encoded if let_in is None else encoded[let_in]
+        self.most = len(self._wanted)
+
+    def ranges(self) -> list[tuple[int, int]] | None:
+        return None if len(self._wanted) == len(self._encoded) else _runs(self._wanted, self._encoded)
+
+    def among(self, ids: Ids) -> NDArray[np.bool_]:
+        return is_among(ids, self._wanted)
+
+    def ids(self) -> Ids:
+        return self._wanted
 
 
 class EngineVectors:
@@ -54,29 +99,48 @@ class EngineVectors:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def vectors(self, ids: Ids, dim: int) -> Vectors:
-        """(n, dim) the vectors of the chunks `ids` (n,); a row of nan where there is none."""
+        """(n, dim) the vectors of the chunks `ids` (n,); a row of nan where there is none.
+        Raises `IndexDamagedError` where they have another length."""
         if not len(ids):
             return np.empty((0, dim), np.float32)
-        return self.engine.vectors(ids)
+        vectors = self.engine.vectors(ids)
+        if vectors.shape[1] != dim:
+            raise IndexDamagedError(
+                f"{self.engine.location} holds vectors of {vectors.shape[1]} numbers, not of {dim}, which another"
+                " program put there",
+                "keep these elsewhere: semsearch index --rebuild --vectors URL",
+            )
+        return vectors
 
-    def nearest(self, vector: Vectors, k: int, allowed: Allowed, encoded: Ids) -> Ranking:
-        """The `k` chunks that are `allowed` nearest to `vector` (d,); `encoded`: the ids (n,), rising, of all chunks
-        that have a vector. Raises `IndexDamagedError` where the database lacks one that is looked for."""
-        let_in = allowed.rows(encoded, None)
-        wanted = encoded if let_in is None else encoded[let_in]
-        if len(wanted) <= _COMPARED_HERE:
-            return self._compared(vector, k, wanted)
-        limit = self.engine.capabilities
+    def nearest(self, vector: Vectors, k: int, sought: Sought) -> Ranking:
+        """The `k` of the chunks `sought` nearest to `vector` (d,). Raises `IndexDamagedError` where the database lacks
+        one that is looked for."""
+        if sought.most <= _COMPARED_HERE:
+            return self._compared(vector, k, sought.ids())
+        among, most = sought.ranges(), self.engine.capabilities.max_ranges
+        if among is None:
+            best = self._nearest_in(vector, k, sought, None)
+        else:
+            among, best = _fewer(among, _MOST_REQUESTS * most), []
+            for start in range(0, len(among), most):
+                best += self._nearest_in(vector, k, sought, among[start : start + most])
+        if len(best) < min(k, sought.most) and len(best) < len(sought.ids()):  # what is wanted lies too deep for it
+            return self._compared(vector, k, sought.ids())
+        return ranking(best, k)
+
+    def _nearest_in(
+        self, vector: Vectors, k: int, sought: Sought, ranges: list[tuple[int, int]] | None
+    ) -> list[tuple[float, int]]:
+        """(minus the cosine, id) of the `k` of the chunks `sought` in `ranges` nearest to `vector`, or of more; of
+        fewer where the database finds no more."""
+        most = self.engine.capabilities.max_k
         asked = k + max(_SPARE, int(_SPARE_SHARE * k))
-        ranges = None if len(wanted) == len(encoded) else _fewer(_runs(wanted, encoded), limit.max_ranges)
         while True:
-            asked = min(asked, limit.max_k)
+            asked = min(asked, most)
             ids, cosines = self.engine.nearest(vector, asked, ranges)
-            kept = np.flatnonzero(is_among(ids, wanted))
-            if len(kept) >= min(k, len(wanted)):
-                return ranking(list(zip((-cosines[kept]).tolist(), ids[kept].tolist(), strict=True)), k)
-            if asked == limit.max_k or len(ids) < asked:  # it finds no more: what is wanted lies too deep for it
-                return self._compared(vector, k, wanted)
+            kept = np.flatnonzero(sought.among(ids))
+            if len(kept) >= k or asked == most or len(ids) < asked:
+                return list(zip((-cosines[kept]).tolist(), ids[kept].tolist(), strict=True))
             asked *= 2
 
     def _compared(self, vector: Vectors, k: int, ids: Ids) -> Ranking:
@@ -84,13 +148,13 @@ class EngineVectors:
         best: list[tuple[float, int]] = []
         for start in range(0, len(ids), _PUT_AT_ONCE):
             batch = ids[start : start + _PUT_AT_ONCE]
-            cosines = self.held(batch) @ vector
+            cosines = self.held(batch, len(vector)) @ vector
             best += zip((-cosines).tolist(), batch.tolist(), strict=True)
         return ranking(best, k)
 
-    def held(self, ids: Ids) -> Vectors:
-        """(n, d) the vectors of the chunks `ids` (n,). Raises `IndexDamagedError` where one is not there."""
-        vectors = self.engine.vectors(ids)
+    def held(self, ids: Ids, dim: int) -> Vectors:
+        """(n, dim) the vectors of the chunks `ids` (n,). Raises `IndexDamagedError` where one is not there."""
+        vectors = self.vectors(ids, dim)
         lacking = np.isnan(vectors).any(axis=1)
         if lacking.any():
             raise IndexDamagedError(
@@ -190,3 +254,31 @@ def _fewer(ranges: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]
     begins = [0, *(number + 1 for number in kept)]
     ends = [*kept, len(ranges) - 1]
     return [(ranges[begin][0], ranges[end][1]) for begin, end in zip(begins, ends, strict=True)]
+
+
+@contextmanager
+def or_by_words() -> Iterator[None]:
+    """For what a search asks of the database: says how to search without it where it does not answer."""
+    try:
+        yield
+    except VectorEngineError as error:
+        raise VectorEngineError(error.message, f"{error.hint}; by words alone: --mode lexical") from None
+
+
+class Engines:
+    """The vector databases that are in use, each connected to once."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, EngineVectors] = {}
+
+    def at(self, url: str) -> EngineVectors:
+        """The vectors at `url`."""
+        if url not in self._open:
+            self._open[url] = EngineVectors(url)
+        return self._open[url]
+
+    def close(self) -> None:
+        """Ends all connections; the next question makes a new one."""
+        opened, self._open = self._open, {}
+        for engine in opened.values():
+            engine.close()

@@ -1,30 +1,35 @@
-"""An index folder whose vectors a vector database holds, beside one that holds them itself."""
+"""An index whose vectors a vector database holds, in a folder and in PostgreSQL, beside one that holds them itself."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
-from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError, VectorEngineError
 from semsearch.index_report import IndexReport
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.maintenance.verification import VerifyReport, verify
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
-from semsearch.store.local import engine_vectors
-from semsearch.store.local.store import LocalStore
+from semsearch.store import engine_vectors
+from semsearch.store.opening import open_store
+from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Filters
 from semsearch.vector_engines.opening import open_engine
 from tests.support.folders import write
 from tests.support.found import Found
 from tests.support.made_texts import texts
+from tests.support.postgres_server import shared_server
 from tests.vector_engines.conftest import ENGINES, Urls, parameter
 
+Answer = TypeVar("Answer")
 COUNT = 60
 FILTERS = {
     "none": Filters(),
@@ -46,10 +51,10 @@ def urls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 class Pair:
-    """A folder with an index that keeps its vectors, and one whose vectors are at `url`."""
+    """A folder with an index that keeps its vectors, and one, at `other`, whose vectors are at `url`."""
 
-    def __init__(self, base: Path, url: str) -> None:
-        self.folder, self.own, self.other, self.url = base / "folder", base / "own", base / "other", url
+    def __init__(self, base: Path, url: str, other: str) -> None:
+        self.folder, self.own, self.other, self.url = base / "folder", base / "own", other, url
         write(self.folder, dict(texts(COUNT, 1)))
         write(self.folder, {name.replace(".txt", ".md"): f"# {name}\n\n{text}" for name, text in texts(8, 2).items()})
         for number, name in enumerate(sorted(os.listdir(self.folder))):
@@ -60,9 +65,9 @@ class Pair:
         """Brings both up to date; what was done to the one with vectors elsewhere."""
         named = IndexOptions(model="static", **options)  # type: ignore[arg-type]
         index_folders([str(self.folder)], str(self.own), replace(named, vectors=None))
-        return index_folders([str(self.folder)], str(self.other), named)
+        return index_folders([str(self.folder)], self.other, named)
 
-    def answers(self, index: Path, options: Sequence[SearchOptions], queries: Sequence[str] = QUERIES) -> Found:
+    def answers(self, index: Path | str, options: Sequence[SearchOptions], queries: Sequence[str] = QUERIES) -> Found:
         found = Found()
         with Searcher(str(index)) as searcher:
             for query in queries:
@@ -80,7 +85,7 @@ class Pair:
         return expected
 
     def examined(self, repair: bool = False) -> VerifyReport:
-        return verify(str(self.other), repair, False, lambda message: None)
+        return verify(self.other, repair, False, lambda message: None)
 
     def ids(self, url: str = "") -> list[int]:
         """The ids that the database holds."""
@@ -91,8 +96,15 @@ class Pair:
 
     def chunks(self) -> list[int]:
         """The ids of the chunks that have a vector."""
-        found: list[int] = LocalStore(str(self.other)).read(lambda snapshot: snapshot.encoded_ids()).tolist()
-        return found
+        return self.read(lambda snapshot: [int(one) for one in snapshot.encoded_ids()])
+
+    def read(self, question: Callable[[Snapshot], Answer]) -> Answer:
+        """The answer of `question` to the index whose vectors are elsewhere."""
+        store = open_store(self.other)
+        try:
+            return store.read(question)
+        finally:
+            store.close()
 
 
 @pytest.fixture
@@ -100,9 +112,18 @@ def new_url(urls: Urls) -> Callable[[], str]:
     return lambda: urls(f"test_{uuid4().hex[:12]}")
 
 
+@pytest.fixture(params=["folder", "postgres"])
+def new_index(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes the place of a new index."""
+    if request.param == "folder":
+        return lambda: str(tmp_path / f"index-{uuid4().hex[:8]}")
+    gc.collect()  # connections of indexes that tests left open
+    return lambda: shared_server().url(shared_server().new_database())
+
+
 @pytest.fixture
-def pair(tmp_path: Path, new_url: Callable[[], str]) -> Pair:
-    return Pair(tmp_path, new_url())
+def pair(tmp_path: Path, new_url: Callable[[], str], new_index: Callable[[], str]) -> Pair:
+    return Pair(tmp_path, new_url(), new_index())
 
 
 def test_finds_what_an_index_with_vectors_of_its_own_finds(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +160,11 @@ def test_text_that_moves_to_another_file_is_not_encoded_again(pair: Pair) -> Non
     pair.check()
 
 
-def test_words_first_and_vectors_later(tmp_path: Path, new_url: Callable[[], str]) -> None:
+def test_words_first_and_vectors_later(
+    tmp_path: Path, new_url: Callable[[], str], new_index: Callable[[], str]
+) -> None:
     pair = Pair.__new__(Pair)
-    pair.folder, pair.own, pair.other, pair.url = tmp_path / "folder", tmp_path / "own", tmp_path / "other", new_url()
+    pair.folder, pair.own, pair.other, pair.url = tmp_path / "folder", tmp_path / "own", new_index(), new_url()
     write(pair.folder, dict(texts(5, 1)))
     pair.index(vectors=pair.url, embed=False)
     assert pair.ids() == []
@@ -159,7 +182,7 @@ def test_a_rebuild_with_another_model_fills_the_collection_anew(pair: Pair) -> N
     for number in range(8, COUNT):
         (pair.folder / f"1-{number}.txt").unlink()
     index_folders([str(pair.folder)], str(pair.own), replace(options, prune=True))
-    index_folders([str(pair.folder)], str(pair.other), replace(options, prune=True))
+    index_folders([str(pair.folder)], pair.other, replace(options, prune=True))
     pair.check()
     assert pair.ids() == pair.chunks()
 
@@ -173,8 +196,8 @@ def test_vectors_are_moved_and_not_encoded_again(pair: Pair, new_url: Callable[[
         assert held == {one: len(pair.chunks()) * (one == url) for one in held}
 
 
-def test_a_collection_that_holds_something_is_refused_and_kept(pair: Pair, tmp_path: Path) -> None:
-    index = str(tmp_path / "third")
+def test_a_collection_that_holds_something_is_refused_and_kept(pair: Pair, new_index: Callable[[], str]) -> None:
+    index = new_index()
     with pytest.raises(SemsearchError, match="holds vectors already") as caught:
         index_folders([str(pair.folder)], index, IndexOptions(model="static", vectors=pair.url))
     assert caught.value.code == "not_empty"
@@ -182,19 +205,19 @@ def test_a_collection_that_holds_something_is_refused_and_kept(pair: Pair, tmp_p
 
 
 def test_a_collection_that_was_filled_since_is_refused_and_kept(
-    pair: Pair, tmp_path: Path, new_url: Callable[[], str]
+    pair: Pair, new_url: Callable[[], str], new_index: Callable[[], str]
 ) -> None:
-    index, url = str(tmp_path / "third"), new_url()
+    index, url = new_index(), new_url()
     index_folders([str(pair.folder)], index, IndexOptions(model="static", vectors=url, embed=False))
     pair.index(vectors=url)
     with pytest.raises(SemsearchError, match="holds vectors already"):
-        index_folders([], index, IndexOptions())
+        index_folders([str(pair.folder)], index, IndexOptions())
     pair.url = url
     pair.check()
 
 
 def test_a_clone_keeps_its_vectors_itself(pair: Pair, tmp_path: Path) -> None:
-    clone = LocalStore(str(pair.other)).clone(str(tmp_path / "clone"))
+    clone = open_store(pair.other).clone(str(tmp_path / "clone"))
     assert clone.read(lambda snapshot: snapshot.info()).vectors_at is None
     with clone.write() as writer, writer.transaction() as transaction:
         transaction.drop_vectors()
@@ -206,7 +229,7 @@ def test_what_was_put_there_and_not_committed_is_not_found(pair: Pair, monkeypat
     write(pair.folder, {"late.txt": "Volcanoes erupt on the island."})
     pair.index(embed=False)
     engine = open_engine(pair.url)
-    pending = LocalStore(str(pair.other)).read(lambda snapshot: snapshot.pending(5))
+    pending = pair.read(lambda snapshot: snapshot.pending(5))
     vector = engine.vectors(np.array(pair.ids()[:1], np.int64))
     engine.upsert(np.array([one.id for one in pending], np.int64), vector, [{}] * len(pending))
     engine.close()
@@ -228,18 +251,21 @@ def test_a_search_says_that_vectors_are_lost_and_a_repair_brings_them_back(
             pair.answers(pair.other, [SearchOptions(mode="dense", k=100, min_score=0)])
         assert "verify --repair" in caught.value.hint
     found = [(one.what, one.repair) for one in pair.examined().problems]
+    again = "encode them again" if os.path.isdir(pair.other) else "the next index encodes them again"
     assert found == [
-        ("3 passages have no vectors", "encode them again"),
+        ("3 passages have no vectors", again),
         ("1 vectors are of no passage", "take them out"),
     ]
     report = pair.examined(repair=True)
     assert (report.problems, len(report.repaired)) == ((), 2)
+    pair.index()
     pair.check()
     assert pair.ids() == ids.tolist()
 
     engine.drop()
     assert [one.what for one in pair.examined().problems] == [f"{len(ids)} passages have no vectors"]
     assert pair.examined(repair=True).problems == ()
+    pair.index()
     pair.check()
     engine.close()
 
@@ -253,6 +279,71 @@ def test_a_collection_of_another_length_is_not_touched(pair: Pair) -> None:
     assert problem.what.startswith("it holds vectors of 8 numbers, not of 256") and not problem.repair
     assert pair.ids() == [7]
     engine.close()
+
+
+def test_vectors_of_another_length_are_told_by_a_search(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, ids = open_engine(pair.url), np.array(pair.ids(), np.int64)
+    engine.drop()
+    engine.ensure(8)
+    engine.upsert(ids, np.full((len(ids), 8), 8**-0.5, np.float32), [{}] * len(ids))
+    engine.close()
+    monkeypatch.setattr(engine_vectors, "_COMPARED_HERE", 500)
+    with pytest.raises(IndexDamagedError, match="numbers, not of 256"):
+        pair.answers(pair.other, [SearchOptions(mode="dense", min_score=0)])
+    with pytest.raises(IndexDamagedError, match="numbers, not of 256"):
+        pair.index(vectors="")
+
+
+def test_words_first_of_what_is_all_deleted_and_then_something_new(
+    tmp_path: Path, new_url: Callable[[], str], new_index: Callable[[], str]
+) -> None:
+    folder, index, url = tmp_path / "folder", new_index(), new_url()
+    write(folder, {"a.txt": "Boats are painted."})
+    index_folders([str(folder)], index, IndexOptions(model="static", vectors=url, embed=False))
+    write(folder, {"a.txt": ""})
+    index_folders([str(folder)], index, IndexOptions(prune=True))
+    write(folder, {"b.txt": "The harbour is closed in winter."})
+    assert index_folders([str(folder)], index, IndexOptions()).chunks["encoded"] == 1
+    with Searcher(index) as searcher:
+        assert [hit.path for hit in searcher.search("harbour", SearchOptions(mode="dense")).hits] == ["b.txt"]
+    assert verify(index, False, False, lambda message: None).problems == ()
+
+
+def test_a_move_that_fails_leaves_the_collection_to_others(
+    pair: Pair, new_url: Callable[[], str], new_index: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = new_url()
+    engine = type(open_engine(target))
+
+    def fail(*arguments: object) -> None:
+        raise VectorEngineError("the disk of the database is full", "make room")
+
+    with monkeypatch.context() as patched, pytest.raises(VectorEngineError, match="full"):
+        patched.setattr(engine, "upsert", fail)
+        pair.index(vectors=target)
+    pair.check()
+    other = new_index()
+    index_folders([str(pair.folder)], other, IndexOptions(model="static", vectors=target))
+    with pytest.raises(SemsearchError, match="holds vectors already"):
+        pair.index(vectors=target)
+    assert verify(other, False, False, lambda message: None).problems == ()
+    pair.check()
+
+
+def test_a_filter_of_many_ranges_is_not_applied_after_the_nearest(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every other file, all are further from the question than those between them."""
+    monkeypatch.setattr(engine_vectors, "_COMPARED_HERE", 0)
+    engine = type(open_engine(pair.url))
+    monkeypatch.setattr(engine, "capabilities", replace(engine.capabilities, max_k=20, max_ranges=4))
+    read: list[int] = []
+    original = engine.vectors
+    monkeypatch.setattr(engine, "vectors", lambda self, ids: read.append(len(ids)) or original(self, ids))
+    with Searcher(pair.other) as searcher:
+        options = SearchOptions(mode="dense", k=3, min_score=0, filters=FILTERS["scattered"], fold=False)
+        found = searcher.search(QUERIES[0], options).hits
+    assert len(found) == 3 and sum(read) < COUNT
+    monkeypatch.undo()
+    pair.check(replace(options, k=20))
 
 
 def test_a_rebuild_gets_away_from_a_database_that_is_lost(pair: Pair, new_url: Callable[[], str]) -> None:

@@ -18,15 +18,19 @@ def _run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True)
 
 
+@pytest.mark.parametrize("place", ["folder", "postgres"])
 def test_after_a_kill_at_any_step_the_next_run_ends_as_one_that_nobody_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, index, own = tmp_path / "folder", tmp_path / "index", tmp_path / "own"
+    folder, own = tmp_path / "folder", tmp_path / "own"
     write(folder, dict(texts(6, 1)))
     with PostgresServer() as server:
         monkeypatch.setenv("PGPASSWORD", server.password)
         url = f"pgvector://postgres@127.0.0.1:{server.port}/{server.new_database(extensions=())}"
-        command = ("index", folder, "--model", "static", "-q", "-i")
+        index = str(tmp_path / "index")
+        if place == "postgres":
+            index = server.url(server.new_database()).replace(f":{server.password}@", "@")
+        command = ("index", folder, "--model", "static", "-q", "--wait", "-i")
         vectors = ("--vectors", url)
         for point in range(1, 60):
             # Each run begins where the one that was killed before it came to, and has something new to do.
@@ -38,9 +42,10 @@ def test_after_a_kill_at_any_step_the_next_run_ends_as_one_that_nobody_killed(
         assert done.returncode == 0 and point > 8, done.stderr
         assert _run("-m", "semsearch", *command, own).returncode == 0
         assert answers(index) == answers(own)
-        assert verify(str(index), False, False, lambda message: None).problems == ()
+        assert verify(index, False, False, lambda message: None).problems == ()
 
 
 @pytest.mark.slow
-def test_kills_of_every_kind_of_run() -> None:
-    assert two_store_kills.main(kills=14, seed=3) == 0
+@pytest.mark.parametrize("in_postgres", [False, True])
+def test_kills_of_every_kind_of_run(in_postgres: bool) -> None:
+    assert two_store_kills.main(14, 3, in_postgres) == 0
