@@ -174,19 +174,20 @@ def _without_blanks_at_end(line: str) -> str:
     return bare + " " if escapes % 2 and len(bare) < len(line) else bare
 
 
-def _expression(glob: str, anchored: bool) -> str:
-    """The regular expression that matches the whole of a path, or of a name where the glob is not `anchored`."""
+def _expression(glob: str, anchored: bool, cut: bool = False) -> str:
+    """The regular expression that matches the whole of a path, or of a name where the glob is not `anchored`; `cut`: of
+    what is left of a path, whose first name may be empty or all there is."""
     parts = _parts(glob)
     if not anchored:
         return _part(parts[0])
+    most = "*+" if cut else "++"
     # git takes off what stands before the first star or the like, and what is left may begin with `**`: `a**/b` matches
-    # `ab`, too.
+    # `ab` and `a/b`, too.
     plain = next((at for at, character in enumerate(glob) if character in _SPECIAL), 0)
     after_stars = glob[plain:].lstrip("*")
     if plain and glob[plain - 1] != "/" and glob.startswith("**", plain) and after_stars[:1] in ("", "/"):
         literal = "".join(map(_escaped, glob[:plain]))
-        # What is left of a path may begin with a slash, where the name ends: `a**/b` matches `a/b`, too.
-        return literal + ("(?>/?)" + _expression(glob[plain:], True) if after_stars else "(?s:.)*")
+        return literal + (_expression(glob[plain:], True, True) if after_stars else "(?s:.)*")
     # Between `**` stand parts that follow one another. Those that do not begin the path are looked for.
     runs: list[list[str]] = [[]]
     for number, part in enumerate(parts):
@@ -194,13 +195,13 @@ def _expression(glob: str, anchored: bool) -> str:
             if number == 0 or runs[-1]:
                 runs.append([])
         else:
-            runs[-1].append(_part(part))
+            runs[-1].append(_part(part, cut))
     first, *others = ["/".join(run) for run in runs]
     expression = first + "/" if first and others else first
     for run in others[:-1]:
-        expression += f"(?>(?:{_ANY}++/)*?{run}/)"
+        expression += f"(?>(?:{_ANY}{most}/)*?{run}/)"
     if others:
-        expression += f"(?:{_ANY}++/)*?{others[-1]}" if others[-1] else "(?s:.)+"
+        expression += f"(?:{_ANY}{most}/)*?{others[-1]}" if runs[-1] else f"(?s:.){most[0]}"
     return expression
 
 
@@ -215,10 +216,10 @@ def _parts(glob: str) -> list[list[str]]:
     return parts
 
 
-def _part(tokens: list[str]) -> str:
-    """The regular expression of what stands between two slashes."""
+def _part(tokens: list[str], cut: bool = False) -> str:
+    """The regular expression of what stands between two slashes; `cut`: it may be empty."""
     if not tokens:
-        return _NEVER
+        return "" if cut else _NEVER
     pieces: list[list[str]] = [[]]
     for token in tokens:
         if token != "*":
@@ -227,7 +228,7 @@ def _part(tokens: list[str]) -> str:
             pieces.append([])
     first, *others = ["".join(piece) for piece in pieces]
     if others == [""]:
-        return f"{first}{_ANY}*+" if first else f"{_ANY}++"
+        return f"{first}{_ANY}*+" if first or cut else f"{_ANY}++"
     middle = "".join(f"(?>{_ANY}*?{piece})" for piece in others[:-1])
     return first + middle + (f"{_ANY}*{others[-1]}" if others else "")
 

@@ -68,6 +68,8 @@ class WriterLocks:
         with contextlib.suppress(ConnectionLostError):  # then they are free
             self._connection.rows("DELETE FROM {s}.writers WHERE id = %s RETURNING id", (self.writer,))
             free_claims(self._connection)
+        with contextlib.suppress(ConnectionLostError):
+            self._locking.script("ROLLBACK")  # a server that is busy notices late that a connection has ended
         self._locking.close()
 
     def _take(self) -> None:

@@ -14,3 +14,14 @@ def test_a_run_holds_no_old_snapshot() -> None:
         held = [row[0] for row in connection.execute(query)]
     assert len(held) == 2 and held == [None, None]
     store.close()
+
+
+def test_locks_are_free_before_the_server_notices_that_their_connection_has_ended(url: str) -> None:
+    store = open_store(url)
+    with store.write() as writing:
+        locking = writing._locks._locking  # type: ignore[attr-defined]
+        close, locking.close = locking.close, lambda: None
+    with store.write():
+        pass
+    close()
+    store.close()
