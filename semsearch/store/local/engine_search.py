@@ -42,6 +42,8 @@ class EngineSearch(SegmentSearch):
         if vectors is not None:
             with or_by_words():
                 held = self.vectors(ids)
+            if not held.shape[1]:  # there are none
+                held = np.full((len(ids), vectors.shape[1]), np.nan, np.float32)
             products = [held @ vector for vector in vectors]
             cosines = np.array(products, np.float32).reshape(len(vectors), len(ids))
         return Scores(scorer.scores_of(ids), cosines, scorer.held_by(ids), scorer.idf)
