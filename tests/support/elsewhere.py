@@ -40,6 +40,13 @@ class _Writer(_Around):
         super().__init__(inner)
         self._url = url
 
+    def __enter__(self) -> "_Writer":
+        self.inner.__enter__()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.inner.__exit__(*details)
+
     def snapshot(self) -> Any:
         return _Snapshot(self.inner.snapshot())
 
@@ -58,10 +65,8 @@ class _Store(_Around):
         asked: Answer = self.inner.read(lambda snapshot: question(_Snapshot(snapshot)))  # type: ignore[arg-type]
         return asked
 
-    @contextmanager
-    def write(self, *arguments: Any, **named: Any) -> Iterator[_Writer]:
-        with self.inner.write(*arguments, **named) as writer:
-            yield _Writer(writer, self._url)
+    def write(self, *arguments: Any, **named: Any) -> _Writer:
+        return _Writer(self.inner.write(*arguments, **named), self._url)
 
 
 def elsewhere(store: Store, url: str) -> Store:

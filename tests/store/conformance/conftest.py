@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -38,6 +39,12 @@ def _server() -> PostgresServer:
     return _servers.enter_context(PostgresServer())
 
 
+@lru_cache
+def _tables() -> str:
+    """The URL of a database for tables of pgvector."""
+    return _server().url(_server().new_database()).replace("postgresql://", "pgvector://")
+
+
 def _postgres(folder: Path) -> Opener:
     gc.collect()  # connections of indexes that tests left open
     url = _server().url(_server().new_database())
@@ -45,13 +52,12 @@ def _postgres(folder: Path) -> Opener:
 
 
 def _elsewhere(make: Callable[[Path], Opener]) -> Callable[[Path], Opener]:
-    """The same with the vectors in a table of pgvector, in a database of its own."""
+    """The same with the vectors in a table of pgvector, each in one of its own."""
 
     def made(folder: Path) -> Opener:
         opener = make(folder)
-        url = _server().url(_server().new_database()).replace("postgresql://", "pgvector://")
         # Without its password, as an index records it.
-        place = recordable(url)
+        place = recordable(f"{_tables()}?table=table_{uuid4().hex[:12]}")
         return lambda: elsewhere(opener(), place)
 
     return made
