@@ -16,6 +16,7 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from semsearch.errors import UsageError, VectorEngineError, for_shell
+from semsearch.psycopg_messages import silence_aftermath
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.protocol import Capabilities, Payload, Ranges
 from semsearch.vector_engines.requests import (
@@ -422,6 +423,7 @@ class PgvectorEngine:
         from psycopg.conninfo import make_conninfo
 
         if self._connection is None:
+            silence_aftermath()
             defaults: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "semsearch"}
             self._connection = psycopg.connect(
                 make_conninfo(**{**defaults, **self._conninfo}),

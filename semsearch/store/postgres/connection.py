@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from semsearch.errors import DatabaseError
+from semsearch.psycopg_messages import silence_aftermath
 from semsearch.store.postgres.address import Address
 from semsearch.store.postgres.errors import ConnectionLostError, TryAgainError, about_index, lost
 
@@ -42,6 +43,8 @@ _NAMES = re.compile(r"'\{s\}|\{s\}|\{v\}")
 
 Row = TupleRow
 Answer = TypeVar("Answer")
+
+silence_aftermath()
 
 
 class Connection:
