@@ -59,6 +59,8 @@ _CROSSING = 30
 # How the binary form of a halfvec begins: the count of its numbers, and zero.
 _HALFVEC_HEADER = Struct(">HH")
 _IN_THE_URL = ("host", "port", "user", "password", "dbname")
+# What of a connection says which server it is to.
+_OF_SERVER = ("host", "hostaddr", "port", "service")
 
 _LOOK = """
 SELECT t.typname, a.atttypmod, types.nspname, c.reltuples, EXISTS (
@@ -111,7 +113,8 @@ class PgvectorEngine:
         address = Address.parse(url)
         with imports_of("PostgreSQL", "postgres"):
             from psycopg import pq
-        of_libpq = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} - set(_IN_THE_URL)
+        defaults = {one.keyword.decode(): (one.val or b"").decode() for one in pq.Conninfo.get_defaults()}
+        of_libpq = set(defaults) - set(_IN_THE_URL)
         known = "table, schema, and the parameters of libpq: sslmode, sslrootcert, service, ..."
         address.check(of_libpq | {"table", "schema"}, needs_name=False, known=known)
         self.location = address.shown
@@ -128,6 +131,9 @@ class PgvectorEngine:
         given = dict(zip(_IN_THE_URL, parts, strict=True))
         given |= {name: value for name, value in address.options.items() if name in of_libpq}
         self._conninfo = {name: value for name, value in given.items() if value}
+        chosen = {**defaults, **self._conninfo}
+        database = chosen["dbname"] or chosen["user"]  # as libpq has it
+        self.place = (*(str(chosen[name]) for name in _OF_SERVER), str(database), self._schema, self._table)
         self._connection: Any = None
 
     def ensure(self, dim: int) -> None:
