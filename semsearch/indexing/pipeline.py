@@ -172,10 +172,10 @@ def _open_writer(
     Raises `LockedError`.
     """
     if options.max_seconds is None:
-        return store.write(options.wait, options.rebuild, options.shared, held)
+        return store.write(options.wait, options.rebuild, options.shared, held, progress.announce)
     while True:
         try:
-            return store.write(False, options.rebuild, options.shared, held)
+            return store.write(False, options.rebuild, options.shared, held, progress.announce)
         except LockedError:
             if not options.wait or progress.stopping():
                 raise

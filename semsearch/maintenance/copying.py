@@ -51,7 +51,7 @@ def copy(index: str | None, to: str, wait: bool, announce: Announce, advance: Ad
 
         def ask(snapshot: Snapshot) -> None:
             _check_vectors(snapshot, path)
-            copy_to(snapshot, target, advance, wait)
+            copy_to(snapshot, target, advance, wait, announce)
             if target.host:
                 here = [root.path for root in snapshot.info().roots if root.is_here]
                 # Those of an index in a folder are its owner's; of one in a database, those that were named for it.
@@ -60,7 +60,7 @@ def copy(index: str | None, to: str, wait: bool, announce: Announce, advance: Ad
 
         source.read(ask)
         # Not while the source is read: in one database, an index of vectors waits for all who read an older state.
-        with target.write(wait) as writer:
+        with target.write(wait, announce=announce) as writer:
             writer.maintain()
         counts: Counts = target.read(lambda snapshot: snapshot.counts())
         kind = source.read(lambda snapshot: snapshot.storage().vectors["kind"])

@@ -11,7 +11,7 @@ from itertools import chain, groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.callbacks import Advance
+from semsearch.callbacks import Advance, Announce
 from semsearch.chunking.chunk import Chunk
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical.bm25 import locate
@@ -29,9 +29,14 @@ _TRANSPOSED_ROWS = 65_536
 
 
 def copy_to(
-    snapshot: Snapshot, target: Store, advance: Advance = lambda name, done, total: None, wait: bool = False
+    snapshot: Snapshot,
+    target: Store,
+    advance: Advance = lambda name, done, total: None,
+    wait: bool = False,
+    announce: Announce = lambda message: None,
 ) -> None:
-    """Makes `target` hold what `snapshot` holds, and compares both. `wait`: for another run that writes there.
+    """Makes `target` hold what `snapshot` holds, and compares both. `wait`: for another run that writes there;
+    `announce` hears what else is waited for.
 
     The snapshot is of an index that keeps the vectors of its model (`Snapshot.keeps_model_vectors`).
 
@@ -42,7 +47,7 @@ def copy_to(
     # All is opened now: who writes the source meanwhile may remove files.
     snapshot.warm_up()
     terms = _TermsOfChunks(snapshot.postings())
-    with target.write(wait) as writer:
+    with target.write(wait, announce=announce) as writer:
         copied = _begin(writer, snapshot, info, target.location)
         _copy_files(writer, snapshot, copied, terms, advance)
         encoded = _copyable(snapshot, target)

@@ -399,11 +399,13 @@ class Store(Protocol):
         rebuild: bool = False,
         shared: str | None = None,
         folders: "Sequence[str] | None" = None,
+        announce: Callable[[str], None] = lambda message: None,
     ) -> "AbstractContextManager[Writer]":
         """The writer; makes the index where there is none. Raises `LockedError` unless `wait`. `rebuild`: one that is
         damaged is opened, too, by a run that reads every file again. `shared`: the group that may use the index from
         now on beside its owner, for stores that are able to `share`. `folders`: those of this machine that the writer
-        works on, so that others may work on other ones, for stores of several `machines`; None: on all of the index."""
+        works on, so that others may work on other ones, for stores of several `machines`; None: on all of the index.
+        `announce` hears what the writer waits for."""
         ...
 
     def clone(self, target: str) -> "Store":

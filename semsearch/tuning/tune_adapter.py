@@ -60,7 +60,7 @@ def tune_adapter(
     if not report.better or dry_run:
         return report
     adapter = learn_adapter(training_set.queries, passages, relevant)
-    with open_store(path).write(wait) as writer:
+    with open_store(path).write(wait, announce=announce) as writer:
         info = writer.snapshot().info()
         if info.model != training_set.model:
             raise SemsearchError("the index changed its model meanwhile; nothing was changed", "run tune again")

@@ -79,7 +79,7 @@ def tune_fusion(
     report = TuneReport(path, count, f"{_FOLDS} folds", rows, tuple(notices), weights=learnt.as_dict())
     if not report.better or learnt == _USUAL or dry_run:
         return report
-    with open_store(path).write(wait) as writer:
+    with open_store(path).write(wait, announce=announce) as writer:
         info = writer.snapshot().info()
         if info.model != model:
             raise SemsearchError("the index changed its model meanwhile; nothing was changed", "run tune again")

@@ -46,6 +46,7 @@ class LocalStore:
         rebuild: bool = False,
         shared: str | None = None,
         folders: Sequence[str] | None = None,
+        announce: Callable[[str], None] = lambda message: None,
     ) -> AbstractContextManager[Writer]:
         # Nothing a search has use for.
         from semsearch.store.local.transaction import LocalWriter
