@@ -57,7 +57,7 @@ def copy_to(
 
 
 def _placed(info: IndexInfo, host: str) -> IndexInfo:
-    """`info` with its folders as those of the machine `host`; "": of one machine, those of others as `//HOST/PATH`."""
+    """`info` with its folders for an index of the machine `host`; "": for one in a folder."""
     roots = tuple(_placed_root(root, host) for root in info.roots)
     # Each machine has readers of its own.
     has_own = not host or any(root.is_here for root in roots)
@@ -66,13 +66,8 @@ def _placed(info: IndexInfo, host: str) -> IndexInfo:
 
 def _placed_root(root: Root, host: str) -> Root:
     if not host:
-        return replace(root, host="", path=root.path if root.is_here else f"//{root.host}{root.path}")
-    if root.host:
-        return root
-    if root.path.startswith("//"):  # copied from an index of several machines
-        name, slash, path = root.path[2:].partition("/")
-        return replace(root, host=name, path=slash + path)
-    return replace(root, host=host)
+        return replace(root, host="") if root.is_here else root
+    return root if root.host else replace(root, host=host)
 
 
 def _begin(writer: Writer, snapshot: Snapshot, info: IndexInfo, location: str) -> NDArray[np.int64]:

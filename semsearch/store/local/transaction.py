@@ -208,7 +208,7 @@ class LocalTransaction:
         catalog.connection.executemany("DELETE FROM roots WHERE id = ?", [(root_id,) for root_id in gone])
         for root in info.roots:
             if root.id not in known:
-                catalog.insert_root(root.id, root.path, root.label)
+                catalog.insert_root(root.id, rows.root_path(root), root.label)
 
     def _spell_again(self, before: str, at: str) -> None:
         """Records that the collection at `before` is called `at` from now on: by another user, a name of the server, or
