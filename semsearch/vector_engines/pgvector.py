@@ -123,7 +123,9 @@ class PgvectorEngine:
         self._table = address.options.get("table") or _TABLE
         for name in (self._schema, self._table):
             if len(name.encode()) > _LONGEST_NAME:
-                raise UsageError(f"{name} is a longer name than PostgreSQL takes", f"{_LONGEST_NAME} bytes at most")
+                raise UsageError(
+                    f"{name} is a longer name than PostgreSQL takes", f"give it one of {_LONGEST_NAME} bytes at most"
+                )
             if "%" in name:  # which stands for a value in statements
                 raise UsageError(f"the name {name} of a table or a schema has a % in it", "give it another name")
         self._place = {"schema": self._schema, "table": self._table}
@@ -450,7 +452,9 @@ class PgvectorEngine:
         if isinstance(error, errors.UndefinedTable):
             hint = "is the name right? `semsearch verify --repair` fills a table that was lost"
         elif isinstance(error, errors.InsufficientPrivilege):
-            hint = f"let this user do it: GRANT SELECT, INSERT, DELETE ON {self._schema}.{self._table} TO ..."
+            hint = f"let the table's owner run: GRANT SELECT, INSERT, DELETE ON {self._schema}.{self._table} TO ..."
+            if "for schema" in told:  # there is no table yet
+                hint = f"let its owner run: GRANT USAGE, CREATE ON SCHEMA {self._schema} TO ..."
         else:
             hint = "see the log of the server"
         return VectorEngineError(f"PostgreSQL refuses it for {self._name} in {self.location}: {told}", hint)

@@ -177,11 +177,14 @@ class Connection:
             if found is None:
                 raise DatabaseError(
                     f"{self.location}: the database has no extension called vector",
-                    "install pgvector (apt install postgresql-18-pgvector), then let its owner run:"
-                    " CREATE EXTENSION vector",
+                    f"install pgvector on the server (apt install postgresql-{self._major()}-pgvector), then let an"
+                    " administrator of the database run: CREATE EXTENSION vector",
                 )
             self._vector_schema = sql.Identifier(found[0]).as_string(self.raw)
         return self._vector_schema
+
+    def _major(self) -> int:
+        return self.raw.info.server_version // 10_000
 
     def execute(self, statement: str, parameters: Sequence[object] = (), binary: bool = True) -> psycopg.Cursor[Row]:
         """Runs `statement`; `binary`: how its rows come back. Raises `SemsearchError`."""
