@@ -101,7 +101,7 @@ SETTINGS = (
         "Megabytes of address space of a process that reads documents.",
     ),
     Setting(
-        "host", "SEMSEARCH_HOST", str, "",
+        "host", "SEMSEARCH_HOST", str, None,
         "What this machine is called in an index that machines share. Default: its host name.",
     ),
     Setting("ocr", "SEMSEARCH_OCR", int, 0, "1: pages and pictures without text are read by OCR, as with --ocr."),
@@ -151,6 +151,8 @@ def effective(name: str) -> "tuple[str | float | None, str]":
         import platformdirs
 
         return platformdirs.user_cache_dir("semsearch", appauthor=False), "default"
+    if name == "host":
+        return os.uname().nodename, "default"
     return setting.default, "default"
 
 

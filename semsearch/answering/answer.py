@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from semsearch.retrieval.hit import Hit, hit_dict
+from semsearch.retrieval.hit import Hit, hit_dict, host_field
 from semsearch.retrieval.tables import Row, labelled
 
 SCHEMA = "semsearch.ask/1"
@@ -90,7 +90,10 @@ def answer_dict(answer: Answer) -> dict[str, Any]:
         "answered": answer.answered,
         "llm": answer.llm,
         "citations": [
-            vars(citation) | {"row": [vars(cell) for cell in citation.row] or None} for citation in answer.citations
+            vars(citation)
+            | {"row": [vars(cell) for cell in citation.row] or None}
+            | host_field(answer.contexts[citation.n - 1].host)
+            for citation in answer.citations
         ],
         "unsupported": list(answer.unsupported),
         "statements": [

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from semsearch.answering.answer import Answer, Statement, answer_dict
+from semsearch.cli.formats import on_host
 from semsearch.cli.render import Notices, one_line, print_json, write
 from semsearch.errors import SemsearchError
 
@@ -118,7 +119,8 @@ class AnswerPrinter:
             write("")
         for citation in answer.citations:
             where = one_line(place(citation.path, citation.page, citation.line_start))
-            write(f"[{citation.n}] {where}{_REMARKS[citation.status]}")
+            machine = on_host(answer.contexts[citation.n - 1])
+            write(f"[{citation.n}] {where}{machine}{_REMARKS[citation.status]}")
             if answer.llm is not None and citation.status != "unsupported":
                 write(f"    {one_line(citation.shown)}")
         if self._show_context:
@@ -141,7 +143,7 @@ class AnswerPrinter:
             heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
             # Of the beginning of the passage, which is printed whole.
             where = one_line(place(hit.path, *hit.place_at(0)))
-            write(f"passage [{number}]  {hit.score:.3f}  {where}{heading}")
+            write(f"passage [{number}]  {hit.score:.3f}  {where}{on_host(hit)}{heading}")
             for line in hit.text.splitlines():
                 write(f"    {one_line(line)}")
 

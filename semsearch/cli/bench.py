@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import IndexPath, Rerank, chosen_reranker
+from semsearch.cli.flags import IndexPath, Rerank, chosen_reranker, only_index
 from semsearch.cli.query_files import read_queries
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
@@ -115,7 +115,7 @@ def quality(
         **({"alphas": tuple(alpha)} if alpha else {}),
     )
     with interruptible(commits=False), bars(as_json) as (announce, advance):
-        report = measure_quality(index, options, announce, advance)
+        report = measure_quality(only_index(index), options, announce, advance)
     if plot is not None:
         plots.plot_quality(report, plot)
     if as_json:
@@ -155,7 +155,7 @@ def vectors(
     if plot is not None:
         plots.check(plot)
     with interruptible(commits=False):
-        report = measure_vectors(index, sample, queries, _announce(as_json))
+        report = measure_vectors(only_index(index), sample, queries, _announce(as_json))
     if plot is not None:
         plots.plot_vectors(report, plot)
     if as_json:
@@ -184,7 +184,7 @@ def speed(
     if chunks < 1 or rounds < 1:
         raise UsageError("--chunks and --rounds must be 1 or more", "leave them out")
     with interruptible(commits=False):
-        report = measure_speed(index, chunks, rounds, _announce(as_json))
+        report = measure_speed(only_index(index), chunks, rounds, _announce(as_json))
     if as_json:
         render.print_json(report.as_dict())
     else:

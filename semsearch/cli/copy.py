@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import IndexPath
+from semsearch.cli.flags import IndexPath, only_index
 
 if TYPE_CHECKING:
     from semsearch.maintenance.copying import CopyReport
@@ -35,7 +35,7 @@ def command(
     from semsearch.maintenance.copying import copy
 
     with interruptible(), bars(quiet or as_json) as (announce, advance):
-        report = copy(index, to, wait, announce, advance)
+        report = copy(only_index(index), to, wait, announce, advance)
     if as_json:
         render.print_json(report.as_dict())
     elif not quiet:

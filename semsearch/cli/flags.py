@@ -34,8 +34,9 @@ def known_models(incomplete: str) -> list[str]:
     return values(*(card.name for card in cards()))(incomplete)
 
 
+# A list as well, as of several the last one would be taken without a word: see `only_index`.
 IndexPath = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option("--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards."),
 ]
 Indexes = Annotated[
@@ -111,6 +112,16 @@ Since = Annotated[
     typer.Option("--since", metavar="DATE", help="Only files dated DATE or later: 2025-03-01, 2025, 30d, yesterday."),
 ]
 Before = Annotated[str | None, typer.Option("--before", metavar="DATE", help="Only files dated before DATE.")]
+
+
+def only_index(indexes: list[str] | None) -> str | None:
+    """The index that `--index` names, of a command that is about one; None: it names none. Raises `UsageError`."""
+    if indexes is not None and len(indexes) > 1:
+        raise UsageError(
+            "--index is given more than once, and this is about one index",
+            "run it for each of them",
+        )
+    return indexes[0] if indexes else None
 
 
 def chosen_filters(

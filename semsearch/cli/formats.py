@@ -130,7 +130,7 @@ class Printer:
         else:
             for hit in result.hits:
                 heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
-                write(f"{hit.rank}  {hit.score:.3f}  {one_line(place(hit))}{heading}{_copies(hit)}")
+                write(f"{hit.rank}  {hit.score:.3f}  {one_line(place(hit))}{on_host(hit)}{heading}{_copies(hit)}")
                 for line in _body(hit):
                     write(f"    {line}")
         coverage = result.coverage
@@ -153,6 +153,11 @@ def place(hit: "Hit") -> str:
         return f"{hit.path}:p{hit.page}"
     line = hit.sentence_lines()[0]
     return hit.path if line is None else f"{hit.path}:{line}"
+
+
+def on_host(hit: "Hit") -> str:
+    """The machine that a hit is on, for people; empty where all are on one."""
+    return f"  (on {one_line(hit.host)})" if hit.host else ""
 
 
 def raw_path(hit: "Hit") -> str:
@@ -247,7 +252,8 @@ def _terminal_hits(result: "SearchResult", console: "Console") -> None:
     for hit in result.hits:
         line = Text(f"{hit.rank:>2}  ", style="dim")
         line.append(f"{hit.score:.3f}  ", style="cyan")
-        line.append(one_line(place(hit)), style=Style(bold=True, color="magenta", link=_uri(hit.file)))
+        line.append(one_line(place(hit)), style=Style(bold=True, color="magenta", link=file_uri(hit)))
+        line.append(on_host(hit), style="dim")
         if hit.heading:
             line.append("  " + one_line(" > ".join(hit.heading)), style="green")
         line.append(_copies(hit), style="dim")
@@ -280,11 +286,12 @@ def _sentence(hit: "Hit") -> str:
     )
 
 
-def _uri(file: str) -> str:
-    """The URI of `file` for a link in a terminal (OSC 8), percent-encoded, so that no name can end the sequence."""
+def file_uri(hit: "Hit") -> str:
+    """The URI of the file of a hit (RFC 8089), with the machine where it is on another one; percent-encoded, so that
+    no name can end a link in a terminal (OSC 8)."""
     from urllib.parse import quote
 
-    return "file://" + quote(os.fsencode(file))
+    return ("file://" if hit.is_here else "file:") + quote(os.fsencode(hit.file))
 
 
 def _no_formula(cell: object) -> object:

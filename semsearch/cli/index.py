@@ -10,7 +10,7 @@ import typer
 
 from semsearch import cli, settings
 from semsearch.cli import render
-from semsearch.cli.flags import known_models
+from semsearch.cli.flags import known_models, only_index
 from semsearch.errors import UsageError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
@@ -26,7 +26,7 @@ def command(
         typer.Argument(metavar="[DIR]...", help="Folders to index. None: all folders the index already holds."),
     ] = None,
     index: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--index", "-i", metavar="PATH", help="Where the index is. Default: DIR/.semsearch."),
     ] = None,
     model: Annotated[
@@ -147,6 +147,7 @@ def command(
         os.environ["SEMSEARCH_DEVICE"] = (
             device  # in the environment, so that processes that prepare the model have it, too
         )
+    location = only_index(index)
     if trust_remote_code and model is None:
         raise UsageError("--trust-remote-code trusts a model by name", "say which: --model NAME")
     if nul and files_from is None:
@@ -191,10 +192,10 @@ def command(
         if dry_run or files_from is not None:
             raise UsageError("--watch looks at whole folders", "leave out --dry-run and --files-from")
         with interruptible():
-            watch_folders(folders or [], index, options, quiet=quiet, as_json=as_json)
+            watch_folders(folders or [], location, options, quiet=quiet, as_json=as_json)
         return 0
     with interruptible(), progress(quiet) as bars:
-        report = index_folders(folders or [], index, options, bars, context.obj)
+        report = index_folders(folders or [], location, options, bars, context.obj)
     render.index_report(report, quiet=quiet, as_json=as_json)
     return 3 if strict and (report.skipped or report.failed) else 0
 

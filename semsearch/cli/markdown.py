@@ -6,6 +6,7 @@ import time
 from urllib.parse import quote
 
 from semsearch.answering.answer import Answer, Citation
+from semsearch.cli.formats import file_uri, on_host
 from semsearch.cli.render import one_line
 
 # What Markdown or HTML would take for more than text: a picture in a model's answer would be fetched from elsewhere
@@ -32,11 +33,11 @@ def section(answer: Answer, folder: str, first: bool) -> str:
 
 
 def _source(answer: Answer, citation: Citation, folder: str) -> str:
-    file = answer.contexts[citation.n - 1].file
+    hit = answer.contexts[citation.n - 1]
     place = _place(citation)
     # Of a name that is not UTF-8 its own bytes.
-    target = quote(os.fsencode(os.path.relpath(file, folder)))
-    told = f"- [{citation.n}] [{plain(citation.path + place)}](<{target}>)"
+    target = quote(os.fsencode(os.path.relpath(hit.file, folder))) if hit.is_here else file_uri(hit)
+    told = f"- [{citation.n}] [{plain(citation.path + place + on_host(hit))}](<{target}>)"
     return f"{told}: {plain(citation.shown)}" if answer.llm is not None else told
 
 

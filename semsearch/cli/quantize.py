@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import IndexPath, values
+from semsearch.cli.flags import IndexPath, only_index, values
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
 
@@ -85,7 +85,7 @@ def command(
         wait=wait,
     )
     with interruptible():
-        report = quantize(index, options, None if as_json else render.announce)
+        report = quantize(only_index(index), options, None if as_json else render.announce)
     if as_json:
         render.print_json(report.as_dict())
     else:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from semsearch.cli.flags import IndexPath
+from semsearch.cli.flags import Indexes, only_index
 from semsearch.cli.render import one_line, print_json, write
 from semsearch.errors import UsageError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    index: IndexPath = None,
+    index: Indexes = None,
     files: Annotated[bool, typer.Option("--files", help="List every file, indexed or not, with the reason.")] = False,
     skipped: Annotated[
         bool, typer.Option("--skipped", help="With --files: only what is not in the index: skipped, failed, ignored.")
@@ -23,7 +23,7 @@ def command(
         bool, typer.Option("--pending", help="With --files: only what is new or not encoded yet.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object (semsearch.status/1, semsearch.files/1).")
+        bool, typer.Option("--json", help="Print a JSON object (semsearch.status/1, semsearch.files/1) for each index.")
     ] = False,
 ) -> int:
     """Show what an index holds: folders, files, chunks, model, size, the last run.
@@ -41,12 +41,16 @@ def command(
     if files:
         from semsearch.maintenance import file_status
 
-        path, entries = file_status.file_statuses(index, lambda status: not selected or status in selected)
+        path, entries = file_status.file_statuses(only_index(index), lambda status: not selected or status in selected)
         _print_files(path, entries, as_json=as_json)
         return 0
     from semsearch.maintenance.index_status import index_status
 
-    _print_status(index_status(index), as_json=as_json)
+    chosen: list[str | None] = [*index] if index else [None]
+    for number, status in enumerate([index_status(one) for one in chosen]):
+        if number and not as_json:
+            write("")
+        _print_status(status, as_json=as_json)
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import BaseUrl, IndexPath, chosen_llm, values
+from semsearch.cli.flags import BaseUrl, IndexPath, chosen_llm, only_index, values
 from semsearch.cli.query_files import read_queries
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
@@ -98,7 +98,7 @@ def command(
         from semsearch.tuning.dropping import drop_learnt
 
         # Without a name, all that was learnt.
-        existed = drop_learnt(index, wait, adapter=adapter or not fusion, fusion=fusion or not adapter)
+        existed = drop_learnt(only_index(index), wait, adapter=adapter or not fusion, fusion=fusion or not adapter)
         render.announce("what was learnt is dropped" if existed else "nothing was learnt for this index")
         return 0
     if (queries is None) != (qrels is None):
@@ -126,7 +126,7 @@ def command(
         llm=chosen_llm(llm, base_url),
         questions=questions,
     )
-    report = _learn(index, source, fusion, output, training, as_json, dry_run, wait)
+    report = _learn(only_index(index), source, fusion, output, training, as_json, dry_run, wait)
     if as_json:
         render.print_json(report.as_dict())
     else:

@@ -77,6 +77,8 @@ def _parse(arguments: list[str]) -> tuple[list[str], str | None, bool, bool, int
     remaining = iter(arguments)
     for argument in remaining:
         if argument in ("-i", "--index"):
+            if index is not None:
+                return None  # the full command refuses several
             index = next(remaining, None)
             if index is None:
                 return None

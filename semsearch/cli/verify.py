@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import IndexPath
+from semsearch.cli.flags import IndexPath, only_index
 
 if TYPE_CHECKING:
     from semsearch.maintenance.verification import VerifyReport
@@ -34,7 +34,7 @@ def command(
     from semsearch.maintenance.verification import verify
 
     with interruptible() if repair else nullcontext():
-        report = verify(index, repair, wait, (lambda message: None) if as_json else render.announce)
+        report = verify(only_index(index), repair, wait, (lambda message: None) if as_json else render.announce)
     if as_json:
         render.print_json(report.as_dict())
     else:

@@ -20,6 +20,8 @@ _STEP_MS = 200
 _LONGEST_WAIT_MS = 5000
 # Also runs so often without an event: systems lose some, and folders come back.
 _RUN_ANYWAY_SECONDS = 600
+# A run that failed is tried again after so long, then after twice as long, and so on up to the above.
+_FIRST_PAUSE_SECONDS = 5.0
 _LISTEN_MS = 1000
 
 
@@ -28,7 +30,8 @@ def watch_folders(
 ) -> None:
     """Runs `index` now and after every change, until it is interrupted.
 
-    Errors of the first run are raised, those of later ones printed; the run is tried again after the next change.
+    Errors of the first run are raised, those of later ones printed; such a run is tried again, after the next change or
+    a pause that grows.
     """
     from watchfiles import watch
 
@@ -42,21 +45,46 @@ def watch_folders(
     is_relevant = _outside_of(path)
     # The second run finds what changed between the first run and the start of watching.
     caught_up, last = False, time.monotonic()
+    failures = _Failures()
     events = watch(
         *watched, watch_filter=is_relevant, debounce=_LONGEST_WAIT_MS, step=_STEP_MS, rust_timeout=_LISTEN_MS,
         yield_on_timeout=True, raise_interrupt=True, ignore_permission_denied=True,
     )  # fmt: skip
     for changes in events:
-        if changes or not caught_up or time.monotonic() - last > _RUN_ANYWAY_SECONDS:
+        if changes or not caught_up or failures.is_due() or time.monotonic() - last > _RUN_ANYWAY_SECONDS:
             last = time.monotonic()
             try:
-                caught_up = _run(folders, path, later, quiet, as_json, always_report=False)
+                # After a failure a line says that it works again.
+                caught_up = _run(folders, path, later, quiet, as_json, always_report=failures.count > 0)
+                failures = _Failures()
             except SemsearchError as error:
                 caught_up = True
-                render.announce(error.message + (f" ({error.hint})" if error.hint else ""))
+                failures.add(error.message + (f" ({error.hint})" if error.hint else ""))
             except (OSError, sqlite3.Error) as error:  # such as a full disk, which may have room again
                 caught_up = True
-                render.announce(f"{error}; it is tried again after the next change")
+                failures.add(str(error))
+
+
+class _Failures:
+    """Runs that failed one after another, and when to try the next one: servers come back, disks are emptied."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._next = 0.0
+        self._said = ""
+
+    def add(self, message: str) -> None:
+        """Notes a run that failed, and says why, unless that was said of the one before."""
+        pause = min(_FIRST_PAUSE_SECONDS * 2 ** min(self.count, 10), _RUN_ANYWAY_SECONDS)
+        self.count += 1
+        self._next = time.monotonic() + pause
+        if message != self._said:
+            self._said = message
+            render.announce(f"{message}; it is tried again until it works")
+
+    def is_due(self) -> bool:
+        """Whether it is time to try again."""
+        return self.count > 0 and time.monotonic() >= self._next
 
 
 def _indexed_folders(path: str) -> list[str]:

@@ -4,8 +4,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semsearch.cli.flags import After, Before, Fusion, IndexPath, Mode, PathGlobs, Since, Types, Where, chosen_filters
-from semsearch.cli.formats import explain, place
+from semsearch.cli.flags import (
+    After,
+    Before,
+    Fusion,
+    IndexPath,
+    Mode,
+    PathGlobs,
+    Since,
+    Types,
+    Where,
+    chosen_filters,
+    only_index,
+)
+from semsearch.cli.formats import explain, on_host, place
 from semsearch.cli.render import announce, one_line, print_json, write
 
 if TYPE_CHECKING:
@@ -54,7 +66,7 @@ def command(
         filters=chosen_filters(path, type_, where, since, before),
         explain=True,
     )
-    with Searcher(index, announce, after=after) as searcher:
+    with Searcher(only_index(index), announce, after=after) as searcher:
         answer = why(searcher, query, file, options)
     _print(answer, as_json=as_json)
     return 0 if answer.status == "found" else 1
@@ -72,5 +84,6 @@ def _print(answer: "Why", *, as_json: bool) -> None:
     if answer.rule:
         write(f"    by {one_line(answer.rule)}")
     if answer.hit is not None:
-        write(f"    {answer.hit.score:.3f}  {one_line(place(answer.hit))}  {one_line(answer.hit.snippet)}")
+        where = one_line(place(answer.hit)) + on_host(answer.hit)
+        write(f"    {answer.hit.score:.3f}  {where}  {one_line(answer.hit.snippet)}")
         write(f"    {explain(answer.hit)}")

@@ -14,7 +14,7 @@ from semsearch.sources.stamps import stamp_of_status
 from semsearch.sources.walk import RACY_NS, File, WalkStoppedError, is_gone, is_unchanged, refuse_file, walk
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
-from semsearch.store.records import Counts, FileRecord, Root
+from semsearch.store.records import FileRecord, Root
 
 # Files that are looked up by name before all are read at once.
 _ONE_BY_ONE = 200
@@ -250,13 +250,14 @@ def _sort_in(changes: Changes, root_id: int, file: File, old: FileRecord | None,
         changes.read.append((root_id, file, old))
 
 
-def mass_delete(counts: Counts, roots: Iterable[Root], indexed: Mapping[int, int], changes: Changes) -> str:
-    """Why a run must not drop what `changes` would: more than half of all files, or all of one folder, which is what an
-    unmounted disk looks like; "" when it may. `indexed`: root id -> its indexed files, of roots that lose any."""
+def mass_delete(total: int, roots: Iterable[Root], indexed: Mapping[int, int], changes: Changes) -> str:
+    """Why a run must not drop what `changes` would: more than half of the `total` indexed files of the folders that it
+    looks after, or all of one of these `roots`, which is what an unmounted disk looks like; "" when it may. `indexed`:
+    root id -> its indexed files, of roots that lose any."""
     skipped = [old for _, _, old in changes.skip if old is not None]
     gone = [old for old in (*changes.remove, *skipped) if old.status == "indexed"]
-    if len(gone) * 2 > counts.indexed:
-        return f"{len(gone)} of {counts.indexed} indexed files are gone or now ignored"
+    if len(gone) * 2 > total:
+        return f"{len(gone)} of {total} indexed files are gone or now ignored"
     seen = {root_id for root_id, *_ in (*changes.read, *changes.rename)}  # new files: it is mounted
     for root in roots:
         of_root = 0 if root.id in seen else sum(old.root_id == root.id for old in gone)

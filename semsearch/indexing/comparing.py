@@ -3,12 +3,13 @@
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from semsearch.errors import SemsearchError, for_shell
+from semsearch.errors import SemsearchError, UsageError, for_shell
 from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find_changes, mass_delete
 from semsearch.indexing.options import IndexOptions
+from semsearch.settings import host_name
 from semsearch.sources.differences import RootDifference
 from semsearch.sources.walk import File, is_gone
 from semsearch.sources.walk_rules import WalkRules
@@ -61,6 +62,16 @@ def compare_folders(
     return ComparedFolders(roots, lost, changes, comparison)
 
 
+def refuse_no_folder(own: Sequence[str], location: str) -> None:
+    """Raises `UsageError` where the index at `location` has no folder of this machine, `own` being those it has."""
+    if not own:
+        raise UsageError(
+            f"this machine, called {host_name()}, has no folder in {location}",
+            "name the folder to index, or help to encode what others have: --encode-only;"
+            " SEMSEARCH_HOST says what a machine is called",
+        )
+
+
 def refuse_lost_roots(roots: tuple[Root, ...], location: str) -> None:
     """Raises `SemsearchError` for an indexed folder that is not there."""
     for root in roots:
@@ -88,5 +99,12 @@ def why_refused(snapshot: Snapshot, compared: ComparedFolders) -> str:
     """Why the run would be refused without `--prune`; "": it would not."""
     changes = compared.changes
     losing = {old.root_id for old in changes.remove} | {old.root_id for _, _, old in changes.skip if old is not None}
-    indexed = {number: len(snapshot.paths(number)) - len(snapshot.left_out(number)) for number in losing}
-    return mass_delete(snapshot.counts(), snapshot.info().roots, indexed, changes)
+    if not losing:
+        return ""
+    known = {root.id for root in snapshot.info().roots}
+    compared_ids = {root.id for root in compared.roots} & known
+    # Of an index that is compared as a whole the sum is known.
+    counted = losing if compared_ids == known else compared_ids
+    indexed = {number: len(snapshot.paths(number)) - len(snapshot.left_out(number)) for number in counted}
+    total = snapshot.counts().indexed if compared_ids == known else sum(indexed.values())
+    return mass_delete(total, compared.roots, indexed, changes)

@@ -8,7 +8,13 @@ from semsearch.embedding.model_table import price_of
 from semsearch.embedding.resolve import resolve
 from semsearch.index_report import Estimate, IndexReport
 from semsearch.indexing.changes import OUTSIDE, Change, content_hash
-from semsearch.indexing.comparing import ComparedFolders, compare_folders, comparison_of, why_refused
+from semsearch.indexing.comparing import (
+    ComparedFolders,
+    compare_folders,
+    comparison_of,
+    refuse_no_folder,
+    why_refused,
+)
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import asked_chunking, run_model, walk_rules, with_roots
@@ -46,6 +52,8 @@ def _would_do(store: Store, folders: list[str], options: IndexOptions, snapshot:
         location,
     )
     roots = tuple(root for root in info.roots if root.is_here and (not folders or root.path in folders))
+    if recorded.roots and not folders:
+        refuse_no_folder([root.path for root in roots], location)
     compared = compare_folders(snapshot, roots, comparison, options, {})
     changes = compared.changes
     _set_aside_equal(compared)

@@ -25,6 +25,7 @@ from semsearch.indexing.comparing import (
     comparison_of,
     refuse_lost_roots,
     refuse_mass_delete,
+    refuse_no_folder,
 )
 from semsearch.indexing.dry_run import dry_run
 from semsearch.indexing.encode import encode_pending
@@ -45,7 +46,7 @@ from semsearch.sources.ignore import compile_globs
 from semsearch.sources.names import shown_name
 from semsearch.sources.ocr import OcrLimits, check_ocr
 from semsearch.sources.walk import is_gone
-from semsearch.store.opening import open_store, require
+from semsearch.store.opening import check_vectors, open_store, require
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import IndexInfo, RunRecord
 
@@ -102,22 +103,29 @@ def _checked_run(
         require(store, "share", "index --shared")
         check_sharing(options.shared)
     if options.vectors is not None:
-        require(store, "vectors", "index --vectors")
+        check_vectors(store, options.vectors)
+    held = _folders_of_run(store, folders, options)
     if options.dry_run:
         return dry_run(store, folders, options)
+    if held is not None and folders:
+        named_folders.remember(store.location, folders)
     if options.max_seconds is not None:
         end = clock + options.max_seconds
         progress = replace(progress, stopping=lambda: time.perf_counter() >= end)
-    return _run(store, folders, options, progress, seen)
+    return _run(store, folders, held, options, progress, seen)
 
 
 def _run(
-    store: Store, folders: list[str], options: IndexOptions, progress: Progress, seen: StatCheck | None
+    store: Store,
+    folders: list[str],
+    held: Sequence[str] | None,
+    options: IndexOptions,
+    progress: Progress,
+    seen: StatCheck | None,
 ) -> IndexReport:
     started, clock = time.time(), time.perf_counter()
     # A document that takes longer than a limit must not keep all others out, run after run.
     count = core_count() if options.max_seconds is None else max(2, core_count())
-    held = _folders_of_run(store, folders, options)
     locked = None if _moves_vectors(store, options) else held
     with _open_writer(store, locked, options, progress) as writer, ReaderPool(count) as readers:
         for notice in writer.notices:
@@ -154,20 +162,14 @@ def _folders_of_run(store: Store, folders: Sequence[str], options: IndexOptions)
     """
     if "machines" not in store.capabilities:
         return None
-    if folders:
-        named_folders.remember(store.location, folders)
     if options.encode_only or (folders and not options.rebuild):
         return folders
     held: list[str] = []
     if store.exists():
         held = store.read(lambda snapshot: [root.path for root in snapshot.info().roots if root.is_here])
-    if not held and not folders:
-        raise UsageError(
-            f"this machine, called {store.host}, has no folder in {store.location}",
-            "name the folder to index, or help to encode what others have: --encode-only;"
-            " SEMSEARCH_HOST says what a machine is called",
-        )
-    named_folders.check(store.location, [folder for folder in held if not is_gone(folder)])
+    if not folders:
+        refuse_no_folder(held, store.location)
+    named_folders.check(store.location, [one for one in held if one not in folders and not is_gone(one)])
     return list(dict.fromkeys([*held, *folders]))
 
 
@@ -188,10 +190,10 @@ def _open_writer(
     Raises `LockedError`.
     """
     if options.max_seconds is None:
-        return store.write(options.wait, options.rebuild, options.shared, locked)
+        return store.write(options.wait, options.rebuild, options.shared, locked, progress.announce)
     while True:
         try:
-            return store.write(False, options.rebuild, options.shared, locked)
+            return store.write(False, options.rebuild, options.shared, locked, progress.announce)
         except LockedError:
             if not options.wait or progress.stopping():
                 raise
@@ -218,6 +220,7 @@ def _existing_folder(root: str) -> str:
     if not root:
         raise UsageError("the name of a folder is empty", "say . for the folder you are in")
     path = os.path.abspath(os.path.expanduser(root))
+    path = path[1:] if path.startswith("//") else path  # which stands for a folder of another machine
     try:
         os.scandir(path).close()
     except (FileNotFoundError, NotADirectoryError):
@@ -256,6 +259,8 @@ def _begin(
         roots = tuple(root for root in roots if root.path in held)
     if options.encode_only:
         roots = ()
+    elif info.roots and not folders:
+        refuse_no_folder([root.path for root in info.roots if root.is_here], location)
     if not options.prune:
         refuse_lost_roots(roots, location)
     assert info.rules is not None

@@ -62,7 +62,11 @@ def resolve_settings(snapshot: Snapshot, options: IndexOptions, model: RunModel,
         options.rebuild
         and info.model is not None
         # Who takes vectors away by a rebuild may have lost the database that keeps them: nothing is asked of it.
-        and (model.differs(info.model, info.dim) or vectors_at != info.vectors_at or _vectors_are_lost(snapshot))
+        and (
+            model.differs(info.model, info.dim)
+            or not _is_same_place(vectors_at, info.vectors_at)
+            or _vectors_are_lost(snapshot)
+        )
     )
     resolved = replace(
         info,
@@ -158,6 +162,14 @@ def _recordable(url: str) -> str | None:
     from semsearch.vector_engines.opening import recordable  # nothing that most runs have use for
 
     return recordable(url)
+
+
+def _is_same_place(one: str | None, other: str | None) -> bool:
+    if one == other or one is None or other is None:
+        return one == other
+    from semsearch.vector_engines.opening import is_same_place
+
+    return is_same_place(one, other)
 
 
 def _vectors_are_lost(snapshot: Snapshot) -> bool:

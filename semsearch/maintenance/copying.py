@@ -1,6 +1,5 @@
 """`copy`: an index in another place, of whatever kind, without reading or encoding a document again."""
 
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from semsearch.callbacks import Advance, Announce
 from semsearch.errors import SemsearchError, UsageError, for_shell
 from semsearch.indexing import named_folders
 from semsearch.store.copying import copy_to
-from semsearch.store.opening import open_store
+from semsearch.store.opening import open_store, place_of
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import DEFAULT_VECTORS, Counts
 
@@ -45,14 +44,14 @@ def copy(index: str | None, to: str, wait: bool, announce: Announce, advance: Ad
     """
     clock = time.perf_counter()
     path, place = settings.index_for_reading(index), settings.index_for_writing(to, [])
-    if path == place or (os.path.exists(place) and os.path.realpath(path) == os.path.realpath(place)):
+    if place_of(path) == place_of(place):
         raise UsageError(f"{place} is the index that is to be copied", "name another place with --to")
     source, target = open_store(path), open_store(place)
     try:
 
         def ask(snapshot: Snapshot) -> None:
             _check_vectors(snapshot, path)
-            copy_to(snapshot, target, advance, wait)
+            copy_to(snapshot, target, advance, wait, announce)
             if target.host:
                 here = [root.path for root in snapshot.info().roots if root.is_here]
                 # Those of an index in a folder are its owner's; of one in a database, those that were named for it.
@@ -61,7 +60,7 @@ def copy(index: str | None, to: str, wait: bool, announce: Announce, advance: Ad
 
         source.read(ask)
         # Not while the source is read: in one database, an index of vectors waits for all who read an older state.
-        with target.write(wait) as writer:
+        with target.write(wait, announce=announce) as writer:
             writer.maintain()
         counts: Counts = target.read(lambda snapshot: snapshot.counts())
         kind = source.read(lambda snapshot: snapshot.storage().vectors["kind"])

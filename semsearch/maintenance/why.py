@@ -10,6 +10,7 @@ from semsearch.retrieval.hit import Hit, hit_dict
 from semsearch.retrieval.options import DEPTH, SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.sources.names import display_path, shown_name
+from semsearch.store.records import places_of
 
 SCHEMA = "semsearch.why/1"
 
@@ -52,8 +53,12 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
     parts = (shown or file).split("/")
     # Of a folder that is left out as a whole only the folder is an entry.
     names = [shown or file, *("/".join(parts[:count]) + "/" for count in range(1, len(parts) + 1))]
-    names += [root.path for root in searcher.roots() if path.startswith(root.path.rstrip("/") + "/")]
+    roots = searcher.roots()
+    names += [root.path for place, root in places_of(roots) if path.startswith(place.rstrip("/") + "/")]
     entry = next((known[name] for name in names if shown and name in known), None)
+    root = next((root for place, root in places_of(roots) if path.startswith(place.rstrip("/") + "/")), None)
+    if entry is None and root is not None and not root.is_here:
+        return Why(query, shown or file, "missing", f"the index holds no such file; ask on the machine {root.host} why")
     if entry is None and not os.path.lexists(path):
         return Why(query, shown or file, "missing", "there is no such file")
     if shown is None:
@@ -98,8 +103,9 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
 def _shown_as(searcher: Searcher, file: str, known: dict[str, FileStatus]) -> tuple[str | None, str]:
     """How results show `file` (None: it lies below no indexed folder), and its absolute path."""
     path = os.path.abspath(os.path.expanduser(file))
-    roots = [(root.path, root.label) for root in searcher.roots()]
-    several = len(roots) > 1
+    known_roots = searcher.roots()
+    roots = [(place, root.label) for place, root in places_of(known_roots)]
+    several = len(known_roots) > 1
     if file not in known:
         file = os.path.normpath(file)  # `./-rf`, as paths are printed for other commands
         for root, label in roots:

@@ -72,7 +72,9 @@ def _whole(group: _Group) -> Hit:
         page, line = part.place_at(common)
         parts.append(TextPlace(begin + common, page, line))
         parts += [place._replace(offset=begin + place.offset) for place in part.places if place.offset > common]
-    copies = tuple(Place(copy.path, copy.file, copy.page, copy.line_start, copy.line_end) for copy in group.copies)
+    copies = tuple(
+        Place(copy.path, copy.file, copy.page, copy.line_start, copy.line_end, copy.host) for copy in group.copies
+    )
     return replace(
         group.best,
         text=text,

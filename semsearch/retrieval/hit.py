@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from semsearch.retrieval.tables import Row, row_at
+from semsearch.settings import host_name
 
 SEARCH_SCHEMA = "semsearch.search/1"
 # What is told of the second passage of a file, which the first has not told.
@@ -32,13 +33,15 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a passage stands: the path as results show it, the file itself, page, and 1-based inclusive lines."""
+    """Where a passage stands: the path as results show it, the file itself, page, and 1-based inclusive lines; `host`:
+    as in `Hit`."""
 
     path: str
     file: str
     page: int | None
     line_start: int | None
     line_end: int | None
+    host: str = ""
 
 
 class TextPlace(NamedTuple):
@@ -65,6 +68,8 @@ class Hit:
     `score`, in [0, 1], is comparable across queries (`retrieval.confidence`); with a reranker it is the reranker's.
     `dense` is the cosine, `lexical` the BM25 score, `rerank` the reranker's (None: took no part). Lines are 1-based and
     inclusive. `page` is that of the best sentence. `path` is relative to the indexed folder, `file` absolute.
+    `host`: the machine that the file is on, where the folders of the index are on several ("": they are not); then the
+    `file` of another machine is `//HOST/PATH`.
     `language`: that of its document, ISO 639-1. `sentence`: (start, end) of the best sentence in `text`; `match`: where
     in it the words of the query stand, None: nowhere; `places`: where the parts of `text` stand; `copies`: where
     near-duplicates of the passage stand; `context`: lines around the sentence, when asked. `begins_document`: the
@@ -91,6 +96,7 @@ class Hit:
     snippet: str
     modified: str
     metadata: Mapping[str, object] = field(default_factory=dict)
+    host: str = ""
     explanation: Explanation | None = None
     sentence: tuple[int, int] | None = None
     match: int | None = None
@@ -101,6 +107,11 @@ class Hit:
     begins_document: bool = False
     table_head: str | None = None
     second: "Hit | None" = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the file is one of this machine, as far as the index knows."""
+        return not self.host or self.host == host_name()
 
     @property
     def told(self) -> int:
@@ -180,6 +191,7 @@ def hit_dict(hit: Hit) -> dict[str, Any]:
         "rank": hit.rank,
         "path": hit.path,
         "file": hit.file,
+        **host_field(hit.host),
         "type": hit.type,
         "title": hit.title or None,
         "heading": " > ".join(hit.heading) or None,
@@ -192,7 +204,7 @@ def hit_dict(hit: Hit) -> dict[str, Any]:
         "snippet": hit.snippet,
         "sentence": _sentence(hit),
         "text": hit.text,
-        "copies": [vars(place) for place in hit.copies],
+        "copies": [_place(place) for place in hit.copies],
         "modified": hit.modified,
         "metadata": dict(hit.metadata),
     }
@@ -204,6 +216,15 @@ def hit_dict(hit: Hit) -> dict[str, Any]:
     if hit.explanation:
         record["explain"] = {key: value for key, value in vars(hit.explanation).items() if value is not None}
     return record
+
+
+def host_field(host: str) -> dict[str, str]:
+    """The JSON field for the machine `host` of a hit; none where all are on one."""
+    return {"host": host} if host else {}
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {name: value for name, value in vars(place).items() if name != "host"} | host_field(place.host)
 
 
 def _sentence(hit: Hit) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -59,7 +58,7 @@ def _by_file(hits: Iterator[Hit], options: SearchOptions) -> list[Hit]:
     for number, hit in enumerate(hits):
         if len(best) == options.k and (number >= options.k + _SPARE or not options.snippets):
             break
-        name = hit.path, hit.file  # machines that share an index may have files at the same place
+        name = hit.path, hit.file
         first = best.get(name)
         if first is None:
             if len(best) < options.k:
@@ -108,7 +107,7 @@ def _hit(
     return Hit(
         rank=position + 1,
         path=prefix + info.shown_path(file.root_id, file.path),
-        file=os.path.join(info.root(file.root_id).path, os.fsdecode(file.path)),
+        file=info.file_of(file.root_id, file.path),
         type=file.type,
         title=file.title,
         heading=passage.heading,
@@ -124,6 +123,7 @@ def _hit(
         snippet="",
         modified=_iso(file.mtime_ns),
         metadata=file.metadata,
+        host=info.host_of(file.root_id),
         language=file.language,
         places=(
             TextPlace(0, passage.page, passage.line_start),

@@ -5,6 +5,7 @@ import re
 
 from semsearch.retrieval.searcher import Searcher
 from semsearch.sources.names import display_path, shown_name
+from semsearch.store.records import places_of
 
 _PLACE = re.compile(r"(?P<path>.+):p?(?P<line>\d+)", re.DOTALL)
 
@@ -22,7 +23,8 @@ def passage_named(searcher: Searcher, place: str) -> tuple[str, frozenset[int]]:
 def _shown(searcher: Searcher, path: str) -> str:
     absolute = os.path.abspath(os.path.expanduser(path))
     roots = searcher.roots()
-    for root in roots:
-        if absolute.startswith(root.path.rstrip("/") + "/") and os.path.exists(absolute):
-            return display_path(root.label, os.fsencode(os.path.relpath(absolute, root.path)), len(roots) > 1)
+    for place, root in places_of(roots):
+        inside = absolute.startswith(place.rstrip("/") + "/")
+        if inside and (not root.is_here or os.path.exists(absolute)):
+            return display_path(root.label, os.fsencode(os.path.relpath(absolute, place)), len(roots) > 1)
     return shown_name(path)

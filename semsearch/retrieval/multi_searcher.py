@@ -13,14 +13,15 @@ from semsearch.retrieval.hit import Hit, IndexCoverage, SearchResult
 from semsearch.retrieval.options import SearchOptions, check_options
 from semsearch.retrieval.searcher import Searcher
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
+from semsearch.store.opening import name_in_database, place_of
 
 
 class MultiSearcher:
-    """Searches `indexes` at once. Every shown path begins with the name of the folder its index was made of."""
+    """Searches `indexes` at once. Every shown path begins with the name of its index (`_name`)."""
 
     def __init__(self, indexes: Sequence[str], announce: Callable[[str], None]) -> None:
         folders = [settings.index_for_reading(index) for index in indexes]
-        if len(set(folders)) < len(folders):
+        if len(set(map(place_of, folders))) < len(folders):
             raise UsageError("the same index is named twice", "name each --index once")
         self._stack = ExitStack()
         names: set[str] = set()
@@ -89,6 +90,10 @@ def _sum(coverages: Sequence[IndexCoverage]) -> IndexCoverage:
 
 
 def _name(searcher: Searcher) -> str:
+    """What an index is called: the folder that it was made of, or the one that it lies in; in a database its schema,
+    or the database."""
+    if settings.url_scheme(searcher.index):
+        return name_in_database(searcher.index).replace("/", "_")
     roots = searcher.roots()
     return os.path.basename(os.path.dirname(searcher.index) if len(roots) != 1 else roots[0].path) or "index"
 

@@ -11,7 +11,7 @@ from itertools import chain, groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from semsearch.callbacks import Advance
+from semsearch.callbacks import Advance, Announce
 from semsearch.chunking.chunk import Chunk
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.lexical.bm25 import locate
@@ -29,9 +29,14 @@ _TRANSPOSED_ROWS = 65_536
 
 
 def copy_to(
-    snapshot: Snapshot, target: Store, advance: Advance = lambda name, done, total: None, wait: bool = False
+    snapshot: Snapshot,
+    target: Store,
+    advance: Advance = lambda name, done, total: None,
+    wait: bool = False,
+    announce: Announce = lambda message: None,
 ) -> None:
-    """Makes `target` hold what `snapshot` holds, and compares both. `wait`: for another run that writes there.
+    """Makes `target` hold what `snapshot` holds, and compares both. `wait`: for another run that writes there;
+    `announce` hears what else is waited for.
 
     The snapshot is of an index that keeps the vectors of its model (`Snapshot.keeps_model_vectors`).
 
@@ -42,7 +47,7 @@ def copy_to(
     # All is opened now: who writes the source meanwhile may remove files.
     snapshot.warm_up()
     terms = _TermsOfChunks(snapshot.postings())
-    with target.write(wait) as writer:
+    with target.write(wait, announce=announce) as writer:
         copied = _begin(writer, snapshot, info, target.location)
         _copy_files(writer, snapshot, copied, terms, advance)
         encoded = _copyable(snapshot, target)
@@ -52,7 +57,7 @@ def copy_to(
 
 
 def _placed(info: IndexInfo, host: str) -> IndexInfo:
-    """`info` with its folders as those of the machine `host`; "": of one machine, those of others as `//HOST/PATH`."""
+    """`info` with its folders for an index of the machine `host`; "": for one in a folder."""
     roots = tuple(_placed_root(root, host) for root in info.roots)
     # Each machine has readers of its own.
     has_own = not host or any(root.is_here for root in roots)
@@ -61,13 +66,8 @@ def _placed(info: IndexInfo, host: str) -> IndexInfo:
 
 def _placed_root(root: Root, host: str) -> Root:
     if not host:
-        return replace(root, host="", path=root.path if root.is_here else f"//{root.host}{root.path}")
-    if root.host:
-        return root
-    if root.path.startswith("//"):  # copied from an index of several machines
-        name, slash, path = root.path[2:].partition("/")
-        return replace(root, host=name, path=slash + path)
-    return replace(root, host=host)
+        return replace(root, host="") if root.is_here else root
+    return root if root.host else replace(root, host=host)
 
 
 def _begin(writer: Writer, snapshot: Snapshot, info: IndexInfo, location: str) -> NDArray[np.int64]:

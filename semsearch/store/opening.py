@@ -1,22 +1,27 @@
 """The way in: `open_store` tells by its name what keeps an index."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from semsearch.errors import ParameterError, SemsearchError, UsageError, for_shell
+from semsearch.errors import LockedError, ParameterError, SemsearchError, UsageError, for_shell
 from semsearch.settings import url_scheme
 
 if TYPE_CHECKING:
-    from semsearch.store.protocol import Snapshot, Store, Verifiable
+    from semsearch.store.protocol import Snapshot, Store, VectorMover, Verifiable
 
 Answer = TypeVar("Answer")
 
 
-# capability -> what to do where an engine does not have it; {}: its index.
+_POSTGRES = ("postgresql", "postgres")
+# capability -> why an engine does without it, and what to do instead; {}: its index.
 _INSTEAD = {
-    "quantize": "vectors are kept in half precision there; a copy in a folder can be made smaller:"
+    "quantize": "its vectors are kept in half precision; a copy in a folder can be made smaller:"
     " semsearch copy --index {} --to FOLDER",
     "share": "let its users in by rights of the database: docs/engines.md lists those of readers and writers",
+    "vectors": "its vectors are in the database, too; those of a copy in a folder can be moved:"
+    " semsearch copy --index {} --to FOLDER",
 }
 
 
@@ -27,15 +32,42 @@ def open_store(location: str, after: str = "") -> "Store":
     `UsageError` for a URL of no engine, for a token that an index has no use for, and where a package is missing.
     """
     scheme = url_scheme(location)
-    if scheme in ("postgresql", "postgres"):
+    if scheme in _POSTGRES:
         return _postgres(location, after)
     if after:
         raise ParameterError("after", f"is about an index in PostgreSQL, not {location}", "leave it out")
     if scheme:
-        raise UsageError(f"there is no engine for {scheme}://", "name a folder, or postgresql://HOST/DATABASE")
+        raise _no_engine(scheme)
     from semsearch.store.local.store import LocalStore
 
     return LocalStore(location)
+
+
+def _no_engine(scheme: str) -> UsageError:
+    from semsearch.vector_engines.opening import ENGINES  # nothing that a search has use for
+
+    if scheme not in ENGINES:
+        return UsageError(f"there is no engine for {scheme}://", "name a folder, or postgresql://HOST/DATABASE")
+    return UsageError(
+        f"{scheme}:// names a vector database, which keeps no more than the vectors of an index",
+        "name a folder with --index, and the database with: semsearch index --vectors URL",
+    )
+
+
+def place_of(location: str) -> str:
+    """What tells the index at `location`, a folder or a URL, from all others, however that is spelled."""
+    if url_scheme(location) not in _POSTGRES:
+        return location if url_scheme(location) else os.path.realpath(location)
+    from semsearch.store.postgres.address import Address
+
+    return f"postgresql://{Address.parse(location).place}"
+
+
+def name_in_database(location: str) -> str:
+    """What people call the index at the URL `location`: its schema, or the database where that holds one index."""
+    from semsearch.store.postgres.address import Address
+
+    return Address.parse(location).name
 
 
 def _postgres(location: str, after: str) -> "Store":
@@ -75,11 +107,36 @@ def clone_index(location: str, target: str) -> "Store":
 def require(store: "Store", capability: str, command: str) -> None:
     """Raises `SemsearchError` where `store` does not have the `capability` that `command` needs."""
     if capability not in store.capabilities:
+        instead = _INSTEAD.get(capability, "copy the index to a folder first: semsearch copy --index {} --to FOLDER")
         raise SemsearchError(
-            f"{store.location} cannot do that: its engine has no {command}",
-            _INSTEAD.get(capability, "an index in a folder has: semsearch copy").format(for_shell(store.location)),
+            f"{command} is for an index in a folder, not for {store.location}",
+            instead.format(for_shell(store.location)),
             code="not_supported",
         )
+
+
+def check_vectors(store: "Store", url: str) -> None:
+    """Raises `SemsearchError` where the vectors of `store` cannot be kept at `url` ("": in the index itself). An index
+    that is not there yet is not made by that."""
+    require(store, "vectors", "index --vectors")
+    if url:
+        from semsearch.vector_engines.opening import recordable  # nothing that most runs have use for
+
+        recorded = recordable(url)
+        if not store.exists():
+            cast("VectorMover", store).check_vectors(recorded)
+
+
+def check_writable(location: str) -> None:
+    """Raises `SemsearchError` where the index at `location` may not be written, for who first works for minutes. That
+    another run is writing now is no reason."""
+    store = open_store(location)
+    try:
+        if store.exists():
+            with suppress(LockedError), store.write(folders=()):
+                pass
+    finally:
+        store.close()
 
 
 def open_verifiable(location: str) -> "Verifiable":

@@ -399,11 +399,13 @@ class Store(Protocol):
         rebuild: bool = False,
         shared: str | None = None,
         folders: "Sequence[str] | None" = None,
+        announce: Callable[[str], None] = lambda message: None,
     ) -> "AbstractContextManager[Writer]":
         """The writer; makes the index where there is none. Raises `LockedError` unless `wait`. `rebuild`: one that is
         damaged is opened, too, by a run that reads every file again. `shared`: the group that may use the index from
         now on beside its owner, for stores that are able to `share`. `folders`: those of this machine that the writer
-        works on, so that others may work on other ones, for stores of several `machines`; None: on all of the index."""
+        works on, so that others may work on other ones, for stores of several `machines`; None: on all of the index.
+        `announce` hears what the writer waits for."""
         ...
 
     def clone(self, target: str) -> "Store":
@@ -416,6 +418,15 @@ class Store(Protocol):
 # Of the model that made the vectors of a writer's index: what encodes the chunks with the given ids (n,) again. Raises
 # `SemsearchError` where the model cannot be had.
 OpenEncoder = Callable[[Writer, "ModelInfo"], Callable[["Ids"], None]]
+
+
+class VectorMover(Store, Protocol):
+    """A store whose `vectors` a vector database may keep."""
+
+    def check_vectors(self, url: str) -> None:
+        """Raises `SemsearchError` where the vectors of a new index cannot be kept at `url`: the database is not to be
+        had, or the collection holds something."""
+        ...
 
 
 class Verifiable(Store, Protocol):

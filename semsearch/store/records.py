@@ -4,6 +4,7 @@ Arrays: chunk ids are int64, scores and vectors float32. `n` stands for the numb
 query words, `v` for the number of vectors that are compared.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ _LONGEST_REASON = 5100
 class Root:
     """An indexed folder: `path` is absolute, `label` names it in shown paths where an index has several folders.
 
-    `host`: the machine that the folder is on, "" where an index is of one machine.
+    `host`: the machine that the folder is on; "": the one that an index in a folder belongs to.
     """
 
     id: int
@@ -48,6 +49,17 @@ class Root:
     def is_here(self) -> bool:
         """Whether it is a folder of this machine."""
         return not self.host or self.host == host_name()
+
+    @property
+    def place(self) -> str:
+        """Its path; of a folder of another machine `//HOST/PATH`."""
+        return self.path if self.is_here else f"//{self.host}{self.path}"
+
+
+def places_of(roots: "Sequence[Root]") -> list[tuple[str, Root]]:
+    """(path, root) of each path by which people may name one of `roots`: those of this machine come first, as a path
+    of another one may be the same."""
+    return [(root.place, root) for root in roots] + [(root.path, root) for root in roots if not root.is_here]
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,18 @@ class IndexInfo:
         if path == WHOLE.encode():
             return self.root(root_id).path
         return display_path(self.root(root_id).label, path, len(self.roots) > 1)
+
+    def host_of(self, root_id: int) -> str:
+        """The machine that a folder is on, where folders are on several; "": all are on one."""
+        if len({root.host for root in self.roots}) < 2:
+            return ""
+        return self.root(root_id).host or host_name()
+
+    def file_of(self, root_id: int, path: bytes) -> str:
+        """The file at `path` beneath a root: its absolute path, in bytes of the file system (`os.fsdecode`); where
+        folders are on several machines, one that is not on this one as `//HOST/PATH`."""
+        root = self.root(root_id)
+        return os.path.join(root.place if self.host_of(root_id) else root.path, os.fsdecode(path))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from semsearch import settings
 from semsearch.callbacks import Advance, Announce
 from semsearch.dense.query_adapter import Adapter
 from semsearch.errors import SemsearchError
-from semsearch.store.opening import open_store, read_index
+from semsearch.store.opening import check_writable, open_store, read_index
 from semsearch.tuning.adapter_learning import Relevance, folds, learn_adapter
 from semsearch.tuning.comparison import MODES, TuneReport, compare, per_question_ndcg, unadapted
 from semsearch.tuning.question_source import QuestionSource, collect_questions
@@ -36,6 +36,8 @@ def tune_adapter(
     `dry_run`: never writes it; `wait`: for another process that is writing. Raises `SemsearchError`.
     """
     path = settings.index_for_reading(index)
+    if not dry_run:
+        check_writable(path)
     notices: list[str] = []
     with tempfile.TemporaryDirectory(prefix="semsearch-tune-") as folder:
         asked, sets = collect_questions(path, source, folder, announce, notices)
@@ -60,7 +62,7 @@ def tune_adapter(
     if not report.better or dry_run:
         return report
     adapter = learn_adapter(training_set.queries, passages, relevant)
-    with open_store(path).write(wait) as writer:
+    with open_store(path).write(wait, announce=announce) as writer:
         info = writer.snapshot().info()
         if info.model != training_set.model:
             raise SemsearchError("the index changed its model meanwhile; nothing was changed", "run tune again")

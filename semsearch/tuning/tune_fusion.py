@@ -20,7 +20,7 @@ from semsearch.callbacks import Advance, Announce
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import MADE_KINDS, QuerySet
 from semsearch.retrieval.fusion_weights import FusionWeights
-from semsearch.store.opening import open_store, read_index
+from semsearch.store.opening import check_writable, open_store, read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.tuning.adapter_learning import folds
 from semsearch.tuning.comparison import Comparison, TuneReport, compare, ndcg_by_weights
@@ -63,6 +63,8 @@ def tune_fusion(
     model = read_index(path, lambda snapshot: snapshot.info().model if _is_encoded(snapshot) else None)
     if model is None:
         raise SemsearchError("the index holds no vectors yet", "encode them with: semsearch index", code="no_vectors")
+    if not dry_run:
+        check_writable(path)
     with tempfile.TemporaryDirectory(prefix="semsearch-tune-") as folder:
         asked, sets = collect_questions(path, source, folder, announce, notices)
         sets = [_drawn(one, notices) for one in sets]
@@ -79,7 +81,7 @@ def tune_fusion(
     report = TuneReport(path, count, f"{_FOLDS} folds", rows, tuple(notices), weights=learnt.as_dict())
     if not report.better or learnt == _USUAL or dry_run:
         return report
-    with open_store(path).write(wait) as writer:
+    with open_store(path).write(wait, announce=announce) as writer:
         info = writer.snapshot().info()
         if info.model != model:
             raise SemsearchError("the index changed its model meanwhile; nothing was changed", "run tune again")

@@ -57,6 +57,7 @@ class ChromaEngine:
             "tenant": address.options.get("tenant", "default_tenant"),
             "database": address.options.get("database", "default_database"),
         }
+        self.place = (self._at, *self._place.values(), address.name)
 
     def ensure(self, dim: int) -> None:
         with self._failures():

@@ -71,6 +71,7 @@ class MilvusEngine:
         self._host = f"[{host}]" if ":" in host else host
         self._port = address.port or _PORT
         self._database = address.options.get("db", "")
+        self.place = (self._host, str(self._port), self._database or "default", self._collection)
         password = address.password or os.environ.get("MILVUS_PASSWORD", "")
         self._token = f"{address.user}:{password}" if address.user else os.environ.get("MILVUS_TOKEN", "")
         self._secrets = [*address.secrets, password, self._token]

@@ -34,6 +34,19 @@ def recordable(url: str) -> str:
     return shown
 
 
+def is_same_place(one: str, other: str) -> bool:
+    """Whether two URLs, as `recordable` returned them, are of one collection: a default that is left out or said, or
+    another user, makes no other one."""
+    if url_scheme(one) != url_scheme(other):
+        return False
+    places = []
+    for url in (one, other):
+        engine = open_recorded(url)
+        places.append(engine.place)
+        engine.close()
+    return places[0] == places[1]
+
+
 def open_recorded(url: str) -> "VectorEngine":
     """The collection at `url`, which `recordable` returned, here or in another process."""
     return open_engine(_without_text(_given.get(url, url))[0])
@@ -58,7 +71,9 @@ def open_engine(url: str) -> "VectorEngine":
     if scheme not in ENGINES:
         # Not the URL itself, which may have a password in it.
         said = f"no vector database is called {scheme}" if scheme else "that is not the URL of a vector database"
-        raise UsageError(said, f"known: {', '.join(f'{name}://' for name in sorted(ENGINES))}")
+        if scheme in ("postgresql", "postgres"):
+            raise UsageError(said, "write a table of PostgreSQL as pgvector://HOST/DATABASE?table=NAME")
+        raise UsageError(said, f"write one of these: {', '.join(f'{name}://' for name in sorted(ENGINES))}")
     module, name = ENGINES[scheme]
     engine: VectorEngine = getattr(import_module(f"semsearch.vector_engines.{module}"), name)(url)
     return engine

@@ -16,6 +16,7 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from semsearch.errors import UsageError, VectorEngineError, for_shell
+from semsearch.psycopg_messages import silence_aftermath
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.protocol import Capabilities, Payload, Ranges
 from semsearch.vector_engines.requests import (
@@ -58,6 +59,8 @@ _CROSSING = 30
 # How the binary form of a halfvec begins: the count of its numbers, and zero.
 _HALFVEC_HEADER = Struct(">HH")
 _IN_THE_URL = ("host", "port", "user", "password", "dbname")
+# What of a connection says which server it is to.
+_OF_SERVER = ("host", "hostaddr", "port", "service")
 
 _LOOK = """
 SELECT t.typname, a.atttypmod, types.nspname, c.reltuples, EXISTS (
@@ -110,7 +113,8 @@ class PgvectorEngine:
         address = Address.parse(url)
         with imports_of("PostgreSQL", "postgres"):
             from psycopg import pq
-        of_libpq = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} - set(_IN_THE_URL)
+        defaults = {one.keyword.decode(): (one.val or b"").decode() for one in pq.Conninfo.get_defaults()}
+        of_libpq = set(defaults) - set(_IN_THE_URL)
         known = "table, schema, and the parameters of libpq: sslmode, sslrootcert, service, ..."
         address.check(of_libpq | {"table", "schema"}, needs_name=False, known=known)
         self.location = address.shown
@@ -119,7 +123,9 @@ class PgvectorEngine:
         self._table = address.options.get("table") or _TABLE
         for name in (self._schema, self._table):
             if len(name.encode()) > _LONGEST_NAME:
-                raise UsageError(f"{name} is a longer name than PostgreSQL takes", f"{_LONGEST_NAME} bytes at most")
+                raise UsageError(
+                    f"{name} is a longer name than PostgreSQL takes", f"give it one of {_LONGEST_NAME} bytes at most"
+                )
             if "%" in name:  # which stands for a value in statements
                 raise UsageError(f"the name {name} of a table or a schema has a % in it", "give it another name")
         self._place = {"schema": self._schema, "table": self._table}
@@ -127,6 +133,9 @@ class PgvectorEngine:
         given = dict(zip(_IN_THE_URL, parts, strict=True))
         given |= {name: value for name, value in address.options.items() if name in of_libpq}
         self._conninfo = {name: value for name, value in given.items() if value}
+        chosen = {**defaults, **self._conninfo}
+        database = chosen["dbname"] or chosen["user"]  # as libpq has it
+        self.place = (*(str(chosen[name]) for name in _OF_SERVER), str(database), self._schema, self._table)
         self._connection: Any = None
 
     def ensure(self, dim: int) -> None:
@@ -422,6 +431,7 @@ class PgvectorEngine:
         from psycopg.conninfo import make_conninfo
 
         if self._connection is None:
+            silence_aftermath()
             defaults: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "semsearch"}
             self._connection = psycopg.connect(
                 make_conninfo(**{**defaults, **self._conninfo}),
@@ -442,7 +452,9 @@ class PgvectorEngine:
         if isinstance(error, errors.UndefinedTable):
             hint = "is the name right? `semsearch verify --repair` fills a table that was lost"
         elif isinstance(error, errors.InsufficientPrivilege):
-            hint = f"let this user do it: GRANT SELECT, INSERT, DELETE ON {self._schema}.{self._table} TO ..."
+            hint = f"let the table's owner run: GRANT SELECT, INSERT, DELETE ON {self._schema}.{self._table} TO ..."
+            if "for schema" in told:  # there is no table yet
+                hint = f"let its owner run: GRANT USAGE, CREATE ON SCHEMA {self._schema} TO ..."
         else:
             hint = "see the log of the server"
         return VectorEngineError(f"PostgreSQL refuses it for {self._name} in {self.location}: {told}", hint)

@@ -75,6 +75,7 @@ class PineconeEngine:
         if self._namespace == "__default__":
             raise UsageError("the default namespace of Pinecone cannot be removed", "write namespace=NAME in the URL")
         self._host = address.options.get("host", "")
+        self.place = (self._host, self._name, self._namespace)
         self._where = {
             "deployment_type": "managed",
             "cloud": address.options.get("cloud", "aws"),

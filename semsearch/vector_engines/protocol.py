@@ -52,6 +52,11 @@ class VectorEngine(Protocol):
         ...
 
     @property
+    def place(self) -> tuple[str, ...]:
+        """What tells the collection from all others: server and names, however the URL is spelled."""
+        ...
+
+    @property
     def capabilities(self) -> Capabilities: ...
 
     def ensure(self, dim: int) -> None:

@@ -42,6 +42,7 @@ class QdrantEngine:
         host = address.host or "127.0.0.1"
         self._encryption = Encryption.of(address, self._key)
         self._server = f"{f'[{host}]' if ':' in host else host}:{address.port or _PORT}"
+        self.place = (self._server, self._collection)
 
     def ensure(self, dim: int) -> None:
         if not self.exists():

@@ -90,6 +90,7 @@ class WeaviateEngine:
         self._grpc_port = int(grpc_port)
         if (self._host, self._port) == (self._grpc_host, self._grpc_port):
             raise UsageError(f"{self.location} names one port for HTTP and gRPC", "write the other one as grpc_port")
+        self.place = (self._host, str(self._port), self._name)
         self._client: Any = None
         self._kinds: dict[str, str] | None = None
         self._numbers: int | None = None

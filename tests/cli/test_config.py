@@ -1,6 +1,7 @@
 """`config` tells what holds and why; a wrong configuration file is named wherever it is read."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def test_each_setting_and_where_it_came_from(semsearch: Command, tmp_path: Path)
     assert found["llm"] == ("llama", "environment")
     assert found["read_seconds"] == (5, "config file")
     assert found["read_memory"] == (2048, "default")
+    assert found["host"] == (os.uname().nodename, "default")
     assert found["api_key"] == ("set", "environment")
     assert found["base_url"] == ("http://127.0.0.1:9/v1", "environment")
     text = semsearch("config", env=environment)

@@ -102,7 +102,9 @@ def test_the_status_and_quantize_say_where_they_are(elsewhere: Elsewhere) -> Non
     assert f"vectors   kept by {elsewhere.url}" in status.out.splitlines()
     assert elsewhere.run("status", "--json", "-i", elsewhere.other).json["vectors"]["at"] == elsewhere.url
     done = elsewhere.run("quantize", "int8", "-i", elsewhere.other)
-    assert done.code == 2 and "--vectors index" in one_line_error(done.err)
+    line = one_line_error(done.err)
+    assert done.code == 2 and "docs/vector-databases.md" in line
+    assert f"semsearch index --vectors index --index {elsewhere.other}" in line
 
 
 def test_payloads_follow_files(elsewhere: Elsewhere, tmp_path: Path) -> None:
@@ -191,3 +193,70 @@ def test_verify_and_its_repair(elsewhere: Elsewhere) -> None:
     own, other = elsewhere.both("search", "--json", "--mode", "dense", "boats")
     assert [hit["path"] for hit in other.json["results"]] == [hit["path"] for hit in own.json["results"]]
     assert json.loads(elsewhere.run("verify", "--json", "-i", elsewhere.other).out)["good"]
+
+
+# -- where they are to be --------------------------------------------------------------------------------------------
+
+
+def test_a_collection_may_be_spelled_otherwise(elsewhere: Elsewhere) -> None:
+    port, index = elsewhere.server.port, ("-i", elsewhere.other)
+    database = f"{elsewhere.database}?table=notes"
+    environment = {"PGPASSWORD": elsewhere.server.password, "PGUSER": "postgres"}
+    for url in (
+        f"pgvector://postgres@127.0.0.1:{port}/{elsewhere.database}/?table=notes",
+        f"PGVECTOR://postgres@127.0.0.1:{port}/{database}&schema=public",
+        f"pgvector://postgres:{elsewhere.server.password}@127.0.0.1:{port}/{database}",
+        f"pgvector://127.0.0.1:{port}/{database}&application_name=cron",
+    ):
+        done = elsewhere.run("index", "--json", "--vectors", url, *index, env=environment)
+        assert done.code == 0, done.err
+        assert done.json["chunks"]["encoded"] == 0
+        assert len(elsewhere.rows("path")) == 30
+    at = elsewhere.run("status", "--json", *index).json["vectors"]["at"]
+    assert at == f"pgvector://127.0.0.1:{port}/{database}&application_name=cron", "the last one is recorded"
+    assert elsewhere.run("verify", *index, env=environment).code == 0
+    # Another table is another place.
+    moved = elsewhere.run("index", "-q", "--vectors", elsewhere.url.replace("notes", "others"), *index, env=environment)
+    assert moved.code == 0, moved.err
+    with elsewhere.server.superuser(elsewhere.database) as connection:
+        assert connection.execute("SELECT to_regclass('notes'), count(*) FROM others").fetchone() == (None, 30)
+
+
+def test_texts_are_told_or_not_from_now_on(elsewhere: Elsewhere) -> None:
+    index = ("-i", elsewhere.other)
+    for url, told in ((f"{elsewhere.url}&text=0", 0), (elsewhere.url, 30), (f"{elsewhere.url}&text=1", 30)):
+        assert elsewhere.run("index", "-q", "--vectors", url, *index).code == 0
+        assert len([text for text in elsewhere.rows("text") if text]) == told
+        assert len(elsewhere.rows("path")) == 30
+
+
+def test_a_refused_place_leaves_nothing_behind(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    made = tmp_path / "never" / "made"
+    before = sorted(elsewhere.own.rglob("*"))
+    for url, said in (
+        ("nowhere", "not the URL of a vector database"),
+        ("mysql://host/db", "no vector database is called mysql"),
+        ("qdrant://localhost:x/notes", "a host or a port that is none"),
+        ("chroma://localhost", "names no collection"),
+        ("pgvector://postgres@127.0.0.1:1/notes", "cannot be reached"),
+        (elsewhere.url, "holds vectors already"),
+    ):
+        for flags in ((), ("--no-embed",), ("--rebuild",)):
+            refused = elsewhere.run("index", elsewhere.folder, "-i", made, "--vectors", url, *flags)
+            assert refused.code == 2 and said in one_line_error(refused.err), (url, flags)
+        assert not made.parent.exists()
+        refused = elsewhere.run("index", "-i", elsewhere.own, "--vectors", url)
+        assert refused.code == 2 and said in one_line_error(refused.err)
+    assert sorted(elsewhere.own.rglob("*")) == before
+    assert elsewhere.run("index", "-q", "-i", elsewhere.own).code == 0
+    assert elsewhere.run("search", "boats near the harbour", "-i", elsewhere.own).code == 0
+
+
+def test_a_database_is_no_index_with_vectors_elsewhere(elsewhere: Elsewhere) -> None:
+    database = elsewhere.server.new_database()
+    url = f"postgresql://postgres@127.0.0.1:{elsewhere.server.port}/{database}"
+    refused = elsewhere.run("index", elsewhere.folder, "-i", url, "--vectors", elsewhere.url)
+    line = one_line_error(refused.err)
+    assert refused.code == 2 and "index --vectors is for an index in a folder" in line and "semsearch copy" in line
+    with elsewhere.server.superuser(database) as connection:
+        assert connection.execute("SELECT to_regnamespace('semsearch')").fetchone() == (None,)

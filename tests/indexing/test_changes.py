@@ -12,7 +12,7 @@ from semsearch.sources.beneath import Descent
 from semsearch.sources.differences import RootDifference
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
-from semsearch.store.records import Counts, Root
+from semsearch.store.records import Root
 from tests.support.folders import write
 
 
@@ -154,10 +154,10 @@ def test_many_files_are_looked_up_at_once(folder: Path, snapshot: Snapshot) -> N
 
 def test_losing_most_files_or_a_whole_folder_is_refused(folder: Path, snapshot: Snapshot) -> None:
     files = [file for file in snapshot.files() if file.status == "indexed"]
-    counts, roots = snapshot.counts(), snapshot.info().roots
-    assert mass_delete(counts, roots, {1: 3}, Changes(remove=files[:1])) == ""
-    assert "2 of 3 indexed files are gone" in mass_delete(counts, roots, {1: 3}, Changes(remove=files[:2]))
-    many = Counts(100, 0, 0, 100, 0)
+    total, roots = snapshot.counts().indexed, snapshot.info().roots
+    assert mass_delete(total, roots, {1: 3}, Changes(remove=files[:1])) == ""
+    assert "2 of 3 indexed files are gone" in mass_delete(total, roots, {1: 3}, Changes(remove=files[:2]))
+    many = 100
     two = (*roots, Root(2, "/other", "other"))
     assert "all 3 indexed files of" in mass_delete(many, two, {1: 3}, Changes(remove=files))
     assert mass_delete(many, two, {1: 4}, Changes(remove=files)) == ""

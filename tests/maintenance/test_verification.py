@@ -195,7 +195,7 @@ def test_a_small_damaged_index_is_refused_by_search_not_misread(index: Path) -> 
 def test_what_a_killed_run_left_is_no_problem(index: Path) -> None:
     (index / "segments" / ".vec-000099.new").mkdir()
     report = check(index)
-    assert not report.problems and ".vec-000099.new" in report.notices[0]
+    assert not report.problems and not any("vec-000099" in notice for notice in report.notices)
 
 
 @pytest.mark.slow

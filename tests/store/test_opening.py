@@ -9,6 +9,7 @@ from semsearch.errors import IndexNotFoundError, SemsearchError, UsageError
 from semsearch.settings import index_for_reading, index_for_writing
 from semsearch.store.local.store import LocalStore
 from semsearch.store.opening import open_store, require
+from semsearch.vector_engines.opening import recordable
 from tests.support.commands import Command
 from tests.support.memory_store import MemoryStore
 
@@ -18,6 +19,15 @@ def test_a_url_of_no_engine_is_refused(location: str) -> None:
     with pytest.raises(UsageError, match="there is no engine for"):
         open_store(location)
     assert index_for_writing(location, []) == index_for_reading(location) == location
+
+
+def test_a_vector_database_is_told_apart_from_an_index() -> None:
+    with pytest.raises(UsageError, match="qdrant:// names a vector database") as raised:
+        open_store("qdrant://host/notes")
+    assert "index --vectors URL" in raised.value.hint
+    with pytest.raises(UsageError) as raised:
+        recordable("postgresql://host/notes")
+    assert "pgvector://HOST/DATABASE" in raised.value.hint
 
 
 @pytest.mark.parametrize("name", ["index", "a:b", "://", "1x://y", "C:/x", "über", "über://x", "a b://c"])
@@ -39,7 +49,7 @@ def test_a_folder_may_be_called_much_like_a_url(tmp_path: Path, monkeypatch: pyt
 
 def test_what_a_store_cannot_do_is_said() -> None:
     require(LocalStore("x"), "quantize", "quantize")
-    with pytest.raises(SemsearchError, match="its engine has no quantize") as raised:
+    with pytest.raises(SemsearchError, match="quantize is for an index in a folder, not for mem") as raised:
         require(MemoryStore("mem"), "quantize", "quantize")
     assert raised.value.code == "not_supported"
 

@@ -104,6 +104,7 @@ class MemoryStore:
         rebuild: bool = False,
         shared: str | None = None,
         folders: Sequence[str] | None = None,
+        announce: Callable[[str], None] = lambda message: None,
     ) -> "MemoryWriter":
         if not self._lock.acquire(blocking=wait):
             raise LockedError(f"another run is writing {self.location}")

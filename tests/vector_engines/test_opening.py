@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semsearch.errors import UsageError, VectorEngineError
-from semsearch.vector_engines.opening import open_engine
+from semsearch.vector_engines.opening import is_same_place, open_engine, recordable
 from tests.support.folders import PROJECT
 
 CLIENTS = {
@@ -43,7 +43,7 @@ def test_no_client_is_imported_before_it_is_needed() -> None:
     clients = sorted({package for package, _ in CLIENTS.values()} | {"grpc"})
     code = f"""
 import sys
-from semsearch.vector_engines.opening import open_engine
+from semsearch.vector_engines.opening import is_same_place, open_engine, recordable
 for url in {list(CLIENTS)}:
     open_engine(url).close()
 print([name for name in {clients} if name in sys.modules])
@@ -57,3 +57,40 @@ def test_what_no_engine_is_called_is_refused(url: str) -> None:
     with pytest.raises(UsageError) as refused:
         open_engine(url)
     assert "milvus://, " in refused.value.hint and "geheim" not in refused.value.message
+
+
+SAME = [
+    ("qdrant://ada@Host/notes/", "QDRANT://host:6333/notes?tls=0"),
+    ("qdrant:///notes", "qdrant://127.0.0.1/notes"),
+    ("chroma://host/notes", "chroma://key@host:8000/notes?tenant=default_tenant&text=0"),
+    ("milvus://host/notes", "milvus://ada@host:19530/notes/?db=default"),
+    ("weaviate://host:8080/Notes", "weaviate://HOST/Notes?tls=0"),
+    ("pinecone://docs", "pinecone://docs?cloud=aws"),
+    ("pgvector://ada@host/db?table=t", "pgvector://Host:5432/db/?table=t&schema=public&sslmode=require"),
+    ("pgvector:///db", "pgvector:///db?table=semsearch_vectors"),
+    ("pgvector://ada@host/ada", "pgvector://ada@host"),
+]
+OTHERS = [
+    ("qdrant://host/notes", "qdrant://host:6334/notes"),
+    ("qdrant://localhost/notes", "qdrant://127.0.0.1/notes"),  # may be [::1], where another server listens
+    ("qdrant://host/notes", "chroma://host/notes"),
+    ("chroma://host/notes", "chroma://host/notes?database=other"),
+    ("milvus://host/notes", "milvus://host/notes?db=other"),
+    ("weaviate://host/Notes", "weaviate://host/Other"),
+    ("pinecone://docs", "pinecone://docs?namespace=other"),
+    ("pgvector://host/db", "pgvector://host/db?schema=other"),
+    ("pgvector://host/db", "pgvector://other/db"),
+    ("pgvector://ada@host", "pgvector://eve@host"),
+    ("pgvector://host/db", "pgvector://host/db?service=other"),
+]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"), [(*pair, True) for pair in SAME] + [(*pair, False) for pair in OTHERS]
+)
+def test_a_place_is_the_same_however_it_is_spelled(
+    one: str, other: str, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PGHOST", "PGPORT", "PGDATABASE", "PGSERVICE"):
+        monkeypatch.delenv(name, raising=False)
+    assert is_same_place(recordable(one), recordable(other)) is same

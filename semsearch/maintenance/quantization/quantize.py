@@ -13,7 +13,7 @@ from semsearch import settings
 from semsearch.dense import cells
 from semsearch.dense.codec import KINDS
 from semsearch.dense.vector_format import ANNS, VectorFormat
-from semsearch.errors import ParameterError, SemsearchError, UsageError
+from semsearch.errors import ParameterError, SemsearchError, UsageError, for_shell
 from semsearch.maintenance.quantization.choosing import FormatChooser
 from semsearch.maintenance.quantization.measuring import (
     IndexVectors,
@@ -66,7 +66,8 @@ def _refuse_elsewhere(path: str) -> None:
     if elsewhere is not None:
         raise SemsearchError(
             f"{elsewhere} keeps the vectors of {path}, in a format of its own",
-            "change it there (docs/engines.md), or take them back first: semsearch index --vectors index",
+            "choose it there (docs/vector-databases.md), or take them back first:"
+            f" semsearch index --vectors index --index {for_shell(path)}",
             code="not_supported",
         )
 

@@ -315,8 +315,18 @@ def index_info(catalog: Catalog) -> IndexInfo:
     for name, decode in FIELDS.items():
         if name in values:
             info[name] = decoded(catalog.folder, partial(decode, values[name]), f"the setting {name}")
-    roots = tuple(Root(*root) for root in catalog.roots())
-    return IndexInfo(roots=roots, **info)
+    return IndexInfo(roots=tuple(_root(*root) for root in catalog.roots()), **info)
+
+
+def _root(number: int, path: str, label: str) -> Root:
+    """An indexed folder; that of another machine, in the copy of an index of several, has the path `//HOST/PATH`."""
+    host, _, inside = path[2:].partition("/") if path.startswith("//") else ("", "", "")
+    return Root(number, "/" + inside, label, host) if host else Root(number, path, label)
+
+
+def root_path(root: Root) -> str:
+    """The path of `root` as a catalog holds it."""
+    return f"//{root.host}{root.path}" if root.host else root.path
 
 
 def recorded_model(catalog: Catalog) -> ModelInfo | None:

@@ -15,7 +15,7 @@ from semsearch.store.local.engine_examination import examine_engine
 from semsearch.store.local.lexical_segment import open_lexical
 from semsearch.store.local.problems import SHOWN, Examination
 from semsearch.store.local.rows import Segment
-from semsearch.store.local.segment_folder import SEGMENTS_FOLDER, check_content
+from semsearch.store.local.segment_folder import SEGMENTS_FOLDER, check_content, is_segment_name
 
 
 class _InTwoSegmentsError(IndexDamagedError):
@@ -50,12 +50,12 @@ def examine_segments(
         if kind == "lex" or vector_format is not None:
             _add_coverage(findings, kind, len(findings.damaged) > damaged_before)
     segments = os.path.join(folder, SEGMENTS_FOLDER)
-    left_over = sorted(set(os.listdir(segments)) - named) if os.path.isdir(segments) else []
-    if left_over:
-        shown = ", ".join(left_over[:SHOWN]) + ("" if len(left_over) <= SHOWN else ", ...")
-        findings.notices.append(
-            f"no part of the index: {SEGMENTS_FOLDER}/{shown} (semsearch index removes what an earlier run left there)"
-        )
+    found = set(os.listdir(segments)) - named if os.path.isdir(segments) else set()
+    # What a run has just written, or was killed after, the next one makes its own or removes.
+    foreign = sorted(name for name in found if not is_segment_name(name))
+    if foreign:
+        shown = ", ".join(foreign[:SHOWN]) + ("" if len(foreign) <= SHOWN else ", ...")
+        findings.notices.append(f"not of semsearch, which leaves it alone: {SEGMENTS_FOLDER}/{shown}")
 
 
 def _add_coverage(findings: Examination, kind: str, damaged: bool) -> None:

@@ -66,8 +66,13 @@ def remove_unreferenced(index: str, names: set[str]) -> None:
     if not os.path.isdir(folder):
         return
     for name in os.listdir(folder):
-        if name not in names and _OURS.fullmatch(name):
+        if name not in names and is_segment_name(name):
             _remove(os.path.join(folder, name))
+
+
+def is_segment_name(name: str) -> bool:
+    """Whether `name`, in the segments folder, is that of a segment, or of one that is being written."""
+    return _OURS.fullmatch(name) is not None
 
 
 def _remove(path: str) -> None:

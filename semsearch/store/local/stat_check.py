@@ -36,6 +36,8 @@ def stat_check(path: str, folders: list[str], stopping: "Callable[[], bool] | No
         counts = catalog.counts()
         if not roots or not known.issuperset(folders) or counts["pending"] or _owes_engine(catalog):
             return None
+        if any(root.startswith("//") for root in known):  # of other machines (`rows.root_path`)
+            return None
         try:
             rules = WalkRules.from_record(catalog.recorded_rules())
         except ValueError:

@@ -46,6 +46,7 @@ class LocalStore:
         rebuild: bool = False,
         shared: str | None = None,
         folders: Sequence[str] | None = None,
+        announce: Callable[[str], None] = lambda message: None,
     ) -> AbstractContextManager[Writer]:
         # Nothing a search has use for.
         from semsearch.store.local.transaction import LocalWriter
@@ -55,6 +56,15 @@ class LocalStore:
             writer = LocalWriter(IndexWriter(self.location, wait, trust=rebuild, shared=shared))
             writer.resume()
             return writer
+
+    def check_vectors(self, url: str) -> None:
+        """`protocol.VectorMover.check_vectors`."""
+        from contextlib import closing
+
+        from semsearch.store.local.engine_vectors import EngineVectors
+
+        with closing(EngineVectors(url)) as elsewhere:
+            elsewhere.begin()
 
     def clone(self, target: str) -> LocalStore:
         from semsearch.store.local.clone import clone_index

@@ -32,6 +32,7 @@ from semsearch.store.records import (
     RunRecord,
     joined_reasons,
 )
+from semsearch.vector_engines.opening import is_same_place, tells_text
 
 if TYPE_CHECKING:
     from semsearch.chunking.chunk import Chunk
@@ -184,9 +185,13 @@ class LocalTransaction:
         catalog = self._catalog
         values = as_values(info)
         recorded = catalog.settings(values)
-        # They are moved after this commit, which `finish_move` records.
-        if values.pop("vectors_at") != recorded.get("vectors_at"):
-            plan_move(self._index, info.vectors_at)
+        del values["vectors_at"]
+        at, before = info.vectors_at, recorded.get("vectors_at")
+        if at != before:
+            if at is not None and isinstance(before, str) and is_same_place(at, before):
+                self._spell_again(before, at)
+            else:  # they are moved after this commit, which `finish_move` records
+                plan_move(self._index, at)
         shown = LocalSnapshot(catalog).info()
         self._untold += [
             row[0]
@@ -203,7 +208,16 @@ class LocalTransaction:
         catalog.connection.executemany("DELETE FROM roots WHERE id = ?", [(root_id,) for root_id in gone])
         for root in info.roots:
             if root.id not in known:
-                catalog.insert_root(root.id, root.path, root.label)
+                catalog.insert_root(root.id, rows.root_path(root), root.label)
+
+    def _spell_again(self, before: str, at: str) -> None:
+        """Records that the collection at `before` is called `at` from now on: by another user, a name of the server, or
+        with other options of ours."""
+        filled = self._catalog.listed("vectors_filled")
+        self._catalog.set_setting("vectors_at", at)
+        self._catalog.set_setting("vectors_filled", [at if one == before else one for one in filled])
+        if tells_text(at) != tells_text(before):
+            self._untold += [row[0] for row in self._catalog.rows("SELECT id FROM files WHERE chunk_count > 0")]
 
     def put_file(self, file: FileRecord, parts: AnalysedParts, first_chunk: int | None = None) -> int:
         first = self._next_chunk = self._next_chunk if first_chunk is None else first_chunk

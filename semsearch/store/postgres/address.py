@@ -1,5 +1,6 @@
 """The URL of an index in PostgreSQL: that of libpq, with the names of its schema and of a replica for reading."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ _LONGEST_NAME = 63
 _OWN = ("schema", "replica")
 # Parameters that say which server is meant.
 _OF_SERVER = ("host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts")
+# Those that say which database is meant, and what is meant where a URL names no port.
+_OF_PLACE = ("host", "hostaddr", "port", "dbname", "service")
+_DEFAULT_PORT = ":5432"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,28 @@ class Address:
     secrets: dict[str, str] = field(repr=False)
     schema: str = DEFAULT_SCHEMA
     replica: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call the index: its schema, where that is not the one of all, else its database."""
+        if self.schema != DEFAULT_SCHEMA:
+            return self.schema
+        base, _, query = self.url.partition("?")
+        options = dict(one.partition("=")[::2] for one in query.split("&"))
+        # As libpq chooses: what the URL says, the environment, the name of the user.
+        database = options.get("dbname") or base.partition("://")[2].partition("/")[2]
+        user = base.partition("://")[2].rpartition("@")[0]
+        found = unquote(database) or os.environ.get("PGDATABASE") or unquote(user) or os.environ.get("PGUSER")
+        return found or DEFAULT_SCHEMA
+
+    @property
+    def place(self) -> str:
+        """What tells the index from all others, however its URL is spelled: servers, database, schema."""
+        base, _, query = self.url.partition("?")
+        authority, _, database = base.partition("://")[2].partition("/")
+        hosts = [host.lower().removesuffix(_DEFAULT_PORT) for host in authority.rpartition("@")[2].split(",")]
+        options = sorted(one for one in query.split("&") if one.partition("=")[0] in _OF_PLACE)
+        return "&".join((",".join(hosts) + "/" + unquote(database.rstrip("/")), f"schema={self.schema}", *options))
 
     @staticmethod
     def parse(location: str) -> "Address":

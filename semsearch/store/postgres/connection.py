@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from semsearch.errors import DatabaseError
+from semsearch.psycopg_messages import silence_aftermath
 from semsearch.store.engine_vectors import Engines
 from semsearch.store.postgres.address import Address
 from semsearch.store.postgres.errors import ConnectionLostError, TryAgainError, about_index, lost
@@ -42,6 +43,8 @@ _NAMES = re.compile(r"'\{s\}|\{s\}|\{v\}")
 
 Row = TupleRow
 Answer = TypeVar("Answer")
+
+silence_aftermath()
 
 
 class Connection:
@@ -207,11 +210,14 @@ class Connection:
             if found is None:
                 raise DatabaseError(
                     f"{self.location}: the database has no extension called vector",
-                    "install pgvector (apt install postgresql-18-pgvector), then let its owner run:"
-                    " CREATE EXTENSION vector",
+                    f"install pgvector on the server (apt install postgresql-{self._major()}-pgvector), then let an"
+                    " administrator of the database run: CREATE EXTENSION vector",
                 )
             self._vector_schema = sql.Identifier(found[0]).as_string(self.raw)
         return self._vector_schema
+
+    def _major(self) -> int:
+        return self.raw.info.server_version // 10_000
 
     def execute(self, statement: str, parameters: Sequence[object] = (), binary: bool = True) -> psycopg.Cursor[Row]:
         """Runs `statement`; `binary`: how its rows come back. Raises `SemsearchError`."""

@@ -25,8 +25,8 @@ _REFUSED = (
     ("password", "put the password in a file that PGPASSFILE names, or in PGPASSWORD"),
     ('database ".*" does not exist', "create it with: createdb NAME"),
     ('role ".*" does not exist', "name another user: postgresql://USER@HOST/DATABASE"),
-    ("permission denied for database", "let its owner run: GRANT CONNECT ON DATABASE"),
-    ("no pg_hba.conf entry", "let the administrator of the server allow it in pg_hba.conf"),
+    ("permission denied for database", "let its owner run: GRANT CONNECT ON DATABASE ... TO ..."),
+    ("no pg_hba.conf entry", "let the administrator of the server allow this user and machine in pg_hba.conf"),
     ("definition of service|service file", "check the service file (PGSERVICEFILE, or ~/.pg_service.conf)"),
     ("No space left on device", _NO_ROOM),
     ("certificate|not support SSL|private key", "check sslmode, sslrootcert, sslcert and sslkey in the URL"),
@@ -80,19 +80,22 @@ def translated(location: str, error: psycopg.Error) -> SemsearchError:
     if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
         return TryAgainError(f"{location}: {said}", "run the same command again")
     hints = {
-        errors.InsufficientPrivilege: "ask for the right: docs/engines.md lists what a reader and a writer need",
+        errors.InsufficientPrivilege: "ask the owner of the schema for the right: docs/engines.md lists what a reader"
+        " and a writer need",
         errors.QueryCanceled: "it took too long or was cancelled: run it again, or raise statement_timeout of the role",
         errors.DiskFull: _NO_ROOM,
         errors.ConfigurationLimitExceeded: "raise that limit on the server; what was committed is kept",
         errors.LockNotAvailable: "run it again, or raise lock_timeout of the role",
-        errors.ReadOnlySqlTransaction: "name the primary server: this one only answers reads",
+        errors.ReadOnlySqlTransaction: "name the primary server: this one only answers searches",
         errors.UndefinedFunction: "install a newer pgvector on the server (0.7 or later)",
         errors.OutOfMemory: "give the server more memory, or lower its work_mem",
-        errors.TooManyConnections: "wait, or raise max_connections of the server",
+        errors.TooManyConnections: "run it again later, or raise max_connections of the server",
     }
     hint = next((hint for kind, hint in hints.items() if isinstance(error, kind)), "see the log of the server")
     if "create extension" in said:
         hint = "let an administrator of the database run: CREATE EXTENSION vector"
+    if "permission denied for database" in said:  # to make the schema in it
+        hint = "let the owner of the database run: GRANT CREATE ON DATABASE ... TO ..., or make the schema for you"
     return _told(location, said, hint)
 
 
@@ -116,7 +119,7 @@ def _not_connected(location: str, said: str) -> DatabaseError:
         if re.search(pattern, said):
             return _told(location, said, hint)
     if "too many" in said or "connection slots" in said:
-        return lost(location, said, "wait, or raise max_connections of the server")
+        return lost(location, said, "run it again later, or raise max_connections of the server")
     return lost(location, said)
 
 

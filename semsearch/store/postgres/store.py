@@ -114,8 +114,9 @@ class PostgresStore:
         rebuild: bool = False,
         shared: str | None = None,
         folders: Sequence[str] | None = None,
+        announce: Callable[[str], None] = lambda message: None,
     ) -> AbstractContextManager[Writer]:
-        return DatabaseWriter(self._address, wait, None if rebuild else folders)
+        return DatabaseWriter(self._address, wait, None if rebuild else folders, announce)
 
     def clone(self, target: str) -> Store:
         from semsearch.store.copying import copy_to
@@ -133,7 +134,7 @@ class PostgresStore:
 
     def repair(self, wait: bool, open_encoder: OpenEncoder, announce: Callable[[str], None]) -> Findings:
         """`protocol.Verifiable.repair`; the next run encodes what has no vector."""
-        with DatabaseWriter(self._address, wait, None) as writer:
+        with DatabaseWriter(self._address, wait, None, announce) as writer:
             return writer.repair(announce)
 
     def close(self) -> None:

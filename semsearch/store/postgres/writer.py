@@ -34,14 +34,21 @@ _WAIT_SECONDS = 0.5
 class DatabaseWriter:
     """The run that works on the `folders` of this machine (None: on all of the index) at `address`.
 
-    Raises `LockedError` unless `wait`.
+    `announce` hears when a server that went away is waited for. Raises `LockedError` unless `wait`.
     """
 
     notices: Sequence[str] = ()
 
-    def __init__(self, address: Address, wait: bool, folders: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        wait: bool,
+        folders: Sequence[str] | None,
+        announce: Callable[[str], None] = lambda message: None,
+    ) -> None:
         self._connection = Connection(address)
         self._alone = folders is None
+        self._announce = announce
         # What the run has seen of settings and folders; None: it has not looked.
         self._seen: Seen | None = None
         self._changing: DatabaseTransaction | None = None
@@ -169,6 +176,7 @@ class DatabaseWriter:
         then it is not waited for another time."""
         end = time.monotonic() + _PATIENCE_SECONDS
         self._connection.recover = None
+        said = False
         while True:
             self._connection.close()
             try:
@@ -178,6 +186,12 @@ class DatabaseWriter:
                 # The server may not have noticed yet that the connection with the locks is gone.
                 if time.monotonic() > end or (isinstance(error, LockedError) and self._is_taken_over()):
                     raise
+            if not said:
+                said = True
+                self._announce(
+                    f"{self._connection.location}: the connection to the server is lost; waiting for it, up to"
+                    f" {_PATIENCE_SECONDS:.0f} seconds"
+                )
             time.sleep(_WAIT_SECONDS)
         self._connection.recover = self._reconnect
 

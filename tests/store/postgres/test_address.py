@@ -54,3 +54,32 @@ def test_a_password_that_libpq_would_take_for_a_port_is_not_shown(url: str) -> N
 def test_odd_bytes_are_refused() -> None:
     with pytest.raises(UsageError, match="no text in UTF-8"):
         Address.parse("postgresql://h/\udcff")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://h/notes", "notes"),
+        ("postgresql://ada@h/notes?schema=mail", "mail"),
+        ("postgresql://h/notes?schema=semsearch&sslmode=require", "notes"),
+        ("postgresql://h/a%20b", "a b"),
+        ("postgresql://?dbname=notes", "notes"),
+        ("postgresql://ada@h", "ada"),
+        ("postgresql://", "semsearch"),
+    ],
+)
+def test_an_index_has_a_name(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("PGDATABASE", "PGUSER"):
+        monkeypatch.delenv(variable, raising=False)
+    assert Address.parse(url).name == name
+
+
+def test_a_place_is_the_same_however_it_is_spelled() -> None:
+    place = Address.parse("postgresql://ada@h1,h2:5433/d").place
+    for url in (
+        "POSTGRES://H1:5432,h2:5433/d/",
+        "postgresql://eve:secret@h1,h2:5433/d?schema=semsearch&sslmode=require",
+    ):
+        assert Address.parse(url).place == place
+    for url in ("postgresql://h1,h2/d", "postgresql://h1,h2:5433/e", "postgresql://h1,h2:5433/d?schema=s"):
+        assert Address.parse(url).place != place

@@ -201,7 +201,8 @@ def test_a_role_that_may_write_rows_and_make_nothing_indexes(
     store.close()
     elsewhere = url.replace(f"/{database}", f"/{database}?schema=other")
     done = Machine("beta", elsewhere).run("index", folder)
-    assert done.code == 2 and "permission denied for database" in one_line_error(done.err)
+    line = one_line_error(done.err)
+    assert done.code == 2 and "permission denied for database" in line and "GRANT CREATE ON DATABASE" in line
 
 
 # -- passwords
