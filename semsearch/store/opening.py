@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from semsearch.errors import LockedError, ParameterError, SemsearchError, UsageError, for_shell
 from semsearch.settings import url_scheme
 
 if TYPE_CHECKING:
-    from semsearch.store.protocol import Snapshot, Store, VectorMover, Verifiable
+    from semsearch.store.protocol import Snapshot, Store, Verifiable
 
 Answer = TypeVar("Answer")
 
@@ -20,8 +20,6 @@ _INSTEAD = {
     "quantize": "its vectors are kept in half precision; a copy in a folder can be made smaller:"
     " semsearch copy --index {} --to FOLDER",
     "share": "let its users in by rights of the database: docs/engines.md lists those of readers and writers",
-    "vectors": "its vectors are in the database, too; those of a copy in a folder can be moved:"
-    " semsearch copy --index {} --to FOLDER",
 }
 
 
@@ -116,15 +114,20 @@ def require(store: "Store", capability: str, command: str) -> None:
 
 
 def check_vectors(store: "Store", url: str) -> None:
-    """Raises `SemsearchError` where the vectors of `store` cannot be kept at `url` ("": in the index itself). An index
-    that is not there yet is not made by that."""
+    """Raises `SemsearchError` where the vectors of `store` cannot be kept at `url` ("": in the index itself).
+
+    Of an index that is not there yet, and is not made by that, also where the database is not to be had or the collection
+    holds something.
+    """
     require(store, "vectors", "index --vectors")
     if url:
-        from semsearch.vector_engines.opening import recordable  # nothing that most runs have use for
+        from semsearch.store.engine_vectors import EngineVectors  # nothing that most runs have use for
+        from semsearch.vector_engines.opening import recordable
 
         recorded = recordable(url)
         if not store.exists():
-            cast("VectorMover", store).check_vectors(recorded)
+            with closing(EngineVectors(recorded)) as elsewhere:
+                elsewhere.begin()
 
 
 def check_writable(location: str) -> None:

@@ -420,15 +420,6 @@ class Store(Protocol):
 OpenEncoder = Callable[[Writer, "ModelInfo"], Callable[["Ids"], None]]
 
 
-class VectorMover(Store, Protocol):
-    """A store whose `vectors` a vector database may keep."""
-
-    def check_vectors(self, url: str) -> None:
-        """Raises `SemsearchError` where the vectors of a new index cannot be kept at `url`: the database is not to be
-        had, or the collection holds something."""
-        ...
-
-
 class Verifiable(Store, Protocol):
     """A store that can `verify` and `repair`."""
 

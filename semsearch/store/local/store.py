@@ -57,15 +57,6 @@ class LocalStore:
             writer.resume()
             return writer
 
-    def check_vectors(self, url: str) -> None:
-        """`protocol.VectorMover.check_vectors`."""
-        from contextlib import closing
-
-        from semsearch.store.local.engine_vectors import EngineVectors
-
-        with closing(EngineVectors(url)) as elsewhere:
-            elsewhere.begin()
-
     def clone(self, target: str) -> LocalStore:
         from semsearch.store.local.clone import clone_index
 
