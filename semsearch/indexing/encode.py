@@ -15,7 +15,12 @@ from semsearch.indexing.options import Progress
 from semsearch.store.protocol import Snapshot, Writer
 from semsearch.store.records import Passage
 
-_ENCODE_BATCH = 1024
+# Passages of the first commit, and of those that encode lost ones again.
+_ENCODE_BATCH = 512
+# How long what is encoded may be lost by a power failure, as a rule: a commit takes some 50 ms, of which a model that
+# encodes thousands a second is not to wait for many, and other machines take their share of what is not claimed.
+_COMMIT_SECONDS = 3.0
+_FEWEST, _MOST = 256, 8_192
 # Texts between two looks at whether to go on; of an API several requests at once.
 _ENCODE_STEP = 64
 _ENCODE_STEP_API = 512
@@ -40,14 +45,24 @@ def encode_pending(
             progress.announce(_cost(snapshot, pending, embedder))
         progress.encoding(pending)
         unmade: list[str] = []
+        limit = _ENCODE_BATCH
         try:
-            while not (begun and progress.stopping()) and (passages := writer.claim(_ENCODE_BATCH)):
+            while not (begun and progress.stopping()) and (passages := writer.claim(limit)):
+                clock, before = time.monotonic(), report.chunks["encoded"]
                 _encode_batch(writer, embedder, passages, report, progress, unmade)
+                limit = _next_limit(limit, report.chunks["encoded"] - before, time.monotonic() - clock)
                 begun = True
         finally:
             _tell(unmade, embedder, progress)
     writer.forget_deleted()
     return bool(pending)
+
+
+def _next_limit(limit: int, encoded: int, seconds: float) -> int:
+    """How many passages to commit next, after `limit` at the most, of which `encoded` took so many `seconds`."""
+    if not encoded:  # all were reused
+        return limit
+    return int(min(_MOST, 2 * limit, max(_FEWEST, encoded * _COMMIT_SECONDS / max(seconds, 1e-3))))
 
 
 def _cost(snapshot: Snapshot, pending: int, embedder: Embedder) -> str:

@@ -13,7 +13,7 @@ from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
 from semsearch.index_report import IndexReport
 from semsearch.indexing import IndexOptions, Progress, index_folders
-from semsearch.indexing.encode import encode_lost, encode_pending
+from semsearch.indexing.encode import _next_limit, encode_lost, encode_pending
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Store
 from tests.support.folders import write
@@ -170,3 +170,11 @@ def test_a_model_that_makes_no_vectors_ends_the_run_and_takes_nothing(
         assert writer.snapshot().counts().pending == 150 and model.asked == 2
         encode_pending(writer, lambda: static, IndexReport("/i"), Progress())
         assert writer.snapshot().counts().pending == 0
+
+
+def test_a_commit_holds_what_takes_seconds() -> None:
+    assert _next_limit(512, 512, 0.05) == 1024, "twice as many at the most"
+    assert _next_limit(8192, 8192, 0.5) == 8192
+    assert _next_limit(1024, 1024, 6.0) == 512
+    assert _next_limit(512, 300, 60.0) == 256
+    assert _next_limit(512, 0, 0.01) == 512, "what is reused says nothing about the model"

@@ -23,8 +23,7 @@ from semsearch.store.postgres.transaction import DatabaseTransaction, Seen, Work
 from semsearch.store.protocol import Transaction, Writer
 from semsearch.store.records import Passage
 
-# Chunks that one run claims at once, and for how long: others take over what it has not encoded by then.
-_CLAIMED = 512
+# For how long a run claims chunks: others take over what it has not encoded by then.
 _LEASE = "10 minutes"
 # How long a run waits for a server that went away: a restart with recovery, or a replica that takes over.
 _PATIENCE_SECONDS = 120.0
@@ -254,7 +253,7 @@ class DatabaseWriter:
             " FROM free WHERE queue.chunk_id = free.chunk_id RETURNING queue.chunk_id"
         )
         writer = self._locks.writer
-        parameters = (writer, min(limit, _CLAIMED), writer)
+        parameters = (writer, limit, writer)
         return sorted(row[0] for row in self._connection.rows(query, parameters))
 
     def forget_deleted(self) -> None:
