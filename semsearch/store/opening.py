@@ -116,8 +116,8 @@ def require(store: "Store", capability: str, command: str) -> None:
 def check_vectors(store: "Store", url: str) -> None:
     """Raises `SemsearchError` where the vectors of `store` cannot be kept at `url` ("": in the index itself).
 
-    Of an index that is not there yet, and is not made by that, also where the database is not to be had or the collection
-    holds something.
+    Of an index that is not there yet, and is not made by that, also where the database is not to be had, or the
+    collection holds something.
     """
     require(store, "vectors", "index --vectors")
     if url:

@@ -76,7 +76,7 @@ def indexes(draw: st.DrawFn) -> Index:
     for number in np.unique(of_segment).tolist():
         own = np.flatnonzero(of_segment == number)
         part = replace(postings.build(ids[own].tolist(), [texts[one] for one in own], ("en",)), lengths=lengths[own])
-        row = SegmentRow(number + 1, int(ids[own[0]]), int(ids[own[-1]]), len(own), 0, ("en",))
+        row = SegmentRow(number + 1, int(ids[own[0]]), int(ids[own[-1]]), len(own), 0, ("en",), str(number))
         made.append((row, list(packed(part))))
     made.sort(key=lambda pair: pair[0].first_id)
     is_dead = chance.random(size) < draw(st.sampled_from([0, 0.2, 0.9]))
@@ -171,7 +171,7 @@ def test_what_is_packed_tightly_comes_back(steps: list[int], tf: int, length: in
     assert found.ids.tolist() == ids.tolist()
     assert found.tfs.tolist() == tfs.tolist() and found.lengths.tolist() == lengths.tolist()
     assert Held.of(held).count() == len(ids)
-    segment = SegmentRow(1, 1, int(ids[-1]), len(ids), 0, ())
+    segment = SegmentRow(1, 1, int(ids[-1]), len(ids), 0, (), "")
     for cut in {*range(min(len(held), 40)), len(held) - 1}:
         with pytest.raises(IndexDamagedError):
             TightTerm(segment, b"owl", held[:cut], len(ids), data)
@@ -183,7 +183,7 @@ def test_what_is_packed_tightly_comes_back(steps: list[int], tf: int, length: in
 def test_rare_words_spare_the_codes_of_common_ones() -> None:
     texts = [["common"] + ["rare"] * (number % 40 == 0) for number in range(4000)]
     part = postings.build(range(1, 4001), texts, ("en",))
-    segment = SegmentRow(1, 1, 4000, 4000, 0, ("en",))
+    segment = SegmentRow(1, 1, 4000, 4000, 0, ("en",), "")
     index = Index([segment], [list(packed(part))], part.ids, np.empty(0, np.int64), (4000, 4100))
     asked: list[int] = []
     words = [(Key("rare"),), (Key("common"),)]
