@@ -1,7 +1,6 @@
 """A collection of Chroma, over its HTTP interface: `chroma://[:KEY@][host[:port]]/COLLECTION`, with `?tls=1`,
 `tenant=` and `database=`."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from semsearch.errors import VectorEngineError
 from semsearch.vector_engines.address import Address
+from semsearch.vector_engines.encryption import Encryption
+from semsearch.vector_engines.keys import key_for
 from semsearch.vector_engines.protocol import Capabilities, Payload, Ranges
 from semsearch.vector_engines.requests import (
     CHUNK_ID,
@@ -45,10 +46,10 @@ class ChromaEngine:
     def __init__(self, url: str) -> None:
         address = Address.parse(url)
         address.check(["tls", "tenant", "database"])
+        self._key = key_for(address, in_url=True)
         self.location = address.shown
         self._address = address
-        self._tls = address.switch("tls") or False
-        self._key = address.password or os.environ.get("CHROMA_API_KEY", "")
+        self._encryption = Encryption.of(address, self._key)
         self._host = address.host or "127.0.0.1"
         self._port = address.port or _PORT
         self._at = f"{f'[{self._host}]' if ':' in self._host else self._host}:{self._port}"
@@ -173,7 +174,7 @@ class ChromaEngine:
             chroma_api_impl="chromadb.api.fastapi.FastAPI",
             chroma_server_host=self._host,
             chroma_server_http_port=self._port,
-            chroma_server_ssl_enabled=self._tls,
+            chroma_server_ssl_enabled=self._encryption.tls,
             chroma_server_headers={"x-chroma-token": self._key} if self._key else {},
             anonymized_telemetry=False,
         )
@@ -203,10 +204,10 @@ class ChromaEngine:
         try:
             yield
         except httpx.HTTPError as error:
-            server = f"{'https' if self._tls else 'http'}://{self._at}"
+            server = f"{'https' if self._encryption.tls else 'http'}://{self._at}"
             raise VectorEngineError(
                 f"Chroma does not answer at {self._at}: {one_line(error, self._secrets) or type(error).__name__}",
-                f"is it running? try: curl {server}/api/v2/heartbeat",
+                f"is it running? try: curl {server}/api/v2/heartbeat{self._encryption.hint}",
             ) from None
         except ChromaError as error:
             raise self._refused(error.code(), error) from None

@@ -18,6 +18,7 @@ import numpy as np
 from semsearch.errors import UsageError, VectorEngineError
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.encryption import Encryption
+from semsearch.vector_engines.keys import sendable
 from semsearch.vector_engines.payload import plain
 from semsearch.vector_engines.protocol import Capabilities
 from semsearch.vector_engines.requests import CONNECT_SECONDS, REQUEST_SECONDS, imports_of, one_line, slices
@@ -71,8 +72,10 @@ class MilvusEngine:
         self._host = f"[{host}]" if ":" in host else host
         self._port = address.port or _PORT
         self._database = address.options.get("db", "")
-        password = address.password or os.environ.get("MILVUS_PASSWORD", "")
-        self._token = f"{address.user}:{password}" if address.user else os.environ.get("MILVUS_TOKEN", "")
+        # They go as base64 of UTF-8, so that other characters than ASCII may be in them.
+        password = sendable(address.password or os.environ.get("MILVUS_PASSWORD", ""), "MILVUS_PASSWORD")
+        token = sendable(os.environ.get("MILVUS_TOKEN", ""), "MILVUS_TOKEN")
+        self._token = f"{address.user}:{password}" if address.user else token
         self._secrets = [*address.secrets, password, self._token]
         self._encryption = Encryption.of(address, self._token)
         self._client: Any = None

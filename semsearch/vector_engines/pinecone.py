@@ -20,6 +20,7 @@ import numpy as np
 
 from semsearch.errors import UsageError, VectorEngineError
 from semsearch.vector_engines.address import Address
+from semsearch.vector_engines.keys import key_for
 from semsearch.vector_engines.payload import json_bytes, plain
 from semsearch.vector_engines.protocol import Capabilities
 from semsearch.vector_engines.requests import CHUNK_ID, REQUEST_SECONDS, imports_of, one_line, slices
@@ -59,11 +60,11 @@ class PineconeEngine:
         """Raises `UsageError` for a URL of no index."""
         address = Address.parse(url)
         address.check(("namespace", "host", "cloud", "region"), needs_name=False)
+        self._key = key_for(address)
         self.location = address.shown
         self._name = address.host
         self._namespace = address.options.get("namespace", _NAMESPACE)
-        others = (address.user, address.password, address.port, address.name)
-        if not re.fullmatch(r"[a-z0-9-]{1,45}", self._name) or any(others):
+        if not re.fullmatch(r"[a-z0-9-]{1,45}", self._name) or address.port or address.name:
             raise UsageError(
                 f"{self.location} names no index that Pinecone can have: lower case letters, digits and - make one",
                 "write it as pinecone://INDEX?namespace=NAME, with the key in PINECONE_API_KEY",
@@ -78,7 +79,6 @@ class PineconeEngine:
             "cloud": address.options.get("cloud", "aws"),
             "region": address.options.get("region", "us-east-1"),
         }
-        self._key = os.environ.get("PINECONE_API_KEY", "").strip()
         self._client: Any = None
         self._opened: Any = None
         self._numbers: int | None = None

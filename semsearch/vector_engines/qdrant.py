@@ -1,6 +1,5 @@
 """A collection of Qdrant, over its REST interface: `qdrant://[:KEY@][host[:port]]/COLLECTION[?tls=1]`."""
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from semsearch.errors import VectorEngineError
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.encryption import Encryption
+from semsearch.vector_engines.keys import key_for
 from semsearch.vector_engines.protocol import Capabilities, Payload, Ranges
 from semsearch.vector_engines.requests import CHUNK_ID, REQUEST_SECONDS, imports_of, one_line, slices, storable
 
@@ -35,9 +35,9 @@ class QdrantEngine:
     def __init__(self, url: str) -> None:
         address = Address.parse(url)
         address.check(["tls"])
+        self._key = key_for(address, in_url=True)
         self.location = address.shown
         self._collection = address.name
-        self._key = address.password or os.environ.get("QDRANT_API_KEY", "")
         self._secrets = [self._key, *address.secrets]
         host = address.host or "127.0.0.1"
         self._encryption = Encryption.of(address, self._key)

@@ -20,6 +20,7 @@ import numpy as np
 from semsearch.errors import UsageError, VectorEngineError
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.encryption import Encryption
+from semsearch.vector_engines.keys import key_for
 from semsearch.vector_engines.payload import plain
 from semsearch.vector_engines.protocol import Capabilities
 from semsearch.vector_engines.requests import (
@@ -67,16 +68,14 @@ class WeaviateEngine:
         """Raises `UsageError` for a URL of no collection."""
         address = Address.parse(url)
         address.check(("grpc_port", "grpc_host", "tls"))
+        self._key = key_for(address)
         self.location = address.shown
         if not re.fullmatch(r"[A-Z][A-Za-z0-9_]{0,230}", address.name):
             raise UsageError(
                 f"{self.location} names no collection that Weaviate can have: a capital, then letters, digits and _",
                 "write it as weaviate://HOST[:PORT]/Name",
             )
-        if address.user or address.password:
-            raise UsageError("a weaviate:// URL has no user and no password", "set WEAVIATE_API_KEY")
         self._name = address.name
-        self._key = os.environ.get("WEAVIATE_API_KEY", "").strip()
         self._encryption = Encryption.of(address, self._key)
         tls = self._encryption.tls
         self._host = address.host or "127.0.0.1"
