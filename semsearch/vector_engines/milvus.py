@@ -57,6 +57,8 @@ class _Fields:
 class MilvusEngine:
     """One collection of a Milvus server (`VectorEngine`)."""
 
+    capabilities = Capabilities(_MOST_RESULTS, _MOST_RANGES)
+
     def __init__(self, url: str) -> None:
         """Raises `UsageError` for a URL that names no collection."""
         address = Address.parse(url)
@@ -80,11 +82,6 @@ class MilvusEngine:
         self._encryption = Encryption.of(address, self._token)
         self._client: Any = None
         self._fields: _Fields | None = None
-
-    @property
-    def capabilities(self) -> Capabilities:
-        half = self._ask("say its version", self._takes_half)
-        return Capabilities(False, half, _BATCH, _MOST_RESULTS, _MOST_RANGES)
 
     def ensure(self, dim: int) -> None:
         self._fields = None
@@ -164,6 +161,9 @@ class MilvusEngine:
                 yield np.array([row["id"] for row in rows], np.int64)
         finally:
             pages.close()
+
+    def foreign(self, take_out: bool = False) -> int:
+        return 0  # its keys are numbers of 64 bits, as those of chunks
 
     def maintain(self) -> None:
         # New rows are searched by a coarser index until their segment is closed, which may take minutes. Filters starve

@@ -34,6 +34,7 @@ def examine_engine(findings: Examination, catalog: Catalog, alive: Ids, embedded
     with closing(EngineVectors(url)) as engine:
         held = engine.ids()
         where = engine.engine.location
+        findings.foreign = engine.engine.foreign() if engine.engine.exists() else 0
         dim = engine.vectors(held[:1], model.dim).shape[1]
         if dim != model.dim:
             findings.add(
@@ -50,13 +51,13 @@ def examine_engine(findings: Examination, catalog: Catalog, alive: Ids, embedded
     surplus = np.setdiff1d(held, np.union1d(alive, kept), assume_unique=True)
     findings.missing["vec"] = np.union1d(missing, odd)
     findings.extra["vec"] = surplus
-    for ids, what, repair in (
-        (missing, "passages have no vectors", "encode them again"),
-        (odd, "passages have vectors that are not of length 1", "encode them again"),
-        (surplus, "vectors are of no passage", "take them out"),
+    for count, what, repair in (
+        (len(missing), "passages have no vectors", "encode them again"),
+        (len(odd), "passages have vectors that are not of length 1", "encode them again"),
+        (len(surplus) + findings.foreign, "vectors are of no passage", "take them out"),
     ):
-        if len(ids):
-            findings.add(f"{len(ids):,} {what}", repair, where)
+        if count:
+            findings.add(f"{count:,} {what}", repair, where)
 
 
 def _of_odd_length(engine: EngineVectors, ids: Ids) -> Iterator[Ids]:
@@ -76,3 +77,5 @@ def mend_engine(writer: IndexWriter, findings: Examination) -> None:
     if engine is not None and len(ids):
         engine.engine.ensure(writer.model_dim())
         engine.delete(ids)
+    if engine is not None and findings.foreign:
+        engine.engine.foreign(take_out=True)

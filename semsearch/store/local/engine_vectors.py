@@ -64,6 +64,8 @@ class EngineVectors:
         that have a vector. Raises `IndexDamagedError` where the database lacks one that is looked for."""
         let_in = allowed.rows(encoded, None)
         wanted = encoded if let_in is None else encoded[let_in]
+        if not vector.any():  # of a question without a word that the model knows: no passage is nearer than another
+            return ranking([(0.0, chunk) for chunk in wanted[:k].tolist()], k)
         if len(wanted) <= _COMPARED_HERE:
             return self._compared(vector, k, wanted)
         limit = self.engine.capabilities
