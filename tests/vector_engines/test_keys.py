@@ -1,5 +1,7 @@
 """Keys come as files and variables hold them; those that cannot be sent are refused, and none is ever told."""
 
+from pathlib import Path
+
 import pytest
 
 from semsearch.errors import UsageError
@@ -68,7 +70,8 @@ def test_a_key_in_the_place_of_a_user_is_refused_without_it(name: str) -> None:
             assert VARIABLES[name] in refused.value.hint
 
 
-def test_the_command_does_not_tell_such_a_key(semsearch: Command, tmp_path: object) -> None:
+def test_the_command_does_not_tell_such_a_key(semsearch: Command, tmp_path: Path) -> None:
     done = semsearch("index", tmp_path, "--model", "static", "--vectors", "qdrant://sekret@127.0.0.1:1/docs")
     assert done.code == 2 and "sekret" not in done.out + done.err
     assert "QDRANT_API_KEY" in one_line_error(done.err)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"sekret" in path.read_bytes()]
