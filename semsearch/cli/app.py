@@ -27,7 +27,7 @@ from semsearch.cli import (
     why,
 )
 from semsearch.cli.dashed_queries import QueryCommand, query_hint
-from semsearch.cli.failure import fail, secret_urls
+from semsearch.cli.failure import fail, place_of_password, secret_urls
 from semsearch.cli.flags import flag_of, with_rerank_value
 from semsearch.cli.streams import STANDARD_OUTPUT
 from semsearch.errors import IndexDamagedError, ParameterError, SemsearchError, UsageError, for_shell
@@ -96,10 +96,10 @@ def run(arguments: Sequence[str], checked: "StatCheck | None" = None) -> int:
     if arguments and arguments[0] in ("--show-completion", "--install-completion") and len(arguments) == 2:
         # Without this variable Typer ignores the name of the shell that was given, and guesses, which may fail.
         os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
-    if secret_urls(arguments):
+    if urls := secret_urls(arguments):
+        places = dict.fromkeys(place_of_password(url) for url, _ in urls)
         render.announce(
-            "others on this machine can see the password in a URL of the command line: put it in a file that PGPASSFILE"
-            " names, or in PGPASSWORD"
+            f"others on this machine can see the password in a URL of the command line: put it {' and '.join(places)}"
         )
     command = typer.main.get_command(app)
     try:

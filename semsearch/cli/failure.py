@@ -25,6 +25,14 @@ def without_secrets(text: str, arguments: Sequence[str]) -> str:
     return text
 
 
+def place_of_password(url: str) -> str:
+    """Where the password of `url` is to be put, in words."""
+    from semsearch.vector_engines.keys import VARIABLES
+
+    variable = VARIABLES.get(url_scheme(url))
+    return f"in {variable}" if variable else "in a file that PGPASSFILE names, or in PGPASSWORD"
+
+
 def fail(error: SemsearchError, arguments: Sequence[str], code: int) -> int:
     """Prints `error` on stderr, as JSON where the command prints JSON; returns `code`."""
     from semsearch.cli.render import json_line, one_line

@@ -20,7 +20,8 @@ def _none() -> Ids:
 @dataclass(frozen=True, eq=False)  # arrays are not compared
 class Differences:
     """The ids of chunks whose vectors are `missing`, `odd` (of another length than 1) or a `surplus` (of no chunk),
-    each (n,) rising. `dim`, `other_dim`: how many numbers a vector is to have, and has; where they differ nothing else
+    each (n,) rising. `foreign`: how many rows there are that no index put there. `dim`, `other_dim`: how many
+    numbers a vector is to have, and has; where they differ nothing else
     is known."""
 
     dim: int
@@ -28,6 +29,7 @@ class Differences:
     missing: Ids = field(default_factory=_none)
     odd: Ids = field(default_factory=_none)
     surplus: Ids = field(default_factory=_none)
+    foreign: int = 0
 
     def problems(self, encode: str) -> Iterator[tuple[str, str]]:
         """(what is wrong, what a repair does; "": nothing); `encode`: how vectors are made again."""
@@ -39,13 +41,13 @@ class Differences:
                 ),
                 "",
             )
-        for ids, what, repair in (
-            (self.missing, "passages have no vectors", encode),
-            (self.odd, "passages have vectors that are not of length 1", encode),
-            (self.surplus, "vectors are of no passage", "take them out"),
+        for count, what, repair in (
+            (len(self.missing), "passages have no vectors", encode),
+            (len(self.odd), "passages have vectors that are not of length 1", encode),
+            (len(self.surplus) + self.foreign, "vectors are of no passage", "take them out"),
         ):
-            if len(ids):
-                yield f"{len(ids):,} {what}", repair
+            if count:
+                yield f"{count:,} {what}", repair
 
 
 def compare(engine: EngineVectors, dim: int, wanted: Ids, known: Ids) -> Differences:
@@ -55,11 +57,12 @@ def compare(engine: EngineVectors, dim: int, wanted: Ids, known: Ids) -> Differe
     other_dim = engine.engine.vectors(held[:1]).shape[1] if len(held) else dim
     if other_dim != dim:
         return Differences(dim, other_dim)
+    foreign = engine.engine.foreign() if engine.engine.exists() else 0
     there = np.intersect1d(wanted, held, assume_unique=True)
     odd = np.concatenate([_none(), *_of_odd_length(engine, there)])
     missing = np.setdiff1d(wanted, held, assume_unique=True)
     surplus = np.setdiff1d(held, np.union1d(wanted, known), assume_unique=True)
-    return Differences(dim, dim, missing, odd, surplus)
+    return Differences(dim, dim, missing, odd, surplus, foreign)
 
 
 def _of_odd_length(engine: EngineVectors, ids: Ids) -> Iterator[Ids]:

@@ -115,6 +115,8 @@ class EngineVectors:
     def nearest(self, vector: Vectors, k: int, sought: Sought) -> Ranking:
         """The `k` of the chunks `sought` nearest to `vector` (d,). Raises `IndexDamagedError` where the database lacks
         one that is looked for."""
+        if not vector.any():  # of a question without a word that the model knows: no passage is nearer than another
+            return ranking([(0.0, chunk) for chunk in sought.ids()[:k].tolist()], k)
         if sought.most <= _COMPARED_HERE:
             return self._compared(vector, k, sought.ids())
         among, most = sought.ranges(), self.engine.capabilities.max_ranges

@@ -35,6 +35,11 @@ class Address:
             raise UsageError(f"the {scheme}:// URL has a host or a port that is none", hint) from None
         if parts.fragment:
             raise UsageError(f"the {scheme}:// URL has a # in it", hint)
+        options = parse_qsl(parts.query, keep_blank_values=True)
+        names = [name for name, _ in options]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"the {scheme}:// URL has the option {name} twice", "leave one of them out")
         return cls(
             scheme=scheme,
             user=unquote(parts.username or ""),
@@ -42,7 +47,7 @@ class Address:
             host=unquote(parts.hostname or ""),
             port=port,
             name=unquote(parts.path.strip("/")),
-            options=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            options=dict(options),
         )
 
     @property
@@ -77,7 +82,8 @@ class Address:
         """Whether `option` is 1 or 0; None where it is not there. Raises `UsageError` for any other value."""
         value = self.options.get(option)
         if value not in (None, "0", "1"):
-            raise UsageError(f"{option} in the {self.scheme}:// URL is neither 0 nor 1", f"write ?{option}=1")
+            hint = f"write ?{option}=0 or ?{option}=1"
+            raise UsageError(f"{option} in the {self.scheme}:// URL is neither 0 nor 1", hint)
         return None if value is None else value == "1"
 
 

@@ -1,7 +1,6 @@
 """A collection of Chroma, over its HTTP interface: `chroma://[:KEY@][host[:port]]/COLLECTION`, with `?tls=1`,
 `tenant=` and `database=`."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -9,25 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 from semsearch.errors import VectorEngineError
 from semsearch.vector_engines.address import Address
+from semsearch.vector_engines.encryption import Encryption
+from semsearch.vector_engines.keys import key_for
 from semsearch.vector_engines.protocol import Capabilities, Payload, Ranges
 from semsearch.vector_engines.requests import (
     CHUNK_ID,
     CONNECT_SECONDS,
     REQUEST_SECONDS,
+    as_arrays,
+    best_chunks,
+    chunk_named,
     imports_of,
+    known_ids,
     one_line,
     slices,
     storable,
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from semsearch.vector_engines.protocol import Cosines, Ids, Vectors
 
 _PORT = 8000
 # A server says which batches it takes, 5,461 by default; one of 1,000 stays below its 40 MB a request.
 _MAX_BATCH = 1_000
+_MOST_RESULTS = 10_000
 # The beam of a search, which Chroma fixes when the collection is made.
 _BEAM = 500
 # See `_conditions`; SQLite, in which Chroma looks them up, takes 32,766 values a statement, and each id is two.
@@ -40,15 +44,15 @@ _TEXT = "text"  # what of a payload is the document of a row
 class ChromaEngine:
     """See `VectorEngine`. A row's id is the chunk's in digits; `chunk_id` in its metadata is the number."""
 
-    capabilities = Capabilities(exact=False, float16=False, max_batch=_MAX_BATCH, max_k=10_000, max_ranges=1_000)
+    capabilities = Capabilities(max_k=_MOST_RESULTS, max_ranges=1_000)
 
     def __init__(self, url: str) -> None:
         address = Address.parse(url)
         address.check(["tls", "tenant", "database"])
+        self._key = key_for(address, in_url=True)
         self.location = address.shown
         self._address = address
-        self._tls = address.switch("tls") or False
-        self._key = address.password or os.environ.get("CHROMA_API_KEY", "")
+        self._encryption = Encryption.of(address, self._key)
         self._host = address.host or "127.0.0.1"
         self._port = address.port or _PORT
         self._at = f"{f'[{self._host}]' if ':' in self._host else self._host}:{self._port}"
@@ -103,24 +107,22 @@ class ChromaEngine:
                 self._collection.upsert(ids=names, embeddings=vectors[part], metadatas=rows, documents=texts)
 
     def delete(self, ids: "Ids") -> None:
-        for part in slices(len(ids), self._max_batch()):
-            with self._failures():
-                self._collection.delete(ids=[str(chunk) for chunk in ids[part].tolist()])
+        self._take_out([str(chunk) for chunk in ids.tolist()])
 
     def nearest(self, vector: "Vectors", k: int, ranges: Ranges | None) -> "tuple[Ids, Cosines]":
-        import numpy as np
-
-        ids, distances = [], []
+        hits: list[tuple[int, float]] = []
         for condition in [None] if ranges is None else _conditions(ranges):
-            with self._failures():
-                found = self._collection.query(
-                    query_embeddings=[vector], n_results=k, where=condition, include=["distances"]
-                )
-            ids += found["ids"][0]
-            distances += found["distances"][0]
-        cosines = 1 - np.array(distances, np.float32)
-        best = np.argsort(-cosines, kind="stable")[:k]
-        return _numbers(ids)[best], cosines[best]
+
+            def ask(limit: int, condition: dict[str, Any] | None = condition) -> list[tuple[int | None, float]]:
+                with self._failures():
+                    found = self._collection.query(
+                        query_embeddings=[vector], n_results=limit, where=condition, include=["distances"]
+                    )
+                rows = zip(found["ids"][0], found["distances"][0], strict=True)
+                return [(chunk_named(name), 1 - distance) for name, distance in rows]
+
+            hits += best_chunks(ask, k, _MOST_RESULTS)
+        return as_arrays(sorted(hits, key=lambda hit: -hit[1])[:k])
 
     def vectors(self, ids: "Ids") -> "Vectors":
         import numpy as np
@@ -141,11 +143,13 @@ class ChromaEngine:
             return int(self._collection.count())
 
     def ids(self) -> "Iterator[Ids]":
-        with self._failures():
-            # At once: pages are counted from the first row, and what another process deletes would move them.
-            names = self._collection.get(include=[])["ids"]
-        if names:
-            yield _numbers(names)
+        yield known_ids(map(chunk_named, self._names()))
+
+    def foreign(self, take_out: bool = False) -> int:
+        theirs = [name for name in self._names() if chunk_named(name) is None]
+        if take_out:
+            self._take_out(theirs)
+        return len(theirs)
 
     def maintain(self) -> None:
         pass  # it does so by itself
@@ -174,7 +178,7 @@ class ChromaEngine:
             chroma_api_impl="chromadb.api.fastapi.FastAPI",
             chroma_server_host=self._host,
             chroma_server_http_port=self._port,
-            chroma_server_ssl_enabled=self._tls,
+            chroma_server_ssl_enabled=self._encryption.tls,
             chroma_server_headers={"x-chroma-token": self._key} if self._key else {},
             anonymized_telemetry=False,
         )
@@ -191,6 +195,18 @@ class ChromaEngine:
     def _model(self) -> Any:
         return self._server.get_collection(self._address.name, **self._place)
 
+    def _names(self) -> list[str]:
+        """The ids of all rows."""
+        with self._failures():
+            # At once: pages are counted from the first row, and what another process deletes would move them.
+            names: list[str] = self._collection.get(include=[])["ids"]
+        return names
+
+    def _take_out(self, names: list[str]) -> None:
+        for part in slices(len(names), self._max_batch()):
+            with self._failures():
+                self._collection.delete(ids=names[part])
+
     def _max_batch(self) -> int:
         with self._failures():
             return min(_MAX_BATCH, int(self._server.get_max_batch_size()))
@@ -204,10 +220,10 @@ class ChromaEngine:
         try:
             yield
         except httpx.HTTPError as error:
-            server = f"{'https' if self._tls else 'http'}://{self._at}"
+            server = f"{'https' if self._encryption.tls else 'http'}://{self._at}"
             raise VectorEngineError(
                 f"Chroma does not answer at {self._at}: {one_line(error, self._secrets) or type(error).__name__}",
-                f"is it running? try: curl {server}/api/v2/heartbeat",
+                f"is it running? try: curl {server}/api/v2/heartbeat{self._encryption.hint}",
             ) from None
         except ChromaError as error:
             raise self._refused(error.code(), error) from None
@@ -252,9 +268,3 @@ def _conditions(ranges: Ranges) -> list[dict[str, Any]]:
 def _metadata(payload: Payload) -> dict[str, Any]:
     """`payload` without its text, which is the document; Chroma refuses lists with nothing in them."""
     return {name: value for name, value in storable(payload).items() if name != _TEXT and value != []}
-
-
-def _numbers(names: list[str]) -> "np.ndarray":
-    import numpy as np
-
-    return np.array([int(name) for name in names], np.int64)

@@ -18,6 +18,7 @@ import numpy as np
 from semsearch.errors import UsageError, VectorEngineError
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.encryption import Encryption
+from semsearch.vector_engines.keys import sendable
 from semsearch.vector_engines.payload import plain
 from semsearch.vector_engines.protocol import Capabilities
 from semsearch.vector_engines.requests import CONNECT_SECONDS, REQUEST_SECONDS, imports_of, one_line, slices
@@ -56,6 +57,8 @@ class _Fields:
 class MilvusEngine:
     """One collection of a Milvus server (`VectorEngine`)."""
 
+    capabilities = Capabilities(_MOST_RESULTS, _MOST_RANGES)
+
     def __init__(self, url: str) -> None:
         """Raises `UsageError` for a URL that names no collection."""
         address = Address.parse(url)
@@ -72,17 +75,14 @@ class MilvusEngine:
         self._port = address.port or _PORT
         self._database = address.options.get("db", "")
         self.place = (self._host, str(self._port), self._database or "default", self._collection)
-        password = address.password or os.environ.get("MILVUS_PASSWORD", "")
-        self._token = f"{address.user}:{password}" if address.user else os.environ.get("MILVUS_TOKEN", "")
+        # They go as base64 of UTF-8, so that other characters than ASCII may be in them.
+        password = sendable(address.password or os.environ.get("MILVUS_PASSWORD", ""), "MILVUS_PASSWORD")
+        token = sendable(os.environ.get("MILVUS_TOKEN", ""), "MILVUS_TOKEN")
+        self._token = f"{address.user}:{password}" if address.user else token
         self._secrets = [*address.secrets, password, self._token]
         self._encryption = Encryption.of(address, self._token)
         self._client: Any = None
         self._fields: _Fields | None = None
-
-    @property
-    def capabilities(self) -> Capabilities:
-        half = self._ask("say its version", self._takes_half)
-        return Capabilities(False, half, _BATCH, _MOST_RESULTS, _MOST_RANGES)
 
     def ensure(self, dim: int) -> None:
         self._fields = None
@@ -162,6 +162,9 @@ class MilvusEngine:
                 yield np.array([row["id"] for row in rows], np.int64)
         finally:
             pages.close()
+
+    def foreign(self, take_out: bool = False) -> int:
+        return 0  # its keys are numbers of 64 bits, as those of chunks
 
     def maintain(self) -> None:
         # New rows are searched by a coarser index until their segment is closed, which may take minutes. Filters starve

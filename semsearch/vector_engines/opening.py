@@ -58,10 +58,10 @@ def tells_text(url: str) -> bool:
 
 
 def _without_text(url: str) -> tuple[str, bool]:
+    """Raises `UsageError` where it is neither 0 nor 1: whoever writes `?text=no` wants the texts to stay here."""
+    told = Address.parse(url).switch(_TEXT) is not False
     base, _, query = url.partition("?")
-    options = [one for one in query.split("&") if one]
-    kept = [one for one in options if one.partition("=")[0] != _TEXT]
-    told = not any(one == f"{_TEXT}=0" for one in options)
+    kept = [one for one in query.split("&") if one and one.partition("=")[0] != _TEXT]
     return base + ("?" + "&".join(kept) if kept else ""), told
 
 

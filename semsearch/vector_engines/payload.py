@@ -1,10 +1,9 @@
 """What engines with limits take of a payload: names that are free, numbers that are numbers, and not too many bytes."""
 
 import json
-import math
 from typing import TYPE_CHECKING
 
-from semsearch.vector_engines.requests import storable
+from semsearch.vector_engines.requests import apart, storable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,13 +16,11 @@ if TYPE_CHECKING:
 def plain(payload: "Payload", reserved: "Collection[str]" = (), most_bytes: int | None = None) -> "dict[str, Value]":
     """`payload` as an engine can keep it beside its own fields `reserved`, in whose place it is named `NAME_`.
 
-    Numbers that are none (nan, infinite) are left out. Above `most_bytes` bytes of JSON the longest texts are cut.
+    Above `most_bytes` bytes of JSON the longest texts are cut.
     """
-    fields = {
-        name + ("_" if name in reserved else ""): value
-        for name, value in storable(payload).items()
-        if not (isinstance(value, float) and not math.isfinite(value))
-    }
+    fields: dict[str, Value] = {}
+    for name, value in storable(payload).items():
+        fields[apart(name + ("_" if name in reserved else ""), fields)] = value
     if most_bytes is not None:
         _cut(fields, most_bytes)
     return fields

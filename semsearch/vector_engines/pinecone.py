@@ -20,9 +20,21 @@ import numpy as np
 
 from semsearch.errors import UsageError, VectorEngineError
 from semsearch.vector_engines.address import Address
+from semsearch.vector_engines.keys import key_for
 from semsearch.vector_engines.payload import json_bytes, plain
 from semsearch.vector_engines.protocol import Capabilities
-from semsearch.vector_engines.requests import CHUNK_ID, REQUEST_SECONDS, imports_of, one_line, slices
+from semsearch.vector_engines.requests import (
+    CHUNK_ID,
+    REQUEST_SECONDS,
+    apart,
+    as_arrays,
+    best_chunks,
+    chunk_named,
+    imports_of,
+    known_ids,
+    one_line,
+    slices,
+)
 
 if TYPE_CHECKING:
     from semsearch.vector_engines.protocol import Cosines, Ids, Payload, Ranges, Vectors
@@ -50,22 +62,25 @@ _FETCHED = 100
 _LISTED = 100
 # Pinecone says no limit. This many are 40 KB of filter.
 _MOST_RANGES = 500
+# Pinecone takes no vector of zeros, as a text has without a word that its model knows. Another one stands in its place,
+# with the chunk's id under this name instead of `chunk_id`, which every search asks for: it is never found.
+_ZERO_ID = "zero_chunk_id"
 
 
 class PineconeEngine:
     """One namespace of a Pinecone index (`VectorEngine`)."""
 
-    capabilities = Capabilities(False, False, _RECORDS, _MOST_RESULTS, _MOST_RANGES)
+    capabilities = Capabilities(_MOST_RESULTS, _MOST_RANGES)
 
     def __init__(self, url: str) -> None:
         """Raises `UsageError` for a URL of no index."""
         address = Address.parse(url)
         address.check(("namespace", "host", "cloud", "region"), needs_name=False)
+        self._key = key_for(address)
         self.location = address.shown
         self._name = address.host
         self._namespace = address.options.get("namespace", _NAMESPACE)
-        others = (address.user, address.password, address.port, address.name)
-        if not re.fullmatch(r"[a-z0-9-]{1,45}", self._name) or any(others):
+        if not re.fullmatch(r"[a-z0-9-]{1,45}", self._name) or address.port or address.name:
             raise UsageError(
                 f"{self.location} names no index that Pinecone can have: lower case letters, digits and - make one",
                 "write it as pinecone://INDEX?namespace=NAME, with the key in PINECONE_API_KEY",
@@ -81,7 +96,6 @@ class PineconeEngine:
             "cloud": address.options.get("cloud", "aws"),
             "region": address.options.get("region", "us-east-1"),
         }
-        self._key = os.environ.get("PINECONE_API_KEY", "").strip()
         self._client: Any = None
         self._opened: Any = None
         self._numbers: int | None = None
@@ -128,9 +142,7 @@ class PineconeEngine:
     def delete(self, ids: "Ids") -> None:
         for part in slices(len(ids), _RECORDS):
             chunks = ids[part].tolist()
-            self._ask("delete vectors", lambda chunks=chunks: self._index().delete(  # type: ignore[misc]
-                ids=[str(chunk) for chunk in chunks], namespace=self._namespace
-            ))  # fmt: skip
+            self._delete([str(chunk) for chunk in chunks])
             # The client does not tell the number of a delete.
             self._wait("deletes", lambda chunks=chunks: not self._seen(chunks))  # type: ignore[misc]
 
@@ -139,11 +151,15 @@ class PineconeEngine:
         if k < 1 or (ranges is not None and not ranges):
             return np.empty(0, np.int64), np.empty(0, np.float32)
         self._check_length(len(vector))
-        matches = self._query(_values(vector), k, condition(ranges) if ranges is not None else None).matches
-        if not matches:
-            self._namespace_there()
-        ids = np.array([int(match.id) for match in matches], np.int64)
-        return ids, np.array([match.score for match in matches], np.float32)
+        where = condition([(0, 2**63)] if ranges is None else ranges)
+
+        def ask(limit: int) -> list[tuple[int | None, float]]:
+            matches = self._query(_values(vector), limit, where).matches if vector.any() else []
+            if not matches:
+                self._namespace_there()
+            return [(chunk_named(match.id), match.score) for match in matches]
+
+        return as_arrays(best_chunks(ask, k, _MOST_RESULTS))
 
     def vectors(self, ids: "Ids") -> "Vectors":
         rows = np.full((len(ids), self._dim()), np.nan, np.float32)
@@ -151,7 +167,7 @@ class PineconeEngine:
         place = {str(chunk): row for row, chunk in enumerate(ids)}
         for part in slices(len(ids), _FETCHED):
             for record in self._fetched([str(chunk) for chunk in ids[part]]).values():
-                rows[place[record.id]] = record.values
+                rows[place[record.id]] = 0 if _ZERO_ID in (record.metadata or {}) else record.values
                 read += 1
         if not read:
             self._namespace_there()
@@ -162,13 +178,24 @@ class PineconeEngine:
         return int(self._namespace_there().record_count)
 
     def ids(self) -> "Iterator[Ids]":
+        for names in self._names():
+            yield known_ids(map(chunk_named, names))
+
+    def foreign(self, take_out: bool = False) -> int:
+        theirs = [name for names in self._names() for name in names if chunk_named(name) is None]
+        if take_out:
+            self._delete(theirs)
+        return len(theirs)
+
+    def _names(self) -> Iterator[list[str]]:
+        """The ids of all records, in pages."""
         token: str | None = None
         while True:
             page = self._ask("list the records", lambda token=token: self._index().list_paginated(  # type: ignore[misc]
                 namespace=self._namespace, limit=_LISTED, pagination_token=token
             ))  # fmt: skip
             if page.vectors:
-                yield np.array([int(record.id) for record in page.vectors], np.int64)
+                yield [record.id for record in page.vectors]
             elif token is None:
                 self._namespace_there()
             token = page.pagination.next if page.pagination else None
@@ -259,17 +286,28 @@ class PineconeEngine:
         batch: list[dict[str, Any]] = []
         size = 0
         for chunk, row, payload in zip(ids, vectors, payloads, strict=True):
-            fields = {name.replace("$", "_", 1) if name[:1] == "$" else name: v for name, v in payload.items()}
-            metadata = {**plain(fields, (CHUNK_ID,), _METADATA_BYTES), CHUNK_ID: int(chunk)}
+            fields: dict[str, Any] = {}
+            for name, value in payload.items():
+                fields[apart(f"_{name[1:]}" if name.startswith("$") else name, fields)] = value
+            has_direction = bool(row.any())
+            metadata = plain(fields, (CHUNK_ID, _ZERO_ID), _METADATA_BYTES)
+            metadata[CHUNK_ID if has_direction else _ZERO_ID] = int(chunk)
+            values = _values(row) if has_direction else self._any_vector()
             # "-1.23456789e-05," is the longest number.
             record_bytes = 17 * len(row) + json_bytes(metadata) + 100
             if batch and (len(batch) == _RECORDS or size + record_bytes > _REQUEST_BYTES):
                 yield batch
                 batch, size = [], 0
-            batch.append({"id": str(chunk), "values": _values(row), "metadata": metadata})
+            batch.append({"id": str(chunk), "values": values, "metadata": metadata})
             size += record_bytes
         if batch:
             yield batch
+
+    def _delete(self, names: list[str]) -> None:
+        for part in slices(len(names), _RECORDS):
+            self._ask("delete vectors", lambda part=part: self._index().delete(  # type: ignore[misc]
+                ids=names[part], namespace=self._namespace
+            ))  # fmt: skip
 
     def _query(self, values: list[float], k: int, where: dict[str, Any] | None) -> Any:
         return self._ask("search", lambda: self._index().query(
@@ -289,8 +327,13 @@ class PineconeEngine:
 
     def _seen(self, chunks: list[int]) -> set[int]:
         """Those of `chunks` that queries show."""
-        matches = self._query(self._any_vector(), len(chunks), {CHUNK_ID: {"$in": chunks}}).matches
-        return {int(match.id) for match in matches}
+        where = {"$or": [{name: {"$in": chunks}} for name in (CHUNK_ID, _ZERO_ID)]}
+
+        def ask(limit: int) -> list[tuple[int | None, float]]:
+            matches = self._query(self._any_vector(), limit, where).matches
+            return [(chunk_named(match.id), match.score) for match in matches]
+
+        return {chunk for chunk, _ in best_chunks(ask, len(chunks), _MOST_RESULTS)}
 
     def _shows(self, records: list[dict[str, Any]]) -> bool:
         """Whether queries know all `records`, and they are read with the vectors that they have now."""

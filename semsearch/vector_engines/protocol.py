@@ -24,16 +24,8 @@ Ranges = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an engine can do and takes.
+    """What an engine takes. `max_k`: most results of one `nearest`; `max_ranges`: most ranges of its filter."""
 
-    `exact`: `nearest` compares with every vector; `float16`: it keeps half precision. `max_batch`: most rows of one
-    `upsert`, `delete` or `vectors`; `max_k`: most results of one `nearest`; `max_ranges`: most ranges that a filter may
-    have.
-    """
-
-    exact: bool
-    float16: bool
-    max_batch: int
     max_k: int
     max_ranges: int
 
@@ -42,7 +34,8 @@ class VectorEngine(Protocol):
     """One collection of a vector database.
 
     What a call that returned has changed is seen by every later call, of this client and of others. Calls may take
-    more rows than `capabilities.max_batch`: an engine cuts them. Each raises `VectorEngineError` with the name of the
+    any number of rows: an engine cuts them into requests. Rows of other programs, whose ids are none of chunks, are
+    passed over by all but `count`, `foreign` and `drop`. Each raises `VectorEngineError` with the name of the
     engine, what happened and what to do next, and never a key or a password.
     """
 
@@ -87,11 +80,16 @@ class VectorEngine(Protocol):
         ...
 
     def count(self) -> int:
-        """How many chunks there are."""
+        """How many rows there are, those of other programs included."""
         ...
 
     def ids(self) -> "Iterator[Ids]":
         """The ids of all chunks, in batches, in any order, each once."""
+        ...
+
+    def foreign(self, take_out: bool = False) -> int:
+        """How many rows have ids that are none of chunks, as other programs put them there; `take_out`: they are taken
+        out."""
         ...
 
     def maintain(self) -> None:

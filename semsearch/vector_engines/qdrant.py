@@ -1,6 +1,5 @@
 """A collection of Qdrant, over its REST interface: `qdrant://[:KEY@][host[:port]]/COLLECTION[?tls=1]`."""
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 from semsearch.errors import VectorEngineError
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.encryption import Encryption
+from semsearch.vector_engines.keys import key_for
 from semsearch.vector_engines.protocol import Capabilities, Payload, Ranges
-from semsearch.vector_engines.requests import CHUNK_ID, REQUEST_SECONDS, imports_of, one_line, slices, storable
+from semsearch.vector_engines.requests import (
+    CHUNK_ID,
+    REQUEST_SECONDS,
+    as_arrays,
+    best_chunks,
+    imports_of,
+    is_int64,
+    known_ids,
+    one_line,
+    slices,
+    storable,
+)
 
 if TYPE_CHECKING:
     from semsearch.vector_engines.protocol import Cosines, Ids, Vectors
@@ -25,19 +36,20 @@ _BEAM = 512
 # recall@10 1.0; following the graph, where every range is looked at on the way, 49 ms and .975 (with ACORN 202 ms).
 _EXACT_IDS = 300_000
 _IDS_A_PAGE = 10_000
+_MOST_RESULTS = 10_000
 
 
 class QdrantEngine:
     """See `VectorEngine`. The id of a point is that of its chunk, which also stands in its payload as `chunk_id`."""
 
-    capabilities = Capabilities(exact=False, float16=True, max_batch=_MAX_BATCH, max_k=10_000, max_ranges=1_000)
+    capabilities = Capabilities(max_k=_MOST_RESULTS, max_ranges=1_000)
 
     def __init__(self, url: str) -> None:
         address = Address.parse(url)
         address.check(["tls"])
+        self._key = key_for(address, in_url=True)
         self.location = address.shown
         self._collection = address.name
-        self._key = address.password or os.environ.get("QDRANT_API_KEY", "")
         self._secrets = [self._key, *address.secrets]
         host = address.host or "127.0.0.1"
         self._encryption = Encryption.of(address, self._key)
@@ -80,9 +92,7 @@ class QdrantEngine:
                 self._client.upsert(self._collection, batch, wait=True)
 
     def delete(self, ids: "Ids") -> None:
-        for part in slices(len(ids), _MAX_BATCH):
-            with self._failures():
-                self._client.delete(self._collection, self._models.PointIdsList(points=ids[part].tolist()), wait=True)
+        self._take_out(ids.tolist())
 
     def nearest(self, vector: "Vectors", k: int, ranges: Ranges | None) -> "tuple[Ids, Cosines]":
         import numpy as np
@@ -94,19 +104,21 @@ class QdrantEngine:
             params = self._models.SearchParams(exact=True)
         else:
             params = self._models.SearchParams(hnsw_ef=max(_BEAM, k))
-        with self._failures():
-            found = self._client.query_points(
-                self._collection,
-                query=vector.tolist(),
-                limit=k,
-                query_filter=None if ranges is None else self._filter(ranges),
-                search_params=params,
-                with_payload=False,
-            ).points
-        return (
-            np.array([point.id for point in found], np.int64),
-            np.array([point.score for point in found], np.float32),
-        )
+        inside = None if ranges is None else self._filter(ranges)
+
+        def ask(limit: int) -> list[tuple[int | None, float]]:
+            with self._failures():
+                found = self._client.query_points(
+                    self._collection,
+                    query=vector.tolist(),
+                    limit=limit,
+                    query_filter=inside,
+                    search_params=params,
+                    with_payload=False,
+                ).points
+            return [(_chunk_of(point.id), point.score) for point in found]
+
+        return as_arrays(best_chunks(ask, k, _MOST_RESULTS))
 
     def vectors(self, ids: "Ids") -> "Vectors":
         import numpy as np
@@ -127,16 +139,24 @@ class QdrantEngine:
             return int(self._client.count(self._collection, exact=True).count)
 
     def ids(self) -> "Iterator[Ids]":
-        import numpy as np
+        for names in self._names():
+            yield known_ids(map(_chunk_of, names))
 
+    def foreign(self, take_out: bool = False) -> int:
+        theirs = [name for names in self._names() for name in names if _chunk_of(name) is None]
+        if take_out:
+            self._take_out(theirs)
+        return len(theirs)
+
+    def _names(self) -> Iterator[list[int | str]]:
+        """The ids of all points, in pages."""
         page: Any = None
         while True:
             with self._failures():
                 points, page = self._client.scroll(
                     self._collection, limit=_IDS_A_PAGE, offset=page, with_payload=False, with_vectors=False
                 )
-            if points:
-                yield np.array([point.id for point in points], np.int64)
+            yield [point.id for point in points]
             if page is None:
                 return
 
@@ -172,6 +192,11 @@ class QdrantEngine:
                 timeout=REQUEST_SECONDS,
                 check_compatibility=False,  # asks the server in a thread, and prints
             )
+
+    def _take_out(self, names: "list[int | str]") -> None:
+        for part in slices(len(names), _MAX_BATCH):
+            with self._failures():
+                self._client.delete(self._collection, self._models.PointIdsList(points=names[part]), wait=True)
 
     def _create(self, dim: int) -> None:
         params = self._models.VectorParams(
@@ -231,6 +256,11 @@ class QdrantEngine:
         told = one_line(error, self._secrets) or type(error).__name__
         hint = f"is it running? try: curl {'https' if self._encryption.tls else 'http'}://{self._server}/healthz"
         return VectorEngineError(f"Qdrant does not answer at {self._server}: {told}", hint + self._encryption.hint)
+
+
+def _chunk_of(name: int | str) -> int | None:
+    """The chunk of the point `name`; None for those of other programs: UUIDs, and numbers of 64 bits without a sign."""
+    return name if isinstance(name, int) and is_int64(name) else None
 
 
 def _error_of(response: Any) -> str:

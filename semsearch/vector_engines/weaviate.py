@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -20,18 +21,24 @@ import numpy as np
 from semsearch.errors import UsageError, VectorEngineError
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.encryption import Encryption
+from semsearch.vector_engines.keys import key_for
 from semsearch.vector_engines.payload import plain
 from semsearch.vector_engines.protocol import Capabilities
 from semsearch.vector_engines.requests import (
     CHUNK_ID,
     CONNECT_SECONDS,
     REQUEST_SECONDS,
+    as_arrays,
+    best_chunks,
     imports_of,
+    known_ids,
     one_line,
     slices,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from semsearch.vector_engines.protocol import Cosines, Ids, Payload, Ranges, Vectors
 
     Value = str | int | float | bool | list[str]
@@ -61,22 +68,20 @@ _RESERVED = ("id", "vector", "_id", "_additional", CHUNK_ID)
 class WeaviateEngine:
     """One collection of a Weaviate server (`VectorEngine`)."""
 
-    capabilities = Capabilities(False, False, _BATCH, _MOST_RESULTS, _MOST_RANGES)
+    capabilities = Capabilities(_MOST_RESULTS, _MOST_RANGES)
 
     def __init__(self, url: str) -> None:
         """Raises `UsageError` for a URL of no collection."""
         address = Address.parse(url)
         address.check(("grpc_port", "grpc_host", "tls"))
+        self._key = key_for(address)
         self.location = address.shown
         if not re.fullmatch(r"[A-Z][A-Za-z0-9_]{0,230}", address.name):
             raise UsageError(
                 f"{self.location} names no collection that Weaviate can have: a capital, then letters, digits and _",
                 "write it as weaviate://HOST[:PORT]/Name",
             )
-        if address.user or address.password:
-            raise UsageError("a weaviate:// URL has no user and no password", "set WEAVIATE_API_KEY")
         self._name = address.name
-        self._key = os.environ.get("WEAVIATE_API_KEY", "").strip()
         self._encryption = Encryption.of(address, self._key)
         tls = self._encryption.tls
         self._host = address.host or "127.0.0.1"
@@ -92,7 +97,7 @@ class WeaviateEngine:
             raise UsageError(f"{self.location} names one port for HTTP and gRPC", "write the other one as grpc_port")
         self.place = (self._host, str(self._port), self._name)
         self._client: Any = None
-        self._kinds: dict[str, str] | None = None
+        self._made: dict[str, tuple[str, str]] | None = None
         self._numbers: int | None = None
 
     def ensure(self, dim: int) -> None:
@@ -131,8 +136,11 @@ class WeaviateEngine:
         self._wait_for_index()
 
     def delete(self, ids: "Ids") -> None:
-        for part in slices(len(ids), _BATCH):
-            where = self._having(ids[part])
+        self._take_out([uuid_of(chunk) for chunk in ids.tolist()])
+
+    def _take_out(self, numbers: list[uuid.UUID]) -> None:
+        for part in slices(len(numbers), _BATCH):
+            where = self._having(numbers[part])
             answer = self._ask("delete vectors", lambda where=where: self._data().delete_many(where))  # type: ignore[misc]
             if answer.failed:
                 raise self._refused("delete vectors", f"{answer.failed} of {answer.matches} failed")
@@ -142,33 +150,49 @@ class WeaviateEngine:
         if k < 1 or (ranges is not None and not ranges):
             return np.empty(0, np.int64), np.empty(0, np.float32)
         self._check_length(len(vector))
-        found = self._ask("search", lambda: self._query().near_vector(
-            near_vector=vector.tolist(),
-            target_vector=_VECTOR,
-            limit=k,
-            filters=self._inside(ranges) if ranges is not None else None,
-            return_properties=[],
-            return_metadata=self._weaviate.classes.query.MetadataQuery(distance=True),
-        )).objects  # fmt: skip
-        ids = np.array([chunk_of(hit.uuid) for hit in found], np.int64)
-        return ids, np.array([1 - hit.metadata.distance for hit in found], np.float32)
+        inside = self._inside(ranges) if ranges is not None else None
+
+        def ask(limit: int) -> list[tuple[int | None, float]]:
+            found = self._ask("search", lambda: self._query().near_vector(
+                near_vector=vector.tolist(),
+                target_vector=_VECTOR,
+                limit=limit,
+                filters=inside,
+                return_properties=[],
+                return_metadata=self._weaviate.classes.query.MetadataQuery(distance=True),
+            )).objects  # fmt: skip
+            return [(chunk_of(hit.uuid), 1 - hit.metadata.distance) for hit in found]
+
+        return as_arrays(best_chunks(ask, k, _MOST_RESULTS))
 
     def vectors(self, ids: "Ids") -> "Vectors":
         rows = np.full((len(ids), self._dim()), np.nan, np.float32)
-        place = {int(chunk): row for row, chunk in enumerate(ids)}
+        numbers = [uuid_of(chunk) for chunk in ids.tolist()]
+        place = {number.int: row for row, number in enumerate(numbers)}
         for part in slices(len(ids), _BATCH):
-            where = self._having(ids[part])
+            where = self._having(numbers[part])
             found = self._ask("read vectors", lambda where=where: self._query().fetch_objects(  # type: ignore[misc]
                 filters=where, limit=_BATCH, include_vector=True, return_properties=[]
             )).objects  # fmt: skip
             for hit in found:
-                rows[place[chunk_of(hit.uuid)]] = hit.vector[_VECTOR]
+                rows[place[hit.uuid.int]] = hit.vector[_VECTOR]
         return rows
 
     def count(self) -> int:
         return int(self._ask("count", lambda: self._collection().aggregate.over_all(total_count=True)).total_count)
 
     def ids(self) -> "Iterator[Ids]":
+        for numbers in self._uuids():
+            yield known_ids(map(chunk_of, numbers))
+
+    def foreign(self, take_out: bool = False) -> int:
+        theirs = [number for numbers in self._uuids() for number in numbers if chunk_of(number) is None]
+        if take_out:
+            self._take_out(theirs)
+        return len(theirs)
+
+    def _uuids(self) -> Iterator[list[uuid.UUID]]:
+        """The UUIDs of all objects, in pages."""
         last = None
         while True:
             found = self._ask("list the objects", lambda last=last: self._query().fetch_objects(  # type: ignore[misc]
@@ -176,7 +200,7 @@ class WeaviateEngine:
             )).objects  # fmt: skip
             if not found:
                 return
-            yield np.array([chunk_of(hit.uuid) for hit in found], np.int64)
+            yield [hit.uuid for hit in found]
             last = found[-1].uuid
 
     def maintain(self) -> None:
@@ -184,7 +208,7 @@ class WeaviateEngine:
 
     def drop(self) -> None:
         self._ask("remove the collection", lambda: self._open().collections.delete(self._name))
-        self._kinds = self._numbers = None
+        self._made = self._numbers = None
 
     def close(self) -> None:
         if self._client is not None:
@@ -229,9 +253,9 @@ class WeaviateEngine:
     def _query(self) -> Any:
         return self._collection().query
 
-    def _having(self, ids: "Ids") -> Any:
-        """The filter that lets in the chunks `ids`."""
-        return self._weaviate.classes.query.Filter.by_id().contains_any([str(uuid_of(int(chunk))) for chunk in ids])
+    def _having(self, numbers: list[uuid.UUID]) -> Any:
+        """The filter that lets in the objects with the UUIDs `numbers`."""
+        return self._weaviate.classes.query.Filter.by_id().contains_any([str(number) for number in numbers])
 
     def _inside(self, ranges: "Ranges") -> Any:
         """The filter that lets in chunks in one of the `ranges`. Single ids are one list."""
@@ -277,35 +301,43 @@ class WeaviateEngine:
     def _properties(self, payload: "Payload") -> "dict[str, Value]":
         """`payload` by names and types that the collection has; what it does not have yet is added to it.
 
-        A property has one type for ever, so a value of another one goes into `NAME_TYPE`.
+        A property has one type for ever, so a value of another one goes into `NAME_TYPE`; so does the second of two
+        names that Weaviate does not tell apart.
         """
-        if self._kinds is None:
-            self._kinds = {made.name: made.data_type.value for made in self._described().properties}
         kept: dict[str, Value] = {}
         for given, value in plain(payload).items():
-            name, kind = property_name(given), _kind(value)
-            if self._kinds.get(name, kind) != kind:
-                name = f"{name}_{kind.removesuffix('[]')}{'s' if kind.endswith('[]') else ''}"
-            if name not in self._kinds:
-                self._add_property(name, kind)
-            kept[name] = value
+            kept[self._property(property_name(given), _kind(value), kept)] = value
         return kept
+
+    def _property(self, name: str, kind: str, taken: "Collection[str]") -> str:
+        """The property of the type `kind` for `name` that is none of `taken`, as the collection has it, made where it
+        does not."""
+        if self._made is None:
+            self._made = _by_name(self._described())
+        of_kind = f"{name}_{kind.removesuffix('[]')}{'s' if kind.endswith('[]') else ''}"
+        for candidate in chain([name, of_kind], (f"{of_kind}_{number}" for number in count(2))):
+            if candidate.lower() not in self._made:
+                self._add_property(candidate, kind)
+            made, its_kind = self._made[candidate.lower()]
+            if its_kind == kind and made not in taken:
+                return made
+        raise AssertionError  # there is always a next number
 
     def _add_property(self, name: str, kind: str) -> None:
         make = self._weaviate.classes.config
 
-        def add() -> None:
+        def add() -> dict[str, tuple[str, str]]:
+            refusal: Exception | None = None
             try:
                 self._collection().config.add_property(make.Property(name=name, data_type=make.DataType(kind)))
-            except self._weaviate.exceptions.WeaviateBaseError:
-                # Another writer may have been first.
-                made = {made.name: made.data_type.value for made in self._collection().config.get().properties}
-                if made.get(name) != kind:
-                    raise
+            except self._weaviate.exceptions.WeaviateBaseError as error:
+                refusal = error
+            made = _by_name(self._collection().config.get())
+            if refusal is not None and name.lower() not in made:  # else another writer was first
+                raise refusal
+            return made
 
-        self._ask(f"add the property {name}", add)
-        assert self._kinds is not None
-        self._kinds[name] = kind
+        self._made = self._ask(f"add the property {name}", add)
 
     def _wait_for_index(self) -> None:
         """Returns when no vector of the collection waits for its index."""
@@ -357,9 +389,14 @@ def uuid_of(chunk: int) -> uuid.UUID:
     return uuid.UUID(int=_UUID | chunk)
 
 
-def chunk_of(number: uuid.UUID) -> int:
-    """The id of the chunk with the UUID `number`."""
-    return number.int & _ID_BITS
+def chunk_of(number: uuid.UUID) -> int | None:
+    """The id of the chunk with the UUID `number`; None for an object of another program."""
+    return number.int & _ID_BITS if number.int & ~_ID_BITS == _UUID else None
+
+
+def _by_name(described: Any) -> dict[str, tuple[str, str]]:
+    """(name, type) of the properties of a collection by their names in lower case, in which Weaviate tells names."""
+    return {made.name.lower(): (made.name, made.data_type.value) for made in described.properties}
 
 
 def property_name(name: str) -> str:

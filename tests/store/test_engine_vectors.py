@@ -19,11 +19,13 @@ from semsearch.maintenance.verification import VerifyReport, verify
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store import engine_vectors
+from semsearch.store.allowed import Allowed
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Filters
 from semsearch.vector_engines.opening import open_engine
 from tests.support.folders import write
+from tests.support.foreign_rows import put_foreign
 from tests.support.found import Found
 from tests.support.made_texts import texts
 from tests.support.postgres_server import shared_server
@@ -268,6 +270,26 @@ def test_a_search_says_that_vectors_are_lost_and_a_repair_brings_them_back(
     pair.index()
     pair.check()
     engine.close()
+
+
+def test_rows_of_another_program_are_counted_and_taken_out(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = open_engine(pair.url)
+    ids = pair.ids()
+    rows = put_foreign(pair.url, np.repeat(engine.vectors(np.array(ids[:1], np.int64)), 30, axis=0))
+    monkeypatch.setattr(engine_vectors, "_COMPARED_HERE", 0)
+    dense = [SearchOptions(mode="dense", min_score=0)]
+    assert pair.answers(pair.other, dense) == pair.answers(pair.own, dense)
+    said = [f"{rows} vectors are of no passage"] * bool(rows)
+    assert [one.what for one in pair.examined().problems] == said
+    assert pair.examined(repair=True).problems == ()
+    assert pair.examined().problems == () and pair.ids() == ids and engine.count() == len(ids)
+    engine.close()
+
+
+def test_a_question_without_a_known_word_reads_no_vector() -> None:
+    vectors = engine_vectors.EngineVectors("qdrant://127.0.0.1:1/docs")  # where nobody answers
+    found = vectors.nearest(np.zeros(4, np.float32), 3, engine_vectors.KnownSought(Allowed(), np.arange(9)))
+    assert found.ids.tolist() == [0, 1, 2] and not found.scores.any()
 
 
 def test_a_collection_of_another_length_is_not_touched(pair: Pair) -> None:

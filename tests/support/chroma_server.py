@@ -180,6 +180,8 @@ def _fulfils(metadata: dict[str, Any], where: dict[str, Any]) -> bool:
         results = [_fulfils(metadata, one) for one in condition]
         return any(results) if key == "$or" else all(results)
     [(operator, value)] = condition.items()
+    if key not in metadata:
+        return False
     match operator:
         case "$gte":
             return bool(metadata[key] >= value)

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from uuid import UUID
 
 import qdrant_edge as edge
 from pydantic import TypeAdapter, ValidationError
@@ -181,7 +182,7 @@ def _nearest(collection: _Collection, asked: models.QueryRequest) -> object:
             params=edge.SearchParams(hnsw_ef=params.hnsw_ef, exact=bool(params.exact)),
         )
     )
-    return {"points": [{"id": point.id, "version": point.version, "score": point.score} for point in scored]}
+    return {"points": [{"id": _told(point.id), "version": point.version, "score": point.score} for point in scored]}
 
 
 def _filter(collection: _Collection, asked: models.Filter) -> edge.Filter:
@@ -203,8 +204,13 @@ def _page(collection: _Collection, asked: models.ScrollRequest) -> object:
             offset=asked.offset, limit=asked.limit, with_payload=asked.with_payload, with_vector=asked.with_vector
         )
     )
-    return {"points": [_record(record) for record in records], "next_page_offset": following}
+    return {"points": [_record(record) for record in records], "next_page_offset": _told(following)}
 
 
 def _record(record: edge.Record) -> object:
-    return {"id": record.id, "payload": record.payload, "vector": record.vector}
+    return {"id": _told(record.id), "payload": record.payload, "vector": record.vector}
+
+
+def _told(point: int | UUID | None) -> int | str | None:
+    """The id of a `point` as JSON has it."""
+    return str(point) if isinstance(point, UUID) else point

@@ -148,7 +148,7 @@ def reads_vectors_in_the_order_asked(engine: VectorEngine) -> None:
 
 
 def takes_more_than_a_batch(engine: VectorEngine) -> None:
-    rows = engine.capabilities.max_batch + 30
+    rows = 1_030  # 250 to 1,000 are a batch
     ids, vectors = filled(engine, rows)
     assert engine.count() == rows
     assert all_ids(engine) == sorted(ids.tolist())
@@ -172,6 +172,11 @@ def takes_every_payload(engine: VectorEngine) -> None:
         {"page": 3.5},
         {"page": ["3", "4"]},
         {"page": True},
+        {"a\0b": "one", "a\ufffdb": "two", "a\udcff": "three"},
+        {"Author": "one", "author": "two", "AUTHOR": 3},
+        {"author": "one", "meta_Grad A": "two", "meta_Grad-A": "three", "meta_Grad_A": "four"},
+        {"id": "one", "id_": "two", "$x": "one", "_x": "two", "x" * 300: "one", "x" * 301: "two"},
+        {"many": 2**70, "few": -(2**70), "all": 2**63 - 1},
     ]
     engine.ensure(DIM)
     vectors = unit(len(payloads))
@@ -203,6 +208,23 @@ def drops_its_collection(engine: VectorEngine) -> None:
         assert_told(ask)
     engine.ensure(DIM)
     assert engine.count() == 0
+
+
+def passes_over_rows_of_others(engine: VectorEngine, put: "Callable[[Vectors], int]") -> None:
+    """`put` adds the rows of another program with the vectors that it is given, and says how many it added."""
+    ids, vectors = filled(engine, 40)
+    query = unit(1, seed=2)[0]
+    rows = put(np.repeat(query[None], 25, axis=0))
+    assert engine.count() == 40 + rows
+    assert engine.foreign() == rows
+    assert all_ids(engine) == sorted(ids.tolist())
+    for k in (1, 10, 100):
+        assert_nearest(engine, ids, vectors, query, k, None)
+    assert_nearest(engine, ids, vectors, query, 10, [(0, int(ids.max()) // 2)])
+    np.testing.assert_allclose(engine.vectors(ids), vectors, atol=CLOSE)
+    assert engine.foreign(take_out=True) == rows
+    assert_nearest(engine, ids, vectors, query, 10, None)
+    assert engine.foreign() == 0 and engine.count() == 40
 
 
 CHECKS: tuple[Callable[[VectorEngine], None], ...] = (

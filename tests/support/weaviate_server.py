@@ -140,8 +140,9 @@ class Handler(BaseHTTPRequestHandler):
                 return 200, {}
             case "POST", ["schema", name, "properties"]:
                 schema = server.collections[name].schema
-                if body["name"] in server.collections[name].types():
-                    return 422, {"error": [{"message": f"class {name}: property {body['name']} already exists"}]}
+                if body["name"].lower() in map(str.lower, server.collections[name].types()):
+                    said = f'class "{name}": conflict for property "{body["name"]}": already in use'
+                    return 422, {"error": [{"message": f"{said} or provided multiple times"}]}
                 schema["properties"].append(checked_property(body))
                 return 200, schema["properties"][-1]
             case "GET", ["nodes", name]:
@@ -364,7 +365,9 @@ def meets(collection: Collection, number: str, condition: Any) -> bool:
         return number in [str(uuid.UUID(each)) for each in condition.value_text_array.values]
     if collection.types().get(name) != "int":
         raise Refused(f"a filter on {name}, which is no whole number")
-    held = collection.objects[number][1][name]
+    held = collection.objects[number][1].get(name)
+    if held is None:  # of another program
+        return False
     if operator == _OPERATORS.OPERATOR_CONTAINS_ANY:
         return held in condition.value_int_array.values
     if condition.WhichOneof("test_value") != "value_int":

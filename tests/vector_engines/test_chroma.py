@@ -63,6 +63,22 @@ def test_the_token_is_sent_and_never_told(server: ChromaServer, monkeypatch: pyt
     assert "wr0ng" not in told.value.message and "CHROMA_API_KEY" in told.value.hint
 
 
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("chroma://host.invalid/docs", "http://host.invalid:8000/"),
+        ("chroma://:key@host.invalid/docs", "https://host.invalid:8000/"),
+        ("chroma://:key@host.invalid/docs?tls=0", "http://host.invalid:8000/"),
+        ("chroma://:key@localhost:1/docs", "http://localhost:1/"),
+    ],
+)
+def test_a_key_is_sent_in_clear_to_this_machine_alone(url: str, server: str) -> None:
+    with pytest.raises(VectorEngineError) as told:
+        open_engine(url).exists()
+    assert f"{server}api/v2/heartbeat" in told.value.hint
+    assert ("?tls=0" in told.value.hint) == ("https://" in server)
+
+
 def test_a_server_that_does_not_answer_is_given_up(server: ChromaServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chroma, "REQUEST_SECONDS", 1)
     server.silent.set()

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from semsearch.errors import VectorEngineError
 from semsearch.vector_engines.opening import open_engine
 from semsearch.vector_engines.protocol import Payload, Ranges, VectorEngine
+from tests.support import vector_engine_checks
+from tests.support.foreign_rows import put_foreign
 from tests.vector_engines.conftest import ENGINES
 
 Ids = NDArray[np.int64]
@@ -84,7 +86,7 @@ def test_what_was_changed_is_seen_at_once_by_every_client(engine: VectorEngine, 
 
 
 def test_more_rows_than_a_batch_takes_are_cut(engine: VectorEngine) -> None:
-    ids = np.arange(engine.capabilities.max_batch + 5)
+    ids = np.arange(1_030)  # 250 to 1,000 are a batch
     vectors = filled(engine, ids)
     assert engine.count() == len(ids) and all_ids(engine) == ids.tolist()
     assert np.allclose(engine.vectors(ids), vectors, atol=PRECISION)
@@ -147,8 +149,13 @@ def filled_engine(urls: "object") -> object:
 def test_text_that_cannot_be_stored_is_replaced(engine: VectorEngine) -> None:
     engine.ensure(DIM)
     odd: Payload = {"path": "not utf-8: \udcff", "text": "a\0b", "tags": ["\udc80"], "none": [], "page": 1, "n": 0.5}
+    odd = {**odd, "a\0b": "one", "a\ufffdb": "two", "\udcff": 1, "nan": float("nan"), "big": 2**70}
     engine.upsert(np.array([2**40]), unit_vectors(1), [odd])
     assert engine.nearest(unit_vectors(1)[0], 3, [(2**40, 2**40 + 1)])[0].tolist() == [2**40]
+
+
+def test_rows_of_other_programs_are_passed_over(engine: VectorEngine, url: str) -> None:
+    vector_engine_checks.passes_over_rows_of_others(engine, lambda vectors: put_foreign(url, vectors))
 
 
 def test_a_closed_engine_opens_again(engine: VectorEngine) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semsearch.errors import UsageError, VectorEngineError
-from semsearch.vector_engines.opening import is_same_place, open_engine, recordable
+from semsearch.vector_engines.opening import is_same_place, open_engine, open_recorded, recordable, tells_text
 from tests.support.folders import PROJECT
 
 CLIENTS = {
@@ -43,7 +43,7 @@ def test_no_client_is_imported_before_it_is_needed() -> None:
     clients = sorted({package for package, _ in CLIENTS.values()} | {"grpc"})
     code = f"""
 import sys
-from semsearch.vector_engines.opening import is_same_place, open_engine, recordable
+from semsearch.vector_engines.opening import is_same_place, open_engine, open_recorded, recordable, tells_text
 for url in {list(CLIENTS)}:
     open_engine(url).close()
 print([name for name in {clients} if name in sys.modules])
@@ -94,3 +94,19 @@ def test_a_place_is_the_same_however_it_is_spelled(
     for name in ("PGHOST", "PGPORT", "PGDATABASE", "PGSERVICE"):
         monkeypatch.delenv(name, raising=False)
     assert is_same_place(recordable(one), recordable(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("option", "told"), [("", True), ("?text=1", True), ("?text=0", False), ("?tls=0&text=0", False)]
+)
+def test_texts_are_told_but_where_the_url_says_otherwise(option: str, told: bool) -> None:
+    url = recordable(f"qdrant://127.0.0.1:1/docs{option}")
+    assert tells_text(url) is told
+    open_recorded(url).close()
+
+
+@pytest.mark.parametrize("value", ["text=false", "text=no", "text=", "text", "text=0&text=1", "Text=0"])
+def test_what_does_not_say_whether_texts_are_told_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match=r"(?i)text") as refused:
+        recordable(f"qdrant://127.0.0.1:1/docs?{value}")
+    assert refused.value.hint

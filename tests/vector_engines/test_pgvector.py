@@ -210,6 +210,32 @@ def test_the_graph_is_built_once_it_pays_and_loses_nothing(
         assert (scans(server, database) > before) == reads_graph
 
 
+def test_rows_go_into_a_graph_in_requests_that_end_in_time(
+    server: PostgresServer, database: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pgvector, "_MAX_BATCH", 300)
+    engine = open_engine(url)
+    engine.ensure(DIM)
+    with server.superuser(database) as connection:
+        connection.execute("CREATE TABLE puts (rows int)")
+        connection.execute(
+            "CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN INSERT INTO puts SELECT count(*) FROM added; RETURN NULL; END'"
+        )
+        connection.execute(
+            "CREATE TRIGGER told AFTER INSERT ON semsearch_vectors REFERENCING NEW TABLE AS added "
+            "FOR EACH STATEMENT EXECUTE FUNCTION told()"
+        )
+    ids = np.arange(700)
+    vectors = filled(engine, ids)
+    with server.superuser(database) as connection:
+        assert connection.execute("SELECT rows FROM puts").fetchall() == [(250,), (250,), (200,)]
+    assert np.allclose(engine.vectors(ids), vectors, atol=1e-3)
+    engine.delete(ids[:650])
+    assert engine.count() == 50
+    engine.close()
+
+
 def test_a_graph_whose_building_was_cut_off_is_built_anew(
     server: PostgresServer, database: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

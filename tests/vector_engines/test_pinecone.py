@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from semsearch.errors import UsageError, VectorEngineError
 from semsearch.vector_engines import pinecone
@@ -23,6 +24,7 @@ from tests.support.vector_engine_checks import (
     assert_unreachable,
     every_check,
     filled,
+    passes_over_rows_of_others,
     unit,
 )
 
@@ -100,6 +102,50 @@ def test_other_programs_read_it(engine: VectorEngine) -> None:
     found = index.query(vector=vectors[4].tolist(), top_k=3, namespace="a b", include_metadata=True)
     assert int(found.matches[0].id) == ids[4]
     assert found.matches[0].metadata == {**PAYLOAD, "chunk_id": int(ids[4])}
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_passages_without_a_word_that_the_model_knows(server: Pinecone, engine: VectorEngine, numbered: bool) -> None:
+    server.numbered = numbered
+    ids, vectors = filled(engine, 40)
+    without = np.sort(ids)[:5]
+    zeros = np.zeros((5, DIM), np.float32)
+    engine.upsert(without, zeros, [PAYLOAD] * 5)
+    there = ~np.isin(ids, without)
+    marker = np.eye(1, DIM, dtype=np.float32)[0]
+    for ranges in (None, [(0, int(ids.max()) + 1)], [(int(chunk), int(chunk) + 1) for chunk in np.sort(ids)]):
+        assert_nearest(engine, ids[there], vectors[there], marker, 40, ranges)
+    assert engine.nearest(zeros[0], 10, None)[0].tolist() == []
+    assert engine.count() == 40 and all_ids(engine) == sorted(ids.tolist())
+    assert (engine.vectors(without) == 0).all() and (engine.vectors(ids[there]) == vectors[there]).all()
+    # A passage whose text has become another one.
+    vectors[np.argsort(ids)[:2]] = unit(2, seed=4)
+    engine.upsert(without[:2], unit(2, seed=4), [PAYLOAD] * 2)
+    there = ~np.isin(ids, without[2:])
+    assert_nearest(engine, ids[there], vectors[there], marker, 40, None)
+    engine.delete(without[2:])
+    assert engine.count() == 37 and np.isnan(engine.vectors(without[2:])).all()
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_records_of_others_are_passed_over(server: Pinecone, engine: VectorEngine, numbered: bool) -> None:
+    server.numbered = numbered
+
+    def put(vectors: NDArray[np.float32]) -> int:
+        names = ["doc-x", "007", str(2**64 - 1), *(f"x{number}" for number in range(len(vectors) - 3))]
+        server.indexes["docs-1"].namespaces["a b"].records |= {
+            name: {"id": name, "values": row.tolist(), "metadata": {"chunk_id": 3}}
+            for name, row in zip(names, vectors, strict=True)
+        }
+        return len(names)
+
+    passes_over_rows_of_others(engine, put)
+    put(unit(25))
+    three = np.array([3], np.int64)
+    engine.upsert(three, unit(1, seed=3), [PAYLOAD])
+    assert not np.isnan(engine.vectors(three)).any()
+    engine.delete(three)
+    assert np.isnan(engine.vectors(three)).all()
 
 
 def test_vectors_are_read_exactly(engine: VectorEngine) -> None:

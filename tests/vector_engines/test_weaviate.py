@@ -1,5 +1,6 @@
 """Weaviate, as far as a server that answers by its documented API can tell: there is no other to be had."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from semsearch.errors import UsageError, VectorEngineError
 from semsearch.vector_engines import weaviate
@@ -25,6 +27,7 @@ from tests.support.vector_engine_checks import (
     assert_unreachable,
     every_check,
     filled,
+    passes_over_rows_of_others,
     unit,
 )
 from tests.support.weaviate_server import KEY, Weaviate, weaviate_server
@@ -119,6 +122,49 @@ def test_a_property_that_another_writer_added_is_used(server: Weaviate, engine: 
     other.close()
     engine.upsert(np.array([3], np.int64), unit(1), [{"title": "y"}])
     assert all_ids(engine) == [1, 2, 3]
+
+
+def test_names_that_differ_in_case_alone_are_one_property(server: Weaviate, engine: VectorEngine) -> None:
+    engine.ensure(DIM)
+    engine.upsert(np.array([1], np.int64), unit(1), [{"meta_Author": "Ada"}])
+    other = open_engine(server.url)
+    other.upsert(np.array([2], np.int64), unit(1), [{"meta_author": "Bea"}])
+    other.close()
+    engine.upsert(np.array([3], np.int64), unit(1), [{"meta_AUTHOR": "Cleo"}])
+    objects = server.collections["Docs"].objects
+    assert [objects[str(uuid_of(chunk))][1]["meta_Author"] for chunk in (1, 2, 3)] == ["Ada", "Bea", "Cleo"]
+
+
+def test_a_property_of_another_case_that_another_writer_added_is_used(server: Weaviate, engine: VectorEngine) -> None:
+    engine.ensure(DIM)
+    engine.upsert(np.array([1], np.int64), unit(1), [{}])
+    other = open_engine(server.url)
+    other.upsert(np.array([2], np.int64), unit(1), [{"page": 7}])
+    other.close()
+    engine.upsert(np.array([3], np.int64), unit(1), [{"Page": "iv", "PAGE": 8}])
+    assert server.collections["Docs"].objects[str(uuid_of(3))][1] == {"page_text": "iv", "page": 8, "chunk_id": 3}
+
+
+def test_values_whose_names_become_one_are_all_kept(server: Weaviate, engine: VectorEngine) -> None:
+    engine.ensure(DIM)
+    row = {"meta_Grad A": "one", "meta_Grad-A": "two", "meta_grad_a": "three", "meta_Grad_A_text": "four"}
+    engine.upsert(np.array([1], np.int64), unit(1), [row])
+    kept = dict(server.collections["Docs"].objects[str(uuid_of(1))][1])
+    assert kept.pop("chunk_id") == 1
+    assert sorted(kept.values()) == ["four", "one", "three", "two"] and kept["meta_Grad_A"] == "one"
+
+
+def test_objects_of_others_are_passed_over(server: Weaviate, engine: VectorEngine) -> None:
+    def put(vectors: NDArray[np.float32]) -> int:
+        # Some end as UUIDs of chunks do.
+        numbers = [uuid.UUID(int=uuid_of(place).int ^ (1 << 127)) for place in range(5)]
+        numbers += [uuid.uuid4() for _ in vectors[5:]]
+        server.collections["Docs"].objects |= {
+            str(number): (row, {}) for number, row in zip(numbers, vectors, strict=True)
+        }
+        return len(numbers)
+
+    passes_over_rows_of_others(engine, put)
 
 
 def test_vectors_are_read_exactly(engine: VectorEngine) -> None:

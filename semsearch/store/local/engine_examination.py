@@ -31,6 +31,7 @@ def examine_engine(findings: Examination, catalog: Catalog, alive: Ids, embedded
         where = engine.engine.location
     findings.missing["vec"] = np.union1d(found.missing, found.odd)
     findings.extra["vec"] = found.surplus
+    findings.foreign = found.foreign
     for what, repair in found.problems("encode them again"):
         findings.add(what, repair, where)
 
@@ -43,3 +44,5 @@ def mend_engine(writer: IndexWriter, findings: Examination) -> None:
     if engine is not None and len(ids):
         engine.engine.ensure(writer.model_dim())
         engine.delete(ids)
+    if engine is not None and findings.foreign:
+        engine.engine.foreign(take_out=True)

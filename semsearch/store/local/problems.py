@@ -19,7 +19,8 @@ class Examination(Findings):
     `broken`: SQLite itself finds the catalog damaged. `suspect`: the catalog is not what was written, and nobody knows
     where. `damaged`: ids of segments that are to go; `recodable`: those of them whose stored vectors are good, so that
     only their codes are made anew. `missing`: kind -> chunk ids (n,) no segment has; `extra`: kind -> chunk ids (n,)
-    that are deleted and that a segment has. `unreadable_files`: ids of files that are damaged, or whose passages or
+    that are deleted and that a segment has. `foreign`: how many rows a vector database has that no index put there.
+    `unreadable_files`: ids of files that are damaged, or whose passages or
     documents are. `vectors_unknown`: nobody knows how the vectors are kept. `counters`: what numbers that cannot be are
     to be instead; `forget`: other settings that cannot be. `last_run_damaged`: what is recorded of the last run cannot
     be.
@@ -31,6 +32,7 @@ class Examination(Findings):
     recodable: list[Segment] = field(default_factory=list)
     missing: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     extra: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    foreign: int = 0
     unreadable_files: list[int] = field(default_factory=list)
     vectors_unknown: bool = False
     counters: dict[str, int] = field(default_factory=dict)

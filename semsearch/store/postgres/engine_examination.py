@@ -50,7 +50,7 @@ def examine_engine(connection: Connection, state: State, dim: int, findings: "Da
     engine = connection.engines.at(url)
     found = _still(connection, engine, compare(engine, dim, counted, known))
     findings.lost_vectors = np.union1d(found.missing, found.odd)
-    findings.stray_vectors = found.surplus
+    findings.stray_vectors, findings.foreign_vectors = found.surplus, found.foreign
     for what, repair in found.problems("the next index encodes them again"):
         findings.problems.append(Problem(engine.engine.location, what, repair))
 
@@ -119,3 +119,5 @@ def mend_engine(connection: Connection, findings: "DatabaseFindings", deleted: I
         engine = connection.engines.at(url)
         engine.engine.ensure(int(json.loads(row[0])["dim"]))
         engine.delete(np.union1d(findings.lost_vectors, findings.stray_vectors))
+    if findings.foreign_vectors:
+        connection.engines.at(url).engine.foreign(take_out=True)

@@ -77,7 +77,7 @@ class DatabaseFindings(Findings):
     model; `roots`: id of a folder -> its columns that cannot be; `languages`: id of a segment -> its languages, where
     others are recorded; `runs`, `writers`: ids of runs of which what is recorded cannot be; `bad_index`: that of the
     vectors cannot be used; `lost_vectors`, `stray_vectors`: (n,) ids of chunks whose vectors a vector database
-    lacks, or has in excess.
+    lacks, or has in excess; `foreign_vectors`: how many it has that no index put there.
     """
 
     reread: set[int] = field(default_factory=set)
@@ -94,6 +94,7 @@ class DatabaseFindings(Findings):
     bad_index: bool = False
     lost_vectors: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     stray_vectors: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    foreign_vectors: int = 0
 
     def add(self, part: str, what: str, repair: str) -> None:
         self.problems.append(Problem(part, what, repair))
