@@ -21,8 +21,7 @@ def _none() -> Ids:
 class Differences:
     """The ids of chunks whose vectors are `missing`, `odd` (of another length than 1) or a `surplus` (of no chunk),
     each (n,) rising. `foreign`: how many rows there are that no index put there. `dim`, `other_dim`: how many
-    numbers a vector is to have, and has; where they differ nothing else
-    is known."""
+    numbers a vector is to have, and has; where they differ nothing else is known."""
 
     dim: int
     other_dim: int

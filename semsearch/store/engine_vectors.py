@@ -10,7 +10,7 @@ A collection is emptied only by the index that began to fill it, which its catal
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Protocol
 
@@ -178,7 +178,12 @@ class EngineVectors:
             )
 
     def begin_again(self, dim: int) -> None:
-        """Makes the collection anew, for vectors of `dim` numbers: of what it may hold the catalog knows nothing."""
+        """Makes the collection anew, for vectors of `dim` numbers: of what it may hold the catalog knows nothing. An
+        empty one stays as it is, with the settings and rights that somebody gave it."""
+        if self.engine.exists() and not self.engine.count():
+            with suppress(VectorEngineError):  # it is for vectors of another length
+                self.engine.ensure(dim)
+                return
         self.engine.drop()
         self.engine.ensure(dim)
 

@@ -206,6 +206,20 @@ def test_a_collection_that_holds_something_is_refused_and_kept(pair: Pair, new_i
     pair.check()
 
 
+def test_an_empty_collection_that_was_made_before_is_not_made_anew(
+    tmp_path: Path, new_url: Callable[[], str], new_index: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, url = new_index(), new_url()
+    engine = open_engine(url)
+    engine.ensure(256)
+    monkeypatch.setattr(type(engine), "drop", lambda self: pytest.fail("it is not ours"))
+    write(tmp_path / "folder", {"a.txt": "Boats are painted."})
+    options = IndexOptions(model="static", vectors=url)
+    assert index_folders([str(tmp_path / "folder")], index, options).chunks["encoded"] == 1
+    assert engine.count() == 1
+    engine.close()
+
+
 def test_a_collection_that_was_filled_since_is_refused_and_kept(
     pair: Pair, new_url: Callable[[], str], new_index: Callable[[], str]
 ) -> None:
