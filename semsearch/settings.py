@@ -64,6 +64,11 @@ SETTINGS = (
         "Whole paths of folders whose indexes are used though they are another user's; a colon between them; *: all.",
     ),
     Setting(
+        "vectors", "SEMSEARCH_VECTORS", str, None,
+        "URLs of vector databases that are asked though only the index names them, not index --vectors here; blanks"
+        " between them.",
+    ),
+    Setting(
         "cache", "SEMSEARCH_CACHE", str, None,
         "The folder for prepared models and cached vectors. Default: the platform's cache folder.",
     ),
@@ -176,6 +181,11 @@ def history() -> int:
 def trusted() -> "list[str]":
     """The folders (or `*`) whose indexes are used though they belong to another user."""
     return _paths(str(effective("trusted")[0] or ""))
+
+
+def vectors() -> "list[str]":
+    """URLs of vector databases that are trusted like those that were named on this machine."""
+    return str(effective("vectors")[0] or "").split()
 
 
 def _paths(text: str) -> "list[str]":

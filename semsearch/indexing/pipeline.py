@@ -46,7 +46,7 @@ from semsearch.sources.ignore import compile_globs
 from semsearch.sources.names import shown_name
 from semsearch.sources.ocr import OcrLimits, check_ocr
 from semsearch.sources.walk import is_gone
-from semsearch.store.opening import check_vectors, open_store, require
+from semsearch.store.opening import check_vectors, open_store, remember_vectors, require
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import IndexInfo, RunRecord
 
@@ -109,6 +109,8 @@ def _checked_run(
         return dry_run(store, folders, options)
     if held is not None and folders:
         named_folders.remember(store.location, folders)
+    if options.vectors:
+        remember_vectors(options.vectors)
     if options.max_seconds is not None:
         end = clock + options.max_seconds
         progress = replace(progress, stopping=lambda: time.perf_counter() >= end)

@@ -119,7 +119,6 @@ def check_vectors(store: "Store", url: str) -> None:
     Of an index that is not there yet, and is not made by that, also where the database is not to be had, or the
     collection holds something.
     """
-    require(store, "vectors", "index --vectors")
     if url:
         from semsearch.store.engine_vectors import EngineVectors  # nothing that most runs have use for
         from semsearch.vector_engines.opening import recordable
@@ -128,6 +127,14 @@ def check_vectors(store: "Store", url: str) -> None:
         if not store.exists():
             with closing(EngineVectors(recorded)) as elsewhere:
                 elsewhere.begin()
+
+
+def remember_vectors(url: str) -> None:
+    """Notes that the user has named the vector database at `url` on this machine, so that an index may name it from now
+    on. Raises `SemsearchError`."""
+    from semsearch.vector_engines.opening import recordable, remember
+
+    remember(recordable(url))
 
 
 def check_writable(location: str) -> None:

@@ -3,8 +3,10 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from semsearch.errors import UsageError
+from semsearch import settings
+from semsearch.errors import SemsearchError, UsageError, for_shell
 from semsearch.settings import url_scheme
+from semsearch.state_lists import StateLists
 from semsearch.vector_engines.address import Address
 
 if TYPE_CHECKING:
@@ -22,8 +24,15 @@ ENGINES = {
 
 # URL without secrets -> the URL as it was given, of those that this process was given.
 _given: dict[str, str] = {}
+_LISTS, _NAMED = StateLists("vector_databases.json", "which vector database keeps vectors"), "named"
 # An option of ours: whether texts are told beside vectors.
 _TEXT = "text"
+
+
+def remember(url: str) -> None:
+    """Notes that the user has named the collection at `url`, as `recordable` returned it, on this machine. Raises
+    `SemsearchError`."""
+    _LISTS.add(_NAMED, [url])
 
 
 def recordable(url: str) -> str:
@@ -41,15 +50,31 @@ def is_same_place(one: str, other: str) -> bool:
         return False
     places = []
     for url in (one, other):
-        engine = open_recorded(url)
+        engine = open_engine(_without_text(_given.get(url, url))[0])
         places.append(engine.place)
         engine.close()
     return places[0] == places[1]
 
 
 def open_recorded(url: str) -> "VectorEngine":
-    """The collection at `url`, which `recordable` returned, here or in another process."""
+    """The collection at `url`, which `recordable` returned, here or in another process.
+
+    Raises `SemsearchError` for one that nobody has named on this machine: an index from elsewhere may name any server,
+    which would be sent the keys and passwords of the environment, and the vector of each question.
+    """
+    # As it stands: an option may lead to another server.
+    named = url in _given or url in _LISTS.of(_NAMED) or url in map(_shown, settings.vectors())
+    if not named:
+        raise SemsearchError(
+            f"the index says that its vectors are kept by {url}, which this user has not named so on this machine",
+            f"if it is to be asked: semsearch index --vectors {for_shell(url)}, or set SEMSEARCH_VECTORS to it",
+            code="not_trusted",
+        )
     return open_engine(_without_text(_given.get(url, url))[0])
+
+
+def _shown(url: str) -> str:
+    return Address.parse(url).shown
 
 
 def tells_text(url: str) -> bool:

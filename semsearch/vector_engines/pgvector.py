@@ -116,7 +116,8 @@ class PgvectorEngine:
         with imports_of("PostgreSQL", "postgres"):
             from psycopg import pq
         defaults = {one.keyword.decode(): (one.val or b"").decode() for one in pq.Conninfo.get_defaults()}
-        of_libpq = set(defaults) - set(_IN_THE_URL)
+        # An index may name the URL, and that one would write to any file.
+        of_libpq = set(defaults) - set(_IN_THE_URL) - {"sslkeylogfile"}
         known = "table, schema, and the parameters of libpq: sslmode, sslrootcert, service, ..."
         address.check(of_libpq | {"table", "schema"}, needs_name=False, known=known)
         self.location = address.shown

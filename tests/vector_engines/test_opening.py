@@ -2,12 +2,21 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from semsearch.errors import UsageError, VectorEngineError
-from semsearch.vector_engines.opening import is_same_place, open_engine, open_recorded, recordable, tells_text
+from semsearch.errors import SemsearchError, UsageError, VectorEngineError
+from semsearch.vector_engines import opening
+from semsearch.vector_engines.opening import (
+    is_same_place,
+    open_engine,
+    open_recorded,
+    recordable,
+    remember,
+    tells_text,
+)
 from tests.support.folders import PROJECT
 
 CLIENTS = {
@@ -60,9 +69,9 @@ def test_what_no_engine_is_called_is_refused(url: str) -> None:
 
 
 SAME = [
-    ("qdrant://ada@Host/notes/", "QDRANT://host:6333/notes?tls=0"),
+    ("qdrant://Host/notes/", "QDRANT://host:6333/notes?tls=0"),
     ("qdrant:///notes", "qdrant://127.0.0.1/notes"),
-    ("chroma://host/notes", "chroma://key@host:8000/notes?tenant=default_tenant&text=0"),
+    ("chroma://host/notes", "chroma://host:8000/notes?tenant=default_tenant&text=0"),
     ("milvus://host/notes", "milvus://ada@host:19530/notes/?db=default"),
     ("weaviate://host:8080/Notes", "weaviate://HOST/Notes?tls=0"),
     ("pinecone://docs", "pinecone://docs?cloud=aws"),
@@ -110,3 +119,19 @@ def test_what_does_not_say_whether_texts_are_told_is_refused(value: str) -> None
     with pytest.raises(UsageError, match=r"(?i)text") as refused:
         recordable(f"qdrant://127.0.0.1:1/docs?{value}")
     assert refused.value.hint
+
+
+def test_a_database_that_only_an_index_names_is_not_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(opening, "_given", {})
+    url, other = "qdrant://127.0.0.1:1/docs", "qdrant://127.0.0.1:1/docs?tls=0"
+    for one in (url, other):
+        with pytest.raises(SemsearchError, match="has not named so on this machine") as refused:
+            open_recorded(one)
+        assert refused.value.code == "not_trusted" and one in refused.value.hint
+    remember(url)
+    open_recorded(url).close()
+    with pytest.raises(SemsearchError, match="has not named"):
+        open_recorded(other)
+    monkeypatch.setenv("SEMSEARCH_VECTORS", f"chroma://127.0.0.1/x {other}")
+    open_recorded(other).close()

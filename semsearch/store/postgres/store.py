@@ -33,7 +33,7 @@ class PostgresStore:
     `UsageError`.
     """
 
-    capabilities = frozenset({"machines", "verify", "repair", "vectors"})
+    capabilities = frozenset({"machines", "verify", "repair"})
 
     def __init__(self, location: str, after: str = "") -> None:
         self._address = Address.parse(location)
