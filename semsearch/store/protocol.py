@@ -370,8 +370,7 @@ class Writer(Protocol):
 
 class Store(Protocol):
     """One index, wherever it is kept. `location` is what `open_store` was given; `capabilities` names what it can do
-    beside this protocol: `verify`, `repair`, `quantize`, `stat_check`, `share`, `machines`
-    (elsewhere)."""
+    beside this protocol: `verify`, `repair`, `quantize`, `stat_check`, `share`, `machines`."""
 
     @property
     def location(self) -> str: ...

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from semsearch.store.protocol import Snapshot, Store
 from semsearch.store.records import IndexInfo
+from semsearch.vector_engines.opening import remember
 
 Answer = TypeVar("Answer")
 
@@ -71,6 +72,7 @@ class _Store(_Around):
 
 def elsewhere(store: Store, url: str) -> Store:
     """`store` with its vectors at `url` from the first `update` on."""
+    remember(url)
     around: Any = _Store(store, url)
     kept: Store = around
     return kept

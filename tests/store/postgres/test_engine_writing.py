@@ -25,6 +25,7 @@ from semsearch.store.postgres.transaction import Work
 from semsearch.store.postgres.writer import DatabaseWriter
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Root
+from semsearch.vector_engines.opening import remember
 from tests.support import corpus
 from tests.support.commands import one_line_error
 from tests.support.folders import write
@@ -43,6 +44,7 @@ class Collection:
     def __init__(self, server: PostgresServer) -> None:
         self._database = server.url(server.new_database())
         self.url = self._database.replace("postgresql://", "pgvector://").replace(f":{server.password}@", "@")
+        remember(self.url)
 
     def rows(self) -> list[tuple[int, str]]:
         """(chunk id, path) of what it holds, by rising id."""
