@@ -21,6 +21,7 @@ from semsearch.cli import (
     quantize,
     render,
     search,
+    show,
     status,
     tune,
     verify,
@@ -56,6 +57,7 @@ app.add_typer(models.app)
 app.command("quantize")(quantize.command)
 app.command("tune")(tune.command)
 app.command("copy")(copy.command)
+app.command("show")(show.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)
 app.command("why", cls=QueryCommand)(why.command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ from semsearch.retrieval.hydrate import ScoredCandidates, hits_from
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
 from semsearch.retrieval.restrictions import Restrictions
-from semsearch.store.records import FileRecord
+from semsearch.sources.names import shown_name
+from semsearch.store.records import FileRecord, places_of
 
 if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot
@@ -71,6 +73,22 @@ def indexed_file(snapshot: Snapshot, path: str, prefix: str) -> FileRecord | Non
     for root_id, name in shown:
         if prefix + info.shown_path(root_id, name) == path:
             file = snapshot.file(root_id, name)
+            if file is not None and file.status == "indexed":
+                return file
+    return None
+
+
+def named_file(snapshot: Snapshot, name: str, prefix: str = "") -> FileRecord | None:
+    """The indexed file that results show as `name`, or whose path `name` is; None when there is none."""
+    found = indexed_file(snapshot, shown_name(os.path.normpath(name)), prefix)
+    if found is not None:
+        return found
+    info = snapshot.info()
+    # `//HOST/PATH` stays as it is.
+    path = os.path.abspath(os.path.expanduser(name))
+    for place, root in places_of(info.roots):
+        if path.startswith(place.rstrip("/") + "/"):
+            file = snapshot.file(root.id, os.fsencode(os.path.relpath(path, place)))
             if file is not None and file.status == "indexed":
                 return file
     return None

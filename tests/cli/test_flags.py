@@ -20,6 +20,7 @@ ONE: dict[str, tuple[str, ...]] = {
     "copy": ("--to", "elsewhere"),
     "index": (),
     "quantize": ("int8",),
+    "show": ("file.md",),
     "tune": ("--drop",),
     "verify": (),
     "why": ("query", "file.md"),
