@@ -9,7 +9,7 @@ from semsearch import settings
 from semsearch.errors import DatabaseError, IndexDamagedError, VectorEngineError
 from semsearch.store.postgres.address import Address, check_token
 from semsearch.store.postgres.connection import ATTEMPTS, Connection
-from semsearch.store.postgres.errors import ConnectionLostError, ForeignTablesError, TryAgainError
+from semsearch.store.postgres.errors import ConnectionLostError, ForeignTablesError, TryAgainError, about_index
 from semsearch.store.postgres.migrating import check_version, exists
 from semsearch.store.postgres.snapshot import DatabaseSnapshot
 from semsearch.store.postgres.state import STATE, State
@@ -77,7 +77,8 @@ class PostgresStore:
             self._wait_for(self._after)
         with self._reading.reading(f"{self._reading.snapshot()}; {STATE}") as results:
             self._state = State.of(self.location, results)
-            return question(DatabaseSnapshot(self._reading, self._state))
+            with about_index(self.location):  # what is damaged does not know where it is
+                return question(DatabaseSnapshot(self._reading, self._state))
 
     def _has_moved_on(self) -> bool:
         """Whether an index whose vectors a vector database keeps has changed since it was last read: then what was
