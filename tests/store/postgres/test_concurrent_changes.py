@@ -128,7 +128,10 @@ def test_a_run_that_registers_is_not_taken_for_a_dead_one(url: str, monkeypatch:
 
     def look() -> None:
         while not done.is_set():
-            free.extend(looking.rows("SELECT id FROM {s}.writers WHERE pg_try_advisory_xact_lock(lock_key)"))
+            found = looking.rows("SELECT id FROM {s}.writers WHERE pg_try_advisory_xact_lock(lock_key)")
+            # One that has ended since has no row any more.
+            numbers = [row[0] for row in found]
+            free.extend(looking.rows("SELECT id FROM {s}.writers WHERE id = ANY(%s::bigint[])", (numbers,)))
 
     watcher = threading.Thread(target=look)
     watcher.start()
