@@ -25,11 +25,10 @@ class StateLists:
     def add(self, key: str, values: Sequence[str]) -> None:
         """Adds those of `values` that the list of `key` does not hold. Raises `SemsearchError` where it cannot be
         written."""
-        if set(values) <= set(self.of(key)):
-            return
         path = self._path()
         try:
-            self._write(path, key, values)
+            if not set(values) <= set(self.of(key)):
+                self._write(path, key, values)
         except OSError as error:
             raise SemsearchError(
                 f"cannot note in {os.path.dirname(path)} {self._what}: {error.strerror}",
@@ -61,7 +60,8 @@ class StateLists:
             return {}
         except ValueError:
             return {}  # cut off by a full disk: things are named again
-        return {str(key): list(map(str, value)) for key, value in known.items()} if isinstance(known, dict) else {}
+        items = known.items() if isinstance(known, dict) else ()
+        return {key: list(map(str, value)) for key, value in items if isinstance(value, list)}
 
     def _path(self) -> str:
         return os.path.join(settings.state_folder(), self._name)

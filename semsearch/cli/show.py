@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from semsearch.retrieval.document_text import TextLine
 
 SCHEMA = "semsearch.show/1"
-_PLACE = re.compile(r"(?P<file>.+):(?P<pages>p?)(?P<first>\d+)(?P<range>-p?(?P<last>\d*))?", re.DOTALL)
+_PLACE = re.compile(r"(?P<file>.+):(?P<pages>p?)(?P<first>\d{1,18})(?P<range>-p?(?P<last>\d{0,18}))?", re.DOTALL)
 
 
 def command(

@@ -20,7 +20,7 @@ _ENCODE_BATCH = 512
 # How long what is encoded may be lost by a power failure, as a rule: a commit takes some 50 ms, of which a model that
 # encodes thousands a second is not to wait for many, and other machines take their share of what is not claimed.
 _COMMIT_SECONDS = 3.0
-_FEWEST, _MOST = 256, 8_192
+_FEWEST, _MOST = 64, 8_192
 # Texts between two looks at whether to go on; of an API several requests at once.
 _ENCODE_STEP = 64
 _ENCODE_STEP_API = 512

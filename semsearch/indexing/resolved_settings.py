@@ -88,7 +88,9 @@ def resolve_settings(snapshot: Snapshot, options: IndexOptions, model: RunModel,
 def moves_vectors(info: IndexInfo, options: IndexOptions) -> bool:
     """Whether a run of `options` takes vectors, which the index has by its `info`, elsewhere. Raises `UsageError` for a
     URL that is none."""
-    return options.vectors is not None and info.model is not None and _recordable(options.vectors) != info.vectors_at
+    if options.vectors is None or info.model is None:
+        return False
+    return not _is_same_place(_recordable(options.vectors), info.vectors_at)
 
 
 def chunking_of_new(options: IndexOptions, source: ModelSource) -> Chunking:

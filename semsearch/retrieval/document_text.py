@@ -48,7 +48,7 @@ def selected(lines: Sequence[TextLine], first: int, last: int | None, pages: boo
         for place, line in enumerate(lines)
         if (number := line.page if pages else line.number) is not None
         and first <= number
-        and number <= (last or number)
+        and (last is None or number <= last)
     ]
     near = sorted({one for place in wanted for one in range(place - around, place + around + 1)})
     return [lines[place] for place in near if 0 <= place < len(lines)]

@@ -62,15 +62,23 @@ def open_recorded(url: str) -> "VectorEngine":
     Raises `SemsearchError` for one that nobody has named on this machine: an index from elsewhere may name any server,
     which would be sent the keys and passwords of the environment, and the vector of each question.
     """
-    # As it stands: an option may lead to another server.
-    named = url in _given or url in _LISTS.of(_NAMED) or url in map(_shown, settings.vectors())
-    if not named:
+    known = [*_LISTS.of(_NAMED), *map(_shown, settings.vectors())]
+    if url not in _given and url not in known and not any(_leads_there(url, one) for one in known):
         raise SemsearchError(
             f"the index says that its vectors are kept by {url}, which this user has not named so on this machine",
-            f"if it is to be asked: semsearch index --vectors {for_shell(url)}, or set SEMSEARCH_VECTORS to it",
+            f"if it is to be asked, set SEMSEARCH_VECTORS to {for_shell(url)}; who writes the index:"
+            f" semsearch index --index INDEX --vectors {for_shell(url)}",
             code="not_trusted",
         )
     return open_engine(_without_text(_given.get(url, url))[0])
+
+
+def _leads_there(url: str, named: str) -> bool:
+    """Whether `url` is of the collection at `named`, and has no option that leads to another server."""
+    options = [
+        {name: value for name, value in Address.parse(one).options.items() if name != _TEXT} for one in (url, named)
+    ]
+    return options[0] == options[1] and is_same_place(url, named)
 
 
 def _shown(url: str) -> str:

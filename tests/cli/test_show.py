@@ -73,6 +73,8 @@ def test_what_is_not_there_is_one_line(semsearch: Command, indexed: Path) -> Non
         ("b.pdf:p7", "it has pages 1 to 2"),
         ("b.pdf:3", "it has pages 1 to 2"),
         ("sub/long.txt:9-2", "it has lines 1 to 400"),
+        ("sub/long.txt:12-0", "it has lines 1 to 400"),
+        ("sub/long.txt:" + "9" * 5000, "no indexed file is shown so"),
     ):
         done = semsearch("show", name, "-i", indexed)
         assert done.code == 2 and said in one_line_error(done.err), name

@@ -176,5 +176,5 @@ def test_a_commit_holds_what_takes_seconds() -> None:
     assert _next_limit(512, 512, 0.05) == 1024, "twice as many at the most"
     assert _next_limit(8192, 8192, 0.5) == 8192
     assert _next_limit(1024, 1024, 6.0) == 512
-    assert _next_limit(512, 300, 60.0) == 256
+    assert _next_limit(512, 300, 60.0) == 64
     assert _next_limit(512, 0, 0.01) == 512, "what is reused says nothing about the model"

@@ -29,6 +29,7 @@ from semsearch.store.postgres.snapshot import DatabaseSnapshot
 from semsearch.store.postgres.state import roots_of, set_setting
 from semsearch.store.recorded_info import FIELDS
 from semsearch.store.records import IndexInfo
+from semsearch.vector_engines.opening import is_same_place, tells_text
 
 _MOVED_AT_ONCE = 4_096
 # Passages that are told again in one transaction.
@@ -187,6 +188,20 @@ def _give_up(connection: Connection, target: EngineVectors) -> None:
     with _filling(connection) as other:
         filled = [one for one in filled_places(other) if one != target.url]
         set_setting(other, "vectors_filled", json.dumps(filled))
+
+
+def spell_again(connection: Connection, stored: str, url: str | None) -> bool:
+    """Inside a transaction that has `lock_place`: whether `url` is the collection recorded as `stored`, in JSON. It is
+    called so from now on, and told of the texts again where that is another choice."""
+    before = decoded_place(connection, stored)
+    if before is None or url is None or not is_same_place(before, url):
+        return False
+    filled = [url if one == before else one for one in filled_places(connection)]
+    set_setting(connection, "vectors_filled", json.dumps(filled))
+    set_setting(connection, "vectors_at", json.dumps(url))
+    if tells_text(before) != tells_text(url):
+        connection.execute("INSERT INTO {s}.vectors_untold (chunk_id) SELECT id FROM {s}.chunks")
+    return True
 
 
 def _copy(connection: Connection, snapshot: DatabaseSnapshot, target: EngineVectors | None) -> None:

@@ -54,9 +54,9 @@ def about_index(location: str) -> Iterator[None]:
     except psycopg.Error as error:
         raise translated(location, error) from None
     except IndexDamagedError as error:
-        if error.message.startswith(f"{location}: "):
+        if error.hint or error.message.startswith(f"{location}: "):  # it knows of which index it is
             raise
-        raise IndexDamagedError(f"{location}: {error.message}", error.hint or REPAIR) from None
+        raise IndexDamagedError(f"{location}: {error.message}", REPAIR) from None
 
 
 def translated(location: str, error: psycopg.Error) -> SemsearchError:

@@ -295,7 +295,7 @@ class Work:
             if seen is not None and name in stored and seen.is_changed(name, stored[name]):
                 self._refuse(f"the settings of {self._connection.location} meanwhile: {name}")
             if name == "vectors_at":
-                moves = True
+                moves = not engine_writing.spell_again(self._connection, stored.get(name, "null"), info.vectors_at)
             else:
                 self._set(name, text)
         self._update_roots(info, None if seen is None else seen.roots)

@@ -1,5 +1,6 @@
 """A run that writes an index in PostgreSQL, as `protocol.Writer`."""
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ class DatabaseWriter:
     ) -> None:
         self._connection = Connection(address)
         self._alone = folders is None
+        self._folders = folders
         self._announce = announce
         # What the run has seen of settings and folders; None: it has not looked.
         self._seen: Seen | None = None
@@ -242,8 +244,11 @@ class DatabaseWriter:
         elif pending:
             engine = self._connection.engines.at(url)
             engine_writing.begin_filling(self._connection, engine)
-            # Whoever pays for vectors is told before that where to put them is not to be had.
-            engine.engine.exists()
+            # Whoever pays for vectors is told before that where to put them is not to be had. Where somebody removed
+            # an empty collection, it is made again; of one that is lost `verify` tells.
+            model = self.snapshot().info().model
+            if not engine.engine.exists() and model is not None:
+                engine.engine.ensure(model.dim)
 
     def _claimed(self, limit: int) -> list[int]:
         query = (
@@ -278,7 +283,9 @@ class DatabaseWriter:
 
     def compared(self) -> None:
         self._connection.rows(
-            "UPDATE {s}.roots SET checked = now() WHERE host IN ('', %s) RETURNING id", (settings.host_name(),)
+            "UPDATE {s}.roots SET checked = now() WHERE host IN ('', %s) AND (%s OR path = ANY(%s::bytea[]))"
+            " RETURNING id",
+            (settings.host_name(), self._folders is None, [os.fsencode(one) for one in self._folders or ()]),
         )
 
     def rebuilt(self) -> None:

@@ -1,6 +1,7 @@
 """Runs that share an index in PostgreSQL whose vectors a vector database holds: whatever they do at the same moment,
 both databases fit in the end."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -25,7 +26,7 @@ from semsearch.store.postgres.transaction import Work
 from semsearch.store.postgres.writer import DatabaseWriter
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Root
-from semsearch.vector_engines.opening import remember
+from semsearch.vector_engines.opening import open_engine, remember
 from tests.support import corpus
 from tests.support.commands import one_line_error
 from tests.support.folders import write
@@ -409,4 +410,41 @@ def test_settings_that_are_damaged_are_told_and_forgotten(bare: str, collection:
     assert ask(bare, "SELECT count(*) FROM vectors") == [(5,)]
     # The collection is its own, and may be filled again.
     index_folders([str(tmp_path / "docs")], bare, options)
+    check(bare, collection)
+
+
+# -- other spellings, and a collection that was removed
+
+
+def test_another_spelling_is_recorded_and_nothing_is_moved(bare: str, collection: Collection, tmp_path: Path) -> None:
+    write(tmp_path / "docs", {"a.txt": "Emeralds are green.\n"})
+    alpha = Machine("alpha", bare)
+    assert alpha.run("index", tmp_path / "docs", "--model", "static", "-q", "--vectors", collection.url).code == 0
+    spelled = f"{collection.url}?schema=public&text=0"
+    for rows in (collection.rows(), []):
+        done = alpha.run("index", tmp_path / "docs", "-q", "--vectors", spelled, *(["--prune"] if not rows else []))
+        assert done.code == 0, done.err
+        assert ask(bare, "SELECT value FROM settings WHERE name = 'vectors_at'") == [(json.dumps(spelled),)]
+        assert collection.rows() == rows
+        (tmp_path / "docs" / "a.txt").unlink(missing_ok=True)
+        write(tmp_path / "docs", {"empty.txt": ""})
+        spelled = collection.url
+    check(bare, collection)
+
+
+def test_an_empty_collection_that_somebody_removed_is_made_again(
+    bare: str, collection: Collection, tmp_path: Path
+) -> None:
+    alpha = Machine("alpha", bare)
+    write(tmp_path / "docs", {"a.txt": "Emeralds are green.\n"})
+    assert alpha.run("index", tmp_path / "docs", "--model", "static", "-q", "--vectors", collection.url).code == 0
+    (tmp_path / "docs" / "a.txt").unlink()
+    write(tmp_path / "docs", {"empty.txt": ""})
+    assert alpha.run("index", tmp_path / "docs", "-q", "--prune").code == 0
+    engine = open_engine(collection.url)
+    engine.drop()
+    engine.close()
+    write(tmp_path / "docs", {"b.txt": "Rubies are red.\n"})
+    done = alpha.run("index", tmp_path / "docs", "-q")
+    assert done.code == 0, done.err
     check(bare, collection)
