@@ -1,6 +1,7 @@
 """TLS before a PostgreSQL server that has none: the connection to the client is encrypted as its protocol has it."""
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -35,24 +36,32 @@ class TlsProxy(LoopbackListener):
                 self.encrypted += 1
                 # Small enough for a server that answers what it is asked: both never wait for each other to read.
                 inside.settimeout(0.005)
-                back = threading.Thread(target=_pass_on, args=(server, inside), daemon=True)
+                # OpenSSL's connections are not for two threads at once.
+                lock = threading.Lock()
+                back = threading.Thread(target=_pass_on, args=(server, inside, lock), daemon=True)
                 back.start()
-                _pass_on(inside, server)
+                _pass_on(inside, server, lock)
                 server.shutdown(socket.SHUT_RDWR)
                 back.join()
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
+def _pass_on(source: socket.socket, target: socket.socket, lock: threading.Lock) -> None:
+    """Passes on what `source` sends until it ends; the encrypted one of the two is used under `lock` alone."""
     with contextlib.suppress(OSError, ValueError):
         while True:
+            if not (isinstance(source, ssl.SSLSocket) and source.pending()):
+                select.select([source], [], [], 1)
             try:
-                data = source.recv(1 << 16)
+                with lock if isinstance(source, ssl.SSLSocket) else contextlib.nullcontext():
+                    data = source.recv(1 << 16)
             except TimeoutError:
                 continue
             if not data:
                 return
             while data:
                 try:
-                    data = data[target.send(data) :]
+                    with lock if isinstance(target, ssl.SSLSocket) else contextlib.nullcontext():
+                        sent = target.send(data)
+                    data = data[sent:]
                 except TimeoutError:
                     continue

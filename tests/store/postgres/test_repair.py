@@ -294,6 +294,7 @@ def test_folders_with_one_label_are_told_apart(url: str, tmp_path: Path, monkeyp
     assert check(url, repair=True).problems == ()
     roots = open_store(url).read(lambda snapshot: snapshot.info().roots)
     assert [(root.host == "elsewhere", root.label) for root in roots] == [(False, "docs"), (True, "docs-2")]
+    monkeypatch.setenv("SEMSEARCH_HOST", roots[0].host)
     # The folder of a machine that nobody knows is taken for one of this one, unless this one has it.
     sql(
         url, "ALTER TABLE roots ALTER host DROP NOT NULL",
