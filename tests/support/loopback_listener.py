@@ -32,8 +32,10 @@ class LoopbackListener:
         while True:
             try:
                 client, _ = self._listening.accept()
-            except OSError:  # closed
-                return
+            except OSError:
+                if self._listening.fileno() < 0:  # closed
+                    return
+                continue  # a client that went away before it was served
             threading.Thread(target=self.serve, args=(client,), daemon=True).start()
 
 
