@@ -78,9 +78,9 @@ def indexed_file(snapshot: Snapshot, path: str, prefix: str) -> FileRecord | Non
     return None
 
 
-def named_file(snapshot: Snapshot, name: str, prefix: str = "") -> FileRecord | None:
+def named_file(snapshot: Snapshot, name: str) -> FileRecord | None:
     """The indexed file that results show as `name`, or whose path `name` is; None when there is none."""
-    found = indexed_file(snapshot, shown_name(os.path.normpath(name)), prefix)
+    found = indexed_file(snapshot, shown_name(os.path.normpath(name)), "")
     if found is not None:
         return found
     info = snapshot.info()

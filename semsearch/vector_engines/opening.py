@@ -50,7 +50,7 @@ def is_same_place(one: str, other: str) -> bool:
         return False
     places = []
     for url in (one, other):
-        engine = open_engine(_without_text(_given.get(url, url))[0])
+        engine = _opened(url)
         places.append(engine.place)
         engine.close()
     return places[0] == places[1]
@@ -62,15 +62,25 @@ def open_recorded(url: str) -> "VectorEngine":
     Raises `SemsearchError` for one that nobody has named on this machine: an index from elsewhere may name any server,
     which would be sent the keys and passwords of the environment, and the vector of each question.
     """
-    known = [*_LISTS.of(_NAMED), *map(_shown, settings.vectors())]
-    if url not in _given and url not in known and not any(_leads_there(url, one) for one in known):
+    if url not in _given and not _is_named(url):
         raise SemsearchError(
             f"the index says that its vectors are kept by {url}, which this user has not named so on this machine",
             f"if it is to be asked, set SEMSEARCH_VECTORS to {for_shell(url)}; who writes the index:"
             f" semsearch index --index INDEX --vectors {for_shell(url)}",
             code="not_trusted",
         )
+    return _opened(url)
+
+
+def _opened(url: str) -> "VectorEngine":
+    """The collection at `url`, with the secrets that this process was given for it."""
     return open_engine(_without_text(_given.get(url, url))[0])
+
+
+def _is_named(url: str) -> bool:
+    """Whether the user has named the collection at `url` on this machine."""
+    known = [*_LISTS.of(_NAMED), *(Address.parse(one).shown for one in settings.vectors())]
+    return url in known or any(_leads_there(url, one) for one in known)
 
 
 def _leads_there(url: str, named: str) -> bool:
@@ -79,10 +89,6 @@ def _leads_there(url: str, named: str) -> bool:
         {name: value for name, value in Address.parse(one).options.items() if name != _TEXT} for one in (url, named)
     ]
     return options[0] == options[1] and is_same_place(url, named)
-
-
-def _shown(url: str) -> str:
-    return Address.parse(url).shown
 
 
 def tells_text(url: str) -> bool:

@@ -246,8 +246,7 @@ class DatabaseWriter:
             engine_writing.begin_filling(self._connection, engine)
             # Whoever pays for vectors is told before that where to put them is not to be had. Where somebody removed
             # an empty collection, it is made again; of one that is lost `verify` tells.
-            model = self.snapshot().info().model
-            if not engine.engine.exists() and model is not None:
+            if not engine.engine.exists() and (model := DatabaseSnapshot(self._connection).info().model) is not None:
                 engine.engine.ensure(model.dim)
 
     def _claimed(self, limit: int) -> list[int]:
