@@ -54,7 +54,8 @@ class TransactionPooler(LoopbackListener):
 
     def serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(ConnectionError, EOFError):
-            if not _greeted(client):
+            stream = _Stream(client)
+            if not _greeted(stream):
                 return
             with self._lock:
                 parameters = self._idle[0].parameters
@@ -63,14 +64,14 @@ class TransactionPooler(LoopbackListener):
             client.sendall(b"R" + struct.pack("!ii", 8, 0) + parameters + key + b"Z" + struct.pack("!i", 5) + b"I")
             before = None
             while True:
-                first = _message(client)
+                first = stream.message()
                 if first[:1] == b"X":
                     return
                 session = self._take()
                 self.changes += before is not None and session is not before
                 before = session
                 try:
-                    session.transaction(client, first)
+                    session.transaction(stream, first)
                 except BaseException:
                     session.socket.close()
                     raise
@@ -93,6 +94,7 @@ class _Session:
         pairs = ("user", SUPERUSER, "database", database, "client_encoding", "UTF8")
         body = struct.pack("!i", _PROTOCOL) + b"".join(one.encode() + b"\0" for one in pairs) + b"\0"
         self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
+        self._stream = _Stream(self.socket)
         self.parameters = b""
         for message in self._answers():
             if message[:1] == b"S":
@@ -105,59 +107,79 @@ class _Session:
         (row,) = (message for message in self._answers() if message[:1] == b"D")
         return row[11:].decode()
 
-    def transaction(self, client: socket.socket, first: bytes) -> None:
+    def transaction(self, client: "_Stream", first: bytes) -> None:
         """Passes messages on, beginning with `first` of the `client`, until the server is idle."""
-        waiting = first[:1] in (b"Q", b"S")
+        count = int(first[:1] in (b"Q", b"S"))
         self.socket.sendall(first)
-        count = int(waiting)
         with selectors.DefaultSelector() as selector:
-            for one in (client, self.socket):
-                selector.register(one, selectors.EVENT_READ)
+            selector.register(client.socket, selectors.EVENT_READ, client)
+            selector.register(self.socket, selectors.EVENT_READ, self._stream)
             while True:
-                for key, _ in selector.select():
-                    message = _message(key.fileobj)  # type: ignore[arg-type]
-                    if key.fileobj is client:
-                        if message[:1] == b"X":
-                            raise EOFError
-                        count += message[:1] in (b"Q", b"S")
-                        self.socket.sendall(message)
-                        continue
-                    client.sendall(message)
+                while message := client.next():
+                    if message[:1] == b"X":
+                        raise EOFError
+                    count += message[:1] in (b"Q", b"S")
+                    self.socket.sendall(message)
+                while message := self._stream.next():
+                    client.socket.sendall(message)
                     if message[:1] == b"Z":
                         count -= 1
                         if not count and message[5:] == b"I":
                             return
+                # Never for one side alone: the server may send the rest of a message after the client's next one.
+                for key, _ in selector.select():
+                    key.data.receive()
 
     def _answers(self) -> Iterator[bytes]:
         """The messages of the server until it is ready."""
-        while (message := _message(self.socket))[:1] != b"Z":
+        while (message := self._stream.message())[:1] != b"Z":
             assert message[:1] != b"E", message
             yield message
 
 
-def _greeted(client: socket.socket) -> bool:
+class _Stream:
+    """The messages that come from `socket`: a letter, a length, a body."""
+
+    def __init__(self, socket: socket.socket) -> None:
+        self.socket = socket
+        self._data = bytearray()
+
+    def receive(self) -> None:
+        """Takes what is there, or waits for more."""
+        piece = self.socket.recv(1 << 16)
+        if not piece:
+            raise EOFError
+        self._data += piece
+
+    def next(self) -> bytes:
+        """The next message, or nothing where it is not all there."""
+        if len(self._data) < 5:
+            return b""
+        size = 1 + struct.unpack("!i", self._data[1:5])[0]
+        return self.exactly(size) if len(self._data) >= size else b""
+
+    def message(self) -> bytes:
+        """The next message."""
+        while not (message := self.next()):
+            self.receive()
+        return message
+
+    def exactly(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        while len(self._data) < size:
+            self.receive()
+        data = bytes(self._data[:size])
+        del self._data[:size]
+        return data
+
+
+def _greeted(client: _Stream) -> bool:
     """Whether the client wants a session, and does not cancel a statement."""
     while True:
-        (size,) = struct.unpack("!i", _exactly(client, 4))
-        (code,) = struct.unpack("!i", _exactly(client, size - 4)[:4])
+        (size,) = struct.unpack("!i", client.exactly(4))
+        (code,) = struct.unpack("!i", client.exactly(size - 4)[:4])
         if code == _CANCEL_REQUEST:
             return False
         if code not in (_SSL_REQUEST, _GSS_REQUEST):
             return True
-        client.sendall(b"N")
-
-
-def _message(source: socket.socket) -> bytes:
-    """The next message: a letter, its length, its body."""
-    head = _exactly(source, 5)
-    return head + _exactly(source, struct.unpack("!i", head[1:])[0] - 4)
-
-
-def _exactly(source: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        piece = source.recv(min(size - len(data), 1 << 16))
-        if not piece:
-            raise EOFError
-        data += piece
-    return bytes(data)
+        client.socket.sendall(b"N")

@@ -469,8 +469,10 @@ class DatabaseSearch:
         if record is None:
             return vector
         if self._adapter is None:
-            with about_index(self._connection.location):
+            try:
                 self._adapter = Adapter.from_record(record, len(vector))
+            except IndexDamagedError as error:
+                raise IndexDamagedError(f"{self._connection.location}: {error.message}", error.hint) from None
         return self._adapter(vector)
 
     def postings_of(self, segment: SegmentRow, long_term: Callable[[bytes, int], bytes]) -> Postings:
