@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Commands that load no library of models and vectors.
 _LIGHT = frozenset({"status", "config", "models", "--help", "-h", "--version"})
+# Those that a service runs where there is one.
+_SERVED = frozenset({"search", "ask"})
 # Those that need most of them.
 _MEASURING = frozenset({"bench", "tune"})
 
@@ -33,8 +35,16 @@ def main() -> "NoReturn":
     from semsearch.cli import interrupts, streams
 
     interrupts.install()
-    streams.open_streams()
     arguments = sys.argv[1:]
+    if arguments and arguments[0] in _SERVED:
+        from semsearch.cli import service_client
+
+        code = service_client.run(arguments)
+        if code is not None:
+            if code < 0:
+                service_client.end_by(-code)
+            os._exit(code)  # what it printed is printed
+    streams.open_streams()
     checked = None
     if arguments and arguments[0] == "index":
         # First, because importing Typer takes as long as walking thousands of files.

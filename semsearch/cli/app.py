@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from semsearch.cli import (
     quantize,
     render,
     search,
+    serve,
     show,
     status,
     tune,
@@ -57,6 +59,7 @@ app.add_typer(models.app)
 app.command("quantize")(quantize.command)
 app.command("tune")(tune.command)
 app.command("copy")(copy.command)
+app.command("serve")(serve.command)
 app.command("show")(show.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)
@@ -87,6 +90,14 @@ def _options(
     pass
 
 
+@cache
+def parser() -> typer.core.TyperGroup:
+    """What parses the arguments of all commands; made once, which takes 20 ms."""
+    command = typer.main.get_command(app)
+    assert isinstance(command, typer.core.TyperGroup)
+    return command
+
+
 def run(arguments: Sequence[str], checked: "StatCheck | None" = None) -> int:
     """Runs one command and returns the exit code; an error is printed as one line, without a traceback.
 
@@ -103,7 +114,7 @@ def run(arguments: Sequence[str], checked: "StatCheck | None" = None) -> int:
         render.announce(
             f"others on this machine can see the password in a URL of the command line: put it {' and '.join(places)}"
         )
-    command = typer.main.get_command(app)
+    command = parser()
     try:
         if "_SEMSEARCH_COMPLETE" in os.environ:
             command.main(list(arguments), prog_name="semsearch")

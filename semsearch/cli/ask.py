@@ -13,6 +13,7 @@ from semsearch.cli.flags import (
     Fusion,
     Indexes,
     Mode,
+    NoService,
     PathGlobs,
     Queries,
     Rerank,
@@ -91,6 +92,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.ask/1).")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line, for --queries.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code tells.")] = False,
+    no_service: NoService = False,  # see `service_client`
 ) -> int:
     """Answer a question from the documents, with the place of every statement.
 

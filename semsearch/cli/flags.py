@@ -79,6 +79,7 @@ Queries = Annotated[
     str | None,
     typer.Option(metavar="FILE|-", help="Many queries: one a line, or JSON lines with _id and text."),
 ]
+NoService = Annotated[bool, typer.Option("--no-service", help="Do not let a running `semsearch serve` answer.")]
 Mode = Annotated[
     str,
     typer.Option(

@@ -18,6 +18,7 @@ from semsearch.cli.flags import (
     Indexes,
     MinScore,
     Mode,
+    NoService,
     PathGlobs,
     Queries,
     Rerank,
@@ -126,6 +127,7 @@ def command(
         typer.Option("--raw", help="With --format csv: no apostrophe before what a spreadsheet takes for a formula."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code tells.")] = False,
+    no_service: NoService = False,  # see `service_client`
 ) -> int:
     """Search an index. Exits with 0 when something was found, 1 when nothing was, 2 on an error.
 

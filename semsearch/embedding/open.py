@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from semsearch.callbacks import Announce
+from semsearch.embedding import kept_models
 from semsearch.embedding.cache import cache_path, damaged_model, prepare_model, read_info, write_info
 from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.model_info import Calibration, ModelInfo
@@ -40,7 +41,7 @@ def open_model(source: ModelSource, announce: Announce, recorded: Calibration | 
         announce(f"preparing {source.name} for this machine, once (cached in {cache_folder()})")
         kind = STATIC if source.kind == STATIC else "transformer"
         prepare_model(source.name, source.folder, source.fingerprint, kind, path, source.trust)
-    return _truncated(_load(path, source.name), source.dim, recorded)
+    return _truncated(_opened(path, source.name), source.dim, recorded)
 
 
 def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
@@ -78,7 +79,7 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
                 code="model_mismatch",
             )
         return check_same(_truncated(open_model(source, announce), info.dim, info.calibration), info)
-    return check_same(_truncated(_load(path, info.name), info.dim, info.calibration), info)
+    return check_same(_truncated(_opened(path, info.name), info.dim, info.calibration), info)
 
 
 def prepared_tokenizer(info: ModelInfo) -> "SubwordTokenizer | None":
@@ -87,9 +88,10 @@ def prepared_tokenizer(info: ModelInfo) -> "SubwordTokenizer | None":
 
     if not _FINGERPRINT.fullmatch(info.fingerprint):
         return None
-    path = os.path.join(
-        cache_path("static" if info.runtime == "static" else "model", info.fingerprint), "tokenizer.json"
-    )
+    folder = cache_path("static" if info.runtime == "static" else "model", info.fingerprint)
+    if (kept := kept_models.tokenizer(folder, info.name)) is not None:
+        return kept
+    path = os.path.join(folder, "tokenizer.json")
     return SubwordTokenizer(info.name, path) if os.path.exists(path) else None
 
 
@@ -142,8 +144,16 @@ def _truncated(embedder: Embedder, dim: int | None, calibration: Calibration | N
     return TruncatedEmbedder(embedder, dim, calibration)
 
 
-def _load(path: str, name: str) -> Embedder:
-    """The Embedder over the prepared model in the folder `path`, called `name`. Raises `ModelError`."""
+def _opened(path: str, name: str) -> Embedder:
+    """The Embedder over the prepared model in the folder `path`, called `name`; the one that stays open, if any.
+
+    Raises `ModelError`.
+    """
+    return kept_models.find(path, name) or load(path, name)
+
+
+def load(path: str, name: str) -> Embedder:
+    """A new Embedder over the prepared model in the folder `path`, called `name`. Raises `ModelError`."""
     record = read_info(path)
     if record is None:
         raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {for_shell(path)}")

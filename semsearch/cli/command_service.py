@@ -1,0 +1,408 @@
+"""Runs commands of the user in processes that have everything imported and the model open: `semsearch serve`.
+
+A command runs in a fork of this process with the client's arguments, environment, working folder and standard streams,
+so that it does and prints what it would alone. This process has one thread, as only that survives a fork.
+"""
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import io
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from typing import NoReturn
+
+from semsearch.cli import service_client, service_socket
+from semsearch.embedding import kept_models
+from semsearch.errors import SemsearchError
+
+# What a search and an answer without a language model import; a test holds it to that.
+_IMPORTED = (
+    "Stemmer", "faiss", "onnxruntime", "platformdirs", "rapidfuzz.distance", "rapidfuzz.fuzz", "rapidfuzz.process",
+    "rich.console", "rich.markup", "rich.text", "sqlite3", "tokenizers", "typer._click.decorators",
+    "semsearch.answering.pipeline", "semsearch.answering.question_log", "semsearch.cli.session",
+    "semsearch.cli.model_failures", "semsearch.dense.coded_vectors", "semsearch.embedding.cached_embedder",
+    "semsearch.embedding.onnx_runtime", "semsearch.embedding.open", "semsearch.embedding.static_runtime",
+    "semsearch.retrieval.multi_searcher",
+    "semsearch.retrieval.saved_search", "semsearch.retrieval.searcher", "semsearch.store.local.segment_search",
+    "semsearch.store.local.store", "semsearch.store.vector_cache",
+)  # fmt: skip
+# Connections that are held, and commands that run at once; more wait for their turn, and run alone if that takes long.
+_MAX_CONNECTIONS = 4096
+_SECONDS_TO_ASK = 10.0
+_SECONDS_TO_END = 5.0
+
+
+def listening_socket() -> tuple[socket.socket, int]:
+    """(the socket of the service, the descriptor that holds its lock). Raises `SemsearchError` where one runs already.
+
+    One that systemd passed (sd_listen_fds(3)) is taken as it is.
+    """
+    import fcntl
+
+    folder = service_socket.service_folder()
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    if not service_socket.is_private(folder):
+        raise SemsearchError(f"{folder} is not this user's alone", f"remove it, or: chmod 700 {folder}")
+    lock = os.open(
+        os.path.join(folder, service_socket.LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+    )
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
+        os.close(lock)
+        raise SemsearchError(
+            f"a service of this user runs already (process {holder})", f"end it first: kill {holder}", code="in_use"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
+        for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+            os.environ.pop(name, None)
+        return socket.socket(fileno=3), lock
+    path = os.path.join(folder, service_socket.SOCKET)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # of a service that was killed: this one has the lock
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(path)
+    listening.listen(1024)
+    return listening, lock
+
+
+class _Connection:
+    """A client. `state`: `asks`, `waits` for its turn, `accepted`, `runs`."""
+
+    def __init__(self, raw: socket.socket) -> None:
+        self.socket = raw
+        self.state = "asks"
+        self.since = time.monotonic()
+        self.data = bytearray()
+        self.size = -1
+        self.descriptors: list[int] = []
+        self.process = 0
+
+    def close(self) -> None:
+        self.socket.close()
+        for one in self.descriptors:
+            os.close(one)
+        self.descriptors = []
+
+
+class CommandService:
+    """Serves the clients of `listening` until SIGTERM or SIGINT.
+
+    `lock`: the descriptor of its lock. `at_once`: how many commands run at the same time. `idle_seconds`: after how
+    long without any a model is closed.
+    """
+
+    def __init__(self, listening: socket.socket, lock: int, at_once: int, idle_seconds: float) -> None:
+        self._listening = listening
+        self._lock = lock
+        self._at_once = at_once
+        self._idle_seconds = idle_seconds
+        self._selector = selectors.DefaultSelector()
+        self._clients: set[_Connection] = set()
+        self._waiting: deque[_Connection] = deque()
+        self._by_process: dict[int, _Connection | None] = {}
+        self._ends = False
+        self._last_use = time.monotonic()
+        self._identity = service_socket.identity()
+        self._streams = [
+            (one.encoding, one.errors or "strict") for one in (sys.__stdin__, sys.__stdout__, sys.__stderr__) if one
+        ]
+        # Commands write here which model they opened.
+        self._opened, self._opening = os.pipe()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+
+    def run(self) -> None:
+        """Returns after it was told to end, when no command runs any more."""
+        _warm_up()
+        gc.collect()
+        gc.freeze()
+        wake, woken = os.pipe()
+        for one in (wake, woken, self._opened):
+            os.set_blocking(one, False)
+        self._listening.setblocking(False)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
+        self._selector.register(wake, selectors.EVENT_READ, lambda: _drained(wake))
+        self._selector.register(self._opened, selectors.EVENT_READ, self._keep)
+        while not self._ends:
+            for key, _ in self._selector.select(self._pause()):
+                key.data()
+            self._reap()
+            self._look_at_clock()
+        self._close()
+
+    # -- events --------------------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            raw, _ = self._listening.accept()
+            client = _Connection(raw)
+            if len(self._clients) >= _MAX_CONNECTIONS:
+                client.close()
+                return
+            raw.setblocking(False)
+            self._clients.add(client)
+            self._selector.register(raw, selectors.EVENT_READ, lambda: self._hear(client))
+
+    def _hear(self, client: _Connection) -> None:
+        try:
+            if client.state == "asks":
+                self._take(client)
+                return
+            said = client.socket.recv(64)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if client.state == "accepted" and said.startswith(service_socket.GO):
+            said = said[len(service_socket.GO) :]
+            self._start(client)
+        elif not said or client.state != "runs":  # or it says what it was not asked
+            self._leave(client)
+        for number in said:
+            if number in (*service_client.FORWARDED, signal.SIGSTOP, signal.SIGCONT):
+                self._signal(client, number)
+
+    def _take(self, client: _Connection) -> None:
+        """Reads of the request what is there."""
+        if client.size < 0:
+            head, descriptors, flags, _ = socket.recv_fds(client.socket, 8, 4)
+            client.descriptors += descriptors
+            if len(head) < 8 or len(client.descriptors) != 4 or flags & socket.MSG_CTRUNC:
+                self._leave(client)
+                return
+            client.size = int.from_bytes(head, "big")
+            if client.size > service_socket.MAX_REQUEST_BYTES:
+                self._leave(client)
+            return
+        piece = client.socket.recv(min(1 << 18, client.size - len(client.data)))
+        if not piece:
+            self._leave(client)
+            return
+        client.data += piece
+        if len(client.data) == client.size:
+            if not _is_whole(client.data) or client.data.partition(b"\0")[0] != self._identity:
+                self._leave(client)
+                return
+            client.state = "waits"
+            self._waiting.append(client)
+            self._next()
+
+    def _next(self) -> None:
+        """Lets those begin whose turn it is."""
+        while self._waiting and len(self._by_process) + self._count("accepted") < self._at_once:
+            client = self._waiting.popleft()
+            if client in self._clients:
+                client.state, client.since = "accepted", time.monotonic()
+                try:
+                    client.socket.send(service_socket.ACCEPTED)
+                except OSError:
+                    self._leave(client)
+
+    def _count(self, state: str) -> int:
+        return sum(client.state == state for client in self._clients)
+
+    def _start(self, client: _Connection) -> None:
+        self._last_use = time.monotonic()
+        # What the client sends on waits until the command can take it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, service_client.FORWARDED)
+        try:
+            process = os.fork()
+            if process == 0:
+                self._become(client)
+        except OSError:  # the client tells it
+            self._leave(client)
+            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, service_client.FORWARDED)
+        client.process, client.state = process, "runs"
+        self._by_process[process] = client
+        for one in client.descriptors:
+            os.close(one)
+        client.descriptors = []
+        client.data.clear()
+
+    def _signal(self, client: _Connection, number: int) -> None:
+        if client.process in self._by_process:  # else it has ended, and another process may have its number
+            os.kill(client.process, number)
+
+    def _leave(self, client: _Connection) -> None:
+        """Ends the connection, and the command of a client that went away."""
+        if client.state == "runs":
+            self._signal(client, signal.SIGCONT)
+            self._signal(client, signal.SIGTERM)
+            self._by_process[client.process] = None
+        self._selector.unregister(client.socket)
+        self._clients.discard(client)
+        client.close()
+        self._next()
+
+    def _reap(self) -> None:
+        for process in list(self._by_process):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if not ended:
+                continue
+            client = self._by_process.pop(process)
+            if client is not None:
+                client.state = "ended"
+                with contextlib.suppress(OSError):
+                    client.socket.send(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
+                self._leave(client)
+            self._next()
+
+    def _keep(self) -> None:
+        """Opens the models that commands had to open."""
+        for line in dict.fromkeys(os.read(self._opened, 1 << 16).splitlines()):
+            folder, _, name = os.fsdecode(line).partition("\t")
+            with contextlib.suppress(SemsearchError, OSError):  # who needs it opens it, and tells what is wrong
+                kept_models.keep(folder, name)
+        gc.freeze()
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def _pause(self) -> float:
+        """Seconds until something is to be looked at."""
+        return 1.0 if any(client.state in ("asks", "accepted") for client in self._clients) else 30.0
+
+    def _look_at_clock(self) -> None:
+        now = time.monotonic()
+        for client in list(self._clients):
+            began = client.state == "accepted" or (client.state == "asks" and client.size >= 0)
+            if began and now - client.since > _SECONDS_TO_ASK:
+                self._leave(client)
+        if now - self._last_use > self._idle_seconds and not self._by_process:
+            self._last_use = now
+            kept_models.let_go()
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+            with contextlib.suppress(OSError, AttributeError):  # only glibc has it
+                ctypes.CDLL(None).malloc_trim(0)
+
+    def _end(self, number: int, frame: object) -> None:
+        self._ends = True
+
+    def _close(self) -> None:
+        self._selector.unregister(self._listening)
+        with contextlib.suppress(OSError):
+            os.unlink(self._listening.getsockname())
+        self._listening.close()
+        for client in list(self._clients):
+            if client.state != "runs":
+                self._leave(client)
+        deadline = time.monotonic() + _SECONDS_TO_END
+        while self._by_process and time.monotonic() < deadline:
+            self._selector.select(0.1)
+            self._reap()
+        for client in list(self._clients):
+            self._leave(client)
+
+    # -- a command -----------------------------------------------------------------------------------------------
+
+    def _become(self, client: _Connection) -> NoReturn:
+        """Runs the command of `client`, in the process that was forked for it."""
+        try:
+            self._run(client)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(1)
+
+    def _run(self, client: _Connection) -> NoReturn:
+        signal.set_wakeup_fd(-1)
+        os.setsid()
+        mask, ignored, arguments, environment = _fields(client.data)
+        for number in (signal.SIGCHLD, signal.SIGTSTP, *service_client.FORWARDED):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+        for number, one in enumerate(client.descriptors[:3]):
+            os.dup2(one, number)
+        # `interrupts.install` lets SIGINT in.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*service_client.FORWARDED} - {signal.SIGINT})
+        os.fchdir(client.descriptors[3])
+        self._close_all_but_the_report()
+        os.umask(mask)
+        os.environb.clear()
+        os.environb.update(environment)
+        os.environ[service_client.SWITCH] = "0"
+        time.tzset()
+        sys.argv[1:] = arguments
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            setattr(sys, name, _stream(number, *self._streams[number]))
+        report = self._opening
+        kept_models.on_open = lambda folder, name: _told(report, folder, name)
+        from semsearch import cli
+
+        cli.BEGAN = time.perf_counter()
+        cli.main()
+
+    def _close_all_but_the_report(self) -> None:
+        self._listening.close()
+        self._selector.close()
+        os.close(self._opened)
+        os.close(self._lock)
+        for client in self._clients:
+            client.close()
+
+
+def _warm_up() -> None:
+    """Does what every command would do once."""
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    from semsearch.cli.app import parser
+    from semsearch.lexical.words import spaced_letters, words_of
+    from semsearch.settings import cache_folder
+
+    parser()
+    cache_folder()
+    "".encode("utf-32-le")
+    words_of("слово")
+    spaced_letters("слово")
+
+
+def _is_whole(request: bytearray) -> bool:
+    """Whether `request` has all its fields."""
+    fields = bytes(request).split(b"\0")
+    return len(fields) > 4 and all(one.isdigit() for one in fields[1:4:2]) and len(fields) > 4 + int(fields[3])
+
+
+def _fields(request: bytearray) -> tuple[int, set[int], list[str], dict[bytes, bytes]]:
+    """(umask, the signals that are ignored, arguments, environment)."""
+    _, mask, ignored, count, *fields = bytes(request).split(b"\0")[:-1]
+    arguments, variables = fields[: int(count)], fields[int(count) :]
+    environment = dict(one.partition(b"=")[::2] for one in variables)
+    return (
+        int(mask),
+        {int(one) for one in ignored.split(b",") if one},
+        [os.fsdecode(one) for one in arguments],
+        environment,
+    )
+
+
+def _stream(number: int, encoding: str, errors: str) -> io.TextIOWrapper:
+    """The standard stream `number` as the interpreter opens it."""
+    raw = io.FileIO(number, "w" if number else "r", closefd=False)
+    buffer = io.BufferedWriter(raw) if number else io.BufferedReader(raw)
+    return io.TextIOWrapper(buffer, encoding, errors, line_buffering=number == 2 or raw.isatty())
+
+
+def _told(report: int, folder: str, name: str) -> None:
+    with contextlib.suppress(OSError):  # the service has ended
+        os.write(report, os.fsencode(f"{folder}\t{name}\n"))
+
+
+def _drained(descriptor: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(descriptor, 1 << 16)

@@ -1,0 +1,23 @@
+"""`semsearch serve`: a resident process that answers this user's searches at once."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from semsearch.cli.render import announce
+
+
+def command(
+    idle: Annotated[
+        float, typer.Option("--idle", metavar="MINUTES", help="Close models that nobody used for so long.")
+    ] = 10,
+) -> int:
+    """Hold models in memory, and run this user's `search` and `ask` at once."""
+    from semsearch.cli.command_service import CommandService, listening_socket
+
+    listening, lock = listening_socket()
+    service = CommandService(listening, lock, 2 * (os.cpu_count() or 1), idle * 60)
+    announce(f"serving commands of this user at {listening.getsockname()}")
+    service.run()
+    return 0
