@@ -268,6 +268,15 @@ def test_a_thousand_idle_connections(service: ServiceProcess, notes: Path) -> No
             client.close()
 
 
+def test_models_that_nobody_uses_are_closed(notes: Path) -> None:
+    with ServiceProcess("--idle", "0.0001") as service:
+        assert service.process is not None
+        maps = Path(f"/proc/{service.process.pid}/maps")
+        for query in ("boats", "bread"):
+            assert service.run("search", query, "-i", notes).code == 0
+            wait_until(lambda: "model.ort" not in maps.read_text())
+
+
 def test_many_at_once(service: ServiceProcess, notes: Path) -> None:
     clients = [service.start_client("search", "boats", "-l", "-i", notes, cwd=notes) for _ in range(30)]
     out = {client.communicate(timeout=120)[0] for client in clients}

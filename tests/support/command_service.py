@@ -20,7 +20,8 @@ from tests.support.waiting import CEILING_SECONDS, wait_until
 class ServiceProcess:
     """A service in a runtime folder of its own, with a short path: a socket's has 107 bytes."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *flags: str, **environment: str) -> None:
+        self._flags = flags
         self.runtime = tempfile.mkdtemp(prefix="run-")
         self.folder = Path(self.runtime) / "semsearch"
         self.socket = self.folder / "commands.sock"
@@ -40,8 +41,8 @@ class ServiceProcess:
     def start(self) -> None:
         """Returns once it listens."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "semsearch", "serve"], env=self.environment(), stderr=subprocess.PIPE, text=True,
-            preexec_fn=hear_signals,
+            [sys.executable, "-m", "semsearch", "serve", *self._flags],
+            env=self.environment(), stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals,
         )  # fmt: skip
         assert self.process.stderr is not None
         assert "serving" in (line := self.process.stderr.readline()), line
