@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import NoReturn
 
 from semsearch.cli import service_client, service_socket
@@ -39,10 +40,12 @@ _SECONDS_TO_ASK = 10.0
 _SECONDS_TO_END = 5.0
 
 
-def listening_socket() -> tuple[socket.socket, int]:
-    """(the socket of the service, the descriptor that holds its lock). Raises `SemsearchError` where one runs already.
+@contextlib.contextmanager
+def listening() -> Iterator[tuple[socket.socket, int]]:
+    """(the socket of the service, the descriptor that holds its lock); the socket's name goes at the end.
 
-    One that systemd passed (sd_listen_fds(3)) is taken as it is.
+    A socket that systemd passed (sd_listen_fds(3)) is taken, and left as it is. Raises `SemsearchError` where a service
+    of this user runs already.
     """
     import fcntl
 
@@ -67,14 +70,19 @@ def listening_socket() -> tuple[socket.socket, int]:
     if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
         for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
             os.environ.pop(name, None)
-        return socket.socket(fileno=3), lock
+        with socket.socket(fileno=3) as passed:
+            yield passed, lock
+        return
     path = os.path.join(folder, service_socket.SOCKET)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # of a service that was killed: this one has the lock
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(path)
-    listening.listen(1024)
-    return listening, lock
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(path)
+        made.listen(1024)
+        try:
+            yield made, lock
+        finally:
+            os.unlink(path)
 
 
 class _Connection:
@@ -173,8 +181,9 @@ class CommandService:
         elif not said or client.state != "runs":  # or it says what it was not asked
             self._leave(client)
         for number in said:
-            if number in (*service_client.FORWARDED, signal.SIGSTOP, signal.SIGCONT):
-                self._signal(client, number)
+            if number in service_client.FORWARDED:
+                # The client has stopped itself; a session without a terminal would ignore the other signal.
+                self._signal(client, signal.SIGSTOP if number == signal.SIGTSTP else number)
 
     def _take(self, client: _Connection) -> None:
         """Reads of the request what is there."""
@@ -297,8 +306,6 @@ class CommandService:
 
     def _close(self) -> None:
         self._selector.unregister(self._listening)
-        with contextlib.suppress(OSError):
-            os.unlink(self._listening.getsockname())
         self._listening.close()
         for client in list(self._clients):
             if client.state != "runs":
@@ -325,7 +332,7 @@ class CommandService:
         signal.set_wakeup_fd(-1)
         os.setsid()
         mask, ignored, arguments, environment = _fields(client.data)
-        for number in (signal.SIGCHLD, signal.SIGTSTP, *service_client.FORWARDED):
+        for number in (signal.SIGCHLD, *service_client.FORWARDED):
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
         for number, one in enumerate(client.descriptors[:3]):
             os.dup2(one, number)

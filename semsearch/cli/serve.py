@@ -14,10 +14,10 @@ def command(
     ] = 10,
 ) -> int:
     """Hold models in memory, and run this user's `search` and `ask` at once."""
-    from semsearch.cli.command_service import CommandService, listening_socket
+    from semsearch.cli.command_service import CommandService, listening
 
-    listening, lock = listening_socket()
-    service = CommandService(listening, lock, 2 * (os.cpu_count() or 1), idle * 60)
-    announce(f"serving commands of this user at {listening.getsockname()}")
-    service.run()
+    with listening() as (socket, lock):
+        service = CommandService(socket, lock, 2 * (os.cpu_count() or 1), idle * 60)
+        announce(f"serving commands of this user at {socket.getsockname()}")
+        service.run()
     return 0

@@ -19,7 +19,9 @@ SWITCH = "SEMSEARCH_SERVICE"
 # What is done besides searching is done by a process of its own.
 _NOT_SERVED = ("--no-service", "--chat", "--update")
 # What is sent on to the command.
-FORWARDED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT)
+FORWARDED = (
+    _signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGTSTP, _signal.SIGCONT,
+)  # fmt: skip
 
 
 def run(arguments: list[str]) -> int | None:
@@ -47,11 +49,10 @@ def run(arguments: list[str]) -> int | None:
         connection.sendall(request)
         if connection.recv(1) != service_socket.ACCEPTED:
             return None
-        connection.settimeout(None)
-        _forward_signals(connection)
         connection.sendall(service_socket.GO)
     except OSError:  # no service, one that ends, or a standard stream that is closed
         return None
+    _forward_signals(connection)
     return _exit_code(connection, arguments)
 
 
@@ -66,7 +67,7 @@ def _is_limited() -> bool:
 def _request(arguments: list[str]) -> bytes:
     mask = os.umask(0o077)
     os.umask(mask)
-    ignored = [str(one) for one in (*FORWARDED, _signal.SIGTSTP) if _signal.getsignal(one) == _signal.SIG_IGN]
+    ignored = [str(one) for one in FORWARDED if _signal.getsignal(one) == _signal.SIG_IGN]
     fields = [service_socket.identity(), str(mask).encode(), ",".join(ignored).encode(), str(len(arguments)).encode()]
     fields += map(os.fsencode, arguments)
     fields += (name + b"=" + value for name, value in os.environb.items())
@@ -76,27 +77,25 @@ def _request(arguments: list[str]) -> bytes:
 def _forward_signals(connection: "_socket.socket") -> None:
     """Sends the command what is sent to this process. Ctrl-Z stops both, and `fg` lets both go on."""
 
-    def forward(number: int, frame: "FrameType | None") -> None:
-        try:  # noqa: SIM105 - contextlib is not light
-            connection.sendall(bytes([number]))
-        except OSError:
-            pass  # it has ended, and so does this process now
-
     def stop(number: int, frame: "FrameType | None") -> None:
-        forward(_signal.SIGSTOP, frame)
         os.kill(os.getpid(), _signal.SIGSTOP)
-        forward(_signal.SIGCONT, frame)
 
+    # The interpreter writes the number there at once; a handler in Python may wait until `poll` returns.
+    connection.setblocking(False)
+    _signal.set_wakeup_fd(connection.fileno(), warn_on_full_buffer=False)
     for number in FORWARDED:
         if _signal.getsignal(number) != _signal.SIG_IGN:
-            _signal.signal(number, forward)
-    if _signal.getsignal(_signal.SIGTSTP) != _signal.SIG_IGN:
-        _signal.signal(_signal.SIGTSTP, stop)
+            _signal.signal(number, stop if number == _signal.SIGTSTP else lambda number, frame: None)
 
 
 def _exit_code(connection: "_socket.socket", arguments: list[str]) -> int:
+    import select
+
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
     answer = b""
     while len(answer) < 4:
+        waiting.poll()
         try:
             piece = connection.recv(4 - len(answer))
         except OSError:

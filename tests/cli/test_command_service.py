@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from semsearch.cli import service_socket
@@ -148,10 +149,22 @@ def test_signals_reach_the_command(service: ServiceProcess, notes: Path, sent: s
     client = service.start_client("search", "--queries", "-", "-i", notes)
     service.wait_for_commands(1)
     client.send_signal(sent)
-    _, err = client.communicate(timeout=60)
-    assert client.returncode == code
+    assert client.wait(60) == code  # before it sees the end of its queries
+    _, err = client.communicate()
     assert err == ("semsearch: interrupted\n" if sent == signal.SIGINT else "")
     service.wait_for_commands(0)
+
+
+def test_both_stop_and_go_on(service: ServiceProcess, notes: Path) -> None:
+    client = service.start_client("search", "--queries", "-", "-l", "-i", notes)
+    service.wait_for_commands(1)
+    both = [psutil.Process(client.pid), *service.commands()]
+    client.send_signal(signal.SIGTSTP)
+    wait_until(lambda: all(one.status() == psutil.STATUS_STOPPED for one in both))
+    client.send_signal(signal.SIGCONT)
+    wait_until(lambda: not any(one.status() == psutil.STATUS_STOPPED for one in both))
+    out, _ = client.communicate("boats\n", timeout=60)
+    assert client.returncode == 0 and "boats.md" in out
 
 
 def test_a_client_that_goes_away_takes_its_command_along(service: ServiceProcess, notes: Path) -> None:
@@ -266,6 +279,28 @@ def test_a_thousand_idle_connections(service: ServiceProcess, notes: Path) -> No
     finally:
         for client in idle:
             client.close()
+
+
+def test_a_socket_of_systemd_is_taken_and_left(notes: Path) -> None:
+    code = """if True:
+        import os, sys
+        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+        os.dup2(int(sys.argv[1]), 3)
+        os.execv(sys.executable, [sys.executable, "-m", "semsearch", "serve"])
+    """
+    with ServiceProcess() as service, socket.socket(socket.AF_UNIX) as passed:
+        assert service.stop() == 0
+        passed.bind(str(service.socket))
+        passed.listen()
+        service.process = subprocess.Popen(
+            [sys.executable, "-c", code, str(passed.fileno())], env=service.environment(),
+            pass_fds=[passed.fileno()], stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert service.process.stderr is not None and "serving" in service.process.stderr.readline()
+        assert not HEAVY & imported(service, ["search", "boats", "-i", notes])
+        assert service.stop() == 0
+        assert service.socket.exists()
+        service.start()
 
 
 def test_models_that_nobody_uses_are_closed(notes: Path) -> None:
