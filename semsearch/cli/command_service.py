@@ -10,6 +10,7 @@ import gc
 import importlib
 import io
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -36,6 +37,7 @@ _IMPORTED = (
 )  # fmt: skip
 # Connections that are held, and commands that run at once; more wait for their turn, and run alone if that takes long.
 _MAX_CONNECTIONS = 4096
+_AT_ONCE = 2 * (os.cpu_count() or 1)
 _SECONDS_TO_ASK = 10.0
 _SECONDS_TO_END = 5.0
 
@@ -62,15 +64,13 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
     except BlockingIOError:
         holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
         os.close(lock)
-        raise SemsearchError(
-            f"a service of this user runs already (process {holder})", f"end it first: kill {holder}", code="in_use"
+        raise ServiceRunsError(
+            f"a service of this user runs already (process {holder})", f"end it first: kill {holder}"
         ) from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
-        for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-            os.environ.pop(name, None)
-        with socket.socket(fileno=3) as passed:
+    if (passed := _passed_socket()) is not None:
+        with passed:
             yield passed, lock
         return
     path = os.path.join(folder, service_socket.SOCKET)
@@ -83,6 +83,55 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
             yield made, lock
         finally:
             os.unlink(path)
+
+
+def _passed_socket() -> socket.socket | None:
+    """The socket of this kind that systemd passed, if any."""
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        for number in range(3, 3 + int(os.environ.get("LISTEN_FDS", "0"))):
+            passed = socket.socket(fileno=number)
+            if passed.family == socket.AF_UNIX:
+                return passed
+            passed.detach()
+    return None
+
+
+@contextlib.contextmanager
+def serving_commands(idle_seconds: float) -> Iterator[str]:
+    """Serves commands in a process beside this one, which may have no other threads yet, until the block is left.
+
+    Gives what the user is to be told. `idle_seconds`: as in `CommandService`. Where a service of this user runs
+    already, that one goes on to serve them.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            raw, lock = stack.enter_context(listening())
+        except ServiceRunsError as error:
+            yield error.message
+            return
+        lifeline, ours = os.pipe()
+        process = os.fork()
+        if process == 0:
+            try:
+                os.close(ours)
+                CommandService(raw, lock, idle_seconds, lifeline).run()
+                os._exit(0)
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+            finally:
+                os._exit(1)
+        os.close(lifeline)
+        try:
+            yield f"searches of this user are answered through {raw.getsockname()}"
+        finally:
+            os.close(ours)
+            os.waitpid(process, 0)
+
+
+class ServiceRunsError(SemsearchError):
+    """A service of this user runs already."""
+
+    code = "in_use"
 
 
 class _Connection:
@@ -107,14 +156,14 @@ class _Connection:
 class CommandService:
     """Serves the clients of `listening` until SIGTERM or SIGINT.
 
-    `lock`: the descriptor of its lock. `at_once`: how many commands run at the same time. `idle_seconds`: after how
-    long without any a model is closed.
+    `lock`: the descriptor of its lock. `idle_seconds`: after how long without any command a model is closed.
+    `lifeline`: a pipe; when its other end is closed, the service ends, too.
     """
 
-    def __init__(self, listening: socket.socket, lock: int, at_once: int, idle_seconds: float) -> None:
+    def __init__(self, listening: socket.socket, lock: int, idle_seconds: float, lifeline: int | None = None) -> None:
         self._listening = listening
         self._lock = lock
-        self._at_once = at_once
+        self._lifeline = lifeline
         self._idle_seconds = idle_seconds
         self._selector = selectors.DefaultSelector()
         self._clients: set[_Connection] = set()
@@ -123,6 +172,7 @@ class CommandService:
         self._ends = False
         self._last_use = time.monotonic()
         self._identity = service_socket.identity()
+        self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._streams = [
             (one.encoding, one.errors or "strict") for one in (sys.__stdin__, sys.__stdout__, sys.__stderr__) if one
         ]
@@ -134,6 +184,8 @@ class CommandService:
     def run(self) -> None:
         """Returns after it was told to end, when no command runs any more."""
         _warm_up()
+        # For the connections; the commands get the limit that the service was started with.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files[1], self._open_files[1]))
         gc.collect()
         gc.freeze()
         wake, woken = os.pipe()
@@ -145,6 +197,8 @@ class CommandService:
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
         self._selector.register(wake, selectors.EVENT_READ, lambda: _drained(wake))
         self._selector.register(self._opened, selectors.EVENT_READ, self._keep)
+        if self._lifeline is not None:
+            self._selector.register(self._lifeline, selectors.EVENT_READ, self._lose_lifeline)
         while not self._ends:
             for key, _ in self._selector.select(self._pause()):
                 key.data()
@@ -212,7 +266,7 @@ class CommandService:
 
     def _next(self) -> None:
         """Lets those begin whose turn it is."""
-        while self._waiting and len(self._by_process) + self._count("accepted") < self._at_once:
+        while self._waiting and len(self._by_process) + self._count("accepted") < _AT_ONCE:
             client = self._waiting.popleft()
             if client in self._clients:
                 client.state, client.since = "accepted", time.monotonic()
@@ -304,6 +358,9 @@ class CommandService:
     def _end(self, number: int, frame: object) -> None:
         self._ends = True
 
+    def _lose_lifeline(self) -> None:
+        self._ends = True
+
     def _close(self) -> None:
         self._selector.unregister(self._listening)
         self._listening.close()
@@ -340,6 +397,7 @@ class CommandService:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*service_client.FORWARDED} - {signal.SIGINT})
         os.fchdir(client.descriptors[3])
         self._close_all_but_the_report()
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._open_files)
         os.umask(mask)
         os.environb.clear()
         os.environb.update(environment)

@@ -1,6 +1,5 @@
 """`semsearch serve`: a resident process that answers this user's searches at once."""
 
-import os
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ def command(
     from semsearch.cli.command_service import CommandService, listening
 
     with listening() as (socket, lock):
-        service = CommandService(socket, lock, 2 * (os.cpu_count() or 1), idle * 60)
+        service = CommandService(socket, lock, idle * 60)
         announce(f"serving commands of this user at {socket.getsockname()}")
         service.run()
     return 0

@@ -121,6 +121,8 @@ def test_what_a_command_gets_is_the_clients(service: ServiceProcess, notes: Path
         finally:
             os.umask(before)
         assert saved.stat().st_mode & 0o777 == mode
+    code = 'ulimit -Sn 100; exec "$0" -m semsearch search boats -i "$1" -q'
+    assert subprocess.run(["sh", "-c", code, sys.executable, str(notes)], env=service.environment()).returncode == 0
     shown = service.run("search", "boats", environment={"SEMSEARCH_INDEX": str(notes)}, cwd=tmp_path)
     assert shown.code == 0 and "boats.md" in shown.out
     narrow = [
