@@ -9,6 +9,8 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from semsearch.stopwatch import Stopwatch
@@ -17,6 +19,24 @@ T = TypeVar("T")
 
 _LOOK_SECONDS = 0.25
 _MOST_WAITING = 64
+
+
+_look: ContextVar[Callable[[], object]] = ContextVar("_look", default=lambda: None)
+
+
+class Abandoned(BaseException):
+    """Nobody waits for the answer any more. No `Exception`: nothing makes an error of the server of it."""
+
+
+@contextmanager
+def looking(look: Callable[[], object]) -> Iterator[None]:
+    """While it is open, `look` is called a few times a second where this thread waits for a server; what it raises,
+    such as `Abandoned`, ends that."""
+    token = _look.set(look)
+    try:
+        yield
+    finally:
+        _look.reset(token)
 
 
 class TooLongError(Exception):
@@ -100,6 +120,7 @@ def items_within(watch: Stopwatch, seconds: float, source: Callable[[], Iterator
     threading.Thread(target=fetch, daemon=True).start()
     try:
         while True:
+            _look.get()()
             if watch.seconds() > seconds:
                 raise TooSlowError
             try:

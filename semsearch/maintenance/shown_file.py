@@ -62,9 +62,7 @@ def lines_of(shown: ShownFile, part: Part, around: int) -> list[TextLine]:
     lines = selected(shown.lines, part.first, part.last, part.pages, around)
     if not lines:
         until = "" if part.last == part.first else f"-{'' if part.last is None else part.last}"
-        raise UsageError(
-            f"{shown.path}: the index has no text at {'p' * part.pages}{part.first}{until}", _held(shown)
-        )
+        raise UsageError(f"{shown.path}: the index has no text at {'p' * part.pages}{part.first}{until}", _held(shown))
     return lines
 
 
