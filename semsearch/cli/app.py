@@ -17,10 +17,12 @@ from semsearch.cli import (
     copy,
     index,
     interrupts,
+    mcp,
     models,
     quantize,
     render,
     search,
+    serve,
     show,
     status,
     tune,
@@ -58,6 +60,8 @@ app.command("quantize")(quantize.command)
 app.command("tune")(tune.command)
 app.command("copy")(copy.command)
 app.command("show")(show.command)
+app.command("serve")(serve.command)
+app.command("mcp")(mcp.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)
 app.command("why", cls=QueryCommand)(why.command)

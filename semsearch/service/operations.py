@@ -7,6 +7,7 @@ alone: no file is ever opened.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -35,6 +36,21 @@ _MOST_WAITING = 100
 _ASKING = 4
 _MOST_QUESTIONS = 16
 IDLE_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the indexes hold: `folders`, how many `files`, how many of each of the `types`, most first; `first`, `last`:
+    the dates of the oldest and the newest file, in seconds since the epoch; `checked`: when the folders were last
+    compared with the index that was compared longest ago, ISO 8601, "" where that is not known.
+    """
+
+    folders: tuple[str, ...]
+    files: int
+    types: tuple[tuple[str, int], ...]
+    first: float
+    last: float
+    checked: str
 
 
 @dataclass(frozen=True)
@@ -177,8 +193,13 @@ class Operations:
         def work(indexes: OpenIndexes) -> Shown:
             from semsearch.maintenance.shown_file import lines_of
 
-            shown = _shown(indexes, asked["path"])
-            lines = shown.lines if part is None else lines_of(shown, part, asked["context"])
+            path = asked["path"]
+            # A place as results show it, `notes.md:12`.
+            name, _, place = path.rpartition(":")
+            own = part_named(place) if name and part is None else None
+            shown = _shown(indexes, [path] if own is None else [path, name])
+            chosen = part if shown.is_whole_name else own
+            lines = shown.lines if chosen is None else lines_of(shown, chosen, asked["context"])
             return Shown(shown, tuple(lines[first : first + limit]), first, len(lines))
 
         return self._searching.submit(work)
@@ -196,6 +217,36 @@ class Operations:
                 found += read_index(location, partial(_files, filters=filters, prefix=prefix))
             found.sort(key=lambda one: one[0])
             return Listed(tuple(_status(*one) for one in found[first : first + limit]), len(found))
+
+        return self._searching.submit(work)
+
+    def overview(self) -> Future[Overview]:
+        """What a stranger to the indexes is told first."""
+
+        def work(indexes: OpenIndexes) -> Overview:
+            from semsearch.maintenance.index_status import index_status
+            from semsearch.store.opening import read_index
+
+            counts: Counter[str] = Counter()
+            moments: list[float] = []
+
+            def look(snapshot: Snapshot) -> None:
+                for file in snapshot.files():
+                    if file.status == "indexed":
+                        counts[file.type] += 1
+                        moments.append(file.moment)
+
+            for location in indexes.locations:
+                read_index(location, look)
+            statuses = [index_status(location) for location in indexes.locations]
+            return Overview(
+                tuple(root["path"] for status in statuses for root in status["roots"]),
+                len(moments),
+                tuple(counts.most_common()),
+                min(moments, default=0.0),
+                max(moments, default=0.0),
+                min((status["last_check"] for status in statuses if status["last_check"]), default=""),
+            )
 
         return self._searching.submit(work)
 
@@ -236,18 +287,20 @@ def _moment(name: str, text: str | None) -> float | None:
     return seconds
 
 
-def _shown(indexes: OpenIndexes, path: str) -> ShownFile:
-    """The file that results show as `path`, or whose path it is."""
+def _shown(indexes: OpenIndexes, names: Sequence[str]) -> ShownFile:
+    """The file that results show as one of `names`, or whose path one is."""
     from semsearch.maintenance.shown_file import show_file
 
     for prefix, location in indexes.prefixed():
-        if path.startswith((prefix, "/")):
+        if names[0].startswith((prefix, "/")):
             try:
-                found = show_file(location, [path.removeprefix(prefix)])
+                found = show_file(location, [name.removeprefix(prefix) for name in names])
             except UnknownFileError:
                 continue
             return replace(found, path=prefix + found.path)
-    raise UnknownFileError(f"{path}: no indexed file is shown so", "name it as results and the list of files show it")
+    raise UnknownFileError(
+        f"{names[-1]}: no indexed file is shown so", "name it as results and the list of files show it"
+    )
 
 
 def _files(snapshot: Snapshot, filters: Filters, prefix: str) -> list[tuple[str, FileRecord]]:

@@ -222,7 +222,9 @@ PASSAGE = Operation(
     "passage",
     "The text of a file as it is indexed, whole or in part.",
     (
-        Parameter("path", "text", "The file, as results show it.", required=True, most=4_096),
+        Parameter(
+            "path", "text", "The file, as results show it; also a place: a.md:12, b.pdf:p3.", required=True, most=4_096
+        ),
         Parameter("lines", "text", "Which lines: 12, 12-30, or 12- to the end.", most=50),
         Parameter("page", "text", "Which pages of a document that has pages: 3, or 3-5.", most=50),
         Parameter("context", "integer", "How many lines around these.", 0, most=1_000),
