@@ -106,6 +106,7 @@ def serve_http(operations: "Operations", host: str, port: int, names: list[str])
             )
         app = application(operations, hosts=[*names, *_own_names(host)], token=token, announce=announce)
         running = server.Server(app, listening)
+        operations.warm_up()
         announce(f"serving {', '.join(operations.locations)} at {server.url_of(listening)} (Ctrl-C ends it)")
         running.run_until_signal()
 

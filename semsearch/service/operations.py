@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from semsearch.errors import ParameterError, SemsearchError, UnknownFileError, UsageError
 from semsearch.http_limits import Abandoned, looking
+from semsearch.service.parameters import SEARCH
 from semsearch.service.threads import OpenIndexes, SharedModels, Threads
 
 if TYPE_CHECKING:
@@ -219,6 +220,10 @@ class Operations:
             return Listed(tuple(_status(*one) for one in found[first : first + limit]), len(found))
 
         return self._searching.submit(work)
+
+    def warm_up(self) -> None:
+        """Opens indexes and models before anybody asks; returns at once. What is wrong then is told to who asks."""
+        self.search(SEARCH.checked({"query": "a", "k": 1}))
 
     def overview(self) -> Future[Overview]:
         """What a stranger to the indexes is told first."""
