@@ -77,6 +77,10 @@ class Parameter:
     def _check_text(self, text: Any) -> None:
         if not isinstance(text, str):
             raise ParameterError(self.name, "is not a list of texts", "give a list of texts")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ParameterError(self.name, "holds half of a character", "send text as UTF-8") from None
         if self.choices and text not in self.choices:
             raise ParameterError(
                 self.name, f"{_shortened(text)} is not known", "give one of: " + ", ".join(self.choices)
