@@ -49,6 +49,12 @@ class ParameterError(UsageError):
         self.problem = problem
 
 
+class UnknownFileError(UsageError):
+    """No indexed file is shown under the name that was given."""
+
+    code = "unknown_file"
+
+
 class IndexNotFoundError(SemsearchError):
     """There is no index at the given path, or in the working folder and those above it."""
 

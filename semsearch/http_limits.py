@@ -6,9 +6,12 @@ redirect is followed, so that nobody else gets the texts and the key.
 """
 
 import queue
+import socket
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from semsearch.stopwatch import Stopwatch
@@ -19,6 +22,24 @@ _LOOK_SECONDS = 0.25
 _MOST_WAITING = 64
 
 
+_look: ContextVar[Callable[[], object]] = ContextVar("_look", default=lambda: None)
+
+
+class Abandoned(BaseException):
+    """Nobody waits for the answer any more. No `Exception`: nothing makes an error of the server of it."""
+
+
+@contextmanager
+def looking(look: Callable[[], object]) -> Iterator[None]:
+    """While it is open, `look` is called a few times a second where this thread waits for a server; what it raises,
+    such as `Abandoned`, ends that."""
+    token = _look.set(look)
+    try:
+        yield
+    finally:
+        _look.reset(token)
+
+
 class TooLongError(Exception):
     """The server sends more bytes than any answer has."""
 
@@ -27,8 +48,40 @@ class TooSlowError(Exception):
     """The server has not sent all of its answer in time."""
 
 
-def client_options(most_bytes: int) -> dict[str, Any]:
-    """Arguments for `httpx.Client`, or `httpx2.Client`: bodies of more than `most_bytes` raise `TooLongError`."""
+class Connections:
+    """The connections that a client made, to be cut while another thread waits for their other end.
+
+    Closing them would not do: what waits in a read goes on waiting, and the server is told nothing.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+
+    def watch(self, request: Any) -> None:
+        """Hears of the connection that is made for `request`, of httpx or httpx2."""
+        request.extensions["trace"] = self._hear
+
+    def _hear(self, event: str, told: dict[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._sockets.append(told["return_value"].get_extra_info("socket"))
+
+    @contextmanager
+    def cut_where_abandoned(self) -> Iterator[None]:
+        """Ends all of them, at both ends, where `Abandoned` is raised in it: else the server would go on."""
+        try:
+            yield
+        except Abandoned:
+            for one in self._sockets:
+                with suppress(OSError):  # it is closed, or became one with encryption
+                    one.shutdown(socket.SHUT_RDWR)
+            raise
+
+
+def client_options(most_bytes: int, connections: Connections | None = None) -> dict[str, Any]:
+    """Arguments for `httpx.Client`, or `httpx2.Client`: bodies of more than `most_bytes` raise `TooLongError`.
+
+    `connections` hears of those that are made.
+    """
 
     def bound(response: Any) -> None:
         # Subclasses of what the library asks for, whichever of the two it is.
@@ -38,7 +91,7 @@ def client_options(most_bytes: int) -> dict[str, Any]:
             raise TooLongError("a compressed answer, which nobody asked for")
 
     return {
-        "event_hooks": {"response": [bound]},
+        "event_hooks": {"response": [bound], "request": [] if connections is None else [connections.watch]},
         "headers": {"accept-encoding": "identity"},
         "follow_redirects": False,
     }
@@ -100,6 +153,7 @@ def items_within(watch: Stopwatch, seconds: float, source: Callable[[], Iterator
     threading.Thread(target=fetch, daemon=True).start()
     try:
         while True:
+            _look.get()()
             if watch.seconds() > seconds:
                 raise TooSlowError
             try:

@@ -23,6 +23,15 @@ def to_be_quoted(options: SearchOptions) -> SearchOptions:
     return replace(options, least_score=ANSWER_MIN_SCORE)
 
 
+def quoted(engine: "SearchEngine", question: str, result: "SearchResult", options: SearchOptions) -> Answer:
+    """The answer to `question` in the words of what was found for it by a search with `options`, where a model failed:
+    as if none had been asked."""
+    answers = result.hits and result.hits[0].score >= to_be_quoted(options).least_best(result.mode)
+    meant = result.query if result.query != question else ""
+    found = extract_answer(engine, result.query, result.hits if answers else ())
+    return replace(found, question=question, meant=meant)
+
+
 def ask(
     engine: "SearchEngine",
     question: str,

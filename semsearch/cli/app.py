@@ -18,6 +18,7 @@ from semsearch.cli import (
     copy,
     index,
     interrupts,
+    mcp,
     models,
     quantize,
     render,
@@ -61,6 +62,8 @@ app.command("tune")(tune.command)
 app.command("copy")(copy.command)
 app.command("serve")(serve.command)
 app.command("show")(show.command)
+app.command("serve")(serve.command)
+app.command("mcp")(mcp.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)
 app.command("why", cls=QueryCommand)(why.command)

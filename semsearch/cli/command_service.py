@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from semsearch.cli import service_client, service_socket
@@ -122,10 +122,22 @@ def serving_commands(idle_seconds: float) -> Iterator[str]:
                 os._exit(1)
         os.close(lifeline)
         try:
-            yield f"searches of this user are answered through {raw.getsockname()}"
+            yield _where(raw)
         finally:
             os.close(ours)
             os.waitpid(process, 0)
+
+
+def until_signal(idle_seconds: float, announce: Callable[[str], None]) -> None:
+    """Serves commands in this process until a signal. Raises `ServiceRunsError`."""
+    with listening() as (raw, lock):
+        service = CommandService(raw, lock, idle_seconds)
+        announce(_where(raw))
+        service.run()
+
+
+def _where(raw: socket.socket) -> str:
+    return f"searches of this user are answered through {raw.getsockname()} (Ctrl-C ends it)"
 
 
 class ServiceRunsError(SemsearchError):

@@ -1,22 +1,133 @@
-"""`semsearch serve`: a resident process that answers this user's searches at once."""
+"""`semsearch serve`: answers this user's searches, programs over HTTP, agents over MCP and a browser with a page."""
 
-from typing import Annotated
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from semsearch.cli.flags import BaseUrl, Indexes, chosen_llm
 from semsearch.cli.render import announce
+from semsearch.errors import SemsearchError, UsageError
+
+if TYPE_CHECKING:
+    from semsearch.service.operations import Operations
+
+PORT = 7391
+_IDLE_MINUTES = 10.0
 
 
 def command(
+    index: Indexes = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen. Default: 127.0.0.1.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help=f"The port; 0: a free one. Default: {PORT}.")
+    ] = PORT,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", metavar="NAME", help="A name by which others reach it, as in the URL. Repeatable."
+        ),
+    ] = None,
+    commands_only: Annotated[
+        bool,
+        typer.Option(
+            "--commands-only", help="Run this user's search and ask, and nothing else: needs no index and no package."
+        ),
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the indexes up to date with their folders.")] = False,
+    llm: Annotated[
+        str | None, typer.Option("--llm", metavar="MODEL", help="Questions may be answered by this model.")
+    ] = None,
+    base_url: BaseUrl = None,
     idle: Annotated[
-        float, typer.Option("--idle", metavar="MINUTES", help="Close models that nobody used for so long.")
-    ] = 10,
+        float,
+        typer.Option(metavar="MINUTES", help="Let models and indexes go that nobody used for so long. Default: 10."),
+    ] = _IDLE_MINUTES,
 ) -> int:
-    """Hold models in memory, and run this user's `search` and `ask` at once."""
-    from semsearch.cli.command_service import CommandService, listening
+    """Serve the index to a browser, to programs over HTTP, and to agents over MCP (/mcp).
 
-    with listening() as (socket, lock):
-        service = CommandService(socket, lock, idle * 60)
-        announce(f"serving commands of this user at {socket.getsockname()}")
-        service.run()
+    Meanwhile `search` and `ask` of this user are run here, whatever their index, which takes a fraction of the time.
+    Only this machine is answered, unless --host says otherwise; then SEMSEARCH_SERVICE_TOKEN must hold a token, which
+    every request has to bring. Needs: pip install 'semsearch[serve]'.
+
+    \b
+    Examples:
+      semsearch serve -i notes --watch
+      semsearch serve -i notes -i mail --port 8080
+      semsearch serve --commands-only &
+      SEMSEARCH_SERVICE_TOKEN=$(openssl rand -hex 24) semsearch serve --host 0.0.0.0 --allow-host nas.local
+    """
+    from semsearch.cli.command_service import serving_commands, until_signal
+
+    if not 0 < idle <= 1e6:
+        raise UsageError(f"--idle {idle:g} is no time", "use a number of minutes")
+    if commands_only:
+        if index or allow_host or watch or llm or base_url:
+            raise UsageError("--commands-only serves no index", "leave out the other flags")
+        until_signal(60 * idle, announce)
+        return 0
+    with ExitStack() as stack:
+        operations = opened_operations(index or [], llm, base_url, idle)
+        stack.callback(operations.close)
+        # Before there are threads, and with what was imported by now.
+        announce(stack.enter_context(serving_commands(60 * idle)))
+        if watch:
+            from semsearch.service.watching import Watching
+
+            stack.callback(Watching(operations.locations, announce).close)
+        serve_http(operations, host, port, allow_host or [])
     return 0
+
+
+def opened_operations(indexes: list[str], llm: str | None, base_url: str | None, idle_minutes: float) -> "Operations":
+    """What answers for `indexes`, without one for the default index. Raises `SemsearchError`."""
+    check_installed()
+    from semsearch import settings
+    from semsearch.service.operations import Operations
+
+    locations = [settings.index_for_reading(one) for one in indexes] or [settings.index_for_reading(None)]
+    model = chosen_llm(llm or settings.llm_model(), base_url)
+    return Operations(locations, model=model, idle_seconds=60 * idle_minutes, announce=announce)
+
+
+def check_installed() -> None:
+    """Raises `SemsearchError` where the packages of the extra are missing."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("mcp", "starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise SemsearchError(
+            f"the service needs the package {missing[0]}",
+            "install it with: pip install 'semsearch[serve]'",
+            code="missing_package",
+        )
+
+
+def serve_http(operations: "Operations", host: str, port: int, names: list[str]) -> None:
+    """Answers over HTTP until a signal. Raises `SemsearchError` where it cannot begin.
+
+    `names`: by which others reach it. A socket that systemd passes is taken instead of `host` and `port`.
+    """
+    from semsearch.service import server
+    from semsearch.service.guard import TOKEN_VARIABLE, check_token
+    from semsearch.service.http import application
+
+    token = check_token(os.environ.get(TOKEN_VARIABLE))
+    listening = server.passed_socket() or server.listen(host, port)
+    with listening:
+        if token is None and not server.is_loopback(listening):
+            raise UsageError(
+                f"others than this machine can reach {server.url_of(listening)}, and no token is set",
+                f"set {TOKEN_VARIABLE}, which every request must then bring",
+            )
+        app = application(operations, hosts=[*names, *_own_names(host)], token=token, announce=announce)
+        running = server.Server(app, listening)
+        operations.warm_up()
+        announce(f"serving {', '.join(operations.locations)} at {server.url_of(listening)} (Ctrl-C ends it)")
+        running.run_until_signal()
+
+
+def _own_names(host: str) -> list[str]:
+    """The name of `host` in a URL, but for what stands for all addresses."""
+    return [] if host in ("0.0.0.0", "::", "") else [f"[{host}]" if ":" in host else host]

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from semsearch.answering.question_log import QuestionLog, new_conversation, turn_of
@@ -109,7 +108,7 @@ class Session:
     def _answered(
         self, question: str, query_id: str | None, printer: AnswerPrinter, conversation: Sequence[Turn]
     ) -> "Answer":
-        from semsearch.answering.pipeline import ask
+        from semsearch.answering.pipeline import ask, quoted
 
         results: list[SearchResult] = []
 
@@ -145,17 +144,7 @@ class Session:
         printer.model_failed(self.failure, query_id)
         if in_batch and self.failures.too_many:
             printer.notices([self.failures.notice], None)
-        return self._quoted(question, results[0])
-
-    def _quoted(self, question: str, result: "SearchResult") -> "Answer":
-        """The answer to `question` in the words of what was found for it, as if no model had been asked."""
-        from semsearch.answering.extractive import extract_answer
-        from semsearch.answering.pipeline import to_be_quoted
-
-        answers = result.hits[0].score >= to_be_quoted(self._options).least_best(result.mode)
-        hits = result.hits if answers else ()
-        meant = result.query if result.query != question else ""
-        return replace(extract_answer(self._engine, result.query, hits), question=question, meant=meant)
+        return quoted(self._engine, question, results[0], self._options)
 
 
 def opened_log(engine: "SearchEngine") -> QuestionLog:

@@ -1,22 +1,12 @@
 """`semsearch show`: prints the text of an indexed file, or a part of it, as the index has it."""
 
-import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from semsearch.cli.flags import IndexPath, only_index
 from semsearch.cli.render import announce, print_json, write
 from semsearch.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from semsearch.maintenance.shown_file import ShownFile
-    from semsearch.retrieval.document_text import TextLine
-
-SCHEMA = "semsearch.show/1"
-_PLACE = re.compile(r"(?P<file>.+):(?P<pages>p?)(?P<first>\d{1,18})(?P<range>-p?(?P<last>\d{0,18}))?", re.DOTALL)
 
 
 def command(
@@ -41,63 +31,24 @@ def command(
       semsearch show operations/tariffs.md:12-20 -n
       semsearch show operations/site-survey.pdf:p2
     """
-    from semsearch.maintenance.shown_file import show_file
-    from semsearch.retrieval.document_text import selected
+    from semsearch.maintenance.shown_file import lines_of, part_named, show_file, shown_dict
 
     if context < 0:
         raise UsageError(f"-C {context} is negative", "use 0 or more")
-    match = _PLACE.fullmatch(file)
-    shown = show_file(only_index(index), [file] if match is None else [file, match["file"]])
-    lines = list(shown.lines)
-    if match is not None and not shown.is_whole_name:
-        first, last = int(match["first"]), match["last"]
-        until = first if match["range"] is None else int(last) if last else None
-        lines = selected(lines, first, until, bool(match["pages"]), context)
-        if not lines:
-            raise UsageError(
-                f"{shown.path}: the index has no text at {file.removeprefix(match['file'] + ':')}", _held(shown)
-            )
+    name, _, place = file.rpartition(":")
+    part = part_named(place) if name else None
+    shown = show_file(only_index(index), [file] if part is None else [file, name])
+    lines = shown.lines if part is None or shown.is_whole_name else lines_of(shown, part, context)
     if not shown.lines:
         announce(f"{shown.path}: the index has no text of it")
     if shown.change:
         announce(f"{shown.path} {shown.change}")
     if as_json:
-        print_json(_as_dict(shown, lines))
+        print_json(shown_dict(shown, lines))
         return 0
-    for place, line in enumerate(lines):
-        if place and not line.follows:
+    for position, line in enumerate(lines):
+        if position and not line.follows:
             write("")
         at = line.number if line.number is not None else "" if line.page is None else f"p{line.page}"
         write(f"{at}:{line.text}" if number else line.text)
     return 0
-
-
-def _held(shown: "ShownFile") -> str:
-    """What of a file can be named."""
-    numbers = [line.number for line in shown.lines if line.number is not None]
-    pages = [line.page for line in shown.lines if line.page is not None]
-    if numbers:
-        return f"it has lines {min(numbers)} to {max(numbers)}"
-    return (
-        f"it has pages {min(pages)} to {max(pages)}: FILE:p{min(pages)}"
-        if pages
-        else "it has no lines: name FILE alone"
-    )
-
-
-def _as_dict(shown: "ShownFile", lines: "Sequence[TextLine]") -> dict[str, Any]:
-    """The `semsearch.show/1` object."""
-    from semsearch.retrieval.hit import host_field
-
-    return {
-        "schema": SCHEMA,
-        "path": shown.path,
-        "file": shown.file,
-        **host_field(shown.host),
-        "type": shown.type,
-        "title": shown.title,
-        "change": shown.change or None,
-        "lines": [
-            {"line": line.number, "page": line.page, "heading": list(line.heading), "text": line.text} for line in lines
-        ],
-    }

@@ -87,6 +87,11 @@ def _of_root(info: IndexInfo, root: Root, records: dict[bytes, FileRecord], loca
     return statuses + [_of_known(info.shown_path(root.id, name), record, None, gone) for name, record in left.items()]
 
 
+def of_record(shown: str, record: FileRecord) -> FileStatus:
+    """The status of the file shown as `shown` as the index has it, without a look at the disk."""
+    return _of_known(shown, record, None)
+
+
 def as_dict(index: str, statuses: list[FileStatus]) -> dict[str, Any]:
     """The `semsearch.files/1` object."""
     return {"schema": SCHEMA, "index": index, "files": [asdict(one) for one in statuses]}

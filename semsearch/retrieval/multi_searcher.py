@@ -11,15 +11,21 @@ from semsearch import settings
 from semsearch.errors import UsageError
 from semsearch.retrieval.hit import Hit, IndexCoverage, SearchResult
 from semsearch.retrieval.options import SearchOptions, check_options
+from semsearch.retrieval.query_encoder import OpenModel
 from semsearch.retrieval.searcher import Searcher
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
 from semsearch.store.opening import name_in_database, place_of
 
 
 class MultiSearcher:
-    """Searches `indexes` at once. Every shown path begins with the name of its index (`_name`)."""
+    """Searches `indexes` at once. Every shown path begins with the name of its index (`_name`).
 
-    def __init__(self, indexes: Sequence[str], announce: Callable[[str], None]) -> None:
+    `open_model`: as in `Searcher`.
+    """
+
+    def __init__(
+        self, indexes: Sequence[str], announce: Callable[[str], None], open_model: OpenModel | None = None
+    ) -> None:
         folders = [settings.index_for_reading(index) for index in indexes]
         if len(set(map(place_of, folders))) < len(folders):
             raise UsageError("the same index is named twice", "name each --index once")
@@ -27,7 +33,7 @@ class MultiSearcher:
         names: set[str] = set()
         self.searchers: list[Searcher] = []
         for folder in folders:
-            searcher = self._stack.enter_context(Searcher(folder, announce))
+            searcher = self._stack.enter_context(Searcher(folder, announce, open_model=open_model))
             searcher.prefix = _unique(_name(searcher), names) + "/"
             self.searchers.append(searcher)
 

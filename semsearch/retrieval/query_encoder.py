@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semsearch.embedding.calibration import fertility
-from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import ModelInfo
 
 if TYPE_CHECKING:
@@ -19,18 +19,23 @@ if TYPE_CHECKING:
     from semsearch.embedding.cross_encoder import Reranker
     from semsearch.store.protocol import Snapshot
 
+# Opens the model that an index recorded; hears, too, who is to be told that it must be prepared first.
+OpenModel = Callable[[ModelInfo, Callable[[str], None]], Embedder]
+
 _MOST_REMEMBERED = 20_000
 
 
 class QueryEncoder:
     """`announce` hears when a model must be prepared first, and of a cache that cannot be used.
 
-    `cache`: name of the cache of vectors; "": none.
+    `cache`: name of the cache of vectors; "": none. `open_model`: opens the model of an index; None: as
+    `embedding.open.open_recorded` does.
     """
 
-    def __init__(self, announce: Callable[[str], None], cache: str) -> None:
+    def __init__(self, announce: Callable[[str], None], cache: str, open_model: OpenModel | None = None) -> None:
         self._announce = announce
         self._cache = cache
+        self._open_model = open_model
         self._embedder: CachedEmbedder | None = None
         self._sentences: dict[str, Vectors] = {}
         self._reranker: Reranker | None = None
@@ -52,8 +57,9 @@ class QueryEncoder:
             from semsearch.embedding.open import open_recorded
             from semsearch.store.vector_cache import cached
 
+            open_model = self._open_model or open_recorded
             self._sentences.clear()
-            self._embedder = cached(model, lambda: open_recorded(model, self._announce), self._cache, self._announce)
+            self._embedder = cached(model, lambda: open_model(model, self._announce), self._cache, self._announce)
             if not self._embedder.has_query(query):
                 from concurrent.futures import ThreadPoolExecutor
 

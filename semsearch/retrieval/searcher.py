@@ -24,7 +24,7 @@ from semsearch.retrieval.hit import IndexCoverage, SearchResult
 from semsearch.retrieval.hydrate import ScoredCandidates, first_hits
 from semsearch.retrieval.options import SearchOptions, check_options, clean_query
 from semsearch.retrieval.plan import QueryPlan, plan_query
-from semsearch.retrieval.query_encoder import QueryEncoder
+from semsearch.retrieval.query_encoder import OpenModel, QueryEncoder
 from semsearch.retrieval.query_syntax import ParsedQuery, parse_query, plain_query
 from semsearch.retrieval.restrictions import Restrictions
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
@@ -51,7 +51,8 @@ class Searcher:
     `index`: its folder, or the folder it was made of; None: the nearest one upwards of the working folder. `announce`
     hears when a model must be prepared first. `prefix` stands before every shown path. `remember`: vectors of queries
     are looked up in the cache, and kept there. `after`: the token of a run of `index` whose changes are waited for,
-    where a replica is asked. Raises `IndexNotFoundError`.
+    where a replica is asked. `open_model`: opens the model of the index, for those who share one among searchers. It is
+    for one thread, the one that it is made in. Raises `IndexNotFoundError`.
 
     >>> with Searcher("notes") as searcher:  # doctest: +SKIP
     ...     [hit.path for hit in searcher.search("how to renew the permit").hits]
@@ -64,12 +65,13 @@ class Searcher:
         prefix: str = "",
         remember: bool = True,
         after: str = "",
+        open_model: OpenModel | None = None,
     ) -> None:
         self.index = settings.index_for_reading(None if index is None else os.fspath(index))
         self.prefix = prefix
         self.after = after
         self._store = open_store(self.index, after)
-        self._encoder = QueryEncoder(announce or (lambda message: None), "queries" if remember else "")
+        self._encoder = QueryEncoder(announce or (lambda message: None), "queries" if remember else "", open_model)
         self._adapt: Callable[[Vectors], Vectors] | None = None
         self._weights: FusionWeights | None = None
 

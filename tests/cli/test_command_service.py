@@ -213,7 +213,7 @@ def test_limits_of_the_client_are_kept(service: ServiceProcess, notes: Path) -> 
 
 
 def test_one_service_a_user(service: ServiceProcess) -> None:
-    second = service.run("serve")
+    second = service.run("serve", "--commands-only")
     assert second.code == 2 and "runs already (process " in one_line_error(second.err)
 
 
@@ -238,7 +238,7 @@ def test_a_folder_that_others_can_write_to_is_not_trusted(service: ServiceProces
         other.folder.chmod(0o770)
         assert imported(other, ["search", "boats", "-i", notes]) >= HEAVY
         assert other.stop() == 0
-        refused = other.run("serve")
+        refused = other.run("serve", "--commands-only")
         assert refused.code == 2 and "is not this user's alone" in one_line_error(refused.err)
         other.folder.chmod(0o700)
         other.start()
@@ -288,7 +288,7 @@ def test_a_socket_of_systemd_is_taken_and_left(notes: Path) -> None:
         import os, sys
         os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
         os.dup2(int(sys.argv[1]), 3)
-        os.execv(sys.executable, [sys.executable, "-m", "semsearch", "serve"])
+        os.execv(sys.executable, [sys.executable, "-m", "semsearch", "serve", "--commands-only"])
     """
     with ServiceProcess() as service, socket.socket(socket.AF_UNIX) as passed:
         assert service.stop() == 0
@@ -298,7 +298,7 @@ def test_a_socket_of_systemd_is_taken_and_left(notes: Path) -> None:
             [sys.executable, "-c", code, str(passed.fileno())], env=service.environment(),
             pass_fds=[passed.fileno()], stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        assert service.process.stderr is not None and "serving" in service.process.stderr.readline()
+        assert service.process.stderr is not None and "are answered" in service.process.stderr.readline()
         assert not HEAVY & imported(service, ["search", "boats", "-i", notes])
         assert service.stop() == 0
         assert service.socket.exists()

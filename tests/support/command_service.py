@@ -41,11 +41,11 @@ class ServiceProcess:
     def start(self) -> None:
         """Returns once it listens."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "semsearch", "serve", *self._flags],
+            [sys.executable, "-m", "semsearch", "serve", "--commands-only", *self._flags],
             env=self.environment(), stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals,
         )  # fmt: skip
         assert self.process.stderr is not None
-        assert "serving" in (line := self.process.stderr.readline()), line
+        assert "are answered" in (line := self.process.stderr.readline()), line
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code."""

@@ -31,7 +31,7 @@ from semsearch.answering.llm.errors import (
 )
 from semsearch.answering.llm.stream import Listener, Reply, read_reply
 from semsearch.errors import SemsearchError, UsageError
-from semsearch.http_limits import client_options, within
+from semsearch.http_limits import Connections, client_options, within
 from semsearch.stopwatch import Stopwatch
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -146,12 +146,13 @@ class LlmClient:
         self._answer_tokens = limit
         self._place = self._url, model.model
         self._errors = ErrorTranslator(model.model, self._url, key, model.timeout, limit)
+        self._connections = Connections()
         self._client = openai.OpenAI(
             base_url=self._url,
             api_key=key,
             max_retries=0,  # counted here, within bounds and for more than the library retries
             timeout=openai.Timeout(model.timeout, connect=min(model.timeout, CONNECT_SECONDS)),
-            http_client=openai.DefaultHttpxClient(**client_options(_MOST_BYTES)),
+            http_client=openai.DefaultHttpxClient(**client_options(_MOST_BYTES, self._connections)),
         )
 
     def ask(self, messages: Sequence[Message], listener: Listener | None = None) -> Reply:
@@ -179,7 +180,8 @@ class LlmClient:
             dialect = self._dialect
             failure: LlmError | None = None
             wait: float | None = None
-            with ExitStack() as replies:
+            # Before the stack closes the reply, which ends no read.
+            with ExitStack() as replies, self._connections.cut_where_abandoned():
                 try:
                     request = self._request(dialect, messages)
                     # Within the time, as a server may also be slow to send its headers.
