@@ -6,6 +6,7 @@ so that it does and prints what it would alone. This process has one thread, as 
 
 import contextlib
 import ctypes
+import errno
 import gc
 import importlib
 import io
@@ -16,13 +17,13 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from semsearch.cli import service_client, service_socket
 from semsearch.embedding import kept_models
 from semsearch.errors import SemsearchError
+from semsearch.no_telemetry import switch_off_telemetry
 
 # What a search and an answer without a language model import; a test holds it to that.
 _IMPORTED = (
@@ -35,11 +36,11 @@ _IMPORTED = (
     "semsearch.retrieval.saved_search", "semsearch.retrieval.searcher", "semsearch.store.local.segment_search",
     "semsearch.store.local.store", "semsearch.store.vector_cache",
 )  # fmt: skip
-# Connections that are held, and commands that run at once; more wait for their turn, and run alone if that takes long.
+# More are not taken; who sends them works alone.
 _MAX_CONNECTIONS = 4096
-_AT_ONCE = 2 * (os.cpu_count() or 1)
 _SECONDS_TO_ASK = 10.0
 _SECONDS_TO_END = 5.0
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextlib.contextmanager
@@ -51,6 +52,8 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
     """
     import fcntl
 
+    if not service_socket.IS_SUPPORTED:
+        raise SemsearchError("commands are served on Linux only", "leave out --commands-only", code="not_supported")
     folder = service_socket.service_folder()
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
@@ -72,6 +75,7 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
     if (passed := _passed_socket()) is not None:
         with passed:
             yield passed, lock
+        os.close(lock)
         return
     path = os.path.join(folder, service_socket.SOCKET)
     with contextlib.suppress(FileNotFoundError):
@@ -82,7 +86,9 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
         try:
             yield made, lock
         finally:
-            os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            os.close(lock)
 
 
 def _passed_socket() -> socket.socket | None:
@@ -106,7 +112,9 @@ def serving_commands(idle_seconds: float) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         try:
             raw, lock = stack.enter_context(listening())
-        except ServiceRunsError as error:
+        except SemsearchError as error:
+            if not isinstance(error, ServiceRunsError) and service_socket.IS_SUPPORTED:
+                raise
             yield error.message
             return
         lifeline, ours = os.pipe()
@@ -147,22 +155,14 @@ class ServiceRunsError(SemsearchError):
 
 
 class _Connection:
-    """A client. `state`: `asks`, `waits` for its turn, `accepted`, `runs`."""
+    """A client. `state`: `asks`, `accepted`, `runs`."""
 
     def __init__(self, raw: socket.socket) -> None:
         self.socket = raw
         self.state = "asks"
         self.since = time.monotonic()
         self.data = bytearray()
-        self.size = -1
-        self.descriptors: list[int] = []
         self.process = 0
-
-    def close(self) -> None:
-        self.socket.close()
-        for one in self.descriptors:
-            os.close(one)
-        self.descriptors = []
 
 
 class CommandService:
@@ -179,17 +179,15 @@ class CommandService:
         self._idle_seconds = idle_seconds
         self._selector = selectors.DefaultSelector()
         self._clients: set[_Connection] = set()
-        self._waiting: deque[_Connection] = deque()
         self._by_process: dict[int, _Connection | None] = {}
         self._ends = False
         self._last_use = time.monotonic()
         self._identity = service_socket.identity()
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._streams = [
-            (one.encoding, one.errors or "strict") for one in (sys.__stdin__, sys.__stdout__, sys.__stderr__) if one
-        ]
+        self._streams = [(one.encoding, one.errors or "strict") for one in (sys.stdin, sys.stdout, sys.stderr)]
         # Commands write here which model they opened.
         self._opened, self._opening = os.pipe()
+        self._wake = os.pipe()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
 
@@ -198,9 +196,10 @@ class CommandService:
         _warm_up()
         # For the connections; the commands get the limit that the service was started with.
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files[1], self._open_files[1]))
+        self._parent = os.getpid()
         gc.collect()
         gc.freeze()
-        wake, woken = os.pipe()
+        wake, woken = self._wake
         for one in (wake, woken, self._opened):
             os.set_blocking(one, False)
         self._listening.setblocking(False)
@@ -212,102 +211,94 @@ class CommandService:
         if self._lifeline is not None:
             self._selector.register(self._lifeline, selectors.EVENT_READ, self._lose_lifeline)
         while not self._ends:
-            for key, _ in self._selector.select(self._pause()):
-                key.data()
-            self._reap()
+            self._turn(self._pause())
             self._look_at_clock()
         self._close()
+
+    def _turn(self, seconds: float) -> None:
+        """Answers to what happens, waiting for it as long as `seconds`."""
+        for key, _ in self._selector.select(seconds):
+            key.data()
+        self._reap()
 
     # -- events --------------------------------------------------------------------------------------------------
 
     def _accept(self) -> None:
-        with contextlib.suppress(BlockingIOError, ConnectionError):
+        try:
             raw, _ = self._listening.accept()
-            client = _Connection(raw)
-            if len(self._clients) >= _MAX_CONNECTIONS:
-                client.close()
-                return
-            raw.setblocking(False)
-            self._clients.add(client)
-            self._selector.register(raw, selectors.EVENT_READ, lambda: self._hear(client))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(0.05)  # until some have ended
+            return
+        credentials = raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, service_socket.CREDENTIALS_BYTES)
+        if len(self._clients) >= _MAX_CONNECTIONS or not service_socket.is_same_user(credentials):
+            raw.close()
+            return
+        client = _Connection(raw)
+        raw.setblocking(False)
+        self._clients.add(client)
+        self._selector.register(raw, selectors.EVENT_READ, lambda: self._hear(client))
 
     def _hear(self, client: _Connection) -> None:
+        if client not in self._clients:  # it was left in this turn
+            return
         try:
-            if client.state == "asks":
-                self._take(client)
+            if client.state == "accepted":
+                self._start(client)
                 return
-            said = client.socket.recv(64)
+            said = client.socket.recv(1 << 18)
         except BlockingIOError:
             return
         except OSError:
             said = b""
-        if client.state == "accepted" and said.startswith(service_socket.GO):
-            said = said[len(service_socket.GO) :]
-            self._start(client)
-        elif not said or client.state != "runs":  # or it says what it was not asked
+        if not said:
             self._leave(client)
-        for number in said:
-            if number in service_client.FORWARDED:
-                # The client has stopped itself; a session without a terminal would ignore the other signal.
-                self._signal(client, signal.SIGSTOP if number == signal.SIGTSTP else number)
+        elif client.state == "asks":
+            self._take(client, said)
+        else:
+            for number in said:
+                if number in service_client.FORWARDED:
+                    # The client has stopped itself; a session without a terminal would ignore the other signal.
+                    self._signal(client, signal.SIGSTOP if number == signal.SIGTSTP else number)
 
-    def _take(self, client: _Connection) -> None:
-        """Reads of the request what is there."""
-        if client.size < 0:
-            head, descriptors, flags, _ = socket.recv_fds(client.socket, 8, 4)
-            client.descriptors += descriptors
-            if len(head) < 8 or len(client.descriptors) != 4 or flags & socket.MSG_CTRUNC:
-                self._leave(client)
-                return
-            client.size = int.from_bytes(head, "big")
-            if client.size > service_socket.MAX_REQUEST_BYTES:
-                self._leave(client)
+    def _take(self, client: _Connection, said: bytes) -> None:
+        """Adds what a client `said` to its request, and lets it go on where the command can run here."""
+        client.data += said
+        size = int.from_bytes(client.data[:8], "big")
+        if len(client.data) < 8 or (len(client.data) < 8 + size <= service_socket.MAX_REQUEST_BYTES):
             return
-        piece = client.socket.recv(min(1 << 18, client.size - len(client.data)))
-        if not piece:
+        del client.data[:8]
+        if len(client.data) != size or not _is_whole(client.data) or not client.data.startswith(self._identity + b"\0"):
             self._leave(client)
             return
-        client.data += piece
-        if len(client.data) == client.size:
-            if not _is_whole(client.data) or client.data.partition(b"\0")[0] != self._identity:
-                self._leave(client)
-                return
-            client.state = "waits"
-            self._waiting.append(client)
-            self._next()
-
-    def _next(self) -> None:
-        """Lets those begin whose turn it is."""
-        while self._waiting and len(self._by_process) + self._count("accepted") < _AT_ONCE:
-            client = self._waiting.popleft()
-            if client in self._clients:
-                client.state, client.since = "accepted", time.monotonic()
-                try:
-                    client.socket.send(service_socket.ACCEPTED)
-                except OSError:
-                    self._leave(client)
-
-    def _count(self, state: str) -> int:
-        return sum(client.state == state for client in self._clients)
+        client.state, client.since = "accepted", time.monotonic()
+        with contextlib.suppress(OSError):  # it is gone, which is heard of
+            client.socket.send(service_socket.ACCEPTED)
 
     def _start(self, client: _Connection) -> None:
-        self._last_use = time.monotonic()
-        # What the client sends on waits until the command can take it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, service_client.FORWARDED)
+        """Takes GO with the descriptors, and forks. Raises `OSError`."""
+        said, descriptors, _, _ = socket.recv_fds(client.socket, 1, 8)
         try:
-            process = os.fork()
-            if process == 0:
-                self._become(client)
-        except OSError:  # the client tells it
-            self._leave(client)
-            return
+            if said != service_socket.GO or len(descriptors) != 4:
+                self._leave(client)
+                return
+            self._last_use = time.monotonic()
+            # What the client sends on waits until the command can take it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, service_client.FORWARDED)
+            try:
+                process = os.fork()
+                if process == 0:
+                    self._become(client, descriptors)
+            except OSError:  # no process to be had: the client tells it
+                self._leave(client)
+                return
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, service_client.FORWARDED)
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, service_client.FORWARDED)
+            for one in descriptors:
+                os.close(one)
         client.process, client.state = process, "runs"
         self._by_process[process] = client
-        for one in client.descriptors:
-            os.close(one)
-        client.descriptors = []
         client.data.clear()
 
     def _signal(self, client: _Connection, number: int) -> None:
@@ -322,8 +313,7 @@ class CommandService:
             self._by_process[client.process] = None
         self._selector.unregister(client.socket)
         self._clients.discard(client)
-        client.close()
-        self._next()
+        client.socket.close()
 
     def _reap(self) -> None:
         for process in list(self._by_process):
@@ -336,7 +326,6 @@ class CommandService:
                 with contextlib.suppress(OSError):
                     client.socket.send(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
                 self._leave(client)
-            self._next()
 
     def _keep(self) -> None:
         """Opens the models that commands had to open."""
@@ -355,7 +344,7 @@ class CommandService:
     def _look_at_clock(self) -> None:
         now = time.monotonic()
         for client in list(self._clients):
-            began = client.state == "accepted" or (client.state == "asks" and client.size >= 0)
+            began = client.state == "accepted" or (client.state == "asks" and client.data)
             if began and now - client.since > _SECONDS_TO_ASK:
                 self._leave(client)
         if now - self._last_use > self._idle_seconds and not self._by_process:
@@ -381,35 +370,38 @@ class CommandService:
                 self._leave(client)
         deadline = time.monotonic() + _SECONDS_TO_END
         while self._by_process and time.monotonic() < deadline:
-            self._selector.select(0.1)
-            self._reap()
+            self._turn(deadline - time.monotonic())
         for client in list(self._clients):
             self._leave(client)
 
     # -- a command -----------------------------------------------------------------------------------------------
 
-    def _become(self, client: _Connection) -> NoReturn:
+    def _become(self, client: _Connection, descriptors: list[int]) -> NoReturn:
         """Runs the command of `client`, in the process that was forked for it."""
         try:
-            self._run(client)
+            self._run(client, descriptors)
+        except SystemExit as end:
+            os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
-            os._exit(1)
+            os._exit(1)  # as the interpreter does after an exception that nobody caught
 
-    def _run(self, client: _Connection) -> NoReturn:
+    def _run(self, client: _Connection, descriptors: list[int]) -> NoReturn:
         signal.set_wakeup_fd(-1)
         os.setsid()
         mask, ignored, arguments, environment = _fields(client.data)
         for number in (signal.SIGCHLD, *service_client.FORWARDED):
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
-        for number, one in enumerate(client.descriptors[:3]):
+        # Where the service is killed, its commands end, too.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != self._parent:
+            os._exit(1)
+        for number, one in enumerate(descriptors[:3]):
             os.dup2(one, number)
-        # `interrupts.install` lets SIGINT in.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*service_client.FORWARDED} - {signal.SIGINT})
-        os.fchdir(client.descriptors[3])
-        self._close_all_but_the_report()
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._open_files)
+        os.fchdir(descriptors[3])
+        for one in descriptors:
+            os.close(one)
         os.umask(mask)
         os.environb.clear()
         os.environb.update(environment)
@@ -423,19 +415,27 @@ class CommandService:
         from semsearch import cli
 
         cli.BEGAN = time.perf_counter()
+        client.socket.send(service_socket.STARTED)  # an error where nobody waits: the client works alone
+        self._close_all_but_the_report()
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._open_files)
+        # `interrupts.install` lets SIGINT in.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*service_client.FORWARDED} - {signal.SIGINT})
         cli.main()
 
     def _close_all_but_the_report(self) -> None:
         self._listening.close()
         self._selector.close()
-        os.close(self._opened)
-        os.close(self._lock)
+        for one in (self._opened, self._lock, *self._wake):
+            os.close(one)
+        if self._lifeline is not None:
+            os.close(self._lifeline)
         for client in self._clients:
-            client.close()
+            client.socket.close()
 
 
 def _warm_up() -> None:
     """Does what every command would do once."""
+    switch_off_telemetry()  # it would start a thread
     for name in _IMPORTED:
         importlib.import_module(name)
     from semsearch.cli.app import parser

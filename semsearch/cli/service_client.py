@@ -7,6 +7,7 @@ Imports nothing heavy, and nothing at all beyond `service_socket` where no servi
 import _signal  # type: ignore[import-not-found]
 import os
 import sys
+import time
 
 from semsearch.cli import service_socket
 
@@ -18,21 +19,27 @@ if TYPE_CHECKING:
 SWITCH = "SEMSEARCH_SERVICE"
 # What is done besides searching is done by a process of its own.
 _NOT_SERVED = ("--no-service", "--chat", "--update")
+# Files that are others for another process.
+_OF_A_PROCESS = ("/dev/", "/proc/")
 # What is sent on to the command.
 FORWARDED = (
     _signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGTSTP, _signal.SIGCONT,
 )  # fmt: skip
+# A signal so long after the first one ends this process, whatever the command does.
+_PATIENCE_SECONDS = 1.0
 
 
 def run(arguments: list[str]) -> int | None:
     """The exit code of the command that `arguments` are, after the service ran it; minus a number where that signal
     ended it. None where there is no service that can: nothing has happened then."""
-    if os.environ.get(SWITCH) == "0" or any(one.startswith(_NOT_SERVED) for one in arguments):
+    if not service_socket.IS_SUPPORTED or os.environ.get(SWITCH) == "0" or "_SEMSEARCH_COMPLETE" in os.environ:
+        return None
+    if any(one.startswith(_NOT_SERVED) or any(part in one for part in _OF_A_PROCESS) for one in arguments):
         return None
     if None in (sys.stdin, sys.stdout, sys.stderr):  # closed: another file would take its number
         return None
     folder = service_socket.service_folder()
-    if not service_socket.is_private(folder) or _is_limited():
+    if not service_socket.is_private(folder) or _reads_terminal_of_others():
         return None
     import _socket
 
@@ -40,28 +47,28 @@ def run(arguments: list[str]) -> int | None:
     try:
         connection.settimeout(service_socket.ANSWER_SECONDS)
         connection.connect(os.path.join(folder, service_socket.SOCKET))
-        working = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        request = _request(arguments)
-        descriptors = b"".join(one.to_bytes(4, sys.byteorder) for one in (0, 1, 2, working))
-        size = len(request).to_bytes(8, "big")
-        if connection.sendmsg([size], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)]) != len(size):
+        credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, service_socket.CREDENTIALS_BYTES)
+        if not service_socket.is_same_user(credentials):
             return None
-        connection.sendall(request)
+        request = _request(arguments)
+        connection.sendall(len(request).to_bytes(8, "big") + request)
         if connection.recv(1) != service_socket.ACCEPTED:
             return None
-        connection.sendall(service_socket.GO)
-    except OSError:  # no service, one that ends, or a standard stream that is closed
+        working = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptors = b"".join(one.to_bytes(4, sys.byteorder) for one in (0, 1, 2, working))
+        connection.settimeout(None)
+        connection.sendmsg([service_socket.GO], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
+        if connection.recv(1) != service_socket.STARTED:
+            return None
+    except OSError:  # no service, or one that ends
         return None
     _forward_signals(connection)
     return _exit_code(connection, arguments)
 
 
-def _is_limited() -> bool:
-    """Whether this process has a limit (setrlimit(2)) that one of the service would not have."""
-    import resource
-
-    limits = (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE)
-    return any(resource.getrlimit(one)[0] != resource.RLIM_INFINITY for one in limits)
+def _reads_terminal_of_others() -> bool:
+    """Whether this process is in the background of a terminal, which would stop it when it reads from there."""
+    return os.isatty(0) and os.tcgetpgrp(0) != os.getpgrp()
 
 
 def _request(arguments: list[str]) -> bytes:
@@ -70,22 +77,37 @@ def _request(arguments: list[str]) -> bytes:
     ignored = [str(one) for one in FORWARDED if _signal.getsignal(one) == _signal.SIG_IGN]
     fields = [service_socket.identity(), str(mask).encode(), ",".join(ignored).encode(), str(len(arguments)).encode()]
     fields += map(os.fsencode, arguments)
-    fields += (name + b"=" + value for name, value in os.environb.items())
+    fields += (name + b"=" + value for name, value in os.environb.items() if name)
     return b"".join(field + b"\0" for field in fields)
 
 
 def _forward_signals(connection: "_socket.socket") -> None:
     """Sends the command what is sent to this process. Ctrl-Z stops both, and `fg` lets both go on."""
+    first: float | None = None
+
+    def wait(number: int, frame: "FrameType | None") -> None:
+        nonlocal first
+        if first is not None and time.monotonic() - first > _PATIENCE_SECONDS:
+            end_by(number)
+        first = first or time.monotonic()
 
     def stop(number: int, frame: "FrameType | None") -> None:
-        os.kill(os.getpid(), _signal.SIGSTOP)
+        # As the system does it: where no shell waits for this process, it does not stop.
+        _signal.signal(number, _signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        _signal.signal(number, stop)
+        try:  # noqa: SIM105 - contextlib is not light
+            connection.send(bytes([_signal.SIGCONT]))
+        except OSError:
+            pass  # it has ended
 
     # The interpreter writes the number there at once; a handler in Python may wait until `poll` returns.
     connection.setblocking(False)
     _signal.set_wakeup_fd(connection.fileno(), warn_on_full_buffer=False)
+    handlers = {_signal.SIGTSTP: stop, _signal.SIGCONT: lambda number, frame: None}
     for number in FORWARDED:
         if _signal.getsignal(number) != _signal.SIG_IGN:
-            _signal.signal(number, stop if number == _signal.SIGTSTP else lambda number, frame: None)
+            _signal.signal(number, handlers.get(number, wait))
 
 
 def _exit_code(connection: "_socket.socket", arguments: list[str]) -> int:
@@ -112,6 +134,7 @@ def _exit_code(connection: "_socket.socket", arguments: list[str]) -> int:
 
 def end_by(number: int) -> None:
     """Ends this process by the signal `number`, as the command was."""
-    _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {number})
+    if number != _signal.SIGKILL:
+        _signal.signal(number, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {number})
     os.kill(os.getpid(), number)

@@ -21,8 +21,11 @@ _kept: "dict[tuple[str, str], tuple[object, Embedder]]" = {}
 def find(folder: str, name: str) -> "Embedder | None":
     """The model called `name` that was opened from `folder`, unless that has changed since."""
     stamp, embedder = _kept.get((folder, name), (None, None))
-    if embedder is not None and stamp == _stamp(folder):
-        return embedder
+    try:
+        if embedder is not None and stamp == _stamp(folder):
+            return embedder
+    except OSError:  # it is gone, which matters only where the model is needed
+        return None
     if on_open is not None:
         on_open(folder, name)
     return None
