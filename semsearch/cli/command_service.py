@@ -415,7 +415,10 @@ class CommandService:
         from semsearch import cli
 
         cli.BEGAN = time.perf_counter()
-        client.socket.send(service_socket.STARTED)  # an error where nobody waits: the client works alone
+        try:
+            client.socket.send(service_socket.STARTED)
+        except OSError:  # nobody waits for it any more
+            os._exit(0)
         self._close_all_but_the_report()
         resource.setrlimit(resource.RLIMIT_NOFILE, self._open_files)
         # `interrupts.install` lets SIGINT in.

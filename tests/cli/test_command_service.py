@@ -1,5 +1,6 @@
 """A running service answers as the command alone does, byte for byte, and is not used where it could not."""
 
+import json
 import os
 import re
 import shutil
@@ -219,7 +220,13 @@ def test_one_service_a_user(service: ServiceProcess) -> None:
 
 def test_a_service_that_was_killed_is_replaced(notes: Path) -> None:
     with ServiceProcess() as service:
+        client = service.start_client("search", "--queries", "-", "--jsonl", "-i", notes)
+        service.wait_for_commands(1)
+        (command,) = service.commands()
         assert service.stop(signal.SIGKILL) == -9
+        wait_until(lambda: not command.is_running())
+        _, err = client.communicate(timeout=60)
+        assert client.returncode == 2 and json.loads(err)["error"]["code"] == "service_ended"
         assert service.socket.exists()
         assert service.run("search", "boats", "-i", notes).code == 0
         service.start()
@@ -255,11 +262,77 @@ def test_nonsense_on_the_socket(service: ServiceProcess, notes: Path) -> None:
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(service.socket))
             request = b"".join(one + b"\0" for one in fields)
-            socket.send_fds(client, [len(request).to_bytes(8, "big")], [0, 1, 2, 0])
-            client.sendall(request)
+            client.sendall(len(request).to_bytes(8, "big") + request)
             client.settimeout(60)
             assert _ended(client)
     assert service.run("search", "boats", "-i", notes).code == 0
+
+
+def accepted(service: ServiceProcess) -> socket.socket:
+    """A client that the service has accepted."""
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(service.socket))
+    code = "from semsearch.cli import service_socket; import sys; sys.stdout.buffer.write(service_socket.identity())"
+    identity = subprocess.run([sys.executable, "-c", code], env=service.environment(), capture_output=True).stdout
+    request = b"".join(one + b"\0" for one in (identity, b"18", b"", b"0"))
+    client.sendall(len(request).to_bytes(8, "big") + request)
+    client.settimeout(60)
+    assert client.recv(1) == service_socket.ACCEPTED
+    return client
+
+
+def test_clients_that_leave_before_they_begin(service: ServiceProcess, notes: Path) -> None:
+    clients = [accepted(service) for _ in range(6)]
+    for client in clients[:3]:
+        client.close()
+    for client, count in zip(clients[3:], (0, 1, 5), strict=True):
+        with client:  # what is not the four descriptors
+            socket.send_fds(client, [service_socket.GO], [0] * count)
+            assert _ended(client)
+    assert not HEAVY & imported(service, ["search", "boats", "-i", notes])
+    assert service.process is not None
+    assert psutil.Process(service.process.pid).num_fds() < 20
+
+
+def test_a_service_that_stands_still(service: ServiceProcess, notes: Path) -> None:
+    assert service.process is not None
+    service.process.send_signal(signal.SIGSTOP)
+    try:
+        # Its output ends with it: nothing of it is held by the service.
+        assert service.run("search", "boats", "-l", "-i", notes, cwd=notes).out.startswith("boats.md\n")
+    finally:
+        service.process.send_signal(signal.SIGCONT)
+    service.wait_for_commands(0)
+
+
+def test_files_of_a_process_are_the_clients(service: ServiceProcess, notes: Path) -> None:
+    command = 'echo boats | "$0" -m semsearch search --queries /dev/fd/0 -l -i "$1"'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, str(notes)], capture_output=True, text=True, env=service.environment()
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_that_is_killed(service: ServiceProcess, notes: Path) -> None:
+    client = service.start_client("search", "--queries", "-", "-i", notes)
+    service.wait_for_commands(1)
+    service.commands()[0].kill()
+    assert client.wait(60) == -9
+    client.communicate()
+
+
+def test_a_model_that_is_gone(notes: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    shutil.copytree(os.environ["SEMSEARCH_CACHE"], cache, ignore=shutil.ignore_patterns("*.lock"))
+    with ServiceProcess(SEMSEARCH_CACHE=str(cache)) as service:
+        for _ in range(2):
+            assert service.run("search", "who paints boats", "-i", notes).code == 0
+        for folder in cache.glob("model-*"):
+            shutil.rmtree(folder)
+        for arguments in (("who paints boats",), ("boats", "--mode", "lexical")):
+            alone = service.run("search", *arguments, "-i", notes, served=False)
+            assert service.run("search", *arguments, "-i", notes) == alone
+            assert alone.code == 0
 
 
 def _ended(client: socket.socket) -> bool:
@@ -320,7 +393,10 @@ def test_many_at_once(service: ServiceProcess, notes: Path) -> None:
     assert out == {service.run("search", "boats", "-l", served=False, cwd=notes).out}
     service.wait_for_commands(0)
     assert service.process is not None
-    assert len(os.listdir(f"/proc/{service.process.pid}/task")) <= len(os.sched_getaffinity(0))
+    resident = psutil.Process(service.process.pid)
+    assert resident.open_files() == [] or {Path(one.path).name for one in resident.open_files()} == {"service.lock"}
+    # Those of numpy's library, which survive a fork.
+    assert resident.num_threads() <= len(os.sched_getaffinity(0))
 
 
 def test_the_identity_names_what_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
