@@ -80,9 +80,10 @@ _OPENING = re.compile(r"(?:=>|[\s={:;,]|\bwith)+$")
 _PREFIX = re.compile(r"[\w \t]*")
 _SPACE = re.compile(r"\s+")
 # What closes the blocks around a symbol, up to the end of the line, with a comment behind it, and lines of no more.
+_COMMENT = r"[ \t]*(?:(?://|\#(?!\[))[^\n]*|/\*[^\n*]*\*/[ \t]*)?"
 _CLOSERS = re.compile(
-    r"(?:[ \t)}\];,]{0,200}|[ \t]*end)[ \t]*(?:(?://|\#(?!\[))[^\n]*|/\*[^\n*]*\*/[ \t]*)?(?:\n|\Z)"
-    r"(?:[ \t]*(?:[)}\]][)}\];, \t]{0,200}|end[ \t]*)?\n){0,50}"
+    rf"(?:[ \t)}}\];,]{{0,200}}|[ \t]*end){_COMMENT}(?:\n|\Z)"
+    rf"(?:[ \t]*(?:(?:[)}}\]][)}}\];, \t]{{0,200}}|end\b){_COMMENT})?\n){{0,50}}"
 )
 
 
