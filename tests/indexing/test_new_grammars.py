@@ -26,7 +26,7 @@ class Finder:
 sys.meta_path[:] = [Finder(finder) for finder in sys.meta_path]
 """
 _PYTHON = 'class Sea:\n    def rise(self, metres: int) -> int:\n        """Rises."""\n        return metres\n'
-_GO = "package sea\n\n// Fall falls.\nfunc Fall(metres int) int { return metres }\n"
+_GO = "func Fall(metres int) int { return metres }\n"
 
 
 def headings(index: Path) -> set[str]:

@@ -4,7 +4,7 @@ else for each top-level definition.
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from semsearch.sources.document import Document, Section
 from semsearch.sources.encoded_data import without_data_addresses
@@ -27,9 +27,7 @@ def read(data: bytes, type_name: str, grammar: bool = True) -> Document:
     """The text of `data`, its sections headed by what they define; `grammar`: its grammar is used, if installed."""
     text, metadata = decode(data)
     text = without_data_addresses(text)
-    parsed = parse(text, type_name, grammar)
-    if parsed is None:
-        parsed = Document(text, type_name, cut_at(text, _definitions(text)), None)
+    parsed = parse(text, type_name, grammar, lambda: cut_at(text, _definitions(text)))
     return Document(
         text,
         type_name,
@@ -40,16 +38,16 @@ def read(data: bytes, type_name: str, grammar: bool = True) -> Document:
     )
 
 
-def parse(text: str, type_name: str, grammar: bool) -> Document | None:
-    """`text` with its sections and wholes by its grammar, without lines; None where there is none. Where the grammar
-    says nothing, definitions are found as without it."""
+def parse(text: str, type_name: str, grammar: bool, otherwise: Callable[[], tuple[Section, ...]]) -> Document:
+    """`text` with its sections, wholes and number of symbols by its grammar, without lines; where that is not to be
+    used, is not there or says nothing, with the sections that `otherwise` returns."""
     if type_name not in GRAMMARS or not are_installed():
-        return None
+        return Document(text, type_name, otherwise(), None)
     from semsearch.sources.symbols import symbols_of
 
     symbols = symbols_of(text, type_name) if grammar else None
     if symbols is None:
-        return Document(text, type_name, cut_at(text, _definitions(text)), None, metadata={SYMBOLS: 0})
+        return Document(text, type_name, otherwise(), None, metadata={SYMBOLS: 0})
     # (place, whether something begins there, order at a place, heading path from there on)
     cuts: list[tuple[int, bool, int, tuple[str, ...]]] = []
     for number, one in enumerate(symbols.found):

@@ -22,12 +22,9 @@ def read(data: bytes, type_name: str, grammar: bool = True) -> Document:
         return code.read(data, type_name, grammar)  # the syntax of another version, or a draft
     docstring = ast.get_docstring(tree)
     title = docstring.split("\n", 1)[0][:120] if docstring else ""
-    metadata = {**metadata, **({"summary": title} if title else {})}
     starts = line_starts_of(text)
-    parsed = code.parse(text, type_name, grammar)
-    if parsed is None:
-        return Document(text, type_name, _sections(tree, text, starts), starts, "", metadata)
-    metadata = {**metadata, **parsed.metadata}
+    parsed = code.parse(text, type_name, grammar, lambda: _sections(tree, text, starts))
+    metadata = {**metadata, **({"summary": title} if title else {}), **parsed.metadata}
     return Document(text, type_name, parsed.sections, starts, "", metadata, wholes=parsed.wholes)
 
 
