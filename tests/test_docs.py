@@ -90,7 +90,8 @@ def home(tmp_path: Path) -> Path:
     shutil.rmtree(home / "sample_docs" / ".semsearch", ignore_errors=True)
     command = home / "bin" / "semsearch"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nPYTHONPATH="{PROJECT}" exec "{sys.executable}" -m semsearch "$@"\n')
+    path = python_path(tmp_path / "without_extras")  # as the README installs it
+    command.write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec "{sys.executable}" -m semsearch "$@"\n')
     command.chmod(0o755)
     return home
 

@@ -16,7 +16,8 @@ def bring_up_to_date(indexes: list[str]) -> None:
     """
     import sqlite3
 
-    for index in indexes or [None]:
+    default: list[str | None] = [None]
+    for index in indexes or default:
         location = settings.index_for_reading(index)
         try:
             with interruptible():

@@ -8,23 +8,9 @@ import pytest
 from semsearch.settings import READERS_VERSION
 from semsearch.store.opening import open_store
 from tests.support.commands import Command
-from tests.support.folders import PROJECT, write
+from tests.support.folders import write
+from tests.support.without_grammars import python_path
 
-_WITHOUT_GRAMMARS = """
-import sys
-
-class Finder:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, *more):
-        return None if name.startswith("tree_sitter") else self.finder.find_spec(name, *more)
-
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-
-sys.meta_path[:] = [Finder(finder) for finder in sys.meta_path]
-"""
 _PYTHON = 'class Sea:\n    def rise(self, metres: int) -> int:\n        """Rises."""\n        return metres\n'
 _GO = "func Fall(metres int) int { return metres }\n"
 
@@ -53,8 +39,7 @@ def test_code_is_read_again_once_and_two_machines_do_not_take_turns(semsearch: C
     folder = tmp_path / "code"
     index = folder / ".semsearch"
     write(folder, {"sea.py": _PYTHON, "sea.go": _GO, "notes.txt": "The tide.\n"})
-    write(tmp_path / "without", {"sitecustomize.py": _WITHOUT_GRAMMARS})
-    without = {"PYTHONPATH": f"{tmp_path / 'without'}:{PROJECT}"}
+    without = {"PYTHONPATH": python_path(tmp_path / "without")}
 
     def files(env: dict[str, str], *flags: str) -> dict[str, int]:
         done = semsearch("index", folder, "--json", *flags, env=env)
