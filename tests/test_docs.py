@@ -25,6 +25,7 @@ from semsearch.cli import interrupts
 from semsearch.cli.app import app
 from semsearch.cli.manual import commands_of
 from semsearch.sources.document_types import suffixes_of_types, type_named, type_names
+from tests.support.without_grammars import python_path
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
