@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # A longer text is generated or minified, and its parse may take gigabytes.
 _MOST_BYTES = 1_000_000
-# A million bytes of code take 0.5 s. What takes longer was made to, or is another language.
+# A million bytes of Python or C take half a second. What takes longer was made to, or is another language.
 _MOST_SECONDS = 4.0
 _READ_BYTES = 1 << 16
 _CLASS_CHARACTERS = 80
