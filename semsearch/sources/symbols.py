@@ -27,6 +27,8 @@ _CLASS_CHARACTERS = 80
 _FUNCTION_CHARACTERS = 120
 # Of a declaration, and of the line before it, so much is looked at.
 _SIGNATURE_CHARACTERS = 2_000
+# Of a signature in one line, so much.
+_LONGEST = 300
 # Symbols within so many others have no heading of their own.
 _DEEPEST = 6
 
@@ -325,7 +327,7 @@ class _Collection:
         said = said[annotations.end() if annotations else 0 :]
         if body is None:
             said = re.split(r"[\n;{]", said, maxsplit=1)[0]
-        said = _OPENING.sub("", _SPACE.sub(" ", said)).strip()
+        said = _OPENING.sub("", _SPACE.sub(" ", said)[:_LONGEST]).strip()
         if kind == _TYPEDEF and (name := node.child_by_field_name("declarator")) is not None and name.text:
             said = f"{said} {name.text[:_CLASS_CHARACTERS].decode(errors='replace')}"
         most = _FUNCTION_CHARACTERS if kind in (_FUNCTION, _VALUE) else _CLASS_CHARACTERS
