@@ -194,7 +194,6 @@ class _Collection:
 
     def __init__(self, text: str, source: bytes) -> None:
         self._text = text
-        self._source = source
         self._at = _offsets(text, source)
         self._result = Symbols()
         self._open: list[_Open] = []
@@ -269,12 +268,12 @@ class _Collection:
             end = node.end_point
             # A comment may take the end of its line with it.
             last = end.row - 1 if end.column == 0 and end.row > row else end.row
-        if self._lead is not None and row <= self._lead[1] + 1:
-            self._lead = self._lead[0], last
-            return
-        # Behind other code, it is about that.
         start = self._line_start(int(self._at[node.start_byte]), lambda before: not before.strip())
-        self._lead = (start, last) if start is not None else None
+        if self._lead is not None and row <= self._lead[1] + (start is not None):
+            self._lead = self._lead[0], last
+        else:
+            # Behind other code, it is about that.
+            self._lead = None if start is None else (start, last)
 
     def _line_start(self, position: int, is_prefix: Callable[[str], bool]) -> int | None:
         """Where the line of `position` begins, or what is left of it beside the symbol before; None where it is long,

@@ -62,6 +62,8 @@ def test_comments_and_attributes_above_go_along(name: str, path: str, first: str
 def test_a_comment_apart_or_behind_other_code_does_not() -> None:
     text = "# About the file.\n\nx = 1  # about x\ndef rise(): pass\n"
     assert section(read("a.py", text.encode()), "def rise()") == "def rise(): pass\n"
+    text = "# About x.\nx = 1  # more about x\n# About rise.\ndef rise(): pass\n"
+    assert section(read("a.py", text.encode()), "def rise()") == "# About rise.\ndef rise(): pass\n"
 
 
 def test_closing_brackets_stay_with_what_they_close() -> None:
