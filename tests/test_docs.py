@@ -25,6 +25,7 @@ from semsearch.cli import interrupts
 from semsearch.cli.app import app
 from semsearch.cli.manual import commands_of
 from semsearch.sources.document_types import suffixes_of_types, type_named, type_names
+from tests.support.without_grammars import python_path
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
@@ -90,7 +91,8 @@ def home(tmp_path: Path) -> Path:
     shutil.rmtree(home / "sample_docs" / ".semsearch", ignore_errors=True)
     command = home / "bin" / "semsearch"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nPYTHONPATH="{PROJECT}" exec "{sys.executable}" -m semsearch "$@"\n')
+    path = python_path(tmp_path / "without_extras")  # as the README installs it
+    command.write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec "{sys.executable}" -m semsearch "$@"\n')
     command.chmod(0o755)
     return home
 

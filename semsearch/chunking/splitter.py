@@ -5,7 +5,7 @@ several times as long (`benchmarks/chunking_speed.py`), and lexical search waits
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,25 +53,82 @@ def split(document: Document, rules: ChunkRules) -> list[Chunk]:
     """The chunks of `document` in order; together they hold every non-blank character of it."""
     starts = rules.tokenizer.starts(document.text)
     chunks = []
-    for sections in _join_small(document, starts, rules):
+    for sections in _groups(document, starts, rules):
         heading = _heading_of(sections, document.text)
-        # The headings take part of the chunk.
-        room = len(rules.tokenizer.starts(" > ".join(heading)[:HEADING_CHARACTERS])) + 1 if heading else 0
-        capacity = max(rules.size // 2, rules.size - room)
-        overlap = min(rules.overlap, capacity // 4)
-        for start, end in _cut(document.text, sections[0].start, sections[-1].end, starts, capacity, overlap):
-            for piece in _fit(document.text, start, end, heading, rules):
-                chunk = _chunk(document, *piece, heading, sections[0].page, starts, room)
-                if chunk:
-                    chunks.append(chunk)
+        start, end = sections[0].start, sections[-1].end
+        told = _prefix_tokens(document.text, start, end, heading, starts, rules) if document.wholes else None
+        if told is not None:
+            pieces = [(start, end)]
+        else:
+            # The headings take part of the chunk.
+            told = len(rules.tokenizer.starts(" > ".join(heading)[:HEADING_CHARACTERS])) + 1 if heading else 0
+            capacity = max(rules.size // 2, rules.size - told)
+            overlap = min(rules.overlap, capacity // 4)
+            pieces = [
+                piece
+                for part in _cut(document.text, start, end, starts, capacity, overlap)
+                for piece in _fit(document.text, *part, heading, rules)
+            ]
+        for piece in pieces:
+            chunk = _chunk(document, *piece, heading, sections[0].page, starts, told)
+            if chunk:
+                chunks.append(chunk)
     return chunks
 
 
-def _join_small(document: Document, starts: Starts, rules: ChunkRules) -> Iterator[list[Section]]:
-    """Groups of neighbouring sections that are cut as one: small sections join while they fit one chunk."""
+def _groups(document: Document, starts: Starts, rules: ChunkRules) -> Iterator[list[Section]]:
+    """Groups of neighbouring sections that are cut as one. Where `document` has wholes, those that fit a chunk are
+    not cut, alone or joined with others."""
+    if not document.wholes:
+        yield from _join_small(document.sections, starts, rules)
+        return
+    for group in _join_small(_with_wholes(document, starts, rules), starts, rules):
+        heading = _heading_of(group, document.text)
+        if _prefix_tokens(document.text, group[0].start, group[-1].end, heading, starts, rules) is not None:
+            yield group
+        else:
+            yield from ([section] for section in group)
+
+
+def _with_wholes(document: Document, starts: Starts, rules: ChunkRules) -> list[Section]:
+    """The sections of `document`, those of each whole that fits a chunk as one, under the heading of its first."""
+    sections = document.sections
+    first_at = {section.start: number for number, section in enumerate(sections)}
+    last_at = {section.end: number for number, section in enumerate(sections)}
+    joined: list[Section] = []
+    done = 0
+    for start, end in document.wholes:
+        first, last = first_at.get(start, -1), last_at.get(end, -1)
+        if first < done or last < first:  # within one that was joined already
+            continue
+        heading = sections[first].heading
+        if _prefix_tokens(document.text, start, end, heading, starts, rules) is not None:
+            joined += [*sections[done:first], Section(start, end, heading, sections[first].page)]
+            done = last + 1
+    return [*joined, *sections[done:]]
+
+
+def _prefix_tokens(
+    text: str, start: int, end: int, heading: tuple[str, ...], starts: Starts, rules: ChunkRules
+) -> int | None:
+    """How many tokens are put before text[start:end] under `heading`, where both fit one chunk; else None."""
+    tokens = int(np.subtract(*np.searchsorted(starts, (end, start))))
+    if tokens > rules.size:
+        return None
+    body = text[start:end].strip()
+    prefix = prefix_of(heading, body)
+    before = len(rules.tokenizer.starts(prefix))
+    if tokens + before > rules.size:
+        return None
+    is_measured = rules.embedder is rules.tokenizer or len(prefix) + len(body) < rules.window
+    return before if is_measured or len(rules.embedder.starts(prefix + body)) <= rules.window else None
+
+
+def _join_small(sections: Sequence[Section], starts: Starts, rules: ChunkRules) -> Iterator[list[Section]]:
+    """`sections` in groups of neighbours: small ones join while they fit one chunk."""
     run: list[Section] = []
     run_tokens = 0
-    for section in document.sections:
+    for section in sections:
         tokens = int(np.subtract(*np.searchsorted(starts, (section.end, section.start))))
         joins = (
             run

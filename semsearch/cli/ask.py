@@ -19,6 +19,7 @@ from semsearch.cli.flags import (
     Rerank,
     Since,
     Types,
+    Update,
     Where,
     chosen_filters,
     chosen_llm,
@@ -88,6 +89,7 @@ def command(
         ),
     ] = None,
     queries: Queries = None,
+    update: Update = False,
     after: After = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.ask/1).")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line, for --queries.")] = False,
@@ -161,6 +163,10 @@ def command(
         style = "json" if as_json or as_jsonl else "text"
         return AnswerPrinter(style, show_context=show_context, batch=queries is not None, quiet=quiet)
 
+    if update:
+        from semsearch.cli.updating import bring_up_to_date
+
+        bring_up_to_date(index or [])
     with opened_searcher(index or [], after) as searcher:
         log = opened_log(searcher) if queries is None else None
         session = Session(searcher, options, model, expander=expander, log=log, save=save)

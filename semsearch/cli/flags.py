@@ -53,6 +53,7 @@ After = Annotated[
         help="On a replica of PostgreSQL, wait for what a run of index wrote; it tells TOKEN with --json.",
     ),
 ]
+Update = Annotated[bool, typer.Option("--update", help="Bring the folders of the index up to date first.")]
 Alpha = Annotated[
     float | None,
     typer.Option(metavar="X", help="Weight of meaning, 0 to 1. Default: by what the model knows of the language."),

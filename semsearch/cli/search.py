@@ -24,6 +24,7 @@ from semsearch.cli.flags import (
     Rerank,
     Since,
     Types,
+    Update,
     Where,
     chosen_filters,
     chosen_llm,
@@ -104,6 +105,7 @@ def command(
     ] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show how each score came about.")] = False,
     after: After = "",
+    update: Update = False,
     queries: Queries = None,
     format_: Annotated[
         str | None,
@@ -194,6 +196,10 @@ def command(
         raw=raw,
         batch=queries is not None,
     )
+    if update:
+        from semsearch.cli.updating import bring_up_to_date
+
+        bring_up_to_date(index or [])
     has_hits = False
     with ExitStack() as stack:
         search, finish = _opened(stack, index or [], like, new_since, after)

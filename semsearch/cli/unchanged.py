@@ -15,6 +15,8 @@ from semsearch.ownership import check_written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from semsearch.sources.differences import StatCheck
 
 
@@ -34,29 +36,9 @@ def answer(arguments: list[str]) -> "tuple[bool, StatCheck | None]":
     if not all(map(os.path.isdir, roots)):
         return False, None
     path = settings.index_for_writing(index, roots)
-    if not os.path.isfile(os.path.join(path, settings.CATALOG_FILE)) or os.path.exists(
-        os.path.join(path, settings.CATALOG_FILE + "-wal")
-    ):
-        return False, None
-    from semsearch.store.local.stat_check import stat_check
-
-    stopping = None if seconds is None else lambda: time.perf_counter() - started > seconds
-
-    try:
-        lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False, None
-    try:
-        check_written(path, [os.path.join(path, settings.CATALOG_FILE)], settings.trusted())
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        checked = stat_check(path, roots, stopping)
-        if checked is None or not checked.nothing_changed():
-            return False, checked
-        os.utime(lock)  # the time of the last run, which `status` prints
-    except (OSError, SemsearchError):
-        return False, None
-    finally:
-        os.close(lock)
+    checked = compared(path, roots, None if seconds is None else lambda: time.perf_counter() - started > seconds)
+    if checked is None or not checked.nothing_changed():
+        return False, checked
     checked.report.seconds["total"] = time.perf_counter() - started
     from semsearch.cli import render
     from semsearch.private_files import narrow
@@ -65,6 +47,33 @@ def answer(arguments: list[str]) -> "tuple[bool, StatCheck | None]":
         render.announce(notice)
     render.index_report(checked.report, quiet=quiet, as_json=as_json)
     return True, checked
+
+
+def compared(path: str, roots: list[str], stopping: "Callable[[], bool] | None" = None) -> "StatCheck | None":
+    """How `roots` (absolute paths; none: all folders of the index) differ from the index at `path`; None where the full
+    command must decide. Where nothing does, that was a run of `index`, whose time `status` prints.
+    """
+    if not os.path.isfile(os.path.join(path, settings.CATALOG_FILE)) or os.path.exists(
+        os.path.join(path, settings.CATALOG_FILE + "-wal")
+    ):
+        return None
+    from semsearch.store.local.stat_check import stat_check
+
+    try:
+        lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        check_written(path, [os.path.join(path, settings.CATALOG_FILE)], settings.trusted())
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        checked = stat_check(path, roots, stopping)
+        if checked is not None and checked.nothing_changed():
+            os.utime(lock)
+        return checked
+    except (OSError, SemsearchError):
+        return None
+    finally:
+        os.close(lock)
 
 
 def _parse(arguments: list[str]) -> tuple[list[str], str | None, bool, bool, int | None] | None:

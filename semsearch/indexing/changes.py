@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from semsearch.errors import ReadError
 from semsearch.sources.beneath import NOT_FOLLOWED, status_beneath
 from semsearch.sources.differences import RootDifference, compare
+from semsearch.sources.grammars import GRAMMARS, SYMBOLS
 from semsearch.sources.names import WHOLE
 from semsearch.sources.regular_file import digest_of, open_regular
 from semsearch.sources.stamps import stamp_of_status
@@ -46,7 +47,7 @@ class FileComparison:
     `rules`: which files the walk takes in; `location`: the index, which is left out of the walk; `generation`: files of
     another one are read again. `verify`: compare by content, not by stamps. `retry`: read what failed before again;
     `passwords`: there are some to try on encrypted documents; `new_readers`: readers have learnt to read more; `ocr`:
-    what needs OCR is read by it.
+    what needs OCR is read by it. `new_grammars`: code that was read without its grammar is read again.
     """
 
     rules: WalkRules
@@ -57,6 +58,7 @@ class FileComparison:
     passwords: bool = False
     new_readers: bool = False
     ocr: bool = False
+    new_grammars: bool = False
 
     def tries_again(self, status: str, reason: str) -> bool:
         """Whether a file that could not be read may now be readable, though it did not change."""
@@ -64,10 +66,15 @@ class FileComparison:
             return self.retry or self.new_readers or (self.passwords and "password" in reason)
         return status == "skipped" and (self.new_readers or (self.ocr and "needs OCR" in reason))
 
+    def reads_again(self, old: FileRecord) -> bool:
+        """Whether the file of this record may now be read, or be read better, though it did not change."""
+        lacks_symbols = self.new_grammars and old.type in GRAMMARS and SYMBOLS not in old.metadata
+        return (lacks_symbols and old.status == "indexed") or self.tries_again(old.status, old.reason)
+
     def is_unchanged(self, file: File, old: FileRecord) -> bool:
         if not is_unchanged(file, old, self.generation):
             return False
-        return bool(file.skip) or not (self.verify or self.tries_again(old.status, old.reason))
+        return bool(file.skip) or not (self.verify or self.reads_again(old))
 
 
 class KnownFiles:
@@ -92,6 +99,10 @@ class KnownFiles:
         for name, (status, reason) in left_out.items():
             if comparison.tries_again(status, reason):
                 stamps.pop(name, None)
+        if comparison.new_grammars:
+            for record in snapshot.files(root_id):
+                if comparison.reads_again(record):
+                    stamps.pop(record.path, None)
         return compare(files, stamps, left_out, lambda: snapshot.paths(root_id))
 
     def record(self, name: bytes) -> FileRecord | None:

@@ -11,10 +11,29 @@ from semsearch.indexing.changes import Changes, FileComparison, KnownFiles, find
 from semsearch.indexing.options import IndexOptions
 from semsearch.settings import host_name
 from semsearch.sources.differences import RootDifference
+from semsearch.sources.grammars import readers_version, with_grammars
 from semsearch.sources.walk import File, is_gone
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import FileRecord, Root
+
+
+@dataclass(frozen=True)
+class NewReaders:
+    """What of the readers is new to an index: `any` of them read more than those that last saw every file, so that
+    what could not be read is tried again; there are `grammars`, and may be files that were read without."""
+
+    any: bool
+    grammars: bool
+
+
+def new_readers(recorded: int | None) -> NewReaders:
+    """What of the readers of this machine is new to an index that records the version `recorded`; None: nothing was
+    read yet. Another machine may have better ones, and what they did is not undone."""
+    if recorded is None:
+        return NewReaders(False, False)
+    own = readers_version(recorded)
+    return NewReaders(recorded < own, recorded < own and with_grammars(own))
 
 
 @dataclass(frozen=True)
@@ -30,15 +49,23 @@ class ComparedFolders:
         """The content hash with which `file`, of which the index knows `old`, need not be read anew; None: it must."""
         if old is None or old.path != os.fsencode(file.path) or old.generation != self.comparison.generation:
             return None
-        return None if self.comparison.tries_again(old.status, old.reason) else old.content_hash
+        return None if self.comparison.reads_again(old) else old.content_hash
 
 
 def comparison_of(
-    rules: WalkRules, generation: int, new_readers: bool, options: IndexOptions, location: str
+    rules: WalkRules, generation: int, readers: NewReaders, options: IndexOptions, location: str
 ) -> FileComparison:
     """How a run of `options` compares files; the rest as in `FileComparison`."""
     return FileComparison(
-        rules, location, generation, options.verify, options.retry, bool(options.passwords), new_readers, options.ocr
+        rules,
+        location,
+        generation,
+        options.verify,
+        options.retry,
+        bool(options.passwords),
+        readers.any,
+        options.ocr,
+        readers.grammars,
     )
 
 

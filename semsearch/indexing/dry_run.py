@@ -12,6 +12,7 @@ from semsearch.indexing.comparing import (
     ComparedFolders,
     compare_folders,
     comparison_of,
+    new_readers,
     refuse_no_folder,
     why_refused,
 )
@@ -20,7 +21,6 @@ from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import asked_chunking, run_model, walk_rules, with_roots
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
-from semsearch.settings import READERS_VERSION
 from semsearch.sources.names import shown_name
 from semsearch.store.protocol import Snapshot, Store
 from semsearch.store.records import IndexInfo
@@ -47,7 +47,7 @@ def _would_do(store: Store, folders: list[str], options: IndexOptions, snapshot:
     comparison = comparison_of(
         walk_rules(recorded.rules, options),
         -1 if options.rebuild or snapshot is None else recorded.generation,
-        snapshot is not None and recorded.readers != READERS_VERSION,
+        new_readers(None if snapshot is None else recorded.readers),
         options,
         location,
     )

@@ -42,6 +42,7 @@ from semsearch.private_files import check_sharing
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.sources.differences import StatCheck
+from semsearch.sources.grammars import readers_version
 from semsearch.sources.ignore import compile_globs
 from semsearch.sources.names import shown_name
 from semsearch.sources.ocr import OcrLimits, check_ocr
@@ -398,7 +399,7 @@ class _ComparedRun:
                 transaction.record_run(run)
             whole = len(self.compared.roots) == len(own) and not changes.failed and not changes.stopped
             if whole and self.options.files_from is None and not self.report.left:
-                transaction.update(replace(info, readers=settings.READERS_VERSION))
+                transaction.update(replace(info, readers=max(info.readers, readers_version(info.readers))))
 
 
 class _Limit:

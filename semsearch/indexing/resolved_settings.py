@@ -10,6 +10,7 @@ from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.embedding.open import check_reachable
 from semsearch.embedding.resolve import ModelSource
 from semsearch.errors import IndexDamagedError, SemsearchError, UsageError, for_shell
+from semsearch.indexing.comparing import NewReaders, new_readers
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.sources.walk_rules import WalkRules
@@ -22,12 +23,12 @@ _API_RULER = "cl100k_base"
 @dataclass(frozen=True)
 class ResolvedSettings:
     """`recorded`: what the index says of itself; `info`: what it is to say after the run; `drop_vectors`: those it has
-    are of another model, or cannot be made into others; `new_readers`: files are tried again that could not be read."""
+    are of another model, or cannot be made into others; `new_readers`: what of the readers is new to the index."""
 
     recorded: IndexInfo
     info: IndexInfo
     drop_vectors: bool
-    new_readers: bool
+    new_readers: NewReaders
 
     @property
     def chunking(self) -> Chunking:
@@ -81,8 +82,8 @@ def resolve_settings(snapshot: Snapshot, options: IndexOptions, model: RunModel,
         rules=walk_rules(info.rules, options),
         vectors_at=vectors_at,
     )
-    new_readers = info.chunking is not None and info.readers != settings.READERS_VERSION
-    return ResolvedSettings(info, resolved, drop_vectors, new_readers)
+    readers = new_readers(None if info.chunking is None else info.readers)
+    return ResolvedSettings(info, resolved, drop_vectors, readers)
 
 
 def moves_vectors(info: IndexInfo, options: IndexOptions) -> bool:

@@ -67,7 +67,8 @@ class Task:
     """One file to read: its `path` beneath the folder `root`, its size in bytes.
 
     `known`: the content hash that the index has of it, if any. `follow`: symbolic links that stay beneath `root` are
-    followed. A file that another one has replaced since the walk, as editors do when they save, is read as it is now.
+    followed. `grammar`: code is parsed by its grammar, if that is installed. A file that another one has replaced since
+    the walk, as editors do when they save, is read as it is now.
     """
 
     root: str
@@ -75,6 +76,7 @@ class Task:
     size: int
     known: bytes | None = None
     follow: bool = False
+    grammar: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def analyze_file(task: Task, rules: ChunkRules, reading: ReadRules) -> Iterator[
             if digest == task.known:
                 yield FilePart("unchanged", digest=digest, stamp=stamp)
                 return
-            documents = document_types.documents(file, task.path, reading.passwords, reading.ocr)
+            documents = document_types.documents(file, task.path, reading.passwords, reading.ocr, task.grammar)
             for part in _parts(documents, task.path, rules):
                 yield replace(part, digest=digest, stamp=stamp)
     except ReadError as error:

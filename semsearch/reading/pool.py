@@ -12,7 +12,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from multiprocessing.connection import Pipe, wait
 
@@ -22,6 +22,8 @@ from semsearch.reading.analysis import FilePart, ReadRules, Task
 from semsearch.reading.running_time import LOOK_SECONDS, RunningTime
 from semsearch.reading.worker import OUT_OF_MEMORY, READY, seconds_for
 from semsearch.settings import read_memory, read_seconds
+from semsearch.sources.document_types import may_be_parsed
+from semsearch.sources.grammars import are_installed
 
 # The most tasks that are in work or done beyond the one whose result is due, and the most bytes of their files.
 _AHEAD = 128
@@ -180,12 +182,14 @@ class ReaderPool:
 class _Slot:
     """A task with the parts of its file that came back, each with its size in bytes.
 
-    `begun`: a process has it; `early`: it was begun before smaller tasks that come first; `ended`: all parts are here.
+    `begun`: a process has it; `early`: it was begun before smaller tasks that come first; `has_come`: some part has;
+    `ended`: all parts are here.
     """
 
     task: Task
     begun: bool = False
     early: bool = False
+    has_come: bool = False
     ended: bool = False
     parts: deque[tuple[FilePart, int]] = field(default_factory=deque)
 
@@ -266,6 +270,7 @@ class _Worker:
             raise SemsearchError(f"a reader process cannot start: {lack}", hint, code="shortage")
         part: FilePart = pickle.loads(message)
         self.slot.parts.append((part, len(message)))
+        self.slot.has_come = True
         if part.last:
             self.slot.ended = True
             self.slot = None
@@ -280,11 +285,17 @@ class _Worker:
         return f"took more than {self.allowed:.0f} s to read and was stopped"
 
     def give_up(self, reason: str) -> None:
-        """Ends the process; the file of its task has failed, for this `reason`."""
-        if self.slot is not None:
-            self.slot.parts.append((FilePart("stopped", reason), 0))
-            self.slot.ended = True
-            self.slot = None
+        """Ends the process; the file of its task has failed, for this `reason`.
+
+        Code that a grammar may have failed at, whose parser is not made for what is no code, is read without it first.
+        """
+        slot, self.slot = self.slot, None
+        if slot is not None and slot.task.grammar and not slot.has_come and _is_parsed(slot.task.path):
+            slot.task = replace(slot.task, grammar=False)
+            slot.begun = slot.early = False
+        elif slot is not None:
+            slot.parts.append((FilePart("stopped", reason), 0))
+            slot.ended = True
         self.kill()
 
     def is_alive(self) -> bool:
@@ -296,6 +307,10 @@ class _Worker:
         self._process.kill()
         self._process.wait()
         self.connection.close()
+
+
+def _is_parsed(path: str) -> bool:
+    return are_installed() and may_be_parsed(path)
 
 
 def _exit_reason(code: int) -> str:

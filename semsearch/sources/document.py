@@ -31,7 +31,8 @@ class Document:
     characters, line number in the file from 1), rising; None when the file has no lines (a PDF). Readers that do not
     change the text of the file use `line_starts_of`. `metadata`: author, date and the like. `notice`: for people, what
     of the file is missing in the text. `own`: here begins one of several documents of its file, with properties of its
-    own; what is not its own goes on with the document before.
+    own; what is not its own goes on with the document before. `wholes`: (start, end) in characters of what is not to be
+    cut where it fits a chunk, such as a function, in order of their starts; each begins and ends where sections do.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Document:
     metadata: Mapping[str, object] = field(default_factory=dict)
     notice: str = ""
     own: bool = False
+    wholes: tuple[tuple[int, int], ...] = ()
 
     def storable(self) -> "Document":
         """This document without unpaired surrogates, which tokenizers and SQLite refuse, and with its notice."""
@@ -86,7 +88,8 @@ class Document:
             past = bisect_right(lines, (end - 1, 1 << 62))
             lines = tuple((max(0, offset - start), line) for offset, line in lines[first:past])
         own = self.own and start == 0
-        return replace(self, text=self.text[start:end], sections=sections, line_starts=lines, own=own)
+        wholes = tuple((first - start, past - start) for first, past in self.wholes if start <= first and past <= end)
+        return replace(self, text=self.text[start:end], sections=sections, line_starts=lines, own=own, wholes=wholes)
 
 
 def storable(text: str) -> str:

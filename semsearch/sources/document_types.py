@@ -17,6 +17,7 @@ from semsearch.sources import file_signatures
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import parsing
 from semsearch.sources.encodings import wide_encoding
+from semsearch.sources.grammars import GRAMMARS
 from semsearch.sources.ocr import OcrLimits
 
 # Larger files are read in pieces if their reader can; if not, as a whole up to the second limit.
@@ -153,21 +154,34 @@ def suffixes_of_types() -> list[str]:
     return sorted(_BY_SUFFIX)
 
 
-def read(path: str, data: bytes, passwords: Sequence[str] = (), ocr: OcrLimits | None = None) -> Document:
+def may_be_parsed(path: str) -> bool:
+    """Whether a file called `path` may be code that a grammar parses: by its suffix, or since it has none."""
+    suffix = _suffix(path)
+    return not suffix or _BY_SUFFIX.get(suffix) in GRAMMARS
+
+
+def read(
+    path: str, data: bytes, passwords: Sequence[str] = (), ocr: OcrLimits | None = None, grammar: bool = True
+) -> Document:
     """The document in `data`, the content of a file called `path`; of a large text only the first piece.
 
     Raises `ReadError` as `documents` does.
     """
-    return next(documents(io.BytesIO(data), path, passwords, ocr))
+    return next(documents(io.BytesIO(data), path, passwords, ocr, grammar))
 
 
 def documents(
-    file: BinaryIO, path: str, passwords: Sequence[str] = (), ocr: OcrLimits | None = None
+    file: BinaryIO,
+    path: str,
+    passwords: Sequence[str] = (),
+    ocr: OcrLimits | None = None,
+    grammar: bool = True,
 ) -> Iterator[Document]:
     """The document in `file`, which is at its start; a large text comes as several documents, in order.
 
     The type follows from the name `path` and the first bytes. `passwords` are tried on encrypted PDFs. `ocr`: pages and
-    pictures without text are read by OCR within these limits. Gzip files are unpacked. At least one document is
+    pictures without text are read by OCR within these limits. `grammar`: code is parsed by its grammar, if that is
+    installed. Gzip files are unpacked. At least one document is
     yielded, or `ReadError` raised: with `skip` for a file that holds no text by rule (empty, binary, an image), without
     for a damaged one.
     """
@@ -177,15 +191,17 @@ def documents(
         file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
         path = path[:-3] if path.lower().endswith(".gz") else path
         try:
-            yield from _documents(file, path, passwords, ocr)
+            yield from _documents(file, path, passwords, ocr, grammar)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ReadError(f"damaged gzip file: {error}") from None
         return
     file.seek(0)
-    yield from _documents(file, path, passwords, ocr)
+    yield from _documents(file, path, passwords, ocr, grammar)
 
 
-def _documents(file: BinaryIO, path: str, passwords: Sequence[str], ocr: OcrLimits | None) -> Iterator[Document]:
+def _documents(
+    file: BinaryIO, path: str, passwords: Sequence[str], ocr: OcrLimits | None, grammar: bool
+) -> Iterator[Document]:
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     if not head:
@@ -216,6 +232,8 @@ def _documents(file: BinaryIO, path: str, passwords: Sequence[str], ocr: OcrLimi
                 document = module.read(data, name, passwords, ocr)
             elif name == "image":
                 document = module.read(data, name, ocr)
+            elif name in GRAMMARS:
+                document = module.read(data, name, grammar)
             else:
                 document = module.read(data, name)
         if document.text.strip():

@@ -1,5 +1,5 @@
 import re
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from semsearch.errors import UsageError
 from semsearch.sources.document import Document, Section
 from semsearch.sources.document_types import read
 from semsearch.sources.lines import line_starts_of
+from tests.support.code_samples import SAMPLES, CodeSample
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +35,17 @@ def text_document(text: str) -> Document:
 def check(document: Document, chunk_rules: ChunkRules) -> None:
     chunks = split(document, chunk_rules)
     lines = document.text.split("\n")
+    begins = list(accumulate((len(line) + 1 for line in lines), initial=0))
     position = 0
     covered = [False] * len(document.text)
     for chunk in chunks:
         assert chunk.text == chunk.text.strip() != ""
-        start = document.text.index(chunk.text, max(0, position - len(chunk.text)))
+        assert chunk.line_start is not None and chunk.line_end is not None
+        # Only what overlaps begins before the end of the one before; short texts may stand in several places.
+        low = position - len(chunk.text) if chunk_rules.overlap else position
+        start = document.text.index(chunk.text, max(0, low, begins[chunk.line_start - 1]))
         covered[start : start + len(chunk.text)] = [True] * len(chunk.text)
         position = start + len(chunk.text)
-        assert chunk.line_start is not None and chunk.line_end is not None
         assert chunk.text.split("\n")[0] in lines[chunk.line_start - 1]
         assert chunk.line_end - chunk.line_start == chunk.text.count("\n")
         assert len(chunk_rules.embedder.starts(chunk.encoded())) <= chunk_rules.window
@@ -107,10 +111,10 @@ def test_small_sections_are_joined_under_their_common_heading(ruler: SubwordToke
 def test_sections_joined_without_a_common_heading_are_told_under_all_of_theirs(ruler: SubwordTokenizer) -> None:
     ferry, tide = "def ferry():\n    return 1\n", "def tide():\n    return 2\n"
     assert [chunk.heading for chunk in split(read("a.py", f"{ferry}\n\n{tide}".encode()), rules(ruler))] == [
-        ("ferry; tide",)
+        ("def ferry(); def tide()",)
     ]
     chunks = split(read("a.py", f"{ferry}\n\n".encode()), rules(ruler))
-    assert [chunk.heading for chunk in chunks] == [("ferry",)], "what is blank has no heading to share"
+    assert [chunk.heading for chunk in chunks] == [("def ferry()",)], "what is blank has no heading to share"
     chunks = split(read("a.py", f"import os\n\n{ferry}".encode()), rules(ruler))
     assert [chunk.heading for chunk in chunks] == [()], "a part of it stands under none"
     many = "\n\n".join(
@@ -150,3 +154,72 @@ def test_cuts_are_rated_as_regular_expressions_rate_them(body: str) -> None:
     for pattern, value in (*rated, (r"\n[^\S\n]*\n\s*", 4.0)):
         expected[np.searchsorted(starts, [found.end() for found in re.finditer(pattern, body)])] = value
     assert _cut_quality(body, starts).tolist() == expected.tolist()
+
+
+def function(name: str, statements: int, indent: str = "") -> str:
+    body = "".join(f"{indent}    tide_{number} = harbour.read({number})\n" for number in range(statements))
+    return f"{indent}# About {name}.\n{indent}def {name}(harbour: Harbour):\n{body}"
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.sampled_from(SAMPLES), st.lists(st.integers(1, 60), min_size=1, max_size=6),
+    st.sampled_from([(16, 0), (40, 12), (100, 32), (254, 32)]), st.integers(0, 2**32),
+)  # fmt: skip
+def test_code_loses_no_text_and_keeps_its_lines(
+    ruler: SubwordTokenizer, sample: CodeSample, counts: list[int], shape: tuple[int, int], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    lines = [f"{line}  // {number}" for number, line in enumerate((sample.text * 3).split("\n"))]
+    for count in counts:
+        at = int(random.integers(0, len(lines)))
+        lines[at : at + int(random.integers(0, 3))] = [f"  call({count}, {number});" for number in range(count)]
+    size, overlap = shape
+    check(read(sample.name, "\n".join(lines).encode()), rules(ruler, size, overlap))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 30)), min_size=1, max_size=12), st.integers(60, 254))
+def test_a_function_that_fits_a_chunk_is_never_cut(
+    ruler: SubwordTokenizer, shape: list[tuple[int, int]], size: int
+) -> None:
+    functions = []
+    text = "import harbour\n\n"
+    for number, (kind, statements) in enumerate(shape):
+        indent = "    " if kind else ""
+        if kind == 1:
+            text += f'\nclass Sea{number}:\n    """A sea."""\n\n'
+        elif kind:
+            text += f"\ndef outer_{number}():\n" + "".join(f"    wave({wave})\n" for wave in range(60)) + "\n"
+        functions.append(function(f"f_{number}", statements, indent))
+        text += functions[-1] + "\n" + ("    rise()\n" * 5 if kind > 1 else "")
+    document = read("a.py", text.encode())
+    chunks = split(document, rules(ruler, size))
+    for one in functions:
+        if len(ruler.starts(one)) + 40 <= size:  # with what may be put before it
+            assert any(one.strip() in chunk.text for chunk in chunks), one
+    check(document, rules(ruler, size))
+
+
+def test_a_function_that_does_not_fit_is_cut_and_its_parts_are_told_under_it(ruler: SubwordTokenizer) -> None:
+    text = "class Sea:\n" + function("rise", 30, "    ")
+    chunks = split(read("a.py", text.encode()), rules(ruler, 200, 0))
+    assert len(chunks) > 2
+    assert {chunk.heading for chunk in chunks[1:]} == {("class Sea", "def rise(harbour: Harbour)")}
+
+
+def test_short_functions_within_one_that_fits_stay_with_it(ruler: SubwordTokenizer) -> None:
+    text = "def outer():\n" + function("inner", 6, "    ") + function("other", 6, "    ")
+    (chunk,) = split(read("a.py", text.encode()), rules(ruler))
+    assert chunk.heading == ("def outer()",) and chunk.text == text.strip()
+    chunks = split(read("a.py", text.encode()), rules(ruler, 120))
+    assert [chunk.heading for chunk in chunks] == [("def outer()",), ("def outer()", "def other(harbour: Harbour)")]
+    assert [chunk.text.count("# About") for chunk in chunks] == [1, 1]
+
+
+def test_parts_of_a_document_keep_its_wholes() -> None:
+    document = read("a.py", "".join(function(f"f_{number}", 3) for number in range(40)).encode())
+    parts = list(document.pieces(1000))
+    assert sum(len(part.wholes) for part in parts) > 20
+    for part in parts:
+        assert all(part.text[start:end].startswith("# About f_") for start, end in part.wholes)

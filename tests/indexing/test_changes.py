@@ -83,6 +83,16 @@ def test_what_could_not_be_read_is_tried_again_when_there_is_reason_to(folder: P
     assert len(found(folder, snapshot, verify=True).read) == 5
 
 
+def test_code_that_was_read_without_a_grammar_is_read_again_once_there_are_some(snapshot: Snapshot) -> None:
+    text, *_ = (record for record in snapshot.files(1) if record.status == "indexed")
+    code = replace(text, type="python")
+    compare = comparison(snapshot, new_grammars=True)
+    assert compare.reads_again(code) and not comparison(snapshot).reads_again(code)
+    assert not compare.reads_again(replace(code, metadata={"symbols": 0})), "its grammar was there"
+    assert not compare.reads_again(text), "no code"
+    assert not compare.reads_again(replace(code, status="failed"))
+
+
 def test_nothing_is_known_without_an_index(folder: Path, snapshot: Snapshot) -> None:
     changes = find_changes({1: str(folder)}, {1: KnownFiles()}, comparison(snapshot), None, {})
     assert len(changes.read) == 5 and changes.unchanged == 0

@@ -33,7 +33,7 @@ def compared(snapshot: Snapshot, *folders: Path, **flags: object) -> ComparedFol
 def test_flags_reach_the_comparison(snapshot: Snapshot) -> None:
     comparison = compared(snapshot, verify=True, retry=True, passwords=("tide",), hidden=True).comparison
     assert comparison.verify and comparison.retry and comparison.passwords and comparison.rules.hidden
-    assert not comparison.new_readers and comparison.location == "/i"
+    assert not comparison.new_readers and not comparison.new_grammars and comparison.location == "/i"
     assert compared(snapshot, rebuild=True).comparison.generation == snapshot.info().generation + 1
 
 

@@ -33,7 +33,7 @@ def resolved(snapshot: Snapshot, **flags: object) -> ResolvedSettings:
 def test_a_bare_run_changes_nothing(snapshot: Snapshot) -> None:
     found = resolved(snapshot)
     assert found.info == found.recorded == snapshot.info()
-    assert not found.drop_vectors and not found.new_readers
+    assert not found.drop_vectors and not found.new_readers.any
     assert found.chunking == snapshot.info().chunking
 
 
@@ -77,7 +77,7 @@ def test_what_tune_learnt_goes_with_the_vectors(snapshot: Snapshot, monkeypatch:
 
 def test_readers_that_learnt_to_read_more_are_noticed(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "READERS_VERSION", 10_000)
-    assert resolved(snapshot).new_readers
+    assert resolved(snapshot).new_readers.any
 
 
 def test_a_new_index_takes_the_defaults_of_its_model(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_new_index_takes_the_defaults_of_its_model(tmp_path: Path) -> None:
         found = resolved(writer.snapshot(), model="static", chunk_size=99)
     assert (found.info.model_name, found.info.model, found.info.generation) == ("static", None, 1)
     assert found.chunking == Chunking(99, None, None, settings.ANALYSIS_VERSION)
-    assert not found.new_readers
+    assert not found.new_readers.any
 
 
 def test_a_model_behind_an_api_is_measured_by_another_tokenizer_where_that_is_here(

@@ -150,3 +150,12 @@ def test_what_is_read_when_the_run_is_over_is_given_up_and_the_rest_is_kept(rule
     assert [one for one in parts if one[0] != "huge.txt.gz"] == [
         (f"{number}.txt", status) for number, (_, status) in enumerate(parts[-5:])
     ]
+
+
+def test_code_whose_parser_crashes_is_read_without_it(rules: ReadRules, tmp_path: Path) -> None:
+    deep = "{[(" * 100_000  # ends the process of the grammar of Java, whose trees may not be so deep
+    write(tmp_path, {"Deep.java": f"class Tide {{}}\n{deep}\n", "a.txt": "The night ferry leaves.\n"})
+    (_, code), (_, text) = results(rules, tasks(tmp_path, ["Deep.java", "a.txt"]), 1)
+    assert (code.status, code.reason, code.metadata) == ("indexed", "", {"symbols": 0})
+    assert code.chunks[0].heading == ("Tide",) and text.status == "indexed"
+    assert "".join("".join(chunk.text.split()) for chunk in code.chunks).count("{[(") >= 100_000 - len(code.chunks) * 20

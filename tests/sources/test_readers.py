@@ -88,8 +88,10 @@ def test_html_in_its_declared_encoding() -> None:
 
 def test_code_is_cut_at_definitions() -> None:
     source = "import os\n\ndef first(a):\n    return a\n\n\nclass Second:\n    def method(self): ...\n"
-    document = read("a.py", source.encode())
+    document = read("a.py", source.encode(), grammar=False)
     assert [path for _, path in headings(document)] == [(), ("first",), ("Second",), ("Second", "method")]
+    document = read("a.go", b"package a\n\nfunc (t *T) First() {}\n\ntype Second struct{}\n", grammar=False)
+    assert [path for _, path in headings(document)] == [(), ("First",)]
 
 
 def test_pdf_pages_title_and_what_cannot_be_read() -> None:

@@ -10,6 +10,7 @@ from functools import partial
 
 from semsearch import settings
 from semsearch.sources.differences import StatCheck, compare
+from semsearch.sources.grammars import readers_version
 from semsearch.sources.names import display_path
 from semsearch.sources.walk import RACY_NS, WalkStoppedError, walk
 from semsearch.sources.walk_rules import WalkRules
@@ -28,8 +29,10 @@ def stat_check(path: str, folders: list[str], stopping: "Callable[[], bool] | No
     check_catalog(path)
     catalog, stamp = Catalog.open_for_reading(path)
     try:
-        versions = (catalog.setting("analysis"), catalog.setting("readers"))
-        if versions != (settings.ANALYSIS_VERSION, settings.READERS_VERSION):
+        readers = catalog.setting("readers")
+        if catalog.setting("analysis") != settings.ANALYSIS_VERSION or not isinstance(readers, int):
+            return None
+        if readers < readers_version(readers):
             return None
         roots = catalog.roots()
         known = {root for _, root, _ in roots}

@@ -376,7 +376,7 @@ def test_long_words_are_no_pictures() -> None:
 
 def test_headings_in_code_are_comments() -> None:
     document = read("a.py", b"# Not a heading\nx = 1\n\n\ndef walk():\n    # Neither\n    pass\n")
-    assert [path for _, path in headings(document)] == [(), ("walk",)]
+    assert [path for _, path in headings(document)] == [(), ("def walk()",)]
 
 
 def test_long_markdown_is_read_without_a_parser_and_says_so() -> None:

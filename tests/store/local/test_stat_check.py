@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.settings import READERS_VERSION
+from semsearch.sources.grammars import readers_version
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.stat_check import StatCheck, stat_check
 from semsearch.store.local.writer import IndexWriter
@@ -132,7 +132,7 @@ def test_files_that_readers_learn_to_read_are_tried_in_every_folder(notes: Path,
     index_folders([str(notes)], str(index), IndexOptions())
     assert Catalog.read(str(index), lambda catalog: catalog.setting("readers")) == 0
     index_folders([], str(index), IndexOptions())
-    assert Catalog.read(str(index), lambda catalog: catalog.setting("readers")) == READERS_VERSION
+    assert Catalog.read(str(index), lambda catalog: catalog.setting("readers")) == readers_version()
 
 
 @pytest.mark.slow

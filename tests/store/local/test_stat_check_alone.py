@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from semsearch.errors import IndexDamagedError
-from semsearch.settings import ANALYSIS_VERSION, READERS_VERSION
+from semsearch.settings import ANALYSIS_VERSION
 from semsearch.sources.differences import StatCheck
+from semsearch.sources.grammars import readers_version
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.local.stat_check import stat_check
 from semsearch.store.local.store import LocalStore
@@ -27,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     root = Root(1, str(folder), "notes")
     with LocalStore(str(folder / ".semsearch")).write() as writer:
         with writer.transaction() as transaction:
-            info = replace(INFO, roots=(root,), rules=WalkRules(), readers=READERS_VERSION, analysis=ANALYSIS_VERSION)
+            info = replace(INFO, roots=(root,), rules=WalkRules(), readers=readers_version(), analysis=ANALYSIS_VERSION)
             transaction.update(info)
             for name, status in (("a.md", "indexed"), ("b.md", "indexed"), ("c.md", "failed")):
                 path = folder / name
@@ -82,7 +83,10 @@ def test_something_changed(folder: Path, change: str) -> None:
 
 
 FOR_A_FULL_RUN: dict[str, Callable[[Path], object]] = {
-    "other readers": lambda folder: sql(index_of(folder), "UPDATE settings SET value = '99' WHERE key = 'readers'"),
+    "older readers": lambda folder: sql(index_of(folder), "UPDATE settings SET value = '9' WHERE key = 'readers'"),
+    "readers that are none": lambda folder: sql(
+        index_of(folder), "UPDATE settings SET value = '[7]' WHERE key = 'readers'"
+    ),
     "another analysis": lambda folder: sql(index_of(folder), "UPDATE settings SET value = '99' WHERE key = 'analysis'"),
     "pending chunks": lambda folder: sql(index_of(folder), "UPDATE settings SET value = '3' WHERE key = 'embedded_to'"),
     "rules that are none": lambda folder: sql(
