@@ -131,6 +131,10 @@ ENVIRONMENT = (
     Variable("VOYAGE_BASE_URL", "Another server for Voyage's embedding models."),
     Variable("PINECONE_CONTROLLER_HOST", "Another server that makes and names Pinecone's indexes."),
     Variable("JINA_BASE_URL", "Another server for Jina's embedding models."),
+    Variable(
+        "SEMSEARCH_SERVICE_TOKEN",
+        "The token that every request to semsearch serve must bring; needed where others than this machine reach it.",
+    ),
     Variable("NO_COLOR", "Any value: no colours on a terminal.", shown=True),
     Variable("HF_HUB_OFFLINE", "1 forbids every download of a model.", shown=True),
     Variable("SEMSEARCH_DOWNLOAD", "1 allows --rerank to download its model.", shown=True),

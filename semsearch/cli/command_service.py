@@ -96,7 +96,7 @@ def _passed_socket() -> socket.socket | None:
     if os.environ.get("LISTEN_PID") == str(os.getpid()):
         for number in range(3, 3 + int(os.environ.get("LISTEN_FDS", "0"))):
             passed = socket.socket(fileno=number)
-            if passed.family == socket.AF_UNIX:
+            if passed.family == socket.AF_UNIX and passed.getsockname().endswith(service_socket.SOCKET):
                 return passed
             passed.detach()
     return None
@@ -140,12 +140,12 @@ def until_signal(idle_seconds: float, announce: Callable[[str], None]) -> None:
     """Serves commands in this process until a signal. Raises `ServiceRunsError`."""
     with listening() as (raw, lock):
         service = CommandService(raw, lock, idle_seconds)
-        announce(_where(raw))
+        announce(f"{_where(raw)} (Ctrl-C ends it)")
         service.run()
 
 
 def _where(raw: socket.socket) -> str:
-    return f"searches of this user are answered through {raw.getsockname()} (Ctrl-C ends it)"
+    return f"searches of this user are run here, through {raw.getsockname()}"
 
 
 class ServiceRunsError(SemsearchError):

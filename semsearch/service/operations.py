@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot
     from semsearch.store.records import FileRecord, Filters
 
-# Searches compute; more threads than this would wait for each other. Two let a short one pass a long one.
-_SEARCHING = 2
+# Searches compute, mostly in Python: two threads answer no more of them in a second than one (benchmarks.service_load).
+_SEARCHING = 1
+# What only reads passes by searches.
+_READING = 1
 _MOST_WAITING = 100
 # Threads that wait for a language model, and questions that wait for such a thread.
 _ASKING = 4
@@ -109,11 +111,13 @@ class Operations:
             return OpenIndexes(self.locations, models, announce)
 
         self._searching = Threads(open_indexes, _SEARCHING, _MOST_WAITING, idle_seconds)
+        self._reading = Threads(open_indexes, _READING, _MOST_WAITING, idle_seconds)
         self._asking = Threads(open_indexes, _ASKING, _MOST_QUESTIONS, idle_seconds)
 
     def close(self) -> None:
         """Takes no more work, and lets go of everything as threads come to their end."""
         self._searching.close()
+        self._reading.close()
         self._asking.close()
 
     def search(self, asked: Mapping[str, Any]) -> Future[SearchResult]:
@@ -203,7 +207,7 @@ class Operations:
             lines = shown.lines if chosen is None else lines_of(shown, chosen, asked["context"])
             return Shown(shown, tuple(lines[first : first + limit]), first, len(lines))
 
-        return self._searching.submit(work)
+        return self._reading.submit(work)
 
     def files(self, asked: Mapping[str, Any]) -> Future[Listed]:
         """The indexed files that the filters let in, by path. Raises `SemsearchError`."""
@@ -219,7 +223,7 @@ class Operations:
             found.sort(key=lambda one: one[0])
             return Listed(tuple(_status(*one) for one in found[first : first + limit]), len(found))
 
-        return self._searching.submit(work)
+        return self._reading.submit(work)
 
     def warm_up(self) -> None:
         """Opens indexes and models before anybody asks; returns at once. What is wrong then is told to who asks."""
@@ -253,13 +257,13 @@ class Operations:
                 min((status["last_check"] for status in statuses if status["last_check"]), default=""),
             )
 
-        return self._searching.submit(work)
+        return self._reading.submit(work)
 
     def status(self) -> Future[list[dict[str, Any]]]:
         """The `semsearch.status/1` object of each index."""
         from semsearch.maintenance.index_status import index_status
 
-        return self._searching.submit(lambda indexes: [index_status(location) for location in indexes.locations])
+        return self._reading.submit(lambda indexes: [index_status(location) for location in indexes.locations])
 
 
 def _filters(asked: Mapping[str, Any]) -> Filters:

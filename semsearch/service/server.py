@@ -67,7 +67,14 @@ def passed_socket() -> socket.socket | None:
     """The listening socket that systemd passed to this process; None where it passed none."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") in ("", "0"):
         return None
-    passed = socket.socket(fileno=_FIRST_PASSED)
+    number = _FIRST_PASSED
+    passed = socket.socket(fileno=number)
+    while passed.family not in (socket.AF_INET, socket.AF_INET6):  # that of the command line
+        passed.detach()
+        number += 1
+        if number == _FIRST_PASSED + int(os.environ["LISTEN_FDS"]):
+            return None
+        passed = socket.socket(fileno=number)
     passed.set_inheritable(False)
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):  # not for the processes that this one starts
         os.environ.pop(name, None)

@@ -371,7 +371,7 @@ def test_a_socket_of_systemd_is_taken_and_left(notes: Path) -> None:
             [sys.executable, "-c", code, str(passed.fileno())], env=service.environment(),
             pass_fds=[passed.fileno()], stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        assert service.process.stderr is not None and "are answered" in service.process.stderr.readline()
+        assert service.process.stderr is not None and "are run here" in service.process.stderr.readline()
         assert not HEAVY & imported(service, ["search", "boats", "-i", notes])
         assert service.stop() == 0
         assert service.socket.exists()

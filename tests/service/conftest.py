@@ -20,7 +20,7 @@ DOCUMENTS = {
     "tides.pdf": make_pdf(["The first page tells of tides.", "The second page tells of the moon."]),
     "多言語/海.txt": "潮の満ち引きは月によって起こる。" * 20 + "\n",
     "emoji 🚀.txt": "🚀🚀🚀 The rocket is launched from the beach. 🚀 It returns by night.\n",
-    **{f"log/{number}.txt": f"Entry {number}: the ferry left the harbour {number} past nine.\n" for number in range(30)},
+    **{f"log/{number}.txt": f"Entry {number}: the ferry left harbour {number} past nine.\n" for number in range(30)},
 }  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """The operations behind every face, over real indexes that change meanwhile."""
 
+import gc
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -15,6 +17,7 @@ from semsearch.indexing import IndexOptions, index_folders
 from semsearch.service import parameters
 from semsearch.service.operations import Operations
 from semsearch.service.threads import BusyError, OpenIndexes, SharedModels, Threads
+from semsearch.store.opening import read_index
 from tests.support.folders import write
 from tests.support.waiting import wait_until
 
@@ -128,15 +131,17 @@ def test_an_index_that_changes_is_seen_at_once(tmp_path: Path) -> None:
 def test_the_model_is_opened_once_and_let_go(documents: Path) -> None:
     models = SharedModels()
     location = settings.index_for_reading(str(documents))
+    recorded = read_index(location, lambda snapshot: snapshot.info().model)
+    assert recorded is not None
     opened = [OpenIndexes([location], models, lambda message: None) for _ in range(2)]
     for one in opened:
-        one.searcher().search("a question that is in no cache")
-    embedders = {id(models.open(one.searcher()._encoder.embedder.info, print)) for one in opened}  # type: ignore[union-attr]
-    assert len(embedders) == 1
+        # A query in no cache: such a one needs no model.
+        one.searcher().search(f"what the otter said to {uuid4()}")
+    embedder = models.open(recorded, lambda message: None)
+    assert all(one.searcher()._encoder.embedder.open() is embedder for one in opened)  # type: ignore[union-attr]
     for one in opened:
         one.close()
-    import gc
-
+    del embedder
     gc.collect()
     assert not dict(models._open)
 
@@ -145,7 +150,8 @@ def test_threads_end_when_there_is_nothing_to_do(documents: Path) -> None:
     location = settings.index_for_reading(str(documents))
     with closing(Operations([location], idle_seconds=0.05)) as operations:
         assert search(operations, "rotor").hits
-        wait_until(lambda: operations._searching.count == 0)
+        assert passage(operations, "notes/rotor.md").total
+        wait_until(lambda: operations._searching.count == operations._reading.count == 0)
         assert search(operations, "rotor").hits, "they are started again"
 
 

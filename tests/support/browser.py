@@ -52,6 +52,8 @@ class Page:
         parameters = event.get("params", {})
         if event.get("method") == "Network.requestWillBeSent":
             self.requests.append(parameters["request"]["url"])
+        elif parameters.get("entry", {}).get("source") == "network":
+            pass  # that a request was refused, which the page tells itself
         elif event.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"):
             self.console.append(json.dumps(parameters))
 
@@ -69,7 +71,7 @@ class Page:
     def wait(self, script: str) -> None:
         """Returns once the expression is true."""
         end = time.monotonic() + CEILING_SECONDS
-        while not self.run(script):
+        while not self.run(f"!!({script})"):
             assert time.monotonic() < end, f"it did not become true: {script}\n{self.console}"
             time.sleep(0.01)
 

@@ -45,7 +45,7 @@ class ServiceProcess:
             env=self.environment(), stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals,
         )  # fmt: skip
         assert self.process.stderr is not None
-        assert "are answered" in (line := self.process.stderr.readline()), line
+        assert "are run here" in (line := self.process.stderr.readline()), line
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code."""

@@ -67,6 +67,7 @@ async function asked(path, parameters, signal) {
 function askForToken(wasWrong) {
   byId("refused").textContent = wasWrong ? "That token is not the one." : "";
   if (!byId("login").open) byId("login").showModal();
+  byId("token").focus();
 }
 
 byId("login-form").addEventListener("submit", () => {

@@ -1,6 +1,6 @@
 """What the service saves: the same search by itself and through `semsearch serve`, in one run, alternating.
 
-    python -m benchmarks.service FOLDER [--rounds 15] [--searches 2000]
+    python -m benchmarks.command_service FOLDER [--rounds 15] [--searches 2000]
 
 FOLDER is indexed into a temporary folder with the default model. Prints the medians of wall time and processor time of
 a whole search (that of the client, the service and its fork together), what the service holds in memory (proportional
