@@ -64,6 +64,7 @@ def manual() -> str:
         ".TP",
         ".I ~/.config/semsearch/config.toml",
         _text(f"Settings: {names}. Flags and the environment come first; semsearch config shows what holds."),
+        _text('[indexes] gives names to indexes, for --index: notes = "~/notes/.semsearch".'),
         ".SH SEE ALSO",
         ".BR grep (1),",
         ".BR rg (1),",
