@@ -96,7 +96,7 @@ SETTINGS = (
     ),
     Setting(
         "history", "SEMSEARCH_HISTORY", int, DEFAULT_HISTORY,
-        "How many questions of ask are remembered with their answers, for each index; 0: none.",
+        "How many questions of ask are remembered with their answers, for each index; 0: none, nor results for open.",
     ),
     Setting(
         "read_seconds", "SEMSEARCH_READ_SECONDS", float, DEFAULT_READ_SECONDS,

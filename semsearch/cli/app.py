@@ -18,6 +18,7 @@ from semsearch.cli import (
     index,
     interrupts,
     models,
+    open_result,
     quantize,
     render,
     search,
@@ -57,6 +58,7 @@ app.add_typer(models.app)
 app.command("quantize")(quantize.command)
 app.command("tune")(tune.command)
 app.command("copy")(copy.command)
+app.command("open")(open_result.command)
 app.command("show")(show.command)
 app.command("status")(status.command)
 app.command("verify")(verify.command)

@@ -149,10 +149,14 @@ class Printer:
 
 def place(hit: "Hit") -> str:
     """The place of a hit for people: its path with the page, or with the line of its best sentence."""
-    if hit.page is not None:
-        return f"{hit.path}:p{hit.page}"
-    line = hit.sentence_lines()[0]
-    return hit.path if line is None else f"{hit.path}:{line}"
+    return place_in(hit.path, hit.page, hit.sentence_lines()[0])
+
+
+def place_in(path: str, page: int | None, line: int | None) -> str:
+    """A place for people: the path with the page, or with the line."""
+    if page is not None:
+        return f"{path}:p{page}"
+    return path if line is None else f"{path}:{line}"
 
 
 def on_host(hit: "Hit") -> str:

@@ -60,7 +60,7 @@ def manual() -> str:
         "The index of the folder it stands in.",
         ".TP",
         ".I ~/.local/state/semsearch/",
-        _text("What ask was asked, for -c and ask log; semsearch ask log --forget removes it."),
+        _text("What ask was asked, for -c and ask log, and where the last results stand; ask log --forget removes it."),
         ".TP",
         ".I ~/.config/semsearch/config.toml",
         _text(f"Settings: {names}. Flags and the environment come first; semsearch config shows what holds."),

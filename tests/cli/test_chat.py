@@ -122,7 +122,7 @@ def test_open_starts_the_editor_at_the_line(index: Path, tmp_path: Path) -> None
     assert "cannot" not in running.says("/open 1")
     assert (tmp_path / "opened").read_text().splitlines() == ["--wait", "+3", str(index / "battery.md")]
     (index / "battery.md").unlink()
-    assert "cannot be opened" in running.says("/open 1")
+    assert "is not there any more" in running.says("/open 1")
     assert running.end() == 0
 
 
