@@ -28,6 +28,8 @@ DEFAULT_OCR_SECONDS = 300
 DEFAULT_READ_MEMORY = 2048  # megabytes
 # To be raised when readers can read more than before: files that were skipped or failed are then read again.
 READERS_VERSION = 2
+# Entries of the working folder among which an index is looked for, to name it in an error.
+_MOST_LOOKED_AT = 1000
 
 
 class Setting:
@@ -406,9 +408,29 @@ def index_for_reading(flag: str | None) -> str:
     if nearest is None:
         raise IndexNotFoundError(
             f"no {INDEX_FOLDER} in {os.getcwd()} or any folder above it",
-            "make one with: semsearch index FOLDER, or name one with --index PATH",
+            _way_to_an_index(),
         )
     return nearest
+
+
+def _way_to_an_index() -> str:
+    """What to do where no index is found: to name the one that is there, or to make one."""
+    from contextlib import suppress  # where there is an error to tell: they are not light
+    from itertools import islice
+
+    here = os.getcwd()
+    with suppress(OSError), os.scandir(here) as entries:
+        # Whoever has made an index of a folder often searches from the one above.
+        below = [
+            entry.name for entry in islice(entries, _MOST_LOOKED_AT) if _holds_index(f"{entry.path}/{INDEX_FOLDER}")
+        ]
+        if below:
+            first = min(below)
+            return f"there is one in {first}: add -i {for_shell('./' + first if first in index_names() else first)}"
+    if index_names():
+        return f"say which: add -i NAME, one of: {listed(index_names())}"
+    folder = "FOLDER" if here in ("/", os.path.expanduser("~")) else "."
+    return f"make one with: semsearch index {folder}"
 
 
 def _chosen_index(flag: str | None) -> "tuple[str, str]":

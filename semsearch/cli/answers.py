@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from semsearch.answering.answer import Answer, Statement, answer_dict
-from semsearch.cli.formats import on_host, place_in
+from semsearch.cli.formats import on_host, place_in, shown_path
 from semsearch.cli.render import Notices, one_line, print_json, write
 from semsearch.errors import SemsearchError
 
@@ -122,12 +122,10 @@ class AnswerPrinter:
         self._checks(answer)
         if answer.citations:
             write("")
-        for citation in answer.citations:
-            where = one_line(place_in(citation.path, citation.page, citation.line_start))
-            machine = on_host(answer.contexts[citation.n - 1])
-            write(f"[{citation.n}] {where}{machine}{_REMARKS[citation.status]}")
-            if answer.llm is not None and citation.status != "unsupported":
-                write(f"    {one_line(citation.shown)}")
+        for place, quotes in _sources(answer).items():
+            write(place)
+            for quote in quotes:
+                write(f"    {quote}")
         if self._show_context:
             write("")
             self._contexts(answer)
@@ -147,10 +145,22 @@ class AnswerPrinter:
         for number, hit in enumerate(answer.contexts, 1):
             heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
             # Of the beginning of the passage, which is printed whole.
-            where = one_line(place_in(hit.path, *hit.place_at(0)))
+            where = one_line(place_in(shown_path(hit), *hit.place_at(0)))
             write(f"passage [{number}]  {hit.score:.3f}  {where}{on_host(hit)}{heading}")
             for line in hit.text.splitlines():
                 write(f"    {one_line(line)}")
+
+
+def _sources(answer: Answer) -> dict[str, dict[str, None]]:
+    """Each place that `answer` cites, once, with what is quoted of it under an answer of a model."""
+    sources: dict[str, dict[str, None]] = {}
+    for citation in answer.citations:
+        hit = answer.contexts[citation.n - 1]
+        where = one_line(place_in(shown_path(hit), citation.page, citation.line_start))
+        quotes = sources.setdefault(f"[{citation.n}] {where}{on_host(hit)}{_REMARKS[citation.status]}", {})
+        if answer.llm is not None and citation.status != "unsupported":
+            quotes[one_line(citation.shown)] = None
+    return sources
 
 
 def _doubt(statement: Statement) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from semsearch.answering.answer import Answer
 from semsearch.cli.answers import AnswerPrinter
 from semsearch.cli.failure import fail
-from semsearch.cli.formats import on_host, place_in
+from semsearch.cli.formats import on_host, place_in, shown_path
 from semsearch.cli.interrupts import stoppable
 from semsearch.cli.opener import open_place
 from semsearch.cli.render import announce, one_line, write
@@ -97,7 +97,9 @@ class Chat:
         elif command == "/sources":
             for number, hit in enumerate(self._of_last().contexts, 1):
                 heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
-                write(f"[{number}] {one_line(place_in(hit.path, hit.page, hit.line_start))}{on_host(hit)}{heading}")
+                write(
+                    f"[{number}] {one_line(place_in(shown_path(hit), hit.page, hit.line_start))}{on_host(hit)}{heading}"
+                )
                 for citation in self._of_last().citations:
                     if citation.n == number:
                         write(f"    {one_line(citation.shown)}")

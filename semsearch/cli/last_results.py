@@ -109,11 +109,13 @@ def _write(text: str) -> None:
 
 
 def _terminal() -> str:
-    """What the files of this terminal begin with. Its session is told, too: the next window may get the same name."""
+    """What the files of this terminal begin with. When it was made is told, too: the next window may get its name."""
     for descriptor in (0, 1, 2):
         with contextlib.suppress(OSError):
-            terminal = os.ttyname(descriptor).removeprefix("/dev/").replace("/", "-").replace(".", "-")
-            return f"{_PREFIX}{terminal}-{os.getsid(0)}"
+            terminal = os.ttyname(descriptor)
+            name = terminal.removeprefix("/dev/").replace("/", "-").replace(".", "-")
+            # Not by the session of this process, which need not be that of the terminal.
+            return f"{_PREFIX}{name}-{os.stat(terminal).st_ctime_ns}"
     return f"{_PREFIX}none"
 
 

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from semsearch import settings
-from semsearch.cli.formats import place_in
+from semsearch.cli.formats import openable, place_in
 from semsearch.cli.last_results import ShownPlace, last_places
 from semsearch.cli.opener import open_place
 from semsearch.cli.render import one_line, write
 from semsearch.errors import SemsearchError, UsageError
+from semsearch.sources.names import shown_name
 
 
 def command(
@@ -33,7 +34,7 @@ def command(
         count = f"from 1 to {len(places)}" if len(places) > 1 else "1"
         raise UsageError(f"there is no result {number} of the last search", f"semsearch open N, N {count}")
     place = places[number - 1]
-    write(one_line(place_in(place.path, place.page, place.line)))
+    write(one_line(place_in(shown_name(openable(place.file)), place.page, place.line)))
     open_place(place)
     return 0
 

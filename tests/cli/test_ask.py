@@ -68,7 +68,7 @@ def test_an_answer_is_quoted_exactly_with_its_place(semsearch: Command, index: P
         assert citation["quote"] in done.json["contexts"][citation["n"] - 1]["text"]
     text = semsearch("ask", QUESTION, "-i", index)
     assert text.out.startswith("The main bearing is greased every 700 running hours. [1]\n")
-    assert "[1] manual.md:5" in text.out
+    assert "/manual.md:5" in text.out
     assert "passage [1]" in semsearch("ask", QUESTION, "-i", index, "--show-context").out
 
 

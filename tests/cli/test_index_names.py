@@ -42,18 +42,19 @@ def test_an_index_is_made_searched_copied_and_told_by_its_name(named: Named, tmp
     assert again.code == 0 and "up to date" in again.out
     assert "up to date" in named("index", "docs", "-i", "notes", "--newest-first").out, "the quick way, too"
     assert named("index", "mail").code == 0
-    assert named("search", "otter", "-i", "notes", "-l").out == "otter.md\n"
-    assert named("search", "otter", "-l", env={"SEMSEARCH_INDEX": "notes"}).out == "otter.md\n"
+    assert named("search", "otter", "-i", "notes", "-l").out == "docs/otter.md\n"
+    assert named("search", "otter", "-l", env={"SEMSEARCH_INDEX": "notes"}).out == "docs/otter.md\n"
     # The name wins over the folder of documents that lies in the working folder.
     write(tmp_path, {"notes/other.md": "no index here\n"})
-    assert named("search", "otter", "-i", "notes", "-l").out == "otter.md\n"
+    assert named("search", "otter", "-i", "notes", "-l").out == "docs/otter.md\n"
     assert "no index at" in named("search", "otter", "-i", "./notes").err
-    both = named("search", "sleeps OR sails", "-i", "notes", "-i", "mail", "--mode", "lexical", "-l")
-    assert sorted(both.out.splitlines()) == ["mail/boat.txt", "notes/otter.md"], "paths begin with the names"
+    both = named("search", "sleeps OR sails", "-i", "notes", "-i", "mail", "--mode", "lexical", "--jsonl")
+    paths = sorted(json.loads(line)["path"] for line in both.out.splitlines())
+    assert paths == ["mail/boat.txt", "notes/otter.md"], "paths begin with the names"
     twice = named("search", "otter", "-i", "notes", "-i", str(tmp_path / "far" / "notes.index"))
     assert "the same index is named twice" in one_line_error(twice.err)
     assert named("copy", "-i", "notes", "--to", "copy").code == 0
-    assert named("search", "otter", "-i", "copy", "-l").out == "otter.md\n"
+    assert named("search", "otter", "-i", "copy", "-l").out == "docs/otter.md\n"
     listing = named("status")
     assert listing.code == 0 and "these have a name" in one_line_error(listing.err)
     lines = {line.split()[0]: line for line in listing.out.splitlines()}

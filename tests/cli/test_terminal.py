@@ -113,6 +113,8 @@ COMMANDS: dict[str, list[str]] = {
     "models": ["models"],
     "models as json": ["models", "--json"],
     "models recommend": ["models", "recommend"],
+    "models show": ["models", "show", "e5-small-v2"],
+    "models show nothing": ["models", "show", HOSTILE],
     "models path": ["models", "path", HOSTILE],
     "models verify": ["models", "verify", HOSTILE],
     "models pull": ["models", "pull", HOSTILE],
