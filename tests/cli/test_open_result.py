@@ -59,7 +59,7 @@ def test_a_result_opens_at_its_line_wherever_one_stands(run: Opening, docs: Path
     assert one_line_error(nothing.err).endswith("no results are remembered (search first: semsearch search QUERY)")
     assert run("search", "otter", "-i", docs, "-k", "1").code == 0
     done = run("open")
-    assert (done.code, done.out) == (0, "-rf.md:3\n")
+    assert (done.code, done.out) == (0, "docs/-rf.md:3\n")
     assert run.opened() == ["--wait", "+3", f"{docs}/-rf.md"]
     beyond = run("open", "2")
     assert beyond.code == 2 and "there is no result 2 of the last search (semsearch open N, N 1)" in beyond.err
