@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from semsearch.errors import UsageError
 
 _NAME = "semsearch/config.toml"
+# The content that was read last, and its table: a command asks for several settings.
+_parsed: "tuple[bytes, dict[str, object]]" = (b"", {})
 
 
 def config_file() -> str:
@@ -25,17 +27,21 @@ def config_file() -> str:
 
 def read_table(path: str) -> dict[str, object]:
     """The table of the TOML file at `path`; empty when there is no file. Raises `UsageError` for invalid TOML."""
+    global _parsed
     try:
         with open(path, "rb") as file:
             data = file.read()
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    if data == _parsed[0]:
+        return _parsed[1]
     import tomllib
 
     from semsearch.errors import UsageError
 
     try:
-        return tomllib.loads(data.decode())
+        _parsed = data, tomllib.loads(data.decode())
+        return _parsed[1]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}", "correct the file or remove it") from None
 

@@ -9,6 +9,7 @@ import stat
 
 from semsearch.config_file import config_file, read_table, unknown_key
 from semsearch.errors import for_shell
+from semsearch.index_names import TABLE, checked_names, listed, may_be_name, similar_name
 from semsearch.ownership import check_found, check_place
 
 INDEX_FOLDER = ".semsearch"
@@ -27,6 +28,8 @@ DEFAULT_OCR_SECONDS = 300
 DEFAULT_READ_MEMORY = 2048  # megabytes
 # To be raised when readers can read more than before: files that were skipped or failed are then read again.
 READERS_VERSION = 2
+# Entries of the working folder among which an index is looked for, to name it in an error.
+_MOST_LOOKED_AT = 1000
 
 
 class Setting:
@@ -95,7 +98,7 @@ SETTINGS = (
     ),
     Setting(
         "history", "SEMSEARCH_HISTORY", int, DEFAULT_HISTORY,
-        "How many questions of ask are remembered with their answers, for each index; 0: none.",
+        "How many questions of ask are remembered with their answers, for each index; 0: none, nor results for open.",
     ),
     Setting(
         "read_seconds", "SEMSEARCH_READ_SECONDS", float, DEFAULT_READ_SECONDS,
@@ -154,7 +157,7 @@ def effective(name: str) -> "tuple[str | float | None, str]":
     text = os.environ.get(setting.variable)
     if text:
         return _checked(setting, text, setting.variable), "environment"
-    value = _user_config().get(name)
+    value = _user_config()[0].get(name)
     if value is not None:
         return value, "config file"
     if name == "cache":
@@ -195,6 +198,11 @@ def vectors() -> "list[str]":
 
 def _paths(text: str) -> "list[str]":
     return [path for path in text.split(os.pathsep) if path]
+
+
+def index_names() -> "dict[str, str]":
+    """The indexes that have a name in the configuration file: name -> folder or URL, which may hold a password."""
+    return _user_config()[1]
 
 
 def default_model() -> str:
@@ -257,7 +265,10 @@ def _checked(setting: Setting, value: object, where: str) -> "str | float":
 
     if setting.kind is str:
         if not isinstance(value, str):
-            raise UsageError(f"{where} = {value} is not a text", f'write {setting.name} = "..."')
+            hint = f'write {setting.name} = "..."'
+            if setting.name == "index" and isinstance(value, dict):
+                hint = f"names of indexes stand under [{TABLE}]"
+            raise UsageError(f"{where} = {value} is not a text", hint)
         if setting.name == "trusted":
             for folder in _paths(value):
                 if folder != "*" and not os.path.isabs(os.path.expanduser(folder)):
@@ -337,12 +348,12 @@ def host_name() -> str:
 def index_for_writing(flag: str | None, roots: list[str]) -> str:
     """The absolute path of the index folder that `index` writes.
 
-    It is what `flag` (`--index`) or else `SEMSEARCH_INDEX` names: an index, or a folder with a `.semsearch`. Without
-    both it is the `.semsearch` in the first of `roots`; without roots the nearest `.semsearch` upwards of the working
-    folder, or a new one in it. A URL is returned without its
-    password: `store.opening` knows which engine it names, if any.
+    It is what `flag` (`--index`) or else the setting `index` says: a name of the configuration file, an index, or a
+    folder with a `.semsearch`. Without both it is the `.semsearch` in the first of `roots`; without roots the nearest
+    `.semsearch` upwards of the working folder, or a new one in it. A URL is returned without its password:
+    `store.opening` knows which engine it names, if any.
     """
-    chosen = _chosen_index(flag)
+    chosen, said = _chosen_index(flag)
     if chosen and url_scheme(chosen):
         return without_password(chosen)
     if chosen:
@@ -353,6 +364,8 @@ def index_for_writing(flag: str | None, roots: list[str]) -> str:
         if _holds_index(below):
             return below
         refuse_odd_catalog(below)
+        if chosen == said and not os.path.lexists(path):
+            _refuse_slip(said)
         return path
     if not roots and (nearest := _nearest_index(os.getcwd())):
         return nearest
@@ -364,13 +377,13 @@ def index_for_writing(flag: str | None, roots: list[str]) -> str:
 def index_for_reading(flag: str | None) -> str:
     """The absolute path of an existing index folder.
 
-    It is what `flag` (`--index`) or else `SEMSEARCH_INDEX` names: an index, or a folder with a `.semsearch`. Without
-    both it is the nearest `.semsearch` upwards of the working folder, as with git. A URL is returned without its
-    password. Raises `IndexNotFoundError`.
+    It is what `flag` (`--index`) or else the setting `index` says: a name of the configuration file, an index, or a
+    folder with a `.semsearch`. Without both it is the nearest `.semsearch` upwards of the working folder, as with git.
+    A URL is returned without its password. Raises `IndexNotFoundError`.
     """
     from semsearch.errors import IndexNotFoundError
 
-    chosen = _chosen_index(flag)
+    chosen, said = _chosen_index(flag)
     if chosen and url_scheme(chosen):
         return without_password(chosen)
     if chosen:
@@ -384,33 +397,73 @@ def index_for_reading(flag: str | None) -> str:
             raise IndexNotFoundError(
                 f"{path} is an index without its {CATALOG_FILE}", f"remove it and index again: rm -r {for_shell(path)}"
             )
+        if os.path.isdir(path):
+            raise IndexNotFoundError(f"no index at {path}", f"make one with: semsearch index {for_shell(chosen)}")
+        names = index_names() if chosen == said and may_be_name(said) else {}
+        if names:
+            near = similar_name(said, names)
+            raise IndexNotFoundError(
+                f"no index is called {said}, nor is there one at {path}",
+                (f"did you mean {near}? " if near else "") + f"these have a name: {listed(names)}",
+            )
         raise IndexNotFoundError(
-            f"no index at {path}",
-            f"make one with: semsearch index {for_shell(chosen)}"
-            if os.path.isdir(path)
-            else f"make one with: semsearch index FOLDER --index {for_shell(chosen)}",
+            f"no index at {path}", f"make one with: semsearch index FOLDER --index {for_shell(said)}"
         )
     nearest = _nearest_index(os.getcwd())
     if nearest is None:
         raise IndexNotFoundError(
             f"no {INDEX_FOLDER} in {os.getcwd()} or any folder above it",
-            "make one with: semsearch index FOLDER, or name one with --index PATH",
+            _way_to_an_index(),
         )
     return nearest
 
 
-def _chosen_index(flag: str | None) -> str | None:
-    """The index that the flag, the environment or the configuration file names. Raises `ParameterError` for ""."""
+def _way_to_an_index() -> str:
+    """What to do where no index is found: to name the one that is there, or to make one."""
+    from contextlib import suppress  # where there is an error to tell: they are not light
+    from itertools import islice
+
+    here = os.getcwd()
+    with suppress(OSError), os.scandir(here) as entries:
+        # Whoever has made an index of a folder often searches from the one above.
+        below = [
+            entry.name for entry in islice(entries, _MOST_LOOKED_AT) if _holds_index(f"{entry.path}/{INDEX_FOLDER}")
+        ]
+        if below:
+            first = min(below)
+            return f"there is one in {first}: add -i {for_shell('./' + first if first in index_names() else first)}"
+    if index_names():
+        return f"say which: add -i NAME, one of: {listed(index_names())}"
+    folder = "FOLDER" if here in ("/", os.path.expanduser("~")) else "."
+    return f"make one with: semsearch index {folder}"
+
+
+def _chosen_index(flag: str | None) -> "tuple[str, str]":
+    """(folder or URL, as it was said: maybe a name for it) of the index that the flag, the environment or the
+    configuration file chooses; "" for none. Raises `ParameterError` for an empty flag and for half a URL.
+    """
     if flag == "":
         from semsearch.errors import ParameterError
 
         raise ParameterError("index", "is empty", "name a folder, or leave it out")
-    value = flag or effective("index")[0]
-    if value is not None and str(value).startswith(("postgresql:/", "postgres:/")) and not url_scheme(str(value)):
+    said = flag or str(effective("index")[0] or "")
+    if said.startswith(("postgresql:/", "postgres:/")) and not url_scheme(said):
         from semsearch.errors import ParameterError
 
         raise ParameterError("index", "is neither a folder nor a URL", "write postgresql://USER@HOST/DATABASE")
-    return None if value is None else str(value)
+    return index_names().get(said, said) if may_be_name(said) else said, said
+
+
+def _refuse_slip(said: str) -> None:
+    """Raises `UsageError` where `said`, for which an index would be made, is nearly the name of one."""
+    near = similar_name(said, index_names()) if may_be_name(said) and index_names() else ""
+    if near:
+        from semsearch.errors import UsageError
+
+        raise UsageError(
+            f"no index is called {said}: did you mean {near}?",
+            f"to make a new one in the folder {said}, say ./{said}; these have a name: {listed(index_names())}",
+        )
 
 
 def _holds_index(folder: str) -> bool:
@@ -449,12 +502,18 @@ def _nearest_index(start: str) -> str | None:
         folder = parent
 
 
-def _user_config() -> "dict[str, str | float]":
-    """The settings in the user's configuration file by name. Raises `UsageError` for unknown or invalid ones."""
+def _user_config() -> "tuple[dict[str, str | float], dict[str, str]]":
+    """(the settings by name, the indexes by name) in the user's configuration file. Raises `UsageError` for unknown or
+    invalid ones.
+    """
     path = config_file()
     checked: dict[str, str | float] = {}
+    names: dict[str, str] = {}
     for key, value in read_table(path).items():
-        if key not in _BY_NAME:
-            raise unknown_key(path, key, _BY_NAME)
-        checked[key] = _checked(_BY_NAME[key], value, f"{path}: {key}")
-    return checked
+        if key == TABLE:
+            names = checked_names(value, path)
+        elif key in _BY_NAME:
+            checked[key] = _checked(_BY_NAME[key], value, f"{path}: {key}")
+        else:
+            raise unknown_key(path, key, [*_BY_NAME, TABLE])
+    return checked, names

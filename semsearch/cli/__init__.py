@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from semsearch.sources.differences import StatCheck
 
 # Commands that load no library of models and vectors.
-_LIGHT = frozenset({"status", "config", "models", "--help", "-h", "--version"})
+_LIGHT = frozenset({"open", "status", "config", "models", "--help", "-h", "--version"})
 # Those that a service runs where there is one.
 _SERVED = frozenset({"search", "ask"})
 # Those that need most of them.

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from semsearch.answering.answer import Answer, Statement, answer_dict
-from semsearch.cli.formats import on_host
+from semsearch.cli.formats import on_host, place_in, shown_path
 from semsearch.cli.render import Notices, one_line, print_json, write
 from semsearch.errors import SemsearchError
 
@@ -51,9 +51,14 @@ class AnswerPrinter:
         self._dimmed: Console | None = None
 
     @property
+    def is_for_people(self) -> bool:
+        """Whether one answer is printed as text, with numbers that people see."""
+        return self._style == "text" and not self._batch and not self._quiet
+
+    @property
     def streams(self) -> bool:
         """Whether the answer is printed while the model writes it: for one question, as text, on a terminal."""
-        return self._style == "text" and not self._batch and not self._quiet and sys.stdout.isatty()
+        return self.is_for_people and sys.stdout.isatty()
 
     def notices(self, notices: Iterable[str], query_id: str | None) -> None:
         """Prints those of `notices` that were not printed before; `query_id`: that of the question, in a batch."""
@@ -117,12 +122,10 @@ class AnswerPrinter:
         self._checks(answer)
         if answer.citations:
             write("")
-        for citation in answer.citations:
-            where = one_line(place(citation.path, citation.page, citation.line_start))
-            machine = on_host(answer.contexts[citation.n - 1])
-            write(f"[{citation.n}] {where}{machine}{_REMARKS[citation.status]}")
-            if answer.llm is not None and citation.status != "unsupported":
-                write(f"    {one_line(citation.shown)}")
+        for place, quotes in _sources(answer).items():
+            write(place)
+            for quote in quotes:
+                write(f"    {quote}")
         if self._show_context:
             write("")
             self._contexts(answer)
@@ -142,10 +145,22 @@ class AnswerPrinter:
         for number, hit in enumerate(answer.contexts, 1):
             heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
             # Of the beginning of the passage, which is printed whole.
-            where = one_line(place(hit.path, *hit.place_at(0)))
+            where = one_line(place_in(shown_path(hit), *hit.place_at(0)))
             write(f"passage [{number}]  {hit.score:.3f}  {where}{on_host(hit)}{heading}")
             for line in hit.text.splitlines():
                 write(f"    {one_line(line)}")
+
+
+def _sources(answer: Answer) -> dict[str, dict[str, None]]:
+    """Each place that `answer` cites, once, with what is quoted of it under an answer of a model."""
+    sources: dict[str, dict[str, None]] = {}
+    for citation in answer.citations:
+        hit = answer.contexts[citation.n - 1]
+        where = one_line(place_in(shown_path(hit), citation.page, citation.line_start))
+        quotes = sources.setdefault(f"[{citation.n}] {where}{on_host(hit)}{_REMARKS[citation.status]}", {})
+        if answer.llm is not None and citation.status != "unsupported":
+            quotes[one_line(citation.shown)] = None
+    return sources
 
 
 def _doubt(statement: Statement) -> str:
@@ -153,10 +168,3 @@ def _doubt(statement: Statement) -> str:
     if statement.status == "unchecked":
         return _UNCHECKED.get(statement.reason, "")
     return _DOUBTS.get(statement.status, "")
-
-
-def place(path: str, page: int | None, line: int | None) -> str:
-    """A place for people: the path with the page, or with the line."""
-    if page is not None:
-        return f"{path}:p{page}"
-    return path if line is None else f"{path}:{line}"

@@ -20,6 +20,7 @@ from semsearch.cli import (
     interrupts,
     mcp,
     models,
+    open_result,
     quantize,
     render,
     search,
@@ -60,7 +61,7 @@ app.add_typer(models.app)
 app.command("quantize")(quantize.command)
 app.command("tune")(tune.command)
 app.command("copy")(copy.command)
-app.command("serve")(serve.command)
+app.command("open")(open_result.command)
 app.command("show")(show.command)
 app.command("serve")(serve.command)
 app.command("mcp")(mcp.command)

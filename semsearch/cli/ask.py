@@ -68,7 +68,8 @@ def command(
         int | None, typer.Option("-n", metavar="N", help="With ask log: how many questions are listed. Default: 20.")
     ] = None,
     forget: Annotated[
-        bool, typer.Option("--forget", help="With ask log: forget all questions about this index.")
+        bool,
+        typer.Option("--forget", help="With ask log: forget all questions about this index, and its last results."),
     ] = False,
     show_context: Annotated[bool, typer.Option("--show-context", help="Show the passages that were read.")] = False,
     mode: Mode = "hybrid",

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from semsearch.answering.question_log import SCHEMA, QuestionLog, turn_dict
 from semsearch.answering.turn import Turn
-from semsearch.cli.answers import place
+from semsearch.cli import last_results
+from semsearch.cli.formats import place_in
 from semsearch.cli.render import announce, one_line, print_json, write
 from semsearch.errors import SemsearchError
 
@@ -23,6 +24,7 @@ def show(indexes: list[str], number: int, *, as_json: bool, forget: bool) -> int
     try:
         if forget:
             count = log.forget()
+            last_results.forget(locations)
             announce(f"{count} question{'' if count == 1 else 's'} forgotten")
             return 0
         turns = log.turns()[-number:]
@@ -47,7 +49,7 @@ def _print(turn: Turn) -> None:
     for line in turn.text.splitlines():
         write(f"    {one_line(line)}")
     for source in turn.sources:
-        write(f"    {one_line(place(source.path, source.page, source.line))}")
+        write(f"    {one_line(place_in(source.path, source.page, source.line))}")
 
 
 def _local(at: str) -> str:

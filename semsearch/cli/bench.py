@@ -209,7 +209,8 @@ def _print_quality(report: "QualityReport", names: list[str]) -> None:
     for notice in report.notices:
         render.announce(notice)
     shown = {"ndcg@10": "nDCG@10", "mrr@10": "MRR@10", "recall@10": "R@10", "recall@100": "R@100", "map": "MAP"}
-    columns = [Column("search"), Column("nDCG@10", True), Column("95 %"), *(Column(shown[n], True) for n in names[1:])]
+    columns = [Column("search"), Column("nDCG@10", True), Column("95 %", spare=1)]
+    columns += [Column(shown[name], True, number) for number, name in enumerate(names[1:], 2)]
     columns.append(Column("p", True))
     for number, table in enumerate(report.tables):
         if number:
@@ -245,8 +246,8 @@ def _print_vectors(report: "VectorsReport") -> None:
     for notice in report.notices:
         render.announce(notice)
     columns = [
-        Column("index"), Column("metric"), Column("build", True), Column("size", True), Column("p50", True),
-        Column("p95", True), Column("recall@10", True),
+        Column("index"), Column("metric"), Column("build", True, 1), Column("size", True), Column("p50", True),
+        Column("p95", True, 2), Column("recall@10", True),
     ]  # fmt: skip
     rows = [
         [

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 
 from semsearch.answering.answer import Answer
-from semsearch.cli.answers import AnswerPrinter, place
+from semsearch.cli.answers import AnswerPrinter
 from semsearch.cli.failure import fail
-from semsearch.cli.formats import on_host
+from semsearch.cli.formats import on_host, place_in, shown_path
 from semsearch.cli.interrupts import stoppable
-from semsearch.cli.opener import open_file
+from semsearch.cli.opener import open_place
 from semsearch.cli.render import announce, one_line, write
 from semsearch.cli.session import Session
 from semsearch.cli.streams import for_terminal
@@ -97,7 +97,9 @@ class Chat:
         elif command == "/sources":
             for number, hit in enumerate(self._of_last().contexts, 1):
                 heading = f"  {one_line(' > '.join(hit.heading))}" if hit.heading else ""
-                write(f"[{number}] {one_line(place(hit.path, hit.page, hit.line_start))}{on_host(hit)}{heading}")
+                write(
+                    f"[{number}] {one_line(place_in(shown_path(hit), hit.page, hit.line_start))}{on_host(hit)}{heading}"
+                )
                 for citation in self._of_last().citations:
                     if citation.n == number:
                         write(f"    {one_line(citation.shown)}")
@@ -116,11 +118,7 @@ class Chat:
             raise SemsearchError(
                 "/open: name a source of the last answer", f"/open N, from 1 to {len(contexts)}", code="usage"
             )
-        hit = contexts[number - 1]
-        if not hit.is_here:
-            raise SemsearchError(f"{hit.path} is on the machine {hit.host}", f"open it there: {hit.file}", code="os")
-        cited = [one.line_start for one in self._of_last().citations if one.n == number]
-        open_file(hit.file, cited[0] if cited else hit.line_start)
+        open_place(self._session.places(self._of_last())[number - 1])
 
     def _of_last(self) -> Answer:
         if self._last is None or not self._last.contexts:

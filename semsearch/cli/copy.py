@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semsearch.cli import render
-from semsearch.cli.flags import IndexPath, only_index
+from semsearch.cli.flags import INDEX, IndexPath, known_indexes, only_index
 
 if TYPE_CHECKING:
     from semsearch.maintenance.copying import CopyReport
@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 def command(
     to: Annotated[
-        str, typer.Option("--to", metavar="PATH|URL", help="Where to: a new folder, or postgresql://HOST/DATABASE.")
+        str,
+        typer.Option(
+            "--to",
+            metavar=INDEX,
+            help="Where to: a new folder, or postgresql://HOST/DATABASE.",
+            autocompletion=known_indexes,
+        ),
     ],
     index: IndexPath = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run that is writing there.")] = False,

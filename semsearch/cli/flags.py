@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -34,15 +35,42 @@ def known_models(incomplete: str) -> list[str]:
     return values(*(card.name for card in cards()))(incomplete)
 
 
+def known_indexes(incomplete: str) -> list[str]:
+    """Completes an index: its name, or a folder in the working folder; other paths are left to the shell."""
+    from semsearch.settings import index_names
+
+    if "/" in incomplete or incomplete.startswith("~"):
+        return []
+    names, folders = [], []
+    with suppress(UsageError):  # a mistake in the configuration file, which the command itself will tell
+        names = list(index_names())
+    with suppress(OSError), os.scandir() as entries:
+        folders = [entry.name for entry in entries if entry.is_dir()]
+    known = dict.fromkeys(sorted(names) + sorted(folders))
+    return [name for name in values(*known)(incomplete) if incomplete or not name.startswith(".")]
+
+
+# How an index is said everywhere.
+INDEX = "PATH|NAME|URL"
 # A list as well, as of several the last one would be taken without a word: see `only_index`.
 IndexPath = Annotated[
     list[str] | None,
-    typer.Option("--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards."),
+    typer.Option(
+        "--index",
+        "-i",
+        metavar=INDEX,
+        help="The index. Default: the nearest .semsearch upwards.",
+        autocompletion=known_indexes,
+    ),
 ]
 Indexes = Annotated[
     list[str] | None,
     typer.Option(
-        "--index", "-i", metavar="PATH", help="The index. Default: the nearest .semsearch upwards. Repeatable."
+        "--index",
+        "-i",
+        metavar=INDEX,
+        help="The index. Default: the nearest .semsearch upwards. Repeatable.",
+        autocompletion=known_indexes,
     ),
 ]
 After = Annotated[

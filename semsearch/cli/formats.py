@@ -106,7 +106,7 @@ class Printer:
             number = hit.sentence_lines()[0]
             column = len(hit.text[line_begin:start].encode()) + 1 if number is not None else 1
             page = f"[page {hit.page}] " if hit.page is not None else ""
-            write_raw(f"{unbroken(as_argument(openable(hit)))}:{number or 1}:{column}:{page}{one_line(line)}")
+            write_raw(f"{unbroken(as_argument(openable(hit.file)))}:{number or 1}:{column}:{page}{one_line(line)}")
 
     def _trec(self, result: "SearchResult", query_id: str | None) -> None:
         for hit in result.hits:
@@ -115,12 +115,17 @@ class Printer:
             write(f"{_word(query_id or '1')} Q0 {_word(document)} {hit.rank} {hit.score:.9g} semsearch")
 
     def _paths(self, result: "SearchResult", query_id: str | None) -> None:
-        for found in dict.fromkeys(hit.file if self._absolute else raw_path(hit) for hit in result.hits):
+        for found in dict.fromkeys(self._path(hit) for hit in result.hits):
             path = as_argument(found)
             if self._nul:
                 write_raw(path, "\0")
             else:
                 write_raw(unbroken(path))
+
+    def _path(self, hit: "Hit") -> str:
+        if self._absolute:
+            return hit.file
+        return openable(hit.file) if hit.is_here else raw_path(hit)
 
     def _text(self, result: "SearchResult", query_id: str | None) -> None:
         if self._batch:
@@ -148,11 +153,15 @@ class Printer:
 
 
 def place(hit: "Hit") -> str:
-    """The place of a hit for people: its path with the page, or with the line of its best sentence."""
-    if hit.page is not None:
-        return f"{hit.path}:p{hit.page}"
-    line = hit.sentence_lines()[0]
-    return hit.path if line is None else f"{hit.path}:{line}"
+    """The place of a hit for people: a path that opens it, with the page, or with the line of its best sentence."""
+    return place_in(shown_path(hit), hit.page, hit.sentence_lines()[0])
+
+
+def place_in(path: str, page: int | None, line: int | None) -> str:
+    """A place for people: the path with the page, or with the line."""
+    if page is not None:
+        return f"{path}:p{page}"
+    return path if line is None else f"{path}:{line}"
 
 
 def on_host(hit: "Hit") -> str:
@@ -176,15 +185,23 @@ def as_argument(path: str) -> str:
     return "./" + path if path.startswith("-") else path
 
 
-def openable(hit: "Hit") -> str:
-    """The path of a hit as an editor can open it: relative in the indexed folder and those below it, else absolute."""
+def openable(file: str) -> str:
+    """The absolute path `file` as what is started in the working folder can open it: relative to that folder, or as it
+    is where that is shorter; so is what is on another machine (`//HOST/PATH`)."""
+    if file.startswith("//"):
+        return file
     try:
-        here = os.getcwd().rstrip("/") + "/"
+        # The folder itself, with no link in its path: `..` leads out of it as the path says.
+        here = os.getcwd()
     except FileNotFoundError:
-        return hit.file
-    path = raw_path(hit)
-    inside = hit.file.endswith("/" + path) and here.startswith(hit.file[: -len(path)])
-    return hit.file[len(here) :] if inside and hit.file.startswith(here) else hit.file
+        return file
+    relative = os.path.relpath(file, here)
+    return relative if len(relative) < len(file) else file
+
+
+def shown_path(hit: "Hit") -> str:
+    """The path of a hit for people: as it opens, or on another machine as it is called there."""
+    return shown_name(openable(hit.file)) if hit.is_here else hit.path
 
 
 def explain(hit: "Hit") -> str:

@@ -10,7 +10,7 @@ import typer
 
 from semsearch import cli, settings
 from semsearch.cli import render
-from semsearch.cli.flags import known_models, only_index
+from semsearch.cli.flags import INDEX, known_indexes, known_models, only_index
 from semsearch.errors import UsageError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
@@ -27,7 +27,13 @@ def command(
     ] = None,
     index: Annotated[
         list[str] | None,
-        typer.Option("--index", "-i", metavar="PATH", help="Where the index is. Default: DIR/.semsearch."),
+        typer.Option(
+            "--index",
+            "-i",
+            metavar=INDEX,
+            help="Where the index is. Default: DIR/.semsearch.",
+            autocompletion=known_indexes,
+        ),
     ] = None,
     model: Annotated[
         str | None,

@@ -27,7 +27,7 @@ def section(answer: Answer, folder: str, first: bool) -> str:
         lines.append(f"Not supported by the documents: {plain(sentence)}\n")
     if answer.citations:
         lines.append("Sources:\n")
-        lines += [_source(answer, citation, folder) for citation in answer.citations]
+        lines += dict.fromkeys(_source(answer, citation, folder) for citation in answer.citations)
         lines.append("")
     return ("" if first else "\n") + "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """`semsearch models`: the table of embedding models; recommends, downloads, finds and verifies one."""
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,26 +46,70 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
 
 
 _COLUMNS = [
-    Column("model"), Column("runs"), Column("numbers", True), Column("cut to"), Column("window", True),
-    Column("languages"), Column("licence"), Column("size or price", True), Column("before a query"),
+    Column("model"), Column("runs"), Column("numbers", True, 1), Column("cut to", spare=4), Column("window", True, 3),
+    Column("languages"), Column("licence", spare=2), Column("size or price", True),
 ]  # fmt: skip
+# A longer text than a name or a number is for `models show`.
+_LONGEST_LANGUAGES = 10
 
 
 def _row(card: "ModelCard") -> list[str]:
-    price = "" if card.price_usd is None else f"${card.price_usd:g}/M tokens"
-    size = f"{card.size_mb:,} MB" if card.size_mb else "-"
-    prefix = card.query_prefix or card.query_task
     return [
         card.name,
         card.kind,
         str(card.dim),
         f"{card.matryoshka[0]}+" if card.matryoshka else "",
         f"{card.window:,}",
-        card.languages,
+        card.languages if len(card.languages) <= _LONGEST_LANGUAGES else "many",
         card.licence,
-        price if card.is_api else size,
-        render.one_line(prefix if len(prefix) <= 24 else prefix[:21] + "..."),
+        _cost(card),
     ]
+
+
+def _cost(card: "ModelCard") -> str:
+    if card.is_api:
+        return "" if card.price_usd is None else f"${card.price_usd:g}/M tokens"
+    return f"{card.size_mb:,} MB" if card.size_mb else "-"
+
+
+@app.command("show")
+def show(name: Name, as_json: Json = False) -> int:
+    """Print all that is known of a model, such as what stands before a query and a passage.
+
+    \b
+    Examples:
+      semsearch models show bge-small-en-v1.5
+      semsearch models show e5-base-v2 --json | jq .model.query_prefix
+    """
+    from semsearch.embedding.model_table import required
+
+    card = required(name)
+    if as_json:
+        render.print_json({"schema": "semsearch.models/1", "model": card.as_dict()})
+        return 0
+    told = {
+        "model": card.name,
+        "runs": card.kind,
+        "repository": card.repository,
+        "numbers": str(card.dim),
+        "cut to": ", ".join(map(str, card.matryoshka)),
+        "window": f"{card.window:,} tokens",
+        "languages": card.languages,
+        "licence": card.licence,
+        "price" if card.is_api else "size": _cost(card),
+        "before a query": card.query_prefix,
+        "before a passage": card.passage_prefix,
+        "task of a query": card.query_task,
+        "task of a passage": card.passage_task,
+        "own code": "needed: --trust-remote-code" if card.remote_code else "",
+        "note": card.note,
+    }
+    for label, value in told.items():
+        if value.strip("-"):
+            # As JSON has it, as blanks and line ends of a prefix matter.
+            shown = json.dumps(value, ensure_ascii=False) if label.startswith("before") else value
+            render.write(f"{label:<16}  {shown}")
+    return 0
 
 
 @app.command("recommend")

@@ -106,7 +106,7 @@ def _print(report: "QuantizeReport", dry_run: bool, keep_original: bool) -> None
         render.announce(notice)
     columns = [
         Column("vectors"), Column("searched", True), Column("on disk", True), Column("recall@10", True),
-        Column("first agrees", True), Column("loss", True), Column("a query", True),
+        Column("first agrees", True, 1), Column("loss", True), Column("a query", True),
     ]  # fmt: skip
     rows = [_row("now", report.before), *(_row("", row) for row in report.table)]
     print_table(columns, rows)

@@ -1,6 +1,7 @@
 """`semsearch search`: prints the hits for one query or many."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
@@ -210,6 +211,8 @@ def command(
             if not quiet:
                 printer.print(result, query_id)
         finish()
+        if style == "text" and queries is None and not quiet:
+            _remember(result, index or [])
     return 0 if has_hits else 1
 
 
@@ -271,10 +274,17 @@ def opened_searcher(indexes: list[str], after: str) -> "Searcher | MultiSearcher
     return Searcher(indexes[0] if indexes else None, render.announce, after=after)
 
 
+def _remember(result: "SearchResult", indexes: list[str]) -> None:
+    """Remembers where the hits of `result` stand, for `semsearch open`, once they are printed."""
+    from semsearch.cli.last_results import place_of, remember
+
+    sys.stdout.flush()
+    index = result.coverage.path if len(indexes) < 2 else ""
+    remember([place_of(hit, hit.page, hit.sentence_lines()[0], index) for hit in result.hits])
+
+
 def _save(saved: "SavedSearches") -> None:
     """Saves which hits were shown, after they were: if the pipe is closed, flushing raises and nothing is saved."""
-    import sys
-
     from semsearch.cli.interrupts import interruptible
 
     sys.stdout.flush()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from semsearch.answering.question_log import QuestionLog, new_conversation, turn_of
 from semsearch.answering.turn import MOST_TURNS, Turn
 from semsearch.cli.answers import AnswerPrinter
+from semsearch.cli.last_results import ShownPlace, index_of, place_of, remember
 from semsearch.cli.model_failures import ModelFailures
 from semsearch.cli.render import announce
 from semsearch.errors import SemsearchError, UsageError
@@ -101,9 +102,20 @@ class Session:
                 printer.notices(
                     [f"this question is not remembered: {_said(error)} (SEMSEARCH_HISTORY=0: none is)"], None
                 )
+        if printer.is_for_people and answer.citations:
+            remember(self.places(answer))
         if self._save is not None:
             _add(self._save, answer)
         return answer
+
+    def places(self, answer: "Answer") -> list[ShownPlace]:
+        """Where the sources of `answer` stand, each at the first place that the answer cites."""
+        cited = {one.n: (one.page, one.line_start) for one in reversed(answer.citations)}
+        places = []
+        for number, hit in enumerate(answer.contexts, 1):
+            page, line = cited.get(number, (hit.page, hit.line_start))
+            places.append(place_of(hit, page, line, index_of(self._engine)))
+        return places
 
     def _answered(
         self, question: str, query_id: str | None, printer: AnswerPrinter, conversation: Sequence[Turn]

@@ -1,15 +1,20 @@
 """`semsearch status`: what an index holds and its state; with `--files`, every file and why it is not indexed."""
 
+import os
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from semsearch import settings
 from semsearch.cli.flags import Indexes, only_index
-from semsearch.cli.render import one_line, print_json, write
-from semsearch.errors import UsageError
+from semsearch.cli.render import announce, one_line, print_json, write
+from semsearch.errors import IndexNotFoundError, UsageError
 
 if TYPE_CHECKING:
     from semsearch.maintenance.file_status import FileStatus
+    from semsearch.maintenance.index_status import NamedIndex
 
 
 def command(
@@ -28,9 +33,12 @@ def command(
 ) -> int:
     """Show what an index holds: folders, files, chunks, model, size, the last run.
 
+    Where no index is named and none is found, those that have a name in the configuration file are listed.
+
     \b
     Examples:
       semsearch status --json | jq .age_seconds
+      cd / && semsearch status                    the indexes that have a name
       semsearch status --files --failed
       semsearch status --files --skipped --json | jq -r '.files[].path'
     """
@@ -47,11 +55,50 @@ def command(
     from semsearch.maintenance.index_status import index_status
 
     chosen: list[str | None] = [*index] if index else [None]
-    for number, status in enumerate([index_status(one) for one in chosen]):
+    try:
+        statuses = [index_status(one) for one in chosen]
+    except IndexNotFoundError:
+        # An index that was named, by a flag or a setting, is the one that is missing.
+        if index or settings.effective("index")[0] or not settings.index_names():
+            raise
+        _print_named(as_json=as_json)
+        return 0
+    for number, status in enumerate(statuses):
         if number and not as_json:
             write("")
         _print_status(status, as_json=as_json)
     return 0
+
+
+def _print_named(*, as_json: bool) -> None:
+    """Prints the indexes that have a name: JSON, or a line for each."""
+    from semsearch.maintenance.index_status import NAMED_SCHEMA, named_indexes
+
+    if as_json:
+        print_json({"schema": NAMED_SCHEMA, "indexes": [one.as_dict() for one in named_indexes()]})
+        return
+    announce(f"no index in {os.getcwd()} or above it; these have a name, for -i:")
+    width = max(map(len, settings.index_names()))
+    for one in named_indexes():  # each as soon as it answered: a server may be slow
+        write(f"{one.name:<{width}}  {one_line(_in_short(one))}")
+
+
+def _in_short(named: "NamedIndex") -> str:
+    """What is most worth knowing of an index, or what is wrong with it."""
+    status = named.status
+    if status is None:
+        error = named.error
+        return "" if error is None else error.message + (f" ({error.hint})" if error.hint else "")
+    files, chunks, change = status["files"], status["chunks"], status["last_change"]
+    told = [f"{files['indexed']:,} files", f"{chunks['total']:,} chunks"]
+    if files["failed"]:
+        told.append(f"{files['failed']:,} failed")
+    if chunks["pending"]:
+        told.append(f"{chunks['pending']:,} not encoded yet")
+    told.append(f"changed {_age(change['time'])} ago" if change else "never changed")
+    gone = [root["path"] for root in status["roots"] if not root.get("exists", True)]
+    told += [f"{path} is gone" for path in gone]
+    return f"{', '.join(told)}: {status['index']}"
 
 
 def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
@@ -98,6 +145,11 @@ def _machine(machine: "dict[str, Any]") -> str:
         encoding = f", encoding {run['encoding']:,} chunks" if run["encoding"] else ""
         told.append(f"process {run['pid']} runs for {_duration(run['seconds'])}{encoding}")
     return f"{machine['host']}: {'; '.join(told)}"
+
+
+def _age(moment: str) -> str:
+    """How long ago a `moment` (ISO 8601) was."""
+    return _duration(max(0.0, time.time() - datetime.fromisoformat(moment).timestamp()))
 
 
 def _duration(seconds: float) -> str:

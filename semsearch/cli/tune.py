@@ -177,8 +177,8 @@ def _print(report: "TuneReport") -> None:
     for notice in report.notices:
         render.announce(notice)
     columns = [
-        Column("search"), Column("nDCG@10 before", True), Column("after", True), Column("gain", True), Column("95 %"),
-        Column("p", True),
+        Column("search"), Column("nDCG@10 before", True), Column("after", True), Column("gain", True),
+        Column("95 %", spare=1), Column("p", True, 2),
     ]  # fmt: skip
     held_out = "each held out once" if report.output is None else "not trained on"
     print_table(columns, [_row(row) for row in report.rows], f"{report.questions:,} questions, {held_out}")

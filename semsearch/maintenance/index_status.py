@@ -1,16 +1,56 @@
 """What `status` tells of an index."""
 
 import os
+import sqlite3
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from semsearch import settings
+from semsearch.errors import SemsearchError
+from semsearch.shortage import as_told
 from semsearch.sources.walk import is_gone
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import Root, RunRecord
+
+NAMED_SCHEMA = "semsearch.indexes/1"
+
+
+@dataclass(frozen=True)
+class NamedIndex:
+    """An index that has a name in the configuration file, with its `semsearch.status/1` object, or the error that is in
+    the way of one."""
+
+    name: str
+    location: str
+    status: dict[str, Any] | None = None
+    error: SemsearchError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry of `indexes` in a `semsearch.indexes/1` object."""
+        error = self.error
+        told = None if error is None else {"code": error.code, "message": error.message, "hint": error.hint}
+        return {"name": self.name, "index": self.location, "status": self.status, "error": told}
+
+
+def named_indexes() -> Iterator[NamedIndex]:
+    """Each index that has a name in the configuration file, in its order, once its status is known."""
+    for name, location in settings.index_names().items():
+        is_url = settings.url_scheme(location)
+        told = settings.without_password(location) if is_url else os.path.abspath(os.path.expanduser(location))
+        try:
+            status = index_status(name)
+        except SemsearchError as error:
+            yield NamedIndex(name, told, error=error)
+        except OSError as error:
+            yield NamedIndex(name, told, error=as_told(error))
+        except sqlite3.Error as error:
+            hint = f"semsearch verify --index {name}"
+            yield NamedIndex(name, told, error=SemsearchError(f"its catalog: {error}", hint, code="catalog"))
+        else:
+            yield NamedIndex(name, status["index"], status)
 
 
 def index_status(index: str | None) -> dict[str, Any]:

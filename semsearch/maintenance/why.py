@@ -106,11 +106,13 @@ def _shown_as(searcher: Searcher, file: str, known: dict[str, FileStatus]) -> tu
     known_roots = searcher.roots()
     roots = [(place, root.label) for place, root in places_of(known_roots)]
     several = len(known_roots) > 1
+    for root, label in roots:
+        if path.startswith(root.rstrip("/") + "/"):
+            shown = display_path(label, os.fsencode(os.path.relpath(path, root)), several)
+            if shown in known or file not in known:
+                return shown, path
     if file not in known:
         file = os.path.normpath(file)  # `./-rf`, as paths are printed for other commands
-        for root, label in roots:
-            if path.startswith(root.rstrip("/") + "/"):
-                return display_path(label, os.fsencode(os.path.relpath(path, root)), several), path
     for root, label in roots:
         # As results show it, which need not be a path from the working folder.
         inside = os.path.join(root, file.removeprefix(label + "/") if several else file)

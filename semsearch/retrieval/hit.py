@@ -75,7 +75,8 @@ class Hit:
     near-duplicates of the passage stand; `context`: lines around the sentence, when asked. `begins_document`: the
     passage is the first of its document. `table_head`: the head of the table that `text` begins inside, empty where it
     has none; None: `text` does not begin inside one. `second`: of the results by file the next best passage of the same
-    one, if it is worth showing.
+    one, if it is worth showing. `stamp`: the size in bytes of the file and the time of its modification in nanoseconds
+    when it was indexed.
     """
 
     rank: int
@@ -107,6 +108,7 @@ class Hit:
     begins_document: bool = False
     table_head: str | None = None
     second: "Hit | None" = None
+    stamp: tuple[int, int] | None = None
 
     @property
     def is_here(self) -> bool:

@@ -131,6 +131,7 @@ def _hit(
         ),
         explanation=_explanation(candidates, position, plan) if options.explain else None,
         begins_document=passage.is_first,
+        stamp=(file.size, file.mtime_ns),
     )
 
 

@@ -17,7 +17,7 @@ from semsearch.retrieval.hydrate import ScoredCandidates, hits_from
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.plan import QueryPlan
 from semsearch.retrieval.restrictions import Restrictions
-from semsearch.sources.names import shown_name
+from semsearch.sources.names import display_path, shown_name
 from semsearch.store.records import FileRecord, places_of
 
 if TYPE_CHECKING:
@@ -79,25 +79,29 @@ def indexed_file(snapshot: Snapshot, path: str, prefix: str) -> FileRecord | Non
 
 
 def named_file(snapshot: Snapshot, name: str) -> FileRecord | None:
-    """The indexed file that results show as `name`, or whose path `name` is; None when there is none."""
-    found = indexed_file(snapshot, shown_name(os.path.normpath(name)), "")
-    if found is not None:
-        return found
+    """The indexed file whose path `name` is, or which `path` of results says so; None when there is none.
+
+    Bytes that are not UTF-8 may be said as backslash escapes, too.
+    """
     info = snapshot.info()
     # `//HOST/PATH` stays as it is.
     path = os.path.abspath(os.path.expanduser(name))
     for place, root in places_of(info.roots):
         if path.startswith(place.rstrip("/") + "/"):
-            file = snapshot.file(root.id, os.fsencode(os.path.relpath(path, place)))
+            inside = os.path.relpath(path, place)
+            file = snapshot.file(root.id, os.fsencode(inside))
             if file is not None and file.status == "indexed":
                 return file
-    return None
+            escaped = display_path(root.label, os.fsencode(inside), len(info.roots) > 1)
+            if "\\" in inside and (file := indexed_file(snapshot, escaped, "")) is not None:
+                return file
+    return indexed_file(snapshot, shown_name(os.path.normpath(name)), "")
 
 
-def passage_at(snapshot: Snapshot, path: str, line: int | None, prefix: str) -> tuple[str, frozenset[int]]:
-    """(text, chunk ids) of the passage of the file shown as `path` that holds `line` (a page, where a document has no
-    lines; None: the first passage). Raises `UsageError`."""
-    file = indexed_file(snapshot, path, prefix)
+def passage_at(snapshot: Snapshot, path: str, line: int | None) -> tuple[str, frozenset[int]]:
+    """(text, chunk ids) of the passage of the `named_file` called `path` that holds `line` (a page, where a document
+    has no lines; None: the first passage). Raises `UsageError`."""
+    file = named_file(snapshot, path)
     if file is None:
         raise ParameterError(
             "like", f"{path}: no indexed file is shown so", "name it as results show it, or index it first"

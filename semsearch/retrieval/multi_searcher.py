@@ -18,7 +18,8 @@ from semsearch.store.opening import name_in_database, place_of
 
 
 class MultiSearcher:
-    """Searches `indexes` at once. Every shown path begins with the name of its index (`_name`).
+    """Searches `indexes` at once. Every shown path begins with the name of its index: as it was said, where it has one
+    in the configuration file, else as `_name` has it.
 
     `open_model`: as in `Searcher`.
     """
@@ -30,11 +31,11 @@ class MultiSearcher:
         if len(set(map(place_of, folders))) < len(folders):
             raise UsageError("the same index is named twice", "name each --index once")
         self._stack = ExitStack()
-        names: set[str] = set()
+        names, given = set[str](), settings.index_names()
         self.searchers: list[Searcher] = []
-        for folder in folders:
+        for said, folder in zip(indexes, folders, strict=True):
             searcher = self._stack.enter_context(Searcher(folder, announce, open_model=open_model))
-            searcher.prefix = _unique(_name(searcher), names) + "/"
+            searcher.prefix = _unique(said if said in given else _name(searcher), names) + "/"
             self.searchers.append(searcher)
 
     def __enter__(self) -> "MultiSearcher":

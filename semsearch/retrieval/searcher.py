@@ -129,11 +129,11 @@ class Searcher:
         return self._store.read(stands)
 
     def passage(self, path: str, line: int | None) -> tuple[str, frozenset[int]]:
-        """(text, chunk ids) of the passage of the file shown as `path` that holds `line` (a page, where a document has
+        """(text, chunk ids) of the passage of the file called `path` that holds `line` (a page, where a document has
         no lines; None: the first passage). Raises `UsageError`."""
         from semsearch.retrieval.locate import passage_at
 
-        return self._store.read(lambda snapshot: passage_at(snapshot, path, line, self.prefix))
+        return self._store.read(lambda snapshot: passage_at(snapshot, path, line))
 
     def roots(self) -> tuple[Root, ...]:
         """The folders of the index."""

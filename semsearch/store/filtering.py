@@ -170,6 +170,10 @@ def _matching_paths(
     for glob in globs:
         matching = compile_globs([_composed(_as_shown(glob, roots, prefix))])
         numbers = [number for number, path in enumerate(shown) if matching.match_file(path)]
+        if not numbers:  # it may be a path from the working folder, as results show it
+            whole = os.path.abspath(glob) + ("/" if glob.endswith("/") else "")
+            matching = compile_globs([_composed(_as_shown(whole, roots, prefix))])
+            numbers = [number for number, path in enumerate(shown) if matching.match_file(path)]
         if not numbers:
             unmatched(glob)
         chosen.update(numbers)

@@ -122,7 +122,7 @@ def test_open_starts_the_editor_at_the_line(index: Path, tmp_path: Path) -> None
     assert "cannot" not in running.says("/open 1")
     assert (tmp_path / "opened").read_text().splitlines() == ["--wait", "+3", str(index / "battery.md")]
     (index / "battery.md").unlink()
-    assert "cannot be opened" in running.says("/open 1")
+    assert "is not there any more" in running.says("/open 1")
     assert running.end() == 0
 
 
@@ -154,7 +154,7 @@ def test_one_question_a_line_of_a_pipe(semsearch: Command, index: Path) -> None:
     typed = f"{QUESTION}\n\nand below 2?\n/sources\n/nonsense\n"
     done = semsearch("ask", "--chat", "-i", index, stdin=typed)
     assert done.code == 0 and "> " not in done.out
-    assert "28 degrees hot. [1]" in done.out and "[1] battery.md:4" in done.out
+    assert "28 degrees hot. [1]" in done.out and "/battery.md:4" in done.out
     told = done.err.splitlines()
     assert told[0] == f"semsearch: searched together with what was asked before: {QUESTION}"
     assert "/nonsense is no command" in told[1] and len(told) == 2
@@ -349,7 +349,7 @@ def test_other_ways_to_say_it_find_what_the_query_does_not(semsearch: Command, i
 def test_where_the_model_fails_the_search_is_a_plain_one(semsearch: Command, index: Path) -> None:
     flags = ("-i", index, "--llm", "tiny", "--base-url", "http://127.0.0.1:9/v1")
     done = semsearch("search", "night ferry", *flags, "--expand", "-l", env={"OPENAI_API_KEY": "k"})
-    assert done.code == 0 and done.out.startswith("ferry.txt\n")
+    assert done.code == 0 and done.out.splitlines()[0].endswith("/ferry.txt")
     assert "--expand: searched for the query alone: nothing listens" in done.err and len(done.err.splitlines()) == 1
     for arguments, message in (
         (["night ferry", "--llm", "tiny"], "are about --expand"),

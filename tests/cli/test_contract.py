@@ -50,7 +50,7 @@ def test_search_formats(semsearch: Command, index: Path) -> None:
         jsonschema.validate(json.loads(line), HIT)
     assert semsearch(*query, "--format", "jsonl").out.splitlines()[0] == lines[0]
     paths = semsearch(*query, "-l").out.splitlines()
-    assert paths[0] == "kitchen/bread.txt"
+    assert paths[0].endswith("/kitchen/bread.txt"), "it opens from where one stands"
     assert len(paths) == len(set(paths)) == 5
     assert semsearch(*query, "--format", "paths").out.splitlines() == paths
     text = semsearch(*query, "-k", "1").out

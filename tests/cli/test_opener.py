@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from semsearch.cli.opener import in_editor, open_file
+from semsearch.cli.last_results import ShownPlace
+from semsearch.cli.opener import in_editor, open_file, open_place
 from semsearch.errors import SemsearchError
 from tests.support.folders import write
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize(
@@ -29,12 +31,15 @@ def test_editors_are_told_the_line(editor: list[str], command: list[str]) -> Non
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of programs that is all there is; each writes down its name and arguments in `called`."""
     script = f'#!{sys.executable}\nimport sys\nopen("{tmp_path}/called", "a").write(repr(sys.argv[1:]))\n'
-    write(tmp_path / "bin", {"xdg-open": script, "edit": script})
+    said = "#!/bin/sh\necho $VIEWER\n"
+    write(tmp_path / "bin", {"xdg-open": script, "edit": script, "less": script, "okular": script, "xdg-mime": said})
     for program in (tmp_path / "bin").iterdir():
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.delenv("EDITOR", raising=False)
+    monkeypatch.delenv("PAGER", raising=False)
+    monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(sys, "platform", "linux")
     return tmp_path / "bin"
 
@@ -61,6 +66,71 @@ def test_text_goes_to_the_editor_and_all_else_to_the_desktop(
         open_file(file, None)
         assert called(tmp_path) == repr([file])
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("viewer", "arguments"),
+    [("org.kde.okular.desktop", ["--page=3"]), ("evince.desktop", []), ("", []), ("unknown.desktop", [])],
+)
+def test_a_viewer_is_told_the_page(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, viewer: str, arguments: list[str]
+) -> None:
+    """Evince is known and not there: the desktop opens the file at its beginning."""
+    write(tmp_path / "docs", {"b.pdf": b"%PDF-1.4"})
+    monkeypatch.setenv("VIEWER", viewer)
+    file = str(tmp_path / "docs" / "b.pdf")
+    open_file(file, None, 3)
+    wait_until(lambda: (tmp_path / "called").exists() and (tmp_path / "called").stat().st_size > 0)
+    assert called(tmp_path) == repr([*arguments, file])
+
+
+def test_without_an_editor_the_pager_shows_the_line_on_a_terminal(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "docs", {"a.txt": "text\n"})
+    file = str(tmp_path / "docs" / "a.txt")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    open_file(file, 3)
+    assert called(tmp_path) == repr(["+3", file]), "less, where nothing is set"
+    monkeypatch.setenv("PAGER", "edit -R")
+    open_file(file, 3)
+    assert called(tmp_path) == repr(["-R", file]), "of another one it is not known how to tell it the line"
+    monkeypatch.setenv("EDITOR", "edit")
+    open_file(file, 3)
+    assert called(tmp_path) == repr(["+3", file])
+
+
+def test_without_a_display_it_says_what_to_set(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "docs", {"a.txt": "text\n", "b.pdf": b"%PDF-1.4"})
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    for name, hint in (("a.txt", "set VISUAL or EDITOR to your editor"), ("b.pdf", "there is no desktop here")):
+        with pytest.raises(SemsearchError, match="nothing here opens") as raised:
+            open_file(str(tmp_path / "docs" / name), 1, 2)
+        assert hint in raised.value.hint
+    assert called(tmp_path) == ""
+
+
+def test_a_place_says_what_became_of_it(programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "docs", {"a.txt": "text\n"})
+    file = tmp_path / "docs" / "a.txt"
+    stamp = (file.stat().st_size, file.stat().st_mtime_ns)
+    place = ShownPlace("a.txt", str(file), None, 3, "", stamp, "/my index")
+    open_place(place)
+    assert capsys.readouterr().err == "" and called(tmp_path) == repr([str(file)])
+    file.write_text("another text\n")
+    open_place(place)
+    assert capsys.readouterr().err == (
+        "semsearch: a.txt has changed since it was indexed: the place may be another by now\n"
+    )
+    file.unlink()
+    with pytest.raises(SemsearchError, match="is not there any more") as raised:
+        open_place(place)
+    assert raised.value.hint == f"what was indexed of it: semsearch show {file} --index '/my index'"
+    with pytest.raises(SemsearchError) as raised:
+        open_place(ShownPlace("a.txt", "//elsewhere/docs/a.txt", None, 3, "elsewhere"))
+    assert raised.value.message == "a.txt is on the machine elsewhere"
+    assert raised.value.hint == "open it there: //elsewhere/docs/a.txt"
 
 
 def test_what_a_desktop_might_run_is_not_handed_to_it(programs: Path, tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ def test_context_lines_come_from_the_index_even_without_the_file(semsearch: Comm
 def test_paths_for_other_commands(semsearch: Command, index: Path, tmp_path: Path) -> None:
     done = semsearch("search", "red button", "-i", index, "-l", "-0", "--absolute", "--mode", "lexical")
     assert done.out == f"{index / 'pumps.md'}\0"
-    assert semsearch("search", "red button", "-i", index, "-l", "-0", "--mode", "lexical").out == "pumps.md\0"
+    assert (
+        semsearch("search", "red button", "-i", index, "-l", "-0", "--mode", "lexical", cwd=index).out == "pumps.md\0"
+    )
     for flags in (["-0"], ["--absolute"], ["-0", "--format", "csv"]):
         assert "with -l" in one_line_error(semsearch("search", "red", "-i", index, *flags).err)
 
@@ -118,7 +120,7 @@ def test_several_indexes_are_one_ranking(semsearch: Command, index: Path, tmp_pa
     assert [hit["score"] for hit in results] == sorted((hit["score"] for hit in results), reverse=True)
     assert done.json["index"]["files"] == 5
     only = semsearch("search", "night ferry", "-i", index, "-i", tmp_path / "more/docs", "--path", "docs-2/", "-l")
-    assert only.out == "docs-2/notes.txt\n"
+    assert only.out == "more/docs/notes.txt\n"
     assert "named twice" in one_line_error(semsearch("search", "x", "-i", index, "-i", index).err)
     answer = semsearch("ask", "when does the ferry leave", "-i", index, "-i", tmp_path / "more" / "docs", "--json")
     assert answer.json["citations"][0]["path"] == "docs/ferry.txt"
@@ -162,12 +164,12 @@ def test_the_language_of_queries_and_none(semsearch: Command, index: Path) -> No
         {"mole.txt": "The east mole is closed to\nlorries.\n", "swap.txt": "Lorries and what is closed to them.\n"},
     )
     semsearch("index", index, "-q")
-    phrase = semsearch("search", '"closed to lorries"', "-i", index, "-l")
+    phrase = semsearch("search", '"closed to lorries"', "-i", index, "-l", cwd=index)
     assert phrase.out == "mole.txt\n"
     none = semsearch("search", '"to closed lorries"', "-i", index, "-l")
     assert (none.code, none.out) == (1, "")
     assert one_line_error(none.err) == 'semsearch: no passage holds "to closed lorries" as it is written'
-    literal = semsearch("search", '"to closed lorries"', "--literal", "--mode", "lexical", "-i", index, "-l")
+    literal = semsearch("search", '"to closed lorries"', "--literal", "--mode", "lexical", "-i", index, "-l", cwd=index)
     assert set(literal.out.split()) == {"mole.txt", "swap.txt"}
     assert "has no word to look for" in one_line_error(semsearch("search", "type:md", "-i", index).err)
 
@@ -191,7 +193,7 @@ def test_search_by_example(semsearch: Command, index: Path) -> None:
 @pytest.mark.slow
 def test_unlike_pushes_down(semsearch: Command, index: Path) -> None:
     def paths(*flags: str) -> list[str]:
-        done = semsearch("search", "recipe with bread or soup", "-i", index, "-l", "--min-score", "0", *flags)
+        done = semsearch("search", "recipe with bread or soup", "-l", "--min-score", "0", *flags, cwd=index)
         return done.out.splitlines()
 
     assert paths("--unlike", "sourdough bread").index("menu/soup.txt") < paths("--unlike", "leek soup").index(
@@ -328,7 +330,8 @@ def test_ask_and_why_take_the_filters_and_the_ranking_of_search(semsearch: Comma
     assert all(hit["type"] == "text" for hit in answer.json["contexts"])
     assert semsearch("ask", question, *flags, "--before", "2001").code == 1
     assert semsearch("why", question, "ferry.txt", *flags, "--group", "file", "-k", "3", "--json").code == 0
-    assert semsearch("search", question, *flags, "--no-smoothing", "--group", "file", "-l").out[:9] == "ferry.txt"
+    found = semsearch("search", question, *flags, "--no-smoothing", "--group", "file", "-l").out.splitlines()
+    assert found[0].endswith("ferry.txt")
 
 
 def test_a_second_passage_of_a_file_follows_in_text_and_json_alone(semsearch: Command, tmp_path: Path) -> None:

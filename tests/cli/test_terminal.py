@@ -86,6 +86,9 @@ COMMANDS: dict[str, list[str]] = {
     "why not": ["why", "boats", f"broken {HOSTILE}.pdf", "-i", "."],
     "why ignored": ["why", "boats", f"ignored {HOSTILE}.txt", "-i", "."],
     "why nothing": ["why", "boats", HOSTILE, "-i", "."],
+    "open": ["open"],
+    "open too much": ["open", "1000"],
+    "open nothing": ["open", HOSTILE],
     "show": ["show", NAME, "-i", "."],
     "show as json": ["show", NAME + ":1", "-C", "1", "-n", "-i", ".", "--json"],
     "show numbers": ["show", NAME, "-n", "-i", "."],
@@ -113,6 +116,8 @@ COMMANDS: dict[str, list[str]] = {
     "models": ["models"],
     "models as json": ["models", "--json"],
     "models recommend": ["models", "recommend"],
+    "models show": ["models", "show", "e5-small-v2"],
+    "models show nothing": ["models", "show", HOSTILE],
     "models path": ["models", "path", HOSTILE],
     "models verify": ["models", "verify", HOSTILE],
     "models pull": ["models", "pull", HOSTILE],
@@ -135,9 +140,13 @@ COMMANDS: dict[str, list[str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_nothing_controls_the_terminal(folder: Path, name: str) -> None:
-    code, arrived = on_terminal(
-        COMMANDS[name], folder, {"XDG_CONFIG_HOME": str(folder / "home"), "OPENAI_API_KEY": "k", "SEMSEARCH_DEBUG": ""}
-    )
+    environment = {
+        "XDG_CONFIG_HOME": str(folder / "home"),
+        "OPENAI_API_KEY": "k",
+        "SEMSEARCH_DEBUG": "",
+        "VISUAL": "true",
+    }
+    code, arrived = on_terminal(COMMANDS[name], folder, environment)
     assert arrived, "something is said"
     assert not trouble(arrived)
     assert b"this is a defect" not in arrived and code in (0, 1, 2), arrived

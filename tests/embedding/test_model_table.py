@@ -131,7 +131,7 @@ def test_an_index_of_shorter_vectors(semsearch: Command, notes: Path) -> None:
     assert semsearch("status", "-i", notes, "--json").json["model"]["dim"] == 64
     assert (
         semsearch("search", "prune the roses", "-i", notes, "--mode", "dense", "-k", "1", "-l", "--min-score", "0").out
-        == "garden.md\n"
+        == "notes/garden.md\n"
     )
     (notes / "new.txt").write_text("The cellar is flooded.\n")
     assert semsearch("index", "-i", notes, "--json").json["chunks"]["encoded"] == 1

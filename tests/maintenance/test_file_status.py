@@ -152,7 +152,8 @@ def test_failed_files_are_tried_again_when_asked_or_changed(semsearch: Command, 
     assert (report["files"]["added"], report["files"]["failed"]) == (1, 1)
     assert "tide" not in (folder / ".semsearch/catalog.db").read_bytes().decode("latin-1").split("password")
     assert (
-        semsearch("search", "night ferry", "-i", folder, "--mode", "lexical", "-l").out.splitlines()[0] == "locked.pdf"
+        semsearch("search", "night ferry", "-i", folder, "--mode", "lexical", "-l").out.splitlines()[0]
+        == "notes/locked.pdf"
     )
     assert semsearch("index", folder, "--retry", "--json").json["files"]["failed"] == 1
     assert "No such file" in one_line_error(semsearch("index", folder, "--password-file", tmp_path / "none").err)
@@ -173,7 +174,7 @@ def test_files_from(semsearch: Command, folder: Path, tmp_path: Path) -> None:
     failed = {entry["path"]: entry["reason"] for entry in done.json["failed"]}
     assert failed["none.txt"] == "no such file"
     assert failed["/etc/passwd"] == "outside of the indexed folders"
-    assert semsearch("search", "tulips", "-i", folder, "--mode", "lexical", "-l").out == "garden.md\n"
+    assert semsearch("search", "tulips", "-i", folder, "--mode", "lexical", "-l").out == "notes/garden.md\n"
     assert "other.txt" in file_status(semsearch, folder, "--pending")
     listed = tmp_path / "list.txt"
     listed.write_text(f"{folder}/other.txt\n")
@@ -196,7 +197,7 @@ def test_metadata_and_dates_filter(semsearch: Command, folder: Path) -> None:
     assert semsearch("index", folder).code == 0
 
     def found(*flags: str) -> list[str]:
-        out = semsearch("search", "harbour report", "--mode", "lexical", "-l", "-i", folder, *flags).out
+        out = semsearch("search", "harbour report", "--mode", "lexical", "-l", "-i", folder, *flags, cwd=folder).out
         return sorted(path for path in out.splitlines() if path in ("a.md", "b.md", "c.eml", "d.docx"))
 
     assert found() == ["a.md", "b.md", "c.eml", "d.docx"]
@@ -253,4 +254,4 @@ def test_a_large_file_is_indexed_in_parts_or_not_at_all(semsearch: Command, tmp_
     write(folder, {"big.log": "\n".join(lines)})
     changed = semsearch("index", folder, "--no-embed", "--json").json
     assert (changed["files"]["changed"], changed["chunks"]["total"]) == (1, before)
-    assert semsearch("search", "whale", "--mode", "lexical", "-i", folder, "-l").out == "big.log\n"
+    assert semsearch("search", "whale", "--mode", "lexical", "-i", folder, "-l").out == "logs/big.log\n"

@@ -50,18 +50,18 @@ def test_the_passage_at_a_line_holds_it(snapshot: Snapshot) -> None:
     passages = snapshot.passages_of(file.id)
     for passage in passages:
         assert passage.line_start is not None and passage.line_end is not None
-        text, ids = passage_at(snapshot, "manual.md", passage.line_end, "")
+        text, ids = passage_at(snapshot, "manual.md", passage.line_end)
         assert passage.id in ids
         assert text in [one.text for one in passages if one.id in ids]
-    assert passage_at(snapshot, "manual.md", None, "") == (passages[0].text, frozenset([passages[0].id]))
+    assert passage_at(snapshot, "manual.md", None) == (passages[0].text, frozenset([passages[0].id]))
 
 
 def test_a_document_of_pages_is_asked_by_page(snapshot: Snapshot) -> None:
-    assert "neap tide" in passage_at(snapshot, "tides.pdf", 2, "")[0]
+    assert "neap tide" in passage_at(snapshot, "tides.pdf", 2)[0]
 
 
 @pytest.mark.parametrize(("path", "line"), [("none.txt", None), ("garden.md", 99_999), ("tides.pdf", 3)])
 def test_a_place_that_is_not_there_is_refused_by_its_parameter(snapshot: Snapshot, path: str, line: int | None) -> None:
     with pytest.raises(ParameterError, match="like") as caught:
-        passage_at(snapshot, path, line, "")
+        passage_at(snapshot, path, line)
     assert caught.value.parameter == "like" and caught.value.hint
