@@ -159,7 +159,8 @@ def test_signals_reach_the_command(service: ServiceProcess, notes: Path, sent: s
 
 
 def test_both_stop_and_go_on(service: ServiceProcess, notes: Path) -> None:
-    client = service.start_client("search", "--queries", "-", "-l", "-i", notes)
+    # In a group of its own, for which there is who can let it go on: else the system does not stop it.
+    client = service.start_client("search", "--queries", "-", "-l", "-i", notes, process_group=0)
     service.wait_for_commands(1)
     both = [psutil.Process(client.pid), *service.commands()]
     client.send_signal(signal.SIGTSTP)
