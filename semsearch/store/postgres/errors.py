@@ -8,6 +8,8 @@ import psycopg
 from psycopg import errors
 
 from semsearch.errors import DatabaseError, IndexDamagedError, IndexNotFoundError, SemsearchError
+from semsearch.store.postgres.address import Address
+from semsearch.store.postgres.schema import TABLES
 
 # SQLSTATE classes and codes of a connection that is lost or not to be had (postgresql.org/docs/current/errcodes).
 _LOST = ("08", "57P01", "57P02", "57P03")
@@ -64,7 +66,9 @@ def translated(location: str, error: psycopg.Error) -> SemsearchError:
     said = _first_line(error)
     state = error.sqlstate or ""
     if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
-        return no_index(location)
+        # Whatever language the server speaks, it tells the table.
+        named = re.findall(rf"\.({'|'.join(TABLES)})\b", said)[-1:]
+        return no_index(location) if named in ([], ["state"]) else table_missing(location, named[0])
     if isinstance(error, errors.UndefinedColumn):
         return ForeignTablesError(
             f"{location}: the schema holds tables of another program: {said}", "name another schema with ?schema=NAME"
@@ -105,6 +109,15 @@ def no_index(location: str) -> IndexNotFoundError:
 
     return IndexNotFoundError(
         f"no index at {location}", f"make one with: semsearch index FOLDER --index {for_shell(location)}"
+    )
+
+
+def table_missing(location: str, table: str) -> IndexDamagedError:
+    """The error for an index whose `table` somebody dropped; a repair needs all of them."""
+    schema = Address.parse(location).schema.replace('"', '""')
+    return IndexDamagedError(
+        f"{location}: the table {table} is missing",
+        f'restore the database from a backup; or run in it DROP SCHEMA "{schema}" CASCADE, and index all folders again',
     )
 
 
