@@ -42,7 +42,7 @@ def command(
       semsearch show operations/site-survey.pdf:p2
     """
     from semsearch.maintenance.shown_file import show_file
-    from semsearch.retrieval.document_text import selected
+    from semsearch.retrieval.document_text import numbered, selected
 
     if context < 0:
         raise UsageError(f"-C {context} is negative", "use 0 or more")
@@ -64,10 +64,10 @@ def command(
     if as_json:
         print_json(_as_dict(shown, lines))
         return 0
-    for place, line in enumerate(lines):
+    for place, (line, own) in enumerate(zip(lines, numbered(lines), strict=True)):
         if place and not line.follows:
             write("")
-        at = line.number if line.number is not None else "" if line.page is None else f"p{line.page}"
+        at = own if own is not None else f"p{line.page}" if line.number is None and line.page is not None else ""
         write(f"{at}:{line.text}" if number else line.text)
     return 0
 
