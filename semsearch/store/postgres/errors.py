@@ -8,6 +8,7 @@ import psycopg
 from psycopg import errors
 
 from semsearch.errors import DatabaseError, IndexDamagedError, IndexNotFoundError, SemsearchError
+from semsearch.psycopg_messages import password_hint
 from semsearch.store.postgres.address import Address
 from semsearch.store.postgres.schema import TABLES
 
@@ -24,7 +25,6 @@ _NO_ROOM = "make room on the server; what was committed is kept, and the next ru
 REPAIR = "mend it with: semsearch verify --repair"
 # What libpq says where trying again is in vain -> what to do. It gives no code.
 _REFUSED = (
-    ("password", "put the password in a file that PGPASSFILE names, or in PGPASSWORD"),
     ('database ".*" does not exist', "create it with: createdb NAME"),
     ('role ".*" does not exist', "name another user: postgresql://USER@HOST/DATABASE"),
     ("permission denied for database", "let its owner run: GRANT CONNECT ON DATABASE ... TO ..."),
@@ -128,6 +128,8 @@ def lost(location: str, said: str, hint: str = _UNREACHABLE) -> ConnectionLostEr
 
 def _not_connected(location: str, said: str) -> DatabaseError:
     """The error for what libpq says where it cannot connect, or is not connected any more."""
+    if hint := password_hint(said):
+        return _told(location, said, hint)
     for pattern, hint in _REFUSED:
         if re.search(pattern, said):
             return _told(location, said, hint)

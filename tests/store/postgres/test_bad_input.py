@@ -77,8 +77,8 @@ def test_a_server_that_cannot_be_had_is_told(bare: str, server: PostgresServer, 
     for url, said in wrong.items():
         for command in (["search", "x"], ["status"], ["index", folder]):
             assert said in refused(url, *command), (url, command)
-    assert "PGPASSFILE" in refused(bare, "status", PGPASSWORD="wrong")
-    assert "PGPASSFILE" in refused(bare, "status", PGPASSWORD="")
+    assert "(check the user and the password" in refused(bare, "status", PGPASSWORD="wrong")
+    assert "(put the password in a file that PGPASSFILE names" in refused(bare, "status", PGPASSWORD="")
 
 
 # -- what is there
