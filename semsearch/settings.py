@@ -394,6 +394,12 @@ def index_for_reading(flag: str | None) -> str:
     return nearest
 
 
+def without_login(text: str) -> str:
+    """`text`, which may be meant for a URL, without what could be a password in it."""
+    base = text.partition("?")[0]
+    return f"...@{base.rpartition('@')[2]}" if "@" in base else base
+
+
 def _chosen_index(flag: str | None) -> str | None:
     """The index that the flag, the environment or the configuration file names. Raises `ParameterError` for ""."""
     if flag == "":
@@ -404,7 +410,8 @@ def _chosen_index(flag: str | None) -> str | None:
     if value is not None and str(value).startswith(("postgresql:/", "postgres:/")) and not url_scheme(str(value)):
         from semsearch.errors import ParameterError
 
-        raise ParameterError("index", "is neither a folder nor a URL", "write postgresql://USER@HOST/DATABASE")
+        shown = without_login(str(value))
+        raise ParameterError("index", f"{shown} is neither a folder nor a URL", "write postgresql://USER@HOST/DATABASE")
     return None if value is None else str(value)
 
 
