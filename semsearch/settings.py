@@ -438,6 +438,12 @@ def _way_to_an_index() -> str:
     return f"make one with: semsearch index {folder}"
 
 
+def without_login(text: str) -> str:
+    """`text`, which may be meant for a URL, without what could be a password in it."""
+    base = text.partition("?")[0]
+    return f"...@{base.rpartition('@')[2]}" if "@" in base else base
+
+
 def _chosen_index(flag: str | None) -> "tuple[str, str]":
     """(folder or URL, as it was said: maybe a name for it) of the index that the flag, the environment or the
     configuration file chooses; "" for none. Raises `ParameterError` for an empty flag and for half a URL.
@@ -450,7 +456,9 @@ def _chosen_index(flag: str | None) -> "tuple[str, str]":
     if said.startswith(("postgresql:/", "postgres:/")) and not url_scheme(said):
         from semsearch.errors import ParameterError
 
-        raise ParameterError("index", "is neither a folder nor a URL", "write postgresql://USER@HOST/DATABASE")
+        raise ParameterError(
+            "index", f"{without_login(said)} is neither a folder nor a URL", "write postgresql://USER@HOST/DATABASE"
+        )
     return index_names().get(said, said) if may_be_name(said) else said, said
 
 

@@ -32,6 +32,7 @@ def command(
       semsearch show operations/site-survey.pdf:p2
     """
     from semsearch.maintenance.shown_file import lines_of, part_named, show_file, shown_dict
+    from semsearch.retrieval.document_text import numbered
 
     if context < 0:
         raise UsageError(f"-C {context} is negative", "use 0 or more")
@@ -46,9 +47,9 @@ def command(
     if as_json:
         print_json(shown_dict(shown, lines))
         return 0
-    for position, line in enumerate(lines):
+    for position, (line, own) in enumerate(zip(lines, numbered(lines), strict=True)):
         if position and not line.follows:
             write("")
-        at = line.number if line.number is not None else "" if line.page is None else f"p{line.page}"
+        at = own if own is not None else f"p{line.page}" if line.number is None and line.page is not None else ""
         write(f"{at}:{line.text}" if number else line.text)
     return 0

@@ -24,8 +24,8 @@ _PART = re.compile(r"(?P<pages>p?)(?P<first>\d{1,18})(?P<range>-p?(?P<last>\d{0,
 class ShownFile:
     """The file shown as `path`, absolute `file`, with its `lines` as indexed.
 
-    `host`: the machine that it is on, "" where an index is of one machine. `is_whole_name`: the first of the names that
-    were asked for is its name. `change`: what became of it since, empty for nothing that can be seen.
+    `host`: the machine that it is on, "" where all folders are on this one. `is_whole_name`: the first of the names
+    that were asked for is its name. `change`: what became of it since, empty for nothing that can be seen.
     """
 
     path: str

@@ -7,6 +7,9 @@ from semsearch.retrieval.deduplication import overlap
 from semsearch.sources.lines import line_in
 from semsearch.store.records import Passage
 
+# Types whose lines have the numbers of rows in their sheet.
+_SHEETS = frozenset({"xlsx", "xls", "ods", "fodt"})
+
 
 @dataclass(frozen=True)
 class TextLine:
@@ -21,18 +24,37 @@ class TextLine:
 
 
 def text_lines(passages: Sequence[Passage]) -> list[TextLine]:
-    """The lines of the document that `passages`, all of them in order, were cut from: what two of them share once."""
+    """The lines of the document that `passages`, all of them in order, were cut from: what two of them share once.
+
+    Those of each document of a file come in the order of their numbers: a mail tells its subject before its date,
+    wherever those stand in the header. Only the rows of sheets are counted anew in each.
+    """
+    documents: list[list[Passage]] = []
+    for passage in passages:
+        if passage.is_first or not documents:
+            documents.append([])
+        documents[-1].append(passage)
+    found: list[TextLine] = []
+    for document in documents:
+        lines = _joined(document)
+        if document[0].file.type not in _SHEETS:
+            lines = _by_number(lines)
+        lines[0] = replace(lines[0], follows=not found)
+        found += lines
+    return found
+
+
+def _joined(passages: Sequence[Passage]) -> list[TextLine]:
+    """The lines of one document, in the order of its text."""
     lines: list[TextLine] = []
     before: Passage | None = None
     for passage in passages:
-        common = 0 if before is None or passage.is_first else _common(before, passage)
+        common = 0 if before is None else _common(before, passage)
         own, before = _lines(passage, common), passage
-        if lines and not passage.is_first and (common or _goes_on(lines[-1], own[0])):
+        if lines and (common or _goes_on(lines[-1], own[0])):
             joint = "" if common else " "
             lines[-1] = replace(lines[-1], text=lines[-1].text + joint + own[0].text)
             own = own[1:]
-        elif lines and passage.is_first:
-            own[0] = replace(own[0], follows=False)
         elif lines:
             number = lines[-1].number
             own[0] = replace(own[0], follows=number is not None and own[0].number == number + 1)
@@ -40,9 +62,45 @@ def text_lines(passages: Sequence[Passage]) -> list[TextLine]:
     return lines
 
 
+def _by_number(lines: Sequence[TextLine]) -> list[TextLine]:
+    """`lines` in the order of their numbers; those that have none stay behind the one before."""
+    keys, number = [], 0
+    for line in lines:
+        number = number if line.number is None else line.number
+        keys.append(number)
+    found = [lines[place] for place in sorted(range(len(lines)), key=keys.__getitem__)]
+    for place, (before, line, after) in enumerate(zip(found, found[1:], found[2:], strict=False), 1):
+        # A blank line has no word by which its number could be known.
+        if (
+            not line.text
+            and line.number is not None
+            and before.number == line.number
+            and after.number == line.number + 2
+        ):
+            found[place] = replace(line, number=line.number + 1)
+    return found
+
+
+def numbered(lines: Sequence[TextLine]) -> list[int | None]:
+    """The number to show for each of `lines`: None for one whose number another shows, as a line of a page in HTML
+    becomes several of text."""
+    shown: list[int | None] = []
+    before: int | None = None
+    for place, line in enumerate(lines):
+        after = lines[place + 1] if place + 1 < len(lines) else None
+        is_empty = not line.text and after is not None and after.number == line.number
+        shown.append(None if is_empty or line.number == before else line.number)
+        before = before if is_empty else line.number
+    return shown
+
+
 def selected(lines: Sequence[TextLine], first: int, last: int | None, pages: bool, around: int) -> list[TextLine]:
     """Those of `lines` whose number (`pages`: page) is from `first` to `last` (None: the end), with so many `around`
-    them; empty where there is none."""
+    them; empty where there is none.
+
+    Where `first` to `last` is inside of a paragraph that became one line, whose number is that of its beginning, that
+    is taken.
+    """
     wanted = [
         place
         for place, line in enumerate(lines)
@@ -50,6 +108,9 @@ def selected(lines: Sequence[TextLine], first: int, last: int | None, pages: boo
         and first <= number
         and (last is None or number <= last)
     ]
+    numbers = [line.number or 0 for line in lines]
+    if not wanted and not pages and last is not None and first <= last and max(numbers, default=0) > first:
+        wanted = [place for place, number in enumerate(numbers) if lines[place].text and 0 < number < first][-1:]
     near = sorted({one for place in wanted for one in range(place - around, place + around + 1)})
     return [lines[place] for place in near if 0 <= place < len(lines)]
 

@@ -68,8 +68,8 @@ class Hit:
     `score`, in [0, 1], is comparable across queries (`retrieval.confidence`); with a reranker it is the reranker's.
     `dense` is the cosine, `lexical` the BM25 score, `rerank` the reranker's (None: took no part). Lines are 1-based and
     inclusive. `page` is that of the best sentence. `path` is relative to the indexed folder, `file` absolute.
-    `host`: the machine that the file is on, where the folders of the index are on several ("": they are not); then the
-    `file` of another machine is `//HOST/PATH`.
+    `host`: the machine that the file is on ("": all folders of the index are on this one); the `file` of another
+    machine is `//HOST/PATH`.
     `language`: that of its document, ISO 639-1. `sentence`: (start, end) of the best sentence in `text`; `match`: where
     in it the words of the query stand, None: nowhere; `places`: where the parts of `text` stand; `copies`: where
     near-duplicates of the passage stand; `context`: lines around the sentence, when asked. `begins_document`: the
@@ -221,7 +221,7 @@ def hit_dict(hit: Hit) -> dict[str, Any]:
 
 
 def host_field(host: str) -> dict[str, str]:
-    """The JSON field for the machine `host` of a hit; none where all are on one."""
+    """The JSON field for the machine `host` of a hit; none where all are on this one."""
     return {"host": host} if host else {}
 
 

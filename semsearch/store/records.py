@@ -115,16 +115,15 @@ class IndexInfo:
         return display_path(self.root(root_id).label, path, len(self.roots) > 1)
 
     def host_of(self, root_id: int) -> str:
-        """The machine that a folder is on, where folders are on several; "": all are on one."""
-        if len({root.host for root in self.roots}) < 2:
+        """The machine that a folder is on; "": all folders are on this one."""
+        if all(root.is_here for root in self.roots):
             return ""
         return self.root(root_id).host or host_name()
 
     def file_of(self, root_id: int, path: bytes) -> str:
-        """The file at `path` beneath a root: its absolute path, in bytes of the file system (`os.fsdecode`); where
-        folders are on several machines, one that is not on this one as `//HOST/PATH`."""
-        root = self.root(root_id)
-        return os.path.join(root.place if self.host_of(root_id) else root.path, os.fsdecode(path))
+        """The file at `path` beneath a root: its absolute path, in bytes of the file system (`os.fsdecode`); of
+        another machine as `//HOST/PATH`."""
+        return os.path.join(self.root(root_id).place, os.fsdecode(path))
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,9 @@ def open_engine(url: str) -> "VectorEngine":
     """The collection that `url` names; nothing is asked of the database yet. Raises `UsageError` for a URL of none."""
     scheme = url_scheme(url)
     if scheme not in ENGINES:
-        # Not the URL itself, which may have a password in it.
-        said = f"no vector database is called {scheme}" if scheme else "that is not the URL of a vector database"
+        said = f"{settings.without_login(url)} is not the URL of a vector database"
+        if scheme:
+            said = f"no vector database is called {scheme}"
         if scheme in ("postgresql", "postgres"):
             raise UsageError(said, "write a table of PostgreSQL as pgvector://HOST/DATABASE?table=NAME")
         raise UsageError(said, f"write one of these: {', '.join(f'{name}://' for name in sorted(ENGINES))}")

@@ -16,7 +16,7 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from semsearch.errors import UsageError, VectorEngineError, for_shell
-from semsearch.psycopg_messages import silence_aftermath
+from semsearch.psycopg_messages import password_hint, silence_aftermath
 from semsearch.vector_engines.address import Address
 from semsearch.vector_engines.protocol import Capabilities, Payload, Ranges
 from semsearch.vector_engines.requests import (
@@ -450,6 +450,8 @@ class PgvectorEngine:
         from psycopg import errors
 
         told = one_line(error.diag.message_primary or error, self._secrets)
+        if self._connection is None and (hint := password_hint(told)):
+            return VectorEngineError(f"PostgreSQL at {self.location}: {told}", hint)
         if self._connection is None:
             return VectorEngineError(
                 f"PostgreSQL cannot be reached at {self.location}: {told}",

@@ -124,16 +124,28 @@ def test_answers_and_reasons_say_it_as_well(machines: tuple[Machine, Machine, Ma
         assert alpha.run("search", "--like", name, "--json").code == 0
 
 
-def test_an_index_of_one_machine_says_nothing_of_machines(url: str, folder: Path, tmp_path: Path) -> None:
+def test_an_index_of_this_machine_alone_says_nothing_of_machines(url: str, folder: Path) -> None:
     alpha = Machine("alpha", url)
     assert alpha.run("index", folder, "--model", "static", "-q").code == 0
-    for machine in (alpha, Machine("gamma", url)):
-        done = machine.run("search", "herons nest in the reeds", "--json")
-        jsonschema.validate(done.json, SEARCH)
-        assert done.json["results"][0]["file"] == f"{folder}/herons.md"
-        assert " (on " not in machine.run("search", "herons nest in the reeds").out
-        why = machine.run("why", "herons", f"{folder}/herons.md", "--json").json
-        jsonschema.validate({key: value for key, value in why["passage"].items() if key != "explain"}, HIT)
+    done = alpha.run("search", "herons nest in the reeds", "--json")
+    jsonschema.validate(done.json, SEARCH)
+    assert done.json["results"][0]["file"] == f"{folder}/herons.md"
+    assert " (on " not in alpha.run("search", "herons nest in the reeds").out
+    why = alpha.run("why", "herons", f"{folder}/herons.md", "--json").json
+    jsonschema.validate({key: value for key, value in why["passage"].items() if key != "explain"}, HIT)
+
+
+def test_what_is_all_on_one_machine_is_told_of_it_on_another(url: str, folder: Path) -> None:
+    assert Machine("alpha", url).run("index", folder, "--model", "static", "-q").code == 0
+    gamma, file = Machine("gamma", url), f"{folder}/herons.md"
+    assert hits(gamma) == [("alpha", f"//alpha{file}")]
+    assert "herons.md:3  (on alpha)" in gamma.run("search", "herons nest in the reeds").out
+    paths = gamma.run("search", "herons nest in the reeds", "-l", "--absolute").out.splitlines()
+    assert f"//alpha{file}" in paths and file not in paths
+    shown = gamma.run("show", file, "--json").json
+    assert (shown["host"], shown["file"], shown["change"]) == ("alpha", f"//alpha{file}", None)
+    why = gamma.run("why", "herons", file, "--json").json
+    assert (why["passage"]["host"], why["passage"]["file"]) == ("alpha", f"//alpha{file}")
 
 
 def test_a_copy_in_a_folder_knows_what_is_another_machines(

@@ -234,7 +234,8 @@ def test_a_refused_place_leaves_nothing_behind(elsewhere: Elsewhere, tmp_path: P
     made = tmp_path / "never" / "made"
     before = sorted(elsewhere.own.rglob("*"))
     for url, said in (
-        ("nowhere", "not the URL of a vector database"),
+        ("nowhere", "nowhere is not the URL of a vector database"),
+        ("pgvector:/me:secret@host/db?password=x", "...@host/db is not the URL of a vector database"),
         ("mysql://host/db", "no vector database is called mysql"),
         ("qdrant://localhost:x/notes", "a host or a port that is none"),
         ("chroma://localhost", "names no collection"),

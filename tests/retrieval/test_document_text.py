@@ -1,5 +1,6 @@
 """The text of a document can be put together again of its passages."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from semsearch.chunking.chunk import Chunk
 from semsearch.chunking.splitter import ChunkRules, split
 from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.resolve import resolve
-from semsearch.retrieval.document_text import TextLine, selected, text_lines
+from semsearch.retrieval.document_text import TextLine, numbered, selected, text_lines
 from semsearch.sources.document import Document, Section
 from semsearch.sources.lines import line_starts_of
 from semsearch.store.records import FileRecord, Passage
@@ -84,5 +85,25 @@ def test_lines_and_pages_are_selected_with_those_around() -> None:
     assert numbers(2, 2) == [2] and numbers(2, 5) == [2, 3, 5] and numbers(3, None) == [3, 5, 6]
     assert numbers(3, 3, around=1) == [2, 3, 5] and numbers(1, 1, around=9) == [1, 2, 3, 5, 6]
     assert (
-        numbers(1, 1, pages=True) == [5, 6] and numbers(4, 4) == [] and numbers(9, None) == [] and numbers(5, 2) == []
+        numbers(1, 1, pages=True) == [5, 6] and numbers(9, None) == [] and numbers(7, 7) == [] and numbers(5, 2) == []
     )
+    # What a paragraph holds that is one line of text.
+    assert numbers(4, 4) == [3] and numbers(0, 0) == []
+
+
+def test_lines_come_by_number_and_each_number_is_told_once() -> None:
+    def passage(text: str, *starts: tuple[int, int], kind: str = "email", first: bool = True) -> Passage:
+        file = replace(FILE, type=kind)
+        return Passage(1, file, text, (), None, starts[0][1], starts[-1][1], 9, b"", starts, first)
+
+    mail = passage("From: a\nDate: d\nSubject: s\n\nDear", (0, 1), (8, 3), (16, 2), (27, 3), (28, 5))
+    lines = text_lines([mail])
+    assert [(line.number, line.text) for line in lines] == [
+        (1, "From: a"), (2, "Subject: s"), (3, "Date: d"), (4, ""), (5, "Dear"),
+    ]  # fmt: skip
+    assert numbered(lines) == [1, 2, 3, 4, 5] and all(line.follows for line in lines)
+    page = text_lines([passage("Harbour\n\nTours\nTrips", (0, 3), (8, 4), (9, 4), (15, 4), kind="html")])
+    assert [line.number for line in page] == [3, 4, 4, 4] and numbered(page) == [3, None, 4, None]
+    # Each sheet counts its rows anew.
+    sheets = passage("a\nb\nc\nd", (0, 1), (2, 2), (4, 1), (6, 2), kind="xlsx")
+    assert [line.text for line in text_lines([sheets])] == ["a", "b", "c", "d"]

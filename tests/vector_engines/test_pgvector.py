@@ -52,6 +52,19 @@ def test_the_table_is_read_with_sql(server: PostgresServer, database: str, url: 
     assert kind == ("halfvec",)
 
 
+@pytest.mark.parametrize(
+    ("password", "hint"), [("wrong", "check the user and the password"), ("", "put the password in a file that")]
+)
+def test_a_password_that_is_wrong_or_missing_is_told(
+    url: str, server: PostgresServer, monkeypatch: pytest.MonkeyPatch, password: str, hint: str
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", password)
+    with pytest.raises(VectorEngineError) as refused:
+        open_engine(url.replace(f":{server.password}@", "@")).ensure(DIM)
+    assert "reached" not in refused.value.message and "password" in refused.value.message
+    assert refused.value.hint is not None and hint in refused.value.hint and "PGPASSFILE" in refused.value.hint
+
+
 @pytest.mark.parametrize("name", ['x"; DROP TABLE kept; --', "Größe {table}", "select"])
 def test_names_are_no_sql(server: PostgresServer, database: str, url: str, name: str) -> None:
     with server.superuser(database) as connection:

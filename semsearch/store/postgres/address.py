@@ -66,10 +66,18 @@ class Address:
         base, _, query = f"{scheme.lower()}://{rest}".partition("?")
         _check_base(base)
         options = [one.partition("=") for one in query.split("&") if one]
+        names = [unquote(name) for name, _, _ in options]
+        if twice := next((name for name in _OWN if names.count(name) > 1), ""):
+            raise UsageError(f"{given}: the URL has the parameter {twice} twice", "leave one of them out")
         own = {unquote(name): unquote(value, errors="replace") for name, _, value in options if unquote(name) in _OWN}
         others = [(name, value) for name, _, value in options if unquote(name) not in _OWN]
         schema, replica = own.get("schema", DEFAULT_SCHEMA), own.get("replica")
-        if not schema or len(schema.encode()) > _LONGEST_NAME or "\0" in schema or schema.startswith("pg_"):
+        if len(schema.encode()) > _LONGEST_NAME:
+            raise UsageError(
+                f"{given}: the name of the schema is longer than PostgreSQL takes",
+                f"give it one of {_LONGEST_NAME} bytes at most",
+            )
+        if not schema or "\0" in schema or schema.startswith("pg_"):
             raise UsageError(
                 f"{given}: {schema or 'an empty name'} cannot be a schema", "name another with ?schema=NAME"
             )

@@ -8,6 +8,9 @@ import psycopg
 from psycopg import errors
 
 from semsearch.errors import DatabaseError, IndexDamagedError, IndexNotFoundError, SemsearchError
+from semsearch.psycopg_messages import password_hint
+from semsearch.store.postgres.address import Address
+from semsearch.store.postgres.schema import TABLES
 
 # SQLSTATE classes and codes of a connection that is lost or not to be had (postgresql.org/docs/current/errcodes).
 _LOST = ("08", "57P01", "57P02", "57P03")
@@ -22,7 +25,6 @@ _NO_ROOM = "make room on the server; what was committed is kept, and the next ru
 REPAIR = "mend it with: semsearch verify --repair"
 # What libpq says where trying again is in vain -> what to do. It gives no code.
 _REFUSED = (
-    ("password", "put the password in a file that PGPASSFILE names, or in PGPASSWORD"),
     ('database ".*" does not exist', "create it with: createdb NAME"),
     ('role ".*" does not exist', "name another user: postgresql://USER@HOST/DATABASE"),
     ("permission denied for database", "let its owner run: GRANT CONNECT ON DATABASE ... TO ..."),
@@ -64,7 +66,9 @@ def translated(location: str, error: psycopg.Error) -> SemsearchError:
     said = _first_line(error)
     state = error.sqlstate or ""
     if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
-        return no_index(location)
+        # Whatever language the server speaks, it tells the table.
+        named = re.findall(rf"\.({'|'.join(TABLES)})\b", said)[-1:]
+        return no_index(location) if named in ([], ["state"]) else table_missing(location, named[0])
     if isinstance(error, errors.UndefinedColumn):
         return ForeignTablesError(
             f"{location}: the schema holds tables of another program: {said}", "name another schema with ?schema=NAME"
@@ -108,6 +112,15 @@ def no_index(location: str) -> IndexNotFoundError:
     )
 
 
+def table_missing(location: str, table: str) -> IndexDamagedError:
+    """The error for an index whose `table` somebody dropped; a repair needs all of them."""
+    schema = Address.parse(location).schema.replace('"', '""')
+    return IndexDamagedError(
+        f"{location}: the table {table} is missing",
+        f'restore the database from a backup; or run in it DROP SCHEMA "{schema}" CASCADE, and index all folders again',
+    )
+
+
 def lost(location: str, said: str, hint: str = _UNREACHABLE) -> ConnectionLostError:
     """The error for a connection that is lost, or not to be had now."""
     return ConnectionLostError(f"{location}: {said}", hint)
@@ -115,6 +128,8 @@ def lost(location: str, said: str, hint: str = _UNREACHABLE) -> ConnectionLostEr
 
 def _not_connected(location: str, said: str) -> DatabaseError:
     """The error for what libpq says where it cannot connect, or is not connected any more."""
+    if hint := password_hint(said):
+        return _told(location, said, hint)
     for pattern, hint in _REFUSED:
         if re.search(pattern, said):
             return _told(location, said, hint)

@@ -17,6 +17,8 @@ pending. A row of `writers` is a run that goes on as long as it holds the adviso
 are those that it holds.
 """
 
+import re
+
 FORMAT = 3
 
 _TABLES = """
@@ -174,3 +176,5 @@ UPDATE {s}.state SET format = 3
 
 # version -> what makes an index of the next version of it.
 MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _TIGHT_POSTINGS, 2: _UNTOLD}
+# The tables of an index of this version.
+TABLES = tuple(re.findall(r"CREATE TABLE \{s\}\.(\w+)", "".join(MIGRATIONS.values())))

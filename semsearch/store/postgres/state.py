@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.store.checked_values import MALFORMED, moment
 from semsearch.store.postgres.connection import Connection, Row
-from semsearch.store.postgres.errors import REPAIR, no_index
+from semsearch.store.postgres.errors import REPAIR, no_index, table_missing
 from semsearch.store.postgres.rows import decoded
-from semsearch.store.postgres.schema import FORMAT
+from semsearch.store.postgres.schema import FORMAT, TABLES
 from semsearch.store.recorded_info import FIELDS
 from semsearch.store.records import Counts, IndexInfo, Root
 
@@ -31,7 +31,8 @@ SELECT id, first_id, last_id, chunks, length(dead) / 4, languages, concat_ws(' '
 SELECT count(*), min(chunk_id),
  EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('{{s}}.vectors_hnsw') AND indisvalid),
  (SELECT string_to_array(substring(extversion FROM '^[0-9]+[.][0-9]+'), '.')::int[] >= '{{0,8}}'
-  FROM pg_extension WHERE extname = 'vector')
+  FROM pg_extension WHERE extname = 'vector'),
+ ARRAY(SELECT name FROM unnest('{{{",".join(TABLES)}}}'::text[]) AS name WHERE to_regclass('{{s}}.' || name) IS NULL)
  FROM {{s}}.encode_queue
 """
 
@@ -85,6 +86,8 @@ class State:
             raise no_index(location)
         product, version, *counters = heads[0]
         check_format(location, product, version)
+        if version == FORMAT and queue[0][4]:
+            raise table_missing(location, queue[0][4][0])
         damages = _damages(counters, roots, segments)
         if damages and not examined:
             raise IndexDamagedError(f"{location}: {damages[0]}", REPAIR)

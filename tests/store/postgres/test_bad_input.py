@@ -1,5 +1,6 @@
 """What cannot be an index in PostgreSQL, or may not be written: each told in one line that says what to do."""
 
+import json
 import os
 import subprocess
 import sys
@@ -76,8 +77,8 @@ def test_a_server_that_cannot_be_had_is_told(bare: str, server: PostgresServer, 
     for url, said in wrong.items():
         for command in (["search", "x"], ["status"], ["index", folder]):
             assert said in refused(url, *command), (url, command)
-    assert "PGPASSFILE" in refused(bare, "status", PGPASSWORD="wrong")
-    assert "PGPASSFILE" in refused(bare, "status", PGPASSWORD="")
+    assert "(check the user and the password" in refused(bare, "status", PGPASSWORD="wrong")
+    assert "(put the password in a file that PGPASSFILE names" in refused(bare, "status", PGPASSWORD="")
 
 
 # -- what is there
@@ -146,6 +147,24 @@ def test_a_schema_that_holds_something_else_is_left_alone(bare: str, folder: Pat
         connection.execute("CREATE TABLE semsearch.orders (id integer)")
     assert "holds something else: orders (name another schema with ?schema=NAME)" in refused(bare, "index", folder)
     assert "no index at" in refused(bare, "search", "x")
+
+
+@pytest.mark.parametrize("table", ["postings", "encode_queue", "runs"])
+def test_a_missing_table_is_damage_and_there_is_a_way_out(bare: str, folder: Path, table: str) -> None:
+    url = f"{bare}?schema=Our%20notes"
+    machine = indexed(url, folder)
+    with psycopg.connect(bare, autocommit=True) as connection:
+        connection.execute(f'DROP TABLE "Our notes".{table}'.encode())
+        for command in (
+            ["search", "emeralds"], ["status"], ["verify"], ["verify", "--repair"], ["index"], ["index", "--rebuild"],
+        ):  # fmt: skip
+            line = refused(url, *command)
+            assert f"{url}: the table {table} is missing" in line, (command, line)
+            assert 'DROP SCHEMA "Our notes" CASCADE' in line
+        assert json.loads(machine.run("search", "emeralds", "--json").err)["error"]["code"] == "damaged_index"
+        connection.execute('DROP SCHEMA "Our notes" CASCADE')
+    assert machine.run("index", folder, "--model", "static", "-q").code == 0
+    assert machine.run("search", "emeralds").code == 0
 
 
 # -- who may do what
