@@ -117,12 +117,19 @@ def selected(lines: Sequence[TextLine], first: int, last: int | None, pages: boo
 
 def _common(before: Passage, passage: Passage) -> int:
     """How many characters `passage` begins with that `before` ends with."""
-    common = overlap(before.text, passage.text)
+    common = overlap(before.text, passage.text) or _common_line(before, passage)
     if common and before.line_start is not None:
         # Lines that are repeated are no overlap: they have other numbers.
         begin = line_in(before.text, before.line_start, before.line_breaks, len(before.text) - common)
         common = common if begin == passage.line_start else 0
     return common
+
+
+def _common_line(before: Passage, passage: Passage) -> int:
+    """How many characters the last line of `before` has, where `passage` begins with it: one that is too short to be
+    told from chance by itself, unlike a line of the same number."""
+    line = before.text[before.text.rfind("\n") + 1 :]
+    return len(line) if before.line_start is not None and passage.text.startswith(line) else 0
 
 
 def _lines(passage: Passage, begin: int) -> list[TextLine]:

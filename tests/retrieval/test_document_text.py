@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from semsearch.chunking.chunk import Chunk
@@ -49,6 +49,11 @@ WORDS = st.lists(
 
 @settings(max_examples=80, deadline=None)
 @given(WORDS, st.sampled_from([(20, 0), (40, 16), (90, 30), (254, 32)]))
+@example(
+    "pump0 pump1 pump2 the same line again and again\n3 the same line again and again\n"
+    "4 the same line again and again\n5 pump6 pump0 \n\npump2 pump3 pump4 pump5 pump6 ",
+    (40, 16),
+)
 def test_lines_are_those_of_the_file(ruler: SubwordTokenizer, text: str, shape: tuple[int, int]) -> None:
     size, overlap = shape
     document = Document(text, "text", (Section(0, len(text)),), line_starts_of(text))
