@@ -127,7 +127,9 @@ def test_a_newer_index_is_told(bare: str, folder: Path) -> None:
 def test_an_index_of_another_model_is_told(bare: str, folder: Path) -> None:
     machine = indexed(bare, folder)
     done = machine.run("index", "--model", "all-MiniLM-L6-v2")
-    assert done.code == 2 and "was made with another model" in one_line_error(done.err)
+    line = one_line_error(done.err)
+    assert done.code == 2 and "was made with another model: static, not all-MiniLM-L6-v2" in line
+    assert "(leave out --model, or make it anew with: semsearch index --rebuild --model all-MiniLM-L6-v2" in line
 
 
 @pytest.mark.parametrize("columns", ["id integer", "product text, format integer", "one boolean, product integer"])
