@@ -151,6 +151,18 @@ def test_a_schema_that_holds_something_else_is_left_alone(bare: str, folder: Pat
     assert "no index at" in refused(bare, "search", "x")
 
 
+def test_the_schema_of_everybody_gets_no_index(bare: str, folder: Path) -> None:
+    line = refused(f"{bare}?schema=public", "index", folder, "--model", "static")
+    assert "a schema of its own, which public is not (name another with ?schema=NAME" in line
+    # One that is there from before goes on.
+    indexed(bare, folder)
+    with psycopg.connect(bare, autocommit=True) as connection:
+        connection.execute("ALTER SCHEMA public RENAME TO kept")
+        connection.execute("ALTER SCHEMA semsearch RENAME TO public")
+    machine = Machine("alpha", f"{bare}?schema=public")
+    assert machine.run("search", "emeralds").code == machine.run("index", folder, "-q").code == 0
+
+
 @pytest.mark.parametrize("table", ["postings", "encode_queue", "runs"])
 def test_a_missing_table_is_damage_and_there_is_a_way_out(bare: str, folder: Path, table: str) -> None:
     url = f"{bare}?schema=Our%20notes"
