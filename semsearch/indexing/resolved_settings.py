@@ -152,9 +152,14 @@ def _refuse_other_settings(
             for name in ("model", "dim", "tokenizer", "chunk_size", "overlap")
             if (value := getattr(options, name)) is not None
         ]
+        said = f"the index {location} was made with another {' and '.join(different)}"
+        instead = ""
+        if model.name != info.model_name:
+            said += f": {info.model_name}, not {model.name}"
+            instead = "leave out --model, or " if options.model else ""
         raise SemsearchError(
-            f"the index {location} was made with another {' and '.join(different)}",
-            f"make it anew with: semsearch index --rebuild{''.join(flags)} --index {for_shell(location)}",
+            said,
+            f"{instead}make it anew with: semsearch index --rebuild{''.join(flags)} --index {for_shell(location)}",
             code="settings_mismatch",
         )
 

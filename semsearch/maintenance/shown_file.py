@@ -133,6 +133,8 @@ def _change(record: FileRecord, path: str) -> str:
         return "is not there any more: this is what was indexed"
     except OSError:
         return ""
-    if now[:2] != (record.size, record.mtime_ns):
+    if now[0] == record.size and now[1] != record.mtime_ns:  # a copy, or a mere touch
+        return "may have changed since it was indexed: this is what was indexed"
+    if now[0] != record.size:
         return "has changed since it was indexed: this is what was indexed"
     return ""

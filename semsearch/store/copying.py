@@ -85,7 +85,7 @@ def _begin(writer: Writer, snapshot: Snapshot, info: IndexInfo, location: str) -
     if not same:
         raise SemsearchError(
             f"{location} holds another index, or an earlier state of this one",
-            "name an empty place: another folder, or another schema with ?schema=NAME",
+            "remove it, or name an empty place: another folder, or another schema with ?schema=NAME",
             code="not_empty",
         )
     return copied

@@ -81,16 +81,17 @@ class KnownSought:
 
 
 class EngineVectors:
-    """The vectors at `url` (`records.IndexInfo.vectors_at`)."""
+    """The vectors at `url` (`records.IndexInfo.vectors_at`) of the index at `index`, which messages tell."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, index: str) -> None:
         self.url = url
+        self._index = index
         self.has_grown = False  # vectors were put there
 
     @cached_property
     def engine(self) -> VectorEngine:
         """The database, which is connected to when it is first asked."""
-        return open_recorded(self.url)
+        return open_recorded(self.url, self._index)
 
     def close(self) -> None:
         if "engine" in self.__dict__:
@@ -273,15 +274,16 @@ def or_by_words() -> Iterator[None]:
 
 
 class Engines:
-    """The vector databases that are in use, each connected to once."""
+    """The vector databases that are in use for the index at `index`, each connected to once."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: str) -> None:
+        self._index = index
         self._open: dict[str, EngineVectors] = {}
 
     def at(self, url: str) -> EngineVectors:
         """The vectors at `url`."""
         if url not in self._open:
-            self._open[url] = EngineVectors(url)
+            self._open[url] = EngineVectors(url, self._index)
         return self._open[url]
 
     def close(self) -> None:

@@ -125,7 +125,7 @@ def check_vectors(store: "Store", url: str) -> None:
 
         recorded = recordable(url)
         if not store.exists():
-            with closing(EngineVectors(recorded)) as elsewhere:
+            with closing(EngineVectors(recorded, store.location)) as elsewhere:
                 elsewhere.begin()
 
 

@@ -56,17 +56,18 @@ def is_same_place(one: str, other: str) -> bool:
     return places[0] == places[1]
 
 
-def open_recorded(url: str) -> "VectorEngine":
-    """The collection at `url`, which `recordable` returned, here or in another process.
+def open_recorded(url: str, index: str) -> "VectorEngine":
+    """The collection at `url`, which `recordable` returned, here or in another process, and which the index at `index`
+    names.
 
     Raises `SemsearchError` for one that nobody has named on this machine: an index from elsewhere may name any server,
     which would be sent the keys and passwords of the environment, and the vector of each question.
     """
     if url not in _given and not _is_named(url):
         raise SemsearchError(
-            f"the index says that its vectors are kept by {url}, which this user has not named so on this machine",
-            f"if it is to be asked, set SEMSEARCH_VECTORS to {for_shell(url)}; who writes the index:"
-            f" semsearch index --index INDEX --vectors {for_shell(url)}",
+            f"{index} has its vectors in {url}, which you have not named on this machine",
+            f"if you trust it: SEMSEARCH_VECTORS={for_shell(url)}; or, to write the index, too: semsearch index --index"
+            f" {for_shell(index)} --vectors {for_shell(url)}",
             code="not_trusted",
         )
     return _opened(url)

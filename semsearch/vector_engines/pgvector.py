@@ -340,6 +340,12 @@ class PgvectorEngine:
             # Two processes may come here at the same time: the second waits, and finds it made.
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", lock)
             types = self._extension(connection)
+            index = "SELECT FROM information_schema.columns WHERE table_schema = %s AND table_name = 'state'"
+            if connection.execute(f"{index} AND column_name = 'product'", (self._schema,)).fetchone() is not None:
+                raise VectorEngineError(
+                    f"the schema {self._schema} of {self.location} is that of an index, which is removed with it",
+                    "name another with ?schema=NAME",
+                )
             if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (self._schema,)).fetchone() is None:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
             made = self._sql(

@@ -1,5 +1,6 @@
 """`semsearch show`: the text of a file as it is indexed, whole or in part."""
 
+import os
 from pathlib import Path
 
 import jsonschema
@@ -79,6 +80,14 @@ def test_what_is_not_there_is_one_line(semsearch: Command, indexed: Path) -> Non
         done = semsearch("show", name, "-i", indexed)
         assert done.code == 2 and said in one_line_error(done.err), name
     assert semsearch("show", "sub/long.txt", "-C", "-1", "-i", indexed).code == 2
+
+
+def test_a_file_of_another_time_and_the_same_size_may_have_changed(semsearch: Command, tmp_path: Path) -> None:
+    write(tmp_path, {"a.txt": "As it was."})
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+    assert semsearch("show", "a.txt", "-i", tmp_path).err == ""
+    os.utime(tmp_path / "a.txt", (1, 1))
+    assert "a.txt may have changed since it was indexed" in semsearch("show", "a.txt", "-i", tmp_path).err
 
 
 def test_the_index_is_shown_not_the_file(semsearch: Command, tmp_path: Path) -> None:

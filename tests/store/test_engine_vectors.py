@@ -301,7 +301,7 @@ def test_rows_of_another_program_are_counted_and_taken_out(pair: Pair, monkeypat
 
 
 def test_a_question_without_a_known_word_reads_no_vector() -> None:
-    vectors = engine_vectors.EngineVectors("qdrant://127.0.0.1:1/docs")  # where nobody answers
+    vectors = engine_vectors.EngineVectors("qdrant://127.0.0.1:1/docs", "/notes.index")  # where nobody answers
     found = vectors.nearest(np.zeros(4, np.float32), 3, engine_vectors.KnownSought(Allowed(), np.arange(9)))
     assert found.ids.tolist() == [0, 1, 2] and not found.scores.any()
 

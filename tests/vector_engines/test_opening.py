@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semsearch.errors import SemsearchError, UsageError, VectorEngineError
+from semsearch.errors import SemsearchError, UsageError, VectorEngineError, for_shell
 from semsearch.vector_engines import opening
 from semsearch.vector_engines.opening import (
     is_same_place,
@@ -111,7 +111,7 @@ def test_a_place_is_the_same_however_it_is_spelled(
 def test_texts_are_told_but_where_the_url_says_otherwise(option: str, told: bool) -> None:
     url = recordable(f"qdrant://127.0.0.1:1/docs{option}")
     assert tells_text(url) is told
-    open_recorded(url).close()
+    open_recorded(url, "/my notes").close()
 
 
 @pytest.mark.parametrize("value", ["text=false", "text=no", "text=", "text", "text=0&text=1", "Text=0"])
@@ -126,12 +126,13 @@ def test_a_database_that_only_an_index_names_is_not_asked(monkeypatch: pytest.Mo
     monkeypatch.setattr(opening, "_given", {})
     url, other = "qdrant://127.0.0.1:1/docs", "qdrant://127.0.0.1:1/docs?tls=0"
     for one in (url, other):
-        with pytest.raises(SemsearchError, match="has not named so on this machine") as refused:
-            open_recorded(one)
-        assert refused.value.code == "not_trusted" and one in refused.value.hint
+        with pytest.raises(SemsearchError, match="which you have not named on this machine") as refused:
+            open_recorded(one, "/my notes")
+        assert refused.value.code == "not_trusted"
+        assert f"semsearch index --index '/my notes' --vectors {for_shell(one)}" in refused.value.hint
     remember(url)
-    open_recorded(url).close()
-    with pytest.raises(SemsearchError, match="has not named"):
-        open_recorded(other)
+    open_recorded(url, "/my notes").close()
+    with pytest.raises(SemsearchError, match="have not named"):
+        open_recorded(other, "/my notes")
     monkeypatch.setenv("SEMSEARCH_VECTORS", f"chroma://127.0.0.1/x {other}")
-    open_recorded(other).close()
+    open_recorded(other, "/my notes").close()

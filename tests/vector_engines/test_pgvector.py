@@ -65,6 +65,14 @@ def test_a_password_that_is_wrong_or_missing_is_told(
     assert refused.value.hint is not None and hint in refused.value.hint and "PGPASSFILE" in refused.value.hint
 
 
+def test_the_schema_of_an_index_is_refused(server: PostgresServer, database: str, url: str) -> None:
+    with server.superuser(database) as connection:
+        connection.execute("CREATE SCHEMA notes CREATE TABLE state (product text)")
+    with pytest.raises(VectorEngineError, match=r"the schema notes .* is that of an index"):
+        open_engine(f"{url}?schema=notes").ensure(DIM)
+    open_engine(f"{url}?schema=vectors").ensure(DIM)
+
+
 @pytest.mark.parametrize("name", ['x"; DROP TABLE kept; --', "Größe {table}", "select"])
 def test_names_are_no_sql(server: PostgresServer, database: str, url: str, name: str) -> None:
     with server.superuser(database) as connection:

@@ -26,7 +26,7 @@ def examine_engine(findings: Examination, catalog: Catalog, alive: Ids, embedded
         return  # whatever is there is taken out before the first vector is put there
     # Those of deleted passages serve until nothing is pending.
     kept = np.array([row[0] for row in catalog.rows("SELECT id FROM chunks WHERE file_id IS NULL")], np.int64)
-    with closing(EngineVectors(url)) as engine:
+    with closing(EngineVectors(url, catalog.folder)) as engine:
         found = compare(engine, model.dim, alive[alive <= embedded_to], np.union1d(alive, kept))
         where = engine.engine.location
     findings.missing["vec"] = np.union1d(found.missing, found.odd)

@@ -22,7 +22,7 @@ class EngineSearch(SegmentSearch):
     def __init__(self, catalog: Catalog, info: IndexInfo) -> None:
         super().__init__(catalog, info)
         assert info.vectors_at is not None
-        self._engine = EngineVectors(info.vectors_at)
+        self._engine = EngineVectors(info.vectors_at, catalog.folder)
 
         self._encoded: NDArray[np.int64] | None = None
 

@@ -30,7 +30,7 @@ def plan_move(index: IndexWriter, url: str | None) -> None:
             code="not_supported",
         )
     if url is not None:
-        with closing(EngineVectors(url)) as target:
+        with closing(EngineVectors(url, index.index)) as target:
             index.begin_engine(target)
     index.catalog.set_setting("vectors_to", [url])
 
@@ -49,7 +49,7 @@ def finish_move(index: IndexWriter) -> None:
         _give_up(index, planned[0])
         raise
     if moved and before is not None:
-        with closing(EngineVectors(before)) as source:
+        with closing(EngineVectors(before, index.index)) as source:
             source.engine.drop()
 
 
@@ -57,7 +57,7 @@ def _give_up(index: IndexWriter, url: str | None) -> None:
     """Leaves the vectors where they are, and takes back what was put to `url`, which is not this index's then."""
     if url is not None:
         # Where the database does not answer, what was put there stays, and is refused as another's the next time.
-        with contextlib.suppress(SemsearchError), closing(EngineVectors(url)) as target:
+        with contextlib.suppress(SemsearchError), closing(EngineVectors(url, index.index)) as target:
             target.engine.drop()
     with index.commit():
         index.catalog.set_setting("vectors_to", None)
@@ -70,7 +70,7 @@ def move_vectors(index: IndexWriter, url: str | None) -> bool:
     they came from they stay."""
     snapshot = LocalSnapshot(index.catalog)
     model = snapshot.info().model
-    target = None if url is None else EngineVectors(url)
+    target = None if url is None else EngineVectors(url, index.index)
     try:
         if model is not None:
             if target is not None:

@@ -223,7 +223,7 @@ class IndexWriter:
         if url is None:
             return None
         if self._engine is None or self._engine.url != url:
-            self._engine = EngineVectors(url)
+            self._engine = EngineVectors(url, self.index)
         return self._engine
 
     def begin_engine(self, engine: EngineVectors) -> None:

@@ -62,7 +62,7 @@ class Connection:
         # How often the server was waited for.
         self.round_trips = 0
         # The vector databases that keep the vectors of the index; whoever owns this connection closes them.
-        self.engines = Engines()
+        self.engines = Engines(self.location)
         # State of a segment (`state.SegmentRow.version`) -> the ids of its deleted chunks, rising.
         self.deleted: dict[str, NDArray[np.int64]] = {}
         self._is_ending = False

@@ -37,6 +37,7 @@ def migrate(connection: Connection) -> None:
         _check_extension(connection)
         version = _format(connection) if exists(connection) else 0
         if not version:
+            _check_own(connection)
             _check_empty(connection)
             # Not "IF NOT EXISTS": that needs the right to make one, also where an administrator has made it.
             there = connection.row("SELECT to_regnamespace('{s}') IS NOT NULL")
@@ -66,6 +67,16 @@ def _check_extension(connection: Connection) -> None:
     if tuple(int(part) for part in found[0].split(".")[:2]) < _OLDEST_VECTOR:
         raise DatabaseError(
             f"{connection.location}: pgvector {found[0]} is too old", "install 0.7 or later: it has half precision"
+        )
+
+
+def _check_own(connection: Connection) -> None:
+    """Raises `DatabaseError` for the schema of everybody: an index is removed with its schema, and that would remove
+    all else, too."""
+    if connection.address.schema == "public":
+        raise DatabaseError(
+            f"{connection.location}: an index needs a schema of its own, which public is not",
+            "name another with ?schema=NAME, or leave it out",
         )
 
 

@@ -127,7 +127,9 @@ def test_a_newer_index_is_told(bare: str, folder: Path) -> None:
 def test_an_index_of_another_model_is_told(bare: str, folder: Path) -> None:
     machine = indexed(bare, folder)
     done = machine.run("index", "--model", "all-MiniLM-L6-v2")
-    assert done.code == 2 and "was made with another model" in one_line_error(done.err)
+    line = one_line_error(done.err)
+    assert done.code == 2 and "was made with another model: static, not all-MiniLM-L6-v2" in line
+    assert "(leave out --model, or make it anew with: semsearch index --rebuild --model all-MiniLM-L6-v2" in line
 
 
 @pytest.mark.parametrize("columns", ["id integer", "product text, format integer", "one boolean, product integer"])
@@ -147,6 +149,18 @@ def test_a_schema_that_holds_something_else_is_left_alone(bare: str, folder: Pat
         connection.execute("CREATE TABLE semsearch.orders (id integer)")
     assert "holds something else: orders (name another schema with ?schema=NAME)" in refused(bare, "index", folder)
     assert "no index at" in refused(bare, "search", "x")
+
+
+def test_the_schema_of_everybody_gets_no_index(bare: str, folder: Path) -> None:
+    line = refused(f"{bare}?schema=public", "index", folder, "--model", "static")
+    assert "a schema of its own, which public is not (name another with ?schema=NAME" in line
+    # One that is there from before goes on.
+    indexed(bare, folder)
+    with psycopg.connect(bare, autocommit=True) as connection:
+        connection.execute("ALTER SCHEMA public RENAME TO kept")
+        connection.execute("ALTER SCHEMA semsearch RENAME TO public")
+    machine = Machine("alpha", f"{bare}?schema=public")
+    assert machine.run("search", "emeralds").code == machine.run("index", folder, "-q").code == 0
 
 
 @pytest.mark.parametrize("table", ["postings", "encode_queue", "runs"])
