@@ -59,7 +59,7 @@ def test_a_reader_waits_for_what_was_written(
     finally:
         _pause(replica, False)
     outs = [one.communicate(timeout=240) for one in waiting]
-    assert outs[0] == ("b.txt\n", "") and outs[1][0].startswith("b.txt: found"), outs
+    assert outs[0][0].endswith("b.txt\n") and outs[0][1] == "" and outs[1][0].startswith("b.txt: found"), outs
 
 
 def test_no_reader_is_behind_a_writer(url: str, tmp_path: Path) -> None:
