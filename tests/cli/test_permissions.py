@@ -122,7 +122,7 @@ def test_a_disk_that_is_read_only_or_full(tmp_path: Path) -> None:
     assert new.startswith(f"semsearch: cannot write the index {index}: No space left on device (free some space")
     assert f"{tmp_path}/disk/large.index: " in large and "(free some space" in large
     *found, last = done.stdout.splitlines()
-    assert found == ["a.txt", "a.txt"]
+    assert found == ["disk/docs/a.txt", "disk/docs/a.txt"]
     assert last.startswith("2 files, 2 chunks: 2 added"), "what the full disk left stands in no way"
 
 
