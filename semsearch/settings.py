@@ -142,7 +142,11 @@ ENVIRONMENT = (
     Variable("HF_HUB_OFFLINE", "1 forbids every download of a model.", shown=True),
     Variable("SEMSEARCH_DOWNLOAD", "1 allows --rerank to download its model.", shown=True),
     Variable("TIKTOKEN_CACHE_DIR", "The folder with tiktoken's vocabularies: for --tokenizer and prompts.", shown=True),
-    Variable("SEMSEARCH_SERVICE", "0: search and ask do not let a running semsearch serve answer.", shown=True),
+    Variable(
+        "SEMSEARCH_SERVICE",
+        "0: search and ask do not let a running semsearch serve answer, and serve runs none.",
+        shown=True,
+    ),
     Variable("SEMSEARCH_DEBUG", "1 shows the traceback of an unexpected error."),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -59,6 +59,7 @@ def command(
       SEMSEARCH_SERVICE_TOKEN=$(openssl rand -hex 24) semsearch serve --host 0.0.0.0 --allow-host nas.local
     """
     from semsearch.cli.command_service import serving_commands, until_signal
+    from semsearch.cli.service_client import SWITCH
 
     if not 0 < idle <= 1e6:
         raise UsageError(f"--idle {idle:g} is no time", "use a number of minutes")
@@ -71,7 +72,8 @@ def command(
         operations = opened_operations(index or [], llm, base_url, idle)
         stack.callback(operations.close)
         # Before there are threads, and with what was imported by now.
-        announce(stack.enter_context(serving_commands(60 * idle)))
+        if os.environ.get(SWITCH) != "0":
+            announce(stack.enter_context(serving_commands(60 * idle)))
         if watch:
             from semsearch.service.watching import Watching
 
