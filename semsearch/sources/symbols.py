@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # A longer text is generated or minified, and its parse may take gigabytes.
 _MOST_BYTES = 1_000_000
 # A million bytes of Python or C take half a second. What takes longer was made to, or is another language.
-_MOST_SECONDS, _MOST_SECONDS_A_BYTE = 0.02, 1.5e-6
+_MOST_SECONDS, _MOST_SECONDS_A_BYTE = 0.01, 1e-6
 _READ_BYTES = 1 << 16
 _CLASS_CHARACTERS = 80
 _FUNCTION_CHARACTERS = 120
@@ -126,10 +126,12 @@ def symbols_of(text: str, type_name: str) -> Symbols | None:
     if len(source) > _MOST_BYTES:
         return None
     best: Tree | None = None
-    least = 0
+    least, end = 0, 0.0
     for package, function in GRAMMARS[type_name]:
         try:
-            tree = _parsed(_parser(package, function), source)
+            parser = _parser(package, function)
+            end = end or time.process_time() + _MOST_SECONDS + _MOST_SECONDS_A_BYTE * len(source)
+            tree = _parsed(parser, source, end)
         except (ImportError, ValueError, MemoryError):  # not installed, not of this version; gave up; too large
             continue
         errors = _error_bytes(tree)
@@ -145,9 +147,8 @@ def _parser(package: str, function: str) -> "Parser":
     return parser_of(package, function)
 
 
-def _parsed(parser: "Parser", source: bytes) -> "Tree":
-    """The tree of `source`. Raises `ValueError` where that takes too long."""
-    end = time.process_time() + _MOST_SECONDS + _MOST_SECONDS_A_BYTE * len(source)
+def _parsed(parser: "Parser", source: bytes, end: float) -> "Tree":
+    """The tree of `source`. Raises `ValueError` where that takes longer than until `end`, by `time.process_time`."""
     try:
         return parser.parse(
             lambda offset, _: source[offset : offset + _READ_BYTES],
