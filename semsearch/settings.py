@@ -12,6 +12,10 @@ from semsearch.errors import for_shell
 from semsearch.index_names import TABLE, checked_names, listed, may_be_name, similar_name
 from semsearch.ownership import check_found, check_place
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 INDEX_FOLDER = ".semsearch"
 CATALOG_FILE = "catalog.db"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -207,6 +211,12 @@ def _paths(text: str) -> "list[str]":
 def index_names() -> "dict[str, str]":
     """The indexes that have a name in the configuration file: name -> folder or URL, which may hold a password."""
     return _user_config()[1]
+
+
+def said_names(indexes: "Collection[str]") -> "tuple[str, ...]":
+    """Those of `indexes`, as the user said them, that are names of the configuration file; "" for each other one."""
+    names = index_names()
+    return tuple(said if said in names else "" for said in indexes)
 
 
 def default_model() -> str:

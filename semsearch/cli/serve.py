@@ -88,9 +88,10 @@ def opened_operations(indexes: list[str], llm: str | None, base_url: str | None,
     from semsearch import settings
     from semsearch.service.operations import Operations
 
-    locations = [settings.index_for_reading(one) for one in indexes] or [settings.index_for_reading(None)]
     model = chosen_llm(llm or settings.llm_model(), base_url)
-    return Operations(locations, model=model, idle_seconds=60 * idle_minutes, announce=announce)
+    return Operations(
+        indexes or [settings.index_for_reading(None)], model=model, idle_seconds=60 * idle_minutes, announce=announce
+    )
 
 
 def check_installed() -> None:

@@ -8,34 +8,37 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from semsearch import settings
-from semsearch.errors import UsageError
 from semsearch.retrieval.hit import Hit, IndexCoverage, SearchResult
 from semsearch.retrieval.options import SearchOptions, check_options
 from semsearch.retrieval.query_encoder import OpenModel
 from semsearch.retrieval.searcher import Searcher
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
-from semsearch.store.opening import name_in_database, place_of
+from semsearch.store.opening import check_distinct, name_in_database
 
 
 class MultiSearcher:
     """Searches `indexes` at once. Every shown path begins with the name of its index: as it was said, where it has one
     in the configuration file, else as `_name` has it.
 
-    `open_model`: as in `Searcher`.
+    `open_model`: as in `Searcher`. `names`: what each was called when it was said, "" where it was no name; without
+    them the configuration file tells.
     """
 
     def __init__(
-        self, indexes: Sequence[str], announce: Callable[[str], None], open_model: OpenModel | None = None
+        self,
+        indexes: Sequence[str],
+        announce: Callable[[str], None],
+        open_model: OpenModel | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         folders = [settings.index_for_reading(index) for index in indexes]
-        if len(set(map(place_of, folders))) < len(folders):
-            raise UsageError("the same index is named twice", "name each --index once")
+        check_distinct(folders)
         self._stack = ExitStack()
-        names, given = set[str](), settings.index_names()
+        taken = set[str]()
         self.searchers: list[Searcher] = []
-        for said, folder in zip(indexes, folders, strict=True):
+        for name, folder in zip(settings.said_names(indexes) if names is None else names, folders, strict=True):
             searcher = self._stack.enter_context(Searcher(folder, announce, open_model=open_model))
-            searcher.prefix = _unique(said if said in given else _name(searcher), names) + "/"
+            searcher.prefix = _unique(name or _name(searcher), taken) + "/"
             self.searchers.append(searcher)
 
     def __enter__(self) -> "MultiSearcher":

@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from semsearch import settings
 from semsearch.errors import ParameterError, SemsearchError, UnknownFileError, UsageError
 from semsearch.http_limits import Abandoned, looking
 from semsearch.service.parameters import SEARCH
 from semsearch.service.threads import OpenIndexes, SharedModels, Threads
+from semsearch.store.opening import check_distinct
 
 if TYPE_CHECKING:
     from semsearch.answering.answer import Answer
@@ -89,26 +91,30 @@ class Answered:
 
 
 class Operations:
-    """Answers for the indexes at `locations`, which are no others.
+    """Answers for `indexes`, which are no others: names of the configuration file, folders or URLs, as one says them.
 
+    Where they are is looked up once: a name that comes to stand for another folder leads nowhere else meanwhile.
     `model`: the language model that questions may be answered with; None: none. `idle_seconds`: when searchers and
-    models are let go that nobody used. `announce` hears what there is to tell whoever runs the service.
+    models are let go that nobody used. `announce` hears what there is to tell whoever runs the service. Raises
+    `IndexNotFoundError`, and `UsageError` for an index that is named twice.
     """
 
     def __init__(
         self,
-        locations: Sequence[str],
+        indexes: Sequence[str],
         *,
         model: LlmSettings | None = None,
         idle_seconds: float = IDLE_SECONDS,
         announce: Callable[[str], None] = lambda message: None,
     ) -> None:
-        self.locations = tuple(locations)
+        self.locations = tuple(settings.index_for_reading(index) for index in indexes)
+        check_distinct(self.locations)
+        names = settings.said_names(indexes)
         self.model = model
         models = SharedModels()
 
         def open_indexes() -> OpenIndexes:
-            return OpenIndexes(self.locations, models, announce)
+            return OpenIndexes(self.locations, models, announce, names)
 
         self._searching = Threads(open_indexes, _SEARCHING, _MOST_WAITING, idle_seconds)
         self._reading = Threads(open_indexes, _READING, _MOST_WAITING, idle_seconds)

@@ -56,10 +56,20 @@ class SharedModels:
 
 
 class OpenIndexes:
-    """The searcher of one thread over the indexes at `locations`, opened when it is first asked for."""
+    """The searcher of one thread over the indexes at `locations`, opened when it is first asked for.
 
-    def __init__(self, locations: Sequence[str], models: SharedModels, announce: Callable[[str], None]) -> None:
+    `names`: what each is called where there are several, as in `MultiSearcher`.
+    """
+
+    def __init__(
+        self,
+        locations: Sequence[str],
+        models: SharedModels,
+        announce: Callable[[str], None],
+        names: Sequence[str] | None = None,
+    ) -> None:
         self.locations = tuple(locations)
+        self._names = names
         self._models = models
         self._announce = announce
         self._searcher: Searcher | MultiSearcher | None = None
@@ -70,7 +80,7 @@ class OpenIndexes:
             if len(self.locations) > 1:
                 from semsearch.retrieval.multi_searcher import MultiSearcher
 
-                self._searcher = MultiSearcher(self.locations, self._announce, self._models.open)
+                self._searcher = MultiSearcher(self.locations, self._announce, self._models.open, self._names)
             else:
                 from semsearch.retrieval.searcher import Searcher
 

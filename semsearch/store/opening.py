@@ -1,7 +1,7 @@
 """The way in: `open_store` tells by its name what keeps an index."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -59,6 +59,12 @@ def place_of(location: str) -> str:
     from semsearch.store.postgres.address import Address
 
     return f"postgresql://{Address.parse(location).place}"
+
+
+def check_distinct(locations: Sequence[str]) -> None:
+    """Raises `UsageError` where two of `locations` are the same index."""
+    if len(set(map(place_of, locations))) < len(locations):
+        raise UsageError("the same index is named twice", "name each --index once")
 
 
 def name_in_database(location: str) -> str:
