@@ -17,12 +17,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from semsearch.cli import service_client, service_socket
 from semsearch.embedding import kept_models
 from semsearch.errors import SemsearchError
+from semsearch.inherited import allow_files, passed_sockets
 from semsearch.no_telemetry import switch_off_telemetry
 
 # What a search and an answer without a language model import; a test holds it to that.
@@ -38,17 +39,19 @@ _IMPORTED = (
 )  # fmt: skip
 # More are not taken; who sends them works alone.
 _MAX_CONNECTIONS = 4096
+# Descriptors beside those of connections.
+_OTHER_FILES = 256
 _SECONDS_TO_ASK = 10.0
 _SECONDS_TO_END = 5.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[tuple[socket.socket, int]]:
+def listening(passed: Sequence[socket.socket]) -> Iterator[tuple[socket.socket, int]]:
     """(the socket of the service, the descriptor that holds its lock); the socket's name goes at the end.
 
-    A socket that systemd passed (sd_listen_fds(3)) is taken, and left as it is. Raises `SemsearchError` where a service
-    of this user runs already.
+    Of those that systemd `passed` the one of this kind is taken, and left as it is. Raises `SemsearchError` where a
+    service of this user runs already.
     """
     import fcntl
 
@@ -72,10 +75,12 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
         ) from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    if (passed := _passed_socket()) is not None:
-        with passed:
-            yield passed, lock
-        os.close(lock)
+    own = [one for one in passed if one.family == socket.AF_UNIX and _is_of_commands(one)]
+    if own:
+        try:
+            yield own[0], lock
+        finally:
+            os.close(lock)
         return
     path = os.path.join(folder, service_socket.SOCKET)
     with contextlib.suppress(FileNotFoundError):
@@ -91,27 +96,24 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
             os.close(lock)
 
 
-def _passed_socket() -> socket.socket | None:
-    """The socket of this kind that systemd passed, if any."""
-    if os.environ.get("LISTEN_PID") == str(os.getpid()):
-        for number in range(3, 3 + int(os.environ.get("LISTEN_FDS", "0"))):
-            passed = socket.socket(fileno=number)
-            if passed.family == socket.AF_UNIX and passed.getsockname().endswith(service_socket.SOCKET):
-                return passed
-            passed.detach()
-    return None
+def _is_of_commands(raw: socket.socket) -> bool:
+    """Whether a UNIX socket has the name of this service's."""
+    return os.path.basename(os.fsdecode(raw.getsockname())) == service_socket.SOCKET
 
 
 @contextlib.contextmanager
-def serving_commands(idle_seconds: float) -> Iterator[str]:
+def serving_commands(
+    idle_seconds: float, passed: Sequence[socket.socket], others: Sequence[socket.socket]
+) -> Iterator[str]:
     """Serves commands in a process beside this one, which may have no other threads yet, until the block is left.
 
-    Gives what the user is to be told. `idle_seconds`: as in `CommandService`. Where a service of this user runs
+    Gives what the user is to be told. `idle_seconds`: as in `CommandService`; `passed`: as in `listening`; `others`:
+    sockets that are this process's alone. Where a service of this user runs
     already, that one goes on to serve them.
     """
     with contextlib.ExitStack() as stack:
         try:
-            raw, lock = stack.enter_context(listening())
+            raw, lock = stack.enter_context(listening(passed))
         except SemsearchError as error:
             if not isinstance(error, ServiceRunsError) and service_socket.IS_SUPPORTED:
                 raise
@@ -122,6 +124,8 @@ def serving_commands(idle_seconds: float) -> Iterator[str]:
         if process == 0:
             try:
                 os.close(ours)
+                for one in others:
+                    one.close()
                 CommandService(raw, lock, idle_seconds, lifeline).run()
                 os._exit(0)
             except BaseException:
@@ -138,7 +142,7 @@ def serving_commands(idle_seconds: float) -> Iterator[str]:
 
 def until_signal(idle_seconds: float, announce: Callable[[str], None]) -> None:
     """Serves commands in this process until a signal. Raises `ServiceRunsError`."""
-    with listening() as (raw, lock):
+    with listening(passed_sockets()) as (raw, lock):
         service = CommandService(raw, lock, idle_seconds)
         announce(f"{_where(raw)} (Ctrl-C ends it)")
         service.run()
@@ -195,7 +199,7 @@ class CommandService:
         """Returns after it was told to end, when no command runs any more."""
         _warm_up()
         # For the connections; the commands get the limit that the service was started with.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files[1], self._open_files[1]))
+        allow_files(_MAX_CONNECTIONS + _OTHER_FILES)
         self._parent = os.getpid()
         gc.collect()
         gc.freeze()
@@ -209,7 +213,7 @@ class CommandService:
         self._selector.register(wake, selectors.EVENT_READ, lambda: _drained(wake))
         self._selector.register(self._opened, selectors.EVENT_READ, self._keep)
         if self._lifeline is not None:
-            self._selector.register(self._lifeline, selectors.EVENT_READ, self._lose_lifeline)
+            self._selector.register(self._lifeline, selectors.EVENT_READ, self._end)
         while not self._ends:
             self._turn(self._pause())
             self._look_at_clock()
@@ -356,10 +360,7 @@ class CommandService:
             with contextlib.suppress(OSError, AttributeError):  # only glibc has it
                 ctypes.CDLL(None).malloc_trim(0)
 
-    def _end(self, number: int, frame: object) -> None:
-        self._ends = True
-
-    def _lose_lifeline(self) -> None:
+    def _end(self, *signal_and_frame: object) -> None:
         self._ends = True
 
     def _close(self) -> None:

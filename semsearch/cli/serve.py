@@ -11,6 +11,8 @@ from semsearch.cli.render import announce
 from semsearch.errors import SemsearchError, UsageError
 
 if TYPE_CHECKING:
+    from socket import socket as Socket
+
     from semsearch.service.operations import Operations
 
 PORT = 7391
@@ -60,6 +62,7 @@ def command(
     """
     from semsearch.cli.command_service import serving_commands, until_signal
     from semsearch.cli.service_client import SWITCH
+    from semsearch.inherited import passed_sockets
 
     if not 0 < idle <= 1e6:
         raise UsageError(f"--idle {idle:g} is no time", "use a number of minutes")
@@ -71,14 +74,17 @@ def command(
     with ExitStack() as stack:
         operations = opened_operations(index or [], llm, base_url, idle)
         stack.callback(operations.close)
-        # Before there are threads, and with what was imported by now.
+        passed = passed_sockets()
+        listening, token = opened_socket(passed, host, port)
+        stack.enter_context(listening)
+        # Before there are threads, and with what was imported by now. What cannot be is told before anything else.
         if os.environ.get(SWITCH) != "0":
-            announce(stack.enter_context(serving_commands(60 * idle)))
+            announce(stack.enter_context(serving_commands(60 * idle, passed, [listening])))
         if watch:
             from semsearch.service.watching import Watching
 
             stack.callback(Watching(operations.locations, announce).close)
-        serve_http(operations, host, port, allow_host or [])
+        serve_http(operations, listening, token, [*(allow_host or []), *_own_names(host)])
     return 0
 
 
@@ -107,28 +113,37 @@ def check_installed() -> None:
         )
 
 
-def serve_http(operations: "Operations", host: str, port: int, names: list[str]) -> None:
-    """Answers over HTTP until a signal. Raises `SemsearchError` where it cannot begin.
+def opened_socket(passed: "list[Socket]", host: str, port: int) -> "tuple[Socket, str | None]":
+    """(the socket for HTTP, the token that every request must bring). Raises `SemsearchError`.
 
-    `names`: by which others reach it. A socket that systemd passes is taken instead of `host` and `port`.
+    Of the sockets that systemd `passed` one is taken instead of `host` and `port`.
     """
-    from semsearch.service import server
     from semsearch.service.guard import TOKEN_VARIABLE, check_token
-    from semsearch.service.http import application
+    from semsearch.service.listening import is_internet, is_loopback, listen, url_of
 
     token = check_token(os.environ.get(TOKEN_VARIABLE))
-    listening = server.passed_socket() or server.listen(host, port)
-    with listening:
-        if token is None and not server.is_loopback(listening):
-            raise UsageError(
-                f"others than this machine can reach {server.url_of(listening)}, and no token is set",
-                f"set {TOKEN_VARIABLE}, which every request must then bring",
-            )
-        app = application(operations, hosts=[*names, *_own_names(host)], token=token, announce=announce)
-        running = server.Server(app, listening)
-        operations.warm_up()
-        announce(f"serving {', '.join(operations.locations)} at {server.url_of(listening)} (Ctrl-C ends it)")
-        running.run_until_signal()
+    listening = next(filter(is_internet, passed), None) or listen(host, port)
+    if token is None and not is_loopback(listening):
+        url = url_of(listening)
+        listening.close()
+        raise UsageError(
+            f"others than this machine can reach {url}, and no token is set",
+            f"set {TOKEN_VARIABLE}, which every request must then bring",
+        )
+    return listening, token
+
+
+def serve_http(operations: "Operations", listening: "Socket", token: str | None, names: list[str]) -> None:
+    """Answers over HTTP on `listening` until a signal; `names`: by which others reach it."""
+    from semsearch.service.http import application
+    from semsearch.service.listening import url_of
+    from semsearch.service.server import Server
+
+    app = application(operations, hosts=names, token=token, announce=announce)
+    running = Server(app, listening)
+    operations.warm_up()
+    announce(f"serving {', '.join(operations.locations)} at {url_of(listening)} (Ctrl-C ends it)")
+    running.run_until_signal()
 
 
 def _own_names(host: str) -> list[str]:

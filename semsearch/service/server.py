@@ -1,14 +1,10 @@
-"""Listens, and runs an application until a signal says to stop; slow, idle and too many connections are let go."""
+"""Runs an application until a signal says to stop; slow, idle and too many connections are let go."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import ipaddress
 import logging
-import os
-import resource
 import signal
 import socket
 import threading
@@ -19,7 +15,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from semsearch.errors import SemsearchError
+from semsearch.inherited import allow_files
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -34,73 +30,13 @@ _IDLE_SECONDS = 300
 _LAST_SECONDS = 3
 # Descriptors beside those of connections.
 _OTHER_FILES = 256
-# What systemd passes (sd_listen_fds(3)).
-_FIRST_PASSED = 3
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on `host` and `port` (0: a free one). Raises `SemsearchError`."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a name"
-        raise SemsearchError(f"--host {host}: {reason}", "name an address of this machine", code="address") from None
-    family, kind, protocol, _, address = found[0]
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(1024)
-    except OSError as error:
-        listening.close()
-        hint = "name an address of this machine"
-        if error.errno == errno.EADDRINUSE:
-            hint = "another service may be running; name another port with --port, 0 for a free one"
-        elif error.errno == errno.EACCES:
-            hint = "name a port from 1024 up"
-        raise SemsearchError(f"cannot listen on {host}:{port}: {error.strerror}", hint, code="address") from None
-    listening.set_inheritable(False)
-    return listening
-
-
-def passed_socket() -> socket.socket | None:
-    """The listening socket that systemd passed to this process; None where it passed none."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") in ("", "0"):
-        return None
-    number = _FIRST_PASSED
-    passed = socket.socket(fileno=number)
-    while passed.family not in (socket.AF_INET, socket.AF_INET6):  # that of the command line
-        passed.detach()
-        number += 1
-        if number == _FIRST_PASSED + int(os.environ["LISTEN_FDS"]):
-            return None
-        passed = socket.socket(fileno=number)
-    passed.set_inheritable(False)
-    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):  # not for the processes that this one starts
-        os.environ.pop(name, None)
-    return passed
-
-
-def is_loopback(listening: socket.socket) -> bool:
-    """Whether only this machine can reach `listening`."""
-    if listening.family not in (socket.AF_INET, socket.AF_INET6):
-        return True
-    return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
-
-
-def url_of(listening: socket.socket) -> str:
-    """The address of the page, for people."""
-    if listening.family not in (socket.AF_INET, socket.AF_INET6):
-        return f"unix:{listening.getsockname()}"
-    host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 class Server(uvicorn.Server):
     """Runs `app` on `listening`; `run` returns after a signal, or when `should_exit` is set."""
 
     def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
-        _allow_files(_MOST_CONNECTIONS + _OTHER_FILES)
+        allow_files(_MOST_CONNECTIONS + _OTHER_FILES)
         # Of requests that make no sense, and of clients that are gone; what is wrong here is told by the application.
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         logging.getLogger("uvicorn").propagate = False
@@ -176,12 +112,3 @@ class _Protocol(H11Protocol):
             self._head_timer.cancel()
             self._head_timer = None
         super().connection_lost(exc)
-
-
-def _allow_files(count: int) -> None:
-    """Lets this process open `count` files, or as many as it may be let: many systems begin with 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,5 +1,6 @@
 """A running service answers as the command alone does, byte for byte, and is not used where it could not."""
 
+import fcntl
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -376,6 +378,61 @@ def test_a_socket_of_systemd_is_taken_and_left(notes: Path) -> None:
         assert not HEAVY & imported(service, ["search", "boats", "-i", notes])
         assert service.stop() == 0
         assert service.socket.exists()
+        service.start()
+
+
+_PASSES_BOTH = """if True:
+    import os, sys
+    for number, one in enumerate(sys.argv[1:3], 3):
+        os.dup2(int(one), number)
+        os.close(int(one))
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="http:commands")
+    os.execv(sys.executable, [sys.executable, "-m", "semsearch", "serve", "--port", "1", "-i", sys.argv[3]])
+"""
+
+
+def test_both_sockets_of_systemd_are_taken(notes: Path) -> None:
+    with ServiceProcess() as service, socket.socket(socket.AF_UNIX) as commands, socket.socket() as http:
+        assert service.stop() == 0
+        commands.bind(str(service.socket))
+        http.bind(("127.0.0.1", 0))
+        numbers = []
+        for one in (http, commands):
+            one.listen()
+            # Out of the way of what is to be passed.
+            numbers.append(fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100))
+        service.process = subprocess.Popen(
+            [sys.executable, "-c", _PASSES_BOTH, *map(str, numbers), str(notes)], env=service.environment(),
+            pass_fds=numbers, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert service.process.stderr is not None and "are run here" in service.process.stderr.readline()
+        port = http.getsockname()[1]
+        assert f"at http://127.0.0.1:{port}/" in service.process.stderr.readline()
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert not HEAVY & imported(service, ["search", "boats", "-i", notes])
+        # The process for commands holds nothing of HTTP.
+        (beside,) = service.commands()
+        assert not beside.net_connections("inet")
+        assert service.stop() == 0
+        assert service.socket.exists()
+        for number in numbers:
+            os.close(number)
+        service.start()
+
+
+def test_nothing_is_announced_where_it_cannot_begin(notes: Path) -> None:
+    with ServiceProcess() as service, socket.socket() as taken:
+        assert service.stop() == 0
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = service.run("serve", "-i", notes, "--port", taken.getsockname()[1])
+        assert done.code == 2 and "in use" in one_line_error(done.err)
+        assert not service.socket.exists()
+        open_to_all = service.run("serve", "-i", notes, "--host", "0.0.0.0", "--port", 0)
+        assert open_to_all.code == 2 and "no token is set" in one_line_error(open_to_all.err)
         service.start()
 
 

@@ -16,7 +16,8 @@ import jsonschema
 import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.service import guard, server
+from semsearch.service import guard
+from semsearch.service.listening import is_loopback, listen, url_of
 from tests.cli.test_show import SHOW
 from tests.support.chat_server import Handler, chat
 from tests.support.commands import Command, one_line_error
@@ -467,7 +468,7 @@ def test_hosts_are_read_as_browsers_write_them() -> None:
 
 
 def test_addresses() -> None:
-    with server.listen("127.0.0.1", 0) as listening:
-        assert server.is_loopback(listening) and server.url_of(listening).startswith("http://127.0.0.1:")
-    with server.listen("0.0.0.0", 0) as listening:
-        assert not server.is_loopback(listening)
+    with listen("127.0.0.1", 0) as listening:
+        assert is_loopback(listening) and url_of(listening).startswith("http://127.0.0.1:")
+    with listen("0.0.0.0", 0) as listening:
+        assert not is_loopback(listening)
