@@ -84,8 +84,11 @@ class _served:
     def __enter__(self) -> tuple[subprocess.Popen[str], int]:
         self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
-        found = re.search(r":(\d+)/ ", self._process.stderr.readline())
-        assert found is not None
+        for line in self._process.stderr:
+            if found := re.search(r"serving .*:(\d+)/ ", line):
+                break
+        else:
+            sys.exit("the service did not start")
         return self._process, int(found[1])
 
     def __exit__(self, *details: object) -> None:
@@ -130,21 +133,38 @@ def _share(times: list[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))] * 1000
 
 
+def _with_children(pid: int) -> list[int]:
+    """A process and those that it started; Linux."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        ours = [int(child) for child in file.read().split()]
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        if int(thread) != pid:
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                ours += [int(child) for child in file.read().split()]
+    return [pid, *(one for child in ours for one in _with_children(child))]
+
+
 def _cpu_seconds(pid: int) -> float:
-    """Seconds of processor time of a process; Linux."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds of processor time of a process and those that it started; Linux."""
+    ticks = 0
+    for one in _with_children(pid):
+        with open(f"/proc/{one}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _megabytes(pid: int) -> float:
-    """The proportional set size of a process; Linux."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-        return sum(int(line.split()[1]) for line in file if line.startswith("Pss:")) / 1024
+    """The proportional set size of a process and those that it started; Linux."""
+    kilobytes = 0
+    for one in _with_children(pid):
+        with open(f"/proc/{one}/smaps_rollup", encoding="ascii") as file:
+            kilobytes += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    return kilobytes / 1024
 
 
 def _files(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return sum(len(os.listdir(f"/proc/{one}/fd")) for one in _with_children(pid))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@ Each says what happened, to which file, and what to do next. The command line tu
 JSON object, and an exit code (`cli.app`).
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def for_shell(word: str) -> str:
     """`word`, a path or a name, as it stands in a command that is to be copied into a shell."""
@@ -28,6 +32,16 @@ class SemsearchError(Exception):
         self.hint = hint
         if code:
             self.code = code
+
+    def __reduce__(self) -> "tuple[Any, ...]":
+        # `Exception` would call `__init__` with the message alone.
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[SemsearchError], arguments: tuple[object, ...], state: dict[str, object]) -> SemsearchError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(SemsearchError):

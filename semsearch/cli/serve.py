@@ -72,7 +72,7 @@ def command(
         until_signal(60 * idle, announce)
         return 0
     with ExitStack() as stack:
-        operations = opened_operations(index or [], llm, base_url, idle)
+        operations = opened_operations(index or [], llm, base_url, idle, processes=True)
         stack.callback(operations.close)
         passed = passed_sockets()
         listening, token = opened_socket(passed, host, port)
@@ -88,15 +88,22 @@ def command(
     return 0
 
 
-def opened_operations(indexes: list[str], llm: str | None, base_url: str | None, idle_minutes: float) -> "Operations":
-    """What answers for `indexes`, without one for the default index. Raises `SemsearchError`."""
+def opened_operations(
+    indexes: list[str], llm: str | None, base_url: str | None, idle_minutes: float, *, processes: bool = False
+) -> "Operations":
+    """What answers for `indexes`, without one for the default index; `processes`: as in `Operations`. Raises
+    `SemsearchError`."""
     check_installed()
     from semsearch import settings
     from semsearch.service.operations import Operations
 
     model = chosen_llm(llm or settings.llm_model(), base_url)
     return Operations(
-        indexes or [settings.index_for_reading(None)], model=model, idle_seconds=60 * idle_minutes, announce=announce
+        indexes or [settings.index_for_reading(None)],
+        model=model,
+        processes=processes,
+        idle_seconds=60 * idle_minutes,
+        announce=announce,
     )
 
 

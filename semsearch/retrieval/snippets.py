@@ -25,15 +25,13 @@ def _word_keys(word: str, languages: frozenset[str]) -> frozenset[str]:
 
 # Queries about one subject find the same sentences. Some 3 kB each.
 @lru_cache(maxsize=5_000)
-def _distinct_words(text: str, type_name: str) -> frozenset[str]:
-    return frozenset(words_of(without_markup(text, type_name)))
+def _keys_of(text: str, languages: frozenset[str], type_name: str) -> frozenset[str]:
+    return frozenset().union(*(_word_keys(word, languages) for word in set(words_of(without_markup(text, type_name)))))
 
 
-def keys_held(text: str, keys: frozenset[str], languages: frozenset[str], type_name: str) -> set[str]:
+def keys_held(text: str, keys: frozenset[str], languages: frozenset[str], type_name: str) -> frozenset[str]:
     """Which of the term keys `keys` the words of `text` have, which is of a document of type `type_name`."""
-    words = _distinct_words(text, type_name)
-    # Most words have none, which is told without making a set.
-    return {key for word in words if not (own := _word_keys(word, languages)).isdisjoint(keys) for key in own & keys}
+    return _keys_of(text, languages, type_name) & keys
 
 
 def snippet(text: str, keys: frozenset[str], languages: frozenset[str], characters: int = SNIPPET_CHARACTERS) -> str:

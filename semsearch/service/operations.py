@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 from semsearch import settings
 from semsearch.errors import ParameterError, SemsearchError, UnknownFileError, UsageError
 from semsearch.http_limits import Abandoned, looking
+from semsearch.reading.pool import core_count
+from semsearch.service.open_indexes import OpenIndexes, SharedModels, Where
 from semsearch.service.parameters import SEARCH
-from semsearch.service.threads import OpenIndexes, SharedModels, Threads
+from semsearch.service.search_process import SearchProcess
+from semsearch.service.threads import Threads
 from semsearch.store.opening import check_distinct
 
 if TYPE_CHECKING:
@@ -32,8 +35,9 @@ if TYPE_CHECKING:
     from semsearch.store.protocol import Snapshot
     from semsearch.store.records import FileRecord, Filters
 
-# Searches compute, mostly in Python: two threads answer no more of them in a second than one (benchmarks.service_load).
-_SEARCHING = 1
+# Searches compute, mostly in Python: two threads answer no more of them in a second than one (benchmarks.service_load),
+# and a process each has a memory of its own, some 100 MB.
+_MOST_SEARCHING = 4
 # What only reads passes by searches.
 _READING = 1
 _MOST_WAITING = 100
@@ -94,8 +98,9 @@ class Operations:
     """Answers for `indexes`, which are no others: names of the configuration file, folders or URLs, as one says them.
 
     Where they are is looked up once: a name that comes to stand for another folder leads nowhere else meanwhile.
-    `model`: the language model that questions may be answered with; None: none. `idle_seconds`: when searchers and
-    models are let go that nobody used. `announce` hears what there is to tell whoever runs the service. Raises
+    `model`: the language model that questions may be answered with; None: none. `processes`: searches are answered by
+    processes of their own, as many as there are processors, up to four. `idle_seconds`: when searchers and models are
+    let go that nobody used. `announce` hears what there is to tell whoever runs the service. Raises
     `IndexNotFoundError`, and `UsageError` for an index that is named twice.
     """
 
@@ -104,19 +109,26 @@ class Operations:
         indexes: Sequence[str],
         *,
         model: LlmSettings | None = None,
+        processes: bool = False,
         idle_seconds: float = IDLE_SECONDS,
         announce: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.locations = tuple(settings.index_for_reading(index) for index in indexes)
         check_distinct(self.locations)
-        names = settings.said_names(indexes)
+        where = Where(self.locations, settings.said_names(indexes))
         self.model = model
         models = SharedModels()
 
         def open_indexes() -> OpenIndexes:
-            return OpenIndexes(self.locations, models, announce, names)
+            return OpenIndexes(where, models, announce)
 
-        self._searching = Threads(open_indexes, _SEARCHING, _MOST_WAITING, idle_seconds)
+        self._at_once = min(core_count(), _MOST_SEARCHING) if processes else 1
+        self._searching = Threads(
+            (lambda: SearchProcess(where, announce)) if processes else open_indexes,
+            self._at_once,
+            _MOST_WAITING,
+            idle_seconds,
+        )
         self._reading = Threads(open_indexes, _READING, _MOST_WAITING, idle_seconds)
         self._asking = Threads(open_indexes, _ASKING, _MOST_QUESTIONS, idle_seconds)
 
@@ -135,12 +147,7 @@ class Operations:
             context=asked["context"],
             syntax=not asked["literal"],
         )
-
-        def work(indexes: OpenIndexes) -> SearchResult:
-            result = indexes.searcher().search(asked["query"], options)
-            return replace(result, hits=result.hits[first:])
-
-        return self._searching.submit(work)
+        return self._searching.submit(partial(_searched, query=asked["query"], options=options, first=first))
 
     def ask(
         self,
@@ -159,6 +166,9 @@ class Operations:
         model = self.model if asked["llm"] else None
         if asked["llm"] and model is None:
             raise ParameterError("llm", "needs a language model, and the service has none", "leave it out")
+
+        if model is None:
+            return self._searching.submit(partial(_quoted, question=asked["question"], options=options))
 
         def look() -> None:
             if abandoned is not None and abandoned.is_set():
@@ -179,12 +189,12 @@ class Operations:
                         ask(engine, asked["question"], options, model, heard, results.append, on_wait=on_wait)
                     )
                 except SemsearchError as error:
-                    if model is None or not results or not results[0].hits:
+                    if not results or not results[0].hits:
                         raise
                     failure = error
             return Answered(quoted(engine, asked["question"], results[0], options), failure)
 
-        return (self._searching if model is None else self._asking).submit(work)
+        return self._asking.submit(work)
 
     def passage(self, asked: Mapping[str, Any]) -> Future[Shown]:
         """Lines of an indexed file. Raises `SemsearchError` where what is asked makes no sense; the future raises
@@ -233,7 +243,8 @@ class Operations:
 
     def warm_up(self) -> None:
         """Opens indexes and models before anybody asks; returns at once. What is wrong then is told to who asks."""
-        self.search(SEARCH.checked({"query": "a", "k": 1}))
+        for _ in range(self._at_once):
+            self.search(SEARCH.checked({"query": "a", "k": 1}))
 
     def overview(self) -> Future[Overview]:
         """What a stranger to the indexes is told first."""
@@ -270,6 +281,18 @@ class Operations:
         from semsearch.maintenance.index_status import index_status
 
         return self._reading.submit(lambda indexes: [index_status(location) for location in indexes.locations])
+
+
+def _searched(indexes: OpenIndexes, *, query: str, options: SearchOptions, first: int) -> SearchResult:
+    result = indexes.searcher().search(query, options)
+    return replace(result, hits=result.hits[first:])
+
+
+def _quoted(indexes: OpenIndexes, *, question: str, options: SearchOptions) -> Answered:
+    """The answer in the documents' own words."""
+    from semsearch.answering.pipeline import ask
+
+    return Answered(ask(indexes.searcher(), question, options))
 
 
 def _filters(asked: Mapping[str, Any]) -> Filters:

@@ -1,4 +1,4 @@
-"""Threads that answer, each with searchers of its own, as a searcher belongs to one thread; models are shared.
+"""Threads that answer, each with what it opened for itself, as a searcher belongs to one thread.
 
 A thread that has had nothing to do for a while ends, and lets go of what it opened.
 """
@@ -6,26 +6,27 @@ A thread that has had nothing to do for a while ends, and lets go of what it ope
 from __future__ import annotations
 
 import gc
-import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakValueDictionary
+from typing import Any, Protocol, TypeVar
 
-from semsearch import settings
-from semsearch.errors import IndexDamagedError, SemsearchError, UsageError
-from semsearch.http_limits import Abandoned
-
-if TYPE_CHECKING:
-    from semsearch.embedding.embedder import Embedder
-    from semsearch.embedding.model_info import ModelInfo
-    from semsearch.retrieval.multi_searcher import MultiSearcher
-    from semsearch.retrieval.searcher import Searcher
+from semsearch.errors import SemsearchError
+from semsearch.service.open_indexes import OpenIndexes
 
 Answer = TypeVar("Answer")
+
+
+class Runs(Protocol):
+    """What a thread answers with: `OpenIndexes`, or a process that has them."""
+
+    def run(self, work: Callable[[OpenIndexes], Answer]) -> Answer:
+        """What `work` returns or raises."""
+
+    def close(self) -> None:
+        """Lets go of what was opened; may be used again."""
 
 
 class BusyError(SemsearchError):
@@ -34,88 +35,14 @@ class BusyError(SemsearchError):
     code = "busy"
 
 
-class SharedModels:
-    """Models that are open, each once for all threads; the last searcher that lets go of one closes it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: WeakValueDictionary[str, Embedder] = WeakValueDictionary()
-
-    def open(self, info: ModelInfo, announce: Callable[[str], None]) -> Embedder:
-        """The model that made an index, which recorded `info`. Raises `ModelError`."""
-        from semsearch.embedding.open import open_recorded
-
-        if info.is_api:  # it holds nothing, and tells one cache alone what it answered
-            return open_recorded(info, announce)
-        key = json.dumps(info.as_dict(), sort_keys=True)
-        with self._lock:
-            embedder = self._open.get(key)
-            if embedder is None:
-                embedder = self._open[key] = open_recorded(info, announce)
-            return embedder
-
-
-class OpenIndexes:
-    """The searcher of one thread over the indexes at `locations`, opened when it is first asked for.
-
-    `names`: what each is called where there are several, as in `MultiSearcher`.
-    """
-
-    def __init__(
-        self,
-        locations: Sequence[str],
-        models: SharedModels,
-        announce: Callable[[str], None],
-        names: Sequence[str] | None = None,
-    ) -> None:
-        self.locations = tuple(locations)
-        self._names = names
-        self._models = models
-        self._announce = announce
-        self._searcher: Searcher | MultiSearcher | None = None
-
-    def searcher(self) -> Searcher | MultiSearcher:
-        """Over the only index, or over all of them. Raises `SemsearchError`."""
-        if self._searcher is None:
-            if len(self.locations) > 1:
-                from semsearch.retrieval.multi_searcher import MultiSearcher
-
-                self._searcher = MultiSearcher(self.locations, self._announce, self._models.open, self._names)
-            else:
-                from semsearch.retrieval.searcher import Searcher
-
-                self._searcher = Searcher(self.locations[0], self._announce, open_model=self._models.open)
-        return self._searcher
-
-    def prefixed(self) -> list[tuple[str, str]]:
-        """(what stands before the paths that results show, location) of each index."""
-        from semsearch.retrieval.searcher import Searcher
-
-        searcher = self.searcher()
-        searchers = [searcher] if isinstance(searcher, Searcher) else searcher.searchers
-        return [(one.prefix, one.index) for one in searchers]
-
-    def check(self) -> None:
-        """Raises `IndexNotFoundError` for an index that is not there any more."""
-        for location in self.locations:
-            settings.index_for_reading(location)
-
-    def close(self) -> None:
-        if self._searcher is not None:
-            self._searcher.close()
-            self._searcher = None
-
-
 class Threads:
-    """Up to `most` threads that answer what is submitted, in order; each has what `open_indexes` gives.
+    """Up to `most` threads that answer what is submitted, in order; each answers with what `open_indexes` gives.
 
     `most_waiting`: what is submitted while so much waits is refused. `idle_seconds`: after so long without work a
     thread ends. Threads are started when there is work for them.
     """
 
-    def __init__(
-        self, open_indexes: Callable[[], OpenIndexes], most: int, most_waiting: int, idle_seconds: float
-    ) -> None:
+    def __init__(self, open_indexes: Callable[[], Runs], most: int, most_waiting: int, idle_seconds: float) -> None:
         self._open_indexes = open_indexes
         self._most = most
         self._most_waiting = most_waiting
@@ -187,16 +114,9 @@ class Threads:
                 self._idle -= 1
 
 
-def _run(future: Future[Answer], work: Callable[[OpenIndexes], Answer], indexes: OpenIndexes) -> None:
+def _run(future: Future[Answer], work: Callable[[OpenIndexes], Answer], indexes: Runs) -> None:
     try:
-        future.set_result(work(indexes))
+        future.set_result(indexes.run(work))
     except BaseException as error:  # whoever waits for it hears of it
-        if not isinstance(error, UsageError | Abandoned):
-            indexes.close()  # what was opened may be what is wrong: it is opened anew for the next one
-        try:
-            if isinstance(error, OSError | IndexDamagedError):
-                indexes.check()
-        except Exception as gone:  # an index that was removed meanwhile, which is not damage
-            error = gone
         # Its frames hold what was being worked on.
         future.set_exception(error.with_traceback(None) if isinstance(error, SemsearchError) else error)

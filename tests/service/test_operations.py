@@ -15,8 +15,9 @@ from semsearch import settings
 from semsearch.errors import IndexNotFoundError, ParameterError, UnknownFileError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.service import parameters
+from semsearch.service.open_indexes import OpenIndexes, SharedModels, Where
 from semsearch.service.operations import Operations
-from semsearch.service.threads import BusyError, OpenIndexes, SharedModels, Threads
+from semsearch.service.threads import BusyError, Threads
 from semsearch.store.opening import read_index
 from tests.support.folders import write
 from tests.support.waiting import wait_until
@@ -133,7 +134,7 @@ def test_the_model_is_opened_once_and_let_go(documents: Path) -> None:
     location = settings.index_for_reading(str(documents))
     recorded = read_index(location, lambda snapshot: snapshot.info().model)
     assert recorded is not None
-    opened = [OpenIndexes([location], models, lambda message: None) for _ in range(2)]
+    opened = [OpenIndexes(Where([location], []), models, lambda message: None) for _ in range(2)]
     for one in opened:
         # A query in no cache: such a one needs no model.
         one.searcher().search(f"what the otter said to {uuid4()}")
@@ -159,7 +160,7 @@ def test_too_much_work_is_refused() -> None:
     go = threading.Event()
 
     def no_indexes() -> OpenIndexes:
-        return OpenIndexes([], SharedModels(), print)
+        return OpenIndexes(Where([], []), SharedModels(), print)
 
     threads = Threads(no_indexes, 1, 2, 60.0)
     first = threads.submit(lambda indexes: go.wait())

@@ -1,0 +1,129 @@
+"""A process that searches for a service: searches compute, mostly in Python, and threads of one process take turns.
+
+    python -m semsearch.service.search_process DESCRIPTOR
+
+DESCRIPTOR: the socket on which this process hears from the one that started it, with which it ends.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from semsearch import subprocesses
+from semsearch.errors import SemsearchError
+from semsearch.service.open_indexes import OpenIndexes, SharedModels, Where
+
+Answer = TypeVar("Answer")
+
+_SECONDS_TO_END = 5.0
+
+
+class SearchProcess:
+    """Does what `OpenIndexes.run` does, in a process that is started when there is something to do.
+
+    `where`: the indexes. `announce` hears what that process has to tell.
+    """
+
+    def __init__(self, where: Where, announce: Callable[[str], None]) -> None:
+        self._where = where
+        self._announce = announce
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def run(self, work: Callable[[OpenIndexes], Answer]) -> Answer:
+        """What `work` returns or raises there; it and that go through pickle. Raises `SemsearchError` where the process
+        came to its end meanwhile; another one is started for the next."""
+        connection = self._connection or self._start()
+        try:
+            connection.send(work)
+            while True:
+                kind, told = connection.recv()
+                if kind == "notice":
+                    self._announce(told)
+                elif kind == "error":
+                    raise told
+                else:
+                    answer: Answer = told
+                    return answer
+        except (EOFError, ConnectionError):
+            status = self._end()
+            raise SemsearchError(
+                f"the process that searched ended unexpectedly ({_how(status)})", "ask again", code="search_process"
+            ) from None
+
+    def close(self) -> None:
+        """Ends the process. One that still searches is not waited for longer than a few seconds."""
+        if self._process is not None:
+            self._end()
+
+    def _start(self) -> Connection:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = subprocesses.start(
+                    __name__, [str(theirs.fileno())], {}, pass_fds=[theirs.fileno()], stdout=subprocess.DEVNULL
+                )
+            except BaseException:
+                ours.close()
+                raise
+        self._connection = Connection(ours.detach())
+        self._connection.send(self._where)
+        return self._connection
+
+    def _end(self) -> int:
+        """The exit status of the process, which has no connection any more."""
+        assert self._process is not None and self._connection is not None
+        process, self._process = self._process, None
+        self._connection.close()
+        self._connection = None
+        try:
+            return process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+def _how(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def _serve(connection: Connection) -> None:
+    """Does what comes until nobody is there to hear of it."""
+
+    def announce(message: str) -> None:
+        connection.send(("notice", message))
+
+    indexes = OpenIndexes(connection.recv(), SharedModels(), announce)
+    while True:
+        work: Callable[[OpenIndexes], object] = connection.recv()
+        try:
+            told: tuple[str, object] = ("answer", indexes.run(work))
+        except (EOFError, ConnectionError):
+            raise
+        except SemsearchError as error:
+            told = ("error", error.with_traceback(None))
+        except Exception as error:  # a defect, which is told where the service tells of them
+            told = ("error", RuntimeError(f"{type(error).__name__}: {error}"))
+        connection.send(told)
+        del work, told
+
+
+def main() -> None:
+    """Runs until the other end of the socket is closed."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # whoever started it says when it ends
+        signal.signal(number, signal.SIG_IGN)
+    with Connection(int(sys.argv[1])) as connection:
+        try:
+            _serve(connection)
+        except (EOFError, ConnectionError):
+            return
+
+
+if __name__ == "__main__":
+    main()

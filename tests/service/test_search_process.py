@@ -1,0 +1,153 @@
+"""Processes that search for a service: what they answer, and what happens when one of them ends."""
+
+import os
+import pickle
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from semsearch import errors, settings
+from semsearch.errors import IndexNotFoundError, ParameterError, SemsearchError, UsageError
+from semsearch.indexing import IndexOptions, index_folders
+from semsearch.reading.pool import core_count
+from semsearch.service import parameters
+from semsearch.service.open_indexes import OpenIndexes, Where
+from semsearch.service.operations import Operations
+from semsearch.service.search_process import SearchProcess
+from tests.support.folders import write
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def operations(documents: Path) -> Iterator[Operations]:
+    with closing(Operations([str(documents)], processes=True)) as opened:
+        yield opened
+
+
+def search(operations: Operations, query: str, **asked: Any) -> Any:
+    return operations.search(parameters.SEARCH.checked({"query": query, **asked})).result()
+
+
+def answer(operations: Operations, question: str) -> Any:
+    return operations.ask(parameters.ASK.checked({"question": question})).result()
+
+
+def children() -> list[psutil.Process]:
+    """Those that search for this process."""
+    found = []
+    for one in psutil.Process().children():
+        try:
+            if "semsearch.service.search_process" in one.cmdline() and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def test_a_process_answers_as_a_thread_does(operations: Operations, documents: Path) -> None:
+    with closing(Operations([str(documents)])) as threads:
+        for query, asked in (
+            ("ferry harbour", {"k": 7, "offset": 3}),
+            ("tides moon", {"type": ["pdf"], "context": 2}),
+            ("rotor", {"group": "file", "mode": "lexical"}),
+            ("nothingwhatever", {"mode": "lexical"}),
+        ):
+            there, here = search(operations, query, **asked), search(threads, query, **asked)
+            assert replace(there, seconds=0.0) == replace(here, seconds=0.0)
+        there, here = answer(operations, "When does the ferry leave?"), answer(threads, "When does the ferry leave?")
+        assert there == here
+    assert children()
+
+
+def test_many_at_once_are_searched_side_by_side(documents: Path) -> None:
+    with closing(Operations([str(documents)], processes=True)) as operations:
+        checked = [parameters.SEARCH.checked({"query": f"ferry {number}"}) for number in range(40)]
+        results = [future.result() for future in [operations.search(one) for one in checked]]
+        assert all(result.hits for result in results)
+        assert len(children()) == operations._searching.count == min(4, core_count())
+    wait_until(lambda: not children())
+
+
+def test_errors_come_as_they_are(operations: Operations, documents: Path) -> None:
+    with closing(Operations([str(documents)])) as threads:
+        for query, mode in (("   ", "hybrid"), ("***", "lexical"), ("-ferry", "dense")):
+            told = []
+            for one in (operations, threads):
+                with pytest.raises(UsageError) as raised:
+                    search(one, query, mode=mode)
+                told.append((type(raised.value), raised.value.message, raised.value.hint))
+            assert told[0] == told[1]
+
+
+def test_an_index_that_goes_and_comes_back(tmp_path: Path) -> None:
+    write(tmp_path, {"a.txt": "A heron stands in the reeds."})
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+    with closing(Operations([str(tmp_path)], processes=True)) as operations:
+        assert search(operations, "heron").hits
+        shutil.rmtree(tmp_path / ".semsearch")
+        with pytest.raises(IndexNotFoundError):
+            search(operations, "heron")
+        write(tmp_path, {"b.txt": "A kingfisher dives."})
+        index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+        assert {hit.path for hit in search(operations, "kingfisher heron").hits} == {"a.txt", "b.txt"}
+
+
+def test_one_that_was_killed_is_told_and_replaced(documents: Path) -> None:
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), print)) as process:
+        before = process.run(_process)
+        os.kill(before, signal.SIGKILL)
+        with pytest.raises(SemsearchError, match="signal 9") as raised:
+            process.run(_process)
+        assert raised.value.code == "search_process"
+        assert process.run(_process) != before
+
+
+def test_notices_and_defects_are_told(documents: Path) -> None:
+    heard: list[str] = []
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), heard.append)) as process:
+        assert process.run(partial(_told, message="a model is prepared")) == "done"
+        assert heard == ["a model is prepared"]
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            process.run(_wrong)
+        assert process.run(partial(_told, message="goes on")) == "done"
+
+
+def test_processes_end_when_there_is_nothing_to_do(documents: Path) -> None:
+    with closing(Operations([str(documents)], processes=True, idle_seconds=0.05)) as operations:
+        assert search(operations, "rotor").hits
+        wait_until(lambda: not children())
+        assert search(operations, "rotor").hits, "they are started again"
+
+
+def test_every_error_is_the_same_after_pickle() -> None:
+    made: list[SemsearchError] = [
+        ParameterError("since", "is no date", "write it so"),
+        SemsearchError("a", "b", code="c"),
+        errors.ReadError("cut off", skip=True),
+    ]
+    for one in made:
+        again = pickle.loads(pickle.dumps(one))
+        assert type(again) is type(one) and str(again) == str(one) and vars(again) == vars(one)
+
+
+def _process(indexes: OpenIndexes) -> int:
+    return os.getpid()
+
+
+def _told(indexes: OpenIndexes, *, message: str) -> str:
+    indexes.announce(message)
+    return "done"
+
+
+def _wrong(indexes: OpenIndexes) -> float:
+    return 1 / 0
