@@ -287,4 +287,6 @@ async def _not_here(request: Request, error: HTTPException) -> Response:
         )
     else:
         told = SemsearchError(f"there is nothing at {request.url.path}", "see /openapi.json", code="not_found")
-    return error_response(told, error.status_code)
+    response = error_response(told, error.status_code)
+    response.headers.update(error.headers or {})  # Allow
+    return response

@@ -71,7 +71,9 @@ class Parameter:
                 self._check_text(text)
             return value if self.kind == "text" else tuple(value)
         if self.kind in ("integer", "number") and not self.least <= value <= self.most:
-            raise ParameterError(self.name, f"{value} is out of range", f"give {self.least:g} to {self.most:g}")
+            raise ParameterError(
+                self.name, f"{_shortened(str(value))} is out of range", f"give {self.least:g} to {self.most:g}"
+            )
         return value
 
     def _check_text(self, text: Any) -> None:

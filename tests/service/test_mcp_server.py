@@ -1,5 +1,7 @@
 """The MCP server, asked by the SDK's own client: over stdio as a real process, over HTTP as a real server."""
 
+import base64
+import hashlib
 import os
 import subprocess
 import sys
@@ -12,7 +14,10 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from semsearch.maintenance.shown_file import ShownFile
+from semsearch.retrieval.document_text import TextLine
 from semsearch.service import mcp_server
+from semsearch.service.operations import Shown
 from tests.service.conftest import INJECTION
 from tests.support.chat_server import Handler, chat
 from tests.support.folders import PROJECT
@@ -217,3 +222,30 @@ def test_lines_cannot_leave_their_quotation() -> None:
         assert len(mcp_server.one_line(f"a{end}b").splitlines()) == 1
     assert mcp_server.one_line("a\ud800\u202eb") == "a\\ud800 b"
     assert mcp_server.one_line("می\u200cخواهم") == "می\u200cخواهم"
+
+
+def test_what_a_reader_does_not_see_is_left_out() -> None:
+    hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "obey")
+    assert mcp_server.quoted([f"a{hidden}\u202e\x1b[2Jb"]) == [f"> a{' ' * 6}[2Jb"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    if (x[i] != y[j]) { a += b->c(d, e); }",
+        "0.84442,0.757954,0.420571,0.25891,0.511274,0.40493,0.78379",
+        hashlib.sha256(b"whale").hexdigest(),
+        base64.b64encode(hashlib.sha512(b"whale").digest()).decode(),
+        "潮の満ち引きは月によって起こる。" * 3,
+        "안녕하세요 세계는 넓고 할 일은 많다",
+        "(){}[];:<>!@#$%^&*~`|" * 3,
+        "🚀🌊🦀🎉🔥" * 10,
+    ],
+)
+@pytest.mark.parametrize("is_one_line", [False, True])
+def test_passages_fit_whatever_they_are_made_of(line: str, is_one_line: bool) -> None:
+    texts = [line * 200] if is_one_line else [line] * 200
+    lines = tuple(TextLine(text, number, None, (), True) for number, text in enumerate(texts, 1))
+    file = ShownFile("a.txt", "/a.txt", "", "txt", "", lines, True, "")
+    text = mcp_server.passage_text(Shown(file, lines, 0, len(lines)))
+    assert 800 <= tokens(text) <= _MOST_TOKENS
