@@ -11,12 +11,12 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.filter import LineFilter
 from textual.widgets import Footer, Input, Static
@@ -46,6 +46,7 @@ _MOST_LINES = 2_000
 _AGAIN_SECONDS = 2.0
 # How long the end may take once a signal came; a terminal that is gone may hold it up.
 _END_SECONDS = 2.0
+# What keys do also where the help is above the screen.
 _ANYWHERE = frozenset({"quit", "interrupt", "suspend_process"})
 _TIMES = {"": "any time", "7d": "last week", "30d": "last month", "365d": "last year"}
 
@@ -54,12 +55,12 @@ class Browser(App[None]):
     """Searches with `operations` as the user types, first for `query`.
 
     `asked`: the parameters of every search beside its query, by the names of `parameters.SEARCH`. `failure`: the defect
-    that ended it; `interrupted`: Ctrl-C or a signal did.
+    that ended it; `interrupted`: Ctrl-C or a signal did. `found`: what the hits are of that are shown.
     """
 
     ENABLE_COMMAND_PALETTE = False
     TITLE = "semsearch"
-    HORIZONTAL_BREAKPOINTS = [(0, "narrow"), (WIDE, "wide")]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "narrow"), (WIDE, "wide")]  # noqa: RUF012
     CSS = """
     Screen { layers: below above; }
     #query { border: none; height: 1; padding: 0 1; width: 1fr; }
@@ -75,18 +76,18 @@ class Browser(App[None]):
     .wide #hits { width: 2fr; height: 1fr; }
     .wide #preview { width: 3fr; height: 1fr; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", priority=True),
         Binding("ctrl+y", "copy", "Copy", priority=True),
         Binding("tab,shift+tab", "turn", "Read", priority=True),
         Binding("ctrl+t", "mode", "Mode", priority=True),
-        Binding("ctrl+g", "group", "Group", priority=True),
+        Binding("ctrl+g", "group", "File", priority=True),
         Binding("f2", "type", "Type"),
         Binding("f3", "folder", "Path"),
         Binding("f4", "time", "Time"),
         Binding("f1", "help", "Help"),
         Binding("f5", "again", show=False),
-        Binding("escape", "back", "Back"),
+        Binding("escape", "step_back", "Back"),
         Binding("up", "move(-1)", show=False),
         Binding("down", "move(1)", show=False),
         Binding("ctrl+p", "move(-1)", show=False, priority=True),
@@ -109,31 +110,36 @@ class Browser(App[None]):
         self.interrupted = False
         self._operations = operations
         self._first = query
-        self._hits = HitList(id="hits")
-        self._preview = Preview(id="preview")
+        self.hits = HitList(id="hits")
+        self.preview = Preview(id="preview")
         self._status = Static(id="status", markup=False)
         self._asked = dict(asked)
         self._streams = sys.stdout, sys.stderr
         self._searching: Future[SearchResult] | None = None
         self._reading: Future[Shown] | None = None
-        self._result: SearchResult | None = None
+        self.found: SearchResult | None = None
         self._shown_query = ""
         self._more = False
         self._wrong = ""
 
+    @property
+    def is_searching(self) -> bool:
+        """Whether results are waited for."""
+        return self._searching is not None
+
     def compose(self) -> ComposeResult:
-        self._box = _Query(self._first, placeholder="words or a question; F1: keys", id="query", select_on_focus=False)
+        self.box = _Query(self._first, placeholder="words or a question; F1: keys", id="query", select_on_focus=False)
         with Container(id="top"):
             yield Static("❯ ", id="prompt", markup=False)
-            yield self._box
+            yield self.box
         yield self._status
         with Container(id="body"):
-            yield self._hits
-            yield self._preview
+            yield self.hits
+            yield self.preview
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self._box.focus()
+        self.box.focus()
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -165,16 +171,16 @@ class Browser(App[None]):
             if waiting is not None:
                 waiting.cancel()
         self._searching = None
-        if not self._box.value.strip():
-            self._result, self._wrong = None, ""
-            self._hits.show([], frozenset())
+        if not self.box.value.strip():
+            self.found, self._wrong = None, ""
+            self.hits.show([], frozenset())
             self._tell()
             return
         self._ask(0, self._found)
 
     def _ask(self, offset: int, then: Callable[[SearchResult], None]) -> None:
         try:
-            asked = SEARCH.checked({**self._asked, "query": self._box.value, "k": _HITS, "offset": offset})
+            asked = SEARCH.checked({**self._asked, "query": self.box.value, "k": _HITS, "offset": offset})
             self._searching = future = self._operations.search(asked)
         except SemsearchError as error:
             self._fail(error)
@@ -194,18 +200,18 @@ class Browser(App[None]):
         self._when_done(future, done, failed)
 
     def _found(self, result: SearchResult) -> None:
-        before = self._hits.hit if result.query == self._shown_query else None
-        self._result, self._shown_query = result, result.query
+        before = self.hits.hit if result.query == self._shown_query else None
+        self.found, self._shown_query = result, result.query
         self._more = len(result.hits) == _HITS
-        self._hits.show(result.hits, result.keys)
+        self.hits.show(result.hits, result.keys)
         same = [number for number, hit in enumerate(result.hits) if before and hit.chunk_id == before.chunk_id]
         if same:  # the same search again: the choice stays
-            self._hits.choose(same[0])
+            self.hits.choose(same[0])
         self._tell()
 
     def _found_more(self, result: SearchResult) -> None:
         self._more = len(result.hits) == _HITS
-        self._hits.add(result.hits)
+        self.hits.add(result.hits)
         self._tell()
 
     def _when_done(
@@ -264,13 +270,13 @@ class Browser(App[None]):
         how += [f"{name} {', '.join(self._asked[name])}" for name in ("path", "type", "where") if self._asked.get(name)]
         how += [f"before {self._asked['before']}"] if self._asked.get("before") else []
         parts = [" · ".join(how)]
-        if self._result is not None:
-            count = len(self._hits.hits)
+        if self.found is not None:
+            count = len(self.hits.hits)
             found = f"{count:,}{'+' if self._more else ''} found" if count else "nothing found"
-            parts = [f"{found} · {parts[0]} · {self._result.coverage.files:,} files"]
-            if self._result.mode != mode:
-                parts.append(f"searched as {self._result.mode}")
-            parts += self._result.notices
+            parts = [f"{found} · {parts[0]} · {self.found.coverage.files:,} files"]
+            if self.found.mode != mode:
+                parts.append(f"searched as {self.found.mode}")
+            parts += self.found.notices
         return "; ".join(parts)
 
     # -- the preview -------------------------------------------------------------------------------------------------
@@ -280,16 +286,16 @@ class Browser(App[None]):
         if self._reading is not None:
             self._reading.cancel()
         self._reading = None
-        hit = self._hits.hit
+        hit = self.hits.hit
         if hit is None:
-            self._preview.border_title = ""
-            self._preview.show(NOTHING)
+            self.preview.border_title = ""
+            self.preview.show(NOTHING)
             return
-        if self._hits.chosen >= len(self._hits.hits) - self._hits.page and self._more and self._searching is None:
-            offset = len(self._hits.hits)
+        if self.hits.chosen >= len(self.hits.hits) - self.hits.page and self._more and self._searching is None:
+            offset = len(self.hits.hits)
             if offset < _MOST_HITS:
                 self._ask(offset, self._found_more)
-        keys = self._result.keys if self._result else frozenset()
+        keys = self.found.keys if self.found else frozenset()
         try:
             self._reading = future = self._operations.passage(_around(hit))
         except SemsearchError as error:
@@ -309,8 +315,8 @@ class Browser(App[None]):
 
     def _preview_of(self, hit: Hit, shown: Shown | None, keys: frozenset[str]) -> None:
         title = place(hit) + (f"  {shown.file.change}" if shown is not None and shown.file.change else "")
-        self._preview.border_title = Text(clean(title)).markup
-        self._preview.show(marked(hit, shown.lines if shown is not None else (), keys))
+        self.preview.border_title = Text(clean(title)).markup
+        self.preview.show(marked(hit, shown.lines if shown is not None else (), keys))
 
     # -- keys --------------------------------------------------------------------------------------------------------
 
@@ -319,22 +325,22 @@ class Browser(App[None]):
         return len(self.screen_stack) < 2 or action in _ANYWHERE
 
     def action_move(self, by: int) -> None:
-        self._hits.move(by)
+        self.hits.move(by)
 
     def action_page(self, by: int) -> None:
-        self._hits.move(by * self._hits.page)
+        self.hits.move(by * self.hits.page)
 
     def action_scroll(self, by: int) -> None:
-        self._preview.scroll_relative(y=by, animate=False)
+        self.preview.scroll_relative(y=by, animate=False)
 
     def action_turn(self) -> None:
-        (self._preview if self._box.has_focus else self._box).focus()
+        (self.preview if self.box.has_focus else self.box).focus()
 
-    def action_back(self) -> None:
-        if not self._box.has_focus:
-            self._box.focus()
-        elif self._box.value:
-            self._box.value = ""
+    def action_step_back(self) -> None:
+        if not self.box.has_focus:
+            self.box.focus()
+        elif self.box.value:
+            self.box.value = ""
         else:
             self.exit()
 
@@ -365,27 +371,27 @@ class Browser(App[None]):
         self._tell()
 
     def action_type(self) -> None:
-        if hit := self._hits.hit:
+        if hit := self.hits.hit:
             self._turn_filter("type:", hit.type)
 
     def action_folder(self) -> None:
-        if (hit := self._hits.hit) and (folder := os.path.dirname(hit.path)):
+        if (hit := self.hits.hit) and (folder := os.path.dirname(hit.path)):
             self._turn_filter("path:", f'"{folder}"' if " " in folder else folder)
 
     def _turn_filter(self, name: str, value: str) -> None:
         """Puts a filter in the query, in its own language; takes it out where it is there."""
-        words = self._box.value
+        words = self.box.value
         without = words.replace(f" {name}{value}", "").removeprefix(f"{name}{value}").lstrip()
-        self._box.value = without if without != words else f"{words} {name}{value}"
-        self._box.cursor_position = len(self._box.value)
+        self.box.value = without if without != words else f"{words} {name}{value}"
+        self.box.cursor_position = len(self.box.value)
 
     def action_copy(self) -> None:
-        if hit := self._hits.hit:
+        if hit := self.hits.hit:
             self.copy_to_clipboard(clean(place(hit)))
             self._write(f"copied {place(hit)}")
 
     def action_open(self) -> None:
-        hit = self._hits.hit
+        hit = self.hits.hit
         if hit is None:
             return
         locations = self._operations.locations

@@ -1,8 +1,10 @@
 """All keys, on a screen of their own."""
 
+from typing import ClassVar
+
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -41,7 +43,7 @@ class Help(ModalScreen[None]):
     Help VerticalScroll { width: 72; max-width: 100%; height: auto; max-height: 100%; border: round ansi_blue;
                           padding: 0 1; background: ansi_default; scrollbar-size-vertical: 1; }
     """
-    BINDINGS = [Binding("escape,f1,question_mark,q,enter", "dismiss", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,question_mark,q,enter", "dismiss", show=False)]
 
     def compose(self) -> ComposeResult:
         with VerticalScroll():

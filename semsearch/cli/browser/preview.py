@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 from semsearch.cli.browser.lines import Lines, clean
 from semsearch.retrieval.document_text import TextLine, numbered
@@ -121,7 +122,7 @@ class Preview(Lines):
     """The lines around a hit, wrapped to the width of the view."""
 
     DEFAULT_CSS = "Preview { scrollbar-size-vertical: 1; }"
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", show=False),
         Binding("k", "scroll_up", show=False),
         Binding("space", "page_down", show=False),
