@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from semsearch.cli.flags import Before, Indexes, Mode, PathGlobs, Since, Types, Where, values
+from semsearch.cli.flags import Before, Indexes, Mode, PathGlobs, Since, Types, Where, chosen_filters, values
 from semsearch.errors import SemsearchError, UsageError
 
 
@@ -46,6 +46,7 @@ def command(
     from semsearch.service.operations import Operations
     from semsearch.service.parameters import SEARCH
 
+    chosen_filters(path, type_, where, since, before)
     asked = {"mode": mode, "group": group, "path": path, "type": type_, "where": where, "since": since}
     # Wrong flags are told at once, and not by the first search.
     SEARCH.checked({**asked, "before": before, "query": query or "a"})

@@ -22,7 +22,6 @@ class HitList(Lines):
     """The hits; it never has the focus, which stays with the query."""
 
     can_focus = False
-    DEFAULT_CSS = "HitList { scrollbar-size-vertical: 1; }"
 
     class Chosen(Message):
         """Another hit is chosen, or none is."""

@@ -38,6 +38,9 @@ def clean(text: str) -> str:
 class Lines(ScrollView):
     """A view of lines, each as wide as the view at most; those that are seen are asked of `line`."""
 
+    # A bar that is always there, lest lines get less room when there are many.
+    DEFAULT_CSS = "Lines { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }"
+
     def count(self) -> int:
         """How many lines there are."""
         raise NotImplementedError
@@ -48,7 +51,7 @@ class Lines(ScrollView):
 
     def fit(self) -> None:
         """Tells the view that its lines are others now."""
-        self.virtual_size = Size(self.scrollable_content_region.width, self.count())
+        self.virtual_size = Size(0, self.count())
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

@@ -121,7 +121,6 @@ def _cut(line: str, begin: int) -> Text:
 class Preview(Lines):
     """The lines around a hit, wrapped to the width of the view."""
 
-    DEFAULT_CSS = "Preview { scrollbar-size-vertical: 1; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", show=False),
         Binding("k", "scroll_up", show=False),
@@ -170,6 +169,7 @@ class Preview(Lines):
                 row = Text((line.beside if not part else "").rjust(beside), "dim")
                 row.append(" ▎ " if line.of_passage else "   ", "cyan")
                 row.append_text(text)
+                row.rstrip()
                 rows.append(row)
         self._rows = rows
         self.fit()
