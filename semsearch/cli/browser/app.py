@@ -56,6 +56,7 @@ class Browser(App[None]):
 
     `asked`: the parameters of every search beside its query, by the names of `parameters.SEARCH`. `failure`: the defect
     that ended it; `interrupted`: Ctrl-C or a signal did. `found`: what the hits are of that are shown.
+    `trouble`: what is wrong with the index, "" for nothing.
     """
 
     ENABLE_COMMAND_PALETTE = False
@@ -66,8 +67,8 @@ class Browser(App[None]):
     #query { border: none; height: 1; padding: 0 1; width: 1fr; }
     #prompt { width: 2; color: ansi_cyan; text-style: bold; }
     #top { layout: horizontal; height: 1; }
-    #status { height: 1; color: ansi_default; text-style: dim; padding: 0 1; }
-    #status.wrong { color: ansi_red; text-style: bold; }
+    #status { height: 1; color: ansi_default; text-style: dim; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    #status.wrong { color: ansi_red; text-style: bold; height: auto; max-height: 3; text-wrap: wrap; }
     #body { layout: vertical; height: 1fr; }
     #hits { height: 2fr; }
     #preview { height: 3fr; border-top: solid ansi_bright_black; border-title-color: ansi_magenta; }
@@ -120,7 +121,7 @@ class Browser(App[None]):
         self.found: SearchResult | None = None
         self._shown_query = ""
         self._more = False
-        self._wrong = ""
+        self.trouble = ""
 
     @property
     def is_searching(self) -> bool:
@@ -162,7 +163,7 @@ class Browser(App[None]):
         self._search()
 
     def _look_again(self) -> None:
-        if self._wrong and self._searching is None:
+        if self.trouble and self._searching is None:
             self._search()
 
     def _search(self) -> None:
@@ -172,7 +173,7 @@ class Browser(App[None]):
                 waiting.cancel()
         self._searching = None
         if not self.box.value.strip():
-            self.found, self._wrong = None, ""
+            self.found, self.trouble = None, ""
             self.hits.show([], frozenset())
             self._tell()
             return
@@ -189,7 +190,7 @@ class Browser(App[None]):
         def done(result: SearchResult) -> None:
             if self._searching is future:
                 self._searching = None
-                self._wrong = ""
+                self.trouble = ""
                 then(result)
 
         def failed(error: BaseException) -> None:
@@ -245,21 +246,21 @@ class Browser(App[None]):
             if isinstance(error, SemsearchError)
             else SemsearchError(f"unexpected {type(error).__name__}: {error}")
         )
-        self._wrong = f"{told.message}{f' ({told.hint})' if told.hint else ''}"
+        self.trouble = f"{told.message}{f' ({told.hint})' if told.hint else ''}"
         # A query that is wrong is not right by itself.
         if isinstance(error, UsageError):
-            self._tell(self._wrong)
-            self._wrong = ""
+            self._tell(self.trouble)
+            self.trouble = ""
         else:
             self._tell()
 
     def _tell(self, message: str = "") -> None:
         """Shows `message`, or how things stand."""
-        self._write(message or self._wrong or self._standing(), wrong=bool(message or self._wrong))
+        self._write(message or self.trouble or self._standing(), wrong=bool(message or self.trouble))
 
     def _write(self, message: str, *, wrong: bool = False) -> None:
         self._status.set_class(wrong, "wrong")
-        self._status.update(Text(clean(message), no_wrap=True, overflow="ellipsis"))
+        self._status.update(Text(clean(message)))
 
     def _standing(self) -> str:
         mode, group = self._asked["mode"], self._asked["group"]

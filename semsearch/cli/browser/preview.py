@@ -29,10 +29,11 @@ class MarkedLine:
 
 @dataclass(frozen=True)
 class Marked:
-    """Lines around a hit; `at`: the first with its best sentence."""
+    """Lines around a hit; what is told of it stands in line `at`, from 0, at the character `column`."""
 
     lines: tuple[MarkedLine, ...]
     at: int
+    column: int = 0
 
 
 NOTHING = Marked((), 0)
@@ -48,10 +49,11 @@ def marked(hit: Hit, lines: Sequence[TextLine], keys: frozenset[str]) -> Marked:
         found = _place_of(sentence, lines, hit.sentence_lines()[0], hit.page) or (0, 0)
     passage = _place_of(hit.text, lines, hit.line_start, None)
     languages = frozenset((hit.language,))
-    made, offset, at = [], 0, 0
+    made, offset, at, column = [], 0, 0, 0
+    told = found[0] + (hit.told - hit.sentence[0] if hit.sentence else 0)
     for number, (line, own) in enumerate(zip(lines, numbered(lines), strict=True)):
         end = offset + len(line.text)
-        is_first = offset <= found[0] <= end
+        is_first = offset <= told <= end
         if is_first:
             at = number
         of_passage = (
@@ -59,10 +61,10 @@ def marked(hit: Hit, lines: Sequence[TextLine], keys: frozenset[str]) -> Marked:
             if passage
             else line.number is not None and (hit.line_start or 0) <= line.number <= (hit.line_end or 0)
         )
-        cut = (
-            max(0, min(found[0] - offset - _MOST_CHARACTERS // 2, len(line.text) - _MOST_CHARACTERS)) if is_first else 0
-        )
+        cut = max(0, min(told - offset - _MOST_CHARACTERS // 2, len(line.text) - _MOST_CHARACTERS)) if is_first else 0
         text = _cut(line.text, cut)
+        if is_first:
+            column = told - offset - cut
         begin, stop = found[0] - offset - cut, found[1] - offset - cut
         if stop > 0 and begin < len(text) and sentence:
             text.stylize("bold", max(0, begin), max(0, stop))
@@ -70,7 +72,7 @@ def marked(hit: Hit, lines: Sequence[TextLine], keys: frozenset[str]) -> Marked:
             text.stylize("bold yellow underline", start, finish)
         made.append(MarkedLine(_beside(line, own, lines, number), of_passage, text))
         offset = end + 1
-    return Marked(tuple(made), at)
+    return Marked(tuple(made), at, column)
 
 
 def _place_of(part: str, lines: Sequence[TextLine], line: int | None, page: int | None) -> tuple[int, int] | None:
@@ -162,10 +164,12 @@ class Preview(Lines):
         rows: list[Text] = []
         at = 0
         for number, line in enumerate(lines):
-            if number == self._marked.at:
-                at = len(rows)
             parts = line.text.wrap(self.app.console, width) if line.text.cell_len > width else [line.text]
+            begin = 0
             for part, text in enumerate(parts or [Text()]):
+                if number == self._marked.at and begin <= self._marked.column:
+                    at = len(rows)
+                begin += len(text)
                 row = Text((line.beside if not part else "").rjust(beside), "dim")
                 row.append(" ▎ " if line.of_passage else "   ", "cyan")
                 row.append_text(text)
