@@ -340,13 +340,14 @@ def test_in_a_terminal(docs: Path, tmp_path: Path, keys: bytes, code: bytes) -> 
     child.send(keys)  # type: ignore[attr-defined]
     child.expect(rb"\x1b\[\?1049l.*\x1b\[\?25h.*ended with " + code)  # type: ignore[attr-defined]
     rest = child.read()  # type: ignore[attr-defined]
-    assert b" icanon" in rest and b" echo " in rest and b" isig" in rest, "the terminal is as it was"
+    for mode in (b"icanon", b"echo", b"isig"):
+        assert re.search(rb"(?<!-)\b" + mode + rb"\b", rest), "the terminal is as it was"
 
 
 @pytest.mark.slow
 def test_documents_do_not_control_the_terminal(docs: Path) -> None:
     child = started(docs, "ferret hides")
-    child.expect("▎ The ferret".encode())  # type: ignore[attr-defined]
+    child.expect(b"found(?s:.*)hides")  # type: ignore[attr-defined]
     arrived = child.before + child.after  # type: ignore[attr-defined]
     child.send(b"\x11")  # type: ignore[attr-defined]
     arrived += child.read()  # type: ignore[attr-defined]

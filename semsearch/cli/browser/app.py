@@ -67,7 +67,8 @@ class Browser(App[None]):
     #query { border: none; height: 1; padding: 0 1; width: 1fr; }
     #prompt { width: 2; color: ansi_cyan; text-style: bold; }
     #top { layout: horizontal; height: 1; }
-    #status { height: 1; color: ansi_default; text-style: dim; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    #status { height: 1; color: ansi_default; text-style: dim; padding: 0 1;
+              text-wrap: nowrap; text-overflow: ellipsis; }
     #status.wrong { color: ansi_red; text-style: bold; height: auto; max-height: 3; text-wrap: wrap; }
     #body { layout: vertical; height: 1fr; }
     #hits { height: 2fr; }

@@ -142,7 +142,7 @@ class Preview(Lines):
         """Shows other lines, from a little above the best sentence."""
         self._marked = found
         at = self._wrap()
-        self.scroll_to(0, max(0, at - _ABOVE), animate=False, force=True)
+        self._go_to(at)
 
     def count(self) -> int:
         return len(self._rows)
@@ -153,7 +153,11 @@ class Preview(Lines):
     def on_resize(self) -> None:
         if self.scrollable_content_region.width != self._width:
             at = self._wrap()
-            self.call_after_refresh(self.scroll_to, 0, max(0, at - _ABOVE), animate=False)
+            self._go_to(at)
+
+    def _go_to(self, row: int) -> None:
+        """Scrolls to a little above `row`, once the view knows how many rows there are."""
+        self.call_after_refresh(self.scroll_to, 0, max(0, row - _ABOVE), animate=False)
 
     def _wrap(self) -> int:
         """Makes rows of the lines; the first row of the best sentence."""
