@@ -267,7 +267,7 @@ def test_more_hits_come_at_the_end_of_the_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["found", "hostile", "help", "nothing"])
 def test_the_screen(docs: Path, name: str, size: tuple[int, int]) -> None:
     query = {"found": "otter boat", "hostile": "ferret hides", "help": "otter boat", "nothing": ""}[name]
-    seen = {"found": "▎", "hostile": "▎ The ferret", "help": "▎", "nothing": "hybrid"}[name]
+    seen = {"found": "▎", "hostile": "▎ The ferret", "help": "▎", "nothing": "lexical"}[name]
 
     async def act(browser: Browser, pilot: "Pilot[None]") -> None:
         await pilot.press("ctrl+t")  # by words: scores by meaning may be others on other machines
@@ -352,9 +352,8 @@ def test_documents_do_not_control_the_terminal(docs: Path) -> None:
     child.send(b"\x11")  # type: ignore[attr-defined]
     arrived += child.read()  # type: ignore[attr-defined]
     text = arrived.decode()
-    assert "hid" in text and not re.search(
-        "\x1b\\]0;|\x07|\x1b\\[8m|\x1b\\[5A|[\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text
-    )
+    assert "hid" in text
+    assert not re.search("\x1b\\]0;owned|\x1b\\[8m|\x1b\\[5A|[\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
 
 
 @pytest.mark.slow

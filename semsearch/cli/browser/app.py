@@ -106,7 +106,7 @@ class Browser(App[None]):
 
     def __init__(self, operations: Operations, query: str, asked: Mapping[str, Any]) -> None:
         self._cleaning = Cleaning()
-        super().__init__()
+        super().__init__(ansi_color=True)
         self.theme = "ansi-dark"  # the colours of the terminal, dark or light
         self.failure: Exception | None = None
         self.interrupted = False

@@ -24,10 +24,10 @@ class Cleaning(LineFilter):
         ]
 
 
-def _plain(segment: Segment) -> Style | None:
-    """The style of `segment` without a link: no text of a document is one."""
-    style = segment.style
-    return style.update_link(None) if style is not None and style.link is not None else style
+def _plain(segment: Segment) -> Style:
+    """The style of `segment` without a link: no text of a document is one. Textual's filters want a style of each."""
+    style = segment.style or Style()
+    return style.update_link(None) if style.link is not None else style
 
 
 def clean(text: str) -> str:
