@@ -14,6 +14,7 @@ from semsearch import __version__
 from semsearch.cli import (
     ask,
     bench,
+    browse,
     config,
     copy,
     index,
@@ -55,6 +56,7 @@ app = typer.Typer(
 app.command("index")(index.command)
 app.command("search", cls=QueryCommand)(search.command)
 app.command("ask", cls=QueryCommand)(ask.command)
+app.command("browse", cls=QueryCommand)(browse.command)
 app.command("config")(config.command)
 app.add_typer(bench.app)
 app.add_typer(models.app)

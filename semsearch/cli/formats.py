@@ -275,7 +275,7 @@ def _terminal_hits(result: "SearchResult", console: "Console") -> None:
             line.append("  " + one_line(" > ".join(hit.heading)), style="green")
         line.append(_copies(hit), style="dim")
         console.print(line, soft_wrap=True)
-        sentence = _sentence(hit)
+        sentence = sentence_shown(hit)
         lines = _body(hit)
         for number, shown in enumerate(lines):
             body = Text(shown)
@@ -293,7 +293,7 @@ def _terminal_hits(result: "SearchResult", console: "Console") -> None:
             console.print(Padding(body, (0, 0, 0, 4)))
 
 
-def _sentence(hit: "Hit") -> str:
+def sentence_shown(hit: "Hit") -> str:
     """The best sentence of `hit` as its snippet shows it."""
     from semsearch.retrieval.snippets import flatten
     from semsearch.retrieval.tables import labelled

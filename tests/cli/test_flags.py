@@ -12,7 +12,7 @@ from tests.support.commands import Command, one_line_error
 from tests.support.folders import write
 
 # What takes several indexes, and what takes one with what it needs beside.
-SEVERAL = {"search", "ask", "status", "serve", "mcp"}
+SEVERAL = {"search", "ask", "browse", "status", "serve", "mcp"}
 ONE: dict[str, tuple[str, ...]] = {
     "bench quality": (),
     "bench speed": (),

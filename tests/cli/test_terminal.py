@@ -97,6 +97,8 @@ COMMANDS: dict[str, list[str]] = {
     "status as json": ["status", "-i", ".", "--json"],
     "status of files": ["status", "--files", "-i", "."],
     "status of files as json": ["status", "--files", "-i", ".", "--json"],
+    "browse nowhere": ["browse", "otter", "-i", HOSTILE],
+    "browse, a hostile mode": ["browse", "otter", "-i", ".", "--mode", HOSTILE],
     "serve nowhere": ["serve", "-i", HOSTILE],
     "serve, a hostile address": ["serve", "-i", ".", "--host", HOSTILE],
     "mcp nowhere": ["mcp", "-i", HOSTILE],
