@@ -50,8 +50,7 @@ def command(
     asked = {"mode": mode, "group": group, "path": path, "type": type_, "where": where, "since": since}
     # Wrong flags are told at once, and not by the first search.
     SEARCH.checked({**asked, "before": before, "query": query or "a"})
-    locations = [settings.index_for_reading(one) for one in index or []] or [settings.index_for_reading(None)]
-    operations = Operations(locations)
+    operations = Operations(index or [settings.index_for_reading(None)])
     try:
         browser = Browser(operations, query, {**asked, "before": before})
         browser.run()
