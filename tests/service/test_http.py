@@ -330,7 +330,11 @@ def test_watch_keeps_the_index_up_to_date_and_ends_with_the_service(tmp_path: Pa
     write(tmp_path / "docs", {"a.txt": "The heron stands in the reeds."})
     index_folders([str(tmp_path / "docs")], None, IndexOptions(model="static"))
     with serving(tmp_path / "run", "-i", tmp_path / "docs", "--watch") as running:
-        children = lambda: psutil.Process(running.process.pid).children()  # noqa: E731
+
+        def children() -> list[psutil.Process]:
+            every = psutil.Process(running.process.pid).children()
+            return [one for one in every if "--watch" in one.cmdline()]
+
         wait_until(children)
         write(tmp_path / "docs", {"b.txt": "A kingfisher dives."})
         wait_until(lambda: running.get("/search?query=kingfisher&mode=lexical").json["results"])
