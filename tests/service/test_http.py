@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from semsearch.service import guard
 from semsearch.service.listening import is_loopback, listen, url_of
 from tests.cli.test_show import SHOW
 from tests.support.chat_server import Handler, chat
+from tests.support.children import children_with
 from tests.support.commands import Command, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.schemas import COUNT, OPTIONAL_COUNT, SEARCH, TEXT
@@ -325,16 +327,10 @@ def test_an_index_that_goes_and_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_watch_keeps_the_index_up_to_date_and_ends_with_the_service(tmp_path: Path) -> None:
-    import psutil
-
     write(tmp_path / "docs", {"a.txt": "The heron stands in the reeds."})
     index_folders([str(tmp_path / "docs")], None, IndexOptions(model="static"))
     with serving(tmp_path / "run", "-i", tmp_path / "docs", "--watch") as running:
-
-        def children() -> list[psutil.Process]:
-            every = psutil.Process(running.process.pid).children()
-            return [one for one in every if "--watch" in one.cmdline()]
-
+        children = partial(children_with, "--watch", running.process.pid)
         wait_until(children)
         write(tmp_path / "docs", {"b.txt": "A kingfisher dives."})
         wait_until(lambda: running.get("/search?query=kingfisher&mode=lexical").json["results"])

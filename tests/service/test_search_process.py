@@ -22,6 +22,7 @@ from semsearch.service import parameters
 from semsearch.service.open_indexes import OpenIndexes, Where
 from semsearch.service.operations import Operations
 from semsearch.service.search_process import SearchProcess
+from tests.support.children import children_with
 from tests.support.folders import write
 from tests.support.waiting import wait_until
 
@@ -42,14 +43,7 @@ def answer(operations: Operations, question: str) -> Any:
 
 def children() -> list[psutil.Process]:
     """Those that search for this process."""
-    found = []
-    for one in psutil.Process().children():
-        try:
-            if "semsearch.service.search_process" in one.cmdline() and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    return children_with("semsearch.service.search_process")
 
 
 def test_a_process_answers_as_a_thread_does(operations: Operations, documents: Path) -> None:
