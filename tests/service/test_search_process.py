@@ -1,5 +1,6 @@
 """Processes that search for a service: what they answer, and what happens when one of them ends."""
 
+import errno
 import os
 import pickle
 import shutil
@@ -104,6 +105,16 @@ def test_one_that_was_killed_is_told_and_replaced(documents: Path) -> None:
         assert process.run(_process) != before
 
 
+def test_signals_that_are_for_the_service_end_no_process(documents: Path) -> None:
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), print)) as process:
+        before = process.run(_process)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(before, number)
+        assert process.run(_process) == before
+    wait_until(lambda: not children())
+
+
 def test_notices_and_defects_are_told(documents: Path) -> None:
     heard: list[str] = []
     location = settings.index_for_reading(str(documents))
@@ -133,6 +144,47 @@ def test_every_error_is_the_same_after_pickle() -> None:
         assert type(again) is type(one) and str(again) == str(one) and vars(again) == vars(one)
 
 
+def test_what_it_lacks_is_told_as_such_and_no_defect(documents: Path) -> None:
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), print)) as process:
+        for raised, code in ((MemoryError(), "shortage"), (OSError(errno.EIO, "the disk fails"), "os")):
+            with pytest.raises(SemsearchError) as told:
+                process.run(partial(_raise, error=raised))
+            assert told.value.code == code
+
+
+def test_errors_of_connections_and_answers_that_cannot_be_sent_end_no_process(documents: Path) -> None:
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), print)) as process:
+        before = process.run(_process)
+        for raised in (EOFError("a file was cut off"), ConnectionResetError("the model's server")):
+            with pytest.raises((RuntimeError, SemsearchError)):
+                process.run(partial(_raise, error=raised))
+        with pytest.raises(RuntimeError, match="ickl"):
+            process.run(_unsendable)
+        assert process.run(_process) == before
+
+
+def test_no_answer_is_taken_for_that_to_another_question(documents: Path) -> None:
+    def wrong(message: str) -> None:
+        raise ValueError(message)
+
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), wrong)) as process:
+        with pytest.raises(ValueError, match="a notice"):
+            process.run(partial(_told, message="a notice"))
+        assert process.run(_process) != os.getpid()
+
+
+def test_a_log_that_nobody_reads_costs_no_answer(documents: Path) -> None:
+    def closed(message: str) -> None:
+        raise BrokenPipeError
+
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), closed)) as process:
+        assert process.run(partial(_told, message="a notice")) == "done"
+
+
 def _process(indexes: OpenIndexes) -> int:
     return os.getpid()
 
@@ -144,3 +196,11 @@ def _told(indexes: OpenIndexes, *, message: str) -> str:
 
 def _wrong(indexes: OpenIndexes) -> float:
     return 1 / 0
+
+
+def _raise(indexes: OpenIndexes, *, error: Exception) -> None:
+    raise error
+
+
+def _unsendable(indexes: OpenIndexes) -> object:
+    return lambda: None
