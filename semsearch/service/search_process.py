@@ -40,7 +40,7 @@ class SearchProcess:
 
     def run(self, work: Callable[[OpenIndexes], Answer]) -> Answer:
         """What `work` returns or raises there; it and that go through pickle. Raises `SemsearchError` where the process
-        came to its end meanwhile; another one is started for the next."""
+        comes to its end meanwhile; another one is started for the next."""
         try:
             kind, told = self._exchange(work)
         except (EOFError, ConnectionError):
@@ -58,6 +58,8 @@ class SearchProcess:
 
     def _exchange(self, work: Callable[[OpenIndexes], object]) -> tuple[str, Any]:
         """What the process has to say to `work`: "answer" or "error", and which. Passes on what it tells meanwhile."""
+        if self._connection is not None and self._connection.poll():
+            self._end()  # it was killed meanwhile, as it says nothing unasked
         connection = self._connection or self._start()
         connection.send(work)
         while True:

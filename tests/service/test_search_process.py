@@ -94,14 +94,22 @@ def test_an_index_that_goes_and_comes_back(tmp_path: Path) -> None:
         assert {hit.path for hit in search(operations, "kingfisher heron").hits} == {"a.txt", "b.txt"}
 
 
-def test_one_that_was_killed_is_told_and_replaced(documents: Path) -> None:
+def test_one_that_is_killed_while_it_searches_is_told_and_replaced(documents: Path) -> None:
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), print)) as process:
+        before = process.run(_process)
+        with pytest.raises(SemsearchError, match="signal 9") as raised:
+            process.run(_killed)
+        assert raised.value.code == "search_process"
+        assert process.run(_process) != before
+
+
+def test_one_that_was_killed_while_it_had_nothing_to_do_is_replaced(documents: Path) -> None:
     location = settings.index_for_reading(str(documents))
     with closing(SearchProcess(Where([location], []), print)) as process:
         before = process.run(_process)
         os.kill(before, signal.SIGKILL)
-        with pytest.raises(SemsearchError, match="signal 9") as raised:
-            process.run(_process)
-        assert raised.value.code == "search_process"
+        wait_until(lambda: not children())
         assert process.run(_process) != before
 
 
@@ -187,6 +195,10 @@ def test_a_log_that_nobody_reads_costs_no_answer(documents: Path) -> None:
 
 def _process(indexes: OpenIndexes) -> int:
     return os.getpid()
+
+
+def _killed(indexes: OpenIndexes) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _told(indexes: OpenIndexes, *, message: str) -> str:
