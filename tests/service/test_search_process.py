@@ -109,7 +109,7 @@ def test_one_that_was_killed_while_it_had_nothing_to_do_is_replaced(documents: P
     with closing(SearchProcess(Where([location], []), print)) as process:
         before = process.run(_process)
         os.kill(before, signal.SIGKILL)
-        wait_until(lambda: not children())
+        wait_until(lambda: psutil.Process(before).status() == psutil.STATUS_ZOMBIE)
         assert process.run(_process) != before
 
 
