@@ -25,7 +25,7 @@ from semsearch.service.operations import Operations
 from semsearch.service.search_process import SearchProcess
 from tests.support.children import children_with
 from tests.support.folders import write
-from tests.support.waiting import wait_until
+from tests.support.waiting import CEILING_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_one_that_was_killed_while_it_had_nothing_to_do_is_replaced(documents: P
     with closing(SearchProcess(Where([location], []), print)) as process:
         before = process.run(_process)
         os.kill(before, signal.SIGKILL)
-        wait_until(lambda: psutil.Process(before).status() == psutil.STATUS_ZOMBIE)
+        assert process._process is not None and process._process.wait(CEILING_SECONDS) == -signal.SIGKILL
         assert process.run(_process) != before
 
 
