@@ -206,6 +206,8 @@ def test_pages_of_other_sites_are_refused(service: Service) -> None:
             assert service.get(path, headers).code == "wrong_origin", headers
     link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
     assert service.get("/", link).status == 200 and service.get("/search?query=x", link).status == 403
+    two = "Host: localhost\r\nOrigin: http://evil\r\nOrigin: http://localhost\r\nConnection: close\r\n\r\n"
+    assert b" 421 " in raw(service, f"GET /search?query=x HTTP/1.1\r\n{two}".encode())
     own = {"origin": service.url, "sec_fetch_site": "same-origin"}
     assert service.get("/search?query=x", own).status == 200
 
