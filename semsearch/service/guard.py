@@ -70,7 +70,8 @@ class Guard:
         try:
             headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
             names = [name for name, _ in scope["headers"]]
-            self._check(scope["method"], scope["path"], headers, names.count(b"host"))
+            once = max(names.count(b"host"), names.count(b"origin")) == 1
+            self._check(scope["method"], scope["path"], headers, once)
             body = await _body(headers, receive)
         except SemsearchError as error:
             await error_response(error)(scope, receive, slow_send)
@@ -79,10 +80,10 @@ class Guard:
             return
         await self._app(scope, _with_body(body, receive), slow_send)
 
-    def _check(self, method: str, path: str, headers: Mapping[bytes, str], hosts: int) -> None:
+    def _check(self, method: str, path: str, headers: Mapping[bytes, str], once: bool) -> None:
         """Raises `SemsearchError` for a request that is not to be answered."""
         host = headers.get(b"host", "")
-        if hosts != 1 or host_of(host) not in self._hosts:
+        if not once or host_of(host) not in self._hosts:
             raise SemsearchError(
                 "the request is for another host", "name that host with --allow-host", code="wrong_host"
             )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -74,7 +74,7 @@ def application(
     service = _Service(operations, announce)
     mcp, manager = streamable_http(operations)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with manager.run():
             try:
@@ -219,8 +219,12 @@ def _events(operations: Operations, asked: dict[str, Any]) -> Response:
     heard: asyncio.Queue[tuple[str, Mapping[str, Any]] | None] = asyncio.Queue()
     abandoned = threading.Event()
 
+    def put(told: tuple[str, Mapping[str, Any]] | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the service has ended
+            loop.call_soon_threadsafe(heard.put_nowait, told)
+
     def tell(event: str, key: str, text: str) -> None:
-        loop.call_soon_threadsafe(heard.put_nowait, (event, {key: text}))
+        put((event, {key: text}))
 
     future = operations.ask(
         asked,
@@ -228,7 +232,7 @@ def _events(operations: Operations, asked: dict[str, Any]) -> Response:
         lambda notice: tell("notice", "notice", notice),
         abandoned,
     )
-    future.add_done_callback(lambda done: loop.call_soon_threadsafe(heard.put_nowait, None))
+    future.add_done_callback(lambda done: put(None))
 
     async def stream() -> AsyncIterator[bytes]:
         try:

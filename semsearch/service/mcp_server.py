@@ -170,12 +170,19 @@ def streamable_http(operations: Operations) -> tuple[StreamableHTTPASGIApp, Stre
 
 
 async def run_stdio(operations: Operations) -> None:
-    """Speaks MCP on standard input and output until the input ends. Raises `SemsearchError`."""
+    """Speaks MCP on standard input and output until the input ends. Raises `SemsearchError`, and `BrokenPipeError`
+    where nobody reads the output any more."""
     from mcp.server.stdio import stdio_server
 
     speaking = server(operations, instructions_of(operations.overview().result()))
-    async with stdio_server() as (read, write):
-        await speaking.run(read, write, speaking.create_initialization_options())
+    is_read = True
+    try:
+        async with stdio_server() as (read, write):
+            await speaking.run(read, write, speaking.create_initialization_options())
+    except* BrokenPipeError:
+        is_read = False
+    if not is_read:  # alone, as commands raise it that print
+        raise BrokenPipeError
 
 
 def instructions_of(overview: Overview) -> str:

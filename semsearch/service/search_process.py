@@ -7,17 +7,19 @@ DESCRIPTOR: the socket on which this process hears from the one that started it,
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from semsearch import subprocesses
 from semsearch.errors import SemsearchError
 from semsearch.service.open_indexes import OpenIndexes, SharedModels, Where
+from semsearch.service.responses import as_told
 
 Answer = TypeVar("Answer")
 
@@ -38,24 +40,34 @@ class SearchProcess:
 
     def run(self, work: Callable[[OpenIndexes], Answer]) -> Answer:
         """What `work` returns or raises there; it and that go through pickle. Raises `SemsearchError` where the process
-        came to its end meanwhile; another one is started for the next."""
-        connection = self._connection or self._start()
+        comes to its end meanwhile; another one is started for the next."""
         try:
-            connection.send(work)
-            while True:
-                kind, told = connection.recv()
-                if kind == "notice":
-                    self._announce(told)
-                elif kind == "error":
-                    raise told
-                else:
-                    answer: Answer = told
-                    return answer
+            kind, told = self._exchange(work)
         except (EOFError, ConnectionError):
             status = self._end()
             raise SemsearchError(
                 f"the process that searched ended unexpectedly ({_how(status)})", "ask again", code="search_process"
             ) from None
+        except BaseException:
+            self.close()  # its answer may be under way, which is not that to the next question
+            raise
+        if kind == "error":
+            raise told
+        answer: Answer = told
+        return answer
+
+    def _exchange(self, work: Callable[[OpenIndexes], object]) -> tuple[str, Any]:
+        """What the process has to say to `work`: "answer" or "error", and which. Passes on what it tells meanwhile."""
+        if self._connection is not None and self._connection.poll():
+            self._end()  # it was killed meanwhile, as it says nothing unasked
+        connection = self._connection or self._start()
+        connection.send(work)
+        while True:
+            kind, told = connection.recv()
+            if kind != "notice":
+                return kind, told
+            with contextlib.suppress(OSError):  # nobody reads the log any more: that is not the client's loss
+                self._announce(told)
 
     def close(self) -> None:
         """Ends the process. One that still searches is not waited for longer than a few seconds."""
@@ -103,20 +115,24 @@ def _serve(connection: Connection) -> None:
     while True:
         work: Callable[[OpenIndexes], object] = connection.recv()
         try:
-            told: tuple[str, object] = ("answer", indexes.run(work))
-        except (EOFError, ConnectionError):
-            raise
-        except SemsearchError as error:
-            told = ("error", error.with_traceback(None))
-        except Exception as error:  # a defect, which is told where the service tells of them
-            told = ("error", RuntimeError(f"{type(error).__name__}: {error}"))
-        connection.send(told)
-        del work, told
+            connection.send(("answer", indexes.run(work)))
+        except Exception as error:  # where nobody hears any more, that cannot be told either
+            connection.send(("error", _as_sent(error)))
+        del work
+
+
+def _as_sent(error: Exception) -> Exception:
+    """`error` as the service is to hear of it; a defect is told where the service tells of them."""
+    told = as_told(error)
+    if told.code == "internal":
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return told.with_traceback(None)
 
 
 def main() -> None:
     """Runs until the other end of the socket is closed."""
-    for number in (signal.SIGINT, signal.SIGHUP):  # whoever started it says when it ends
+    # Whoever started it says when it ends: systemd sends SIGTERM to all, while answers are still on their way.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with Connection(int(sys.argv[1])) as connection:
         try:

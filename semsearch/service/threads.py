@@ -65,15 +65,28 @@ class Threads:
         """
         future: Future[Answer] = Future()
         with self._change:
+            if len(self._waiting) >= self._most_waiting:  # of these, some may have been given up
+                self._waiting = deque(one for one in self._waiting if not one[0].cancelled())
             if self._closed or len(self._waiting) >= self._most_waiting:
                 raise BusyError("the service has too much to do", "try again in a second")
             self._waiting.append((future, work))
             if self._idle < len(self._waiting) and self._count < self._most:
-                self._count += 1
-                threading.Thread(target=self._answer, name="semsearch-answers", daemon=True).start()
+                self._start()
             else:
                 self._change.notify()
         return future
+
+    def _start(self) -> None:
+        """Starts a thread. Raises `RuntimeError` where the system has none, and no other thread does what waits."""
+        self._count += 1
+        try:
+            threading.Thread(target=self._answer, name="semsearch-answers", daemon=True).start()
+        except BaseException:
+            self._count -= 1
+            if self._count == 0:
+                self._waiting.pop()
+                raise
+            self._change.notify()
 
     def close(self) -> None:
         """Lets the threads end when they have answered what they are at; what waits is cancelled."""

@@ -1,5 +1,6 @@
 """The service over HTTP, as a real process: what it answers, whom it refuses, and how it ends."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from semsearch.answering.llm import LlmSettings
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.service import guard
+from semsearch.service import guard, http, parameters
 from semsearch.service.listening import is_loopback, listen, url_of
+from semsearch.service.operations import Operations
 from tests.cli.test_show import SHOW
 from tests.support.chat_server import Handler, chat
 from tests.support.children import children_with
@@ -206,6 +210,8 @@ def test_pages_of_other_sites_are_refused(service: Service) -> None:
             assert service.get(path, headers).code == "wrong_origin", headers
     link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
     assert service.get("/", link).status == 200 and service.get("/search?query=x", link).status == 403
+    two = "Host: localhost\r\nOrigin: http://evil\r\nOrigin: http://localhost\r\nConnection: close\r\n\r\n"
+    assert b" 421 " in raw(service, f"GET /search?query=x HTTP/1.1\r\n{two}".encode())
     own = {"origin": service.url, "sec_fetch_site": "same-origin"}
     assert service.get("/search?query=x", own).status == 200
 
@@ -432,6 +438,31 @@ def test_a_client_that_goes_away_ends_the_answer(documents: Path, tmp_path: Path
         assert ended.wait(CEILING_SECONDS)
         assert running.get("/search?query=rotor").status == 200
         assert running.end() == 0
+
+
+def test_an_answer_that_comes_after_the_end_is_left(documents: Path, caplog: pytest.LogCaptureFixture) -> None:
+    answered, told = threading.Event(), threading.Event()
+    futures = []
+
+    def late(handler: Handler, body: dict[str, Any]) -> None:
+        assert answered.wait(CEILING_SECONDS)
+        handler.say(body, "Not while gusts exceed 11 metres per second [1].")
+
+    class Heard(Operations):
+        def ask(self, *asked: Any, **more: Any) -> Any:
+            futures.append(super().ask(*asked, **more))
+            return futures[-1]
+
+    async def begin() -> None:
+        asked = parameters.ASK.checked({"question": "when must the rotor not be lifted", "llm": True})
+        http._events(operations, asked)
+        futures[0].add_done_callback(lambda done: told.set())  # after that of the stream
+
+    with chat(late) as model, closing(Heard([str(documents)], model=LlmSettings("tiny", model.url))) as operations:
+        asyncio.run(begin())  # its loop is closed then
+        answered.set()
+        assert told.wait(CEILING_SECONDS) and futures[0].result().failure is None
+    assert not caplog.records
 
 
 def test_ending_does_not_wait_for_a_model(documents: Path, tmp_path: Path) -> None:

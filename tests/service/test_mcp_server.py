@@ -22,6 +22,7 @@ from tests.service.conftest import INJECTION
 from tests.support.chat_server import Handler, chat
 from tests.support.folders import PROJECT
 from tests.support.service import Service
+from tests.support.waiting import CEILING_SECONDS
 
 # Of cl100k_base. Without its vocabulary here a token is taken to have three bytes, which is less than it has.
 _MOST_TOKENS = 2_000
@@ -213,6 +214,23 @@ def test_nothing_but_the_protocol_is_on_standard_output(documents: Path) -> None
     told = [json.loads(line) for line in done.stdout.decode().splitlines()]
     assert told[0]["id"] == 1 and told[0]["result"]["serverInfo"]["name"] == "semsearch"
     assert b"Traceback" not in done.stderr
+
+
+def test_an_agent_that_is_gone_is_no_defect(documents: Path) -> None:
+    hello = (
+        b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18",'
+        b' "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}}\n'
+    )
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "semsearch", "mcp", "-i", str(documents)]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(hello)
+        process.stdin.close()
+        assert process.wait(CEILING_SECONDS) == 141, "as other commands whose output nobody reads"
+        assert process.stderr.read() == b""
 
 
 def test_lines_cannot_leave_their_quotation() -> None:

@@ -1,5 +1,6 @@
 """Processes that search for a service: what they answer, and what happens when one of them ends."""
 
+import errno
 import os
 import pickle
 import shutil
@@ -24,7 +25,7 @@ from semsearch.service.operations import Operations
 from semsearch.service.search_process import SearchProcess
 from tests.support.children import children_with
 from tests.support.folders import write
-from tests.support.waiting import wait_until
+from tests.support.waiting import CEILING_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -93,15 +94,33 @@ def test_an_index_that_goes_and_comes_back(tmp_path: Path) -> None:
         assert {hit.path for hit in search(operations, "kingfisher heron").hits} == {"a.txt", "b.txt"}
 
 
-def test_one_that_was_killed_is_told_and_replaced(documents: Path) -> None:
+def test_one_that_is_killed_while_it_searches_is_told_and_replaced(documents: Path) -> None:
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), print)) as process:
+        before = process.run(_process)
+        with pytest.raises(SemsearchError, match="signal 9") as raised:
+            process.run(_killed)
+        assert raised.value.code == "search_process"
+        assert process.run(_process) != before
+
+
+def test_one_that_was_killed_while_it_had_nothing_to_do_is_replaced(documents: Path) -> None:
     location = settings.index_for_reading(str(documents))
     with closing(SearchProcess(Where([location], []), print)) as process:
         before = process.run(_process)
         os.kill(before, signal.SIGKILL)
-        with pytest.raises(SemsearchError, match="signal 9") as raised:
-            process.run(_process)
-        assert raised.value.code == "search_process"
+        assert process._process is not None and process._process.wait(CEILING_SECONDS) == -signal.SIGKILL
         assert process.run(_process) != before
+
+
+def test_signals_that_are_for_the_service_end_no_process(documents: Path) -> None:
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), print)) as process:
+        before = process.run(_process)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(before, number)
+        assert process.run(_process) == before
+    wait_until(lambda: not children())
 
 
 def test_notices_and_defects_are_told(documents: Path) -> None:
@@ -133,8 +152,53 @@ def test_every_error_is_the_same_after_pickle() -> None:
         assert type(again) is type(one) and str(again) == str(one) and vars(again) == vars(one)
 
 
+def test_what_it_lacks_is_told_as_such_and_no_defect(documents: Path) -> None:
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), print)) as process:
+        for raised, code in ((MemoryError(), "shortage"), (OSError(errno.EIO, "the disk fails"), "os")):
+            with pytest.raises(SemsearchError) as told:
+                process.run(partial(_raise, error=raised))
+            assert told.value.code == code
+
+
+def test_errors_of_connections_and_answers_that_cannot_be_sent_end_no_process(documents: Path) -> None:
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), print)) as process:
+        before = process.run(_process)
+        for raised in (EOFError("a file was cut off"), ConnectionResetError("the model's server")):
+            with pytest.raises((RuntimeError, SemsearchError)):
+                process.run(partial(_raise, error=raised))
+        with pytest.raises(RuntimeError, match="ickl"):
+            process.run(_unsendable)
+        assert process.run(_process) == before
+
+
+def test_no_answer_is_taken_for_that_to_another_question(documents: Path) -> None:
+    def wrong(message: str) -> None:
+        raise ValueError(message)
+
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), wrong)) as process:
+        with pytest.raises(ValueError, match="a notice"):
+            process.run(partial(_told, message="a notice"))
+        assert process.run(_process) != os.getpid()
+
+
+def test_a_log_that_nobody_reads_costs_no_answer(documents: Path) -> None:
+    def closed(message: str) -> None:
+        raise BrokenPipeError
+
+    location = settings.index_for_reading(str(documents))
+    with closing(SearchProcess(Where([location], []), closed)) as process:
+        assert process.run(partial(_told, message="a notice")) == "done"
+
+
 def _process(indexes: OpenIndexes) -> int:
     return os.getpid()
+
+
+def _killed(indexes: OpenIndexes) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _told(indexes: OpenIndexes, *, message: str) -> str:
@@ -144,3 +208,11 @@ def _told(indexes: OpenIndexes, *, message: str) -> str:
 
 def _wrong(indexes: OpenIndexes) -> float:
     return 1 / 0
+
+
+def _raise(indexes: OpenIndexes, *, error: Exception) -> None:
+    raise error
+
+
+def _unsendable(indexes: OpenIndexes) -> object:
+    return lambda: None
