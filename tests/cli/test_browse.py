@@ -199,6 +199,31 @@ def test_a_long_message_is_shown_to_its_end(docs: Path) -> None:
     drive(act, [docs])
 
 
+def test_why_nothing_is_found_is_told_to_its_end(docs: Path) -> None:
+    async def act(browser: Browser, pilot: "Pilot[None]") -> None:
+        await until(pilot, lambda: browser.found and not browser.found.hits)
+        assert browser.found and browser.found.notices
+        last = browser.found.notices[-1].split()[-1]
+        assert last in screen(pilot), browser.found.notices
+
+    drive(act, [docs], "quixotic zeppelin type:toml")
+
+
+def test_a_joined_passage_of_a_pdf_is_marked_in_all_its_parts(tmp_path: Path) -> None:
+    (tmp_path / "survey").mkdir()
+    shutil.copy(PROJECT / "sample_docs/operations/site-survey.pdf", tmp_path / "survey")
+    index_folders([str(tmp_path / "survey")], None, IndexOptions(model="static"))
+
+    async def act(browser: Browser, pilot: "Pilot[None]") -> None:
+        await pilot.press("ctrl+t")  # by words
+        await until(pilot, lambda: "▎ Forecast of the yield" in screen(pilot))
+        assert browser.hits.hit and "wildlife" in browser.hits.hit.text, "two pages are one hit"
+        await pilot.press(*["shift+up"] * 5)
+        assert "▎ Underwater sound" in screen(pilot)
+
+    drive(act, [tmp_path / "survey"], "fourth turbine niche seals")
+
+
 def test_wide_long_and_right_to_left(docs: Path) -> None:
     async def act(browser: Browser, pilot: "Pilot[None]") -> None:
         await find(browser, pilot, "カワウソ", "wide.txt")

@@ -70,7 +70,8 @@ class Browser(App[None]):
     #top { layout: horizontal; height: 1; }
     #status { height: 1; color: ansi_default; text-style: dim; padding: 0 1;
               text-wrap: nowrap; text-overflow: ellipsis; }
-    #status.wrong { color: ansi_red; text-style: bold; height: auto; max-height: 8; text-wrap: wrap; }
+    #status.whole { height: auto; max-height: 8; text-wrap: wrap; }
+    #status.wrong { color: ansi_red; text-style: bold; }
     #body { layout: vertical; height: 1fr; }
     #hits { height: 2fr; }
     #preview { height: 3fr; border-top: solid ansi_bright_black; border-title-color: ansi_magenta; }
@@ -264,6 +265,8 @@ class Browser(App[None]):
 
     def _write(self, message: str, *, wrong: bool = False) -> None:
         self._status.set_class(wrong, "wrong")
+        # Where no results need the rows, why there are none is told to its end.
+        self._status.set_class(wrong or (self.found is not None and not self.hits.hits), "whole")
         self._status.update(Text(clean(message)))
 
     def _standing(self) -> str:
