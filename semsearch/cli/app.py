@@ -72,6 +72,25 @@ app.command("verify")(verify.command)
 app.command("why", cls=QueryCommand)(why.command)
 
 
+def _list_whole_sentences(listed: typer.Typer) -> None:
+    """Has `--help` list what each command does in one whole sentence; by itself it cuts them at 45 characters."""
+    for command in listed.registered_commands:
+        command.short_help = _first_sentence(command.callback.__doc__ if command.callback else None)
+    for group in listed.registered_groups:
+        if group.typer_instance is not None:
+            info = group.typer_instance.info
+            info.short_help = _first_sentence(info.help)
+            _list_whole_sentences(group.typer_instance)
+
+
+def _first_sentence(text: str | None) -> str:
+    line = (text or "").strip().split("\n", 1)[0]
+    return line.split(". ")[0].removesuffix(".") + "."
+
+
+_list_whole_sentences(app)
+
+
 # Part of a usage error -> hint, for flags that other tools have.
 _USAGE_HINTS = {
     "No such option: -n": "the number of results is -k",

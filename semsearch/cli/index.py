@@ -197,7 +197,7 @@ def command(
 
         if dry_run or files_from is not None:
             raise UsageError("--watch looks at whole folders", "leave out --dry-run and --files-from")
-        with interruptible():
+        with interruptible(quiet=quiet):
             watch_folders(folders or [], location, options, quiet=quiet, as_json=as_json)
         return 0
     with interruptible(), progress(quiet) as bars:

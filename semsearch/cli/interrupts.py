@@ -30,6 +30,7 @@ _ENDING = (_signal.SIGTERM, _signal.SIGHUP)
 
 _cleans_up = False
 _commits = False
+_quiet = False
 _first: float | None = None
 
 
@@ -50,15 +51,17 @@ class interruptible:
     """While it is open, Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt, so that what is done so far is kept.
 
     A second one, after a second, ends the process at once. `commits`: what is done so far is kept in an index, which
-    the user is told.
+    the user is told. `quiet`: nothing is said, for a command that ends in no other way.
     """
 
-    def __init__(self, *, commits: bool = True) -> None:
+    def __init__(self, *, commits: bool = True, quiet: bool = False) -> None:
         self._commits = commits
+        self._quiet = quiet
 
     def __enter__(self) -> None:
-        global _cleans_up, _commits
+        global _cleans_up, _commits, _quiet
         _commits = self._commits
+        _quiet = self._quiet
         # Callbacks from C and `__del__` cannot raise: there an interrupt would be lost.
         sys.unraisablehook = _raise_again
         _cleans_up = True
@@ -88,7 +91,9 @@ class stoppable:
 
 
 def say() -> None:
-    """Prints that the process was interrupted, on stderr, as JSON where the command prints JSON."""
+    """Prints that the process was interrupted, on stderr, as JSON where the command prints JSON; unless it is quiet."""
+    if _quiet:
+        return
     hint = HINT if _commits else ""
     if "--json" in sys.argv or "--jsonl" in sys.argv:
         body = f'{{"code": "{MESSAGE}", "message": "{MESSAGE}", "hint": "{hint}"}}'

@@ -22,6 +22,7 @@ from tests.support.folders import PROJECT, write
 from tests.support.terminal import HOSTILE
 
 pytest.importorskip("textual")
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from semsearch.cli.browser.app import Browser
@@ -177,6 +178,50 @@ def test_any_query_may_be_typed(docs: Path, query: str) -> None:
         await find(browser, pilot, "otter boat", "boats.md")
 
     drive(act, [docs], query)
+
+
+def test_all_lines_of_what_is_pasted_are_searched(docs: Path) -> None:
+    async def act(browser: Browser, pilot: "Pilot[None]") -> None:
+        browser.box.post_message(Paste("otter\r\n  sleeps\n\nboat\n"))
+        await until(pilot, lambda: browser.box.value == "otter sleeps boat")
+        browser.box.post_message(Paste(" in\tblue"))
+        await until(pilot, lambda: browser.box.value == "otter sleeps boat in\tblue")
+
+    drive(act, [docs])
+
+
+def test_a_long_message_is_shown_to_its_end(docs: Path) -> None:
+    async def act(browser: Browser, pilot: "Pilot[None]") -> None:
+        message = "nothing here opens " + "/a/long/path" * 20 + " (the last word)"
+        browser._tell(message)
+        await until(pilot, lambda: "last word)" in screen(pilot))
+
+    drive(act, [docs])
+
+
+def test_why_nothing_is_found_is_told_to_its_end(docs: Path) -> None:
+    async def act(browser: Browser, pilot: "Pilot[None]") -> None:
+        await until(pilot, lambda: browser.found and not browser.found.hits)
+        assert browser.found and browser.found.notices
+        last = browser.found.notices[-1].split()[-1]
+        assert last in screen(pilot), browser.found.notices
+
+    drive(act, [docs], "quixotic zeppelin type:toml")
+
+
+def test_a_joined_passage_of_a_pdf_is_marked_in_all_its_parts(tmp_path: Path) -> None:
+    (tmp_path / "survey").mkdir()
+    shutil.copy(PROJECT / "sample_docs/operations/site-survey.pdf", tmp_path / "survey")
+    index_folders([str(tmp_path / "survey")], None, IndexOptions(model="static"))
+
+    async def act(browser: Browser, pilot: "Pilot[None]") -> None:
+        await pilot.press("ctrl+t")  # by words
+        await until(pilot, lambda: "▎ Forecast of the yield" in screen(pilot))
+        assert browser.hits.hit and "wildlife" in browser.hits.hit.text, "two pages are one hit"
+        await pilot.press(*["shift+up"] * 5)
+        assert "▎ Underwater sound" in screen(pilot)
+
+    drive(act, [tmp_path / "survey"], "fourth turbine niche seals")
 
 
 def test_wide_long_and_right_to_left(docs: Path) -> None:
@@ -370,6 +415,31 @@ def test_signals_leave_the_terminal_as_it_was(docs: Path, number: signal.Signals
     child.read()
     child.close()
     assert child.exitstatus == 130
+
+
+@pytest.mark.slow
+def test_the_whole_screen_is_there_again_after_it_was_suspended(docs: Path) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    psutil = pytest.importorskip("psutil")
+    child = pexpect.spawn(
+        sys.executable, ["-m", "semsearch", "browse", "otter"], cwd=str(docs), dimensions=(24, 80), timeout=60,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "TERM": "xterm-256color"},
+    )  # fmt: skip
+    child.expect("found")
+    child.send(b"\x1a")
+    child.expect(rb"\x1b\[\?1049l")
+    end = time.monotonic() + 60
+    while psutil.Process(child.pid).status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    child.kill(signal.SIGCONT)
+    child.expect(rb"\x1b\[\?1049h")
+    for shown in ("❯", "otter", "found", "Back"):
+        child.expect(shown.encode())
+    child.send(b"\x11")
+    child.read()
+    child.close()
+    assert child.exitstatus == 0
 
 
 def test_without_a_terminal(semsearch: Command) -> None:

@@ -1,6 +1,7 @@
 """What people see: paths that open from where they stand, each place once, and the one command to run next."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,12 @@ def test_without_an_index_one_command_is_told(semsearch: Command, tmp_path: Path
     assert hint(named, tmp_path / "work") == "say which: add -i NAME, one of: mail, notes"
     write(tmp_path, {"work/b/.semsearch/catalog.db": ""})
     assert hint(named, tmp_path / "work") == "there is one in b: add -i b"
+
+
+@pytest.mark.parametrize("group", [[], ["bench"], ["models"]])
+def test_the_list_of_commands_says_whole_sentences(semsearch: Command, group: list[str]) -> None:
+    listed = semsearch(*group, "--help").out.split("Commands:\n")[1]
+    entries = [" ".join(entry.split()) for entry in re.split(r"\n(?=  \S)", listed.rstrip())]
+    assert len(entries) > 2
+    for entry in entries:
+        assert entry.endswith(".") and not entry.endswith("..") and ". " not in entry, entry

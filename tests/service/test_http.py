@@ -350,6 +350,7 @@ def test_watch_keeps_the_index_up_to_date_and_ends_with_the_service(tmp_path: Pa
         assert running.end() == 0
         for child in left:
             child.wait(CEILING_SECONDS)
+        assert "interrupted" not in running.log.read_text()
 
 
 def test_many_clients_at_once(service: Service) -> None:

@@ -18,6 +18,7 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.events import Paste
 from textual.filter import LineFilter
 from textual.widgets import Footer, Input, Static
 
@@ -69,7 +70,8 @@ class Browser(App[None]):
     #top { layout: horizontal; height: 1; }
     #status { height: 1; color: ansi_default; text-style: dim; padding: 0 1;
               text-wrap: nowrap; text-overflow: ellipsis; }
-    #status.wrong { color: ansi_red; text-style: bold; height: auto; max-height: 3; text-wrap: wrap; }
+    #status.whole { height: auto; max-height: 8; text-wrap: wrap; }
+    #status.wrong { color: ansi_red; text-style: bold; }
     #body { layout: vertical; height: 1fr; }
     #hits { height: 2fr; }
     #preview { height: 3fr; border-top: solid ansi_bright_black; border-title-color: ansi_magenta; }
@@ -147,6 +149,8 @@ class Browser(App[None]):
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) != signal.SIG_IGN:  # nohup
                     loop.add_signal_handler(number, self._end)
+        # After Ctrl-Z and `fg` the terminal is empty, and Textual draws only what changed meanwhile.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self._operations.warm_up()
         self.set_interval(_AGAIN_SECONDS, self._look_again)
         self._tell()
@@ -261,6 +265,8 @@ class Browser(App[None]):
 
     def _write(self, message: str, *, wrong: bool = False) -> None:
         self._status.set_class(wrong, "wrong")
+        # Where no results need the rows, why there are none is told to its end.
+        self._status.set_class(wrong or (self.found is not None and not self.hits.hits), "whole")
         self._status.update(Text(clean(message)))
 
     def _standing(self) -> str:
@@ -427,7 +433,12 @@ class Browser(App[None]):
 
 
 class _Query(Input):
-    """The box; in an empty one a question mark asks for help."""
+    """The box; in an empty one a question mark asks for help. Lines that are pasted become one."""
+
+    def _on_paste(self, event: Paste) -> None:
+        lines = event.text.splitlines()
+        if len(lines) > 1:  # of which the handler of `Input`, which comes next, takes the first alone
+            event.text = " ".join(filter(None, map(str.strip, lines)))
 
     async def _on_key(self, event: Any) -> None:
         if event.key == "question_mark" and not self.value:

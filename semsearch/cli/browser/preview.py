@@ -47,7 +47,9 @@ def marked(hit: Hit, lines: Sequence[TextLine], keys: frozenset[str]) -> Marked:
     if found is None:
         lines = _own_lines(hit)
         found = _place_of(sentence, lines, hit.sentence_lines()[0], hit.page) or (0, 0)
-    passage = _place_of(hit.text, lines, hit.line_start, None)
+    whole = _place_of(hit.text, lines, hit.line_start, None)
+    # Between the parts of a joined passage stands an empty line, which pages do not have.
+    parts = [whole] if whole else [_place_of(part, lines, None, hit.page) for part in hit.text.split("\n\n")]
     languages = frozenset((hit.language,))
     made, offset, at, column = [], 0, 0, 0
     told = found[0] + (hit.told - hit.sentence[0] if hit.sentence else 0)
@@ -57,9 +59,9 @@ def marked(hit: Hit, lines: Sequence[TextLine], keys: frozenset[str]) -> Marked:
         if is_first:
             at = number
         of_passage = (
-            passage[0] <= end and offset < passage[1]
-            if passage
-            else line.number is not None and (hit.line_start or 0) <= line.number <= (hit.line_end or 0)
+            any(part and part[0] <= end and offset < part[1] for part in parts)
+            if whole or line.number is None
+            else (hit.line_start or 0) <= line.number <= (hit.line_end or 0)
         )
         cut = max(0, min(told - offset - _MOST_CHARACTERS // 2, len(line.text) - _MOST_CHARACTERS)) if is_first else 0
         text = _cut(line.text, cut)
