@@ -3,6 +3,8 @@
 The classes are no dataclasses, for the reason given in `sources.walk`.
 """
 
+from semsearch.plurals import count_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -29,7 +31,9 @@ class Estimate:
     def summary(self) -> str:
         """The estimate as part of a line for people."""
         price = "" if self.usd is None else f", about ${self.usd:,.4f}"
-        return f"{self.chunks:,} chunks of {self.tokens:,} tokens to encode with {self.model}{price}"
+        return (
+            f"{count_of(self.chunks, 'chunk')} of {count_of(self.tokens, 'token')} to encode with {self.model}{price}"
+        )
 
 
 class IndexReport:
@@ -85,13 +89,17 @@ class IndexReport:
         """One line for people: `478 files, 3,334 chunks: 478 added, 3,334 encoded (52.1 s)`."""
         counts = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
         if self.chunks["encoded"]:
-            counts.append(f"{self.chunks['encoded']:,} chunks encoded")
-        total = "would be" if self.dry_run else f"{self.indexed:,} files, {self.chunks['total']:,} chunks"
+            counts.append(f"{count_of(self.chunks['encoded'], 'chunk')} encoded")
+        total = (
+            "would be"
+            if self.dry_run
+            else f"{count_of(self.indexed, 'file')}, {count_of(self.chunks['total'], 'chunk')}"
+        )
         line = f"{total}: " + (", ".join(counts) or "up to date")
         if self.left:
-            line += f"; {self.left:,} files left to the next run"
+            line += f"; {count_of(self.left, 'file')} left to the next run"
         if self.chunks["pending"]:
-            line += f"; {self.chunks['pending']:,} chunks not encoded"
+            line += f"; {count_of(self.chunks['pending'], 'chunk')} not encoded"
         not_indexed = [
             f"{len(listed):,} {name}" for name, listed in (("skipped", self.skipped), ("failed", self.failed)) if listed
         ]

@@ -8,6 +8,7 @@ from semsearch.cli import last_results
 from semsearch.cli.formats import place_in
 from semsearch.cli.render import announce, one_line, print_json, write
 from semsearch.errors import SemsearchError
+from semsearch.plurals import count_of
 
 # How many are listed where no number is given.
 SHOWN = 20
@@ -25,7 +26,7 @@ def show(indexes: list[str], number: int, *, as_json: bool, forget: bool) -> int
         if forget:
             count = log.forget()
             last_results.forget(locations)
-            announce(f"{count} question{'' if count == 1 else 's'} forgotten")
+            announce(f"{count_of(count, 'question')} forgotten")
             return 0
         turns = log.turns()[-number:]
     except OSError as error:

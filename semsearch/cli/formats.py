@@ -7,6 +7,7 @@ import os
 import sys
 
 from semsearch.cli.render import Notices, announce, one_line, print_json, unbroken, write, write_raw
+from semsearch.plurals import count_of
 from semsearch.sources.names import shown_name
 
 TYPE_CHECKING = False
@@ -141,7 +142,8 @@ class Printer:
         coverage = result.coverage
         missing = coverage.skipped + coverage.failed
         if sys.stderr.isatty():
-            line = f"{len(result.hits)} results in {result.seconds * 1000:.0f} ms; {coverage.files:,} files indexed"
+            line = f"{count_of(len(result.hits), 'result')} in {result.seconds * 1000:.0f} ms"
+            line += f"; {count_of(coverage.files, 'file')} indexed"
             announce(line + (f", {missing:,} not (see: semsearch status --files)" if missing else ""))
 
     def _console(self) -> "Console":
@@ -230,7 +232,7 @@ def explain(hit: "Hit") -> str:
 def _copies(hit: "Hit") -> str:
     """How many copies of a passage were folded into `hit`, for people; empty for none."""
     count = len(hit.copies)
-    return f"  (+{count} cop{'y' if count == 1 else 'ies'})" if count else ""
+    return f"  (+{count_of(count, 'copy')})" if count else ""
 
 
 def _body(hit: "Hit") -> list[str]:

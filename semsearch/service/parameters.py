@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from semsearch.errors import ParameterError, UsageError
+from semsearch.plurals import count_of
 
 Kind = Literal["text", "texts", "integer", "number", "boolean"]
 
@@ -66,7 +67,7 @@ class Parameter:
         if self.kind in ("text", "texts"):
             texts = [value] if self.kind == "text" else value
             if len(texts) > _MOST_TEXTS:
-                raise ParameterError(self.name, f"has {len(texts)} values", f"give at most {_MOST_TEXTS}")
+                raise ParameterError(self.name, f"has {count_of(len(texts), 'value')}", f"give at most {_MOST_TEXTS}")
             for text in texts:
                 self._check_text(text)
             return value if self.kind == "text" else tuple(value)
@@ -88,7 +89,9 @@ class Parameter:
                 self.name, f"{_shortened(text)} is not known", "give one of: " + ", ".join(self.choices)
             )
         if len(text) > self.most:
-            raise ParameterError(self.name, f"has {len(text):,} characters", f"give at most {int(self.most):,}")
+            raise ParameterError(
+                self.name, f"has {count_of(len(text), 'character')}", f"give at most {int(self.most):,}"
+            )
 
     def read(self, values: Sequence[str]) -> Any:
         """What the `values` of a URL mean. Raises `ParameterError`."""
