@@ -201,6 +201,14 @@ def openable(file: str) -> str:
     return relative if len(relative) < len(file) else file
 
 
+def shown_file(path: str, file: str) -> str:
+    """The path of a `file` (as in `Hit`; "": not known) for people: as it opens, or where it does not the `path` that
+    the index calls it by. The path of a folder ends with a slash."""
+    if not file or file.startswith("//"):
+        return path
+    return shown_name(openable(file)) + "/" * (file.endswith("/") and file != "/")
+
+
 def shown_path(hit: "Hit") -> str:
     """The path of a hit for people: as it opens, or on another machine as it is called there."""
     return shown_name(openable(hit.file)) if hit.is_here else hit.path

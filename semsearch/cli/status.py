@@ -9,6 +9,7 @@ import typer
 
 from semsearch import settings
 from semsearch.cli.flags import Indexes, only_index
+from semsearch.cli.formats import shown_file
 from semsearch.cli.render import announce, one_line, print_json, write
 from semsearch.errors import IndexNotFoundError, UsageError
 from semsearch.plurals import count_of
@@ -186,4 +187,7 @@ def _print_files(index: str, entries: "list[FileStatus]", *, as_json: bool) -> N
         notes = [cause] if cause else []
         if entry.encoding:
             notes.append(f"read as {entry.encoding}")
-        write(f"{entry.status:<8} {one_line(entry.path)}" + (f"  ({one_line('; '.join(notes))})" if notes else ""))
+        if entry.file.startswith("//"):
+            notes.append(f"on {entry.file[2:].partition('/')[0]}")
+        path = shown_file(entry.path, entry.file)
+        write(f"{entry.status:<8} {one_line(path)}" + (f"  ({one_line('; '.join(notes))})" if notes else ""))

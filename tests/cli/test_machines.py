@@ -147,6 +147,7 @@ def test_what_is_all_on_one_machine_is_told_of_it_on_another(url: str, folder: P
     assert "Herons nest in the reeds" in gamma.without_index(*show[1:]).out, "the command that it names does that"
     paths = gamma.run("search", "herons nest in the reeds", "-l", "--absolute").out.splitlines()
     assert f"//alpha{file}" in paths and file not in paths
+    assert "indexed  herons.md  (on alpha)\n" in gamma.run("status", "--files").out
     shown = gamma.run("show", file, "--json").json
     assert (shown["host"], shown["file"], shown["change"]) == ("alpha", f"//alpha{file}", None)
     why = gamma.run("why", "herons", file, "--json").json
