@@ -64,6 +64,8 @@ class IndexReport:
         self.token = ""
         # Whether the time limit ended the run.
         self.stopped = False
+        # How many vectors were moved, and to which database, None: into the index itself. None where none was.
+        self.moved: tuple[int, str | None] | None = None
 
     def as_dict(self) -> "dict[str, Any]":
         """The JSON object that `index --json` prints."""
@@ -77,6 +79,7 @@ class IndexReport:
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
             **({"left": self.left} if self.left else {}),
             **({"stopped": True} if self.stopped else {}),
+            **({"moved": {"vectors": self.moved[0], "to": self.moved[1]}} if self.moved else {}),
             **({"token": self.token} if self.token else {}),
             **({"refused": self.refused} if self.refused else {}),
             **({"estimate": self.estimate.as_dict()} if self.estimate else {}),
@@ -90,6 +93,9 @@ class IndexReport:
         counts = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
         if self.chunks["encoded"]:
             counts.append(f"{count_of(self.chunks['encoded'], 'chunk')} encoded")
+        if self.moved:
+            count, place = self.moved
+            counts.append(f"{count_of(count, 'vector')} moved {'into the index' if place is None else f'to {place}'}")
         total = (
             "would be"
             if self.dry_run
