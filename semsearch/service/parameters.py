@@ -15,6 +15,9 @@ Kind = Literal["text", "texts", "integer", "number", "boolean"]
 _MOST_CHARACTERS = 8_000
 _MOST_TEXTS = 20
 _MOST_SHOWN = 60
+# A search ranks as many as are left out; files and lines are counted off, and there are fewer anywhere.
+MOST_SEARCHED = 1_000
+_MOST_LISTED = 1_000_000_000
 _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 
 
@@ -73,7 +76,7 @@ class Parameter:
             return value if self.kind == "text" else tuple(value)
         if self.kind in ("integer", "number") and not self.least <= value <= self.most:
             raise ParameterError(
-                self.name, f"{_shortened(str(value))} is out of range", f"give {self.least:g} to {self.most:g}"
+                self.name, f"{_shortened(str(value))} is out of range", f"give {self.least:.15g} to {self.most:.15g}"
             )
         return value
 
@@ -187,7 +190,7 @@ _MODE = Parameter(
 _MIN_SCORE = Parameter(
     "min_score", "number", "Only results with this score or more. Not given: none when all are below 0.1.", most=1
 )
-_OFFSET = Parameter("offset", "integer", "How many to leave out at the beginning, to page on.", 0, most=100_000)
+_OFFSET = Parameter("offset", "integer", "How many to leave out at the beginning, to page on.", 0, most=_MOST_LISTED)
 
 SEARCH = Operation(
     "search",
@@ -201,7 +204,7 @@ SEARCH = Operation(
             required=True,
         ),
         Parameter("k", "integer", "How many results.", 10, least=1, most=100),
-        replace(_OFFSET, most=1_000),
+        replace(_OFFSET, most=MOST_SEARCHED),
         _MODE,
         Parameter("group", "text", "One result for each passage or for each file.", "chunk", choices=("chunk", "file")),
         *_FILTERS,
