@@ -3,6 +3,8 @@
 The classes are no dataclasses, for the reason given in `sources.walk`.
 """
 
+from semsearch.plurals import count_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -29,7 +31,9 @@ class Estimate:
     def summary(self) -> str:
         """The estimate as part of a line for people."""
         price = "" if self.usd is None else f", about ${self.usd:,.4f}"
-        return f"{self.chunks:,} chunks of {self.tokens:,} tokens to encode with {self.model}{price}"
+        return (
+            f"{count_of(self.chunks, 'chunk')} of {count_of(self.tokens, 'token')} to encode with {self.model}{price}"
+        )
 
 
 class IndexReport:
@@ -60,6 +64,8 @@ class IndexReport:
         self.token = ""
         # Whether the time limit ended the run.
         self.stopped = False
+        # How many vectors were moved, and to which database, None: into the index itself. None where none was.
+        self.moved: tuple[int, str | None] | None = None
 
     def as_dict(self) -> "dict[str, Any]":
         """The JSON object that `index --json` prints."""
@@ -73,6 +79,7 @@ class IndexReport:
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
             **({"left": self.left} if self.left else {}),
             **({"stopped": True} if self.stopped else {}),
+            **({"moved": {"vectors": self.moved[0], "to": self.moved[1]}} if self.moved else {}),
             **({"token": self.token} if self.token else {}),
             **({"refused": self.refused} if self.refused else {}),
             **({"estimate": self.estimate.as_dict()} if self.estimate else {}),
@@ -85,13 +92,20 @@ class IndexReport:
         """One line for people: `478 files, 3,334 chunks: 478 added, 3,334 encoded (52.1 s)`."""
         counts = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
         if self.chunks["encoded"]:
-            counts.append(f"{self.chunks['encoded']:,} chunks encoded")
-        total = "would be" if self.dry_run else f"{self.indexed:,} files, {self.chunks['total']:,} chunks"
+            counts.append(f"{count_of(self.chunks['encoded'], 'chunk')} encoded")
+        if self.moved:
+            count, place = self.moved
+            counts.append(f"{count_of(count, 'vector')} moved {'into the index' if place is None else f'to {place}'}")
+        total = (
+            "would be"
+            if self.dry_run
+            else f"{count_of(self.indexed, 'file')}, {count_of(self.chunks['total'], 'chunk')}"
+        )
         line = f"{total}: " + (", ".join(counts) or "up to date")
         if self.left:
-            line += f"; {self.left:,} files left to the next run"
+            line += f"; {count_of(self.left, 'file')} left to the next run"
         if self.chunks["pending"]:
-            line += f"; {self.chunks['pending']:,} chunks not encoded"
+            line += f"; {count_of(self.chunks['pending'], 'chunk')} not encoded"
         not_indexed = [
             f"{len(listed):,} {name}" for name, listed in (("skipped", self.skipped), ("failed", self.failed)) if listed
         ]

@@ -14,6 +14,7 @@ from semsearch.answering.llm.client import ANSWER_TOKENS, CONTEXT_WINDOW
 from semsearch.answering.refusal import REFUSAL_TOKEN
 from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.errors import UsageError
+from semsearch.plurals import count_of
 from semsearch.retrieval.hit import Hit
 from semsearch.retrieval.sentences import sentence_spans
 from semsearch.sources.dates import document_date
@@ -255,7 +256,7 @@ def _cut_at(hit: Hit, end: int) -> Hit:
 def _left_out(of: int, sent: int, cut: bool, model: str) -> str:
     parts = []
     if of > sent:
-        parts.append(f"{of - sent} of {of} passages left out")
+        parts.append(f"{of - sent:,} of {count_of(of, 'passage')} left out")
     if cut:
         parts.append(f"passage {sent} cut short")
     return f"{' and '.join(parts)}: more does not fit into the context of {model}"

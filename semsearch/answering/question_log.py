@@ -154,7 +154,7 @@ class QuestionLog:
 
 def turn_of(answer: Answer, conversation: str) -> Turn:
     """The turn of `conversation` (a name that `new_conversation` gave) in which `answer` was given."""
-    places = [Source(one.path, one.page, one.line_start) for one in answer.citations]
+    places = [Source(one.path, one.page, one.line_start, answer.contexts[one.n - 1].file) for one in answer.citations]
     return Turn(
         answer.question,
         answer.meant or answer.question,
@@ -182,7 +182,7 @@ def turn_dict(turn: Turn) -> dict[str, Any]:
         "answer": turn.text,
         "answered": turn.answered,
         "llm": turn.llm,
-        "sources": [vars(source) for source in turn.sources],
+        "sources": [{"path": one.path, "page": one.page, "line": one.line} for one in turn.sources],
     }
 
 
@@ -191,7 +191,8 @@ def _record(turn: Turn) -> dict[str, Any]:
     record["question"], record["meant"] = turn.question[:_MOST_QUESTION], turn.meant[:_MOST_QUESTION]
     record["answer"] = turn.text[:_MOST_ANSWER]
     record["sources"] = [
-        {**source, "path": source["path"][:_MOST_PATH]} for source in record["sources"][:_MOST_SOURCES]
+        vars(source) | {"path": source.path[:_MOST_PATH], "file": source.file if len(source.file) <= _MOST_PATH else ""}
+        for source in turn.sources[:_MOST_SOURCES]
     ]
     return record
 
@@ -211,9 +212,11 @@ def _turn(record: dict[str, Any]) -> Turn:
     sources = []
     for source in record["sources"]:
         path, page, line = source["path"], source["page"], source["line"]
-        if not (isinstance(path, str) and all(one is None or isinstance(one, int) for one in (page, line))):
+        file = source.get("file", "")
+        is_named = isinstance(path, str) and isinstance(file, str)
+        if not (is_named and all(one is None or isinstance(one, int) for one in (page, line))):
             raise ValueError("no place")
-        sources.append(Source(path, page, line))
+        sources.append(Source(path, page, line, file))
     llm = record["llm"]
     return Turn(
         question, meant, answer, bool(record["answered"]), llm if isinstance(llm, str) else None, tuple(sources), at,

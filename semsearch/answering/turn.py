@@ -12,11 +12,13 @@ MOST_TURNS = 6
 
 @dataclass(frozen=True)
 class Source:
-    """Where a statement of an answer stands: the path as results show it, and its page or its line."""
+    """Where a statement of an answer stands: the path as results show it, its page or its line, and the `file` as in
+    `Hit`, "" where it is not known."""
 
     path: str
     page: int | None
     line: int | None
+    file: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from semsearch.answering.answer import Answer, Statement, answer_dict
 from semsearch.cli.formats import on_host, place_in, shown_path
 from semsearch.cli.render import Notices, one_line, print_json, write
 from semsearch.errors import SemsearchError
+from semsearch.plurals import count_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,7 +140,7 @@ class AnswerPrinter:
         for line in lines[:_MOST_DOUBTS]:
             write(line)
         if len(lines) > _MOST_DOUBTS:
-            write(f"[and {len(lines) - _MOST_DOUBTS:,} more of {len(answer.statements):,} sentences]")
+            write(f"[and {len(lines) - _MOST_DOUBTS:,} more of {count_of(len(answer.statements), 'sentence')}]")
 
     def _contexts(self, answer: Answer) -> None:
         for number, hit in enumerate(answer.contexts, 1):

@@ -5,9 +5,10 @@ from datetime import datetime
 from semsearch.answering.question_log import SCHEMA, QuestionLog, turn_dict
 from semsearch.answering.turn import Turn
 from semsearch.cli import last_results
-from semsearch.cli.formats import place_in
+from semsearch.cli.formats import place_in, shown_file
 from semsearch.cli.render import announce, one_line, print_json, write
 from semsearch.errors import SemsearchError
+from semsearch.plurals import count_of
 
 # How many are listed where no number is given.
 SHOWN = 20
@@ -25,7 +26,7 @@ def show(indexes: list[str], number: int, *, as_json: bool, forget: bool) -> int
         if forget:
             count = log.forget()
             last_results.forget(locations)
-            announce(f"{count} question{'' if count == 1 else 's'} forgotten")
+            announce(f"{count_of(count, 'question')} forgotten")
             return 0
         turns = log.turns()[-number:]
     except OSError as error:
@@ -49,7 +50,7 @@ def _print(turn: Turn) -> None:
     for line in turn.text.splitlines():
         write(f"    {one_line(line)}")
     for source in turn.sources:
-        write(f"    {one_line(place_in(source.path, source.page, source.line))}")
+        write(f"    {one_line(place_in(shown_file(source.path, source.file), source.page, source.line))}")
 
 
 def _local(at: str) -> str:

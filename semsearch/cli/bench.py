@@ -9,6 +9,7 @@ from semsearch.cli.flags import IndexPath, Rerank, chosen_reranker, only_index
 from semsearch.cli.query_files import read_queries
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
+from semsearch.plurals import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,7 +226,7 @@ def _print_quality(report: "QualityReport", names: list[str]) -> None:
             ]
             for row in table.rows
         ]
-        print_table(columns, rows, f"{table.name}, {table.queries:,} queries")
+        print_table(columns, rows, f"{table.name}, {count_of(table.queries, 'query')}")
     if report.shown is not None:
         render.write("")
         shares = (
@@ -234,7 +235,7 @@ def _print_quality(report: "QualityReport", names: list[str]) -> None:
             ("it stands in the snippet of the first hit", report.shown.shown),
         )
         rows = [[name, f"{share.mean:.1%}", f"{share.low:.1%} to {share.high:.1%}"] for name, share in shares]
-        title = f"some words of one sentence, {report.shown.questions:,} queries"
+        title = f"some words of one sentence, {count_of(report.shown.questions, 'query')}"
         print_table([Column("the sentence"), Column("share", True), Column("95 %")], rows, title)
 
 
@@ -261,7 +262,8 @@ def _print_vectors(report: "VectorsReport") -> None:
         ]
         for row in report.rows
     ]
-    title = f"{report.vectors:,} vectors of {report.dim} numbers, {report.queries} held-out queries, one core"
+    vectors, queries = count_of(report.vectors, "vector"), count_of(report.queries, "held-out query")
+    title = f"{vectors} of {report.dim} numbers, {queries}, one core"
     print_table(columns, rows, title)
     render.write("best here: " + report.advice)
 
@@ -273,7 +275,7 @@ def _print_speed(report: "SpeedReport") -> None:
         sizes = list(next(iter(report.encoding.values())))
         columns = [Column("runtime"), *(Column(f"batches of {size}", True) for size in sizes)]
         rows = [[name, *(f"{speeds[size]:.1f}" for size in sizes)] for name, speeds in report.encoding.items()]
-        title = f"chunks a second, {report.chunks} chunks of {report.tokens:.0f} tokens"
+        title = f"chunks a second, {count_of(report.chunks, 'chunk')} of {report.tokens:.0f} tokens"
         print_table(columns, rows, title)
         render.write("")
     columns = [Column("process"), Column("median", True)]

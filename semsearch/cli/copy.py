@@ -6,6 +6,7 @@ import typer
 
 from semsearch.cli import render
 from semsearch.cli.flags import INDEX, IndexPath, known_indexes, only_index
+from semsearch.plurals import count_of
 
 if TYPE_CHECKING:
     from semsearch.maintenance.copying import CopyReport
@@ -52,6 +53,6 @@ def command(
 def _print(report: "CopyReport") -> None:
     pending = f", {report.pending:,} of them not encoded yet" if report.pending else ""
     render.write(
-        f"copied: {report.files:,} files, {report.chunks:,} chunks{pending} in {report.seconds:.1f} s:"
-        f" {render.one_line(report.target)}"
+        f"copied: {count_of(report.files, 'file')}, {count_of(report.chunks, 'chunk')}{pending}"
+        f" in {report.seconds:.1f} s: {render.one_line(report.target)}"
     )

@@ -7,6 +7,7 @@ import os
 import sys
 
 from semsearch.cli.render import Notices, announce, one_line, print_json, unbroken, write, write_raw
+from semsearch.plurals import count_of
 from semsearch.sources.names import shown_name
 
 TYPE_CHECKING = False
@@ -141,7 +142,8 @@ class Printer:
         coverage = result.coverage
         missing = coverage.skipped + coverage.failed
         if sys.stderr.isatty():
-            line = f"{len(result.hits)} results in {result.seconds * 1000:.0f} ms; {coverage.files:,} files indexed"
+            line = f"{count_of(len(result.hits), 'result')} in {result.seconds * 1000:.0f} ms"
+            line += f"; {count_of(coverage.files, 'file')} indexed"
             announce(line + (f", {missing:,} not (see: semsearch status --files)" if missing else ""))
 
     def _console(self) -> "Console":
@@ -199,6 +201,14 @@ def openable(file: str) -> str:
     return relative if len(relative) < len(file) else file
 
 
+def shown_file(path: str, file: str) -> str:
+    """The path of a `file` (as in `Hit`; "": not known) for people: as it opens, or where it does not the `path` that
+    the index calls it by. The path of a folder ends with a slash."""
+    if not file or file.startswith("//"):
+        return path
+    return shown_name(openable(file)) + "/" * (file.endswith("/") and file != "/")
+
+
 def shown_path(hit: "Hit") -> str:
     """The path of a hit for people: as it opens, or on another machine as it is called there."""
     return shown_name(openable(hit.file)) if hit.is_here else hit.path
@@ -230,7 +240,7 @@ def explain(hit: "Hit") -> str:
 def _copies(hit: "Hit") -> str:
     """How many copies of a passage were folded into `hit`, for people; empty for none."""
     count = len(hit.copies)
-    return f"  (+{count} cop{'y' if count == 1 else 'ies'})" if count else ""
+    return f"  (+{count_of(count, 'copy')})" if count else ""
 
 
 def _body(hit: "Hit") -> list[str]:

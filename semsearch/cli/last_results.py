@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semsearch import private_files, settings
+from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from semsearch.retrieval.hit import Hit
@@ -31,7 +32,7 @@ class ShownPlace(NamedTuple):  # a dataclass would take a millisecond to make, o
 
     `host`: the machine that it is on, "" where all are on one. `stamp`: size in bytes and time of modification in
     nanoseconds when it was indexed, None where that is not known. `location`: the index it is from, "" where several
-    were asked.
+    were asked. `searched_on`: the machine that it was shown on, "" where that is this one: homes may be shared.
     """
 
     path: str
@@ -41,6 +42,7 @@ class ShownPlace(NamedTuple):  # a dataclass would take a millisecond to make, o
     host: str = ""
     stamp: tuple[int, int] | None = None
     location: str = ""
+    searched_on: str = ""
 
 
 def place_of(hit: "Hit", page: int | None, line: int | None, location: str) -> ShownPlace:
@@ -61,8 +63,9 @@ def remember(places: Sequence[ShownPlace]) -> None:
     Where it cannot be written, nothing is: a search has done its work by then.
     """
     if places and settings.history():
-        with contextlib.suppress(OSError):
-            _write(json.dumps([place._asdict() for place in places[:_MOST_RESULTS]]))
+        with contextlib.suppress(OSError, UsageError):  # the latter of a name that no machine can have
+            here = settings.host_name()
+            _write(json.dumps([place._replace(searched_on=here)._asdict() for place in places[:_MOST_RESULTS]]))
 
 
 def last_places() -> list[ShownPlace]:
@@ -132,7 +135,8 @@ def _place(record: dict[str, Any]) -> ShownPlace:
     """Raises `TypeError` or `ValueError` where `record` is none."""
     place = ShownPlace(**record)
     size, changed = place.stamp or (0, 0)
-    texts, numbers = (place.path, place.file, place.host, place.location), (place.page, place.line, size, changed)
+    texts = (place.path, place.file, place.host, place.location, place.searched_on)
+    numbers = (place.page, place.line, size, changed)
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int | None) for one in numbers):
         raise ValueError("no place")
     return place._replace(stamp=place.stamp and (size, changed))

@@ -1,6 +1,7 @@
 """Counts how often a language model failed on the questions of a batch, and knows when to ask it no more."""
 
 from semsearch.errors import SemsearchError
+from semsearch.plurals import count_of
 
 # Each failure may take minutes.
 _MOST_ON_END = 3
@@ -36,6 +37,7 @@ class ModelFailures:
         from semsearch.answering.llm import LlmError
 
         return LlmError(
-            f"{self._name} failed on {self._failed:,} of {self._questions:,} questions; their answers are quoted",
+            f"{self._name} failed on {self._failed:,} of {count_of(self._questions, 'question')};"
+            " their answers are quoted",
             "ask these again when it works, or everything with --no-llm",
         )

@@ -38,13 +38,18 @@ def open_place(place: ShownPlace) -> None:
 
     Raises `SemsearchError` where it is on another machine, gone, or nothing opens it.
     """
-    if place.host and place.host != settings.host_name():
-        raise SemsearchError(f"{place.path} is on the machine {place.host}", f"open it there: {place.file}", code="os")
     shown = f"semsearch show {for_shell(place.file)} --index {for_shell(place.location)}"
     as_indexed = f"what was indexed of it: {shown}" if place.location else "see: semsearch status"
+    here = settings.host_name()
+    if place.host and place.host != here:
+        there = place.file.removeprefix(f"//{place.host}")
+        raise SemsearchError(f"{there} is on the machine {place.host}", f"open it there; {as_indexed}", code="os")
     try:
         stamp = stamp_of_status(os.stat(place.file))[:2]
     except (FileNotFoundError, NotADirectoryError):
+        if place.searched_on and place.searched_on != here:
+            what = f"{place.file} is not on this machine: the last search was on the machine {place.searched_on}"
+            raise SemsearchError(what, f"open it there; {as_indexed}", code="os") from None
         raise SemsearchError(f"{place.file} is not there any more", as_indexed, code="os") from None
     except OSError as error:
         raise SemsearchError(f"{place.file} cannot be opened: {error.strerror}", as_indexed, code="os") from None

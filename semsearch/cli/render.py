@@ -7,6 +7,7 @@ import os
 import sys
 
 from semsearch.cli.streams import BREAKS, CONTROLS, UNSEEN
+from semsearch.plurals import count_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _list_files(kind: str, files: "list[tuple[str, str]]", alike: int) -> None:
         if len(group) < alike:
             lines += [f"{kind} {path}: {reason}" for path, reason in group]
         else:
-            lines.append(f"{kind} {len(group):,} files, such as {group[0][0]}: {group[0][1]}")
+            lines.append(f"{kind} {count_of(len(group), 'file')}, such as {group[0][0]}: {group[0][1]}")
     for line in lines[:_MAX_LISTED]:
         announce(line)
     if len(lines) > _MAX_LISTED or any(len(group) >= alike for group in groups.values()):

@@ -9,8 +9,10 @@ import typer
 
 from semsearch import settings
 from semsearch.cli.flags import Indexes, only_index
+from semsearch.cli.formats import shown_file
 from semsearch.cli.render import announce, one_line, print_json, write
 from semsearch.errors import IndexNotFoundError, UsageError
+from semsearch.plurals import count_of
 
 if TYPE_CHECKING:
     from semsearch.maintenance.file_status import FileStatus
@@ -90,7 +92,7 @@ def _in_short(named: "NamedIndex") -> str:
         error = named.error
         return "" if error is None else error.message + (f" ({error.hint})" if error.hint else "")
     files, chunks, change = status["files"], status["chunks"], status["last_change"]
-    told = [f"{files['indexed']:,} files", f"{chunks['total']:,} chunks"]
+    told = [count_of(files["indexed"], "file"), count_of(chunks["total"], "chunk")]
     if files["failed"]:
         told.append(f"{files['failed']:,} failed")
     if chunks["pending"]:
@@ -118,7 +120,7 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         ("chunks", f"{chunks['total']:,}, of which {chunks['pending']:,} not encoded yet"),
         ("model", name),
         ("vectors", _vectors(status["vectors"])),
-        *([("queries", f"tuned on {status['tuned']:,} questions")] if status["tuned"] else []),
+        *([("queries", f"tuned on {count_of(status['tuned'], 'question')}")] if status["tuned"] else []),
         *([("weights", _learnt(status["weights"]))] if status["weights"] is not None else []),
         ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
         *(("machine", _machine(machine)) for machine in status.get("machines", ())),
@@ -142,7 +144,7 @@ def _machine(machine: "dict[str, Any]") -> str:
     age = machine["age_seconds"]
     told = [f"checked {_duration(age)} ago" if age is not None else "no folder checked"]
     for run in machine["runs"]:
-        encoding = f", encoding {run['encoding']:,} chunks" if run["encoding"] else ""
+        encoding = f", encoding {count_of(run['encoding'], 'chunk')}" if run["encoding"] else ""
         told.append(f"process {run['pid']} runs for {_duration(run['seconds'])}{encoding}")
     return f"{machine['host']}: {'; '.join(told)}"
 
@@ -170,7 +172,7 @@ def _vectors(vector_format: "dict[str, Any]") -> str:
 
 def _learnt(weights: "dict[str, Any]") -> str:
     parts = [f"{name} {value}" for name, value in weights.items() if name != "questions"]
-    return f"{', '.join(parts)}, learnt from {weights.get('questions')} questions"
+    return f"{', '.join(parts)}, learnt from {count_of(weights['questions'], 'question')}"
 
 
 def _print_files(index: str, entries: "list[FileStatus]", *, as_json: bool) -> None:
@@ -185,4 +187,7 @@ def _print_files(index: str, entries: "list[FileStatus]", *, as_json: bool) -> N
         notes = [cause] if cause else []
         if entry.encoding:
             notes.append(f"read as {entry.encoding}")
-        write(f"{entry.status:<8} {one_line(entry.path)}" + (f"  ({one_line('; '.join(notes))})" if notes else ""))
+        if entry.file.startswith("//"):
+            notes.append(f"on {entry.file[2:].partition('/')[0]}")
+        path = shown_file(entry.path, entry.file)
+        write(f"{entry.status:<8} {one_line(path)}" + (f"  ({one_line('; '.join(notes))})" if notes else ""))

@@ -10,6 +10,7 @@ from semsearch.cli.flags import BaseUrl, IndexPath, chosen_llm, only_index, valu
 from semsearch.cli.query_files import read_queries
 from semsearch.cli.tables import Column, print_table
 from semsearch.errors import UsageError
+from semsearch.plurals import count_of
 
 if TYPE_CHECKING:
     from semsearch.tuning.comparison import Comparison, TuneReport
@@ -181,7 +182,7 @@ def _print(report: "TuneReport") -> None:
         Column("95 %", spare=1), Column("p", True, 2),
     ]  # fmt: skip
     held_out = "each held out once" if report.output is None else "not trained on"
-    print_table(columns, [_row(row) for row in report.rows], f"{report.questions:,} questions, {held_out}")
+    print_table(columns, [_row(row) for row in report.rows], f"{count_of(report.questions, 'question')}, {held_out}")
     if report.weights is not None and report.better:
         render.write("learnt: " + ", ".join(f"{name} {value:g}" for name, value in report.weights.items()))
     if report.changed:

@@ -6,6 +6,7 @@ import typer
 
 from semsearch.cli import render
 from semsearch.cli.flags import IndexPath, only_index
+from semsearch.plurals import count_of
 
 if TYPE_CHECKING:
     from semsearch.maintenance.verification import VerifyReport
@@ -53,6 +54,6 @@ def _print(report: "VerifyReport") -> None:
             render.write(f"{state:<9} {len(problems) - _MAX_SHOWN:,} more; all of them: semsearch verify --json")
     state = "damaged" if report.problems else "good"
     render.write(
-        f"{state}: {report.files:,} files, {report.chunks:,} chunks, {report.segments:,} segments"
-        f" in {report.seconds:.1f} s: {render.one_line(report.index)}"
+        f"{state}: {count_of(report.files, 'file')}, {count_of(report.chunks, 'chunk')},"
+        f" {count_of(report.segments, 'segment')} in {report.seconds:.1f} s: {render.one_line(report.index)}"
     )

@@ -19,6 +19,7 @@ from semsearch.cli.flags import (
 )
 from semsearch.cli.formats import explain, on_host, place
 from semsearch.cli.render import announce, one_line, print_json, write
+from semsearch.plurals import count_of
 
 if TYPE_CHECKING:
     from semsearch.maintenance.why import Why
@@ -79,7 +80,8 @@ def _print(answer: "Why", *, as_json: bool) -> None:
         return
     line = f"{one_line(answer.path)}: {answer.status}"
     if answer.hit is not None:
-        line += f", rank {answer.rank:,} of {answer.candidates:,} passages compared ({answer.file_rank:,} among files)"
+        of = count_of(answer.candidates or 0, "passage")
+        line += f", rank {answer.rank:,} of {of} compared ({answer.file_rank:,} among files)"
     write(line + (f": {one_line(answer.reason)}" if answer.reason else ""))
     if answer.rule:
         write(f"    by {one_line(answer.rule)}")

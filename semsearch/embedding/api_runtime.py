@@ -20,6 +20,7 @@ from semsearch.embedding.embedder import NoVectorError, Vectors, unit_rows
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.errors import ModelError
 from semsearch.http_limits import TooLongError, TooSlowError, within
+from semsearch.plurals import count_of
 from semsearch.stopwatch import Stopwatch
 
 _AT_ONCE = 4
@@ -164,7 +165,9 @@ class ApiEmbedder:
         if not isinstance(answer, list):
             raise _unusable(f"{name} sent something else than vectors of {model}")
         if len(answer) != len(texts):
-            raise _unusable(f"{name} sent {len(answer)} vectors of {model} for {len(texts)} texts")
+            raise _unusable(
+                f"{name} sent {count_of(len(answer), 'vector')} of {model} for {count_of(len(texts), 'text')}"
+            )
         try:
             with np.errstate(over="ignore"):
                 vectors = np.array(answer, np.float32)

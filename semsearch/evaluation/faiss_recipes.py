@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
+from semsearch.plurals import agreeing, count_of
 
 # How many nearest vectors a query asks for.
 TOP = 10
@@ -44,6 +45,7 @@ class Recipe:
 def recipes_for(held: Vectors, notices: list[str]) -> list[Recipe]:
     """The recipes for the vectors `held` (n, dim); what n is too small for is said in `notices`."""
     rows, dim = held.shape
+    few = f"{count_of(rows, 'vector')} {agreeing(rows, 'is', 'are')} too few"
     recipes = [
         _factory("Flat", "cosine", "Flat", dim, command="semsearch quantize float32"),
         _factory("Flat", "dot", "Flat", dim),
@@ -65,17 +67,17 @@ def recipes_for(held: Vectors, notices: list[str]) -> list[Recipe]:
                 _factory(f"IVF{cells}, {count} probed", "cosine", f"IVF{cells},Flat", dim, {"nprobe": count})
             )
     else:
-        notices.append(f"IVF is left out: {rows:,} vectors are too few to train cells on")
+        notices.append(f"IVF is left out: {few} to train cells on")
     if rows >= _FOR_EACH_CENTROID * 256:
         name, count = f"IVF{cells},PQ{_divisor(dim, dim // 8)}", max(1, cells // 8)
         recipes.append(_factory(f"{name}, {count} probed", "cosine", name, dim, {"nprobe": count}))
     else:
-        notices.append(f"IVF-PQ is left out: {rows:,} vectors are too few for codebooks of 256")
+        notices.append(f"IVF-PQ is left out: {few} for codebooks of 256")
     if rows >= _FOR_EACH_CENTROID * 16:
         name = f"PQ{_divisor(dim, dim // 4)}x4fs"
         recipes.append(_refined(f"{name} + refine x 10 (ScaNN)", name, dim, 10, "semsearch quantize pq"))
     else:
-        notices.append(f"PQ is left out: {rows:,} vectors are too few for codebooks of 16")
+        notices.append(f"PQ is left out: {few} for codebooks of 16")
     scann = _scann(rows)
     if scann is not None:
         recipes.append(scann)

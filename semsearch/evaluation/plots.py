@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from semsearch.errors import SemsearchError, UsageError
+from semsearch.plurals import count_of
 
 if TYPE_CHECKING:
     from semsearch.evaluation.quality import QualityReport
@@ -35,7 +36,7 @@ def plot_quality(report: "QualityReport", path: str) -> None:
         high = [value.high - value.mean for value in values]
         panel.barh(names, [value.mean for value in values], xerr=[low, high], color="#4477aa", capsize=3)
         panel.set_xlabel("nDCG@10, 95 % interval")
-        panel.set_title(f"{table.name}, {table.queries:,} queries")
+        panel.set_title(f"{table.name}, {count_of(table.queries, 'query')}")
         panel.set_xlim(0, 1)
     _save(figure, path)
 
@@ -53,7 +54,9 @@ def plot_vectors(report: "VectorsReport", path: str) -> None:
     panel.set_xscale("log")
     panel.set_xlabel("milliseconds a query, median")
     panel.set_ylabel("recall@10 against an exact scan")
-    panel.set_title(f"{report.vectors:,} vectors of {report.dim} numbers, {report.queries} queries")
+    panel.set_title(
+        f"{count_of(report.vectors, 'vector')} of {report.dim} numbers, {count_of(report.queries, 'query')}"
+    )
     panel.grid(alpha=0.3)
     _save(figure, path)
 

@@ -11,6 +11,7 @@ from semsearch.evaluation.labels import Beir, Qrels, file_name
 from semsearch.evaluation.synthetic_queries import SyntheticQuery, synthetic_queries
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.indexing.options import Progress
+from semsearch.plurals import agreeing, count_of
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 
@@ -35,7 +36,7 @@ class QuerySet:
 def index_of(beir: Beir, folder: str, announce: Announce) -> str:
     """Indexes the documents of `beir` in `folder`; returns the path of the index."""
     documents, index = os.path.join(folder, "documents"), os.path.join(folder, "index")
-    announce(f"indexing {beir.write_documents(documents):,} documents of {beir.folder}")
+    announce(f"indexing {count_of(beir.write_documents(documents), 'document')} of {beir.folder}")
     index_folders([documents], index, IndexOptions(), Progress(announce=announce))
     return index
 
@@ -64,23 +65,28 @@ def labelled(index: str, name: str, queries: dict[str, str], qrels: Qrels, notic
     twice = len(names := [document for document in document_by_path.values() if document in wanted]) - len(set(names))
     if twice:
         notices.append(
-            f"{twice:,} more files have the name of a judged document, too: qrels with paths tell them apart"
+            f"{count_of(twice, 'more file')} {agreeing(twice, 'has', 'have')} the name of a judged document, too:"
+            " qrels with paths tell them apart"
         )
     missing = len(wanted - set(names))
     if missing == len(wanted):
+        said = agreeing(missing, "the judged document is not", f"none of the {missing:,} judged documents is")
         raise UsageError(
-            f"none of the {len(wanted):,} judged documents is in the index",
+            f"{said} in the index",
             "name documents in the qrels by path, file name, or file name without suffix",
         )
     if missing:
-        notices.append(f"{missing:,} of {len(wanted):,} judged documents are not in the index: they count as not found")
+        told, they = agreeing(missing, "is", "are"), agreeing(missing, "it counts", "they count")
+        notices.append(f"{missing:,} of {len(wanted):,} judged documents {told} not in the index: {they} as not found")
     judged = {
         query: of_query
         for query, of_query in qrels.items()
         if query in queries and any(gain > 0 for gain in of_query.values())
     }
     if len(judged) < len(queries):
-        notices.append(f"{len(queries) - len(judged):,} queries have no relevant document: they are left out")
+        without = len(queries) - len(judged)
+        have, they = agreeing(without, "has", "have"), agreeing(without, "it is", "they are")
+        notices.append(f"{count_of(without, 'query')} {have} no relevant document: {they} left out")
     return QuerySet(name, queries, judged, "file", lambda path, chunk: document_by_path.get(path, path))
 
 
@@ -104,13 +110,13 @@ def synthetic(
             "bring queries and qrels of your own: --queries FILE --qrels FILE",
             code="no_queries",
         )
-    announce(f"made {len(known_items)} known-item and {len(paraphrases)} paraphrase-like questions")
+    announce(f"made {len(known_items):,} known-item and {count_of(len(paraphrases), 'paraphrase-like question')}")
     copy = os.path.join(folder, "questions")
     asked = copy_without_queries(index, copy, paraphrases, announce)
     sets = [_of_passages(kind, made) for kind, made in zip(MADE_KINDS, (known_items, asked), strict=True)]
     for one in sets:
         if 0 < len(one.queries) < count:
-            notices.append(f"only {len(one.queries)} {one.name} questions could be made")
+            notices.append(f"only {count_of(len(one.queries), f'{one.name} question')} could be made")
     notices.append("questions made from the documents themselves: they compare settings, they do not grade the index")
     return copy, [one for one in sets if one.queries]
 

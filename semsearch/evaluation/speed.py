@@ -22,6 +22,7 @@ from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError
 from semsearch.no_telemetry import NO_TELEMETRY
+from semsearch.plurals import count_of
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.query_sentences import held_out_queries
 from semsearch.retrieval.searcher import Searcher
@@ -114,7 +115,7 @@ def _encoding(
         for runtime in _RUNTIMES:
             if source.kind == "static" and runtime != "static":
                 continue
-            announce(f"encoding {len(texts)} chunks with {runtime}")
+            announce(f"encoding {count_of(len(texts), 'chunk')} with {runtime}")
             process = subprocesses.start(
                 "semsearch.evaluation.runtime_speed",
                 [runtime, task, ",".join(map(str, BATCHES))],

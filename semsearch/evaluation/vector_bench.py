@@ -15,6 +15,7 @@ from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError
 from semsearch.evaluation.faiss_recipes import TOP, Recipe, recipes_for
+from semsearch.plurals import agreeing, count_of
 from semsearch.retrieval.query_sentences import held_out_queries
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
@@ -105,12 +106,14 @@ def measure_vectors(index: str | None, sample: int, queries: int, announce: Anno
             f"the vectors of {path} were shortened to {held.shape[1]} numbers", "measure an index with whole vectors"
         )
     if len(held) < total:
-        notices.append(f"{len(held):,} of {total:,} vectors were measured (--sample)")
+        notices.append(f"{len(held):,} of {total:,} vectors {agreeing(len(held), 'was', 'were')} measured (--sample)")
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
         nearest = np.stack([np.argsort(-(held @ query), kind="stable")[:TOP] for query in asked])
-        announce(f"measuring {len(held):,} vectors with {len(asked)} sentences of the index as queries")
+        announce(
+            f"measuring {count_of(len(held), 'vector')} with {count_of(len(asked), 'sentence')} of the index as queries"
+        )
         rows = [_measured(recipe, held, asked, nearest) for recipe in recipes_for(held, notices)]
     finally:
         faiss.omp_set_num_threads(threads)

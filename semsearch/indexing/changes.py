@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from semsearch.errors import ReadError
+from semsearch.plurals import agreeing, count_of
 from semsearch.sources.beneath import NOT_FOLLOWED, status_beneath
 from semsearch.sources.differences import RootDifference, compare
 from semsearch.sources.grammars import GRAMMARS, SYMBOLS
@@ -268,12 +269,15 @@ def mass_delete(total: int, roots: Iterable[Root], indexed: Mapping[int, int], c
     skipped = [old for _, _, old in changes.skip if old is not None]
     gone = [old for old in (*changes.remove, *skipped) if old.status == "indexed"]
     if len(gone) * 2 > total:
-        return f"{len(gone)} of {total} indexed files are gone or now ignored"
+        return (
+            f"{len(gone)} of {count_of(total, 'indexed file')} {agreeing(len(gone), 'is', 'are')} gone or now ignored"
+        )
     seen = {root_id for root_id, *_ in (*changes.read, *changes.rename)}  # new files: it is mounted
     for root in roots:
         of_root = 0 if root.id in seen else sum(old.root_id == root.id for old in gone)
         if of_root and of_root == indexed[root.id]:
-            return f"all {of_root} indexed files of {root.path} are gone or now ignored"
+            files = agreeing(of_root, "the only indexed file", f"all {of_root:,} indexed files")
+            return f"{files} of {root.path} {agreeing(of_root, 'is', 'are')} gone or now ignored"
     return ""
 
 

@@ -18,7 +18,7 @@ from semsearch.indexing.comparing import (
 )
 from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
-from semsearch.indexing.resolved_settings import asked_chunking, run_model, walk_rules, with_roots
+from semsearch.indexing.resolved_settings import asked_chunking, moved_vectors, run_model, walk_rules, with_roots
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
 from semsearch.sources.names import shown_name
@@ -78,6 +78,7 @@ def _would_do(store: Store, folders: list[str], options: IndexOptions, snapshot:
         why = f"the indexed folder {gone[0].path} is gone" if gone else why_refused(snapshot, compared)
         report.refused = "" if options.prune else why
         report.indexed = counts.indexed
+        report.moved = moved_vectors(snapshot, options)
         report.chunks["total"], report.chunks["pending"] = counts.chunks, counts.pending
     return report
 

@@ -12,6 +12,7 @@ from semsearch.embedding.model_table import card_of, price_of
 from semsearch.errors import ModelError, for_shell
 from semsearch.index_report import IndexReport
 from semsearch.indexing.options import Progress
+from semsearch.plurals import count_of
 from semsearch.store.protocol import Snapshot, Writer
 from semsearch.store.records import Passage
 
@@ -69,7 +70,7 @@ def _cost(snapshot: Snapshot, pending: int, embedder: Embedder) -> str:
     tokens = snapshot.pending_tokens()
     usd = price_of(card_of(embedder.info.name), tokens)
     cost = "" if usd is None else f", about ${usd:,.4f}"
-    return f"sending {pending:,} passages to be encoded: about {tokens:,} tokens{cost}"
+    return f"sending {count_of(pending, 'passage')} to be encoded: about {count_of(tokens, 'token')}{cost}"
 
 
 def encode_lost(
@@ -174,4 +175,4 @@ def _tell(unmade: Sequence[str], embedder: Embedder, progress: Progress) -> None
     for name in unmade[:_NAMED]:
         progress.announce(f"the model {embedder.info.name} makes no vector of {name}: it is found by its words alone")
     if len(unmade) > _NAMED:
-        progress.announce(f"nor of {len(unmade) - _NAMED:,} more passages")
+        progress.announce(f"nor of {count_of(len(unmade) - _NAMED, 'more passage')}")

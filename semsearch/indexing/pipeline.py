@@ -33,6 +33,7 @@ from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import (
     ResolvedSettings,
+    moved_vectors,
     moves_vectors,
     resolve_settings,
     run_model,
@@ -273,8 +274,9 @@ def _begin(
     )
     if not options.prune:
         refuse_mass_delete(snapshot, compared, location)
-    _record_settings(writer, resolved, info, model, options, progress)
     report = IndexReport(location)
+    report.moved = moved_vectors(snapshot, options)
+    _record_settings(writer, resolved, info, model, options, progress)
     report.failed += [(shown_name(path), OUTSIDE) for path in compared.changes.outside]
     return _ComparedRun(writer, options, progress, model, info, compared, scanned_ns, report)
 

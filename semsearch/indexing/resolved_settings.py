@@ -94,6 +94,15 @@ def moves_vectors(info: IndexInfo, options: IndexOptions) -> bool:
     return not _is_same_place(_recordable(options.vectors), info.vectors_at)
 
 
+def moved_vectors(snapshot: Snapshot, options: IndexOptions) -> tuple[int, str | None] | None:
+    """How many vectors a run of `options` takes elsewhere, and to which URL, None: into the index; None where it takes
+    none. A rebuild that names another place moves none, but makes all anew. Raises `UsageError` as `moves_vectors`."""
+    if options.rebuild or options.vectors is None or not moves_vectors(snapshot.info(), options):
+        return None
+    counts = snapshot.counts()
+    return counts.chunks - counts.pending, _recordable(options.vectors)
+
+
 def chunking_of_new(options: IndexOptions, source: ModelSource) -> Chunking:
     """The chunking that a new index of the model `source` records."""
     tokenizer = options.tokenizer or _ruler(source)

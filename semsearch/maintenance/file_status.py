@@ -5,7 +5,7 @@ What was read is in the index; what the rules leave out is found by walking, so 
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from semsearch import settings
@@ -30,7 +30,8 @@ class FileStatus:
 
     `status`: `indexed`; `pending` (indexed, not all of it encoded); `new` (not indexed yet); `skipped`, `failed` (see
     `reason`); `ignored` (by `rule`: ignore file, line and pattern, or the globs of a flag). `encoding` is what was
-    assumed where it is not UTF-8.
+    assumed where it is not UTF-8. `file`: its absolute path, as the `file` of a `Hit`; "" where the disk was not looked
+    at, and of an indexed folder itself.
     """
 
     path: str
@@ -42,6 +43,7 @@ class FileStatus:
     encoding: str = ""
     chunks: int = 0
     size: int | None = None
+    file: str = ""
 
 
 def file_statuses(
@@ -53,16 +55,28 @@ def file_statuses(
     """
     path = settings.index_for_reading(index)
     info, records = read_index(path, _recorded, after)
-    statuses = [one for root in info.roots for one in _of_root(info, root, records[root.id], path)]
+    statuses = [
+        _with_file(one, info, root, name)
+        for root in info.roots
+        for name, one in _of_root(info, root, records[root.id], path)
+    ]
     return path, sorted((one for one in statuses if wanted(one.status)), key=lambda one: one.path)
 
 
-def _of_root(info: IndexInfo, root: Root, records: dict[bytes, FileRecord], location: str) -> list[FileStatus]:
-    statuses: list[FileStatus] = []
+def _with_file(status: FileStatus, info: IndexInfo, root: Root, name: bytes) -> FileStatus:
+    return status if name == _WHOLE else replace(status, file=info.file_of(root.id, name))
+
+
+def _of_root(
+    info: IndexInfo, root: Root, records: dict[bytes, FileRecord], location: str
+) -> list[tuple[bytes, FileStatus]]:
+    """(name beneath `root`, its status) of each of its files."""
+    statuses: list[tuple[bytes, FileStatus]] = []
     left = dict(records)
 
     def ignored(name: str, reason: str, rule: str) -> None:
-        statuses.append(FileStatus(info.shown_path(root.id, os.fsencode(name)), "ignored", reason, rule))
+        raw = os.fsencode(name)
+        statuses.append((raw, FileStatus(info.shown_path(root.id, raw), "ignored", reason, rule)))
 
     unreadable: dict[bytes, str] = {}
 
@@ -74,17 +88,19 @@ def _of_root(info: IndexInfo, root: Root, records: dict[bytes, FileRecord], loca
         name = os.fsencode(file.path)
         shown = info.shown_path(root.id, name)
         record = left.pop(name, None)
-        statuses.append(_of_new(shown, file) if record is None else _of_known(shown, record, file))
+        statuses.append((name, _of_new(shown, file) if record is None else _of_known(shown, record, file)))
     for name, reason in unreadable.items():
         # What was indexed of it before is kept until it can be read again.
         kept = [one for one in left if one == name or (name.endswith(b"/") and one.startswith(name)) or name == _WHOLE]
         for one in kept:
             why_not = reason if one == name else f"its folder {reason}"
-            statuses.append(_of_known(info.shown_path(root.id, one), left.pop(one), None, why_not))
+            statuses.append((one, _of_known(info.shown_path(root.id, one), left.pop(one), None, why_not)))
         if name not in kept:
-            statuses.append(FileStatus(info.shown_path(root.id, name), "failed", reason))
+            statuses.append((name, FileStatus(info.shown_path(root.id, name), "failed", reason)))
     gone = GONE if root.is_here else ""
-    return statuses + [_of_known(info.shown_path(root.id, name), record, None, gone) for name, record in left.items()]
+    return statuses + [
+        (name, _of_known(info.shown_path(root.id, name), record, None, gone)) for name, record in left.items()
+    ]
 
 
 def of_record(shown: str, record: FileRecord) -> FileStatus:
@@ -94,7 +110,12 @@ def of_record(shown: str, record: FileRecord) -> FileStatus:
 
 def as_dict(index: str, statuses: list[FileStatus]) -> dict[str, Any]:
     """The `semsearch.files/1` object."""
-    return {"schema": SCHEMA, "index": index, "files": [asdict(one) for one in statuses]}
+    return {"schema": SCHEMA, "index": index, "files": [file_dict(one) for one in statuses]}
+
+
+def file_dict(status: FileStatus) -> dict[str, Any]:
+    """The entry of `files` in a `semsearch.files/1` object."""
+    return {name: value for name, value in vars(status).items() if name != "file"}
 
 
 def _recorded(snapshot: Snapshot) -> tuple[IndexInfo, dict[int, dict[bytes, FileRecord]]]:

@@ -17,6 +17,7 @@ from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import UsageError
 from semsearch.lexical.analyzer import analyze_query
+from semsearch.plurals import agreeing, count_of
 from semsearch.retrieval.candidates import Candidates, find_candidates
 from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.highlight import highlighted, scored_sentences
@@ -190,9 +191,9 @@ class Searcher:
         coverage = index_coverage(snapshot, self.index)
         notices = []
         if coverage.pending:
-            notices.append(
-                f"{coverage.pending:,} of {coverage.chunks:,} chunks are not encoded yet: found by their words only"
-            )
+            so_far = f"{coverage.pending:,} of {count_of(coverage.chunks, 'chunk')}"
+            are, their = agreeing(coverage.pending, "is", "are"), agreeing(coverage.pending, "its", "their")
+            notices.append(f"{so_far} {are} not encoded yet: found by {their} words only")
         if not coverage.chunks:
             notices.append("the index holds no passages: semsearch status --files tells what became of each file")
         parsed = _parsed(query, options)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from semsearch.errors import SemsearchError, UsageError
+from semsearch.plurals import count_of
 from semsearch.service.responses import error_response
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def check_token(token: str | None) -> str | None:
         raise UsageError(f"{TOKEN_VARIABLE} holds characters that no header can", "use letters, digits and - . _ ~")
     if len(token) < _SHORTEST_TOKEN:
         raise UsageError(
-            f"{TOKEN_VARIABLE} has only {len(token)} characters",
+            f"{TOKEN_VARIABLE} has only {count_of(len(token), 'character')}",
             f"use {_SHORTEST_TOKEN} or more: openssl rand -hex 24",
         )
     return token

@@ -22,6 +22,7 @@ from semsearch.service.open_indexes import OpenIndexes, SharedModels, Where
 from semsearch.service.parameters import SEARCH
 from semsearch.service.search_process import SearchProcess
 from semsearch.service.threads import Threads
+from semsearch.service.token_estimate import parts_of
 from semsearch.store.opening import check_distinct
 
 if TYPE_CHECKING:
@@ -196,9 +197,10 @@ class Operations:
 
         return self._asking.submit(work)
 
-    def passage(self, asked: Mapping[str, Any]) -> Future[Shown]:
-        """Lines of an indexed file. Raises `SemsearchError` where what is asked makes no sense; the future raises
-        `UnknownFileError` for a file that none of the indexes holds, wherever it is."""
+    def passage(self, asked: Mapping[str, Any], longest: int | None = None) -> Future[Shown]:
+        """Lines of an indexed file, those of more than about `longest` tokens (None: none) in several parts, which
+        `offset`, `limit` and `total` count as lines. Raises `SemsearchError` where what is asked makes no sense; the
+        future raises `UnknownFileError` for a file that none of the indexes holds, wherever it is."""
         from semsearch.maintenance.shown_file import Part, part_named
 
         part: Part | None = None
@@ -221,6 +223,8 @@ class Operations:
             shown = _shown(indexes, [path] if own is None else [path, name])
             chosen = part if shown.is_whole_name else own
             lines = shown.lines if chosen is None else lines_of(shown, chosen, asked["context"])
+            if longest is not None:
+                lines = [part for line in lines for part in in_parts(line, longest)]
             return Shown(shown, tuple(lines[first : first + limit]), first, len(lines))
 
         return self._reading.submit(work)
@@ -323,6 +327,12 @@ def _moment(name: str, text: str | None) -> float | None:
     if seconds is None:
         raise ParameterError(name, f"{text} is not a date", "write it like 2025-03-01, 2025, 30d or yesterday")
     return seconds
+
+
+def in_parts(line: TextLine, longest: int) -> list[TextLine]:
+    """`line` in parts of about `longest` tokens at most."""
+    head, *others = parts_of(line.text, longest)
+    return [replace(line, text=head), *(replace(line, text=text, follows=True) for text in others)]
 
 
 def _shown(indexes: OpenIndexes, names: Sequence[str]) -> ShownFile:

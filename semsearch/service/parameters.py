@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from semsearch.errors import ParameterError, UsageError
+from semsearch.plurals import count_of
 
 Kind = Literal["text", "texts", "integer", "number", "boolean"]
 
 _MOST_CHARACTERS = 8_000
 _MOST_TEXTS = 20
 _MOST_SHOWN = 60
+# A search ranks as many as are left out; files and lines are counted off, and there are fewer anywhere.
+MOST_SEARCHED = 1_000
+_MOST_LISTED = 1_000_000_000
 _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 
 
@@ -66,13 +70,13 @@ class Parameter:
         if self.kind in ("text", "texts"):
             texts = [value] if self.kind == "text" else value
             if len(texts) > _MOST_TEXTS:
-                raise ParameterError(self.name, f"has {len(texts)} values", f"give at most {_MOST_TEXTS}")
+                raise ParameterError(self.name, f"has {count_of(len(texts), 'value')}", f"give at most {_MOST_TEXTS}")
             for text in texts:
                 self._check_text(text)
             return value if self.kind == "text" else tuple(value)
         if self.kind in ("integer", "number") and not self.least <= value <= self.most:
             raise ParameterError(
-                self.name, f"{_shortened(str(value))} is out of range", f"give {self.least:g} to {self.most:g}"
+                self.name, f"{_shortened(str(value))} is out of range", f"give {self.least:.15g} to {self.most:.15g}"
             )
         return value
 
@@ -88,7 +92,9 @@ class Parameter:
                 self.name, f"{_shortened(text)} is not known", "give one of: " + ", ".join(self.choices)
             )
         if len(text) > self.most:
-            raise ParameterError(self.name, f"has {len(text):,} characters", f"give at most {int(self.most):,}")
+            raise ParameterError(
+                self.name, f"has {count_of(len(text), 'character')}", f"give at most {int(self.most):,}"
+            )
 
     def read(self, values: Sequence[str]) -> Any:
         """What the `values` of a URL mean. Raises `ParameterError`."""
@@ -184,7 +190,7 @@ _MODE = Parameter(
 _MIN_SCORE = Parameter(
     "min_score", "number", "Only results with this score or more. Not given: none when all are below 0.1.", most=1
 )
-_OFFSET = Parameter("offset", "integer", "How many to leave out at the beginning, to page on.", 0, most=100_000)
+_OFFSET = Parameter("offset", "integer", "How many to leave out at the beginning, to page on.", 0, most=_MOST_LISTED)
 
 SEARCH = Operation(
     "search",
@@ -198,7 +204,7 @@ SEARCH = Operation(
             required=True,
         ),
         Parameter("k", "integer", "How many results.", 10, least=1, most=100),
-        replace(_OFFSET, most=1_000),
+        replace(_OFFSET, most=MOST_SEARCHED),
         _MODE,
         Parameter("group", "text", "One result for each passage or for each file.", "chunk", choices=("chunk", "file")),
         *_FILTERS,

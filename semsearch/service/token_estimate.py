@@ -29,6 +29,26 @@ def cut(text: str, most: float) -> str:
     return text
 
 
+def parts_of(text: str, most: int) -> list[str]:
+    """`text` in parts, which together are all of it, of about `most` tokens at most (more than ten)."""
+    if len(text) * (1 if text.isascii() else _RAREST) <= most:
+        return [text]
+    parts, begin, total = [], 0, 0.0
+    for match in _PIECE.finditer(text):
+        tokens = _tokens(match.group())
+        if total + tokens > most and match.start() > begin:
+            parts.append(text[begin : match.start()])
+            begin, total = match.start(), 0.0
+        if tokens > most:  # a word without end
+            step = int(most / _RAREST)
+            while match.end() - begin > step:
+                parts.append(text[begin : begin + step])
+                begin += step
+            tokens = _tokens(text[begin : match.end()])
+        total += tokens
+    return [*parts, text[begin:]]
+
+
 def _tokens(piece: str) -> float:
     if piece.isascii():
         is_word = piece[0] == " " and len(piece) <= _LONGEST_WORD and not piece.isupper()

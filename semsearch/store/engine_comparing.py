@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from semsearch.plurals import agreeing, count_of
 from semsearch.store.engine_vectors import EngineVectors, Ids
 
 _AT_ONCE = 4_096
@@ -40,13 +41,18 @@ class Differences:
                 ),
                 "",
             )
-        for count, what, repair in (
-            (len(self.missing), "passages have no vectors", encode),
-            (len(self.odd), "passages have vectors that are not of length 1", encode),
-            (len(self.surplus) + self.foreign, "vectors are of no passage", "take them out"),
+        for count, one, what, repair in (
+            (len(self.missing), "passage", ("has no vector", "have no vectors"), encode),
+            (
+                len(self.odd),
+                "passage",
+                ("has a vector that is not of length 1", "have vectors that are not of length 1"),
+                encode,
+            ),
+            (len(self.surplus) + self.foreign, "vector", ("is of no passage", "are of no passage"), "take them out"),
         ):
             if count:
-                yield f"{count:,} {what}", repair
+                yield f"{count_of(count, one)} {agreeing(count, *what)}", repair
 
 
 def compare(engine: EngineVectors, dim: int, wanted: Ids, known: Ids) -> Differences:

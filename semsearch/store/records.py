@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from semsearch.plurals import count_of
 from semsearch.settings import ANALYSIS_VERSION, host_name
 from semsearch.sources.lines import LineStarts
 from semsearch.sources.names import WHOLE, display_path
@@ -164,7 +165,7 @@ class FileRecord:
 def joined_reasons(reasons: Iterable[str]) -> str:
     """What of a file could not be read: each of `reasons` once, in order, the first few; very long ones are cut."""
     told = [reason for reason in dict.fromkeys(reasons) if reason]
-    more = f"; {len(told) - _TOLD_REASONS} more such notices" if len(told) > _TOLD_REASONS else ""
+    more = f"; {count_of(len(told) - _TOLD_REASONS, 'more such notice')}" if len(told) > _TOLD_REASONS else ""
     most = _REASON_CHARACTERS if len(told) > 1 else _LONGEST_REASON
     shown = (one if len(one) <= most else one[:most] + "…" for one in told[:_TOLD_REASONS])
     return "; ".join(shown) + more

@@ -10,6 +10,7 @@ from semsearch.errors import UsageError
 from semsearch.evaluation.index_copies import copy_with_model
 from semsearch.evaluation.query_sets import QuerySet
 from semsearch.indexing.options import Progress
+from semsearch.plurals import agreeing, count_of
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.store.records import DEFAULT_VECTORS
@@ -39,8 +40,9 @@ def split_questions(sets: list[QuerySet]) -> tuple[list[QuerySet], list[QuerySet
             qrels = {name: judged for name, judged in one.qrels.items() if (texts_of_set[name] in chosen) == held}
             part.append(replace(one, queries={name: one.queries[name] for name in qrels}, qrels=qrels))
     if count_questions(held_out) < FEWEST_QUESTIONS:
+        count = count_questions(sets)
         raise UsageError(
-            f"{count_questions(sets)} questions are too few: half are held out to judge by",
+            f"{count_of(count, 'question')} {agreeing(count, 'is', 'are')} too few: half are held out to judge by",
             f"bring {2 * FEWEST_QUESTIONS} or more: --queries FILE --qrels FILE, or --questions N",
         )
     return held_out, rest
@@ -68,7 +70,9 @@ def judge(
         before = os.path.join(folder, "before")
         copy_with_model(index, before, model.info.name, _encoding(context, "as before"), model.dim)
     after = os.path.join(folder, "after")
-    context.announce(f"encoding the passages with the trained model, for {count_questions(held_out):,} questions")
+    context.announce(
+        f"encoding the passages with the trained model, for {count_of(count_questions(held_out), 'question')}"
+    )
     copy_with_model(index, after, trained, _encoding(context, "trained"), model.dim)
     rows = []
     for mode in MODES:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from semsearch.answering.llm import LlmSettings, NoReplyError, chat
 from semsearch.callbacks import Announce
 from semsearch.evaluation.labels import numbered_lines
+from semsearch.plurals import count_of
 from semsearch.retrieval.query_sentences import query_sentences
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
@@ -52,7 +53,7 @@ def generate_queries(
     question_of = dict(_kept(path, model.model))
     missing = {key: text for _, key, text in passages if key not in question_of}
     if missing:
-        announce(f"{model.model} writes questions to {len(missing):,} passages")
+        announce(f"{model.model} writes questions to {count_of(len(missing), 'passage')}")
     question_of.update(_ask_for(missing, model, path))
     passages_of: dict[str, set[str]] = {}
     for _, key, _ in passages:
@@ -65,10 +66,10 @@ def generate_queries(
     ]
     if len(pairs) < len(passages):
         notices.append(
-            f"{model.model} wrote no question to {len(passages) - len(pairs):,} of {len(passages):,} passages"
+            f"{model.model} wrote no question to {len(passages) - len(pairs):,} of {count_of(len(passages), 'passage')}"
         )
     if len(passages) < count:
-        notices.append(f"the index has {len(passages):,} passages to ask about")
+        notices.append(f"the index has {count_of(len(passages), 'passage')} to ask about")
     return pairs
 
 

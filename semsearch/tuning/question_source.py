@@ -10,6 +10,7 @@ from semsearch.embedding.open import open_recorded
 from semsearch.errors import UsageError
 from semsearch.evaluation.labels import Beir, Qrels, numbered_lines
 from semsearch.evaluation.query_sets import QuerySet, labelled, synthetic
+from semsearch.plurals import agreeing, count_of
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.tuning.query_generation import generate_queries
@@ -92,7 +93,9 @@ def _of_pairs(index: str, pairs: Sequence[tuple[str, str]], announce: Announce, 
     nearest = read_index(index, lambda snapshot: _nearest(snapshot, texts, announce))
     known = [(query, chunk) for (query, _), (chunk, cosine) in zip(pairs, nearest, strict=True) if cosine >= _SAME_TEXT]
     if len(known) < len(pairs):
-        notices.append(f"{len(pairs) - len(known):,} of {len(pairs):,} texts are no passage of the index: left out")
+        unknown = len(pairs) - len(known)
+        are = agreeing(unknown, "is", "are")
+        notices.append(f"{unknown:,} of {count_of(len(pairs), 'text')} {are} no passage of the index: left out")
     return _of_chunks("pairs", known)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from semsearch import subprocesses
 from semsearch.callbacks import Advance
 from semsearch.errors import ModelError
+from semsearch.plurals import count_of
 from semsearch.tuning.base_model import BaseModel
 from semsearch.tuning.run_context import RunContext
 from semsearch.tuning.train_job import Job, last_checkpoint
@@ -67,7 +68,9 @@ def trained_model(
         return target
     if last_checkpoint(checkpoints) is not None:
         context.announce("going on where training was cut off")
-    context.announce(f"training {model.info.name} on {len(rows):,} pairs (Ctrl-C: the same command goes on later)")
+    context.announce(
+        f"training {model.info.name} on {count_of(len(rows), 'pair')} (Ctrl-C: the same command goes on later)"
+    )
     _run_trainer(os.path.join(folder, "job.json"), model.info.name, context.advance)
     return target
 

@@ -10,6 +10,7 @@ from semsearch.embedding.cross_encoder import Reranker
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import UsageError
 from semsearch.evaluation.query_sets import QuerySet
+from semsearch.plurals import agreeing, count_of
 from semsearch.store.opening import read_index
 from semsearch.store.protocol import Snapshot
 from semsearch.tuning.negatives import MiningOptions, mine_negatives
@@ -51,12 +52,14 @@ def training_rows(
         if len(chunks) == mining.count
     ]
     if len(rows) < FEWEST_QUESTIONS:
+        are = agreeing(len(rows), "is", "are")
         raise UsageError(
-            f"{len(rows)} pairs of a question and its answer are too few to learn from", "index more documents"
+            f"{count_of(len(rows), 'pair')} of a question and its answer {are} too few to learn from",
+            "index more documents",
         )
     if len(rows) < len(pairs):
         context.notices.append(
-            f"{len(pairs) - len(rows):,} of {len(pairs):,} pairs left out: all else may answer them, too"
+            f"{len(pairs) - len(rows):,} of {count_of(len(pairs), 'pair')} left out: all else may answer them, too"
         )
     if teacher is not None:
         _add_scores(rows, teacher, context)
@@ -79,7 +82,7 @@ def _mined(
         more = _more_pairs(snapshot, held_out, queries)
         pairs += more
         positives = _with_positives(positives, more, training_set)
-    context.announce(f"looking for passages that only seem to answer {len(pairs):,} pairs")
+    context.announce(f"looking for passages that only seem to answer {count_of(len(pairs), 'pair')}")
     advance = partial(context.advance, "looking for negatives")
     mined = mine_negatives(snapshot, training_set, pairs, positives, mining, advance)
     return pairs, mined, encoded_texts(snapshot, {chunk for chunks in mined for chunk in chunks})
@@ -102,9 +105,8 @@ def _with_positives(positives: Vectors, pairs: Sequence[Pair], training_set: Tra
 
 def _add_scores(rows: list[dict[str, Any]], teacher: Reranker, context: RunContext) -> None:
     """Adds to each row the `scores` that `teacher` gives its positive and its negatives."""
-    context.announce(
-        f"{teacher.name} scores {len(rows):,} questions with {1 + len(rows[0]['negatives'])} passages each"
-    )
+    compared = count_of(1 + len(rows[0]["negatives"]), "passage")
+    context.announce(f"{teacher.name} scores {count_of(len(rows), 'question')} with {compared} each")
     for number, row in enumerate(rows, 1):
         passages = [row["positive"], *row["negatives"]]
         row["scores"] = teacher.logits([(row["query"], text) for text in passages]).tolist()

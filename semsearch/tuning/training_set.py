@@ -11,6 +11,7 @@ from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
+from semsearch.plurals import agreeing, count_of
 from semsearch.store.protocol import Snapshot
 
 FEWEST_QUESTIONS = 20
@@ -46,10 +47,10 @@ def training_set_of(snapshot: Snapshot, sets: list[QuerySet], announce: Announce
     names = [(number, query) for number, one in enumerate(sets) for query in one.qrels]
     if len(names) < FEWEST_QUESTIONS:
         raise UsageError(
-            f"{len(names)} questions are too few to learn from",
+            f"{count_of(len(names), 'question')} {agreeing(len(names), 'is', 'are')} too few to learn from",
             f"bring {FEWEST_QUESTIONS} or more: --queries FILE --qrels FILE, or --questions N",
         )
-    announce(f"encoding {len(names):,} questions")
+    announce(f"encoding {count_of(len(names), 'question')}")
     queries = np.stack([embedder.encode_query(sets[number].queries[query]) for number, query in names])
     ids, passages = all_vectors(snapshot)
     chunks = [_chunks_of_documents(snapshot, one) for one in sets]

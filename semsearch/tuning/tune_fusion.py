@@ -19,6 +19,7 @@ from semsearch import settings
 from semsearch.callbacks import Advance, Announce
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import MADE_KINDS, QuerySet
+from semsearch.plurals import agreeing, count_of
 from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.store.opening import check_writable, open_store, read_index
 from semsearch.store.protocol import Snapshot
@@ -107,7 +108,7 @@ def _drawn(one: QuerySet, notices: list[str]) -> QuerySet:
     """`one` with at most `_MOST_QUESTIONS`, drawn at random."""
     if len(one.qrels) <= _MOST_QUESTIONS:
         return one
-    notices.append(f"{_MOST_QUESTIONS} of {len(one.qrels):,} questions were drawn at random")
+    notices.append(f"{_MOST_QUESTIONS} of {count_of(len(one.qrels), 'question')} were drawn at random")
     names = list(one.qrels)
     chosen = np.sort(np.random.default_rng(1).choice(len(names), _MOST_QUESTIONS, replace=False))
     return replace(one, qrels={names[number]: one.qrels[names[number]] for number in chosen})
@@ -117,9 +118,10 @@ def _check_enough(sets: Sequence[QuerySet], source: QuestionSource) -> None:
     """Raises `UsageError` where a kind of questions has too few to learn from."""
     counts = {one.name: len(one.qrels) for one in sets}
     for kind in MADE_KINDS if source.is_synthetic else counts:
-        if counts.get(kind, 0) < FEWEST_QUESTIONS:
+        count = counts.get(kind, 0)
+        if count < FEWEST_QUESTIONS:
             raise UsageError(
-                f"{counts.get(kind, 0)} {kind} questions are too few to learn from",
+                f"{count_of(count, f'{kind} question')} {agreeing(count, 'is', 'are')} too few to learn from",
                 f"bring {FEWEST_QUESTIONS} or more with known answers: --queries FILE --qrels FILE",
             )
 

@@ -14,6 +14,7 @@ from semsearch.embedding.cross_encoder import open_reranker
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
 from semsearch.file_lock import WriterLock
+from semsearch.plurals import count_of
 from semsearch.store.opening import clone_index
 from semsearch.tuning.base_model import base_model_of
 from semsearch.tuning.batches import batches
@@ -62,7 +63,8 @@ def tune_model(
         grouped = batches(rows, options.batch_size) if loss == "multiple-negatives" else None
         learnt = len(rows) if grouped is None else sum(map(len, grouped))
         if learnt < len(rows):
-            announce(f"{len(rows) - learnt:,} of {len(rows):,} pairs left out: too many answers beside their questions")
+            left_out = f"{len(rows) - learnt:,} of {count_of(len(rows), 'pair')} left out"
+            announce(f"{left_out}: too many answers beside their questions")
         trained = trained_model(folder, model, rows, grouped, options, context)
         compared = judge(asked, held_out, folder, trained, model, context)
         report = TuneReport(

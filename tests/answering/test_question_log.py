@@ -5,13 +5,15 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from semsearch.answering.answer import Answer, Citation
-from semsearch.answering.question_log import QuestionLog, new_conversation, turn_of
+from semsearch.answering.question_log import QuestionLog, new_conversation, turn_dict, turn_of
 from semsearch.answering.turn import Source, Turn
+from tests.support.answer_hits import hit
 from tests.support.folders import PROJECT
 
 
@@ -154,8 +156,27 @@ def test_a_turn_holds_what_was_said_and_where_it_stands() -> None:
         Citation(1, "a.md", None, 3, 3, "r"),
         Citation(2, "b.pdf", 7, None, None, ""),
     ]
-    answer = Answer("q?", "text", True, "tiny", tuple(cited), (), meant="what q?")
+    contexts = tuple(replace(hit("text"), path=path, file=f"/docs/{path}") for path in ("a.md", "b.pdf"))
+    answer = Answer("q?", "text", True, "tiny", tuple(cited), contexts, meant="what q?")
     made = turn_of(answer, new_conversation())
     assert (made.question, made.meant, made.text, made.llm) == ("q?", "what q?", "text", "tiny")
-    assert made.sources == (Source("a.md", None, 3), Source("b.pdf", 7, None))
+    assert made.sources == (Source("a.md", None, 3, "/docs/a.md"), Source("b.pdf", 7, None, "/docs/b.pdf"))
     assert made.at.endswith("Z") and json.dumps(made.conversation)
+    log = QuestionLog(["/docs"], 5)
+    log.append(made)
+    assert log.turns() == [made]
+    assert turn_dict(made)["sources"] == [
+        {"path": "a.md", "page": None, "line": 3}, {"path": "b.pdf", "page": 7, "line": None},
+    ]  # fmt: skip
+
+
+def test_sources_that_an_earlier_version_remembered_have_no_file(state: Path) -> None:
+    log = QuestionLog(["/docs"], 5)
+    log.append(turn(1))
+    file = next(state.glob("asked-*"))
+    text = file.read_text()
+    assert '"file": ""' in text
+    file.write_text(text.replace(', "file": ""', ""))
+    assert log.turns() == [turn(1)]
+    file.write_text(text.replace('"file": ""', '"file": 3'))
+    assert log.turns() == []

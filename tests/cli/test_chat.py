@@ -244,6 +244,8 @@ def test_the_log_lists_what_was_asked(semsearch: Command, index: Path) -> None:
     questions = re.findall(r"^\d{4}-\d\d-\d\d \d\d:\d\d  (.*)$", done.out, re.MULTILINE)
     assert questions == [QUESTION, "when does the ferry leave", "xylophone quasar"]
     assert "    The cells may get 28 degrees hot. [1]\n" in done.out and "    battery.md:3\n" in done.out
+    elsewhere = semsearch("ask", "log", "-i", index, cwd=index.parent).out
+    assert f"    {index.name}/battery.md:3\n" in elsewhere, "a path that opens from the working folder"
     last = semsearch("ask", "log", "-i", index, "-n", "1", "--json").json
     assert last["schema"] == "semsearch.asked/1" and last["index"] == str(index / ".semsearch")
     (one,) = last["questions"]

@@ -59,7 +59,7 @@ def test_an_index_is_made_searched_copied_and_told_by_its_name(named: Named, tmp
     assert listing.code == 0 and "these have a name" in one_line_error(listing.err)
     lines = {line.split()[0]: line for line in listing.out.splitlines()}
     assert list(lines) == ["notes", "mail", "lost", "copy"]
-    assert "1 files, 1 chunks, changed" in lines["notes"] and lines["notes"].endswith("far/notes.index")
+    assert "1 file, 1 chunk, changed" in lines["notes"] and lines["notes"].endswith("far/notes.index")
     assert lines["lost"].split(None, 1)[1] == (
         f"no index at {tmp_path}/lost (make one with: semsearch index FOLDER --index lost)"
     )

@@ -137,11 +137,17 @@ def test_an_index_of_this_machine_alone_says_nothing_of_machines(url: str, folde
 
 def test_what_is_all_on_one_machine_is_told_of_it_on_another(url: str, folder: Path) -> None:
     assert Machine("alpha", url).run("index", folder, "--model", "static", "-q").code == 0
-    gamma, file = Machine("gamma", url), f"{folder}/herons.md"
+    gamma, file = Machine("gamma", url, {"XDG_STATE_HOME": f"{folder.parent}/state"}), f"{folder}/herons.md"
     assert hits(gamma) == [("alpha", f"//alpha{file}")]
     assert "herons.md:3  (on alpha)" in gamma.run("search", "herons nest in the reeds").out
+    opened = gamma.without_index("open")
+    assert opened.code == 2
+    assert f"{file} is on the machine alpha (open it there; what was indexed of it: " in one_line_error(opened.err)
+    show = opened.err.rpartition("indexed of it: ")[2].strip().removesuffix(")").split()
+    assert "Herons nest in the reeds" in gamma.without_index(*show[1:]).out, "the command that it names does that"
     paths = gamma.run("search", "herons nest in the reeds", "-l", "--absolute").out.splitlines()
     assert f"//alpha{file}" in paths and file not in paths
+    assert "indexed  herons.md  (on alpha)\n" in gamma.run("status", "--files").out
     shown = gamma.run("show", file, "--json").json
     assert (shown["host"], shown["file"], shown["change"]) == ("alpha", f"//alpha{file}", None)
     why = gamma.run("why", "herons", file, "--json").json

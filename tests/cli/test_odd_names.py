@@ -60,7 +60,7 @@ def test_what_people_and_programs_read_is_utf8(semsearch: Command, folder: Path)
     assert os.fsencode(hit["file"]) == os.fsencode(folder / NAME)
     row = next(csv.DictReader(io.StringIO(shell("search ocelot --format csv", folder).decode())))
     assert (row["path"], row["file"]) == (SHOWN, f"{folder}/{SHOWN}")
-    assert f"indexed  {SHOWN}" in semsearch("status", "--files", "-i", folder).out
+    assert f"indexed  {SHOWN}" in semsearch("status", "--files", cwd=folder).out
 
 
 @pytest.mark.parametrize("name", [NAME, f"./{NAME}"])

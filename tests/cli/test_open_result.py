@@ -12,6 +12,7 @@ import pytest
 from semsearch.cli import last_results
 from semsearch.cli.last_results import ShownPlace, last_places, remember
 from semsearch.indexing import IndexOptions, index_folders
+from semsearch.settings import host_name
 from tests.support.commands import Command, Completed, one_line_error
 from tests.support.folders import PROJECT, write
 
@@ -100,7 +101,7 @@ def test_a_search_does_not_fail_where_nothing_can_be_remembered(run: Opening, do
 
 
 def place(name: str) -> ShownPlace:
-    return ShownPlace(name, f"/d/{name}", None, 1, "", (1, 2), "/d/.semsearch")
+    return ShownPlace(name, f"/d/{name}", None, 1, "", (1, 2), "/d/.semsearch", host_name())
 
 
 @pytest.fixture

@@ -128,9 +128,25 @@ def test_a_place_says_what_became_of_it(programs: Path, tmp_path: Path, capsys: 
         open_place(place)
     assert raised.value.hint == f"what was indexed of it: semsearch show {file} --index '/my index'"
     with pytest.raises(SemsearchError) as raised:
-        open_place(ShownPlace("a.txt", "//elsewhere/docs/a.txt", None, 3, "elsewhere"))
-    assert raised.value.message == "a.txt is on the machine elsewhere"
-    assert raised.value.hint == "open it there: //elsewhere/docs/a.txt"
+        open_place(ShownPlace("a.txt", "//elsewhere/docs/a.txt", None, 3, "elsewhere", None, "postgresql://db/team"))
+    assert raised.value.message == "/docs/a.txt is on the machine elsewhere"
+    shown = "semsearch show //elsewhere/docs/a.txt --index postgresql://db/team"
+    assert raised.value.hint == f"open it there; what was indexed of it: {shown}"
+
+
+def test_a_file_of_the_machine_that_searched_is_not_said_to_be_gone(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machines may share a home, and so what is remembered, but not the folder that was searched."""
+    monkeypatch.setenv("SEMSEARCH_HOST", "beta")
+    place = ShownPlace("a.txt", str(tmp_path / "a.txt"), None, 3, searched_on="alpha")
+    with pytest.raises(SemsearchError) as raised:
+        open_place(place)
+    assert raised.value.message.endswith("a.txt is not on this machine: the last search was on the machine alpha")
+    assert raised.value.hint.startswith("open it there; ")
+    write(tmp_path, {"a.txt": "text\n"})
+    open_place(place)
+    assert called(tmp_path) == repr([place.file]), "a folder that both have"
 
 
 def test_what_a_desktop_might_run_is_not_handed_to_it(programs: Path, tmp_path: Path) -> None:

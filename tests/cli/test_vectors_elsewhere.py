@@ -107,6 +107,19 @@ def test_the_status_and_quantize_say_where_they_are(elsewhere: Elsewhere) -> Non
     assert f"semsearch index --vectors index --index {elsewhere.other}" in line
 
 
+def test_a_move_is_told(elsewhere: Elsewhere) -> None:
+    index, url = ("-i", elsewhere.own), elsewhere.url.replace("notes", "later")
+    there = f"30 vectors moved to {url}"
+    assert f"would be: {there}" in elsewhere.run("index", "--dry-run", "--vectors", url, *index).out
+    assert f"30 files, 30 chunks: {there} (" in elsewhere.run("index", "--vectors", url, *index).out
+    assert "30 chunks: up to date" in elsewhere.run("index", "--vectors", url, *index).out, "it is there already"
+    back = elsewhere.run("index", "--vectors", "index", "--json", *index).json
+    assert back["moved"] == {"vectors": 30, "to": None}
+    assert "moved" not in elsewhere.run("index", "--json", *index).json
+    elsewhere.run("index", "-q", "--vectors", url, *index)
+    assert "30 chunks: 30 vectors moved into the index (" in elsewhere.run("index", "--vectors", "index", *index).out
+
+
 def test_payloads_follow_files(elsewhere: Elsewhere, tmp_path: Path) -> None:
     (elsewhere.folder / "1-0.txt").rename(elsewhere.folder / "moved.txt")
     (elsewhere.folder / "1-1.txt").unlink()

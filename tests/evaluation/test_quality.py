@@ -171,9 +171,9 @@ def test_too_little_text_to_ask_about_is_an_error(tmp_path: Path) -> None:
 
 def test_judgements_of_other_documents_are_an_error(collection: Path, tmp_path: Path) -> None:
     index = collection / "folder" / ".semsearch"
-    with pytest.raises(UsageError, match="none of the 1 judged documents"):
+    with pytest.raises(UsageError, match="the judged document is not in the index"):
         measure(index, queries={"q": "boats"}, qrels={"q": {"elsewhere.txt": 1}})
     with pytest.raises(UsageError, match="no query has a judgement"):
         measure(index, queries={"q": "boats"}, qrels={"p": {"4-1.txt": 1}})
     report = measure(index, queries={"q": "boats"}, qrels={"q": {"elsewhere.txt": 1, "4-1": 1}})
-    assert any("1 of 2 judged documents are not in the index" in notice for notice in report.notices)
+    assert any("1 of 2 judged documents is not in the index" in notice for notice in report.notices)

@@ -154,7 +154,7 @@ def test_passages_of_which_the_model_makes_no_vector_do_not_keep_others_waiting(
         assert np.flatnonzero(lengths < 0.9).tolist() == [number - 1 for number in without]
         assert {*lengths[[number - 1 for number in without]].tolist()} == {0.0}
     told = [line for line in told if not line.startswith("sending")]
-    assert len(told) == 4 and told[-1] == f"nor of {len(bad) - 3} more passages"
+    assert len(told) == 4 and told[-1] == f"nor of {len(bad) - 3} more passage"
     for line, one in zip(told[:3], bad[:3], strict=True):
         assert line.startswith(f"the model odd one makes no vector of {one.file.path.decode()}:1: it is found by")
 

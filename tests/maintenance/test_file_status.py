@@ -83,9 +83,13 @@ def test_every_file_is_listed_with_its_reason_and_rule(semsearch: Command, folde
         ".gitignore", ".secret", "drafts/", "picture.png", "trace.log", "broken.pdf", "locked.pdf",
     }, "all that is not in the index"  # fmt: skip
     assert set(file_status(semsearch, folder, "--pending")) == {"new.txt"}
-    text = semsearch("status", "--files", "--failed", "-i", folder).out
+    text = semsearch("status", "--files", "--failed", cwd=folder).out
     assert text.splitlines()[1] == "failed   locked.pdf  (encrypted PDF: needs a password (--password-file))"
     assert "add --files" in one_line_error(semsearch("status", "--failed", "-i", folder).err)
+    listed = semsearch("status", "--files", "--skipped", "-i", folder, cwd=folder.parent).out.splitlines()
+    paths = [line.split()[1] for line in listed]
+    assert f"{folder.name}/drafts/" in paths and f"{folder.name}/broken.pdf" in paths
+    assert all((folder.parent / path).exists() for path in paths), "paths that open from the working folder"
     write(folder, {"garden.md": "Something else.\n"})
     assert file_status(semsearch, folder)["garden.md"]["reason"] == "changed since it was indexed"
     search = semsearch("search", "roses", "-i", folder, "--json").json

@@ -21,19 +21,19 @@ pytestmark = pytest.mark.real
 # What no reader can take text from, and what people must be told about it.
 NOT_INDEXED = {
     "office/MEDRPT-2024-PAT-3847_medical_report_scan.pdf": "no text on any of its 3 pages: needs OCR",
-    "office/pdf_scanned_invoice.pdf": "no text on any of its 1 pages: needs OCR",
-    "office/pdf_scanned_minimal.pdf": "no text on any of its 1 pages: needs OCR",
+    "office/pdf_scanned_invoice.pdf": "no text on its page: needs OCR",
+    "office/pdf_scanned_minimal.pdf": "no text on its page: needs OCR",
     "office/random.bin": "binary file, no reader for .bin",
     "office/test.jpg": "an image (needs OCR)",
     "office/test_llm.jpg": "an image (needs OCR)",
     "office/test_files.zip": "an archive: unpack it to index its files",
     "pdf/005-libreoffice-writer-password/libreoffice-writer-password.pdf": "encrypted PDF: needs a password",
-    "pdf/007-imagemagick-images/imagemagick-ASCII85Decode.pdf": "no text on any of its 1 pages: needs OCR",
-    "pdf/007-imagemagick-images/imagemagick-CCITTFaxDecode.pdf": "no text on any of its 1 pages: needs OCR",
-    "pdf/007-imagemagick-images/imagemagick-lzw.pdf": "no text on any of its 1 pages: needs OCR",
+    "pdf/007-imagemagick-images/imagemagick-ASCII85Decode.pdf": "no text on its page: needs OCR",
+    "pdf/007-imagemagick-images/imagemagick-CCITTFaxDecode.pdf": "no text on its page: needs OCR",
+    "pdf/007-imagemagick-images/imagemagick-lzw.pdf": "no text on its page: needs OCR",
     "pdf/017-unreadable-meta-data/unreadablemetadata.pdf": "damaged PDF file",
-    "pdf/019-grayscale-image/grayscale-image.pdf": "no text on any of its 1 pages: needs OCR",
-    "pdf/023-cmyk-image/cmyk-image.pdf": "no text on any of its 1 pages: needs OCR",
+    "pdf/019-grayscale-image/grayscale-image.pdf": "no text on its page: needs OCR",
+    "pdf/023-cmyk-image/cmyk-image.pdf": "no text on its page: needs OCR",
 }
 _TEXT = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}t"
 _PARAGRAPH = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}p"

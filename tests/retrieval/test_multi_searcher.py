@@ -60,11 +60,10 @@ def test_where_nothing_is_found_each_index_says_why(tmp_path: Path) -> None:
         index_folders([str(tmp_path / name)], None, IndexOptions(model="static", embed=False))
     with MultiSearcher([str(tmp_path / "one"), str(tmp_path / "two")], print) as searcher:
         result = searcher.search("xylophone")
-    said = "chunks are not encoded yet: found by their words only"
+    one = "1 of 1 chunk is not encoded yet: found by its words only"
+    two = "2 of 2 chunks are not encoded yet: found by their words only"
     assert not result.hits
-    assert result.notices == (
-        f"{tmp_path}/one/.semsearch: 1 of 1 {said}", f"{tmp_path}/two/.semsearch: 2 of 2 {said}",
-    )  # fmt: skip
+    assert result.notices == (f"{tmp_path}/one/.semsearch: {one}", f"{tmp_path}/two/.semsearch: {two}")
 
 
 def test_what_all_say_is_said_once(tmp_path: Path) -> None:
@@ -75,7 +74,7 @@ def test_what_all_say_is_said_once(tmp_path: Path) -> None:
     with MultiSearcher([str(tmp_path / name) for name in names], print) as searcher:
         result = searcher.search("ferry")
     assert result.mode == "lexical" and len(result.hits) == 2
-    assert result.notices == ("1 of 1 chunks are not encoded yet: found by their words only",)
+    assert result.notices == ("1 of 1 chunk is not encoded yet: found by its words only",)
 
 
 def test_sentences_and_meanings_are_those_of_the_first_index(indexes: list[str]) -> None:

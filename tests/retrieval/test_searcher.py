@@ -131,7 +131,7 @@ def test_chunks_that_are_not_encoded_are_found_by_words_and_said(tmp_path: Path)
     with Searcher(str(tmp_path / "folder")) as searcher:
         result = searcher.search("ferry")
         assert result.mode == "lexical" and result.hits[0].path == "a.txt"
-        assert result.notices == ("1 of 1 chunks are not encoded yet: found by their words only",)
+        assert result.notices == ("1 of 1 chunk is not encoded yet: found by its words only",)
         with pytest.raises(SemsearchError, match="holds no vectors yet"):
             searcher.search("ferry", SearchOptions(mode="dense"))
 

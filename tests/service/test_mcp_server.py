@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from semsearch.maintenance.shown_file import ShownFile
 from semsearch.retrieval.document_text import TextLine
 from semsearch.service import mcp_server
-from semsearch.service.operations import Shown
+from semsearch.service.operations import Shown, in_parts
 from tests.service.conftest import INJECTION
 from tests.support.chat_server import Handler, chat
 from tests.support.folders import PROJECT
@@ -178,12 +179,41 @@ def test_answers_fit_whatever_the_documents_hold(tmp_path: Path) -> None:
             assert len((await text_of(client, "search", **arguments)).splitlines()) > 2
         for path in ("wide.txt", "long.txt", "海.txt"):
             text = await text_of(client, "read_passage", path=path)
-            assert "More: read on" in text or "[cut]" in text
+            assert "More: read on" in text
+        for path in ("wide.txt", "海.txt"):
+            told, pages = "", 0
+            offset: str | None = "0"
+            while offset is not None:
+                text = await text_of(client, "read_passage", path=path, offset=int(offset))
+                assert "[cut]" not in text
+                told += "".join(line.partition(": ")[2] for line in text.splitlines() if line.startswith("> "))
+                offset = text.partition("offset=")[2].partition(".")[0] or None
+                pages += 1
+            words = (tmp_path / path).read_text()
+            assert "".join(told.split()) == "".join(words.split()), "all of a long line can be read"
+            assert pages > 5
         listed = await text_of(client, "list_files")
         assert "More: list again with offset=" in listed
         await text_of(client, "ask", question="how far does the whale swim")
 
     talk(over_stdio("-i", tmp_path), conversation)
+
+
+def test_no_offset_is_named_that_would_be_refused() -> None:
+    from semsearch.retrieval.hit import IndexCoverage, SearchResult
+    from semsearch.service.mcp_server import results_text
+    from semsearch.service.parameters import FILES, PASSAGE, SEARCH
+    from tests.support.answer_hits import hit
+
+    result = SearchResult(
+        "q", "hybrid", IndexCoverage("/i", 9, 9, 0, 0, 0), 0.1, tuple(hit("text") for _ in range(100))
+    )
+    named = re.search(r"offset=(\d+)", results_text(result, 900, 100))
+    assert named is not None and SEARCH.checked({"query": "q", "offset": int(named[1])})
+    last = results_text(result, 1_000, 100)
+    assert "offset=" not in last and "no offset reaches" in last
+    assert FILES.checked({"offset": 3_000_000})["offset"] == 3_000_000
+    assert PASSAGE.checked({"path": "a", "offset": 3_000_000})["offset"] == 3_000_000
 
 
 def test_the_model_is_asked_where_there_is_one(documents: Path) -> None:
@@ -263,7 +293,8 @@ def test_what_a_reader_does_not_see_is_left_out() -> None:
 @pytest.mark.parametrize("is_one_line", [False, True])
 def test_passages_fit_whatever_they_are_made_of(line: str, is_one_line: bool) -> None:
     texts = [line * 200] if is_one_line else [line] * 200
-    lines = tuple(TextLine(text, number, None, (), True) for number, text in enumerate(texts, 1))
+    whole = [TextLine(text, number, None, (), True) for number, text in enumerate(texts, 1)]
+    lines = tuple(part for one in whole for part in in_parts(one, mcp_server.LONGEST_LINE))
     file = ShownFile("a.txt", "/a.txt", "", "txt", "", lines, True, "")
     text = mcp_server.passage_text(Shown(file, lines, 0, len(lines)))
     assert 800 <= tokens(text) <= _MOST_TOKENS

@@ -65,7 +65,7 @@ def test_scanned_pages_have_their_numbers_and_limits() -> None:
     document = read("a.pdf", saved(names[0], "PDF", *names[1:]), ocr=LIMITS)
     (two,) = (part for part in document.sections if "two" in document.text[part.start : part.end])
     assert two.page == 2 and "four" not in document.text
-    assert "pages 1-3 read by OCR" in document.notice and "1 pages beyond the limits of OCR" in document.notice
+    assert "pages 1-3 read by OCR" in document.notice and "1 page beyond the limits of OCR" in document.notice
     tiff = read("a.tiff", saved(names[0], "TIFF", names[1]), ocr=LIMITS)
     assert [part.page for part in tiff.sections] == [1, 2]
 

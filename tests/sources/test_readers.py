@@ -104,7 +104,7 @@ def test_pdf_pages_title_and_what_cannot_be_read() -> None:
     assert "page two words" in document.text[second.start : second.end]
     assert document.line_starts is None
 
-    with pytest.raises(ReadError, match="no text on any of its 1 pages: needs OCR") as caught:
+    with pytest.raises(ReadError, match="no text on its page: needs OCR") as caught:
         read("a.pdf", make_pdf([""]))
     assert caught.value.skip
 

@@ -270,7 +270,7 @@ def test_a_search_says_that_vectors_are_lost_and_a_repair_brings_them_back(
     again = "encode them again" if os.path.isdir(pair.other) else "the next index encodes them again"
     assert found == [
         ("3 passages have no vectors", again),
-        ("1 vectors are of no passage", "take them out"),
+        ("1 vector is of no passage", "take them out"),
     ]
     report = pair.examined(repair=True)
     assert (report.problems, len(report.repaired)) == ((), 2)

@@ -53,6 +53,15 @@ class Machine:
         assert "Traceback" not in err, err
         return Completed(process.returncode, out, err)
 
+    def without_index(self, *arguments: object) -> Completed:
+        """What `semsearch ARGUMENT...` did, where no index is named."""
+        process = subprocess.run(
+            [sys.executable, "-m", "semsearch", *map(str, arguments)],
+            capture_output=True, text=True, timeout=240,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), "SEMSEARCH_HOST": self.host, **self.environment},
+        )  # fmt: skip
+        return Completed(process.returncode, process.stdout, process.stderr)
+
     def start(self, *arguments: object, module: Sequence[str] = ("semsearch",)) -> "subprocess.Popen[str]":
         """The process of `semsearch ARGUMENT... -i URL`, or of another `module` with its arguments before."""
         return subprocess.Popen(

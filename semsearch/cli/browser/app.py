@@ -31,6 +31,7 @@ from semsearch.cli.interrupts import EXIT_CODE
 from semsearch.cli.last_results import place_of
 from semsearch.cli.opener import open_place
 from semsearch.errors import SemsearchError, UsageError
+from semsearch.plurals import count_of
 from semsearch.retrieval.hit import Hit, SearchResult
 from semsearch.retrieval.options import GROUPS, MODES
 from semsearch.service.operations import Operations, Shown
@@ -281,7 +282,7 @@ class Browser(App[None]):
         if self.found is not None:
             count = len(self.hits.hits)
             found = f"{count:,}{'+' if self._more else ''} found" if count else "nothing found"
-            parts = [f"{found} · {parts[0]} · {self.found.coverage.files:,} files"]
+            parts = [f"{found} · {parts[0]} · {count_of(self.found.coverage.files, 'file')}"]
             if self.found.mode != mode:
                 parts.append(f"searched as {self.found.mode}")
             parts += self.found.notices

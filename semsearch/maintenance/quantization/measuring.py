@@ -19,6 +19,7 @@ from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import open_recorded
 from semsearch.errors import SemsearchError
 from semsearch.maintenance.quantization.records import MeasuredFormat
+from semsearch.plurals import count_of
 from semsearch.retrieval.query_sentences import held_out_queries
 from semsearch.store.local import rows
 from semsearch.store.local.dense_segment import DenseSegment, open_dense
@@ -84,7 +85,7 @@ def reference(snapshot: LocalSnapshot, vectors: IndexVectors, count: int, announ
         raise SemsearchError(
             f"the index {vectors.index} holds no sentence to measure with", "index more text first", code="no_queries"
         )
-    announce(f"measuring with {len(texts)} sentences of the index as queries")
+    announce(f"measuring with {count_of(len(texts), 'sentence')} of the index as queries")
     embedder = open_recorded(vectors.model, announce)
     queries = vectors.format.stored(np.stack([embedder.encode_query(text) for text in texts]))
     scores = np.empty((len(queries), 0), np.float32)

@@ -22,6 +22,7 @@ from semsearch.maintenance.quantization.measuring import (
     reference,
 )
 from semsearch.maintenance.quantization.records import MeasuredFormat, QuantizeOptions, QuantizeReport
+from semsearch.plurals import count_of
 from semsearch.store.local.merging import rewrite_vectors
 from semsearch.store.local.reader import Reader
 from semsearch.store.local.snapshot import LocalSnapshot
@@ -121,11 +122,12 @@ def _report(
         notices.append(f"{old.loss:.2%} were lost before, with the finer vectors; loss is of what is left")
     if chosen is not None and chooser.learnt_from_few(chosen.format):
         notices.append(
-            f"learnt from {vectors.count:,} vectors: with the finer ones dropped, later documents may lose more"
+            f"learnt from {count_of(vectors.count, 'vector')}: with the finer ones dropped, later documents may lose"
+            " more"
         )
     has_cells = chosen is not None and any(chosen.format.has_cells(one.rows) for one in vectors.segments)
     if chosen is not None and old.ann != chosen.format.ann == "ivf" and not has_cells:
-        notices.append(f"no segment has {cells.FEWEST_ROWS:,} vectors yet: until then all are scanned")
+        notices.append(f"no segment has {count_of(cells.FEWEST_ROWS, 'vector')} yet: until then all are scanned")
     if chosen is not None and _same(chosen.format, old) and before.loss <= chosen.loss + _WORTH_LEARNING:
         notices.append("the index is in this form already")
         changed = False

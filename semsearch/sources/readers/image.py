@@ -3,6 +3,7 @@
 import io
 
 from semsearch.errors import ReadError
+from semsearch.plurals import count_of
 from semsearch.sources.document import Document
 from semsearch.sources.document_builder import DocumentBuilder
 from semsearch.sources.ocr import OcrLimits, OcrReader
@@ -34,7 +35,7 @@ def read(data: bytes, type_name: str, limits: OcrLimits) -> Document:
             builder.block(text or "")
     notices = [reader.notice("")]
     if reader.left_out:
-        notices.append(f"{reader.left_out} of {count} pages left out: beyond the limits of OCR")
+        notices.append(f"{reader.left_out} of {count_of(count, 'page')} left out: beyond the limits of OCR")
     document = builder.document(notice="; ".join(notice for notice in notices if notice))
     if not document.text.strip():
         raise ReadError("an image, no text found in it by OCR", skip=True)

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from semsearch.errors import ReadError
+from semsearch.plurals import agreeing, count_of
 from semsearch.sources.document import Document, Section, heading_path
 from semsearch.sources.document_builder import MOST_CHARACTERS, plain
 from semsearch.sources.ocr import OcrLimits, OcrReader
@@ -69,13 +70,14 @@ def read(data: bytes, type_name: str, passwords: Sequence[str] = (), ocr: OcrLim
     if ocr is not None:
         _recognise(pages, second, OcrReader(ocr))
     count = len(pages.texts)
+    none_can = agreeing(count, "its page cannot", f"none of its {count:,} pages can")
     if count and len(pages.broken) == count:
-        raise ReadError(f"damaged PDF file: none of its {count} pages can be read")
+        raise ReadError(f"damaged PDF file: {none_can} be read")
     if not any(text.strip() for text in pages.texts) and not any(pages.beside):
         hint = ": needs OCR" if ocr is None else ", nor found by OCR"
         if pages.undecodable:
-            raise ReadError(f"the text of none of its {count} pages can be decoded{hint}", skip=True)
-        raise ReadError(f"no text on any of its {count} pages{hint}", skip=True)
+            raise ReadError(f"the text of {none_can} be decoded{hint}", skip=True)
+        raise ReadError(f"no text on {agreeing(count, 'its page', f'any of its {count:,} pages')}{hint}", skip=True)
     metadata = {} if pdf is None else _properties(pdf)
     title = told_title(str(metadata.pop("title", "")))
     texts = joined_words(without_running_lines(pages.texts))
@@ -176,7 +178,7 @@ def _recognise(pages: _Pages, second: SecondReader, reader: OcrReader) -> None:
     if pages.by_ocr:
         pages.notices.append(reader.notice(_named(pages.by_ocr)))
     if reader.left_out:
-        pages.notices.append(f"{reader.left_out} pages beyond the limits of OCR")
+        pages.notices.append(f"{count_of(reader.left_out, 'page')} beyond the limits of OCR")
 
 
 def _read_pages(pdf: Any, second: SecondReader, passwords: Sequence[str]) -> _Pages:

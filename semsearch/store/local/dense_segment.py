@@ -18,6 +18,7 @@ from semsearch.dense.coded_vectors import CodedVectors
 from semsearch.dense.segment_vectors import SegmentVectors
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.embedding.embedder import Vectors
+from semsearch.plurals import count_of
 from semsearch.store.local.damage import unreadable_as_damage
 from semsearch.store.local.segment_folder import (
     SEGMENTS_FOLDER,
@@ -47,7 +48,7 @@ def open_dense(index: str, name: str, rows: int, files: FileList, vector_format:
     """The mapped segment `name`; `rows` and `files` are what the catalog says of it. Raises `IndexDamagedError`."""
     folder = checked_folder(index, name, files)
     if not 0 < rows < _MOST_ROWS:
-        raise damaged_segment(folder, f"the catalog says it has {rows} rows")
+        raise damaged_segment(folder, f"the catalog says it has {count_of(rows, 'row')}")
     with unreadable_as_damage(index):
         store = CodedVectors.open(os.path.join(folder, VECTORS_FILE), vector_format.store_codec(), rows)
         codec = vector_format.first_stage(rows)

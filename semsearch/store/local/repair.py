@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical import postings
 from semsearch.lexical.document_terms import DocumentTerms
+from semsearch.plurals import count_of
 from semsearch.store.local import rows
 from semsearch.store.local.dense_segment import stored_vectors
 from semsearch.store.local.engine_examination import mend_engine
@@ -84,7 +85,7 @@ def repair(
         mend_engine(writer, findings)
     lost = findings.missing.get("vec", np.empty(0, np.int64))
     if len(lost):
-        announce(f"encoding {len(lost):,} passages again")
+        announce(f"encoding {count_of(len(lost), 'passage')} again")
         (encode_lost or prepare_encoder())(lost)
     writer.clear_suspicion()
     merge(writer)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from semsearch.dense.vector_format import VectorFormat
 from semsearch.errors import IndexDamagedError
+from semsearch.plurals import agreeing, count_of
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import open_dense, stored_vectors
@@ -64,9 +65,15 @@ def _add_coverage(findings: Examination, kind: str, damaged: bool) -> None:
     missing, extra = len(findings.missing[kind]), len(findings.extra[kind])
     if missing and not damaged:
         again = "index their words again" if kind == "lex" else "encode them again"
-        findings.add(f"{missing:,} passages have no {what}", again, SEGMENTS_FOLDER)
+        findings.add(
+            f"{count_of(missing, 'passage')} {agreeing(missing, 'has', 'have')} no {what}", again, SEGMENTS_FOLDER
+        )
     if extra:
-        findings.add(f"{extra:,} passages that are gone have {what}", "take them out", SEGMENTS_FOLDER)
+        findings.add(
+            f"{count_of(extra, 'passage')} {agreeing(extra, 'that is gone has', 'that are gone have')} {what}",
+            "take them out",
+            SEGMENTS_FOLDER,
+        )
 
 
 def _examine_format(findings: Examination, catalog: Catalog) -> VectorFormat | None:
@@ -148,6 +155,6 @@ def _repair(
         assert vector_format is not None
         stored_vectors(folder, segment.name, segment.rows, segment.files, vector_format)
     except IndexDamagedError:
-        return f"encode its {segment.alive_count:,} passages again"
+        return f"encode its {count_of(segment.alive_count, 'passage')} again"
     findings.recodable.append(segment)
     return "make its codes anew"

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from semsearch.plurals import count_of
 from semsearch.store.checked_values import of_type
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
@@ -270,7 +271,9 @@ class LocalSnapshot:
         if len(passages) != end - first:  # some were replaced (`Transaction.replace_passages`), or are lost
             passages = self._passages(query + " ORDER BY chunks.id", (file_id,))
         if len(passages) != end - first:
-            raise catalog_damaged(self.folder, f"file {file_id} has {len(passages)} chunks, not {end - first}")
+            raise catalog_damaged(
+                self.folder, f"file {file_id} has {count_of(len(passages), 'chunk')}, not {end - first}"
+            )
         return passages
 
     def file_ids(self, ids: "Ids") -> "Ids":

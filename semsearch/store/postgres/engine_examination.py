@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.errors import IndexDamagedError
+from semsearch.plurals import agreeing, count_of
 from semsearch.store.engine_comparing import Differences, compare
 from semsearch.store.engine_vectors import EngineVectors, Ids
 from semsearch.store.postgres import engine_writing
@@ -39,7 +40,11 @@ def examine_engine(connection: Connection, state: State, dim: int, findings: "Da
     assert url is not None
     here = connection.row("SELECT count(*) FROM {s}.vectors")
     if here is not None and here[0]:
-        findings.add("vectors", f"{here[0]:,} vectors are kept in the index, too", "remove them")
+        findings.add(
+            "vectors",
+            f"{count_of(here[0], 'vector')} {agreeing(here[0], 'is', 'are')} kept in the index, too",
+            "remove them",
+        )
     counted, known = _by_the_tables(connection)
     if not dim:
         # Whatever is there is taken out before the first vector is put there.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from semsearch.chunking.chunk import hash_of
 from semsearch.errors import IndexDamagedError
+from semsearch.plurals import agreeing, count_of
 from semsearch.store.checked_values import MALFORMED, finite, mapping
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import WRITING_SECONDS, Connection
@@ -52,16 +53,16 @@ _DOCUMENTS = (
     " (SELECT FROM {s}.parts WHERE file_id = id) UNION ALL SELECT first_chunk, chunk_count, language FROM {s}.parts"
     " ORDER BY 1"
 )
-# table, how many rows, what is said of them, what `--repair` does: rows without what they belong to.
+# table, what a row of it is, what is said of them, what `--repair` does: rows without what they belong to.
 _ORPHANS = (
-    ("parts", "documents are of no file", "remove them", "NOT EXISTS (SELECT FROM {s}.files WHERE id = one.file_id)"),
-    ("vectors", "vectors are of no passage", "remove them",
+    ("parts", "document", "of no file", "remove them", "NOT EXISTS (SELECT FROM {s}.files WHERE id = one.file_id)"),
+    ("vectors", "vector", "of no passage", "remove them",
      "NOT EXISTS (SELECT FROM {s}.chunks WHERE id = one.chunk_id)"),
-    ("encode_queue", "waiting passages are not there", "remove them",
+    ("encode_queue", "waiting passage", "not there", "remove them",
      "NOT EXISTS (SELECT FROM {s}.chunks WHERE id = one.chunk_id)"),
-    ("encode_queue", "passages wait that have a vector", "remove them",
+    ("encode_queue", "waiting passage", "encoded already", "remove them",
      "EXISTS (SELECT FROM {s}.vectors WHERE vectors.chunk_id = one.chunk_id)"),
-    ("postings", "words are of no segment", "remove them",
+    ("postings", "word", "of no segment", "remove them",
      "NOT EXISTS (SELECT FROM {s}.segments WHERE id = one.segment_id)"),
 )  # fmt: skip
 
@@ -190,7 +191,7 @@ class _Examination:
         ]
         for table, found in (("runs", self.findings.runs), ("writers", self.findings.writers)):
             if found:
-                self.findings.add(table, f"what it records of {len(found):,} runs is damaged", "forget them")
+                self.findings.add(table, f"what it records of {count_of(len(found), 'run')} is damaged", "forget them")
 
     def _examine_counters(self) -> None:
         """Whether the numbers that are kept, not counted, are those that would be counted."""
@@ -258,7 +259,9 @@ class _Examination:
         orphans = np.setdiff1d(known, files[:, 0])
         if len(orphans):
             count = int(counts[np.isin(known, orphans)].sum())
-            self.findings.add("chunks", f"{count:,} passages are of no file", "remove them")
+            self.findings.add(
+                "chunks", f"{count_of(count, 'passage')} {agreeing(count, 'is', 'are')} of no file", "remove them"
+            )
 
     def _examine_parts(self) -> None:
         """Whether the documents of a file divide its passages among them."""
@@ -320,11 +323,14 @@ class _Examination:
                 self._examine_languages(number, part, recorded, languages.of(found.live))
                 self.findings.lengths.update(found.lengths)
         if self.findings.lengths:
-            what = f"{len(self.findings.lengths):,} passages have another number of words than their segment says"
+            count = len(self.findings.lengths)
+            have = agreeing(count, "has another number of words than its", "have another number of words than their")
+            what = f"{count_of(count, 'passage')} {have} segment says"
             self.findings.add("chunks", what, "take that of the segment")
         self.findings.missing = live[~held & (terms > 0)]
         if len(self.findings.missing) and not self.findings.damaged:
-            what = f"{len(self.findings.missing):,} passages have no words"
+            count = len(self.findings.missing)
+            what = f"{count_of(count, 'passage')} {agreeing(count, 'has', 'have')} no words"
             self.findings.add("postings", what, "make them anew from the texts")
 
     def _damaged(self, number: int, part: str, what: str) -> None:
@@ -375,22 +381,25 @@ class _Examination:
     # -- vectors and what belongs together -----------------------------------------------------------------------
 
     def _examine_orphans(self) -> None:
-        for table, what, repair, condition in _ORPHANS:
+        for table, row, what, repair, condition in _ORPHANS:
             (count,) = self._rows(f"SELECT count(*) FROM {{s}}.{table} AS one WHERE {condition}")[0]
             if count:
-                self.findings.add(table, f"{count:,} {what}", repair)
+                self.findings.add(table, f"{count_of(count, row)} {agreeing(count, 'is', 'are')} {what}", repair)
         (count,) = self._rows(f"SELECT count(*) FROM {{s}}.chunks WHERE {UNQUEUED}")[0]
         if count:
+            have = agreeing(count, "has no vector, and does", "have no vector, and do")
             self.findings.add(
                 "encode_queue",
-                f"{count:,} passages have no vector, and do not wait for one",
+                f"{count_of(count, 'passage')} {have} not wait for one",
                 "the next index encodes them",
             )
         (count,) = self._rows("SELECT count(*) FROM {s}.encode_queue AS queue JOIN {s}.chunks ON id = chunk_id"
                               " WHERE queue.tokens <> chunks.tokens")[0]  # fmt: skip
         if count:
             self.findings.add(
-                "encode_queue", f"{count:,} waiting passages have another size", "take that of the passage"
+                "encode_queue",
+                f"{count_of(count, 'waiting passage')} {agreeing(count, 'has', 'have')} another size",
+                "take that of the passage",
             )
 
     def _examine_vectors(self) -> None:
@@ -399,7 +408,11 @@ class _Examination:
             (count,) = self._rows(f"SELECT count(*) FROM {{s}}.{table} WHERE {unsound_vector(dim)}")[0]
             if count:
                 again = "the next index encodes them again" if table == "vectors" else "remove them"
-                self.findings.add(table, f"{count:,} vectors are none that the model makes", again)
+                self.findings.add(
+                    table,
+                    f"{count_of(count, 'vector')} {agreeing(count, 'is', 'are')} none that the model makes",
+                    again,
+                )
         found = self._rows("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{s}.vectors_hnsw')")
         if found and not found[0][0]:
             self.findings.bad_index = True
@@ -457,7 +470,7 @@ UNQUEUED = (
 
 def orphans() -> Iterator[str]:
     """Statements that remove what belongs to nothing."""
-    for table, _, _, condition in _ORPHANS:
+    for table, _, _, _, condition in _ORPHANS:
         yield f"DELETE FROM {{s}}.{table} AS one WHERE {condition}"
 
 

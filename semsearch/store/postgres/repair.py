@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from semsearch import settings
 from semsearch.lexical import postings
 from semsearch.lexical.document_terms import DocumentTerms
+from semsearch.plurals import count_of
 from semsearch.store.postgres.connection import Connection
 from semsearch.store.postgres.engine_examination import mend_engine
 from semsearch.store.postgres.examination import COUNTED, UNQUEUED, DatabaseFindings, orphans, unsound_vector
@@ -49,7 +50,7 @@ def repair(connection: Connection, work: Work, findings: DatabaseFindings, annou
     mend_engine(connection, findings, deleted)
     _count_anew(connection, work)
     if len(missing := np.setdiff1d(findings.missing, deleted)):
-        announce(f"making the words of {len(missing):,} passages anew")
+        announce(f"making the words of {count_of(len(missing), 'passage')} anew")
         _index_words(connection, work, missing)
 
 
