@@ -172,7 +172,8 @@ def _vectors(vector_format: "dict[str, Any]") -> str:
 
 def _learnt(weights: "dict[str, Any]") -> str:
     parts = [f"{name} {value}" for name, value in weights.items() if name != "questions"]
-    return f"{', '.join(parts)}, learnt from {count_of(weights['questions'], 'question')}"
+    asked = weights.get("questions")  # damaged weights may lack it
+    return ", ".join([*parts, *([f"learnt from {count_of(asked, 'question')}"] if isinstance(asked, int) else [])])
 
 
 def _print_files(index: str, entries: "list[FileStatus]", *, as_json: bool) -> None:

@@ -129,7 +129,7 @@ def test_the_command(semsearch: Command, index: Path, tmp_path: Path) -> None:
     lines.append({"query": "which moon", "positive": "Nothing of the kind is written anywhere, not even in Latin."})
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = semsearch("tune", "--pairs", tmp_path / "pairs.jsonl", "-i", index)
-    assert done.code == 0 and "64 questions" in done.out and "1 of 257 texts are no passage" in done.err, done.err
+    assert done.code == 0 and "64 questions" in done.out and "1 of 257 texts is no passage" in done.err, done.err
     (tmp_path / "pairs.jsonl").write_text('{"query": "x"}\n')
     assert "line 1: not a pair" in semsearch("tune", "--pairs", tmp_path / "pairs.jsonl", "-i", index).err
     assert semsearch("tune", "--drop", "-i", index).code == 0
