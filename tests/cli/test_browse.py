@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
-from tests.support.commands import Command, one_line_error
+from tests.support.commands import Command, hear_signals, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.terminal import HOSTILE
 
@@ -408,6 +408,7 @@ def test_signals_leave_the_terminal_as_it_was(docs: Path, number: signal.Signals
     child = pexpect.spawn(
         sys.executable, ["-m", "semsearch", "browse", "otter"], cwd=str(docs), dimensions=(24, 80), timeout=60,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "TERM": "xterm-256color"}, ignore_sighup=False,
+        preexec_fn=hear_signals,
     )  # fmt: skip
     child.expect("found")
     child.kill(number)

@@ -152,7 +152,7 @@ def test_new_commits_and_other_indexes_are_seen_at_once(service: ServiceProcess,
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGHUP, -1)])
 def test_signals_reach_the_command(service: ServiceProcess, notes: Path, sent: signal.Signals, code: int) -> None:
     client = service.start_client("search", "--queries", "-", "-i", notes)
-    service.wait_for_commands(1)
+    service.wait_for_command(client)
     client.send_signal(sent)
     assert client.wait(60) == code  # before it sees the end of its queries
     _, err = client.communicate()
@@ -163,7 +163,7 @@ def test_signals_reach_the_command(service: ServiceProcess, notes: Path, sent: s
 def test_both_stop_and_go_on(service: ServiceProcess, notes: Path) -> None:
     # In a group of its own, for which there is who can let it go on: else the system does not stop it.
     client = service.start_client("search", "--queries", "-", "-l", "-i", notes, process_group=0)
-    service.wait_for_commands(1)
+    service.wait_for_command(client)
     both = [psutil.Process(client.pid), *service.commands()]
     client.send_signal(signal.SIGTSTP)
     wait_until(lambda: all(one.status() == psutil.STATUS_STOPPED for one in both))
@@ -175,7 +175,7 @@ def test_both_stop_and_go_on(service: ServiceProcess, notes: Path) -> None:
 
 def test_a_client_that_goes_away_takes_its_command_along(service: ServiceProcess, notes: Path) -> None:
     client = service.start_client("search", "--queries", "-", "--jsonl", "-i", notes)
-    service.wait_for_commands(1)
+    service.wait_for_command(client)
     (command,) = service.commands()
     client.kill()
     client.wait()
@@ -224,7 +224,7 @@ def test_one_service_a_user(service: ServiceProcess) -> None:
 def test_a_service_that_was_killed_is_replaced(notes: Path) -> None:
     with ServiceProcess() as service:
         client = service.start_client("search", "--queries", "-", "--jsonl", "-i", notes)
-        service.wait_for_commands(1)
+        service.wait_for_command(client)
         (command,) = service.commands()
         assert service.stop(signal.SIGKILL) == -9
         wait_until(lambda: not command.is_running())
@@ -235,7 +235,7 @@ def test_a_service_that_was_killed_is_replaced(notes: Path) -> None:
         service.start()
         assert not HEAVY & imported(service, ["search", "boats", "-i", notes])
         client = service.start_client("search", "--queries", "-", "--jsonl", "-i", notes)
-        service.wait_for_commands(1)
+        service.wait_for_command(client)
         assert service.stop() == 0
         assert not service.socket.exists()
         client.communicate(timeout=60)
@@ -318,7 +318,7 @@ def test_files_of_a_process_are_the_clients(service: ServiceProcess, notes: Path
 
 def test_a_command_that_is_killed(service: ServiceProcess, notes: Path) -> None:
     client = service.start_client("search", "--queries", "-", "-i", notes)
-    service.wait_for_commands(1)
+    service.wait_for_command(client)
     service.commands()[0].kill()
     assert client.wait(60) == -9
     client.communicate()

@@ -1,6 +1,7 @@
 """A real `semsearch serve` for tests, and clients of it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,6 +89,17 @@ class ServiceProcess:
 
     def wait_for_commands(self, count: int) -> None:
         wait_until(lambda: len(self.commands()) == count)
+
+    def wait_for_command(self, client: "subprocess.Popen[str]") -> None:
+        """Until the only command is that of `client`, which passes on signals by now."""
+        self.wait_for_commands(1)
+        wait_until(lambda: _catches(client.pid, signal.SIGTSTP))
+
+
+def _catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal (proc(5))."""
+    (caught,) = re.findall(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
+    return bool(int(caught, 16) >> (number - 1) & 1)
 
 
 def imported(service: ServiceProcess, arguments: Sequence[object], **more: str) -> set[str]:
