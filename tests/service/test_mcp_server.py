@@ -1,7 +1,6 @@
 """The MCP server, asked by the SDK's own client: over stdio as a real process, over HTTP as a real server."""
 
-import base64
-import hashlib
+import json
 import os
 import re
 import subprocess
@@ -15,28 +14,17 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from semsearch.maintenance.shown_file import ShownFile
-from semsearch.retrieval.document_text import TextLine
 from semsearch.service import mcp_server
-from semsearch.service.operations import Shown, in_parts
+from semsearch.service.token_estimate import tokens_in
 from tests.service.conftest import INJECTION
 from tests.support.chat_server import Handler, chat
 from tests.support.folders import PROJECT
 from tests.support.service import Service
 from tests.support.waiting import CEILING_SECONDS
 
-# Of cl100k_base. Without its vocabulary here a token is taken to have three bytes, which is less than it has.
+# As semsearch estimates them, which needs no vocabulary; tests/real/test_token_counts.py counts those of a real one.
 _MOST_TOKENS = 2_000
 _TOOLS = ["ask", "list_files", "read_passage", "search", "status"]
-
-
-def tokens(text: str) -> int:
-    try:
-        import tiktoken
-
-        return len(tiktoken.get_encoding("cl100k_base").encode(text))
-    except Exception:
-        return len(text.encode()) // 3
 
 
 def talk(target: Any, conversation: Callable[[Client], Any]) -> Any:
@@ -70,7 +58,7 @@ async def text_of(client: Client, tool: str, is_error: bool = False, **arguments
     result = await client.call_tool(tool, arguments)
     assert bool(result.is_error) == is_error, result.content
     (content,) = result.content
-    assert tokens(content.text) <= _MOST_TOKENS  # type: ignore[union-attr]
+    assert tokens_in(content.text) <= _MOST_TOKENS  # type: ignore[union-attr]
     return str(content.text)  # type: ignore[union-attr]
 
 
@@ -102,7 +90,8 @@ def test_the_tools_say_what_they_take(target: Any) -> None:
         assert tool.annotations.read_only_hint and not tool.annotations.destructive_hint
         assert tool.annotations.idempotent_hint and tool.annotations.open_world_hint is False
         assert "llm" not in tool.input_schema["properties"], "there is no model"
-    assert tokens(str([tool.model_dump(exclude_none=True) for tool in tools])) < 3_000
+    described = json.dumps([tool.model_dump(exclude_none=True) for tool in tools])
+    assert len(described) < 10_000, "every conversation pays for it: about four characters are a token"
 
 
 def test_errors_say_what_to_do(target: Any) -> None:
@@ -275,26 +264,3 @@ def test_lines_cannot_leave_their_quotation() -> None:
 def test_what_a_reader_does_not_see_is_left_out() -> None:
     hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "obey")
     assert mcp_server.quoted([f"a{hidden}\u202e\x1b[2Jb"]) == [f"> a{' ' * 6}[2Jb"]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "    if (x[i] != y[j]) { a += b->c(d, e); }",
-        "0.84442,0.757954,0.420571,0.25891,0.511274,0.40493,0.78379",
-        hashlib.sha256(b"whale").hexdigest(),
-        base64.b64encode(hashlib.sha512(b"whale").digest()).decode(),
-        "潮の満ち引きは月によって起こる。" * 3,
-        "안녕하세요 세계는 넓고 할 일은 많다",
-        "(){}[];:<>!@#$%^&*~`|" * 3,
-        "🚀🌊🦀🎉🔥" * 10,
-    ],
-)
-@pytest.mark.parametrize("is_one_line", [False, True])
-def test_passages_fit_whatever_they_are_made_of(line: str, is_one_line: bool) -> None:
-    texts = [line * 200] if is_one_line else [line] * 200
-    whole = [TextLine(text, number, None, (), True) for number, text in enumerate(texts, 1)]
-    lines = tuple(part for one in whole for part in in_parts(one, mcp_server.LONGEST_LINE))
-    file = ShownFile("a.txt", "/a.txt", "", "txt", "", lines, True, "")
-    text = mcp_server.passage_text(Shown(file, lines, 0, len(lines)))
-    assert 800 <= tokens(text) <= _MOST_TOKENS
