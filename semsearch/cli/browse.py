@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from semsearch.cli.flags import Before, Indexes, Mode, PathGlobs, Since, Types, Where, chosen_filters, values
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.errors import UsageError
+from semsearch.extras import check_installed
 
 
 def command(
@@ -40,7 +41,7 @@ def command(
       semsearch browse 'battery type:pdf' --mode lexical --since 2024
     """
     _check_terminal()
-    _check_installed()
+    check_installed("browse", "tui", "textual")
     from semsearch import settings
     from semsearch.cli.browser.app import Browser
     from semsearch.service.operations import Operations
@@ -71,13 +72,3 @@ def _check_terminal() -> None:
         raise UsageError(f"browse needs a terminal, and {missing[0]} is none", "use: semsearch search QUERY")
     if os.environ.get("TERM", "dumb") == "dumb":
         raise UsageError("browse needs a terminal that can place text: TERM is dumb", "use: semsearch search QUERY")
-
-
-def _check_installed() -> None:
-    """Raises `SemsearchError` where the package of the extra is missing."""
-    from importlib.util import find_spec
-
-    if find_spec("textual") is None:
-        raise SemsearchError(
-            "browse needs the package textual", "install it with: pip install 'semsearch[tui]'", code="missing_package"
-        )

@@ -8,7 +8,8 @@ import typer
 
 from semsearch.cli.flags import BaseUrl, Indexes, chosen_llm
 from semsearch.cli.render import announce
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.errors import UsageError
+from semsearch.extras import check_installed
 
 if TYPE_CHECKING:
     from socket import socket as Socket
@@ -93,7 +94,7 @@ def opened_operations(
 ) -> "Operations":
     """What answers for `indexes`, without one for the default index; `processes`: as in `Operations`. Raises
     `SemsearchError`."""
-    check_installed()
+    check_installed("the service", "serve", "mcp", "starlette", "uvicorn")
     from semsearch import settings
     from semsearch.service.operations import Operations
 
@@ -105,19 +106,6 @@ def opened_operations(
         idle_seconds=60 * idle_minutes,
         announce=announce,
     )
-
-
-def check_installed() -> None:
-    """Raises `SemsearchError` where the packages of the extra are missing."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("mcp", "starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise SemsearchError(
-            f"the service needs the package {missing[0]}",
-            "install it with: pip install 'semsearch[serve]'",
-            code="missing_package",
-        )
 
 
 def opened_socket(passed: "list[Socket]", host: str, port: int) -> "tuple[Socket, str | None]":

@@ -3,7 +3,8 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from semsearch.errors import SemsearchError, UsageError
+from semsearch.errors import UsageError
+from semsearch.extras import missing_package
 from semsearch.plurals import count_of
 
 if TYPE_CHECKING:
@@ -66,9 +67,7 @@ def _figure() -> Any:
         # Not pyplot: it looks for a display.
         from matplotlib.figure import Figure
     except ImportError:
-        raise SemsearchError(
-            "drawing needs matplotlib, which is not installed", "install it with: pip install 'semsearch[plot]'"
-        ) from None
+        raise missing_package("drawing", "plot", "matplotlib") from None
     return Figure(layout="constrained")
 
 

@@ -15,6 +15,7 @@ from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import IndexDamagedError, LockedError, ParameterError, SemsearchError, UsageError, for_shell
+from semsearch.extras import check_installed
 from semsearch.index_report import IndexReport
 from semsearch.indexing import named_folders
 from semsearch.indexing.changes import OUTSIDE, Changes
@@ -46,7 +47,7 @@ from semsearch.sources.differences import StatCheck
 from semsearch.sources.grammars import readers_version
 from semsearch.sources.ignore import compile_globs
 from semsearch.sources.names import shown_name
-from semsearch.sources.ocr import OcrLimits, check_ocr
+from semsearch.sources.ocr import OcrLimits
 from semsearch.sources.walk import is_gone
 from semsearch.store.opening import check_vectors, open_store, remember_vectors, require
 from semsearch.store.protocol import Snapshot, Store, Writer
@@ -217,7 +218,7 @@ def _check(options: IndexOptions) -> None:
     if options.tokenizer is not None:
         tiktoken_named(options.tokenizer)
     if options.ocr:
-        check_ocr()
+        check_installed("OCR", "ocr", "rapidocr")
 
 
 def _existing_folder(root: str) -> str:

@@ -3,13 +3,10 @@
 The models know Chinese and English; letters with accents are often taken for others.
 """
 
-import importlib.util
 import time
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from semsearch.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,12 +64,6 @@ class OcrReader:
             return ""
         sure = sum(self.confidences) / len(self.confidences)
         return f"{pages} read by OCR (confidence {sure:.2f})".strip()
-
-
-def check_ocr() -> None:
-    """Raises `UsageError` where rapidocr is not installed."""
-    if importlib.util.find_spec("rapidocr") is None:
-        raise UsageError("OCR needs rapidocr, which is not installed", "install it with: pip install 'semsearch[ocr]'")
 
 
 @cache

@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from semsearch.errors import LockedError, ParameterError, SemsearchError, UsageError, for_shell
+from semsearch.extras import missing_package
 from semsearch.settings import url_scheme
 
 if TYPE_CHECKING:
@@ -78,11 +79,7 @@ def _postgres(location: str, after: str) -> "Store":
     try:
         import psycopg
     except ImportError:
-        raise SemsearchError(
-            "an index in PostgreSQL needs the package psycopg",
-            "install it with: pip install 'semsearch[postgres]'",
-            code="missing_package",
-        ) from None
+        raise missing_package("an index in PostgreSQL", "postgres", "psycopg") from None
     del psycopg
     from semsearch.store.postgres.store import PostgresStore
 

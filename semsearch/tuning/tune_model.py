@@ -4,7 +4,6 @@ Half of the questions are held out: nothing is learnt from them, and the trained
 the index that it encoded. What is needed to go on after an interruption lies in the folder `OUTPUT.unfinished`.
 """
 
-import importlib.util
 import os
 import shutil
 
@@ -13,6 +12,7 @@ from semsearch.callbacks import Advance, Announce
 from semsearch.embedding.cross_encoder import open_reranker
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
+from semsearch.extras import check_installed
 from semsearch.file_lock import WriterLock
 from semsearch.plurals import count_of
 from semsearch.store.opening import clone_index
@@ -48,7 +48,7 @@ def tune_model(
     path = settings.index_for_reading(index)
     loss = options.chosen_loss()
     output = os.path.abspath(os.path.expanduser(options.output))
-    _check_packages()
+    check_installed("training a model", "tune", "accelerate", "datasets")
     options.check()
     _check_free(output)
     model = base_model_of(path)
@@ -114,17 +114,6 @@ def _working_folder(output: str) -> str:
     if there and _LOCK not in there:
         raise UsageError(f"{folder} is already there, and not by tune", "name another folder for --output")
     return folder
-
-
-def _check_packages() -> None:
-    """Raises `SemsearchError` where packages that train are not installed."""
-    missing = [name for name in ("accelerate", "datasets") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise SemsearchError(
-            f"training a model needs {' and '.join(missing)}",
-            "install what is missing with: pip install 'semsearch[tune]'",
-            code="tune_missing",
-        )
 
 
 def _check_free(output: str) -> None:

@@ -47,7 +47,7 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_measured(
         done = semsearch("bench", "vectors", "-i", index, "--plot", tmp_path / name)
         assert done.code == 2 and says in done.err and "measuring" not in done.err
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(SemsearchError, match="needs matplotlib"):
+    with pytest.raises(SemsearchError, match="needs the package matplotlib"):
         plots.check(str(tmp_path / "out.png"))
 
 

@@ -268,7 +268,6 @@ def test_without_an_index_it_does_not_begin(semsearch: Command, tmp_path: Path) 
 
 
 def test_without_the_extra_one_line_names_it(semsearch: Command, documents: Path, tmp_path: Path) -> None:
-    hidden = "import sys\nfor name in ('mcp', 'starlette', 'uvicorn'):\n    sys.modules[name] = None\n"
     hidden = (
         "import importlib.util as u\nfind = u.find_spec\n"
         "u.find_spec = lambda name, *more: None if name in ('mcp', 'starlette', 'uvicorn') else find(name, *more)\n"

@@ -1,5 +1,6 @@
 """A model is trained, judged by what it did not see, gone on with after a kill, and refused where it cannot be."""
 
+import importlib.util
 import json
 import os
 import random
@@ -16,7 +17,6 @@ from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
 from semsearch.store.local.reader import Reader
-from semsearch.tuning import tune_model as module
 from semsearch.tuning.base_model import base_model_of
 from semsearch.tuning.held_out import split_questions
 from semsearch.tuning.question_source import QuestionSource
@@ -212,8 +212,8 @@ def test_too_little_memory_or_a_missing_package_is_said_before(
 
     with pytest.raises(ValueError, match="needs 112 GB of memory"):
         train_memory.check_memory(7_000_000_000, "cpu")
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SemsearchError, match="accelerate and datasets"):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SemsearchError, match="needs the package accelerate"):
         tune_model(str(tiny / "index"), judged(), TrainOptions(str(tmp_path / "ours")), silent, silent)
 
 

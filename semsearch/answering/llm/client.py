@@ -31,6 +31,7 @@ from semsearch.answering.llm.errors import (
 )
 from semsearch.answering.llm.stream import Listener, Reply, read_reply
 from semsearch.errors import SemsearchError, UsageError
+from semsearch.extras import missing_package
 from semsearch.http_limits import Connections, client_options, within
 from semsearch.stopwatch import Stopwatch
 
@@ -127,13 +128,7 @@ class LlmClient:
         try:
             import openai
         except ImportError:
-            openai = None
-        if openai is None:
-            raise SemsearchError(
-                "answering with a model needs the openai package",
-                "install it with: pip install 'semsearch[llm]'",
-                code="llm_missing",
-            )
+            raise missing_package("answering with a model", "llm", "openai") from None
         # They write requests, headers among them, to whatever log the process has.
         for name in ("openai", "httpx", "httpcore", "httpx2", "httpcore2"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
