@@ -38,15 +38,11 @@ def is_internet(listening: socket.socket) -> bool:
 
 
 def is_loopback(listening: socket.socket) -> bool:
-    """Whether only this machine can reach `listening`."""
-    if not is_internet(listening):
-        return True
+    """Whether only this machine can reach `listening`, a socket of the internet."""
     return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def url_of(listening: socket.socket) -> str:
     """The address of the page, for people."""
-    if not is_internet(listening):
-        return f"unix:{listening.getsockname()}"
     host, port = listening.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
