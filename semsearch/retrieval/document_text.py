@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from semsearch.retrieval.deduplication import overlap
 from semsearch.sources.lines import line_in
@@ -14,13 +15,15 @@ _SHEETS = frozenset({"xlsx", "xls", "ods", "fodt"})
 @dataclass(frozen=True)
 class TextLine:
     """A line of a document: `number` in its file, from 1, and `page`, None where the format has none; `heading`: the
-    headings above it. `follows`: it comes right after the line before, with nothing between them."""
+    headings above it. `follows`: it comes right after the line before, with nothing between them, not even a blank
+    line. `skips`: lines between the one before and it were not selected."""
 
     text: str
     number: int | None
     page: int | None
     heading: tuple[str, ...]
     follows: bool
+    skips: bool = False
 
 
 def text_lines(passages: Sequence[Passage]) -> list[TextLine]:
@@ -111,8 +114,13 @@ def selected(lines: Sequence[TextLine], first: int, last: int | None, pages: boo
     numbers = [line.number or 0 for line in lines]
     if not wanted and not pages and last is not None and first <= last and max(numbers, default=0) > first:
         wanted = [place for place, number in enumerate(numbers) if lines[place].text and 0 < number < first][-1:]
-    near = sorted({one for place in wanted for one in range(place - around, place + around + 1)})
-    return [lines[place] for place in near if 0 <= place < len(lines)]
+    around_them = {one for place in wanted for one in range(place - around, place + around + 1)}
+    near = sorted(around_them.intersection(range(len(lines))))
+    found = [lines[place] for place in near]
+    for at, (before, place) in enumerate(pairwise(near), 1):
+        if place != before + 1:
+            found[at] = replace(found[at], follows=False, skips=True)
+    return found
 
 
 def _common(before: Passage, passage: Passage) -> int:

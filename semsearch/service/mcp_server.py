@@ -256,11 +256,11 @@ def passage_text(shown: Shown) -> str:
     lines, size, page = [head], _size([head]), None
     for number, line in enumerate(shown.lines):
         told = []
+        if number and not line.follows:
+            told += ["[...]"] if line.skips else quoted([""])
         if line.page is not None and line.page != page:
             told.append(f"[page {line.page}]")
             page = line.page
-        if number and not line.follows:
-            told.append("[...]")
         told += quoted([_numbered(line)])
         if size + _size(told) > _MOST_TOKENS and number:
             lines.append(f"More: read on with the same arguments and offset={shown.offset + number}.")

@@ -92,6 +92,11 @@ def test_lines_and_pages_are_selected_with_those_around() -> None:
     assert (
         numbers(1, 1, pages=True) == [5, 6] and numbers(9, None) == [] and numbers(7, 7) == [] and numbers(5, 2) == []
     )
+    # Rows of two sheets: what is between them is left out.
+    found = selected([*lines, *lines], 2, 3, False, 0)
+    assert [(line.number, line.follows, line.skips) for line in found] == [
+        (2, True, False), (3, True, False), (2, False, True), (3, True, False),
+    ]  # fmt: skip
     # What a paragraph holds that is one line of text.
     assert numbers(4, 4) == [3] and numbers(0, 0) == []
 

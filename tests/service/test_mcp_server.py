@@ -188,6 +188,32 @@ def test_answers_fit_whatever_the_documents_hold(tmp_path: Path) -> None:
     talk(over_stdio("-i", tmp_path), conversation)
 
 
+def test_blank_lines_are_told_from_lines_that_are_left_out(tmp_path: Path) -> None:
+    from semsearch.indexing import IndexOptions, index_folders
+    from tests.support.folders import write
+    from tests.support.office import workbook
+
+    long = "The otter swims. " * 60
+    rows = [["Name", "Feet"], ["Mira", "30"], ["Anna", "20"]]
+    write(
+        tmp_path, {"a.md": f"# Otters\n\n{long}\n\n# Boats\n\n{long}", "b.xlsx": workbook({"Old": rows, "New": rows})}
+    )
+    index_folders([str(tmp_path)], None, IndexOptions(model="static"))
+
+    async def conversation(client: Client) -> None:
+        text = await text_of(client, "read_passage", path="a.md")
+        # Between two passages, as within one.
+        assert [line[:6].rstrip() for line in text.splitlines()[1:]] == [
+            "> 1: #", "> 2:", "> 3: T", ">", "> 5: #", "> 6:", "> 7: T",
+        ]  # fmt: skip
+        row = "> 2: Name: Mira | Feet: 30"
+        assert "[...]" not in await text_of(client, "read_passage", path="b.xlsx")
+        some = await text_of(client, "read_passage", path="b.xlsx", lines="2", context=0)
+        assert some.splitlines()[1:] == [row, "[...]", row]
+
+    talk(over_stdio("-i", tmp_path), conversation)
+
+
 def test_no_offset_is_named_that_would_be_refused() -> None:
     from semsearch.retrieval.hit import IndexCoverage, SearchResult
     from semsearch.service.mcp_server import results_text
