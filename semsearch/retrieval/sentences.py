@@ -8,10 +8,13 @@ from semsearch.retrieval.tables import head_spans, table_lines
 
 Span = tuple[int, int]
 
-# A line that starts something of its own: a list item, a heading, a table row, a quotation, a fence.
+# A line that starts something of its own: a list item, a heading, a table row, a quotation, code between backticks.
 _OWN_LINE = r"(?:[-*+•]\s|\d{1,3}[.)]\s|#{1,6}\s|[|>]|```|~~~|=+\s*$|-{3,}\s*$)"
+# A line where code begins or ends, which belongs to no sentence. One with code between backticks is none (CommonMark).
+_FENCE = r"[ \t>]*+(?:`{3,}+[^`\n]*+|~{3,}+[ \t]*+[^\s~]*+[ \t]*+)$"
 _BREAK = re.compile(
-    r"\n[ \t]*\n\s*"  # a paragraph ends
+    rf"(?:\A|\n){_FENCE}"
+    rf"|\n[ \t]*\n\s*(?:{_FENCE})?"  # a paragraph ends
     rf"|\n[ \t]*(?={_OWN_LINE})"
     r"|\n(?=[\w-]{1,30}:(?:\s|$))"  # "author: Ada"
     r"|(?<=[.!?…])[\"'”’)\]»]*\s+(?=[\"'“‘(\[«¿¡]*[^\W_a-z])"  # not before a lower-case letter: "e.g. this"

@@ -21,7 +21,11 @@ SENTENCE = "The main bearing is greased every 700 running hours."
 @pytest.fixture(scope="module")
 def searcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
     folder = tmp_path_factory.mktemp("pipeline") / "folder"
-    write(folder, {"manual.md": f"# Greasing\n\n{SENTENCE} Use 90 grams.\n", "ferry.txt": "The ferry leaves at ten.\n"})
+    write(folder, {
+        "manual.md": f"# Greasing\n\n{SENTENCE} Use 90 grams.\n",
+        "ferry.txt": "The ferry leaves at ten.\n",
+        "lamp.md": "# The beacon\n\nThe lamp:\n\n```sh\nbeacon lamp --on --colour amber\n```\nIt glows.\n",
+    })  # fmt: skip
     index_folders([str(folder)], None, IndexOptions(model="static"))
     with Searcher(str(folder / ".semsearch")) as opened:
         yield opened
@@ -33,6 +37,13 @@ def test_without_a_model_the_best_sentence_is_quoted(searcher: Searcher) -> None
     assert answer.answered and answer.llm is None
     assert answer.citations[0].quote == SENTENCE
     assert answer.contexts == results[0].hits
+
+
+def test_a_command_is_quoted_without_its_fence(searcher: Searcher) -> None:
+    answer = ask(searcher, "beacon lamp colour amber", SearchOptions(k=1))
+    first = answer.citations[0]
+    assert (first.quote, first.line_start, first.line_end) == ("beacon lamp --on --colour amber", 6, 6)
+    assert "```" not in answer.text
 
 
 def test_the_notices_of_the_search_are_those_of_the_answer(searcher: Searcher) -> None:
