@@ -189,7 +189,10 @@ def test_colours_can_be_read(page: Page, scheme: str) -> None:
 
 
 def test_everything_has_a_name_and_fits_a_telephone(page: Page) -> None:
+    hints = "[...document.querySelectorAll('.keys p')].map((one) => one.checkVisibility())"
+    assert page.run(hints) == [True, True]
     page.resize(360, 640)
+    assert page.run(hints) == [False, True], "a telephone has no keys to tell of, and the same query language"
     search(page, "rotor")
     page.run("document.getElementById('filters').open = true")
     unnamed = page.run("""[...document.querySelectorAll("input, select, button")].filter((one) =>

@@ -89,9 +89,10 @@ class Page:
         self.send("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def resize(self, width: int, height: int) -> None:
-        self.send(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
-        )
+        """Makes the window as large; one less than 500 pixels wide is a telephone's, which is touched."""
+        small = width < 500
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=small)
+        self.send("Emulation.setTouchEmulationEnabled", enabled=small)
 
     def prefer(self, scheme: str) -> None:
         """Lets the system prefer `light` or `dark`."""
