@@ -28,7 +28,8 @@ def open_store(location: str, after: str = "") -> "Store":
     """The index at `location`, a folder or a URL of PostgreSQL. Nothing is read or made yet.
 
     `after`: what is read has at least the state of this token (`Writer.token`), on whatever replica. Raises
-    `UsageError` for a URL of no engine, for a token that an index has no use for, and where a package is missing.
+    `UsageError` for a URL of no engine and for a token that an index has no use for, `SemsearchError` where a package
+    is missing.
     """
     scheme = url_scheme(location)
     if scheme in _POSTGRES:
