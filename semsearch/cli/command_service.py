@@ -1,7 +1,8 @@
 """Runs commands of the user in processes that have everything imported and the model open: `semsearch serve`.
 
 A command runs in a fork of this process with the client's arguments, environment, working folder and standard streams,
-so that it does and prints what it would alone. This process has one thread, as only that survives a fork.
+so that it does and prints what it would alone. This process has one thread, as only that survives a fork. What searches
+for other clients of the service is forked from it, too.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ from semsearch.embedding import kept_models
 from semsearch.errors import SemsearchError
 from semsearch.inherited import allow_files, passed_sockets
 from semsearch.no_telemetry import switch_off_telemetry
+from semsearch.service.forking import Forks, models_of
 
 # What a search and an answer without a language model import; a test holds it to that.
 _IMPORTED = (
@@ -41,6 +43,8 @@ _IMPORTED = (
 _MAX_CONNECTIONS = 4096
 # Descriptors beside those of connections.
 _OTHER_FILES = 256
+# With the names of models.
+_MAX_MESSAGE_BYTES = 1 << 16
 _SECONDS_TO_ASK = 10.0
 _SECONDS_TO_END = 5.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -104,12 +108,12 @@ def _is_of_commands(raw: socket.socket) -> bool:
 @contextlib.contextmanager
 def serving_commands(
     idle_seconds: float, passed: Sequence[socket.socket], others: Sequence[socket.socket]
-) -> Iterator[str]:
+) -> Iterator[tuple[str, Forks | None]]:
     """Serves commands in a process beside this one, which may have no other threads yet, until the block is left.
 
-    Gives what the user is to be told. `idle_seconds`: as in `CommandService`; `passed`: as in `listening`; `others`:
-    sockets that are this process's alone. Where a service of this user runs
-    already, that one goes on to serve them.
+    Gives what the user is to be told, and what has that process fork others for searches. `idle_seconds`: as in
+    `CommandService`; `passed`: as in `listening`; `others`: sockets that are this process's alone. Where a service of
+    this user runs already, that one goes on to serve them, and forks nothing for this one.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -117,26 +121,25 @@ def serving_commands(
         except SemsearchError as error:
             if not isinstance(error, ServiceRunsError) and service_socket.IS_SUPPORTED:
                 raise
-            yield error.message
+            yield error.message, None
             return
-        lifeline, ours = os.pipe()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         process = os.fork()
         if process == 0:
             try:
-                os.close(ours)
-                for one in others:
+                for one in (ours, *others):
                     one.close()
-                CommandService(raw, lock, idle_seconds, lifeline).run()
+                CommandService(raw, lock, idle_seconds, theirs).run()
                 os._exit(0)
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(1)
-        os.close(lifeline)
+        theirs.close()
         try:
-            yield _where(raw)
+            yield _where(raw), Forks(ours)
         finally:
-            os.close(ours)
+            ours.close()
             os.waitpid(process, 0)
 
 
@@ -159,10 +162,11 @@ class ServiceRunsError(SemsearchError):
 
 
 class _Connection:
-    """A client. `state`: `asks`, `accepted`, `runs`."""
+    """A client. `state`: `asks`, `accepted`, `runs`. `end`: the signal that ends its process."""
 
-    def __init__(self, raw: socket.socket) -> None:
+    def __init__(self, raw: socket.socket, end: signal.Signals = signal.SIGTERM) -> None:
         self.socket = raw
+        self.end = end
         self.state = "asks"
         self.since = time.monotonic()
         self.data = bytearray()
@@ -173,13 +177,15 @@ class CommandService:
     """Serves the clients of `listening` until SIGTERM or SIGINT.
 
     `lock`: the descriptor of its lock. `idle_seconds`: after how long without any command a model is closed.
-    `lifeline`: a pipe; when its other end is closed, the service ends, too.
+    `control`: where `Forks` asks for processes that search; when its other end is closed, the service ends, too.
     """
 
-    def __init__(self, listening: socket.socket, lock: int, idle_seconds: float, lifeline: int | None = None) -> None:
+    def __init__(
+        self, listening: socket.socket, lock: int, idle_seconds: float, control: socket.socket | None = None
+    ) -> None:
         self._listening = listening
         self._lock = lock
-        self._lifeline = lifeline
+        self._control = control
         self._idle_seconds = idle_seconds
         self._selector = selectors.DefaultSelector()
         self._clients: set[_Connection] = set()
@@ -198,6 +204,8 @@ class CommandService:
     def run(self) -> None:
         """Returns after it was told to end, when no command runs any more."""
         _warm_up()
+        if self._control is not None:
+            importlib.import_module("semsearch.service.search_process")
         # For the connections; the commands get the limit that the service was started with.
         allow_files(_MAX_CONNECTIONS + _OTHER_FILES)
         self._parent = os.getpid()
@@ -212,8 +220,8 @@ class CommandService:
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
         self._selector.register(wake, selectors.EVENT_READ, lambda: _drained(wake))
         self._selector.register(self._opened, selectors.EVENT_READ, self._keep)
-        if self._lifeline is not None:
-            self._selector.register(self._lifeline, selectors.EVENT_READ, self._end)
+        if self._control is not None:
+            self._selector.register(self._control, selectors.EVENT_READ, self._start_search)
         while not self._ends:
             self._turn(self._pause())
             self._look_at_clock()
@@ -238,10 +246,12 @@ class CommandService:
         if len(self._clients) >= _MAX_CONNECTIONS or not service_socket.is_same_user(credentials):
             raw.close()
             return
-        client = _Connection(raw)
-        raw.setblocking(False)
+        self._add(_Connection(raw))
+
+    def _add(self, client: _Connection) -> None:
+        client.socket.setblocking(False)
         self._clients.add(client)
-        self._selector.register(raw, selectors.EVENT_READ, lambda: self._hear(client))
+        self._selector.register(client.socket, selectors.EVENT_READ, lambda: self._hear(client))
 
     def _hear(self, client: _Connection) -> None:
         if client not in self._clients:  # it was left in this turn
@@ -287,23 +297,53 @@ class CommandService:
                 self._leave(client)
                 return
             self._last_use = time.monotonic()
-            # What the client sends on waits until the command can take it.
-            signal.pthread_sigmask(signal.SIG_BLOCK, service_client.FORWARDED)
-            try:
-                process = os.fork()
-                if process == 0:
-                    self._become(client, descriptors)
-            except OSError:  # no process to be had: the client tells it
-                self._leave(client)
-                return
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, service_client.FORWARDED)
+            self._fork(client, lambda: self._run(client, descriptors))
         finally:
             for one in descriptors:
                 os.close(one)
+        client.data.clear()
+
+    def _start_search(self) -> None:
+        """Starts a process that searches, for `Forks`, at the other end of `control`."""
+        assert self._control is not None
+        message, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE_BYTES, 2)
+        if not message:
+            self._selector.unregister(self._control)
+            self._end()
+            return
+        if len(descriptors) != 2:  # there are too many open
+            for one in descriptors:
+                os.close(one)
+            return
+        self._last_use = time.monotonic()
+        for model in models_of(message):
+            _keep_open(*model)
+        gc.freeze()
+        connection, reports = descriptors
+        # It lets no signal but this one end it.
+        client = _Connection(socket.socket(fileno=reports), signal.SIGKILL)
+        self._add(client)
+        self._fork(client, lambda: self._search(connection))
+        os.close(connection)
+        if client.state == "runs":
+            with contextlib.suppress(OSError):  # it was waited for too long; its end is heard of
+                client.socket.send(client.process.to_bytes(4, "big"))
+
+    def _fork(self, client: _Connection, run: Callable[[], NoReturn]) -> None:
+        """Starts the process of `client`, which does `run`, and leaves the client where none is to be had."""
+        # What the client sends on waits until the command can take it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, service_client.FORWARDED)
+        try:
+            process = os.fork()
+            if process == 0:
+                _become(run)
+        except OSError:  # the client tells it
+            self._leave(client)
+            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, service_client.FORWARDED)
         client.process, client.state = process, "runs"
         self._by_process[process] = client
-        client.data.clear()
 
     def _signal(self, client: _Connection, number: int) -> None:
         if client.process in self._by_process:  # else it has ended, and another process may have its number
@@ -313,7 +353,7 @@ class CommandService:
         """Ends the connection, and the command of a client that went away."""
         if client.state == "runs":
             self._signal(client, signal.SIGCONT)
-            self._signal(client, signal.SIGTERM)
+            self._signal(client, client.end)
             self._by_process[client.process] = None
         self._selector.unregister(client.socket)
         self._clients.discard(client)
@@ -335,8 +375,7 @@ class CommandService:
         """Opens the models that commands had to open."""
         for line in dict.fromkeys(os.read(self._opened, 1 << 16).splitlines()):
             folder, _, name = os.fsdecode(line).partition("\t")
-            with contextlib.suppress(SemsearchError, OSError):  # who needs it opens it, and tells what is wrong
-                kept_models.keep(folder, name)
+            _keep_open(folder, name)
         gc.freeze()
 
     # -- time ----------------------------------------------------------------------------------------------------
@@ -375,18 +414,31 @@ class CommandService:
         for client in list(self._clients):
             self._leave(client)
 
-    # -- a command -----------------------------------------------------------------------------------------------
+    # -- a process that was forked ---------------------------------------------------------------------------------
 
-    def _become(self, client: _Connection, descriptors: list[int]) -> NoReturn:
-        """Runs the command of `client`, in the process that was forked for it."""
-        try:
-            self._run(client, descriptors)
-        except SystemExit as end:
-            os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(1)  # as the interpreter does after an exception that nobody caught
+    def _search(self, connection: int) -> NoReturn:
+        """Searches for whoever is at the other end of the socket `connection`."""
+        from semsearch.service import search_process
+
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._end_with_the_service(signal.SIGKILL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1):
+            os.dup2(nothing, number)
+        os.close(nothing)
+        self._close_all_but_the_report()
+        os.close(self._opening)
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._open_files)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, service_client.FORWARDED)
+        search_process.answer(connection)
+        os._exit(0)
+
+    def _end_with_the_service(self, number: signal.Signals) -> None:
+        """Has `number` sent to this process where the service is killed."""
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != self._parent:
+            os._exit(1)
 
     def _run(self, client: _Connection, descriptors: list[int]) -> NoReturn:
         signal.set_wakeup_fd(-1)
@@ -394,10 +446,7 @@ class CommandService:
         mask, ignored, arguments, environment = _fields(client.data)
         for number in (signal.SIGCHLD, *service_client.FORWARDED):
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
-        # Where the service is killed, its commands end, too.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != self._parent:
-            os._exit(1)
+        self._end_with_the_service(signal.SIGTERM)
         for number, one in enumerate(descriptors[:3]):
             os.dup2(one, number)
         os.fchdir(descriptors[3])
@@ -431,10 +480,28 @@ class CommandService:
         self._selector.close()
         for one in (self._opened, self._lock, *self._wake):
             os.close(one)
-        if self._lifeline is not None:
-            os.close(self._lifeline)
+        if self._control is not None:
+            self._control.close()
         for client in self._clients:
             client.socket.close()
+
+
+def _become(run: Callable[[], NoReturn]) -> NoReturn:
+    """Does `run` in a process that was forked for it."""
+    try:
+        run()
+    except SystemExit as end:
+        os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(1)  # as the interpreter does after an exception that nobody caught
+
+
+def _keep_open(folder: str, name: str) -> None:
+    """Keeps a prepared model open, where that can be."""
+    with contextlib.suppress(SemsearchError, OSError):  # who needs it opens it, and tells what is wrong
+        kept_models.keep(folder, name)
 
 
 def _warm_up() -> None:

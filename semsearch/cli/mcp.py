@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from semsearch.cli.flags import BaseUrl, Indexes
-from semsearch.cli.serve import opened_operations
+from semsearch.cli.serve import check_service_installed, opened_operations
 
 
 def command(
@@ -26,6 +26,7 @@ def command(
       semsearch mcp -i notes
       claude mcp add notes -- semsearch mcp -i /home/ada/notes
     """
+    check_service_installed()
     with closing(opened_operations(index or [], llm, base_url, idle_minutes=10)) as operations:
         import anyio
 

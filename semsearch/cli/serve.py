@@ -14,6 +14,7 @@ from semsearch.extras import check_installed
 if TYPE_CHECKING:
     from socket import socket as Socket
 
+    from semsearch.service.forking import Forks
     from semsearch.service.operations import Operations
 
 PORT = 7391
@@ -73,14 +74,18 @@ def command(
         until_signal(60 * idle, announce)
         return 0
     with ExitStack() as stack:
-        operations = opened_operations(index or [], llm, base_url, idle, processes=True)
-        stack.callback(operations.close)
+        check_service_installed()
         passed = passed_sockets()
         listening, token = opened_socket(passed, host, port)
         stack.enter_context(listening)
-        # Before there are threads, and with what was imported by now. What cannot be is told before anything else.
+        commands, forks = "", None
         if os.environ.get(SWITCH) != "0":
-            announce(stack.enter_context(serving_commands(60 * idle, passed, [listening])))
+            # Before there are threads.
+            commands, forks = stack.enter_context(serving_commands(60 * idle, passed, [listening]))
+        operations = opened_operations(index or [], llm, base_url, idle, processes=True, forks=forks)
+        stack.callback(operations.close)
+        if commands:  # what cannot be is told before anything else
+            announce(commands)
         if watch:
             from semsearch.service.watching import Watching
 
@@ -90,11 +95,18 @@ def command(
 
 
 def opened_operations(
-    indexes: list[str], llm: str | None, base_url: str | None, idle_minutes: float, *, processes: bool = False
+    indexes: list[str],
+    llm: str | None,
+    base_url: str | None,
+    idle_minutes: float,
+    *,
+    processes: bool = False,
+    forks: "Forks | None" = None,
 ) -> "Operations":
-    """What answers for `indexes`, without one for the default index; `processes`: as in `Operations`. Raises
-    `SemsearchError`."""
-    check_installed("the service", "serve", "mcp", "starlette", "uvicorn")
+    """What answers for `indexes`, without one for the default index; `processes` and `forks` as in `Operations`.
+
+    Raises `SemsearchError`.
+    """
     from semsearch import settings
     from semsearch.service.operations import Operations
 
@@ -103,9 +115,15 @@ def opened_operations(
         indexes or [settings.index_for_reading(None)],
         model=model,
         processes=processes,
+        forks=forks,
         idle_seconds=60 * idle_minutes,
         announce=announce,
     )
+
+
+def check_service_installed() -> None:
+    """Raises `SemsearchError` where the packages of the extra are missing."""
+    check_installed("the service", "serve", "mcp", "starlette", "uvicorn")
 
 
 def opened_socket(passed: "list[Socket]", host: str, port: int) -> "tuple[Socket, str | None]":

@@ -26,7 +26,7 @@ from semsearch.maintenance.file_status import as_dict as files_dict
 from semsearch.maintenance.shown_file import shown_dict
 from semsearch.retrieval.hit import result_dict
 from semsearch.service.guard import LOOPBACK_NAMES, Guard
-from semsearch.service.mcp_server import streamable_http
+from semsearch.service.mcp_endpoint import McpEndpoint
 from semsearch.service.openapi import description
 from semsearch.service.operations import Answered, Listed, Operations, Shown
 from semsearch.service.parameters import ASK, FILES, PASSAGE, SEARCH, STATUS, Operation
@@ -72,11 +72,11 @@ def application(
     defects. Raises `SemsearchError`.
     """
     service = _Service(operations, announce)
-    mcp, manager = streamable_http(operations)
+    mcp = McpEndpoint(operations)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with manager.run():
+        async with mcp.lifespan():
             try:
                 yield
             finally:

@@ -157,13 +157,15 @@ def _tools(operations: Operations) -> list[_Tool]:
     ]
 
 
-def streamable_http(operations: Operations) -> tuple[StreamableHTTPASGIApp, StreamableHTTPSessionManager]:
-    """(the ASGI application that speaks MCP over HTTP, what runs while it is used). Raises `SemsearchError`.
+def streamable_http(
+    operations: Operations, overview: Overview
+) -> tuple[StreamableHTTPASGIApp, StreamableHTTPSessionManager]:
+    """(the ASGI application that speaks MCP over HTTP, what runs while it is used).
 
     Each request stands alone: there are no sessions to keep. Host and Origin are checked before it (`guard`).
     """
     manager = StreamableHTTPSessionManager(
-        server(operations, instructions_of(operations.overview().result())),
+        server(operations, instructions_of(overview)),
         json_response=True,
         stateless=True,
         max_request_body_size=_MOST_BODY,

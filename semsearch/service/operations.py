@@ -19,7 +19,6 @@ from semsearch.errors import ParameterError, SemsearchError, UnknownFileError, U
 from semsearch.http_limits import Abandoned, looking
 from semsearch.reading.pool import core_count
 from semsearch.service.open_indexes import OpenIndexes, SharedModels, Where
-from semsearch.service.parameters import SEARCH
 from semsearch.service.search_process import SearchProcess
 from semsearch.service.threads import Threads
 from semsearch.service.token_estimate import parts_of
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from semsearch.retrieval.document_text import TextLine
     from semsearch.retrieval.hit import SearchResult
     from semsearch.retrieval.options import SearchOptions
+    from semsearch.service.forking import Forks
     from semsearch.store.protocol import Snapshot
     from semsearch.store.records import FileRecord, Filters
 
@@ -100,9 +100,9 @@ class Operations:
 
     Where they are is looked up once: a name that comes to stand for another folder leads nowhere else meanwhile.
     `model`: the language model that questions may be answered with; None: none. `processes`: searches are answered by
-    processes of their own, as many as there are processors, up to four. `idle_seconds`: when searchers and models are
-    let go that nobody used. `announce` hears what there is to tell whoever runs the service. Raises
-    `IndexNotFoundError`, and `UsageError` for an index that is named twice.
+    processes of their own, as many as there are processors, up to four, which `forks` starts where it is given.
+    `idle_seconds`: when searchers and models are let go that nobody used. `announce` hears what there is to tell
+    whoever runs the service. Raises `IndexNotFoundError`, and `UsageError` for an index that is named twice.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Operations:
         *,
         model: LlmSettings | None = None,
         processes: bool = False,
+        forks: Forks | None = None,
         idle_seconds: float = IDLE_SECONDS,
         announce: Callable[[str], None] = lambda message: None,
     ) -> None:
@@ -125,7 +126,7 @@ class Operations:
 
         self._at_once = min(core_count(), _MOST_SEARCHING) if processes else 1
         self._searching = Threads(
-            (lambda: SearchProcess(where, announce)) if processes else open_indexes,
+            (lambda: SearchProcess(where, announce, forks)) if processes else open_indexes,
             self._at_once,
             _MOST_WAITING,
             idle_seconds,
@@ -247,8 +248,9 @@ class Operations:
 
     def warm_up(self) -> None:
         """Opens indexes and models before anybody asks; returns at once. What is wrong then is told to who asks."""
-        for _ in range(self._at_once):
-            self.search(SEARCH.checked({"query": "a", "k": 1}))
+        # Twice: a process that opened a model is followed by one that shares it.
+        for _ in range(2 * self._at_once):
+            self._searching.submit(_warmed)
 
     def overview(self) -> Future[Overview]:
         """What a stranger to the indexes is told first."""
@@ -285,6 +287,15 @@ class Operations:
         from semsearch.maintenance.index_status import index_status
 
         return self._reading.submit(lambda indexes: [index_status(location) for location in indexes.locations])
+
+
+def _warmed(indexes: OpenIndexes) -> None:
+    """Searches, and opens the model, as the vector of the query may be known."""
+    from semsearch.retrieval.options import SearchOptions
+
+    indexes.searcher().search("a", SearchOptions(k=1))
+    if (count_tokens := indexes.searcher().count_tokens) is not None:
+        count_tokens("a")
 
 
 def _searched(indexes: OpenIndexes, *, query: str, options: SearchOptions, first: int) -> SearchResult:

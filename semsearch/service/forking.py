@@ -1,0 +1,82 @@
+"""Asks a process that has imported what searches need, and keeps their models open, for forks of it: what it has is in
+memory once for all of them."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterable
+
+# Longer than it takes to open a model first.
+_SECONDS_TO_START = 30.0
+_NUMBER_BYTES = 4
+
+# (folder, name) of a prepared model, as in `semsearch.embedding.kept_models`.
+Model = tuple[str, str]
+
+
+class Forks:
+    """Has processes forked by the one at the other end of `control`, which must be of type SOCK_SEQPACKET.
+
+    A message to it has the `models` that it is to keep open, and two descriptors: the connection of the new process,
+    and a socket on which it tells the number and, at the end, the exit status of that process, which it ends when the
+    other end of that socket is closed.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self.models: frozenset[Model] = frozenset()
+
+    def add(self, models: Iterable[Model]) -> None:
+        """Has `models` open in processes that are started from now on."""
+        self.models |= frozenset(models)
+
+    def start(self, connection: socket.socket) -> ForkedProcess:
+        """A process that answers on `connection`. Raises `OSError` where none is to be had."""
+        reports, theirs = socket.socketpair()
+        try:
+            with theirs:
+                socket.send_fds(self._control, [_message(self.models)], [connection.fileno(), theirs.fileno()])
+            reports.settimeout(_SECONDS_TO_START)
+            number = reports.recv(_NUMBER_BYTES)
+            if not number:
+                raise ConnectionError("no process was started")
+        except BaseException:
+            reports.close()
+            raise
+        return ForkedProcess(int.from_bytes(number, "big"), reports)
+
+
+class ForkedProcess:
+    """A process that `Forks` started. `reports`: where its end is heard of."""
+
+    def __init__(self, pid: int, reports: socket.socket) -> None:
+        self.pid = pid
+        self._reports = reports
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status, as of `subprocess.Popen`; to be called until it gives one. Raises `TimeoutExpired`."""
+        self._reports.settimeout(timeout)
+        try:
+            status = self._reports.recv(_NUMBER_BYTES)
+        except TimeoutError:
+            raise subprocess.TimeoutExpired("a search", timeout or 0) from None
+        except ConnectionError:
+            status = b""
+        self._reports.close()
+        # The process that forked it is gone, with which it ends.
+        return int.from_bytes(status, "big", signed=True) if status else -signal.SIGKILL
+
+    def kill(self) -> None:
+        self._reports.shutdown(socket.SHUT_WR)
+
+
+def _message(models: Iterable[Model]) -> bytes:
+    return b"\n".join([b"search", *(f"{folder}\t{name}".encode(errors="surrogateescape") for folder, name in models)])
+
+
+def models_of(message: bytes) -> list[Model]:
+    """The models that a `message` to the forking process names."""
+    lines = [line.decode(errors="surrogateescape").partition("\t") for line in message.split(b"\n")[1:]]
+    return [(folder, name) for folder, _, name in lines]
