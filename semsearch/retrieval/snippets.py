@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 
 from semsearch.lexical.analyzer import passage_keys
 from semsearch.lexical.markup import without_markup
@@ -17,16 +18,11 @@ _SHORTEST_FRAGMENT = 60
 _GAP = " … "
 
 
-# The words of a text recur in its neighbours; in a batch of queries this is most of a snippet's time.
-@lru_cache(maxsize=50_000)
-def _word_keys(word: str, languages: frozenset[str]) -> frozenset[str]:
-    return frozenset(key for language in languages or {""} for key in passage_keys(word, language))
-
-
-# Queries about one subject find the same sentences. Some 3 kB each.
-@lru_cache(maxsize=5_000)
+# Queries about one subject find the same sentences. Some 2 kB each.
+@lru_cache(maxsize=2_000)
 def _keys_of(text: str, languages: frozenset[str], type_name: str) -> frozenset[str]:
-    return frozenset().union(*(_word_keys(word, languages) for word in set(words_of(without_markup(text, type_name)))))
+    words = set(words_of(without_markup(text, type_name)))
+    return frozenset(chain.from_iterable(_keys(word, languages) for word in words))
 
 
 def keys_held(text: str, keys: frozenset[str], languages: frozenset[str], type_name: str) -> frozenset[str]:
@@ -165,10 +161,19 @@ def matches(text: str, keys: frozenset[str], languages: frozenset[str]) -> Itera
     """(start, end, those of `keys` that match) of each piece of `text` that a query with term keys `keys` matches."""
     for start, end, word in word_spans(text):
         if not is_unspaced(word):
-            if common := _word_keys(word, languages) & keys:
+            if common := _common(keys, word, languages):
                 yield start, end, common
             continue
         for at in range(len(word) - 1 if len(word) > 1 else 1):
             piece = word[at : at + 2]
-            if common := _word_keys(piece, languages) & keys:
+            if common := _common(keys, piece, languages):
                 yield start + at, start + at + len(piece), common
+
+
+def _keys(word: str, languages: frozenset[str]) -> Iterator[str]:
+    return chain.from_iterable(passage_keys(word, language) for language in languages or {""})
+
+
+def _common(keys: frozenset[str], word: str, languages: frozenset[str]) -> frozenset[str]:
+    """Those of `keys` that `word` has."""
+    return keys.intersection(_keys(word, languages))
