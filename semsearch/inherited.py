@@ -10,6 +10,8 @@ import socket
 
 # The number of the first descriptor that systemd passes (sd_listen_fds(3)).
 _FIRST_PASSED = 3
+# Descriptors beside those of connections.
+_OTHER_FILES = 256
 
 
 def passed_sockets() -> list[socket.socket]:
@@ -31,9 +33,11 @@ def passed_sockets() -> list[socket.socket]:
     return passed
 
 
-def allow_files(count: int) -> None:
-    """Lets this process open `count` files, or as many as it may be let: many systems begin with 1,024."""
+def allow_connections(count: int) -> None:
+    """Lets this process have `count` connections and some files, or as many as it may be let: many systems begin with
+    1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count += _OTHER_FILES
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):

@@ -24,7 +24,7 @@ from typing import NoReturn
 from semsearch.cli import service_client, service_socket
 from semsearch.embedding import kept_models
 from semsearch.errors import SemsearchError
-from semsearch.inherited import allow_files, passed_sockets
+from semsearch.inherited import allow_connections, passed_sockets
 from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.service.forking import Forks, models_of
 
@@ -41,8 +41,6 @@ _IMPORTED = (
 )  # fmt: skip
 # More are not taken; who sends them works alone.
 _MAX_CONNECTIONS = 4096
-# Descriptors beside those of connections.
-_OTHER_FILES = 256
 # With the names of models.
 _MAX_MESSAGE_BYTES = 1 << 16
 _SECONDS_TO_ASK = 10.0
@@ -207,7 +205,7 @@ class CommandService:
         if self._control is not None:
             importlib.import_module("semsearch.service.search_process")
         # For the connections; the commands get the limit that the service was started with.
-        allow_files(_MAX_CONNECTIONS + _OTHER_FILES)
+        allow_connections(_MAX_CONNECTIONS)
         self._parent = os.getpid()
         gc.collect()
         gc.freeze()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from semsearch.store.records import FileRecord, Filters
 
 # Searches compute, mostly in Python: two threads answer no more of them in a second than one (benchmarks.service_load),
-# and a process each has a memory of its own, some 100 MB.
+# and a process each has memory of its own, some 60 MB.
 _MOST_SEARCHING = 4
 # What only reads passes by searches.
 _READING = 1

@@ -15,7 +15,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from semsearch.inherited import allow_files
+from semsearch.inherited import allow_connections
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -28,15 +28,13 @@ _HEAD_SECONDS = 10.0
 _IDLE_SECONDS = 300
 # Answers that are on their way when the service is to end.
 _LAST_SECONDS = 3
-# Descriptors beside those of connections.
-_OTHER_FILES = 256
 
 
 class Server(uvicorn.Server):
     """Runs `app` on `listening`; `run` returns after a signal, or when `should_exit` is set."""
 
     def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
-        allow_files(_MOST_CONNECTIONS + _OTHER_FILES)
+        allow_connections(_MOST_CONNECTIONS)
         # Of requests that make no sense, and of clients that are gone; what is wrong here is told by the application.
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         logging.getLogger("uvicorn").propagate = False
