@@ -26,7 +26,7 @@ from semsearch.embedding import kept_models
 from semsearch.errors import SemsearchError
 from semsearch.inherited import allow_connections, passed_sockets
 from semsearch.no_telemetry import switch_off_telemetry
-from semsearch.service.forking import Forks, models_of
+from semsearch.service.forking import STARTED, Forks, models_of
 
 # What a search and an answer without a language model import; a test holds it to that.
 _IMPORTED = (
@@ -325,7 +325,7 @@ class CommandService:
         os.close(connection)
         if client.state == "runs":
             with contextlib.suppress(OSError):  # it was waited for too long; its end is heard of
-                client.socket.send(client.process.to_bytes(4, "big"))
+                client.socket.send(STARTED)
 
     def _fork(self, client: _Connection, run: Callable[[], NoReturn]) -> None:
         """Starts the process of `client`, which does `run`, and leaves the client where none is to be had."""

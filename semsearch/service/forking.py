@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 # Longer than it takes to open a model first.
 _SECONDS_TO_START = 30.0
-_NUMBER_BYTES = 4
+_STATUS_BYTES = 4
+STARTED = b"s"
 
 # (folder, name) of a prepared model, as in `semsearch.embedding.kept_models`.
 Model = tuple[str, str]
@@ -20,7 +21,7 @@ class Forks:
     """Has processes forked by the one at the other end of `control`, which must be of type SOCK_SEQPACKET.
 
     A message to it has the `models` that it is to keep open, and two descriptors: the connection of the new process,
-    and a socket on which it tells the number and, at the end, the exit status of that process, which it ends when the
+    and a socket on which it says `STARTED` and, at the end, the exit status of that process, which it ends when the
     other end of that socket is closed.
     """
 
@@ -39,27 +40,27 @@ class Forks:
             with theirs:
                 socket.send_fds(self._control, [_message(self.models)], [connection.fileno(), theirs.fileno()])
             reports.settimeout(_SECONDS_TO_START)
-            number = reports.recv(_NUMBER_BYTES)
-            if not number:
+            if reports.recv(1) != STARTED:
                 raise ConnectionError("no process was started")
         except BaseException:
             reports.close()
             raise
-        return ForkedProcess(int.from_bytes(number, "big"), reports)
+        return ForkedProcess(reports)
 
 
 class ForkedProcess:
     """A process that `Forks` started. `reports`: where its end is heard of."""
 
-    def __init__(self, pid: int, reports: socket.socket) -> None:
-        self.pid = pid
+    def __init__(self, reports: socket.socket) -> None:
         self._reports = reports
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit status, as of `subprocess.Popen`; to be called until it gives one. Raises `TimeoutExpired`."""
+        if self._reports.fileno() < 0:
+            return -signal.SIGKILL
         self._reports.settimeout(timeout)
         try:
-            status = self._reports.recv(_NUMBER_BYTES)
+            status = self._reports.recv(_STATUS_BYTES)
         except TimeoutError:
             raise subprocess.TimeoutExpired("a search", timeout or 0) from None
         except ConnectionError:
@@ -69,7 +70,8 @@ class ForkedProcess:
         return int.from_bytes(status, "big", signed=True) if status else -signal.SIGKILL
 
     def kill(self) -> None:
-        self._reports.shutdown(socket.SHUT_WR)
+        """Has it killed; `wait` does not wait for that, as the process that does it may hang."""
+        self._reports.close()
 
 
 def _message(models: Iterable[Model]) -> bytes:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from semsearch.service.forking import ForkedProcess
 from tests.support.service import Service, serving
 from tests.support.waiting import wait_until
 
@@ -96,6 +99,17 @@ def test_a_service_that_runs_no_commands_starts_processes_of_its_own(documents: 
             if "semsearch.service.search_process" in one.cmdline()
         ][:1]  # fmt: skip
         assert process.is_running()
+
+
+def test_one_whose_killer_hangs_is_not_waited_for() -> None:
+    ours, theirs = socket.socketpair()
+    process = ForkedProcess(ours)
+    with theirs:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.01)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert theirs.recv(1) == b"", "whoever forked it hears that it is to be killed"
 
 
 def found_or_none(service: Service) -> list[str] | None:
