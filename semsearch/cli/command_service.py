@@ -134,8 +134,11 @@ def serving_commands(
             finally:
                 os._exit(1)
         theirs.close()
+        told = _where(raw)
+        # Where that process is killed, nobody listens: its clients need not wait until they work alone.
+        raw.close()
         try:
-            yield _where(raw), Forks(ours)
+            yield told, Forks(ours)
         finally:
             ours.close()
             os.waitpid(process, 0)
@@ -172,7 +175,7 @@ class _Connection:
 
 
 class CommandService:
-    """Serves the clients of `listening` until SIGTERM or SIGINT.
+    """Serves the clients of `listening` until SIGTERM, SIGINT or SIGHUP.
 
     `lock`: the descriptor of its lock. `idle_seconds`: after how long without any command a model is closed.
     `control`: where `Forks` asks for processes that search; when its other end is closed, the service ends, too.
@@ -196,8 +199,9 @@ class CommandService:
         # Commands write here which model they opened.
         self._opened, self._opening = os.pipe()
         self._wake = os.pipe()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, self._end)
 
     def run(self) -> None:
         """Returns after it was told to end, when no command runs any more."""

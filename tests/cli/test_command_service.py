@@ -221,6 +221,24 @@ def test_one_service_a_user(service: ServiceProcess) -> None:
     assert second.code == 2 and "runs already (process " in one_line_error(second.err)
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_that_end_a_service_leave_no_socket(how: signal.Signals, notes: Path) -> None:
+    with ServiceProcess() as service:
+        assert service.run("search", "boats", "-i", notes).code == 0
+        assert service.stop(how) == 0
+        assert not service.socket.exists()
+        service.start()
+
+
+def test_a_service_under_nohup_goes_on_when_its_terminal_goes(notes: Path) -> None:
+    with ServiceProcess() as service:
+        assert service.stop() == 0
+        service.start("nohup")
+        assert service.process is not None
+        service.process.send_signal(signal.SIGHUP)
+        assert not HEAVY & imported(service, ["search", "boats", "-i", notes])
+
+
 def test_a_service_that_was_killed_is_replaced(notes: Path) -> None:
     with ServiceProcess() as service:
         client = service.start_client("search", "--queries", "-", "--jsonl", "-i", notes)

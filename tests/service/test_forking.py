@@ -72,7 +72,7 @@ def test_one_that_is_killed_is_replaced(running: Service) -> None:
     assert searching(running)
 
 
-def test_where_the_process_that_forks_is_killed_others_are_started(running: Service) -> None:
+def test_where_the_process_that_forks_is_killed_others_are_started(running: Service, runtime: Path) -> None:
     first = found(running)
     forked = searching(running)
     parent = commands_process(running)
@@ -80,6 +80,8 @@ def test_where_the_process_that_forks_is_killed_others_are_started(running: Serv
     wait_until(lambda: not any(psutil.pid_exists(pid) for pid in forked), running.process)
     wait_until(lambda: found_or_none(running) == first)
     assert found(running) == first
+    with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
+        client.connect(str(runtime / "semsearch" / "commands.sock"))
     assert running.end() == 0
 
 

@@ -39,10 +39,10 @@ class ServiceProcess:
         self.stop()
         shutil.rmtree(self.runtime)
 
-    def start(self) -> None:
-        """Returns once it listens."""
+    def start(self, *by: str) -> None:
+        """Returns once it listens. `by`: the command that runs it."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "semsearch", "serve", "--commands-only", *self._flags],
+            [*by, sys.executable, "-m", "semsearch", "serve", "--commands-only", *self._flags],
             env=self.environment(), stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals,
         )  # fmt: skip
         assert self.process.stderr is not None
