@@ -11,6 +11,7 @@ import errno
 import gc
 import importlib
 import io
+import json
 import os
 import resource
 import selectors
@@ -26,7 +27,7 @@ from semsearch.embedding import kept_models
 from semsearch.errors import SemsearchError
 from semsearch.inherited import allow_connections, passed_sockets
 from semsearch.no_telemetry import switch_off_telemetry
-from semsearch.service.forking import STARTED, Forks, models_of
+from semsearch.service.forking import MAX_MESSAGE_BYTES, STARTED, Forks
 
 # What a search and an answer without a language model import; a test holds it to that.
 _IMPORTED = (
@@ -41,8 +42,6 @@ _IMPORTED = (
 )  # fmt: skip
 # More are not taken; who sends them works alone.
 _MAX_CONNECTIONS = 4096
-# With the names of models.
-_MAX_MESSAGE_BYTES = 1 << 16
 _SECONDS_TO_ASK = 10.0
 _SECONDS_TO_END = 5.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -308,7 +307,7 @@ class CommandService:
     def _start_search(self) -> None:
         """Starts a process that searches, for `Forks`, at the other end of `control`."""
         assert self._control is not None
-        message, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE_BYTES, 2)
+        message, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, 2)
         if not message:
             self._selector.unregister(self._control)
             self._end()
@@ -318,8 +317,8 @@ class CommandService:
                 os.close(one)
             return
         self._last_use = time.monotonic()
-        for model in models_of(message):
-            _keep_open(*model)
+        for folder, name in json.loads(message):
+            _keep_open(folder, name)
         gc.freeze()
         connection, reports = descriptors
         # It lets no signal but this one end it.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Hears the folder and the name of each model that is asked for and not kept.
 on_open: Callable[[str, str], None] | None = None
-_MOST = 2
+MOST = 2
 # (folder, name) -> (what was read there, the model); the one used last comes last.
 _kept: "dict[tuple[str, str], tuple[object, Embedder]]" = {}
 
@@ -50,7 +50,7 @@ def keep(folder: str, name: str) -> None:
     if kept is None or kept[0] != stamp:
         kept = (stamp, opening.load(folder, name))
     _kept[folder, name] = kept
-    while len(_kept) > _MOST:
+    while len(_kept) > MOST:
         del _kept[next(iter(_kept))]
 
 

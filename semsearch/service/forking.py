@@ -3,15 +3,20 @@ memory once for all of them."""
 
 from __future__ import annotations
 
+import errno
+import json
 import signal
 import socket
 import subprocess
 from collections.abc import Iterable
 
+from semsearch.embedding import kept_models
+
 # Longer than it takes to open a model first.
 _SECONDS_TO_START = 30.0
 _STATUS_BYTES = 4
 STARTED = b"s"
+MAX_MESSAGE_BYTES = 1 << 16
 
 # (folder, name) of a prepared model, as in `semsearch.embedding.kept_models`.
 Model = tuple[str, str]
@@ -20,25 +25,30 @@ Model = tuple[str, str]
 class Forks:
     """Has processes forked by the one at the other end of `control`, which must be of type SOCK_SEQPACKET.
 
-    A message to it has the `models` that it is to keep open, and two descriptors: the connection of the new process,
-    and a socket on which it says `STARTED` and, at the end, the exit status of that process, which it ends when the
-    other end of that socket is closed.
+    A message to it has the models that it is to keep open, as JSON, and two descriptors: the connection of the new
+    process, and a socket on which it says `STARTED` and, at the end, the exit status of that process, which it ends
+    when the other end of that socket is closed.
     """
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self.models: frozenset[Model] = frozenset()
+        # In the order in which they were told.
+        self.models: tuple[Model, ...] = ()
 
     def add(self, models: Iterable[Model]) -> None:
-        """Has `models` open in processes that are started from now on."""
-        self.models |= frozenset(models)
+        """Has `models` open in processes that are started from now on, or the last ones, where they are too many."""
+        self.models = tuple(dict.fromkeys((*self.models, *models)))
 
     def start(self, connection: socket.socket) -> ForkedProcess:
         """A process that answers on `connection`. Raises `OSError` where none is to be had."""
+        # More would drive each other out.
+        message = json.dumps(self.models[-kept_models.MOST :]).encode()
+        if len(message) > MAX_MESSAGE_BYTES:
+            raise OSError(errno.EMSGSIZE, "the names of models are too long")
         reports, theirs = socket.socketpair()
         try:
             with theirs:
-                socket.send_fds(self._control, [_message(self.models)], [connection.fileno(), theirs.fileno()])
+                socket.send_fds(self._control, [message], [connection.fileno(), theirs.fileno()])
             reports.settimeout(_SECONDS_TO_START)
             if reports.recv(1) != STARTED:
                 raise ConnectionError("no process was started")
@@ -72,13 +82,3 @@ class ForkedProcess:
     def kill(self) -> None:
         """Has it killed; `wait` does not wait for that, as the process that does it may hang."""
         self._reports.close()
-
-
-def _message(models: Iterable[Model]) -> bytes:
-    return b"\n".join([b"search", *(f"{folder}\t{name}".encode(errors="surrogateescape") for folder, name in models)])
-
-
-def models_of(message: bytes) -> list[Model]:
-    """The models that a `message` to the forking process names."""
-    lines = [line.decode(errors="surrogateescape").partition("\t") for line in message.split(b"\n")[1:]]
-    return [(folder, name) for folder, _, name in lines]

@@ -43,7 +43,7 @@ class SearchProcess:
         self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._connection: Connection | None = None
         # What the process that forked it was to have open.
-        self._shared: frozenset[Model] = frozenset()
+        self._shared: tuple[Model, ...] = ()
 
     def run(self, work: Callable[[OpenIndexes], Answer]) -> Answer:
         """What `work` returns or raises there; it and that go through pickle. Raises `SemsearchError` where the process
@@ -82,7 +82,7 @@ class SearchProcess:
                     self._announce(told)
             else:
                 break
-        if isinstance(self._process, ForkedProcess) and self._forks is not None and not opened <= self._shared:
+        if isinstance(self._process, ForkedProcess) and self._forks is not None and not opened.issubset(self._shared):
             self._forks.add(opened)
             self._end()
         return kind, told

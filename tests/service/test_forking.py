@@ -1,5 +1,6 @@
 """Processes that search, forked by the one that runs commands: they share its model, and end with it."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,12 +8,13 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
-from semsearch.service.forking import ForkedProcess
+from semsearch.service.forking import MAX_MESSAGE_BYTES, STARTED, ForkedProcess, Forks
 from tests.support.service import Service, serving
 from tests.support.waiting import wait_until
 
@@ -101,6 +103,31 @@ def test_a_service_that_runs_no_commands_starts_processes_of_its_own(documents: 
             if "semsearch.service.search_process" in one.cmdline()
         ][:1]  # fmt: skip
         assert process.is_running()
+
+
+def test_no_more_models_are_to_be_shared_than_are_kept_open() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    forks = Forks(ours)
+    odd = ("/cache/\udcff", "a\nname")
+    forks.add([("/cache/a", "a"), ("/cache/b", "b")])
+    forks.add([odd, ("/cache/a", "a")])
+    with ours, theirs, socket.socket() as connection, ThreadPoolExecutor(1) as thread:
+        starting = thread.submit(forks.start, connection)
+        message, descriptors, _, _ = socket.recv_fds(theirs, MAX_MESSAGE_BYTES, 2)
+        os.write(descriptors[1], STARTED)
+        for one in descriptors:
+            os.close(one)
+        assert starting.result().wait() == -signal.SIGKILL, "that ended without a status"
+    assert [tuple(one) for one in json.loads(message)] == [("/cache/b", "b"), odd]
+    assert len(forks.models) == 3, "a process that opens the first one is not ended for it again"
+
+
+def test_names_that_no_message_can_hold_share_nothing() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    forks = Forks(ours)
+    forks.add([("/cache/a", "a" * MAX_MESSAGE_BYTES)])
+    with ours, theirs, socket.socket() as connection, pytest.raises(OSError, match="too long"):
+        forks.start(connection)
 
 
 def test_one_whose_killer_hangs_is_not_waited_for() -> None:
