@@ -424,12 +424,13 @@ class CommandService:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._end_with_the_service(signal.SIGKILL)
+        # First, as the service may have as many open as it is let.
+        self._close_all_but_the_report()
+        os.close(self._opening)
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1):
             os.dup2(nothing, number)
         os.close(nothing)
-        self._close_all_but_the_report()
-        os.close(self._opening)
         resource.setrlimit(resource.RLIMIT_NOFILE, self._open_files)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, service_client.FORWARDED)
         search_process.answer(connection)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -72,6 +73,20 @@ def test_one_that_is_killed_is_replaced(running: Service) -> None:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: found_or_none(running) == first)
     assert searching(running)
+
+
+@pytest.mark.parametrize("left", range(4))
+def test_one_is_started_with_whatever_files_are_left_to_the_process_that_forks(running: Service, left: int) -> None:
+    first = found(running)
+    parent = commands_process(running)
+    for pid in searching(running):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not searching(running))
+    _, most = resource.prlimit(parent.pid, resource.RLIMIT_NOFILE)
+    used = {int(one) for one in os.listdir(f"/proc/{parent.pid}/fd")}
+    free = [number for number in range(len(used) + left + 1) if number not in used]
+    resource.prlimit(parent.pid, resource.RLIMIT_NOFILE, (free[left], most))
+    assert found(running) == first
 
 
 def test_where_the_process_that_forks_is_killed_others_are_started(running: Service, runtime: Path) -> None:
