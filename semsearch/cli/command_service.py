@@ -28,6 +28,7 @@ from semsearch.errors import SemsearchError
 from semsearch.inherited import allow_connections, passed_sockets
 from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.service.forking import MAX_MESSAGE_BYTES, STARTED, Forks
+from semsearch.shortage import shortage_of
 
 # What a search and an answer without a language model import; a test holds it to that.
 _IMPORTED = (
@@ -140,7 +141,18 @@ def serving_commands(
             yield told, Forks(ours)
         finally:
             ours.close()
+            _wait_or_kill(process)
+
+
+def _wait_or_kill(process: int) -> None:
+    """Waits for the end of a child that was told to end, and ends one that hangs."""
+    deadline = time.monotonic() + 2 * _SECONDS_TO_END
+    while os.waitpid(process, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
+            return
+        time.sleep(0.01)
 
 
 def until_signal(idle_seconds: float, announce: Callable[[str], None]) -> None:
@@ -502,8 +514,13 @@ def _become(run: Callable[[], NoReturn]) -> NoReturn:
 
 def _keep_open(folder: str, name: str) -> None:
     """Keeps a prepared model open, where that can be."""
-    with contextlib.suppress(SemsearchError, OSError):  # who needs it opens it, and tells what is wrong
+    try:
         kept_models.keep(folder, name)
+    except (SemsearchError, OSError):
+        pass  # who needs it opens it, and tells what is wrong
+    except Exception as error:  # those of ONNX Runtime are not public
+        if shortage_of(error) is None:
+            raise
 
 
 def _warm_up() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from semsearch.cli import service_socket
+from semsearch.cli import command_service, service_socket
 from tests.support.command_service import ServiceProcess, imported
 from tests.support.commands import one_line_error
 from tests.support.folders import write
@@ -362,6 +362,17 @@ def _ended(client: socket.socket) -> bool:
         return client.recv(1) == b""
     except ConnectionResetError:  # it had not read all of it
         return True
+
+
+@pytest.mark.parametrize("lacks", [MemoryError(), RuntimeError("can't start new thread"), OSError("unreadable")])
+def test_a_model_that_cannot_be_kept_for_a_shortage_ends_no_service(
+    lacks: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(folder: str, name: str) -> None:
+        raise lacks
+
+    monkeypatch.setattr(command_service.kept_models, "keep", keep)
+    command_service._keep_open("/cache/a", "a")
 
 
 def test_a_thousand_idle_connections(service: ServiceProcess, notes: Path) -> None:

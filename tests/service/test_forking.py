@@ -48,7 +48,9 @@ def searching(service: Service) -> list[int]:
 
 
 def found(service: Service) -> list[str]:
-    return [hit["path"] for hit in service.get("/search", query=QUERY).json["results"]]
+    reply = service.get("/search", query=QUERY)
+    assert reply.status == 200, reply.body
+    return [hit["path"] for hit in reply.json["results"]]
 
 
 def test_they_share_the_model_that_one_of_them_opened(running: Service) -> None:
@@ -86,7 +88,7 @@ def test_one_is_started_with_whatever_files_are_left_to_the_process_that_forks(r
     used = {int(one) for one in os.listdir(f"/proc/{parent.pid}/fd")}
     free = [number for number in range(len(used) + left + 1) if number not in used]
     resource.prlimit(parent.pid, resource.RLIMIT_NOFILE, (free[left], most))
-    assert found(running) == first
+    wait_until(lambda: found_or_none(running) == first)
 
 
 def test_where_the_process_that_forks_is_killed_others_are_started(running: Service, runtime: Path) -> None:
@@ -118,6 +120,15 @@ def test_a_service_that_runs_no_commands_starts_processes_of_its_own(documents: 
             if "semsearch.service.search_process" in one.cmdline()
         ][:1]  # fmt: skip
         assert process.is_running()
+
+
+@pytest.mark.slow
+def test_a_service_ends_where_the_process_that_forks_hangs(running: Service) -> None:
+    found(running)
+    everyone = psutil.Process(running.process.pid).children(recursive=True)
+    os.kill(commands_process(running).pid, signal.SIGSTOP)
+    assert running.end() == 0
+    wait_until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in everyone))
 
 
 def test_no_more_models_are_to_be_shared_than_are_kept_open() -> None:
