@@ -83,12 +83,12 @@ def test_one_is_started_with_whatever_files_are_left_to_the_process_that_forks(r
     parent = commands_process(running)
     for pid in searching(running):
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not searching(running))
+    wait_until(lambda: not parent.children())  # nor what is heard of them
     _, most = resource.prlimit(parent.pid, resource.RLIMIT_NOFILE)
     used = {int(one) for one in os.listdir(f"/proc/{parent.pid}/fd")}
     free = [number for number in range(len(used) + left + 1) if number not in used]
     resource.prlimit(parent.pid, resource.RLIMIT_NOFILE, (free[left], most))
-    wait_until(lambda: found_or_none(running) == first)
+    assert found(running) == first
 
 
 def test_where_the_process_that_forks_is_killed_others_are_started(running: Service, runtime: Path) -> None:
