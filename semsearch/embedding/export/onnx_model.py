@@ -13,6 +13,10 @@ from typing import Any
 
 from semsearch.embedding.export.agreement import FP32_COSINE, INT8_COSINE
 
+# One kernel for a sum and its normalisation takes five times as long as one kernel each, as it computes number by
+# number: a sixth of the time of MiniLM (`benchmarks/export_variants.py`; onnxruntime 1.32).
+UNUSED_OPTIMIZERS = ("SkipLayerNormFusion",)
+
 _EXPORTED, _QUANTISED, _FINAL = "model.onnx", "model-int8.onnx", "model.ort"
 
 
@@ -116,7 +120,9 @@ def _optimise(source: str, target: str) -> None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = target
     options.add_session_config_entry("session.save_model_format", "ORT")
-    onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(
+        source, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(UNUSED_OPTIMIZERS)
+    )
 
 
 def vocabulary_size(model: Any) -> int:
