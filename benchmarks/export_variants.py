@@ -21,34 +21,35 @@ from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.calibration import sample_texts
 from semsearch.embedding.embedder import unit_rows
 from semsearch.embedding.export.onnx_model import UNUSED_OPTIMIZERS, quantise
-from semsearch.embedding.export.transformer import export_hidden_states
+from semsearch.embedding.export.transformer import export_vectors
 from semsearch.embedding.resolve import resolve
 
 warnings.filterwarnings("ignore")
 
 
 def export_dynamo(model: Any, path: str) -> None:
-    """Exports the transformer of `model`, a SentenceTransformer, to `path` with the newer exporter."""
+    """Exports `model`, a SentenceTransformer, to `path` with the newer exporter."""
     import torch
 
-    transformer = model[0].auto_model
-
-    class HiddenStates(torch.nn.Module):
+    class Vectors(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.transformer = transformer
+            self.parts = torch.nn.ModuleList(model)
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            return self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            features = {"input_ids": input_ids, "attention_mask": attention_mask}
+            for part in self.parts:
+                features = part(features)
+            return features["sentence_embedding"]
 
     example = torch.ones(2, 16, dtype=torch.int64)
     dynamic = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     torch.onnx.export(
-        HiddenStates().eval(),
+        Vectors().eval(),
         (example, example),
         path,
         input_names=["input_ids", "attention_mask"],
-        output_names=["hidden"],
+        output_names=["vector"],
         dynamic_shapes={"input_ids": dynamic, "attention_mask": dynamic},
         dynamo=True,
         external_data=False,
@@ -57,7 +58,7 @@ def export_dynamo(model: Any, path: str) -> None:
 
 
 def run(session: Any, ids: list[list[int]], batch: int, workers: int) -> np.ndarray:
-    """(n, 384) float32 unit rows: the mean of the hidden states for the token `ids` of each text."""
+    """(n, 384) float32 unit rows for the token `ids` of each text."""
     order = sorted(range(len(ids)), key=lambda number: -len(ids[number]))
     vectors = np.empty((len(ids), 384), np.float32)
 
@@ -67,8 +68,7 @@ def run(session: Any, ids: list[list[int]], batch: int, workers: int) -> np.ndar
         for row, number in enumerate(part):
             tokens[row, : len(ids[number])] = ids[number]
             mask[row, : len(ids[number])] = 1
-        hidden = session.run(None, {"input_ids": tokens, "attention_mask": mask})[0]
-        vectors[part] = (hidden * mask[..., None]).sum(1) / mask.sum(1)[:, None]
+        vectors[part] = session.run(None, {"input_ids": tokens, "attention_mask": mask})[0]
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(one, [order[start : start + batch] for start in range(0, len(order), batch)]))
@@ -88,7 +88,7 @@ def main() -> None:
     ids = [tokenizer.ids(text, 256).tolist() for text in texts]
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
-        for name, export in (("TorchScript", export_hidden_states), ("dynamo", export_dynamo)):
+        for name, export in (("TorchScript", export_vectors), ("dynamo", export_dynamo)):
             plain, quantised = os.path.join(folder, name), os.path.join(folder, name + "-int8")
             start = time.perf_counter()
             export(model, plain)

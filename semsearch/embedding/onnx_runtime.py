@@ -72,8 +72,7 @@ class OnnxEmbedder:
         return vector
 
     def _one(self, text: str) -> Vectors:
-        """(dim,) of `text`, pooled, not scaled to length 1."""
+        """(dim,) of `text`, not scaled to length 1."""
         ids = self.tokenizer.ids(text, self.info.window)[None]
-        hidden = self._session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
-        vector: Vectors = hidden[0] if self.info.pooling == "cls" else hidden.mean(0)
+        vector: Vectors = self._session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
         return of_length(vector, self.info)

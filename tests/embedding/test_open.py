@@ -12,7 +12,7 @@ from semsearch.embedding.embedder import Embedder, unit_rows
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
-from tests.support.tiny_models import make_model
+from tests.support.tiny_models import make_family, make_model
 
 
 def open_named(name: str) -> Embedder:
@@ -88,7 +88,7 @@ def test_a_local_folder_runs_on_onnx_with_its_own_prompts(tmp_path: Path, poolin
 
 @pytest.mark.slow
 def test_a_model_that_does_not_export_is_run_by_sentence_transformers(tmp_path: Path) -> None:
-    folder = make_model(tmp_path, pooling="max")
+    folder = make_family(tmp_path, "fnet")
     embedder = open_named(str(folder))
     assert embedder.info.runtime == "torch-fp32"
     texts = ["the old pump runs", "water in the valve"]

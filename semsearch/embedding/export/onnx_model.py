@@ -65,11 +65,12 @@ def drop_variant(working: str) -> None:
 
 
 def write_onnx(module: Any, inputs: Sequence[str], output: str, path: str) -> None:
-    """Exports a torch `module` of int64 (batch, tokens) `inputs` to the ONNX file `path`; `output` names its result."""
+    """Exports a torch `module` of int64 (batch, tokens) `inputs` to the ONNX file `path`; `output` names its result, of
+    one row for each text."""
     import torch
 
     example = torch.ones(2, 16, dtype=torch.int64)
-    axes = {name: {0: "batch", 1: "tokens"} for name in inputs} | {output: {0: "batch", 1: "tokens"}}
+    axes = {name: {0: "batch", 1: "tokens"} for name in inputs} | {output: {0: "batch"}}
     with torch.no_grad():
         torch.onnx.export(
             module,

@@ -68,12 +68,10 @@ def _agreeing_export(model: Any, described: ModelInfo, working: str, tried: dict
 
     `tried` gets for each runtime its mean cosine with the model, or why it could not be made.
     """
-    if described.pooling not in ("mean", "cls"):
-        return None
     texts = sample_texts()
     prefixed = [described.passage_prefix + text for text in texts]
     reference = unit_rows(model.encode(prefixed, prompt="", batch_size=8, show_progress_bar=False))
-    for variant in onnx_variants(lambda path: export_hidden_states(model, path), working):
+    for variant in onnx_variants(lambda path: export_vectors(model, path), working):
         try:
             variant.write()
             embedder = OnnxEmbedder(replace(described, runtime=variant.runtime), working)
@@ -107,26 +105,27 @@ def open_runtime(runtime: str, info: ModelInfo, folder: str, working: str) -> Em
     info = replace(info, runtime=runtime)
     if runtime == "torch-fp32":
         return TorchEmbedder(info, working, folder, False, None)
-    for variant in onnx_variants(lambda path: export_hidden_states(model, path), working):
+    for variant in onnx_variants(lambda path: export_vectors(model, path), working):
         variant.write()
         if variant.runtime == runtime:
             break
     return OnnxEmbedder(info, working)
 
 
-def export_hidden_states(model: Any, path: str) -> None:
-    """Writes the last hidden states of the transformer in `model`, before pooling, as the ONNX file `path`."""
+def export_vectors(model: Any, path: str) -> None:
+    """Writes the sentence-transformers `model` as the ONNX file `path`: tokens in, the vector of each text out."""
     import torch
 
-    transformer = model[0].auto_model
-
-    class HiddenStates(torch.nn.Module):  # type: ignore[misc]
+    class Vectors(torch.nn.Module):  # type: ignore[misc]
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            return transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            features = {"input_ids": input_ids, "attention_mask": attention_mask}
+            for module in model:
+                features = module(features)
+            return features["sentence_embedding"]
 
-    module = HiddenStates().eval()
-    module.transformer = transformer
-    write_onnx(module, ("input_ids", "attention_mask"), "hidden", path)
+    module = Vectors().eval()
+    module.parts = torch.nn.ModuleList(model)
+    write_onnx(module, ("input_ids", "attention_mask"), "vector", path)
 
 
 def _pooling(model: Any) -> str:
