@@ -38,6 +38,19 @@ def make_model_with_head(folder: Path) -> Path:
     return final
 
 
+def make_static_model(folder: Path) -> Path:
+    """A model of one random vector for each token, as those of model2vec."""
+    import torch
+    from sentence_transformers import SentenceTransformer, models
+
+    torch.manual_seed(7)
+    _, tokenizer = _base(folder)
+    vectors = models.StaticEmbedding(tokenizer.backend_tokenizer, embedding_dim=32)
+    final = folder / "model"
+    SentenceTransformer(modules=[vectors, models.Normalize()], device="cpu").save(str(final))
+    return final
+
+
 def _bert(folder: Path, dim: int) -> Path:
     """The folder of a random two-layer BERT."""
     import torch

@@ -17,6 +17,8 @@ from semsearch.embedding.export.agreement import FP32_COSINE, INT8_COSINE
 # number: a sixth of the time of MiniLM (`benchmarks/export_variants.py`; onnxruntime 1.32).
 UNUSED_OPTIMIZERS = ("SkipLayerNormFusion",)
 
+# Bytes of a protocol buffer.
+_LARGEST_FILE = (1 << 31) - 1
 _EXPORTED, _QUANTISED, _FINAL = "model.onnx", "model-int8.onnx", "model.ort"
 
 
@@ -66,9 +68,15 @@ def drop_variant(working: str) -> None:
 
 def write_onnx(module: Any, inputs: Sequence[str], output: str, path: str) -> None:
     """Exports a torch `module` of int64 (batch, tokens) `inputs` to the ONNX file `path`; `output` names its result, of
-    one row for each text."""
+    one row for each text.
+
+    Raises ValueError for more parameters than such a file holds.
+    """
     import torch
 
+    size = sum(4 * parameter.numel() for parameter in module.parameters())
+    if size > _LARGEST_FILE:
+        raise ValueError(f"{size / 1e9:.1f} GB of parameters: an ONNX file holds two")
     example = torch.ones(2, 16, dtype=torch.int64)
     axes = {name: {0: "batch", 1: "tokens"} for name in inputs} | {output: {0: "batch"}}
     with torch.no_grad():

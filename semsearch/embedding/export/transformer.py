@@ -15,11 +15,14 @@ from semsearch.embedding.export.onnx_model import (
     vocabulary_size,
     write_onnx,
 )
+from semsearch.embedding.export.static import STATIC_WINDOW, export_token_vectors
 from semsearch.embedding.model_info import Calibration, ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of
 from semsearch.embedding.onnx_runtime import OnnxEmbedder
 from semsearch.embedding.torch_runtime import TorchEmbedder, load_transformer
 
+# Tokens; models of token vectors say that they read any number.
+_LONGEST_WINDOW = 1 << 20
 _QUERY_PROMPTS = ("query",)
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")
 
@@ -33,10 +36,13 @@ def export_transformer(name: str, folder: str, fingerprint: str, working: str, t
     card = card_of(name)
     model = load_transformer(folder, trust, card, "cpu", attn_implementation="eager")
     model.eval()
+    if type(model[0]).__name__ == "StaticEmbedding":
+        described = replace(_described(model, name, fingerprint, card), runtime="static", window=STATIC_WINDOW)
+        return export_token_vectors(model, described, working)
     if card is not None:
         model.max_seq_length = min(int(model.max_seq_length or 512), card.window)
-    save_tokenizer(model, vocabulary_size(getattr(model[0], "auto_model", None)), working)
     described = _described(model, name, fingerprint, card)
+    save_tokenizer(model, vocabulary_size(getattr(model[0], "auto_model", None)), working)
     tried: dict[str, Any] = {}
     with exporting(working):
         embedder = _agreeing_export(model, described, working, tried)
@@ -55,7 +61,7 @@ def _described(model: Any, name: str, fingerprint: str, card: ModelCard | None) 
         fingerprint=fingerprint,
         runtime="",
         dim=int(model.encode("x", show_progress_bar=False).shape[0]),
-        window=int(model.max_seq_length or 512),
+        window=int(min(model.max_seq_length or 512, _LONGEST_WINDOW)),
         pooling=_pooling(model),
         query_prefix=(card.query_prefix if card else "") or _prompt(prompts, _QUERY_PROMPTS),
         passage_prefix=(card.passage_prefix if card else "") or _prompt(prompts, _PASSAGE_PROMPTS),
