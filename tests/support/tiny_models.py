@@ -135,7 +135,10 @@ def _base(folder: Path) -> "tuple[Path, BertTokenizerFast]":
 
 
 def make_family(folder: Path, family: str, pooling: str = "mean") -> Path:
-    """A sentence-transformers folder with a random two-layer model of one of transformers' families."""
+    """A sentence-transformers folder with a random two-layer model of one of transformers' families, or of model2vec's
+    vectors of tokens."""
+    if family == "model2vec":
+        return make_static_model(folder)
     import torch
     from sentence_transformers import SentenceTransformer, models
     from transformers import AutoConfig, AutoModel
@@ -151,7 +154,7 @@ def make_family(folder: Path, family: str, pooling: str = "mean") -> Path:
         sizes |= {"num_key_value_heads": 2}
     if family in ("qwen3", "gemma3_text"):
         sizes |= {"head_dim": 12}
-    if family == "xlm-roberta":
+    if family in ("xlm-roberta", "modernbert"):
         sizes |= {"pad_token_id": 0}
     AutoModel.from_config(AutoConfig.for_model(family, **sizes)).eval().save_pretrained(base)
     transformer = models.Transformer(str(base), max_seq_length=64)
