@@ -31,10 +31,13 @@ class OnnxVariant:
     write: Callable[[], None]
 
 
-def onnx_variants(export: Callable[[str], None], working: str) -> list[OnnxVariant]:
+def onnx_variants(
+    export: Callable[[str], None], working: str, assemble: Callable[[str], None] | None = None
+) -> list[OnnxVariant]:
     """The variants of a model from the fastest to the most faithful, to be written in this order into `working`.
 
-    `export(path)` writes the ONNX model to `path`; it is called for the first variant.
+    `export(path)` writes the ONNX model to `path`, `assemble(path)` one that is quantised already, for kinds of models
+    for which there is that.
     """
     exported, quantised, final = (os.path.join(working, name) for name in (_EXPORTED, _QUANTISED, _FINAL))
 
@@ -46,7 +49,19 @@ def onnx_variants(export: Callable[[str], None], working: str) -> list[OnnxVaria
     def fp32() -> None:
         _optimise(exported, final)
 
-    return [OnnxVariant("onnx-int8", INT8_COSINE, int8), OnnxVariant("onnx-fp32", FP32_COSINE, fp32)]
+    variants = [OnnxVariant("onnx-int8", INT8_COSINE, int8), OnnxVariant("onnx-fp32", FP32_COSINE, fp32)]
+    return variants if assemble is None else [assembled(assemble, working), *variants]
+
+
+def assembled(assemble: Callable[[str], None], working: str) -> OnnxVariant:
+    """The variant that `assemble` writes, as in `onnx_variants`."""
+    quantised, final = (os.path.join(working, name) for name in (_QUANTISED, _FINAL))
+
+    def write() -> None:
+        assemble(quantised)
+        _optimise(quantised, final)
+
+    return OnnxVariant("onnx-int8", INT8_COSINE, write)
 
 
 @contextlib.contextmanager
@@ -102,10 +117,15 @@ def quantise(source: str, target: str) -> None:
         per_channel=True,
         # Without VNNI, 8 x 8 bit sums overflow 16 bits: weights of 7 bits then
         # (onnxruntime documentation, "Quantize ONNX models", "When to use reduce-range and per-channel").
-        reduce_range=not _has_vnni(),
+        reduce_range=largest_weight() < 127,
         weight_type=QuantType.QInt8,
         extra_options={"MatMulConstBOnly": True},
     )
+
+
+def largest_weight() -> int:
+    """The largest quantised weight for this processor: of 8 bits, or of 7, as in `quantise`."""
+    return 127 if _has_vnni() else 63
 
 
 def _has_vnni() -> bool:

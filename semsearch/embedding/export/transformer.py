@@ -7,9 +7,11 @@ from typing import Any
 from semsearch.embedding.calibration import sample_texts
 from semsearch.embedding.embedder import Embedder, unit_rows
 from semsearch.embedding.export.agreement import calibrated_record, failure, mean_cosine
+from semsearch.embedding.export.bert_graph import write_bert
 from semsearch.embedding.export.onnx_model import (
     drop_variant,
     exporting,
+    largest_weight,
     onnx_variants,
     save_tokenizer,
     vocabulary_size,
@@ -45,7 +47,7 @@ def export_transformer(name: str, folder: str, fingerprint: str, working: str, t
     save_tokenizer(model, vocabulary_size(getattr(model[0], "auto_model", None)), working)
     tried: dict[str, Any] = {}
     with exporting(working):
-        embedder = _agreeing_export(model, described, working, tried)
+        embedder = _agreeing_export(model, described, folder, working, tried)
     if embedder is None:
         drop_variant(working)
         del model  # it is loaded anew, and may be large
@@ -69,15 +71,21 @@ def _described(model: Any, name: str, fingerprint: str, card: ModelCard | None) 
     )
 
 
-def _agreeing_export(model: Any, described: ModelInfo, working: str, tried: dict[str, Any]) -> Embedder | None:
-    """The fastest export of `model` that agrees with it; None: none does.
+def _agreeing_export(
+    model: Any, described: ModelInfo, folder: str, working: str, tried: dict[str, Any]
+) -> Embedder | None:
+    """The fastest export of `model`, which is in `folder`, that agrees with it; None: none does.
 
     `tried` gets for each runtime its mean cosine with the model, or why it could not be made.
     """
     texts = sample_texts()
     prefixed = [described.passage_prefix + text for text in texts]
     reference = unit_rows(model.encode(prefixed, prompt="", batch_size=8, show_progress_bar=False))
-    for variant in onnx_variants(lambda path: export_vectors(model, path), working):
+
+    def assemble(path: str) -> None:
+        write_bert(folder, described.pooling, largest_weight(), path)
+
+    for variant in onnx_variants(lambda path: export_vectors(model, path), working, assemble):
         try:
             variant.write()
             embedder = OnnxEmbedder(replace(described, runtime=variant.runtime), working)
