@@ -15,7 +15,7 @@ from semsearch.settings import cache_folder
 from semsearch.shortage import shortage_of
 
 # Raised when the files of a prepared model change, so that older ones in a cache are not used.
-FORMAT = 3
+FORMAT = 4
 
 
 def cache_path(kind: str, fingerprint: str, dim: int | None = None) -> str:

@@ -38,6 +38,7 @@ class OnnxEmbedder:
                 session = pool.submit(onnxruntime.InferenceSession, model, options, providers=["CPUExecutionProvider"])
                 self.tokenizer = SubwordTokenizer(info.name, os.path.join(folder, "tokenizer.json"))
                 self._session = session.result()
+            self._inputs = [one.name for one in self._session.get_inputs()]
         except Exception as error:  # onnxruntime's exception classes are not public
             if shortage_of(error):
                 raise
@@ -72,8 +73,8 @@ class OnnxEmbedder:
         return vector
 
     def _one(self, text: str) -> Vectors:
-        """(dim,) of `text`, pooled, not scaled to length 1."""
+        """(dim,) of `text`, not scaled to length 1."""
         ids = self.tokenizer.ids(text, self.info.window)[None]
-        hidden = self._session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
-        vector: Vectors = hidden[0] if self.info.pooling == "cls" else hidden.mean(0)
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        vector: Vectors = self._session.run(None, {name: inputs[name] for name in self._inputs})[0][0]
         return of_length(vector, self.info)

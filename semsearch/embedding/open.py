@@ -67,7 +67,7 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
         if read_info(source.cache_path()) is None:
             _refuse_unnamed(source.name)
         return check_same(_open_api(source, source.cache_path(), announce), info)
-    path = cache_path("static" if info.runtime == "static" else "model", info.fingerprint)
+    path = _prepared_folder(info)
     if read_info(path) is None:
         _refuse_unnamed(info.name)
         source = resolve(info.name)
@@ -88,11 +88,16 @@ def prepared_tokenizer(info: ModelInfo) -> "SubwordTokenizer | None":
 
     if not _FINGERPRINT.fullmatch(info.fingerprint):
         return None
-    folder = cache_path("static" if info.runtime == "static" else "model", info.fingerprint)
+    folder = _prepared_folder(info)
     if (kept := kept_models.tokenizer(folder, info.name)) is not None:
         return kept
     path = os.path.join(folder, "tokenizer.json")
     return SubwordTokenizer(info.name, path) if os.path.exists(path) else None
+
+
+def _prepared_folder(info: ModelInfo) -> str:
+    """Where the model that made an index, which recorded `info`, is prepared on this machine."""
+    return cache_path("static" if info.name == STATIC else "model", info.fingerprint)
 
 
 def open_named(source: ModelSource, by_user: bool, announce: Announce, recorded: ModelInfo | None = None) -> Embedder:

@@ -37,12 +37,13 @@ def test_a_row_without_a_direction_is_zero(name: str) -> None:
 
 
 def onnx(output: "Sequence[float] | np.ndarray") -> OnnxEmbedder:
-    """The runtime over a model file whose output for each token is this."""
+    """The runtime over a model file whose output for each text is this."""
     embedder = object.__new__(OnnxEmbedder)
     embedder.info = replace(MODEL, name="odd one")
     embedder.tokenizer = SimpleNamespace(ids=lambda text, window: np.zeros(3, np.int64))  # type: ignore[assignment]
-    embedder._session = SimpleNamespace(run=lambda names, inputs: [np.tile(np.array(output, np.float32), (1, 3, 1))])
+    embedder._session = SimpleNamespace(run=lambda names, inputs: [np.array([output], np.float32)])
     embedder._workers = 1
+    embedder._inputs = ["input_ids", "attention_mask"]
     return embedder
 
 

@@ -19,10 +19,10 @@ from semsearch.embedding.onnx_runtime import OnnxEmbedder
 from semsearch.embedding.open import open_model, open_recorded
 from semsearch.embedding.recommendation import Requirements, recommended
 from semsearch.embedding.resolve import packaged, resolve
-from semsearch.embedding.torch_runtime import TorchEmbedder
+from semsearch.embedding.static_runtime import StaticEmbedder
 from semsearch.errors import ModelError, UsageError
 from tests.support.commands import Command
-from tests.support.tiny_models import make_family, make_model
+from tests.support.tiny_models import make_family, make_model, make_model_with_head
 
 ASKED_FOR = (
     "all-MiniLM-L6-v2", "BAAI/bge-m3", "bge-small-en-v1.5", "bge-base-en-v1.5", "bge-large-en-v1.5", "e5-small-v2",
@@ -32,7 +32,7 @@ ASKED_FOR = (
     "embed-english-v3.0", "cohere:embed-multilingual-v3.0", "voyage-3", "voyage:voyage-3", "jina:jina-embeddings-v3",
 )  # fmt: skip
 # Architectures that transformers has, small and random, in place of those that bring code of their own.
-STANDS_IN = {"nomic-bert": "bert"}
+STANDS_IN = {"nomic-bert": "bert", "gte": "bert"}
 LOCAL = [card for card in cards() if card.check == "tiny"]
 
 
@@ -70,14 +70,10 @@ def test_a_local_model_is_run_with_its_prefixes_window_and_pooling(
     record = export_transformer(str(folder), str(folder), "0" * 64, str(working), False)
     info = ModelInfo.from_dict(record["info"])
     embedder: Embedder
-    if info.runtime == "torch-fp32":
-        embedder = TorchEmbedder(info, str(working), str(folder), False, card)
-    else:
-        embedder = OnnxEmbedder(info, str(working))
+    assert info.runtime == "static" or info.runtime.startswith("onnx-"), record
+    embedder = (StaticEmbedder if info.runtime == "static" else OnnxEmbedder)(info, str(working))
     assert (info.query_prefix, info.passage_prefix) == (card.query_prefix, card.passage_prefix)
-    assert info.window == 64
-    exports = card.pooling in ("mean", "cls")
-    assert info.runtime in (("onnx-int8", "onnx-fp32") if exports else ("torch-fp32",))
+    assert info.window == (512 if info.runtime == "static" else 64)
     reference = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     texts = ["the old pump runs", "water in the valve of the house"]
     for prefix, ours in (
@@ -89,10 +85,12 @@ def test_a_local_model_is_run_with_its_prefixes_window_and_pooling(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "mpnet", "distilbert"])
+@pytest.mark.parametrize(
+    "family", ["bert", "xlm-roberta", "mpnet", "distilbert", "roberta", "qwen3", "gemma3_text", "a head"]
+)
 def test_exports_of_a_family_agree_with_sentence_transformers(family: str, tmp_path: Path) -> None:
     """ONNX in full precision to 0.9999, as int8 to 0.985, on sentences in eight languages."""
-    folder = make_family(tmp_path, family)
+    folder = make_model_with_head(tmp_path) if family == "a head" else make_family(tmp_path, family)
     (tmp_path / "working").mkdir()
     record = export_transformer("x", str(folder), "0" * 64, str(tmp_path / "working"), False)
     info = ModelInfo.from_dict(record["info"])
@@ -190,12 +188,12 @@ def test_recommendations_fit_what_was_asked() -> None:
 def test_the_commands(semsearch: Command) -> None:
     done = semsearch("models", "--json")
     assert done.json["schema"] == "semsearch.models/1" and len(done.json["models"]) == len(cards())
-    assert "bge-m3" in semsearch("models").out
+    assert "Qwen3-Embedding-0.6B" in semsearch("models").out
     done = semsearch("models", "recommend", "--multilingual", "--offline", "--commercial", "--budget", "1", "--json")
-    assert done.code == 0 and done.json["recommended"][0]["name"] == "bge-m3"
+    assert done.code == 0 and done.json["recommended"][0]["name"] == "Qwen3-Embedding-0.6B"
     assert semsearch("models", "recommend", "--low-latency", "--memory", "0.01").code == 1
     assert semsearch("models", "path", "all-MiniLM-L6-v2").out.strip().endswith("model")
-    done = semsearch("models", "pull", "bge-m3")
+    done = semsearch("models", "pull", "Qwen3-Embedding-0.6B")
     assert done.code == 2 and "HF_HUB_OFFLINE is set" in done.err and "BAAI/bge-m3: 2,270 MB, licence MIT" in done.err
     assert "did you mean voyage-3" in semsearch("models", "pull", "voyage-33").err
     assert semsearch("models", "pull", "voyage-3").code == 2
@@ -229,7 +227,7 @@ def test_a_model_without_its_tokenizer_is_refused(semsearch: Command, notes: Pat
 
 @pytest.mark.slow
 def test_a_device_that_is_not_there(semsearch: Command, notes: Path, tmp_path: Path) -> None:
-    folder = make_model(tmp_path, pooling="max")
+    folder = make_family(tmp_path, "fnet")
     environment = {"SEMSEARCH_CACHE": str(tmp_path / "c")}
     done = semsearch("index", notes, "--model", folder, "--device", "cuda:7", env=environment)
     assert done.code == 2 and "no device cuda:7 here" in done.err, done.err

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semsearch.embedding.cache import cache_path
 from semsearch.embedding.calibration import sample_texts
 from semsearch.embedding.embedder import Embedder, unit_rows
-from semsearch.embedding.open import open_model
+from semsearch.embedding.open import open_model, open_recorded, prepared_tokenizer
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
-from tests.support.tiny_models import make_model
+from tests.support.tiny_models import make_family, make_model, make_static_model
 
 
 def open_named(name: str) -> Embedder:
@@ -88,12 +89,27 @@ def test_a_local_folder_runs_on_onnx_with_its_own_prompts(tmp_path: Path, poolin
 
 @pytest.mark.slow
 def test_a_model_that_does_not_export_is_run_by_sentence_transformers(tmp_path: Path) -> None:
-    folder = make_model(tmp_path, pooling="max")
+    folder = make_family(tmp_path, "fnet")
     embedder = open_named(str(folder))
     assert embedder.info.runtime == "torch-fp32"
     texts = ["the old pump runs", "water in the valve"]
     np.testing.assert_allclose(embedder.encode(texts), reference(str(folder), texts), atol=1e-5)
     shutil.rmtree(resolve(str(folder)).cache_path())
+
+
+@pytest.mark.slow
+def test_a_model_of_token_vectors_is_run_as_such(tmp_path: Path) -> None:
+    folder = make_static_model(tmp_path)
+    embedder = open_named(str(folder))
+    assert (embedder.info.runtime, embedder.info.dim, embedder.info.window) == ("static", 32, 512)
+    texts = ["the old pump runs", "water in the valve", "Wasser im Ventil " * 400]
+    np.testing.assert_allclose(embedder.encode(texts), reference(str(folder), texts), atol=1e-5)
+    shutil.rmtree(folder)
+    again = open_recorded(embedder.info, print)  # it is prepared, so its folder is not needed
+    np.testing.assert_array_equal(again.encode(texts), embedder.encode(texts))
+    tokenizer = prepared_tokenizer(embedder.info)
+    assert tokenizer is not None and tokenizer.tokens("the pump") == ["the", "pump"]
+    shutil.rmtree(cache_path("model", embedder.info.fingerprint))
 
 
 def test_a_cached_hub_name_is_found_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

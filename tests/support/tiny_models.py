@@ -14,8 +14,46 @@ TOPICS = ("pump", "valve", "water", "tide", "house", "old", "runs", "stops")
 
 def make_model(folder: Path, *, pooling: str = "mean", prompts: dict[str, str] | None = None, dim: int = 48) -> Path:
     """A sentence-transformers model folder with a random two-layer BERT and a small WordPiece vocabulary."""
+    from sentence_transformers import SentenceTransformer, models
+
+    transformer = models.Transformer(str(_bert(folder, dim)), max_seq_length=64)
+    model = SentenceTransformer(
+        modules=[transformer, models.Pooling(dim, pooling_mode=pooling)], prompts=prompts or {}, device="cpu"
+    )
+    final = folder / "model"
+    model.save(str(final))
+    return final
+
+
+def make_model_with_head(folder: Path) -> Path:
+    """A model of such a BERT whose pooled vectors go through two layers more, as those of embeddinggemma."""
     import torch
     from sentence_transformers import SentenceTransformer, models
+
+    transformer = models.Transformer(str(_bert(folder, 48)), max_seq_length=64)
+    head = [models.Dense(48, 96), models.Dense(96, 64, activation_function=torch.nn.Identity()), models.Normalize()]
+    model = SentenceTransformer(modules=[transformer, models.Pooling(48), *head], device="cpu")
+    final = folder / "model"
+    model.save(str(final))
+    return final
+
+
+def make_static_model(folder: Path) -> Path:
+    """A model of one random vector for each token, as those of model2vec."""
+    import torch
+    from sentence_transformers import SentenceTransformer, models
+
+    torch.manual_seed(7)
+    _, tokenizer = _base(folder)
+    vectors = models.StaticEmbedding(tokenizer.backend_tokenizer, embedding_dim=32)
+    final = folder / "model"
+    SentenceTransformer(modules=[vectors, models.Normalize()], device="cpu").save(str(final))
+    return final
+
+
+def _bert(folder: Path, dim: int) -> Path:
+    """The folder of a random two-layer BERT."""
+    import torch
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(7)
@@ -25,13 +63,7 @@ def make_model(folder: Path, *, pooling: str = "mean", prompts: dict[str, str] |
         max_position_embeddings=64,
     )  # fmt: skip
     BertModel(config).eval().save_pretrained(base)
-    transformer = models.Transformer(str(base), max_seq_length=64)
-    model = SentenceTransformer(
-        modules=[transformer, models.Pooling(dim, pooling_mode=pooling)], prompts=prompts or {}, device="cpu"
-    )
-    final = folder / "model"
-    model.save(str(final))
-    return final
+    return base
 
 
 def make_cross_encoder(folder: Path, steps: int = 700) -> Path:
@@ -103,7 +135,10 @@ def _base(folder: Path) -> "tuple[Path, BertTokenizerFast]":
 
 
 def make_family(folder: Path, family: str, pooling: str = "mean") -> Path:
-    """A sentence-transformers folder with a random two-layer model of one of transformers' families."""
+    """A sentence-transformers folder with a random two-layer model of one of transformers' families, or of model2vec's
+    vectors of tokens."""
+    if family == "model2vec":
+        return make_static_model(folder)
     import torch
     from sentence_transformers import SentenceTransformer, models
     from transformers import AutoConfig, AutoModel
@@ -115,9 +150,11 @@ def make_family(folder: Path, family: str, pooling: str = "mean") -> Path:
         sizes |= {"dim": 48, "n_layers": 2, "n_heads": 4, "hidden_dim": 96}
     else:
         sizes |= {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
-    if family in ("mistral", "qwen2"):
+    if family in ("mistral", "qwen2", "qwen3", "gemma3_text"):
         sizes |= {"num_key_value_heads": 2}
-    if family == "xlm-roberta":
+    if family in ("qwen3", "gemma3_text"):
+        sizes |= {"head_dim": 12}
+    if family in ("xlm-roberta", "modernbert"):
         sizes |= {"pad_token_id": 0}
     AutoModel.from_config(AutoConfig.for_model(family, **sizes)).eval().save_pretrained(base)
     transformer = models.Transformer(str(base), max_seq_length=64)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from semsearch import child
 from semsearch.embedding.cache import FORMAT
@@ -37,9 +38,11 @@ def main(arguments: Sequence[str]) -> None:
 
                 record = export_cross_encoder(name, folder, working)
             else:
-                from semsearch.embedding.export.transformer import export_transformer
+                from semsearch.embedding.export.packaged import export_packaged
 
-                record = export_transformer(name, folder, fingerprint, working, bool(trusted))
+                record = export_packaged(name, folder, fingerprint, working) or _exported(
+                    name, folder, fingerprint, working, bool(trusted)
+                )
         with open(os.path.join(working, "model.json"), "w", encoding="utf-8") as file:
             about = {"format": FORMAT, "folder": os.path.abspath(folder), "trusted": bool(trusted)}
             json.dump({**about, **record}, file, indent=1)
@@ -54,6 +57,12 @@ def main(arguments: Sequence[str]) -> None:
                 raise
     finally:
         shutil.rmtree(working, ignore_errors=True)
+
+
+def _exported(name: str, folder: str, fingerprint: str, working: str, trusted: bool) -> dict[str, Any]:
+    from semsearch.embedding.export.transformer import export_transformer
+
+    return export_transformer(name, folder, fingerprint, working, trusted)
 
 
 if __name__ == "__main__":

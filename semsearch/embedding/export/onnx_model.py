@@ -13,6 +13,12 @@ from typing import Any
 
 from semsearch.embedding.export.agreement import FP32_COSINE, INT8_COSINE
 
+# One kernel for a sum and its normalisation takes five times as long as one kernel each, as it computes number by
+# number: a sixth of the time of MiniLM (`benchmarks/export_variants.py`; onnxruntime 1.32).
+UNUSED_OPTIMIZERS = ("SkipLayerNormFusion",)
+
+# Bytes of a protocol buffer.
+_LARGEST_FILE = (1 << 31) - 1
 _EXPORTED, _QUANTISED, _FINAL = "model.onnx", "model-int8.onnx", "model.ort"
 
 
@@ -25,10 +31,13 @@ class OnnxVariant:
     write: Callable[[], None]
 
 
-def onnx_variants(export: Callable[[str], None], working: str) -> list[OnnxVariant]:
+def onnx_variants(
+    export: Callable[[str], None], working: str, assemble: Callable[[str], None] | None = None
+) -> list[OnnxVariant]:
     """The variants of a model from the fastest to the most faithful, to be written in this order into `working`.
 
-    `export(path)` writes the ONNX model to `path`; it is called for the first variant.
+    `export(path)` writes the ONNX model to `path`, `assemble(path)` one that is quantised already, for kinds of models
+    for which there is that.
     """
     exported, quantised, final = (os.path.join(working, name) for name in (_EXPORTED, _QUANTISED, _FINAL))
 
@@ -40,7 +49,19 @@ def onnx_variants(export: Callable[[str], None], working: str) -> list[OnnxVaria
     def fp32() -> None:
         _optimise(exported, final)
 
-    return [OnnxVariant("onnx-int8", INT8_COSINE, int8), OnnxVariant("onnx-fp32", FP32_COSINE, fp32)]
+    variants = [OnnxVariant("onnx-int8", INT8_COSINE, int8), OnnxVariant("onnx-fp32", FP32_COSINE, fp32)]
+    return variants if assemble is None else [assembled(assemble, working), *variants]
+
+
+def assembled(assemble: Callable[[str], None], working: str) -> OnnxVariant:
+    """The variant that `assemble` writes, as in `onnx_variants`."""
+    quantised, final = (os.path.join(working, name) for name in (_QUANTISED, _FINAL))
+
+    def write() -> None:
+        assemble(quantised)
+        _optimise(quantised, final)
+
+    return OnnxVariant("onnx-int8", INT8_COSINE, write)
 
 
 @contextlib.contextmanager
@@ -61,11 +82,18 @@ def drop_variant(working: str) -> None:
 
 
 def write_onnx(module: Any, inputs: Sequence[str], output: str, path: str) -> None:
-    """Exports a torch `module` of int64 (batch, tokens) `inputs` to the ONNX file `path`; `output` names its result."""
+    """Exports a torch `module` of int64 (batch, tokens) `inputs` to the ONNX file `path`; `output` names its result, of
+    one row for each text.
+
+    Raises ValueError for more parameters than such a file holds.
+    """
     import torch
 
+    size = sum(4 * parameter.numel() for parameter in module.parameters())
+    if size > _LARGEST_FILE:
+        raise ValueError(f"{size / 1e9:.1f} GB of parameters: an ONNX file holds two")
     example = torch.ones(2, 16, dtype=torch.int64)
-    axes = {name: {0: "batch", 1: "tokens"} for name in inputs} | {output: {0: "batch", 1: "tokens"}}
+    axes = {name: {0: "batch", 1: "tokens"} for name in inputs} | {output: {0: "batch"}}
     with torch.no_grad():
         torch.onnx.export(
             module,
@@ -89,10 +117,15 @@ def quantise(source: str, target: str) -> None:
         per_channel=True,
         # Without VNNI, 8 x 8 bit sums overflow 16 bits: weights of 7 bits then
         # (onnxruntime documentation, "Quantize ONNX models", "When to use reduce-range and per-channel").
-        reduce_range=not _has_vnni(),
+        reduce_range=largest_weight() < 127,
         weight_type=QuantType.QInt8,
         extra_options={"MatMulConstBOnly": True},
     )
+
+
+def largest_weight() -> int:
+    """The largest quantised weight for this processor: of 8 bits, or of 7, as in `quantise`."""
+    return 127 if _has_vnni() else 63
 
 
 def _has_vnni() -> bool:
@@ -116,7 +149,9 @@ def _optimise(source: str, target: str) -> None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = target
     options.add_session_config_entry("session.save_model_format", "ORT")
-    onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(
+        source, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(UNUSED_OPTIMIZERS)
+    )
 
 
 def vocabulary_size(model: Any) -> int:

@@ -7,19 +7,24 @@ from typing import Any
 from semsearch.embedding.calibration import sample_texts
 from semsearch.embedding.embedder import Embedder, unit_rows
 from semsearch.embedding.export.agreement import calibrated_record, failure, mean_cosine
+from semsearch.embedding.export.bert_graph import write_bert
 from semsearch.embedding.export.onnx_model import (
     drop_variant,
     exporting,
+    largest_weight,
     onnx_variants,
     save_tokenizer,
     vocabulary_size,
     write_onnx,
 )
+from semsearch.embedding.export.static import STATIC_WINDOW, export_token_vectors
 from semsearch.embedding.model_info import Calibration, ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of
 from semsearch.embedding.onnx_runtime import OnnxEmbedder
 from semsearch.embedding.torch_runtime import TorchEmbedder, load_transformer
 
+# Tokens; models of token vectors say that they read any number.
+_LONGEST_WINDOW = 1 << 20
 _QUERY_PROMPTS = ("query",)
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")
 
@@ -33,13 +38,16 @@ def export_transformer(name: str, folder: str, fingerprint: str, working: str, t
     card = card_of(name)
     model = load_transformer(folder, trust, card, "cpu", attn_implementation="eager")
     model.eval()
+    if type(model[0]).__name__ == "StaticEmbedding":
+        described = replace(_described(model, name, fingerprint, card), runtime="static", window=STATIC_WINDOW)
+        return export_token_vectors(model, described, working)
     if card is not None:
         model.max_seq_length = min(int(model.max_seq_length or 512), card.window)
-    save_tokenizer(model, vocabulary_size(getattr(model[0], "auto_model", None)), working)
     described = _described(model, name, fingerprint, card)
+    save_tokenizer(model, vocabulary_size(getattr(model[0], "auto_model", None)), working)
     tried: dict[str, Any] = {}
     with exporting(working):
-        embedder = _agreeing_export(model, described, working, tried)
+        embedder = _agreeing_export(model, described, folder, working, tried)
     if embedder is None:
         drop_variant(working)
         del model  # it is loaded anew, and may be large
@@ -55,7 +63,7 @@ def _described(model: Any, name: str, fingerprint: str, card: ModelCard | None) 
         fingerprint=fingerprint,
         runtime="",
         dim=int(model.encode("x", show_progress_bar=False).shape[0]),
-        window=int(model.max_seq_length or 512),
+        window=int(min(model.max_seq_length or 512, _LONGEST_WINDOW)),
         pooling=_pooling(model),
         query_prefix=(card.query_prefix if card else "") or _prompt(prompts, _QUERY_PROMPTS),
         passage_prefix=(card.passage_prefix if card else "") or _prompt(prompts, _PASSAGE_PROMPTS),
@@ -63,17 +71,21 @@ def _described(model: Any, name: str, fingerprint: str, card: ModelCard | None) 
     )
 
 
-def _agreeing_export(model: Any, described: ModelInfo, working: str, tried: dict[str, Any]) -> Embedder | None:
-    """The fastest export of `model` that agrees with it; None: none does.
+def _agreeing_export(
+    model: Any, described: ModelInfo, folder: str, working: str, tried: dict[str, Any]
+) -> Embedder | None:
+    """The fastest export of `model`, which is in `folder`, that agrees with it; None: none does.
 
     `tried` gets for each runtime its mean cosine with the model, or why it could not be made.
     """
-    if described.pooling not in ("mean", "cls"):
-        return None
     texts = sample_texts()
     prefixed = [described.passage_prefix + text for text in texts]
     reference = unit_rows(model.encode(prefixed, prompt="", batch_size=8, show_progress_bar=False))
-    for variant in onnx_variants(lambda path: export_hidden_states(model, path), working):
+
+    def assemble(path: str) -> None:
+        write_bert(folder, described.pooling, largest_weight(), path)
+
+    for variant in onnx_variants(lambda path: export_vectors(model, path), working, assemble):
         try:
             variant.write()
             embedder = OnnxEmbedder(replace(described, runtime=variant.runtime), working)
@@ -107,26 +119,27 @@ def open_runtime(runtime: str, info: ModelInfo, folder: str, working: str) -> Em
     info = replace(info, runtime=runtime)
     if runtime == "torch-fp32":
         return TorchEmbedder(info, working, folder, False, None)
-    for variant in onnx_variants(lambda path: export_hidden_states(model, path), working):
+    for variant in onnx_variants(lambda path: export_vectors(model, path), working):
         variant.write()
         if variant.runtime == runtime:
             break
     return OnnxEmbedder(info, working)
 
 
-def export_hidden_states(model: Any, path: str) -> None:
-    """Writes the last hidden states of the transformer in `model`, before pooling, as the ONNX file `path`."""
+def export_vectors(model: Any, path: str) -> None:
+    """Writes the sentence-transformers `model` as the ONNX file `path`: tokens in, the vector of each text out."""
     import torch
 
-    transformer = model[0].auto_model
-
-    class HiddenStates(torch.nn.Module):  # type: ignore[misc]
+    class Vectors(torch.nn.Module):  # type: ignore[misc]
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            return transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            features = {"input_ids": input_ids, "attention_mask": attention_mask}
+            for module in model:
+                features = module(features)
+            return features["sentence_embedding"]
 
-    module = HiddenStates().eval()
-    module.transformer = transformer
-    write_onnx(module, ("input_ids", "attention_mask"), "hidden", path)
+    module = Vectors().eval()
+    module.parts = torch.nn.ModuleList(model)
+    write_onnx(module, ("input_ids", "attention_mask"), "vector", path)
 
 
 def _pooling(model: Any) -> str:
