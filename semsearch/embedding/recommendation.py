@@ -11,7 +11,7 @@ from semsearch.embedding.model_table import ModelCard, cards
 # Above so many million parameters a query takes longer than 0.1 s on two cores of a processor.
 _QUICK_PARAMETERS_M = 140
 # Above so many, passages are not encoded on a processor in reasonable time.
-_PROCESSOR_PARAMETERS_M = 600
+_PROCESSOR_PARAMETERS_M = 570
 _BYTES_A_PARAMETER = 4
 
 
