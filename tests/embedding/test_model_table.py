@@ -188,12 +188,12 @@ def test_recommendations_fit_what_was_asked() -> None:
 def test_the_commands(semsearch: Command) -> None:
     done = semsearch("models", "--json")
     assert done.json["schema"] == "semsearch.models/1" and len(done.json["models"]) == len(cards())
-    assert "Qwen3-Embedding-0.6B" in semsearch("models").out
+    assert "bge-m3" in semsearch("models").out
     done = semsearch("models", "recommend", "--multilingual", "--offline", "--commercial", "--budget", "1", "--json")
     assert done.code == 0 and done.json["recommended"][0]["name"] == "bge-m3"
     assert semsearch("models", "recommend", "--low-latency", "--memory", "0.01").code == 1
     assert semsearch("models", "path", "all-MiniLM-L6-v2").out.strip().endswith("model")
-    done = semsearch("models", "pull", "Qwen3-Embedding-0.6B")
+    done = semsearch("models", "pull", "bge-m3")
     assert done.code == 2 and "HF_HUB_OFFLINE is set" in done.err and "BAAI/bge-m3: 2,270 MB, licence MIT" in done.err
     assert "did you mean voyage-3" in semsearch("models", "pull", "voyage-33").err
     assert semsearch("models", "pull", "voyage-3").code == 2
