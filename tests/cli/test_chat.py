@@ -14,7 +14,7 @@ import pytest
 
 from semsearch.indexing import IndexOptions, index_folders
 from tests.support.chat_server import Handler, chat
-from tests.support.commands import COMMAND, Command, one_line_error
+from tests.support.commands import COMMAND, Command, hear_signals, one_line_error
 from tests.support.folders import PROJECT, write
 from tests.support.terminal import trouble
 from tests.support.waiting import CEILING_SECONDS
@@ -41,7 +41,7 @@ class Typed:
         pexpect = pytest.importorskip("pexpect")
         self.child = pexpect.spawn(
             sys.executable, ["-m", "semsearch", *arguments], cwd=str(cwd), timeout=CEILING_SECONDS, encoding="utf-8",
-            dimensions=(50, 200),
+            dimensions=(50, 200), preexec_fn=hear_signals,
             env={**os.environ, "PYTHONPATH": str(PROJECT), "TERM": "xterm", "INPUTRC": "/dev/null", **environment},
         )  # fmt: skip
         self.prompt()

@@ -11,7 +11,7 @@ import psycopg
 
 from semsearch.retrieval.options import SearchOptions
 from semsearch.retrieval.searcher import Searcher
-from tests.support.commands import Completed
+from tests.support.commands import Completed, hear_signals
 from tests.support.folders import PROJECT
 
 QUERIES = ("who paints boats near the harbour", "bread at the market", "horses in winter", "a letter hidden")
@@ -68,6 +68,7 @@ class Machine:
             [sys.executable, "-m", *module, *map(str, arguments), "-i", self.url],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": str(PROJECT), "SEMSEARCH_HOST": self.host, **self.environment},
+            preexec_fn=hear_signals,
         )  # fmt: skip
 
 
