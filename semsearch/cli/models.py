@@ -1,13 +1,18 @@
 """`semsearch models`: the table of embedding models; recommends, downloads, finds and verifies one."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 from semsearch.cli import render
 from semsearch.cli.flags import known_models
 from semsearch.cli.tables import Column, print_table
+from semsearch.errors import UsageError, for_shell
 
 if TYPE_CHECKING:
     from semsearch.embedding.model_table import ModelCard
@@ -21,6 +26,9 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name in: semsearch models.", autocompletion=known_models)]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run the code that the folder of the model brings along.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.models/1).")]
 
 
@@ -171,12 +179,65 @@ def path(name: Name) -> int:
     return 0
 
 
+@app.command("prepare")
+def prepare(name: Name, trust_remote_code: Trust = False) -> int:
+    """Prepare a model for this machine before it is needed, as the first `index` with it would; the time is told.
+
+    \b
+    Examples:
+      semsearch models prepare all-MiniLM-L6-v2
+      semsearch models prepare ./my-model
+    """
+    from semsearch.cli.interrupts import interruptible
+    from semsearch.embedding.preparing import prepare as prepare_now
+
+    with interruptible(commits=False):
+        render.write(prepare_now(name, trust_remote_code, render.announce))
+    return 0
+
+
+@app.command("export")
+def export(
+    name: Name, file: Annotated[str, typer.Argument(metavar="FILE", help="The archive to write; -: standard output.")]
+) -> int:
+    """Write a prepared model into one file, for an image or a machine without a network; see `models import`.
+
+    \b
+    Examples:
+      semsearch models export bge-small-en-v1.5 bge.tar
+      semsearch models export bge-small-en-v1.5 - | ssh nas semsearch models import -
+    """
+    from semsearch.cli.interrupts import interruptible
+    from semsearch.embedding.exchange import export_model
+
+    with interruptible(commits=False), _written(file) as out:
+        export_model(name, out, render.announce)
+    return 0
+
+
+@app.command("import")
+def import_from(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `models export` wrote; -: standard input.")],
+) -> int:
+    """Take a prepared model from a file; `index --model NAME` needs nothing else then.
+
+    \b
+    Example:
+      semsearch models import bge.tar
+    """
+    from semsearch.cli.interrupts import interruptible
+    from semsearch.embedding.exchange import import_model
+
+    with interruptible(commits=False), _read(file) as content:
+        info = import_model(content, "standard input" if file == "-" else file)
+    render.write(f"{info.name}: {info.dim} numbers, {info.runtime}; use it with: index --model {for_shell(info.name)}")
+    return 0
+
+
 @app.command("verify")
 def verify(
     name: Name,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the code that the folder of the model brings along.")
-    ] = False,
+    trust_remote_code: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Prepare a model anew and compare it with sentence-transformers; a provider's model is asked for two vectors."""
@@ -191,3 +252,35 @@ def verify(
     for key, value in report.items():
         render.write(f"{key.replace('_', ' '):<22}  {value}")
     return 0
+
+
+@contextmanager
+def _written(name: str) -> Iterator[IO[bytes]]:
+    """The file called `name`, which is there when it is whole; `-`: standard output."""
+    if name == "-":
+        if sys.stdout.isatty():
+            raise UsageError("an archive is nothing for a terminal", "name a file, or pipe it: ... - | ssh HOST ...")
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = f"{name}.part"
+    try:
+        with open(part, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(part, name)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        raise
+
+
+@contextmanager
+def _read(name: str) -> Iterator[IO[bytes]]:
+    """The file called `name`; `-`: standard input."""
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    with open(name, "rb") as file:
+        yield file
