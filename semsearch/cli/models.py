@@ -1,13 +1,18 @@
 """`semsearch models`: the table of embedding models; recommends, downloads, finds and verifies one."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 from semsearch.cli import render
 from semsearch.cli.flags import known_models
 from semsearch.cli.tables import Column, print_table
+from semsearch.errors import UsageError, for_shell
 
 if TYPE_CHECKING:
     from semsearch.embedding.model_table import ModelCard
@@ -21,6 +26,9 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name in: semsearch models.", autocompletion=known_models)]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run the code that the folder of the model brings along.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (semsearch.models/1).")]
 
 
@@ -117,7 +125,7 @@ def recommend(
     multilingual: Annotated[bool, typer.Option("--multilingual", help="Documents that are not all English.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Nothing may leave this machine.")] = False,
     low_latency: Annotated[
-        bool, typer.Option("--low-latency", help="Answers within a blink, on this processor.")
+        bool, typer.Option("--low-latency", help="A query must be encoded within 0.1 s on this processor.")
     ] = False,
     commercial: Annotated[bool, typer.Option("--commercial", help="The licence must allow commercial use.")] = False,
     budget: Annotated[
@@ -128,16 +136,28 @@ def recommend(
 ) -> int:
     """Say which model fits, and why; exit code 1: none does.
 
+    Speeds on this machine are estimated by that of the packaged model, which is measured for a second.
+
     \b
     Examples:
       semsearch models recommend --multilingual --offline
       semsearch models recommend --budget 0.05
     """
+    from semsearch.embedding.measured_speed import measured_speed
     from semsearch.embedding.recommendation import Requirements, recommended
 
-    fitting = recommended(Requirements(multilingual, offline, low_latency, commercial, budget, memory))
+    wishes = Requirements(multilingual, offline, low_latency, commercial, budget, memory)
+    fitting = recommended(wishes, measured_speed(render.announce))
     if as_json:
-        rows = [{"name": model.card.name, "why": list(model.reasons)} for model in fitting]
+        rows = [
+            {
+                "name": model.card.name,
+                "why": list(model.reasons),
+                "passages_per_second": None if model.speed is None else float(f"{model.speed.passages:.2g}"),
+                "query_seconds": None if model.speed is None else float(f"{model.speed.query:.2g}"),
+            }
+            for model in fitting
+        ]
         render.print_json({"schema": "semsearch.models/1", "recommended": rows})
     else:
         for rank, model in enumerate(fitting[:3], 1):
@@ -171,12 +191,65 @@ def path(name: Name) -> int:
     return 0
 
 
+@app.command("prepare")
+def prepare(name: Name, trust_remote_code: Trust = False) -> int:
+    """Prepare a model for this machine before it is needed, as the first `index` with it would; the time is told.
+
+    \b
+    Examples:
+      semsearch models prepare all-MiniLM-L6-v2
+      semsearch models prepare ./my-model
+    """
+    from semsearch.cli.interrupts import interruptible
+    from semsearch.embedding.preparing import prepare as prepare_now
+
+    with interruptible(commits=False):
+        render.write(prepare_now(name, trust_remote_code, render.announce))
+    return 0
+
+
+@app.command("export")
+def export(
+    name: Name, file: Annotated[str, typer.Argument(metavar="FILE", help="The archive to write; -: standard output.")]
+) -> int:
+    """Write a prepared model into one file, for an image or a machine without a network; see `models import`.
+
+    \b
+    Examples:
+      semsearch models export bge-small-en-v1.5 bge.tar
+      semsearch models export bge-small-en-v1.5 - | ssh nas semsearch models import -
+    """
+    from semsearch.cli.interrupts import interruptible
+    from semsearch.embedding.exchange import export_model
+
+    with interruptible(commits=False), _written(file) as out:
+        export_model(name, out, render.announce)
+    return 0
+
+
+@app.command("import")
+def import_from(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `models export` wrote; -: standard input.")],
+) -> int:
+    """Take a prepared model from a file; `index --model NAME` needs nothing else then.
+
+    \b
+    Example:
+      semsearch models import bge.tar
+    """
+    from semsearch.cli.interrupts import interruptible
+    from semsearch.embedding.exchange import import_model
+
+    with interruptible(commits=False), _read(file) as content:
+        info = import_model(content, "standard input" if file == "-" else file)
+    render.write(f"{info.name}: {info.dim} numbers, {info.runtime}; use it with: index --model {for_shell(info.name)}")
+    return 0
+
+
 @app.command("verify")
 def verify(
     name: Name,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the code that the folder of the model brings along.")
-    ] = False,
+    trust_remote_code: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Prepare a model anew and compare it with sentence-transformers; a provider's model is asked for two vectors."""
@@ -191,3 +264,35 @@ def verify(
     for key, value in report.items():
         render.write(f"{key.replace('_', ' '):<22}  {value}")
     return 0
+
+
+@contextmanager
+def _written(name: str) -> Iterator[IO[bytes]]:
+    """The file called `name`, which is there when it is whole; `-`: standard output."""
+    if name == "-":
+        if sys.stdout.isatty():
+            raise UsageError("an archive is nothing for a terminal", "name a file, or pipe it: ... - | ssh HOST ...")
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = f"{name}.part"
+    try:
+        with open(part, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(part, name)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        raise
+
+
+@contextmanager
+def _read(name: str) -> Iterator[IO[bytes]]:
+    """The file called `name`; `-`: standard input."""
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    with open(name, "rb") as file:
+        yield file

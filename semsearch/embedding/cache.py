@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from semsearch import subprocesses
@@ -42,6 +43,23 @@ def read_info(path: str) -> dict[str, Any] | None:
     if not isinstance(record, dict) or not isinstance(record.get("info"), dict):
         raise damaged_model(path, "model.json is no record of a model")
     return record
+
+
+def prepared_models() -> Iterator[tuple[str, dict[str, Any]]]:
+    """(folder, record) of each model with weights that is prepared on this machine, without damaged ones."""
+    try:
+        names = sorted(os.listdir(cache_folder()))
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.startswith(f"model-{FORMAT}-"):
+            path = os.path.join(cache_folder(), name)
+            try:
+                record = read_info(path)
+            except ModelError:
+                continue
+            if record is not None:
+                yield path, record
 
 
 def damaged_model(path: str, what: str) -> ModelError:

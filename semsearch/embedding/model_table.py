@@ -19,10 +19,11 @@ class ModelCard:
 
     `kind`: `packaged`, `local` (weights on this machine) or the provider of an API. `dim`: numbers of a vector, 0:
     unknown; `window`: most tokens of a text; `languages`: the name of one, or how many; `repository`: on the Hugging
-    Face hub; `size_mb`: megabytes of weights to download; `price_usd`: US dollars per million tokens; `query_prefix`,
-    `passage_prefix`: what the model was trained to see before a text; `query_task`, `passage_task`: the task that the
-    model or its API is told instead; `matryoshka`: lengths its vectors may be truncated to; `remote_code`: it needs
-    Python code from its own folder; `check`: how the tests check the row.
+    Face hub; `parameters_m`: millions of parameters, of which `embedding_m` are vectors of tokens; `size_mb`: megabytes
+    of weights to download; `price_usd`: US dollars per million tokens; `query_prefix`, `passage_prefix`: what the model
+    was trained to see before a text; `query_task`, `passage_task`: the task that the model or its API is told instead;
+    `matryoshka`: lengths its vectors may be truncated to; `remote_code`: it needs Python code from its own folder;
+    `check`: how the tests check the row.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ModelCard:
     repository: str = ""
     architecture: str = ""
     parameters_m: int = 0
+    embedding_m: int = 0
     size_mb: int = 0
     price_usd: float | None = None
     pooling: str = ""

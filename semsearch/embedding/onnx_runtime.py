@@ -56,7 +56,8 @@ class OnnxEmbedder:
             vectors[number] = self._one(self.info.passage_prefix + texts[number])
 
         with ThreadPoolExecutor(self._workers) as pool:
-            pending = [pool.submit(run, number) for number in range(len(texts))]
+            # The longest first: no thread is left with one at the end.
+            pending = [pool.submit(run, number) for number in sorted(range(len(texts)), key=lambda n: -len(texts[n]))]
             try:
                 for finished in pending:
                     finished.result()

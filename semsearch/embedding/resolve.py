@@ -1,7 +1,8 @@
 """Model names -> where the models are. Prepares, opens and downloads nothing.
 
 A name is looked for, in this order, as: the packaged model or its distillate `static`, a provider's model
-(`provider:name`, or a name in the table of models), a local folder, a model in the local Hugging Face cache.
+(`provider:name`, or a name in the table of models), a local folder, a model in the local Hugging Face cache, one that
+was prepared here or imported.
 """
 
 import importlib.util
@@ -9,10 +10,11 @@ import json
 import os
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from semsearch import settings
-from semsearch.embedding.cache import cache_path
+from semsearch.embedding.cache import cache_path, prepared_models
 from semsearch.embedding.fingerprint import PACKAGE, fingerprint_of
 from semsearch.embedding.model_table import PROVIDERS, ModelCard, card_of, is_matryoshka, nearest
 from semsearch.errors import ModelError, UsageError
@@ -77,8 +79,10 @@ def resolve(name: str, dim: int | None = None, trust: bool = False) -> ModelSour
         source = ModelSource(name, folder, fingerprint_of(folder), STATIC if name == STATIC else "model", card)
     elif name.partition(":")[0] in PROVIDERS or (card is not None and card.is_api and not os.path.isdir(name)):
         source = api_source(name, card)
+    elif (found := local_folder(name, _OWNER if card is None else card.repository.partition("/")[0])) is None:
+        source = _prepared(name, card) or _missing(name)
     else:
-        folder = local_folder(name, _OWNER if card is None else card.repository.partition("/")[0]) or _missing(name)
+        folder = found
         # A folder of another model by the same name as one in the table is still known by that name.
         fingerprint = fingerprint_of(folder)
         if card is not None and (card.query_prefix or card.passage_prefix):
@@ -172,7 +176,17 @@ def local_folder(name: str, owner: str) -> str | None:
     return None
 
 
-def _missing(name: str) -> str:
+def _prepared(name: str, card: ModelCard | None) -> ModelSource | None:
+    """The model called `name` that was prepared here, or elsewhere and imported, and whose weights are not here."""
+    for path, record in prepared_models():
+        info = record["info"]
+        known = str(info.get("name"))
+        if known == name or (card is not None and card_of(known) == card):
+            return ModelSource(name, path, str(info.get("fingerprint")), "model", card)
+    return None
+
+
+def _missing(name: str) -> NoReturn:
     card = card_of(name)
     if card is not None:
         hint = f"download it ({card.size_mb:,} MB, {card.licence}) with: semsearch models pull {card.name}"

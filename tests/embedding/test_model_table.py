@@ -17,7 +17,7 @@ from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of, cards, is_matryoshka
 from semsearch.embedding.onnx_runtime import OnnxEmbedder
 from semsearch.embedding.open import open_model, open_recorded
-from semsearch.embedding.recommendation import Requirements, recommended
+from semsearch.embedding.recommendation import Requirements, Speed, estimated, recommended
 from semsearch.embedding.resolve import packaged, resolve
 from semsearch.embedding.static_runtime import StaticEmbedder
 from semsearch.errors import ModelError, UsageError
@@ -176,12 +176,27 @@ def test_unknown_names_are_told_the_nearest() -> None:
 
 
 def test_recommendations_fit_what_was_asked() -> None:
-    assert recommended(Requirements())[0].card.name == "all-MiniLM-L6-v2"
-    for one in recommended(Requirements(multilingual=True, offline=True, commercial=True)):
+    speed = Speed(0.002, 120)
+    assert recommended(Requirements(), speed)[0].card.name == "all-MiniLM-L6-v2"
+    for one in recommended(Requirements(multilingual=True, offline=True, commercial=True), speed):
         assert one.card.multilingual and not one.card.is_api and one.card.free_to_sell and one.reasons
-    assert all((one.card.price_usd or 0) <= 0.05 for one in recommended(Requirements(budget=0.05)))
-    assert all(one.card.parameters_m <= 140 for one in recommended(Requirements(low_latency=True)))
-    assert not recommended(Requirements(multilingual=True, low_latency=True, memory_gb=0.01))
+    assert all((one.card.price_usd or 0) <= 0.05 for one in recommended(Requirements(budget=0.05), speed))
+    assert not recommended(Requirements(multilingual=True, low_latency=True, memory_gb=0.01), speed)
+
+
+def test_recommendations_follow_the_speed_of_the_machine() -> None:
+    def names(query: float, passages: float, **wishes: bool) -> set[str]:
+        return {one.card.name for one in recommended(Requirements(offline=True, **wishes), Speed(query, passages))}
+
+    fast, slow = names(0.002, 120), names(0.02, 12)
+    assert slow < fast and "bge-m3" in fast - slow and "all-MiniLM-L6-v2" in slow
+    assert "e5-mistral-7b-instruct" not in fast
+    quick, quicker = names(0.02, 120, low_latency=True), names(0.0002, 120, low_latency=True)
+    assert quick < quicker and "bge-m3" in quicker - quick and "potion-retrieval-32M" in quick
+    packaged = card_of("all-MiniLM-L6-v2")
+    assert packaged is not None and estimated(packaged, Speed(0.002, 120)) == Speed(0.002, 120)
+    for card in cards():
+        assert card.is_api or 0 < card.embedding_m <= card.parameters_m, card
 
 
 @pytest.mark.slow

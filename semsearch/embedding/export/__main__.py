@@ -12,6 +12,7 @@ from typing import Any
 
 from semsearch import child
 from semsearch.embedding.cache import FORMAT
+from semsearch.embedding.export.onnx_model import largest_weight
 from semsearch.private_files import inherit
 
 
@@ -44,7 +45,12 @@ def main(arguments: Sequence[str]) -> None:
                     name, folder, fingerprint, working, bool(trusted)
                 )
         with open(os.path.join(working, "model.json"), "w", encoding="utf-8") as file:
-            about = {"format": FORMAT, "folder": os.path.abspath(folder), "trusted": bool(trusted)}
+            about = {
+                "format": FORMAT,
+                "folder": os.path.abspath(folder),
+                "trusted": bool(trusted),
+                "largest_weight": largest_weight(),
+            }
             json.dump({**about, **record}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())

@@ -1,0 +1,151 @@
+"""`models export` and `models import`: a prepared model as one file, for images and machines without a network."""
+
+import io
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+from typing import IO, Any
+
+from semsearch.callbacks import Announce
+from semsearch.embedding.cache import FORMAT, cache_path, make_cache, read_info
+from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.open import open_model
+from semsearch.embedding.resolve import STATIC, resolve
+from semsearch.errors import ModelError
+from semsearch.private_files import create, inherit
+
+_RECORD = "model.json"
+# Runtime -> the files that it needs beside the record.
+_FILES = {
+    "onnx-int8": ("model.ort", "tokenizer.json"),
+    "onnx-fp32": ("model.ort", "tokenizer.json"),
+    "static": ("vectors.npy", "tokenizer.json"),
+}
+# Bytes of the record and of another file.
+_LARGEST_RECORD = 1 << 20
+_LARGEST_FILE = 1 << 33
+_PIECE = 1 << 20
+
+
+def export_model(name: str, out: IO[bytes], announce: Announce) -> None:
+    """Writes the model `name` to `out` as a tar archive; it is prepared first where it is not. Raises `ModelError`."""
+    source = resolve(name)
+    if source.kind == "api":
+        raise ModelError(f"{name} is behind an API: there is nothing to export", "", code="model_not_found")
+    info = open_model(source, announce).info
+    if info.runtime not in _FILES:
+        raise ModelError(
+            f"{name} is run by PyTorch from its folder {source.folder}", "copy that folder, and name the copy"
+        )
+    path = source.cache_path()
+    record = read_info(path)
+    assert record is not None
+    # Where its weights were says nothing elsewhere.
+    told = json.dumps({**record, "folder": "", "trusted": False}, indent=1).encode()
+    with tarfile.open(fileobj=out, mode="w|") as archive:
+        archive.addfile(_member(_RECORD, len(told)), io.BytesIO(told))
+        for file_name in _FILES[info.runtime]:
+            with open(os.path.join(path, file_name), "rb") as file:
+                archive.addfile(_member(file_name, os.fstat(file.fileno()).st_size), file)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    """The same for the same content, whoever exports it and when."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o600
+    return member
+
+
+def import_model(file: IO[bytes], called: str) -> ModelInfo:
+    """Puts the model that `export_model` wrote into the cache; what is there already is replaced.
+
+    `called`: how errors name the file. Raises `ModelError` where it holds no such model, or none for this processor.
+    """
+    make_cache()
+    try:
+        with tarfile.open(fileobj=file, mode="r|") as archive:
+            return _import(archive, called)
+    except (tarfile.TarError, EOFError) as error:
+        raise _no_model(called, str(error)) from None
+
+
+def _import(archive: tarfile.TarFile, called: str) -> ModelInfo:
+    first = archive.next()
+    if first is None or first.name != _RECORD or not first.isreg() or first.size > _LARGEST_RECORD:
+        raise _no_model(called, f"it does not begin with {_RECORD}")
+    record, info = _record(archive, first, called)
+    path = cache_path("static" if info.name == STATIC else "model", info.fingerprint)
+    working = tempfile.mkdtemp(prefix=".preparing-", dir=os.path.dirname(path))
+    try:
+        missing = list(_FILES[info.runtime])
+        while (member := archive.next()) is not None:
+            if member.name not in missing or not member.isreg() or member.size > _LARGEST_FILE:
+                raise _no_model(called, f"it holds {member.name!r}")
+            missing.remove(member.name)
+            _copy(archive, member, os.path.join(working, member.name))
+        if missing:
+            raise _no_model(called, f"it lacks {missing[0]}")
+        with open(create(os.path.join(working, _RECORD)), "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1)
+        _check_opens(working, info, called)
+        inherit(working)
+        shutil.rmtree(path, ignore_errors=True)
+        os.rename(working, path)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+    return info
+
+
+def _record(archive: tarfile.TarFile, member: tarfile.TarInfo, called: str) -> tuple[dict[str, Any], ModelInfo]:
+    content = archive.extractfile(member)
+    assert content is not None  # it is a regular file
+    try:
+        record = json.loads(content.read())
+        info = ModelInfo.from_dict(record["info"])
+        told = record["format"], int(record["largest_weight"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _no_model(called, f"{_RECORD}: {error!r}") from None
+    if told[0] != FORMAT:
+        raise ModelError(
+            f"{called} was exported by another version of semsearch (format {told[0]}, here {FORMAT})",
+            "export it again with this version",
+        )
+    if info.runtime not in _FILES or len(info.fingerprint) != 64 or set(info.fingerprint) - set("0123456789abcdef"):
+        raise _no_model(called, f"{_RECORD} describes another kind of model")
+    from semsearch.embedding.export.onnx_model import largest_weight
+
+    if info.runtime == "onnx-int8" and told[1] > largest_weight():
+        raise ModelError(
+            f"{called} was prepared for processors that add products of 8 bits up in 32 (VNNI); this one does not",
+            "export it on a machine with a processor like this one",
+        )
+    return {**record, "folder": "", "trusted": False}, info
+
+
+def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    content = archive.extractfile(member)
+    assert content is not None  # it is a regular file
+    with open(create(path), "wb") as file:
+        shutil.copyfileobj(content, file, _PIECE)
+        if file.tell() != member.size:
+            raise EOFError(f"{member.name} is cut off")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_opens(folder: str, info: ModelInfo, called: str) -> None:
+    """Raises `ModelError` where the model in `folder` does not make vectors as `info` says."""
+    from semsearch.embedding.open import load
+
+    try:
+        load(folder, info.name).encode_query("the tide rises")
+    except ModelError as error:
+        raise _no_model(called, error.message) from None
+
+
+def _no_model(called: str, why: str) -> ModelError:
+    return ModelError(
+        f"{called} is no model that semsearch exported: {why}", "make one with: semsearch models export NAME FILE"
+    )
