@@ -9,6 +9,7 @@ import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.api_runtime import ApiEmbedder
+from semsearch.embedding.cache import FORMAT
 from semsearch.embedding.calibration import fertility
 from semsearch.embedding.embedder import Embedder, Vectors
 from semsearch.embedding.model_info import ModelInfo
@@ -36,7 +37,9 @@ class CachedEmbedder:
         self._last: tuple[bytes, Vectors] = (b"", np.empty(0, np.float32))
         self._cache = cache
         identity = {key: value for key, value in info.as_dict().items() if key not in ("name", "calibration")}
-        self._identity = json.dumps(identity, sort_keys=True).encode()
+        # A model that is prepared in another way makes other vectors, by a little; a provider prepares nothing here.
+        prepared = {} if info.is_api else {"format": FORMAT}
+        self._identity = json.dumps({**identity, **prepared}, sort_keys=True).encode()
 
     @property
     def tokenizer(self) -> SubwordTokenizer:
