@@ -11,7 +11,7 @@ from typing import IO, Any
 from semsearch.callbacks import Announce
 from semsearch.embedding.cache import FORMAT, cache_path, make_cache, read_info
 from semsearch.embedding.model_info import ModelInfo
-from semsearch.embedding.open import open_model
+from semsearch.embedding.open import FINGERPRINT, load, open_model
 from semsearch.embedding.resolve import STATIC, resolve
 from semsearch.errors import ModelError
 from semsearch.private_files import create, inherit
@@ -42,8 +42,7 @@ def export_model(name: str, out: IO[bytes], announce: Announce) -> None:
     path = source.cache_path()
     record = read_info(path)
     assert record is not None
-    # Where its weights were says nothing elsewhere.
-    told = json.dumps({**record, "folder": "", "trusted": False}, indent=1).encode()
+    told = _as_json(record)
     with tarfile.open(fileobj=out, mode="w|") as archive:
         archive.addfile(_member(_RECORD, len(told)), io.BytesIO(told))
         for file_name in _FILES[info.runtime]:
@@ -84,11 +83,13 @@ def _import(archive: tarfile.TarFile, called: str) -> ModelInfo:
             if member.name not in missing or not member.isreg() or member.size > _LARGEST_FILE:
                 raise _no_model(called, f"it holds {member.name!r}")
             missing.remove(member.name)
-            _copy(archive, member, os.path.join(working, member.name))
+            content = archive.extractfile(member)
+            assert content is not None  # it is a regular file
+            if _write(content, os.path.join(working, member.name)) != member.size:
+                raise EOFError(f"{member.name} is cut off")
         if missing:
             raise _no_model(called, f"it lacks {missing[0]}")
-        with open(create(os.path.join(working, _RECORD)), "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1)
+        _write(io.BytesIO(_as_json(record)), os.path.join(working, _RECORD))
         _check_opens(working, info, called)
         inherit(working)
         shutil.rmtree(path, ignore_errors=True)
@@ -112,7 +113,7 @@ def _record(archive: tarfile.TarFile, member: tarfile.TarInfo, called: str) -> t
             f"{called} was exported by another version of semsearch (format {told[0]}, here {FORMAT})",
             "export it again with this version",
         )
-    if info.runtime not in _FILES or len(info.fingerprint) != 64 or set(info.fingerprint) - set("0123456789abcdef"):
+    if info.runtime not in _FILES or not FINGERPRINT.fullmatch(info.fingerprint):
         raise _no_model(called, f"{_RECORD} describes another kind of model")
     from semsearch.embedding.export.onnx_model import largest_weight
 
@@ -121,24 +122,25 @@ def _record(archive: tarfile.TarFile, member: tarfile.TarInfo, called: str) -> t
             f"{called} was prepared for processors that add products of 8 bits up in 32 (VNNI); this one does not",
             "export it on a machine with a processor like this one",
         )
-    return {**record, "folder": "", "trusted": False}, info
+    return record, info
 
 
-def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-    content = archive.extractfile(member)
-    assert content is not None  # it is a regular file
+def _write(content: IO[bytes], path: str) -> int:
+    """Writes `content` to the file `path`; returns how many bytes it was."""
     with open(create(path), "wb") as file:
         shutil.copyfileobj(content, file, _PIECE)
-        if file.tell() != member.size:
-            raise EOFError(f"{member.name} is cut off")
         file.flush()
         os.fsync(file.fileno())
+        return file.tell()
+
+
+def _as_json(record: dict[str, Any]) -> bytes:
+    """`record` for a machine where its weights are not."""
+    return json.dumps({**record, "folder": "", "trusted": False}, indent=1).encode()
 
 
 def _check_opens(folder: str, info: ModelInfo, called: str) -> None:
     """Raises `ModelError` where the model in `folder` does not make vectors as `info` says."""
-    from semsearch.embedding.open import load
-
     try:
         load(folder, info.name).encode_query("the tide rises")
     except ModelError as error:

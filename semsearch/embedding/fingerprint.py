@@ -57,6 +57,16 @@ def fingerprint_of(folder: str) -> str:
     return fingerprint
 
 
+def sizes_of(folder: str, endings: tuple[str, ...]) -> list[int]:
+    """Bytes of each file in `folder` and below whose name ends in one of `endings`."""
+    return [
+        os.path.getsize(os.path.join(parent, name))
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(endings)
+    ]
+
+
 def _check_packaged(folder: str, digest: str) -> None:
     """Raises `ModelError` where `digest` is not that of the packaged model's weights."""
     if digest != _PACKAGE_WEIGHTS:

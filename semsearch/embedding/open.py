@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from semsearch.chunking.tokenizers import SubwordTokenizer
     from semsearch.embedding.api_runtime import Provider
 
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 def check_reachable(source: ModelSource) -> None:
@@ -49,7 +49,7 @@ def open_recorded(info: ModelInfo, announce: Announce) -> Embedder:
 
     Raises `ModelError` where this machine has another model under the name, or none.
     """
-    if not _FINGERPRINT.fullmatch(info.fingerprint):
+    if not FINGERPRINT.fullmatch(info.fingerprint):
         # It becomes a path, and an index may come from anywhere.
         raise ModelError("the index records no valid model fingerprint", "remove the index and make it anew")
     if info.is_api:
@@ -86,7 +86,7 @@ def prepared_tokenizer(info: ModelInfo) -> "SubwordTokenizer | None":
     """The tokenizer of the model that made an index, which recorded `info`; None where it was not prepared here."""
     from semsearch.chunking.tokenizers import SubwordTokenizer
 
-    if not _FINGERPRINT.fullmatch(info.fingerprint):
+    if not FINGERPRINT.fullmatch(info.fingerprint):
         return None
     folder = _prepared_folder(info)
     if (kept := kept_models.tokenizer(folder, info.name)) is not None:

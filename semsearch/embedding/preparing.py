@@ -1,11 +1,10 @@
 """`models prepare`: a model is made ready before it is needed."""
 
-import os
 import time
 
 from semsearch.callbacks import Announce
 from semsearch.embedding.cache import read_info
-from semsearch.embedding.fingerprint import WEIGHTS
+from semsearch.embedding.fingerprint import WEIGHTS, sizes_of
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
@@ -30,10 +29,4 @@ def prepare(name: str, trust: bool, announce: Announce) -> str:
 
 
 def _megabytes(folder: str, endings: tuple[str, ...] = ("",)) -> str:
-    size = sum(
-        os.path.getsize(os.path.join(parent, name))
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.endswith(endings)
-    )
-    return f"{size / 1e6:,.0f}"
+    return f"{sum(sizes_of(folder, endings)) / 1e6:,.0f}"

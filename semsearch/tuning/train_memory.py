@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from semsearch.embedding.fingerprint import WEIGHTS
+from semsearch.embedding.fingerprint import WEIGHTS, sizes_of
 
 # Bytes of a parameter: weight, gradient and Adam's two moments, in single precision.
 _BYTES_A_PARAMETER = 16
@@ -37,13 +37,7 @@ def check_memory(parameters: int, device: str) -> None:
 
 def fewest_parameters(folder: str) -> int:
     """The fewest parameters the largest file of weights in `folder` can hold: of four bytes each."""
-    weights = [
-        os.path.getsize(os.path.join(parent, name))
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.endswith(WEIGHTS)
-    ]
-    return max(weights, default=0) // 4
+    return max(sizes_of(folder, WEIGHTS), default=0) // 4
 
 
 def _memory(device: str) -> int:

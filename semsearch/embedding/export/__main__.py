@@ -8,7 +8,6 @@ import shutil
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 from semsearch import child
 from semsearch.embedding.cache import FORMAT
@@ -41,9 +40,12 @@ def main(arguments: Sequence[str]) -> None:
             else:
                 from semsearch.embedding.export.packaged import export_packaged
 
-                record = export_packaged(name, folder, fingerprint, working) or _exported(
-                    name, folder, fingerprint, working, bool(trusted)
-                )
+                known = export_packaged(name, folder, fingerprint, working)
+                if known is None:
+                    from semsearch.embedding.export.transformer import export_transformer
+
+                    known = export_transformer(name, folder, fingerprint, working, bool(trusted))
+                record = known
         with open(os.path.join(working, "model.json"), "w", encoding="utf-8") as file:
             about = {
                 "format": FORMAT,
@@ -63,12 +65,6 @@ def main(arguments: Sequence[str]) -> None:
                 raise
     finally:
         shutil.rmtree(working, ignore_errors=True)
-
-
-def _exported(name: str, folder: str, fingerprint: str, working: str, trusted: bool) -> dict[str, Any]:
-    from semsearch.embedding.export.transformer import export_transformer
-
-    return export_transformer(name, folder, fingerprint, working, trusted)
 
 
 if __name__ == "__main__":

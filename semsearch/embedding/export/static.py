@@ -34,7 +34,17 @@ def export_static(name: str, folder: str, fingerprint: str, working: str) -> dic
     unknown = getattr(static, "unk_token_id", None)
     if unknown is not None:
         table[unknown] = 0.0
-    info = _info(name, fingerprint, table)
+    info = ModelInfo(
+        name=name,
+        fingerprint=fingerprint,
+        runtime="static",
+        dim=int(table.shape[1]),
+        window=STATIC_WINDOW,
+        pooling="mean",
+        query_prefix="",
+        passage_prefix="",
+        calibration=Calibration(background=0.0, fertility={}),
+    )
     return _checked(info, table, backend, lambda texts: np.asarray(static.encode(list(texts))), working)
 
 
@@ -53,20 +63,6 @@ def export_token_vectors(model: Any, info: ModelInfo, working: str) -> dict[str,
         return np.asarray(model.encode(list(texts), prompt="", show_progress_bar=False))
 
     return _checked(info, table, first.tokenizer, encode, working)
-
-
-def _info(name: str, fingerprint: str, table: Vectors) -> ModelInfo:
-    return ModelInfo(
-        name=name,
-        fingerprint=fingerprint,
-        runtime="static",
-        dim=int(table.shape[1]),
-        window=STATIC_WINDOW,
-        pooling="mean",
-        query_prefix="",
-        passage_prefix="",
-        calibration=Calibration(background=0.0, fertility={}),
-    )
 
 
 def _checked(
