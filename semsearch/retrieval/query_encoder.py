@@ -1,5 +1,5 @@
 """The models of a searcher: the one that made the index's vectors, opened for the first query that needs it, and a
-cross-encoder.
+reranker.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from semsearch.embedding.model_info import ModelInfo
 if TYPE_CHECKING:
     from semsearch.chunking.tokenizers import SubwordTokenizer
     from semsearch.embedding.cached_embedder import CachedEmbedder
-    from semsearch.embedding.cross_encoder import Reranker
+    from semsearch.embedding.rerankers import Reranker
     from semsearch.store.protocol import Snapshot
 
 # Opens the model that an index recorded; hears, too, who is to be told that it must be prepared first.
@@ -101,9 +101,9 @@ class QueryEncoder:
         return self._vocabulary is not None and fertility(word, self._vocabulary.tokens(word)) <= 1
 
     def reranker(self, name: str) -> Reranker:
-        """The cross-encoder called `name`. Raises `ModelError`."""
+        """The reranker called `name`. Raises `ModelError`."""
         if self._reranker is None or self._reranker_name != name:
-            from semsearch.embedding.cross_encoder import open_reranker
+            from semsearch.embedding.rerankers import open_reranker
 
             self._reranker, self._reranker_name = open_reranker(name, self._announce), name
         return self._reranker

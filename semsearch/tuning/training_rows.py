@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from semsearch.embedding.cross_encoder import Reranker
+from semsearch.embedding.cross_encoder import CrossEncoder
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import UsageError
 from semsearch.evaluation.query_sets import QuerySet
@@ -31,7 +31,7 @@ def training_rows(
     held_out: list[QuerySet],
     synthetic: bool,
     loss: str,
-    teacher: Reranker | None,
+    teacher: CrossEncoder | None,
     context: RunContext,
 ) -> list[dict[str, Any]]:
     """Rows with `query`, `positive` and `negatives`, from the questions `learnt_from` over `index`.
@@ -103,7 +103,7 @@ def _with_positives(positives: Vectors, pairs: Sequence[Pair], training_set: Tra
     return np.concatenate([positives, training_set.embedder.encode([pair.positive for pair in pairs])])
 
 
-def _add_scores(rows: list[dict[str, Any]], teacher: Reranker, context: RunContext) -> None:
+def _add_scores(rows: list[dict[str, Any]], teacher: CrossEncoder, context: RunContext) -> None:
     """Adds to each row the `scores` that `teacher` gives its positive and its negatives."""
     compared = count_of(1 + len(rows[0]["negatives"]), "passage")
     context.announce(f"{teacher.name} scores {count_of(len(rows), 'question')} with {compared} each")

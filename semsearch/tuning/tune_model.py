@@ -9,7 +9,7 @@ import shutil
 
 from semsearch import settings
 from semsearch.callbacks import Advance, Announce
-from semsearch.embedding.cross_encoder import open_reranker
+from semsearch.embedding.cross_encoder import open_cross_encoder
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.evaluation.query_sets import QuerySet
 from semsearch.extras import check_installed
@@ -52,7 +52,7 @@ def tune_model(
     options.check()
     _check_free(output)
     model = base_model_of(path)
-    teacher = None if options.teacher is None else open_reranker(options.teacher, announce)
+    teacher = None if options.teacher is None else open_cross_encoder(options.teacher, announce)
     folder = _working_folder(output)
     context = RunContext(announce, advance)
     with WriterLock(os.path.join(folder, _LOCK), wait):

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semsearch.dense.max_similarity import mean_max_similarity
 from semsearch.dense.residual_codec import ResidualCodec, check_dim, train
 from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.embedding.max_similarity import mean_max_similarity
 
 DIMS = (48, 96, 128, 1024)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semsearch.embedding.cross_encoder import Reranker, open_reranker
+from semsearch.embedding.cross_encoder import CrossEncoder, open_cross_encoder
 from semsearch.errors import ModelError
 from tests.support.tiny_models import make_model, word_pair
 
@@ -19,12 +19,12 @@ def folder(cross_encoder: Path) -> Path:
 
 
 @pytest.fixture
-def reranker(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reranker:
+def reranker(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CrossEncoder:
     monkeypatch.setenv("SEMSEARCH_CACHE", str(folder.parent / "cache"))
-    return open_reranker(str(folder), lambda message: None)
+    return open_cross_encoder(str(folder), lambda message: None)
 
 
-def test_it_gives_the_scores_of_sentence_transformers_and_has_learnt(folder: Path, reranker: Reranker) -> None:
+def test_it_gives_the_scores_of_sentence_transformers_and_has_learnt(folder: Path, reranker: CrossEncoder) -> None:
     import torch
     from sentence_transformers import CrossEncoder
 
@@ -41,7 +41,7 @@ def test_it_gives_the_scores_of_sentence_transformers_and_has_learnt(folder: Pat
     assert np.mean(right) > 0.95
 
 
-def test_each_pair_is_scored_by_itself_in_order(reranker: Reranker) -> None:
+def test_each_pair_is_scored_by_itself_in_order(reranker: CrossEncoder) -> None:
     passages = ["the pump runs", "water", "the tide " * 500, "", "\x00\x1b[31m [/red] 東京 " * 40]
     together = reranker.score("pump", passages)
     assert together.shape == (5,) and together.dtype == np.float32
@@ -51,7 +51,7 @@ def test_each_pair_is_scored_by_itself_in_order(reranker: Reranker) -> None:
     assert reranker.score("pump", []).shape == (0,)
 
 
-def test_a_long_pair_is_cut_as_sentence_transformers_cuts_it(folder: Path, reranker: Reranker) -> None:
+def test_a_long_pair_is_cut_as_sentence_transformers_cuts_it(folder: Path, reranker: CrossEncoder) -> None:
     import torch
     from sentence_transformers import CrossEncoder
 
@@ -65,16 +65,16 @@ def test_a_long_pair_is_cut_as_sentence_transformers_cuts_it(folder: Path, reran
 def test_models_that_are_no_rerankers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMSEARCH_CACHE", str(tmp_path / "cache"))
     with pytest.raises(ModelError, match="no reranker called cross-encoder/ms-marco-MiniLM-L-12-v2") as missing:
-        open_reranker("cross-encoder/ms-marco-MiniLM-L-12-v2", print)
+        open_cross_encoder("cross-encoder/ms-marco-MiniLM-L-12-v2", print)
     assert "SEMSEARCH_DOWNLOAD=1" in missing.value.hint
     monkeypatch.setenv("SEMSEARCH_DOWNLOAD", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match="HF_HUB_OFFLINE is set") as offline:
-        open_reranker("cross-encoder/ms-marco-MiniLM-L-12-v2", print)
+        open_cross_encoder("cross-encoder/ms-marco-MiniLM-L-12-v2", print)
     assert "SEMSEARCH_DOWNLOAD" not in offline.value.hint
     with pytest.raises(ModelError, match="not a cross-encoder"):
-        open_reranker(str(make_model(tmp_path / "bi")), print)
+        open_cross_encoder(str(make_model(tmp_path / "bi")), print)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="not a model folder"):
-        open_reranker(str(tmp_path / "empty"), print)
+        open_cross_encoder(str(tmp_path / "empty"), print)
     assert not list((tmp_path / "cache").glob("cross-encoder-*"))

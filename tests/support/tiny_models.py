@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import random
 
+    from torch import Tensor
     from transformers import BertTokenizerFast
 
 WORDS = ("the", "a", "pump", "valve", "water", "tide", "house", "old", "runs", "stops", "and", "in", "of")
@@ -51,16 +52,16 @@ def make_static_model(folder: Path) -> Path:
     return final
 
 
-def _bert(folder: Path, dim: int) -> Path:
-    """The folder of a random two-layer BERT."""
+def _bert(folder: Path, dim: int, extra: tuple[str, ...] = (), spread: float = 0.02) -> Path:
+    """The folder of a random two-layer BERT, which knows the `extra` words, too. `spread`: of its weights."""
     import torch
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(7)
-    base, tokenizer = _base(folder)
+    base, tokenizer = _base(folder, extra)
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=dim, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96,
-        max_position_embeddings=64,
+        max_position_embeddings=64, initializer_range=spread,
     )  # fmt: skip
     BertModel(config).eval().save_pretrained(base)
     return base
@@ -106,7 +107,7 @@ def word_pair(chance: "random.Random") -> tuple[str, str, bool]:
     return chance.choice(words[:4]) if held else words[4], " the ".join(words[:4]), held
 
 
-def _base(folder: Path) -> "tuple[Path, BertTokenizerFast]":
+def _base(folder: Path, extra: tuple[str, ...] = ()) -> "tuple[Path, BertTokenizerFast]":
     """A folder with a small WordPiece tokenizer."""
     from transformers import BertTokenizerFast
 
@@ -122,6 +123,7 @@ def _base(folder: Path) -> "tuple[Path, BertTokenizerFast]":
         *("##" + letter for letter in letters),
     ]
     vocabulary += list("0123456789.,:;!?-_'\"()") + ["##" + digit for digit in "0123456789"]
+    vocabulary += extra
     vocabulary = list(dict.fromkeys(vocabulary))
     base = folder / "base"
     base.mkdir(parents=True)
@@ -161,4 +163,105 @@ def make_family(folder: Path, family: str, pooling: str = "mean") -> Path:
     model = SentenceTransformer(modules=[transformer, models.Pooling(48, pooling_mode=pooling)], device="cpu")
     final = folder / "model"
     model.save(str(final))
+    return final
+
+
+LATE_LAYOUTS = ("native", "native, min", "pylate", "stanford", "bge-m3")
+
+
+def make_late_interaction(folder: Path, layout: str, dim: int = 16) -> Path:
+    """A late interaction model folder in one of `LATE_LAYOUTS`, of a random two-layer BERT (of an XLM-R: BGE-M3) and a
+    random head to `dim` numbers."""
+    import json
+    import string
+
+    import torch
+
+    if layout == "bge-m3":
+        final = make_family(folder, "xlm-roberta", pooling="cls")
+        torch.manual_seed(8)
+        head = torch.nn.Linear(48, dim)
+        torch.save(head.state_dict(), final / "colbert_linear.pt")
+        return final
+    # Of so large weights that a token depends on those around it.
+    base = _bert(folder, 48, ("[unused0]", "[unused1]") if layout == "stanford" else (), spread=0.2)
+    torch.manual_seed(8)
+    weight = torch.nn.Linear(48, dim, bias=False).weight.detach()
+    if layout == "stanford":
+        return _stanford(folder, base, weight)
+    if layout == "pylate":
+        return _pylate(folder, base, weight)
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base.modules import Normalize, Transformer
+    from sentence_transformers.base.modules.dense import Dense
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+
+    expansion = {"strategy": "min" if "min" in layout else "fixed", "attend": "min" in layout, "length": 12}
+    dense = Dense(48, dim, False, torch.nn.Identity(), weight, module_input_name="token_embeddings")
+    model = MultiVectorEncoder(
+        modules=[
+            Transformer(str(base), max_seq_length=64, document_length=40, query_expansion=expansion),
+            dense,
+            MultiVectorMask(list(string.punctuation)),
+            Normalize(module_input_name="token_embeddings"),
+        ],
+        device="cpu",
+    )
+    final = folder / "late"
+    model.save_pretrained(str(final))
+    assert json.loads((final / "config_sentence_transformers.json").read_text())["model_type"] == "MultiVectorEncoder"
+    return final
+
+
+def _pylate(folder: Path, base: Path, weight: "Tensor") -> Path:
+    """A folder as PyLate writes it."""
+    import json
+    import shutil
+
+    from safetensors.torch import save_file
+    from transformers import AutoModel, AutoTokenizer
+
+    final = folder / "late"
+    shutil.copytree(base, final)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.add_tokens(["[Q] ", "[D] "])
+    tokenizer.save_pretrained(final)
+    model = AutoModel.from_pretrained(base)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(final)
+    (final / "1_Dense").mkdir()
+    save_file({"linear.weight": weight}, final / "1_Dense" / "model.safetensors")
+    dense = {"in_features": weight.shape[1], "out_features": weight.shape[0], "bias": False}
+    dense["activation_function"] = "torch.nn.modules.linear.Identity"
+    (final / "1_Dense" / "config.json").write_text(json.dumps(dense))
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"},
+    ]
+    (final / "modules.json").write_text(json.dumps(modules))
+    (final / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 40, "do_lower_case": False}))
+    described = {
+        "model_type": "ColBERT", "similarity_fn_name": "MaxSim", "query_prefix": "[Q] ", "document_prefix": "[D] ",
+        "query_length": 12, "document_length": 40, "attend_to_expansion_tokens": False, "skiplist_words": ["!", "."],
+        "do_query_expansion": True, "prompts": {}, "default_prompt_name": None,
+    }  # fmt: skip
+    (final / "config_sentence_transformers.json").write_text(json.dumps(described))
+    return final
+
+
+def _stanford(folder: Path, base: Path, weight: "Tensor") -> Path:
+    """A folder as ColBERT's own library writes it, the head among the weights."""
+    import json
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    final = folder / "late"
+    shutil.copytree(base, final)
+    weights = {f"bert.{name}": value for name, value in load_file(base / "model.safetensors").items()}
+    save_file({**weights, "linear.weight": weight}, final / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((base / "config.json").read_text())
+    (final / "config.json").write_text(json.dumps({**config, "architectures": ["HF_ColBERT"]}))
+    metadata = {"query_maxlen": 12, "doc_maxlen": 40, "query_token_id": "[unused0]", "doc_token_id": "[unused1]"}
+    (final / "artifact.metadata").write_text(json.dumps({**metadata, "dim": weight.shape[0], "mask_punctuation": True}))
     return final

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from semsearch.embedding.calibration import sample_texts
-from semsearch.embedding.cross_encoder import Reranker
+from semsearch.embedding.cross_encoder import CrossEncoder
 from semsearch.embedding.export.agreement import correlation, failure
 from semsearch.embedding.export.onnx_model import exporting, onnx_variants, save_tokenizer, vocabulary_size, write_onnx
 
@@ -48,7 +48,7 @@ def export_cross_encoder(name: str, folder: str, working: str) -> dict[str, Any]
         for variant in onnx_variants(lambda path: _export_pairs(model, info["inputs"], path), working):
             try:
                 variant.write()
-                ours = Reranker({**info, "runtime": variant.runtime}, working).logits(pairs)
+                ours = CrossEncoder({**info, "runtime": variant.runtime}, working).logits(pairs)
                 agreement = correlation(ours, reference)
             except Exception as error:  # whatever torch, onnx or onnxruntime cannot do with this architecture
                 tried[variant.runtime] = failure(error, working)

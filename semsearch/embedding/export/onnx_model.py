@@ -81,9 +81,9 @@ def drop_variant(working: str) -> None:
         os.unlink(os.path.join(working, _FINAL))
 
 
-def write_onnx(module: Any, inputs: Sequence[str], output: str, path: str) -> None:
+def write_onnx(module: Any, inputs: Sequence[str], output: str, path: str, per_token: bool = False) -> None:
     """Exports a torch `module` of int64 (batch, tokens) `inputs` to the ONNX file `path`; `output` names its result, of
-    one row for each text.
+    one row for each text, or, with `per_token`, for each token of each text.
 
     Raises ValueError for more parameters than such a file holds.
     """
@@ -94,6 +94,8 @@ def write_onnx(module: Any, inputs: Sequence[str], output: str, path: str) -> No
         raise ValueError(f"{size / 1e9:.1f} GB of parameters: an ONNX file holds two")
     example = torch.ones(2, 16, dtype=torch.int64)
     axes = {name: {0: "batch", 1: "tokens"} for name in inputs} | {output: {0: "batch"}}
+    if per_token:
+        axes[output][1] = "tokens"
     with torch.no_grad():
         torch.onnx.export(
             module,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsearch.dense.max_similarity import mean_max_similarity
 from semsearch.embedding.embedder import Vectors, unit_rows
+from semsearch.embedding.max_similarity import mean_max_similarity
 
 
 def vectors(chance: np.random.Generator, count: int) -> Vectors:
