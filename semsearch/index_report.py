@@ -64,6 +64,8 @@ class IndexReport:
         self.token = ""
         # Whether the time limit ended the run.
         self.stopped = False
+        # Of how many passages token vectors were `made`, and are `left` to the next run; None: none are kept.
+        self.token_vectors: dict[str, int] | None = None
         # How many vectors were moved, and to which database, None: into the index itself. None where none was.
         self.moved: tuple[int, str | None] | None = None
 
@@ -80,6 +82,7 @@ class IndexReport:
             **({"left": self.left} if self.left else {}),
             **({"stopped": True} if self.stopped else {}),
             **({"moved": {"vectors": self.moved[0], "to": self.moved[1]}} if self.moved else {}),
+            **({"token_vectors": self.token_vectors} if self.token_vectors is not None else {}),
             **({"token": self.token} if self.token else {}),
             **({"refused": self.refused} if self.refused else {}),
             **({"estimate": self.estimate.as_dict()} if self.estimate else {}),
@@ -96,6 +99,9 @@ class IndexReport:
         if self.moved:
             count, place = self.moved
             counts.append(f"{count_of(count, 'vector')} moved {'into the index' if place is None else f'to {place}'}")
+        kept = self.token_vectors or {"made": 0, "left": 0}
+        if kept["made"]:
+            counts.append(f"token vectors of {count_of(kept['made'], 'passage')} made")
         total = (
             "would be"
             if self.dry_run
@@ -106,6 +112,8 @@ class IndexReport:
             line += f"; {count_of(self.left, 'file')} left to the next run"
         if self.chunks["pending"]:
             line += f"; {count_of(self.chunks['pending'], 'chunk')} not encoded"
+        if kept["left"]:
+            line += f"; token vectors of {count_of(kept['left'], 'passage')} left to the next run"
         not_indexed = [
             f"{len(listed):,} {name}" for name, listed in (("skipped", self.skipped), ("failed", self.failed)) if listed
         ]

@@ -93,7 +93,7 @@ SETTINGS = (
     ),
     Setting(
         "rerank_model", "SEMSEARCH_RERANK_MODEL", str, "cross-encoder/ms-marco-MiniLM-L-12-v2",
-        "The cross-encoder of --rerank where it names none.",
+        "The reranker of --rerank where it names none.",
     ),
     Setting("llm", "SEMSEARCH_LLM", str, None, "The language model that ask uses where no --llm is given."),
     Setting(
@@ -232,7 +232,7 @@ def model_name(name: str) -> str:
 
 
 def rerank_model() -> str:
-    """The cross-encoder of `--rerank` without a name."""
+    """The reranker of `--rerank` without a name."""
     return str(effective("rerank_model")[0])
 
 

@@ -94,7 +94,7 @@ MinScore = Annotated[
 ]
 Rerank = Annotated[
     str | None,
-    typer.Option("--rerank", metavar="[MODEL]", help="Read the best 50 again with a cross-encoder and order by that."),
+    typer.Option("--rerank", metavar="[MODEL]", help="Read the best 50 again with a reranker and order by that."),
 ]
 BaseUrl = Annotated[
     str | None,
@@ -188,7 +188,7 @@ def chosen_llm(name: str | None, base_url: str | None, **limits: "Any") -> "LlmS
 
 
 def chosen_reranker(flag: str | None) -> str | None:
-    """The cross-encoder that `--rerank` names, or the configured one for `--rerank` alone; None without the flag."""
+    """The reranker that `--rerank` names, or the configured one for `--rerank` alone; None without the flag."""
     if flag is None:
         return None
     from semsearch.settings import rerank_model

@@ -53,6 +53,14 @@ def command(
             help="Keep the vectors in a vector database (qdrant://, milvus://, ...); index: take them back.",
         ),
     ] = None,
+    token_vectors: Annotated[
+        str | None,
+        typer.Option(
+            "--token-vectors",
+            metavar="MODEL|off",
+            help="Keep the token vectors of a late interaction model, for a fast --rerank; off: none.",
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(metavar="auto|cpu|cuda|mps", help="Where models run that ONNX Runtime cannot run. Default: auto."),
@@ -163,6 +171,8 @@ def command(
             "--encode-only looks at no folder, and encodes",
             "leave out folders, --no-embed, --rebuild, --dry-run, --watch and --files-from",
         )
+    if no_embed and token_vectors is not None:
+        raise UsageError("--no-embed encodes nothing, and --token-vectors does", "leave one of them out")
     options = IndexOptions(
         model=None if model is None else settings.model_name(model),
         dim=dim,
@@ -189,6 +199,7 @@ def command(
         verify=verify,
         shared=shared,
         vectors="" if vectors == "index" else vectors,
+        token_vectors="" if token_vectors == "off" else token_vectors,
         wait=wait,
         dry_run=dry_run,
     )

@@ -44,6 +44,8 @@ def progress(quiet: bool) -> Iterator[Progress]:
             read=lambda count: advance("reading files", count),
             encoding=lambda total: begin("encoding chunks", total),
             encoded=lambda count: advance("encoding chunks", count),
+            keeping=lambda total: begin("token vectors", total),
+            kept=lambda count: advance("token vectors", count),
         )
 
 

@@ -40,7 +40,7 @@ def watch_folders(
     # Not in the loop: its errors are raised.
     _run(folders, path, options, quiet, as_json, always_report=True)
     # Rebuilding, pruning and retrying are for the first run only; later ones wait for other writers.
-    later = replace(options, rebuild=False, prune=False, retry=False, wait=True)
+    later = replace(options, rebuild=False, prune=False, retry=False, token_vectors=None, wait=True)
     watched = roots or _indexed_folders(path)
     is_relevant = _outside_of(path)
     # The second run finds what changed between the first run and the start of watching.

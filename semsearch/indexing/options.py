@@ -13,6 +13,7 @@ class IndexOptions:
     `retry` reads failed files again. `ocr`: pages and pictures without text are read by OCR. `dim`: the length the
     vectors of a Matryoshka model are cut to. `trust`: code in the folder of the model may be run. `shared`: the group
     that may use the index from now on. `encode_only`: no folder is looked at, the passages that wait are encoded.
+    `token_vectors`: the late interaction model that token vectors are kept for from now on; "": none are.
     `vectors`: the URL of the vector database that is to keep the vectors; "": the index itself.
     """
 
@@ -33,6 +34,7 @@ class IndexOptions:
     embed: bool = True
     encode_only: bool = False
     vectors: str | None = None
+    token_vectors: str | None = None
     rebuild: bool = False
     prune: bool = False
     verify: bool = False
@@ -54,6 +56,8 @@ class Progress:
     read: Callable[[int], None] = lambda count: None
     encoding: Callable[[int], None] = lambda total: None
     encoded: Callable[[int], None] = lambda count: None
+    keeping: Callable[[int], None] = lambda total: None
+    kept: Callable[[int], None] = lambda count: None
     # Asked between files and between batches, and while a file is waited for: whether to end here and leave the rest to
     # the next run.
     stopping: Callable[[], bool] = lambda: False

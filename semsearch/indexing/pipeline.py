@@ -40,6 +40,7 @@ from semsearch.indexing.resolved_settings import (
     run_model,
     with_roots,
 )
+from semsearch.indexing.token_vectors import check_token_model, keep_token_vectors
 from semsearch.private_files import check_sharing
 from semsearch.reading.analysis import ReadRules, Task
 from semsearch.reading.pool import ReaderPool, core_count
@@ -107,6 +108,10 @@ def _checked_run(
         check_sharing(options.shared)
     if options.vectors is not None:
         check_vectors(store, options.vectors)
+    if options.token_vectors is not None:
+        require(store, "token_vectors", "index --token-vectors")
+        if options.token_vectors:
+            check_token_model(options.token_vectors, progress.announce)
     held = _folders_of_run(store, folders, options)
     if options.dry_run:
         return dry_run(store, folders, options)
@@ -148,6 +153,7 @@ def _run(
         try:
             if options.embed:
                 run.encode()
+                run.keep_token_vectors()
             writer.maintain(progress.stopping)
         except BaseException:
             with contextlib.suppress(Exception):  # whatever it is: the first error is the one to be told
@@ -376,6 +382,10 @@ class _ComparedRun:
         if encode_pending(self.writer, lambda: self.model.embedder(self.info.model), self.report, self.progress):
             self.report.seconds["encode"] = time.perf_counter() - clock
 
+    def keep_token_vectors(self) -> None:
+        """Makes the token vectors that are missing, where the index keeps them, or is to."""
+        keep_token_vectors(self.writer, self.options.token_vectors, self.options.rebuild, self.report, self.progress)
+
     def finish(self, started: float, seconds: float) -> None:
         """Completes the report; records the run when it changed anything."""
         report, changes, snapshot = self.report, self.compared.changes, self.writer.snapshot()
@@ -384,7 +394,8 @@ class _ComparedRun:
         report.indexed = counts.indexed
         report.chunks["total"] = counts.chunks
         report.chunks["pending"] = counts.pending
-        unfinished = report.left or changes.stopped or (self.options.embed and counts.pending)
+        unmade = (report.token_vectors or {}).get("left", 0)
+        unfinished = report.left or changes.stopped or (self.options.embed and counts.pending) or unmade
         report.stopped = bool(unfinished and self.options.max_seconds is not None and self.progress.stopping())
         report.seconds["total"] = seconds
         own = [root for root in info.roots if root.is_here]

@@ -78,6 +78,7 @@ def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:
             **{key: model[key] if model else None for key in ("fingerprint", "runtime", "dim", "window")},
         },
         "vectors": {**storage.vectors, **({"at": info.vectors_at} if info.vectors_at else {})},
+        **({} if storage.token_vectors is None else {"token_vectors": dict(storage.token_vectors)}),
         "tuned": (info.adapter or {}).get("questions"),
         "weights": None if info.fusion is None else dict(info.fusion),
         "chunking": None if info.chunking is None else asdict(info.chunking),

@@ -29,7 +29,7 @@ _SHOWN_SECOND = 0.5
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared
 class ScoredCandidates:
-    """`candidates` (n) with the `scores` (n,) their hits get; `reranked`: these are a cross-encoder's."""
+    """`candidates` (n) with the `scores` (n,) their hits get; `reranked`: these are a reranker's."""
 
     candidates: Candidates
     scores: NDArray[np.float32]

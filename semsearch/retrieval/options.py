@@ -48,7 +48,8 @@ class SearchOptions:
     (`smoothing.smoothed`). `fold`: copies are folded and neighbours joined (passages only). `explain`: hits carry an
     `Explanation`. `snippets`: hits carry a snippet and their best sentence. `context`: lines around the best sentence.
     `unlike`: texts that results should not be about. `exclude`: chunk ids that are left out. `rerank`: the name of a
-    cross-encoder. `syntax`: quotation marks, `-`, `*` and fields in the query mean what `retrieval.query_syntax` says.
+    cross-encoder or late interaction model. `syntax`: quotation marks, `-`, `*` and fields in the query mean what
+    `retrieval.query_syntax` says.
     `correct`: the nearest terms of the index are looked for in the place of words that occur nowhere.
     `after`: what was asked before, and is meant by what the query leaves out; "": nothing (`plan.words_before`).
     `expansion`: other ways to say the query.

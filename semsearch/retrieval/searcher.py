@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semsearch import settings
-from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
 from semsearch.errors import UsageError
 from semsearch.lexical.analyzer import analyze_query
@@ -27,6 +26,7 @@ from semsearch.retrieval.options import SearchOptions, check_options, clean_quer
 from semsearch.retrieval.plan import QueryPlan, plan_query
 from semsearch.retrieval.query_encoder import OpenModel, QueryEncoder
 from semsearch.retrieval.query_syntax import ParsedQuery, parse_query, plain_query
+from semsearch.retrieval.reranking import reranked_scores
 from semsearch.retrieval.restrictions import Restrictions
 from semsearch.retrieval.sentence_scoring import SentenceSpan, TypedText
 from semsearch.retrieval.spelling import Correction, unknown_words
@@ -203,7 +203,7 @@ class Searcher:
         plan = self._plan(snapshot, parsed, options, known)
         candidates, told = let_in(snapshot, plan, options, self.prefix, options.depth)
         notices += told
-        scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options)
+        scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options, notices)
         hits = first_hits(snapshot, scored, plan, options, self.prefix)
         hits = highlighted(snapshot, hits, plan, options)
         notices += map(_said, plan.corrections)
@@ -213,16 +213,21 @@ class Searcher:
         )  # fmt: skip
 
     def _scored(
-        self, snapshot: Snapshot, candidates: Candidates, plan: QueryPlan, options: SearchOptions
+        self,
+        snapshot: Snapshot,
+        candidates: Candidates,
+        plan: QueryPlan,
+        options: SearchOptions,
+        notices: list[str],
     ) -> ScoredCandidates:
-        """The candidates with their scores, the reranker's where one is asked for, none below `options.min_score`."""
+        """The candidates with their scores, the reranker's where one is asked for, none below `options.min_score`.
+
+        `notices` hear of what hinders the reranker."""
         scores = candidates.scores
         if options.rerank:
             candidates = candidates.take(np.arange(min(len(candidates), max(_RERANKED, options.k))))
             passages = snapshot.passages(candidates.ids.tolist())
-            # As they were encoded: under their headings.
-            texts = [encoded(one.heading, one.text) for one in passages]
-            scores = self._encoder.reranker(options.rerank).score(plan.text, texts)
+            scores = reranked_scores(snapshot, self._encoder.reranker(options.rerank), plan.text, passages, notices)
             order = np.argsort(-scores, kind="stable")
             candidates, scores = candidates.take(order), scores[order]
         if options.min_score is not None:

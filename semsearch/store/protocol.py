@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semsearch.chunking.chunk import Chunk
+    from semsearch.embedding.late_interaction import TokenModel
     from semsearch.embedding.model_info import ModelInfo
     from semsearch.lexical.postings import Postings
     from semsearch.lexical.query_word import Word
@@ -257,6 +258,11 @@ class Snapshot(Protocol):
         """Tokens of all pending chunks."""
         ...
 
+    def token_vectors(self, model: "TokenModel", hashes: Collection[bytes]) -> "tuple[Mapping[bytes, Vectors], str]":
+        """(text hash -> (tokens, dim) float32 unit rows of those texts whose token vectors by `model` are kept, what is
+        wrong with those that are kept: "" nothing)."""
+        ...
+
     def encoded_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
         """Those of `hashes` (`Passage.text_hash`) for which a vector is kept."""
         ...
@@ -309,6 +315,43 @@ class Transaction(Protocol):
     def record_run(self, run: RunRecord) -> None: ...
 
 
+class TokenVectors(Protocol):
+    """The token vectors that an index keeps of its passages' texts, for a late interaction model; open while its writer
+    is. What is damaged raises `IndexDamagedError`, and can be begun anew or removed."""
+
+    def __enter__(self) -> "TokenVectors": ...
+
+    def __exit__(self, *details: object) -> None: ...
+
+    def recorded(self) -> "TokenModel | None":
+        """The model that they are kept for; None: none are."""
+        ...
+
+    def begin(self, model: "TokenModel") -> None:
+        """Keeps those by `model` from now on, in the place of all that there are."""
+        ...
+
+    def remove(self) -> None:
+        """Keeps none from now on."""
+        ...
+
+    def missing(self) -> list[int]:
+        """Chunks whose texts have none, one for each text, by rising id. Those of texts that are gone are dropped."""
+        ...
+
+    def put(self, hashes: Sequence[bytes], vectors: "Sequence[Vectors]") -> None:
+        """Keeps the `vectors` of texts, (tokens, dim) unit rows each."""
+        ...
+
+    def finish(self) -> None:
+        """Notes that all passages that there are now have theirs."""
+        ...
+
+    def size(self, tokens: int) -> int:
+        """About how many bytes the vectors of so many `tokens` more take."""
+        ...
+
+
 class Writer(Protocol):
     """The one writer of an index, or of some of its folders, from when it got the lock until it is closed.
 
@@ -333,6 +376,10 @@ class Writer(Protocol):
     def claim(self, limit: int) -> list[Passage]:
         """At most `limit` chunks without a vector, by rising id, which no other writer is given for some time; none
         where there are none left."""
+        ...
+
+    def token_vectors(self) -> TokenVectors | None:
+        """The token vectors of the index; None where this kind of store keeps none."""
         ...
 
     def token(self) -> str:
@@ -370,7 +417,8 @@ class Writer(Protocol):
 
 class Store(Protocol):
     """One index, wherever it is kept. `location` is what `open_store` was given; `capabilities` names what it can do
-    beside this protocol: `verify`, `repair`, `quantize`, `stat_check`, `share`, `machines`."""
+    beside this protocol: `verify`, `repair`, `quantize`, `stat_check`, `share`, `machines`,
+    `token_vectors`."""
 
     @property
     def location(self) -> str: ...

@@ -292,7 +292,9 @@ DEFAULT_VECTORS: Mapping[str, Any] = {"kind": "float16", "original": None, "dim"
 @dataclass(frozen=True)
 class StorageInfo:
     """How the index is kept. `segments`: kind -> number; `size` in bytes; `checked`: when a run last compared the
-    folders (seconds since the epoch); `vectors`: kind, original, dim, ann and loss as `status` prints them; `machines`:
+    folders (seconds since the epoch); `vectors`: kind, original, dim, ann and loss as `status` prints them;
+    `token_vectors`: the model, dim, passages and bytes of those that are kept, or how they are `damaged`, None: none
+    are; `machines`:
     those that share the index, each with its `host`, its `folders`, when they were last `checked`, and its `runs` that
     go on.
     """
@@ -302,6 +304,7 @@ class StorageInfo:
     checked: float
     vectors: Mapping[str, Any]
     machines: tuple[Mapping[str, Any], ...] = ()
+    token_vectors: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

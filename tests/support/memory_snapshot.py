@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from semsearch.dense.query_adapter import Adapter
 from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.late_interaction import TokenModel
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.postings import Postings, build
 from semsearch.lexical.query_word import Word
@@ -85,6 +86,11 @@ class MemorySnapshot:
 
     def storage(self) -> StorageInfo:
         return StorageInfo({"lex": 1, "vec": 1}, 0, 0.0, DEFAULT_VECTORS)
+
+    def token_vectors(
+        self, model: TokenModel, hashes: Collection[bytes]
+    ) -> tuple[Mapping[bytes, NDArray[np.float32]], str]:
+        return {}, ""
 
     def last_run(self) -> RunRecord | None:
         return self._state.runs[-1] if self._state.runs else None

@@ -163,6 +163,9 @@ class MemoryWriter:
     def claim(self, limit: int) -> list[Passage]:
         return self.snapshot().pending(limit)
 
+    def token_vectors(self) -> None:
+        return None
+
     def token(self) -> str:
         return ""
 

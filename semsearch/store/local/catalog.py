@@ -10,9 +10,9 @@ import sqlite3
 
 from semsearch.errors import IndexDamagedError, SemsearchError
 from semsearch.settings import CATALOG_FILE
-from semsearch.store.local.connection import Connection, check_schema, connect
+from semsearch.store.local.connection import Connection, check_schema, connect, read_only_uri, stamp_of
 from semsearch.store.local.damage import catalog_damaged
-from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION
+from semsearch.store.local.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION, statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Catalog:
         self.version = int(version)
         if version in _READABLE_VERSIONS:
             try:
-                check_schema(connection, path, self.version)
+                check_schema(connection, path, statements(self.version))
             except (IndexDamagedError, *_BROKEN) as error:
                 connection.close()
                 raise error if isinstance(error, IndexDamagedError) else _not_a_catalog(path, error) from None
@@ -155,11 +155,9 @@ class Catalog:
         of it (stamp None); where it cannot, in a read-only folder, the state before the log is read.
         """
         path = os.path.join(folder, CATALOG_FILE)
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         writing = stamp[0] > 0
-        # The three characters that mean something in SQLite's URIs (sqlite.org/uri.html, section 3.1).
-        quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        uri = f"file:{quoted}?mode=ro"
+        uri = read_only_uri(path)
         if writing:
             try:
                 return Catalog._begin(uri, path), None
@@ -233,7 +231,7 @@ class Catalog:
 
     def unchanged(self, stamp: "tuple[int, ...] | None") -> bool:
         """Whether what was read through an immutable connection can be trusted."""
-        return stamp is None or _stamp(self.path) == stamp
+        return stamp is None or stamp_of(self.path) == stamp
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -406,19 +404,6 @@ class Catalog:
             (started, seconds, json.dumps(report, ensure_ascii=False)),
         )
         self.connection.execute("DELETE FROM runs WHERE id <= (SELECT MAX(id) FROM runs) - ?", (_KEPT_RUNS,))
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    """Size of the write-ahead log, and identity, size and time of the catalog: equal stamps, equal content."""
-    try:
-        log = os.stat(path + "-wal").st_size
-    except FileNotFoundError:
-        log = 0
-    try:
-        stat = os.stat(path)
-    except FileNotFoundError:
-        return (log,)
-    return (log, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def _code(error: Exception) -> int:

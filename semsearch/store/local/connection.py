@@ -14,6 +14,7 @@ from semsearch.store.local.damage import refuse_link, repair_hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 # A statement may take this many steps of SQLite's machine, and so many more for each byte of the catalog. The most that
@@ -106,13 +107,31 @@ def refuse_journal(path: str) -> None:
         )
 
 
-def check_schema(connection: sqlite3.Connection, path: str, version: int) -> None:
-    """Raises `ForeignSchemaError` where the catalog at `path` holds other tables, indexes, views or triggers than one
-    of format `version` does.
-    """
-    from semsearch.store.local.schema import statements
+def read_only_uri(path: str) -> str:
+    """The URI under which SQLite reads the file `path` and writes nothing to it."""
+    # The three characters that mean something in SQLite's URIs (sqlite.org/uri.html, section 3.1).
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{quoted}?mode=ro"
 
-    expected = statements(version)
+
+def stamp_of(path: str) -> tuple[int, ...]:
+    """Size of the write-ahead log of the database at `path`, and its own identity, size and time: equal stamps, equal
+    content."""
+    try:
+        log = os.stat(path + "-wal").st_size
+    except FileNotFoundError:
+        log = 0
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return (log,)
+    return (log, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+def check_schema(connection: sqlite3.Connection, path: str, expected: "Mapping[str, tuple[str, str, str]]") -> None:
+    """Raises `ForeignSchemaError` where the database at `path` holds other tables, indexes, views or triggers than
+    those `expected`: name -> (type, table, SQL without white space).
+    """
     found = {}
     for kind, name, table, text in connection.execute("SELECT type, name, tbl_name, sql FROM main.sqlite_schema"):
         if kind == "index" and text is None and str(name).startswith("sqlite_autoindex_"):

@@ -21,6 +21,8 @@ from semsearch.store.local.engine_examination import LISTS
 from semsearch.store.local.problems import SHOWN, Examination
 from semsearch.store.local.reader import OpenSnapshot, moved_on
 from semsearch.store.local.segment_examination import examine_segments
+from semsearch.store.local.token_vector_file import TOKEN_VECTORS_FILE
+from semsearch.store.local.token_vectors import examined
 from semsearch.store.recorded_info import is_decodable
 
 _TRIES = 8
@@ -67,6 +69,10 @@ def examine(folder: str, catalog: Catalog, suspect: bool | None = None) -> Exami
         alive = _examine_chunks(findings, catalog)
         embedded_to = findings.counters.get("embedded_to", _counter(catalog, "embedded_to", 0))
         examine_segments(findings, folder, catalog, alive, embedded_to)
+        if damage := examined(folder):
+            findings.token_vectors_damaged = True
+            remedy = "remove it; index --token-vectors MODEL makes it anew"
+            findings.add(damage, remedy, part=TOKEN_VECTORS_FILE)
         if not catalog.row("SELECT 1 FROM roots"):
             findings.notices.append(
                 f"it knows no folder: name them anew with: semsearch index FOLDER --index {for_shell(folder)}"

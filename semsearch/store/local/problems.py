@@ -23,7 +23,7 @@ class Examination(Findings):
     `unreadable_files`: ids of files that are damaged, or whose passages or
     documents are. `vectors_unknown`: nobody knows how the vectors are kept. `counters`: what numbers that cannot be are
     to be instead; `forget`: other settings that cannot be. `last_run_damaged`: what is recorded of the last run cannot
-    be.
+    be. `token_vectors_damaged`: those that are kept are not what was written.
     """
 
     broken: bool = False
@@ -38,6 +38,7 @@ class Examination(Findings):
     counters: dict[str, int] = field(default_factory=dict)
     forget: list[str] = field(default_factory=list)
     last_run_damaged: bool = False
+    token_vectors_damaged: bool = False
 
     def add(self, what: str, repair: str, part: str = settings.CATALOG_FILE) -> None:
         self.problems.append(Problem(part, what, repair))

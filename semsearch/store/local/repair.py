@@ -26,6 +26,7 @@ from semsearch.store.local.merging import merge
 from semsearch.store.local.problems import Examination
 from semsearch.store.local.salvage import check_room
 from semsearch.store.local.snapshot import LocalSnapshot
+from semsearch.store.local.token_vector_file import remove
 from semsearch.store.local.transaction import LocalWriter
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import OpenEncoder
@@ -49,6 +50,8 @@ def repair_folder(index: str, wait: bool, open_encoder: OpenEncoder, announce: C
                 raise IndexDamagedError("nobody knows the model of its vectors")
             return open_encoder(LocalWriter(writer), model)
 
+        if findings.token_vectors_damaged:
+            remove(index)
         repair(writer, findings, prepare_encoder, announce)
         return findings
 

@@ -6,7 +6,7 @@ What the catalog alone can tell needs no numpy, so that `status` is quick; segme
 import contextlib
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from semsearch.store.checked_values import of_type
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.damage import catalog_damaged
+from semsearch.store.local.token_vector_file import summary
 from semsearch.store.records import (
     Counts,
     DocumentName,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from semsearch.dense.vector_format import VectorFormat
+    from semsearch.embedding.late_interaction import TokenModel
     from semsearch.lexical.postings import Postings
     from semsearch.lexical.query_word import Word
     from semsearch.sources.stamps import Stamp
@@ -118,7 +120,13 @@ class LocalSnapshot:
             size=size,
             checked=os.stat(lock).st_mtime if os.path.exists(lock) else 0.0,  # a clone has none
             vectors=rows.vectors_summary(self.catalog),
+            token_vectors=summary(self.catalog),
         )
+
+    def token_vectors(self, model: "TokenModel", hashes: Collection[bytes]) -> "tuple[Mapping[bytes, Vectors], str]":
+        from semsearch.store.local.token_vectors import stored_token_vectors
+
+        return stored_token_vectors(self.folder, model, hashes)
 
     def last_run(self) -> RunRecord | None:
         return rows.last_run(self.catalog)

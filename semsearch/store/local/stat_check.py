@@ -16,6 +16,7 @@ from semsearch.sources.walk import RACY_NS, WalkStoppedError, walk
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.checksum import check_catalog
+from semsearch.store.local.token_vector_file import lacks_some
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def stat_check(path: str, folders: list[str], stopping: "Callable[[], bool] | No
         known = {root for _, root, _ in roots}
         counts = catalog.counts()
         if not roots or not known.issuperset(folders) or counts["pending"] or _owes_engine(catalog):
+            return None
+        if lacks_some(catalog):  # token vectors
             return None
         if any(root.startswith("//") for root in known):  # of other machines (`rows.root_path`)
             return None

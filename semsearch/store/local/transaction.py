@@ -20,6 +20,7 @@ from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import about_index, catalog_damaged, name_index
 from semsearch.store.local.moving_vectors import finish_move, plan_move
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
+from semsearch.store.local.token_vectors import LocalTokenVectors
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
 from semsearch.store.recorded_info import as_values
@@ -94,6 +95,9 @@ class LocalWriter:
                 self._index.begin_engine(engine)
             engine.engine.exists()
         return passages
+
+    def token_vectors(self) -> LocalTokenVectors:
+        return LocalTokenVectors(self._index.catalog)
 
     def token(self) -> str:
         return ""

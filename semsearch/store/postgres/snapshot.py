@@ -1,6 +1,6 @@
 """One committed state of an index in PostgreSQL, as `protocol.Snapshot`."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from semsearch.chunking.chunk import encoded
 from semsearch.embedding.embedder import Vectors
+from semsearch.embedding.late_interaction import TokenModel
 from semsearch.errors import IndexDamagedError
 from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.lexical.postings import Postings, build
@@ -151,6 +152,11 @@ class DatabaseSnapshot:
             }
             for host in hosts
         ]
+
+    def token_vectors(
+        self, model: TokenModel, hashes: Collection[bytes]
+    ) -> tuple[Mapping[bytes, NDArray[np.float32]], str]:
+        return {}, ""
 
     def last_run(self) -> RunRecord | None:
         found = self._rows("SELECT started, seconds, report FROM {s}.runs ORDER BY id DESC LIMIT 1")

@@ -109,6 +109,9 @@ class DatabaseWriter:
     def is_current(self, stamp: Any) -> bool:
         return False  # nothing makes stamps
 
+    def token_vectors(self) -> None:
+        return None
+
     def token(self) -> str:
         row = self._connection.row("SELECT pg_current_wal_insert_lsn()::text")
         return "" if row is None else str(row[0])
