@@ -199,7 +199,7 @@ def command(
         verify=verify,
         shared=shared,
         vectors="" if vectors == "index" else vectors,
-        token_vectors="" if token_vectors == "off" else token_vectors,
+        token_vectors=_token_model(token_vectors),
         wait=wait,
         dry_run=dry_run,
     )
@@ -215,6 +215,13 @@ def command(
         report = index_folders(folders or [], location, options, bars, context.obj)
     render.index_report(report, quiet=quiet, as_json=as_json)
     return 3 if strict and (report.skipped or report.failed) else 0
+
+
+def _token_model(flag: str | None) -> str | None:
+    """The model that `--token-vectors` names, "" for `off`."""
+    if flag is None:
+        return None
+    return "" if flag == "off" else settings.model_name(flag)
 
 
 def _size(text: str) -> int:

@@ -82,7 +82,7 @@ def _asked(folder: str, question: Callable[[Connection], Answer]) -> Answer:
 
 
 def _examined(connection: Connection) -> str:
-    said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(1)")]
+    said = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)")]
     if said != ["ok"]:
         return said[0]
     model, codec = _recorded(connection)
