@@ -103,7 +103,7 @@ def test_a_search_takes_what_is_kept_and_ranks_as_without_it(
 def test_coded_token_vectors_rank_nearly_as_exact_ones(
     folder: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(token_vectors, "CODED_FROM", 1_000)
+    monkeypatch.setattr(token_vectors, "ENOUGH", 1_000)
     run(folder, model="static")
     options = replace(PLAIN, rerank=model)
     with Searcher(str(folder)) as searcher:

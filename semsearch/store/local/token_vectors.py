@@ -1,7 +1,8 @@
 """The token vectors of the passages of an index folder, kept for a late interaction model (`token_vector_file`).
 
-The first ones are kept in 16 bits a number. Once there are enough to learn a codec from (`dense.residual_codec`) all
-are coded, in two bits a number, and so are those that come later. A row belongs to a text, not to a passage: its key is
+The first ones are kept in 16 bits a number. Once there are enough to learn a codec from (`dense.residual_codec`), or
+no more to come, all are coded, in two bits a number, and so are those that come later; those of a small index stay as
+they are. A row belongs to a text, not to a passage: its key is
 `Passage.text_hash`, and a digest tells whether it is what was written.
 """
 
@@ -21,8 +22,10 @@ from semsearch.store.local import token_vector_file as file
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.connection import Connection, stamp_of
 
-# Token vectors that a codec is learnt from: 4,096 centroids of 16 each.
-CODED_FROM = 1 << 16
+# Token vectors that are enough to learn a codec from, for 4,096 centroids of 16 each; and with how many it is learnt
+# where there are no more.
+ENOUGH = 1 << 16
+CODED_FROM = 1 << 14
 _DIGEST_BYTES = 8
 _MOST_DIM = 4096
 # No model makes more of a passage.
@@ -256,16 +259,17 @@ class LocalTokenVectors:
 
         def add(connection: Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO passages VALUES (?, ?, ?)", rows)
-            if self._codec is None:
-                self._code_all(connection)
+            self._code_all(connection, ENOUGH)
 
         self._change(add)
 
-    def _code_all(self, connection: Connection) -> None:
-        """Learns the codec and codes all rows by it, where there are enough."""
+    def _code_all(self, connection: Connection, least: int) -> None:
+        """Learns the codec and codes all rows by it, where there are `least` token vectors and none has been learnt."""
         assert self._model is not None
+        if self._codec is not None:
+            return
         passages, tokens = connection.execute("SELECT COUNT(*), SUM(tokens) FROM passages").fetchone()
-        if not tokens or tokens < CODED_FROM:
+        if not tokens or tokens < least:
             return
         rows = connection.execute("SELECT hash, tokens, data FROM passages")
         kept = {row[0]: _decoded(row[0], row[1], row[2], self._model, None) for row in rows}
@@ -284,6 +288,7 @@ class LocalTokenVectors:
     def finish(self) -> None:
         """See `protocol.TokenVectors.finish`."""
         state = (file.state_of(self._catalog),)
+        self._change(lambda connection: self._code_all(connection, CODED_FROM))
         self._change(
             lambda connection: connection.execute("UPDATE model SET complete = ? WHERE complete != ?", state * 2)
         )
