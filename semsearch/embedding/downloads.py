@@ -1,6 +1,7 @@
 """Downloads from the Hugging Face hub: only what a command asks for or the user allowed, announced with its size."""
 
 import os
+import re
 
 from semsearch.callbacks import Announce
 from semsearch.embedding.model_table import required
@@ -10,6 +11,9 @@ from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import DEFAULT_MODEL
 
 _PATTERNS = (".json", ".txt", ".model")
+# Layers after the encoder, and what else late interaction models consist of.
+_LAYER = re.compile(r"\d+_Dense/model\.safetensors")
+_OF_TOKENS = ("artifact.metadata", "colbert_linear.pt")
 
 
 def pull_model(name: str, announce: Announce) -> str:
@@ -46,16 +50,16 @@ def download(repository: str, announce: Announce, hint: str, code: bool = False)
     huggingface_hub.utils.disable_progress_bars()
 
     def wanted(path: str) -> bool:
-        return path.endswith((*_PATTERNS, *((".py",) if code else ()))) or (
-            "/" not in path and path.endswith(".safetensors")
-        )
+        if path in _OF_TOKENS or path.endswith((*_PATTERNS, *((".py",) if code else ()))):
+            return True
+        return ("/" not in path and path.endswith(".safetensors")) or _LAYER.fullmatch(path) is not None
 
     try:
         files = huggingface_hub.HfApi().model_info(repository, files_metadata=True, timeout=20).siblings or []
         chosen = [
             file for file in files if wanted(file.rfilename) and not file.rfilename.startswith(("onnx/", "openvino/"))
         ]
-        if not any(file.rfilename.endswith(".safetensors") for file in chosen):
+        if not any(file.rfilename.endswith(".safetensors") and "/" not in file.rfilename for file in chosen):
             chosen += [file for file in files if file.rfilename == "pytorch_model.bin"]
         announce(f"downloading {repository} ({sum(file.size or 0 for file in chosen) / 1e6:,.0f} MB)")
         return str(huggingface_hub.snapshot_download(repository, allow_patterns=[file.rfilename for file in chosen]))
