@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 
 from semsearch.callbacks import Announce
 from semsearch.embedding.model_table import required
@@ -49,20 +50,25 @@ def download(repository: str, announce: Announce, hint: str, code: bool = False)
     # They go back to the beginning of their line, which nothing but our own bars may do on a terminal.
     huggingface_hub.utils.disable_progress_bars()
 
-    def wanted(path: str) -> bool:
-        if path in _OF_TOKENS or path.endswith((*_PATTERNS, *((".py",) if code else ()))):
-            return True
-        return ("/" not in path and path.endswith(".safetensors")) or _LAYER.fullmatch(path) is not None
-
     try:
         files = huggingface_hub.HfApi().model_info(repository, files_metadata=True, timeout=20).siblings or []
-        chosen = [
-            file for file in files if wanted(file.rfilename) and not file.rfilename.startswith(("onnx/", "openvino/"))
-        ]
-        if not any(file.rfilename.endswith(".safetensors") and "/" not in file.rfilename for file in chosen):
-            chosen += [file for file in files if file.rfilename == "pytorch_model.bin"]
+        names = wanted_files([file.rfilename for file in files], code)
+        chosen = [file for file in files if file.rfilename in names]
         announce(f"downloading {repository} ({sum(file.size or 0 for file in chosen) / 1e6:,.0f} MB)")
         return str(huggingface_hub.snapshot_download(repository, allow_patterns=[file.rfilename for file in chosen]))
     except Exception as error:  # errors of the hub's client, of its HTTP library and of the network
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{repository} cannot be downloaded: {reason}", hint, code="model_not_found") from None
+
+
+def wanted_files(names: Sequence[str], code: bool) -> set[str]:
+    """Those of the files of a repository that a model consists of; `code`: its Python files are, too."""
+    endings = (*_PATTERNS, *((".py",) if code else ()))
+    wanted = {
+        name
+        for name in names
+        if not name.startswith(("onnx/", "openvino/"))
+        and (name in _OF_TOKENS or name.endswith(endings) or _LAYER.fullmatch(name))
+    }
+    weights = {name for name in names if "/" not in name and name.endswith(".safetensors")}
+    return wanted | (weights or {"pytorch_model.bin"}.intersection(names))

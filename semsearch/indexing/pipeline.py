@@ -111,7 +111,7 @@ def _checked_run(
     if options.token_vectors is not None:
         require(store, "token_vectors", "index --token-vectors")
         if options.token_vectors:
-            check_token_model(options.token_vectors, progress.announce)
+            check_token_model(options.token_vectors, progress.announce, prepare=not options.dry_run)
     held = _folders_of_run(store, folders, options)
     if options.dry_run:
         return dry_run(store, folders, options)

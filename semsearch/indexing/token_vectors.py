@@ -20,13 +20,15 @@ from semsearch.store.protocol import TokenVectors, Writer
 _FIRST, _BATCH = 16, 64
 
 
-def check_token_model(name: str, announce: Announce) -> None:
-    """Raises `ModelError` where `name` is no model whose token vectors can be kept; prepares it for this machine."""
+def check_token_model(name: str, announce: Announce, prepare: bool) -> None:
+    """Raises `ModelError` where `name` is no model whose token vectors can be kept; `prepare`: it is prepared for this
+    machine, without which a head that does not fit is not seen."""
     if kind_of(find_folder(name, announce)) != LATE_INTERACTION:
         raise ModelError(
             f"{name} is a cross-encoder: it has no token vectors to keep", "it needs none: search with --rerank"
         )
-    _open_chosen(name, announce)
+    if prepare:
+        _open_chosen(name, announce)
 
 
 def _open_chosen(name: str, announce: Announce) -> LateInteraction:

@@ -53,6 +53,8 @@ def kept(folder: Path) -> Path:
 
 def test_all_passages_get_theirs_and_later_runs_add_what_is_new(folder: Path, model: str) -> None:
     said: list[str] = []
+    run(folder, model="static", token_vectors=model, dry_run=True)
+    assert not kept(folder).exists()
     report = run(folder, said, model="static", token_vectors=model)
     assert report.token_vectors == {"made": 40, "left": 0}
     assert "token vectors of 40 passages made" in report.summary()

@@ -166,12 +166,12 @@ def make_family(folder: Path, family: str, pooling: str = "mean") -> Path:
     return final
 
 
-LATE_LAYOUTS = ("native", "native, min", "pylate", "stanford", "bge-m3")
+LATE_LAYOUTS = ("native", "native, min", "native, modernbert", "pylate", "stanford", "bge-m3")
 
 
 def make_late_interaction(folder: Path, layout: str, dim: int = 16) -> Path:
-    """A late interaction model folder in one of `LATE_LAYOUTS`, of a random two-layer BERT (of an XLM-R: BGE-M3) and a
-    random head to `dim` numbers."""
+    """A late interaction model folder in one of `LATE_LAYOUTS`: a random encoder of two layers, and a random head to
+    `dim` numbers."""
     import json
     import string
 
@@ -184,7 +184,11 @@ def make_late_interaction(folder: Path, layout: str, dim: int = 16) -> Path:
         torch.save(head.state_dict(), final / "colbert_linear.pt")
         return final
     # Of so large weights that a token depends on those around it.
-    base = _bert(folder, 48, ("[unused0]", "[unused1]") if layout == "stanford" else (), spread=0.2)
+    if "modernbert" in layout:
+        make_family(folder, "modernbert")
+        base = folder / "base"
+    else:
+        base = _bert(folder, 48, ("[unused0]", "[unused1]") if layout == "stanford" else (), spread=0.2)
     torch.manual_seed(8)
     weight = torch.nn.Linear(48, dim, bias=False).weight.detach()
     if layout == "stanford":
