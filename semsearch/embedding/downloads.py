@@ -10,6 +10,8 @@ from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import DEFAULT_MODEL
 
 _PATTERNS = (".json", ".txt", ".model")
+# Of BGE-M3, beside its weights.
+_HEADS = ("sparse_linear.pt", "colbert_linear.pt")
 
 
 def pull_model(name: str, announce: Announce) -> str:
@@ -47,7 +49,7 @@ def download(repository: str, announce: Announce, hint: str, code: bool = False)
 
     def wanted(path: str) -> bool:
         return path.endswith((*_PATTERNS, *((".py",) if code else ()))) or (
-            "/" not in path and path.endswith(".safetensors")
+            "/" not in path and (path.endswith(".safetensors") or path in _HEADS)
         )
 
     try:

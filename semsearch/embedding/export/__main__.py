@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> None:
     """Prepares the model `name` from the weights in `folder` and puts it at `target` with one rename.
 
     `arguments`: name, folder, target, working (an empty folder beside `target`, which is renamed), fingerprint, kind
-    (`transformer`, `static`, `cross-encoder`), and `trusted` where code in the folder may be run.
+    (`transformer`, `static`, `cross-encoder`, `sparse`), and `trusted` where code in the folder may be run.
     """
     name, folder, target, working, fingerprint, kind, *trusted = arguments
     child.clean_up_first(lambda: shutil.rmtree(working, ignore_errors=True))
@@ -37,6 +37,10 @@ def main(arguments: Sequence[str]) -> None:
                 from semsearch.embedding.export.cross_encoder_export import export_cross_encoder
 
                 record = export_cross_encoder(name, folder, working)
+            elif kind == "sparse":
+                from semsearch.embedding.export.sparse_export import export_sparse
+
+                record = export_sparse(name, folder, fingerprint, working, bool(trusted))
             else:
                 from semsearch.embedding.export.packaged import export_packaged
 
