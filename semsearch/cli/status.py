@@ -120,6 +120,7 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         ("chunks", f"{chunks['total']:,}, of which {chunks['pending']:,} not encoded yet"),
         ("model", name),
         ("vectors", _vectors(status["vectors"])),
+        *([("sparse", _sparse(status["sparse"]))] if "sparse" in status else []),
         *([("queries", f"tuned on {count_of(status['tuned'], 'question')}")] if status["tuned"] else []),
         *([("weights", _learnt(status["weights"]))] if status["weights"] is not None else []),
         ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
@@ -168,6 +169,11 @@ def _vectors(vector_format: "dict[str, Any]") -> str:
     text = str(vector_format["kind"]) + (f", {vector_format['dim']} numbers" if vector_format["dim"] else "")
     text += f", {vector_format['original']} kept" if vector_format["original"] else ""
     return text + (f", {vector_format['loss']:.2%} of the ten nearest lost" if vector_format["loss"] else "")
+
+
+def _sparse(sparse: "dict[str, Any]") -> str:
+    pending = f", {count_of(sparse['pending'], 'chunk')} without a vector" if sparse["pending"] else ""
+    return f"{sparse['name']}{pending}"
 
 
 def _learnt(weights: "dict[str, Any]") -> str:

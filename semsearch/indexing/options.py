@@ -13,7 +13,8 @@ class IndexOptions:
     `retry` reads failed files again. `ocr`: pages and pictures without text are read by OCR. `dim`: the length the
     vectors of a Matryoshka model are cut to. `trust`: code in the folder of the model may be run. `shared`: the group
     that may use the index from now on. `encode_only`: no folder is looked at, the passages that wait are encoded.
-    `vectors`: the URL of the vector database that is to keep the vectors; "": the index itself.
+    `vectors`: the URL of the vector database that is to keep the vectors; "": the index itself. `sparse`: the model of
+    the sparse vectors that the index is to have beside them; "": none.
     """
 
     model: str | None = None
@@ -33,6 +34,7 @@ class IndexOptions:
     embed: bool = True
     encode_only: bool = False
     vectors: str | None = None
+    sparse: str | None = None
     rebuild: bool = False
     prune: bool = False
     verify: bool = False
