@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from semsearch.embedding.cache import cache_path, damaged_model, prepare_model, 
 from semsearch.embedding.calibration import fertility
 from semsearch.embedding.fingerprint import fingerprint_of
 from semsearch.embedding.resolve import ModelSource, resolve
+from semsearch.embedding.sparse_head import BGE_M3_HEAD, head_of
 from semsearch.embedding.sparse_info import SparseInfo
 from semsearch.errors import ModelError, for_shell
 from semsearch.lexical.sparse_vector import SparseVector, pruned_passage, pruned_query
@@ -27,9 +28,6 @@ from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import cache_folder
 from semsearch.shortage import shortage_of
 
-# The head of BGE-M3 for weights of tokens, a pickle of two tensors beside its weights.
-BGE_M3_HEAD = "sparse_linear.pt"
-_SPARSE_MODULES = {"SpladePooling", "SparseStaticEmbedding", "SparseAutoEncoder"}
 QUERY_FOLDER = "query"
 QUERY_WEIGHTS = "query_weights.npy"
 
@@ -196,30 +194,6 @@ def open_recorded_sparse(info: SparseInfo) -> SparseModel:
             code="model_mismatch",
         )
     return model
-
-
-def head_of(folder: str) -> str | None:
-    """What makes sparse vectors of the model in `folder`: `bge-m3`, its head for weights of tokens, `sparse-encoder`,
-    modules of sentence-transformers, or a head for masked words, which a SPLADE without them has; None: nothing."""
-    if os.path.isfile(os.path.join(folder, BGE_M3_HEAD)):
-        return "bge-m3"
-    modules = _json(folder, "modules.json")
-    if modules is None:
-        kinds = (_json(folder, "config.json") or {}).get("architectures") or ()
-        return "sparse-encoder" if any(str(kind).endswith("ForMaskedLM") for kind in kinds) else None
-    described = _json(folder, "config_sentence_transformers.json") or {}
-    names = [str(module.get("type")).rpartition(".")[2] for module in modules]
-    is_sparse = described.get("model_type") == "SparseEncoder" or not _SPARSE_MODULES.isdisjoint(names)
-    return "sparse-encoder" if is_sparse else None
-
-
-def _json(folder: str, name: str) -> Any:
-    """What the file `name` of the model in `folder` says; None where there is none, or it is no JSON."""
-    try:
-        with open(os.path.join(folder, name), encoding="utf-8") as file:
-            return json.load(file)
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 def sparse_fingerprint(source: ModelSource) -> str:

@@ -15,8 +15,9 @@ from semsearch.embedding.embedder import unit_rows
 from semsearch.embedding.export import sparse_export
 from semsearch.embedding.export.onnx_model import OnnxVariant, onnx_variants
 from semsearch.embedding.resolve import packaged
+from semsearch.embedding.sparse_head import head_of
 from semsearch.embedding.sparse_info import SparseInfo
-from semsearch.embedding.sparse_model import SparseModel, head_of, open_recorded_sparse, open_sparse
+from semsearch.embedding.sparse_model import SparseModel, open_recorded_sparse, open_sparse
 from semsearch.errors import ModelError
 from semsearch.lexical.sparse_vector import SparseVector, as_rows
 from tests.support.tiny_models import make_model

@@ -20,8 +20,9 @@ from semsearch.embedding.export.onnx_model import (
     write_onnx,
 )
 from semsearch.embedding.model_info import Calibration
+from semsearch.embedding.sparse_head import BGE_M3_HEAD, head_of
 from semsearch.embedding.sparse_info import SparseInfo
-from semsearch.embedding.sparse_model import BGE_M3_HEAD, QUERY_FOLDER, QUERY_WEIGHTS, SparseModel, head_of
+from semsearch.embedding.sparse_model import QUERY_FOLDER, QUERY_WEIGHTS, SparseModel
 from semsearch.lexical.sparse_vector import as_rows
 
 # The weight that an index keeps as 1 is this part of the largest one in the sample texts; larger ones have room.
