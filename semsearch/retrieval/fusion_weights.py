@@ -31,7 +31,8 @@ class FusionWeights:
     sparse: float = 1.0
 
     def as_dict(self) -> dict[str, float]:
-        return asdict(self)
+        """The weights by name; `sparse` where it is not the usual one, as most indexes have no such vectors."""
+        return {name: value for name, value in asdict(self).items() if name != "sparse" or value != 1.0}
 
     @staticmethod
     def from_record(record: Mapping[str, Any] | None, location: str) -> FusionWeights:
@@ -43,7 +44,6 @@ class FusionWeights:
             return FusionWeights()
         values = {}
         for name, most in _LARGEST.items():
-            # `sparse` is younger than the others: an index that learnt before has none.
             value = record.get(name, 1.0 if name == "sparse" else None)
             # A NaN is in no range.
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= most:
