@@ -46,7 +46,9 @@ class IndexReport:
     def __init__(self, index: str) -> None:
         self.index = index
         self.files = dict.fromkeys(("added", "changed", "renamed", "removed", "unchanged"), 0)
-        self.chunks = dict.fromkeys(("total", "added", "removed", "encoded", "reused", "pending"), 0)
+        self.chunks = dict.fromkeys(
+            ("total", "added", "removed", "encoded", "reused", "pending", "sparse", "sparse_pending"), 0
+        )
         self.seconds = dict.fromkeys(("total", "read", "encode"), 0.0)
         self.skipped: list[tuple[str, str]] = []
         self.failed: list[tuple[str, str]] = []
@@ -75,7 +77,7 @@ class IndexReport:
             "schema": SCHEMA,
             "index": self.index,
             "files": {**self.files, "skipped": len(self.skipped), "failed": len(self.failed)},
-            "chunks": self.chunks,
+            "chunks": {name: count for name, count in self.chunks.items() if count or not name.startswith("sparse")},
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
@@ -96,6 +98,8 @@ class IndexReport:
         counts = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
         if self.chunks["encoded"]:
             counts.append(f"{count_of(self.chunks['encoded'], 'chunk')} encoded")
+        if self.chunks["sparse"]:
+            counts.append(f"{count_of(self.chunks['sparse'], 'sparse vector')} made")
         if self.moved:
             count, place = self.moved
             counts.append(f"{count_of(count, 'vector')} moved {'into the index' if place is None else f'to {place}'}")
@@ -114,6 +118,8 @@ class IndexReport:
             line += f"; {count_of(self.chunks['pending'], 'chunk')} not encoded"
         if kept["left"]:
             line += f"; token vectors of {count_of(kept['left'], 'passage')} left to the next run"
+        if self.chunks["sparse_pending"]:
+            line += f"; {count_of(self.chunks['sparse_pending'], 'chunk')} without a sparse vector"
         not_indexed = [
             f"{len(listed):,} {name}" for name, listed in (("skipped", self.skipped), ("failed", self.failed)) if listed
         ]

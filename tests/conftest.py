@@ -16,6 +16,7 @@ from tests.support.commands import Command, Completed
 from tests.support.folders import NOTES, PROJECT, write
 from tests.support.real_collections import data_folder
 from tests.support.tiny_models import make_cross_encoder
+from tests.support.tiny_sparse_models import make_splade
 
 # The machine may be busy: no example is too slow.
 settings.register_profile("patient", deadline=None)
@@ -85,6 +86,12 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 def cross_encoder(made_once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
     """The folder of a small cross-encoder, which takes half a minute to train."""
     return made_once("cross-encoder", make_cross_encoder)
+
+
+@pytest.fixture(scope="session")
+def splade(made_once: Callable[[str, Callable[[Path], Path]], Path]) -> Path:
+    """The folder of a small random SPLADE."""
+    return made_once("splade", make_splade)
 
 
 @pytest.fixture

@@ -113,9 +113,9 @@ Mode = Annotated[
     str,
     typer.Option(
         "--mode",
-        metavar="hybrid|dense|lexical",
+        metavar="hybrid|dense|lexical|sparse",
         help="Meaning and words, or one of them.",
-        autocompletion=values("hybrid", "dense", "lexical"),
+        autocompletion=values("hybrid", "dense", "lexical", "sparse"),
     ),
 ]
 Fusion = Annotated[

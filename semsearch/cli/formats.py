@@ -230,6 +230,9 @@ def explain(hit: "Hit") -> str:
         parts.append(
             f"lexical {explanation.lexical:.3f} (BM25 {hit.lexical:.2f}, rank {explanation.lexical_rank or '-'})"
         )
+    if explanation.sparse is not None and hit.sparse is not None:
+        share = "" if explanation.sparse_share is None else f", {explanation.sparse_share:.0%} of lexical"
+        parts.append(f"sparse {explanation.sparse:.3f} (score {hit.sparse:.2f}{share})")
     if explanation.name:
         parts.append(f"named {explanation.name:.2f}")
     if hit.rerank is not None:

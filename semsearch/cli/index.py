@@ -61,12 +61,19 @@ def command(
             help="Keep the token vectors of a late interaction model, for a fast --rerank; off: none.",
         ),
     ] = None,
+    sparse: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|off", help="Keep learned sparse vectors, too: of a SPLADE or BGE-M3 model; off: none."
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(metavar="auto|cpu|cuda|mps", help="Where models run that ONNX Runtime cannot run. Default: auto."),
     ] = None,
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the code that the folder of --model brings along.")
+        bool,
+        typer.Option("--trust-remote-code", help="Run the code that the folder of --model or --sparse brings along."),
     ] = False,
     tokenizer: Annotated[
         str | None, typer.Option(metavar="NAME", help="Measure chunks with a tiktoken encoding, such as cl100k_base.")
@@ -162,8 +169,8 @@ def command(
             device  # in the environment, so that processes that prepare the model have it, too
         )
     location = only_index(index)
-    if trust_remote_code and model is None:
-        raise UsageError("--trust-remote-code trusts a model by name", "say which: --model NAME")
+    if trust_remote_code and model is None and sparse is None:
+        raise UsageError("--trust-remote-code trusts a model by name", "say which: --model NAME, or --sparse NAME")
     if nul and files_from is None:
         raise UsageError("-0 is about the names of --files-from", "use it with --files-from FILE")
     if encode_only and (folders or no_embed or rebuild or dry_run or watch or files_from is not None):
@@ -200,6 +207,7 @@ def command(
         shared=shared,
         vectors="" if vectors == "index" else vectors,
         token_vectors=_token_model(token_vectors),
+        sparse="" if sparse == "off" else None if sparse is None else settings.model_name(sparse),
         wait=wait,
         dry_run=dry_run,
     )

@@ -195,6 +195,8 @@ def path(name: Name) -> int:
 def prepare(name: Name, trust_remote_code: Trust = False) -> int:
     """Prepare a model for this machine before it is needed, as the first `index` with it would; the time is told.
 
+    Of one that makes learned sparse vectors these as well, for `index --sparse`.
+
     \b
     Examples:
       semsearch models prepare all-MiniLM-L6-v2
@@ -204,7 +206,8 @@ def prepare(name: Name, trust_remote_code: Trust = False) -> int:
     from semsearch.embedding.preparing import prepare as prepare_now
 
     with interruptible(commits=False):
-        render.write(prepare_now(name, trust_remote_code, render.announce))
+        for line in prepare_now(name, trust_remote_code, render.announce):
+            render.write(line)
     return 0
 
 

@@ -121,6 +121,7 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         ("model", name),
         ("vectors", _vectors(status["vectors"])),
         *([("tokens", _token_vectors(status["token_vectors"]))] if "token_vectors" in status else []),
+        *([("sparse", _sparse(status["sparse"]))] if "sparse" in status else []),
         *([("queries", f"tuned on {count_of(status['tuned'], 'question')}")] if status["tuned"] else []),
         *([("weights", _learnt(status["weights"]))] if status["weights"] is not None else []),
         ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
@@ -178,6 +179,11 @@ def _token_vectors(kept: "dict[str, Any]") -> str:
         return f"damaged: {kept['damaged']}"
     passages = f"{kept['passages']:,} of {count_of(kept['texts'], 'passage')}"
     return f"{kept['model']} ({kept['dim']} dimensions), {passages}, {format_size(kept['bytes'])}"
+
+
+def _sparse(sparse: "dict[str, Any]") -> str:
+    pending = f", {count_of(sparse['pending'], 'chunk')} without a vector" if sparse["pending"] else ""
+    return f"{sparse['name']}{pending}"
 
 
 def _learnt(weights: "dict[str, Any]") -> str:

@@ -20,7 +20,8 @@ FORMAT = 4
 
 
 def cache_path(kind: str, fingerprint: str, dim: int | None = None) -> str:
-    """The folder of a prepared model. `kind`: `model`, `static`, `api`, or a reranker's; `dim`: for `api` alone."""
+    """The folder of a prepared model. `kind`: `model`, `static`, `sparse`, `api`, or a reranker's; `dim`: for `api`
+    alone."""
     return os.path.join(cache_folder(), f"{kind}-{FORMAT}-{fingerprint[:32]}" + (f"-{dim}" if dim else ""))
 
 
@@ -86,9 +87,10 @@ def write_info(path: str, folder: str, info: dict[str, Any]) -> None:
 def prepare_model(name: str, folder: str, fingerprint: str, kind: str, path: str, trust: bool = False) -> None:
     """Makes the prepared model `path` from the weights in `folder`, with `embedding.export` in a process of its own.
 
-    `kind`: `transformer`, `static`, `cross-encoder` or `late-interaction`; `trust`: code in the model's folder may be
-    run. Its torch takes 1 GB that `index` should not hold while it encodes, and torch and faiss in one process are two
-    OpenMP runtimes, which crashes on macOS. Raises `ModelError`, or `SemsearchError` for what this machine lacks.
+    `kind`: `transformer`, `static`, `cross-encoder`, `late-interaction` or `sparse`; `trust`: code in the model's
+    folder may be run. Its torch takes 1 GB that `index` should not hold while it encodes, and torch and faiss in one
+    process are two OpenMP runtimes, which crashes on macOS. Raises `ModelError`, or `SemsearchError` for what this
+    machine lacks.
     """
     make_cache()
     try:

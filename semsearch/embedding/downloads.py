@@ -12,9 +12,9 @@ from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import DEFAULT_MODEL
 
 _PATTERNS = (".json", ".txt", ".model")
-# Layers after the encoder, and what else late interaction models consist of.
+# Layers after the encoder; the heads of BGE-M3, beside its weights; what ColBERT's own library says of a model.
 _LAYER = re.compile(r"\d+_Dense/model\.safetensors")
-_OF_TOKENS = ("artifact.metadata", "colbert_linear.pt")
+_HEADS = ("sparse_linear.pt", "colbert_linear.pt", "artifact.metadata")
 
 
 def pull_model(name: str, announce: Announce) -> str:
@@ -68,7 +68,7 @@ def wanted_files(names: Sequence[str], code: bool) -> set[str]:
         name
         for name in names
         if not name.startswith(("onnx/", "openvino/"))
-        and (name in _OF_TOKENS or name.endswith(endings) or _LAYER.fullmatch(name))
+        and (name in _HEADS or name.endswith(endings) or _LAYER.fullmatch(name))
     }
     weights = {name for name in names if "/" not in name and name.endswith(".safetensors")}
     return wanted | (weights or {"pytorch_model.bin"}.intersection(names))

@@ -13,6 +13,7 @@ from semsearch.embedding.cache import FORMAT, cache_path, make_cache, read_info
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import FINGERPRINT, load, open_model
 from semsearch.embedding.resolve import STATIC, resolve
+from semsearch.embedding.sparse_head import head_of
 from semsearch.errors import ModelError
 from semsearch.private_files import create, inherit
 
@@ -34,6 +35,11 @@ def export_model(name: str, out: IO[bytes], announce: Announce) -> None:
     source = resolve(name)
     if source.kind == "api":
         raise ModelError(f"{name} is behind an API: there is nothing to export", "", code="model_not_found")
+    if head_of(source.folder) == "sparse-encoder":
+        raise ModelError(
+            f"{name} makes learned sparse vectors, for which a machine needs its folder {source.folder}",
+            "copy that folder, and name the copy with: semsearch index --sparse FOLDER",
+        )
     info = open_model(source, announce).info
     if info.runtime not in _FILES:
         raise ModelError(

@@ -7,9 +7,11 @@ from semsearch.callbacks import Announce
 from semsearch.chunking.chunk import Chunk
 from semsearch.embedding.open import open_model, open_recorded
 from semsearch.embedding.resolve import resolve
+from semsearch.embedding.sparse_model import open_recorded_sparse
 from semsearch.evaluation.synthetic_queries import SyntheticQuery
 from semsearch.index_report import IndexReport
 from semsearch.indexing.encode import encode_pending
+from semsearch.indexing.encode_sparse import encode_pending_sparse
 from semsearch.indexing.options import Progress
 from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.maintenance.quantization import QuantizeOptions, quantize
@@ -68,9 +70,11 @@ def copy_without_queries(
             replaced.append((query.chunk, chunk, terms.of(heading, text, is_first)))
         with writer.transaction() as transaction:
             numbers = transaction.replace_passages(replaced)
-        model = snapshot.info().model
+        model, sparse = snapshot.info().model, snapshot.info().sparse
+        progress = Progress(announce=announce)
+        if sparse is not None:
+            encode_pending_sparse(writer, lambda: open_recorded_sparse(sparse), IndexReport(target), progress)
         if model is not None:
-            progress = Progress(announce=announce)
             encode_pending(writer, lambda: open_recorded(model, announce), IndexReport(target), progress)
         writer.maintain()
     new = [SyntheticQuery(query.text, number, query.rest) for query, number in zip(changed, numbers, strict=True)]

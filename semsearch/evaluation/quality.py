@@ -174,6 +174,8 @@ def _systems(index: str, folder: str, options: QualityOptions, announce: Announc
     info = read_index(index, lambda snapshot: snapshot.info())
     encoded = info.model
     systems = [system("lexical", mode="lexical")]
+    if info.sparse is not None:
+        systems.append(system("sparse", mode="sparse"))
     if encoded is None:
         notices.append("the index holds no vectors: only words are searched")
         return systems
@@ -184,6 +186,9 @@ def _systems(index: str, folder: str, options: QualityOptions, announce: Announc
     systems.append(system("hybrid, no smoothing", smoothing=False))
     weights = replace(FusionWeights.from_record(info.fusion, index), letters=0.0)
     systems.append(replace(system("hybrid, no spelling"), weights=weights))
+    if info.sparse is not None:
+        weights = replace(FusionWeights.from_record(info.fusion, index), sparse=0.0)
+        systems.append(replace(system("hybrid, no sparse"), weights=weights))
     if info.adapter is not None or info.fusion is not None:
         systems.append(replace(system("hybrid, untuned"), untuned=True, weights=FusionWeights()))
     systems += [system(f"hybrid, alpha {alpha:g}", alpha=alpha) for alpha in options.alphas]

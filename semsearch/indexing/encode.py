@@ -17,13 +17,13 @@ from semsearch.store.protocol import Snapshot, Writer
 from semsearch.store.records import Passage
 
 # Passages of the first commit, and of those that encode lost ones again.
-_ENCODE_BATCH = 512
+ENCODE_BATCH = 512
 # How long what is encoded may be lost by a power failure, as a rule: a commit takes some 50 ms, of which a model that
 # encodes thousands a second is not to wait for many, and other machines take their share of what is not claimed.
 _COMMIT_SECONDS = 3.0
 _FEWEST, _MOST = 64, 8_192
 # Texts between two looks at whether to go on; of an API several requests at once.
-_ENCODE_STEP = 64
+ENCODE_STEP = 64
 _ENCODE_STEP_API = 512
 # Passages without a vector that are named, each in a line.
 _NAMED = 3
@@ -46,20 +46,19 @@ def encode_pending(
             progress.announce(_cost(snapshot, pending, embedder))
         progress.encoding(pending)
         unmade: list[str] = []
-        limit = _ENCODE_BATCH
+        limit = ENCODE_BATCH
         try:
             while not (begun and progress.stopping()) and (passages := writer.claim(limit)):
                 clock, before = time.monotonic(), report.chunks["encoded"]
                 _encode_batch(writer, embedder, passages, report, progress, unmade)
-                limit = _next_limit(limit, report.chunks["encoded"] - before, time.monotonic() - clock)
+                limit = next_limit(limit, report.chunks["encoded"] - before, time.monotonic() - clock)
                 begun = True
         finally:
             _tell(unmade, embedder, progress)
-    writer.forget_deleted()
     return bool(pending)
 
 
-def _next_limit(limit: int, encoded: int, seconds: float) -> int:
+def next_limit(limit: int, encoded: int, seconds: float) -> int:
     """How many passages to commit next, after `limit` at the most, of which `encoded` took so many `seconds`."""
     if not encoded:  # all were reused
         return limit
@@ -80,9 +79,9 @@ def encode_lost(
     progress.encoding(len(ids))
     unmade: list[str] = []
     try:
-        for start in range(0, len(ids), _ENCODE_BATCH):
+        for start in range(0, len(ids), ENCODE_BATCH):
             if not progress.stopping():
-                passages = writer.snapshot().passages(ids[start : start + _ENCODE_BATCH].tolist())
+                passages = writer.snapshot().passages(ids[start : start + ENCODE_BATCH].tolist())
                 _encode_batch(writer, embedder, passages, report, progress, unmade)
     finally:
         _tell(unmade, embedder, progress)
@@ -104,7 +103,7 @@ def _encode_batch(
     vectors: list[NDArray[np.float32]] = []
     try:
         while len(vectors) < len(passages) and not (vectors and progress.stopping()):
-            size = _ENCODE_STEP_API if embedder.info.is_api else _ENCODE_STEP
+            size = _ENCODE_STEP_API if embedder.info.is_api else ENCODE_STEP
             step = passages[len(vectors) : len(vectors) + size]
             new = {one.text_hash: one for one in step if one.text_hash not in known}
             made, lacking = _made(embedder, [encoded(one.heading, one.text) for one in new.values()])

@@ -1,4 +1,4 @@
-"""The model of one run: found when it is first needed, opened when it must encode."""
+"""The models of one run: found when they are first needed, opened when they must encode."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -7,6 +7,8 @@ from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import check_same, open_named
 from semsearch.embedding.resolve import ModelSource, resolve
+from semsearch.embedding.sparse_info import SparseInfo
+from semsearch.embedding.sparse_model import SparseModel, open_recorded_sparse, open_sparse
 from semsearch.store.vector_cache import cached
 
 
@@ -64,3 +66,43 @@ class RunModel:
             embedder = self.embedder(recorded())
             path, window = embedder.tokenizer.path, embedder.info.window
         return path, window
+
+
+class RunSparseModel:
+    """The model of the sparse vectors of a run over an index that records `recorded`; `asked`: the name of another
+    one, "": none is wanted, None: as recorded. `trust`: code in its folder may be run.
+
+    `announce` hears when it must be prepared first. Every method raises `ModelError`.
+    """
+
+    def __init__(
+        self, recorded: SparseInfo | None, asked: str | None, trust: bool, announce: Callable[[str], None]
+    ) -> None:
+        self._recorded = recorded
+        self._asked = asked
+        self._trust = trust
+        self._announce = announce
+
+    @cached_property
+    def info(self) -> SparseInfo | None:
+        """What the index is to record; None: it is to have no sparse vectors."""
+        if self._asked is None:
+            return self._recorded
+        if not self._asked:
+            return None
+        info = self._named.info
+        recorded = self._recorded
+        # Its weights are kept in the steps in which they were.
+        return recorded if recorded is not None and recorded.same_vectors(info) else info
+
+    @cached_property
+    def _named(self) -> SparseModel:
+        assert self._asked
+        return open_sparse(self._asked, self._trust, self._announce)
+
+    def model(self) -> SparseModel:
+        """The model that makes the vectors of `info`, which is not None."""
+        if self._asked:
+            return self._named
+        assert self.info is not None
+        return open_recorded_sparse(self.info)

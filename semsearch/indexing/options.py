@@ -13,8 +13,9 @@ class IndexOptions:
     `retry` reads failed files again. `ocr`: pages and pictures without text are read by OCR. `dim`: the length the
     vectors of a Matryoshka model are cut to. `trust`: code in the folder of the model may be run. `shared`: the group
     that may use the index from now on. `encode_only`: no folder is looked at, the passages that wait are encoded.
-    `token_vectors`: the late interaction model that token vectors are kept for from now on; "": none are.
-    `vectors`: the URL of the vector database that is to keep the vectors; "": the index itself.
+    `vectors`: the URL of the vector database that is to keep the vectors; "": the index itself. `sparse`: the model of
+    the sparse vectors that the index is to have beside them; "": none. `token_vectors`: the late interaction model that
+    token vectors are kept for from now on; "": none are.
     """
 
     model: str | None = None
@@ -35,6 +36,7 @@ class IndexOptions:
     encode_only: bool = False
     vectors: str | None = None
     token_vectors: str | None = None
+    sparse: str | None = None
     rebuild: bool = False
     prune: bool = False
     verify: bool = False

@@ -30,7 +30,8 @@ from semsearch.indexing.comparing import (
 )
 from semsearch.indexing.dry_run import dry_run
 from semsearch.indexing.encode import encode_pending
-from semsearch.indexing.model import RunModel
+from semsearch.indexing.encode_sparse import encode_pending_sparse
+from semsearch.indexing.model import RunModel, RunSparseModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import (
     ResolvedSettings,
@@ -112,6 +113,8 @@ def _checked_run(
         require(store, "token_vectors", "index --token-vectors")
         if options.token_vectors:
             check_token_model(options.token_vectors, progress.announce, prepare=not options.dry_run)
+    if options.sparse is not None:
+        require(store, "sparse", "index --sparse")
     held = _folders_of_run(store, folders, options)
     if options.dry_run:
         return dry_run(store, folders, options)
@@ -221,6 +224,8 @@ def _check(options: IndexOptions) -> None:
         compile_globs(globs or ())
     if options.model is not None:
         resolve(options.model, options.dim, options.trust)
+    if options.sparse:
+        resolve(options.sparse, None, options.trust)
     if options.tokenizer is not None:
         tiktoken_named(options.tokenizer)
     if options.ocr:
@@ -261,8 +266,9 @@ def _begin(
     scanned_ns = seen.scanned_ns if seen else time.time_ns()
     snapshot = writer.snapshot()
     model = run_model(snapshot.info(), options, progress)
+    sparse = RunSparseModel(snapshot.info().sparse, options.sparse, options.trust, progress.announce)
     resolved = resolve_settings(snapshot, options, model, location)
-    info = with_roots(resolved.info, folders, store.host, writer.new_root_id)
+    info = replace(with_roots(resolved.info, folders, store.host, writer.new_root_id), sparse=sparse.info)
     # A rebuild is of the whole index: what it drops may be of any folder.
     everything = not folders or options.rebuild
     roots = tuple(root for root in info.roots if root.is_here and (everything or root.path in folders))
@@ -285,7 +291,7 @@ def _begin(
     report.moved = moved_vectors(snapshot, options)
     _record_settings(writer, resolved, info, model, options, progress)
     report.failed += [(shown_name(path), OUTSIDE) for path in compared.changes.outside]
-    return _ComparedRun(writer, options, progress, model, info, compared, scanned_ns, report)
+    return _ComparedRun(writer, options, progress, model, sparse, info, compared, scanned_ns, report)
 
 
 def _record_settings(
@@ -320,6 +326,7 @@ class _ComparedRun:
     options: IndexOptions
     progress: Progress
     model: RunModel
+    sparse: RunSparseModel
     info: IndexInfo
     compared: ComparedFolders
     scanned_ns: int
@@ -379,7 +386,11 @@ class _ComparedRun:
     def encode(self) -> None:
         """Encodes the chunks that have no vector yet."""
         clock = time.perf_counter()
-        if encode_pending(self.writer, lambda: self.model.embedder(self.info.model), self.report, self.progress):
+        encode_pending(self.writer, lambda: self.model.embedder(self.info.model), self.report, self.progress)
+        encode_pending_sparse(self.writer, self.sparse.model, self.report, self.progress)
+        self.writer.forget_deleted()
+        chunks = self.report.chunks
+        if any(chunks[name] for name in ("encoded", "reused", "sparse")):
             self.report.seconds["encode"] = time.perf_counter() - clock
 
     def keep_token_vectors(self) -> None:
@@ -394,8 +405,8 @@ class _ComparedRun:
         report.indexed = counts.indexed
         report.chunks["total"] = counts.chunks
         report.chunks["pending"] = counts.pending
-        unmade = (report.token_vectors or {}).get("left", 0)
-        unfinished = report.left or changes.stopped or (self.options.embed and counts.pending) or unmade
+        waiting = counts.pending or report.chunks["sparse_pending"] or (report.token_vectors or {}).get("left", 0)
+        unfinished = report.left or changes.stopped or (self.options.embed and waiting)
         report.stopped = bool(unfinished and self.options.max_seconds is not None and self.progress.stopping())
         report.seconds["total"] = seconds
         own = [root for root in info.roots if root.is_here]
@@ -409,7 +420,8 @@ class _ComparedRun:
         run = RunRecord(started, seconds, {key: record[key] for key in ("files", "chunks", "seconds")})
         changed = any(report.files[name] for name in ("added", "changed", "renamed", "removed"))
         with self.writer.transaction() as transaction:
-            if changed or report.chunks["encoded"] or report.chunks["reused"] or not _has_last_run(snapshot):
+            made = any(report.chunks[name] for name in ("encoded", "reused", "sparse"))
+            if changed or made or not _has_last_run(snapshot):
                 transaction.record_run(run)
             whole = len(self.compared.roots) == len(own) and not changes.failed and not changes.stopped
             if whole and self.options.files_from is None and not self.report.left:

@@ -150,7 +150,7 @@ def build(ids: Sequence[int], texts: Iterable[list[str]], languages: tuple[str, 
     encoded = sorted((word.encode("utf-8", "surrogatepass"), number) for word, number in numbers.items())
     rank = np.empty(len(encoded), np.int64)
     rank[[number for _, number in encoded]] = np.arange(len(encoded))
-    return _assemble(
+    return assemble(
         np.array(ids, np.int64),
         np.array(lengths, np.int32) - uncounted,
         [word for word, _ in encoded],
@@ -191,7 +191,7 @@ def merge(parts: Sequence[Postings], alive: Sequence[NDArray[np.bool_] | None], 
     order = np.argsort(merged_ids)
     new_rows = np.empty_like(order)
     new_rows[order] = np.arange(len(order))
-    return _assemble(
+    return assemble(
         merged_ids[order],
         np.concatenate(lengths)[order],
         [all_terms[number] for number in used],
@@ -202,7 +202,7 @@ def merge(parts: Sequence[Postings], alive: Sequence[NDArray[np.bool_] | None], 
     )
 
 
-def _assemble(
+def assemble(
     ids: NDArray[np.int64],
     lengths: NDArray[np.int32],
     sorted_terms: list[bytes],

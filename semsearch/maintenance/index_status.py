@@ -77,6 +77,7 @@ def _status(snapshot: Snapshot, path: str) -> dict[str, Any]:
             "name": info.model_name,
             **{key: model[key] if model else None for key in ("fingerprint", "runtime", "dim", "window")},
         },
+        **({"sparse": {"name": info.sparse.name, "pending": snapshot.sparse_pending()}} if info.sparse else {}),
         "vectors": {**storage.vectors, **({"at": info.vectors_at} if info.vectors_at else {})},
         **({} if storage.token_vectors is None else {"token_vectors": dict(storage.token_vectors)}),
         "tuned": (info.adapter or {}).get("questions"),

@@ -74,8 +74,9 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
     notes = [entry.reason] if entry.reason else []
     if entry.status == "pending":
         notes.append("not all of it is encoded yet: found by its words only")
-    if standing.mode == "lexical" and not standing.hit.score:
-        return Why(query, shown, "ranked", "; ".join(["no word of the query occurs in it", *notes]))
+    if standing.mode in ("lexical", "sparse") and not standing.hit.score:
+        kind = "word" if standing.mode == "lexical" else "token"
+        return Why(query, shown, "ranked", "; ".join([f"no {kind} of the query occurs in it", *notes]))
     lowest = options.min_score if options.min_score is not None else options.least_best(standing.mode)
     too_low = (standing.best_score if options.min_score is None else standing.hit.score) < lowest
     if shown_rank > options.k:

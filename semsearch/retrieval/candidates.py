@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from semsearch.store.records import Scores
 
 if TYPE_CHECKING:
     from semsearch.lexical.query_word import Word
-    from semsearch.store.protocol import Selection, Snapshot
+    from semsearch.store.protocol import Selection, Snapshot, SparseLeg
 
 # Passages by whose fertility the model is judged: the best by words, for they are in the language that is looked for.
 _JUDGED_BY = 5
@@ -49,7 +50,8 @@ class Candidates:
     with the runs of characters) and how far the documents' names stand in the query (`name_part`); `relative`: what
     orders them; `scores`: in [0, 1] and comparable across queries
     (`confidence`). `alpha`: the weight that the dense leg had, 0 where ranks were fused; `fertility`: the
-    subwords per word by which it was chosen, None: by nothing.
+    subwords per word by which it was chosen, None: by nothing. `sparse`: scores of the sparse leg, zeros without one,
+    `sparse_part`: the same on the scale 0 to 1, of which `lexical_part` has the `sparse_share`.
     """
 
     ids: NDArray[np.int64]
@@ -62,6 +64,9 @@ class Candidates:
     scores: Array
     alpha: float
     fertility: float | None
+    sparse: Array
+    sparse_part: Array
+    sparse_share: float
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,6 +83,9 @@ class Candidates:
             self.scores[positions],
             self.alpha,
             self.fertility,
+            self.sparse[positions],
+            self.sparse_part[positions],
+            self.sparse_share,
         )
 
 
@@ -95,12 +103,15 @@ def find_candidates(
     """
     words = (*plan.words, *plan.name, *plan.characters) if plan.by_words else ()
     ids = set(also)
+    leg = None if plan.sparse is None else snapshot.sparse_leg()
     by_words = snapshot.lexical(words, depth, selection).ids if plan.by_words else np.empty(0, np.int64)
     ids.update(by_words.tolist())
     vectors = None
     if plan.stored_vector is not None:
         ids.update(snapshot.dense(plan.stored_vector, depth, selection).ids.tolist())
         vectors = plan.stored_vector[None]
+    if plan.sparse is not None and leg is not None:
+        ids.update(leg.rank(plan.sparse.vector, depth, selection).ids.tolist())
     for other in plan.beside:
         if plan.by_words:
             ids.update(snapshot.lexical(other.words, depth, selection).ids.tolist())
@@ -111,17 +122,21 @@ def find_candidates(
     union = union if among is None else among(union)
     known = snapshot.score(union, words, vectors)
     cosines = known.cosines[0] if vectors is not None else np.full(len(union), np.nan, np.float32)
-    dense_part, lexical_part = _normalised(plan, cosines, known.bm25)
+    dense_part, word_part = _normalised(plan, cosines, known.bm25)
+    judged = _Judged(snapshot, by_words[:_JUDGED_BY])
+    sparse = _sparse_scores(plan, leg, union, judged)
+    lexical_part = sparse.with_words(word_part)
     name_part = np.zeros(len(union), np.float32)
     alpha, fertility = 0.0, None
     if not plan.by_ranks or plan.unwanted or plan.beside:  # ranks have no use for it
-        alpha, fertility = _weight(snapshot, plan, by_words[:_JUDGED_BY], cosines)
+        alpha, fertility = _weight(plan, judged, cosines)
     if plan.by_ranks:
         relative = fusion.reciprocal_ranks(dense_part, lexical_part)
     else:
         relative = fusion.convex(dense_part, lexical_part, alpha)
         if plan.mode == "hybrid":
-            lexical_part = _with_grams(snapshot, plan, union, lexical_part, _best(union, cosines, relative)[:_READ])
+            word_part = _with_grams(snapshot, plan, union, word_part, _best(union, cosines, relative)[:_READ])
+            lexical_part = sparse.with_words(word_part)
             relative = fusion.convex(dense_part, lexical_part, alpha)
             if plan.smoothing:
                 # Vectors are believed as far as meaning counts.
@@ -131,7 +146,7 @@ def find_candidates(
     if others:
         beside = np.mean([compared.likeness(alpha) for compared in others], axis=0)
         relative = (relative + np.float32(_BESIDE) * beside) / np.float32(1 + _BESIDE)
-    if plan.alpha != 1 and not plan.by_ranks:  # 1: meaning alone, whose order names do not change
+    if plan.by_words and plan.alpha != 1 and not plan.by_ranks:  # 1: meaning alone, whose order names do not change
         name_part = _named(snapshot, plan, union, known, _best(union, cosines, relative))
         relative = relative + np.float32(_NAME_WEIGHT) * name_part
     # Who types the whole name of a document looks for it.
@@ -142,12 +157,13 @@ def find_candidates(
         relative = np.maximum(relative - np.float32(_UNLIKE) * likeness, 0)
     order = _best(union, cosines, relative)
     found = Candidates(
-        union, cosines, known.bm25, dense_part, lexical_part, name_part, relative, relative, alpha, fertility
-    )
+        union, cosines, known.bm25, dense_part, lexical_part, name_part, relative, relative, alpha, fertility,
+        sparse.scores, sparse.part, sparse.share,
+    )  # fmt: skip
     ordered = found.take(order)
     # A document whose name is the whole query holds all of its words.
     of_words = replace(known, held=known.held[: len(plan.words)] | named, idf=known.idf[: len(plan.words)])
-    confidences = _confidences(plan, of_words, cosines, plan.words)
+    confidences = sparse.held if plan.mode == "sparse" else _confidences(plan, of_words, cosines, plan.words)
     for compared in others:
         if compared.is_query:
             confidences = np.maximum(confidences, compared.confidences)
@@ -163,17 +179,58 @@ def _best(ids: NDArray[np.int64], cosines: Array, relative: Array) -> NDArray[np
     return order
 
 
-def _weight(
-    snapshot: Snapshot, plan: QueryPlan, by_words: NDArray[np.int64], cosines: Array
-) -> tuple[float, float | None]:
-    """The weight of the dense leg, and the fertility of the passages that it is chosen by, the best ones `by_words`
-    (n,)."""
+class _Judged:
+    """The passages by whose fertility a model is judged, the chunks `ids` (n,)."""
+
+    def __init__(self, snapshot: Snapshot, ids: NDArray[np.int64]) -> None:
+        self._snapshot = snapshot
+        self._ids = ids
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """How they begin."""
+        return [text[:_JUDGED_CHARACTERS] for _, _, text in self._snapshot.texts(self._ids)]
+
+
+@dataclass(frozen=True, eq=False)  # arrays are not compared
+class _Sparse:
+    """What the sparse leg says of the candidates, (n,) each: their `scores`, the same on the scale 0 to 1 (`part`), and
+    how much of the query's weight they have (`held`, in the mode `sparse` alone). `share`: of the lexical leg."""
+
+    scores: Array
+    part: Array
+    held: Array
+    share: float
+
+    def with_words(self, word_part: Array) -> Array:
+        """The lexical leg, of which `word_part` (n,) is what words say."""
+        if not self.share:
+            return word_part
+        return np.float32(self.share) * self.part + np.float32(1 - self.share) * word_part
+
+
+def _sparse_scores(plan: QueryPlan, leg: SparseLeg | None, ids: NDArray[np.int64], judged: _Judged) -> _Sparse:
+    """What the sparse `leg`, None: there is none, says of the chunks `ids` (n,)."""
+    nothing = np.zeros(len(ids), np.float32)
+    if plan.sparse is None or leg is None:
+        return _Sparse(nothing, nothing, nothing, 0.0)
+    scores = leg.scores(ids, plan.sparse.vector)
+    part = fusion.normalise_lexical(scores)
+    if plan.mode == "sparse":
+        return _Sparse(scores, part, leg.held(ids, plan.sparse.vector), 1.0)
+    fertility = plan.sparse.fertility_of(judged.texts) if judged.texts else 0.0
+    by_language = fusion.sparse_share(fertility, plan.script, plan.sparse.calibration)
+    share = plan.weights.sparse * plan.sparse.encoded * by_language
+    return _Sparse(scores, part, nothing, min(1.0, share))
+
+
+def _weight(plan: QueryPlan, judged: _Judged, cosines: Array) -> tuple[float, float | None]:
+    """The weight of the dense leg, and the fertility of the passages that it is chosen by."""
     if plan.alpha is not None:
         return plan.alpha, None
     assert plan.calibration is not None and plan.fertility_of is not None
     # Where no word is found, there is nothing to weigh meaning against.
-    texts = [text[:_JUDGED_CHARACTERS] for _, _, text in snapshot.texts(by_words)]
-    fertility = plan.fertility_of(texts) if texts else None
+    fertility = plan.fertility_of(judged.texts) if judged.texts else None
     by_language = fusion.language_alpha(fertility or 0.0, plan.script, plan.calibration)
     nearest = float(np.nan_to_num(cosines, nan=plan.calibration.background).max(initial=plan.calibration.background))
     # While most chunks have no vector yet, the best of the few that have one is not the best there is.

@@ -38,6 +38,13 @@ def language_alpha(fertility: float, script: str, calibration: Calibration) -> f
     return by_language * strength(calibration)
 
 
+def sparse_share(fertility: float, script: str, calibration: Calibration) -> float:
+    """How much of the lexical leg learned sparse vectors decide, beside BM25: half of it where their model, of this
+    `calibration`, knows the language of passages with this `fertility` as well as MiniLM knows English, else less.
+    """
+    return 0.5 * language_alpha(fertility, script, calibration) / ALPHA
+
+
 def strength(calibration: Calibration) -> float:
     """How well a model tells answers from other texts, at most 1: as well as MiniLM."""
     return float(np.clip(calibration.separation / _STRONG, _LEAST_STRENGTH, 1))

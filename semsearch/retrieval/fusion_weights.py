@@ -10,7 +10,7 @@ from semsearch.errors import IndexDamagedError
 
 _HINT = "remove it with: semsearch tune --drop"
 # No weight is larger than so many times one part against the others.
-_LARGEST = {"meaning": 10.0, "neighbours": 1.0, "letters": 1.0}
+_LARGEST = {"meaning": 10.0, "neighbours": 1.0, "letters": 1.0, "sparse": 2.0}
 
 
 @dataclass(frozen=True)
@@ -19,16 +19,20 @@ class FusionWeights:
 
     `meaning`: what the weight of the dense leg (`fusion.language_alpha`, `nearness_factor`) is multiplied by;
     `neighbours`, in [0, 1]: how much of a score the passages decide that are alike (`smoothing`); `letters`, in [0, 1]:
-    how much of the lexical leg of the best passages is how they are spelt (`gram_match`). The defaults are the best on
-    the mean of Cranfield, Medlars, CACM and seven collections in other languages.
+    how much of the lexical leg of the best passages is how they are spelt (`gram_match`); `sparse`, in [0, 2]: what the
+    share of learned sparse vectors in the lexical leg is multiplied by (`fusion.sparse_share`), where an index has
+    them. The defaults of the others are the best on the mean of Cranfield, Medlars, CACM and seven collections in other
+    languages.
     """
 
     meaning: float = 1.0
     neighbours: float = 0.4
     letters: float = 0.4
+    sparse: float = 1.0
 
     def as_dict(self) -> dict[str, float]:
-        return asdict(self)
+        """The weights by name; `sparse` where it is not the usual one, as most indexes have no such vectors."""
+        return {name: value for name, value in asdict(self).items() if name != "sparse" or value != 1.0}
 
     @staticmethod
     def from_record(record: Mapping[str, Any] | None, location: str) -> FusionWeights:
@@ -40,7 +44,7 @@ class FusionWeights:
             return FusionWeights()
         values = {}
         for name, most in _LARGEST.items():
-            value = record.get(name)
+            value = record.get(name, 1.0 if name == "sparse" else None)
             # A NaN is in no range.
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= most:
                 raise IndexDamagedError(f"{location}: its weight of {name} is no number that it can be", _HINT)

@@ -17,7 +17,8 @@ _OF_SECOND = ("heading", "page", "line_start", "line_end", "chunk_id", "score", 
 class Explanation:
     """How a score came about: each leg's score on the scale 0 to 1 within this query, and the weights.
 
-    `lexical` and `lexical_rank` are by words and, where they were compared, by runs of characters; `name`: how far the
+    `lexical` and `lexical_rank` are by words and, where they were compared, by runs of characters; `sparse`: by the
+    tokens of a sparse model, of which `lexical` has the `sparse_share`; `name`: how far the
     name of the document stands in the query, 0 to 1, None where that was not looked at.
     """
 
@@ -29,6 +30,8 @@ class Explanation:
     dense_rank: int | None
     lexical_rank: int | None
     name: float | None
+    sparse: float | None = None
+    sparse_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class Hit:
     """One result: a passage, where it stands, and why it came.
 
     `score`, in [0, 1], is comparable across queries (`retrieval.confidence`); with a reranker it is the reranker's.
-    `dense` is the cosine, `lexical` the BM25 score, `rerank` the reranker's (None: took no part). Lines are 1-based and
+    `dense` is the cosine, `lexical` the BM25 score, `sparse` that of a sparse model, `rerank` the reranker's (None:
+    took no part). Lines are 1-based and
     inclusive. `page` is that of the best sentence. `path` is relative to the indexed folder, `file` absolute.
     `host`: the machine that the file is on ("": all folders of the index are on this one); the `file` of another
     machine is `//HOST/PATH`.
@@ -109,6 +113,7 @@ class Hit:
     table_head: str | None = None
     second: "Hit | None" = None
     stamp: tuple[int, int] | None = None
+    sparse: float | None = None
 
     @property
     def is_here(self) -> bool:
@@ -202,7 +207,12 @@ def hit_dict(hit: Hit) -> dict[str, Any]:
         "line_end": hit.line_end,
         "chunk_id": hit.chunk_id,
         "score": round(hit.score, 6),
-        "scores": {"dense": _rounded(hit.dense), "lexical": _rounded(hit.lexical), "rerank": _rounded(hit.rerank)},
+        "scores": {
+            "dense": _rounded(hit.dense),
+            "lexical": _rounded(hit.lexical),
+            **({} if hit.sparse is None else {"sparse": _rounded(hit.sparse)}),
+            "rerank": _rounded(hit.rerank),
+        },
         "snippet": hit.snippet,
         "sentence": _sentence(hit),
         "text": hit.text,

@@ -119,6 +119,7 @@ def _hit(
         dense=None if np.isnan(cosine) else cosine,
         lexical=float(candidates.bm25[position]) if plan.by_words else None,
         rerank=score if scored.reranked else None,
+        sparse=float(candidates.sparse[position]) if plan.sparse is not None else None,
         text=passage.text,
         snippet="",
         modified=_iso(file.mtime_ns),
@@ -141,13 +142,15 @@ def _explanation(candidates: Candidates, position: int, plan: QueryPlan) -> Expl
         return int((scores > own).sum()) + 1 if own > 0 else None
 
     hybrid = plan.mode == "hybrid"
-    by_meaning = plan.mode != "lexical"
+    by_meaning = plan.by_meaning
     return Explanation(
         fusion=plan.fusion if hybrid else plan.mode,
         alpha=candidates.alpha if hybrid and plan.fusion == "convex" else None,
         fertility=candidates.fertility,
         dense=float(candidates.dense_part[position]) if by_meaning else None,
         lexical=float(candidates.lexical_part[position]) if plan.by_words else None,
+        sparse=float(candidates.sparse_part[position]) if plan.sparse is not None else None,
+        sparse_share=candidates.sparse_share if plan.sparse is not None and plan.by_words else None,
         dense_rank=rank(candidates.dense_part) if by_meaning else None,
         lexical_rank=rank(candidates.lexical_part) if plan.by_words else None,
         name=float(candidates.name_part[position]) if plan.by_words and not plan.by_ranks else None,

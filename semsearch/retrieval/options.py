@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from semsearch.errors import ParameterError, UsageError
 from semsearch.store.records import Filters
 
-MODES = ("hybrid", "dense", "lexical")
+MODES = ("hybrid", "dense", "lexical", "sparse")
+# Modes in which the model of the vectors takes part.
+MODES_OF_MEANING = ("hybrid", "dense")
 FUSIONS = ("convex", "rrf")
 GROUPS = ("chunk", "file")
 _MOST_RESULTS = 10_000
@@ -40,8 +42,9 @@ NO_EXPANSION = Expansion()
 class SearchOptions:
     """How to search.
 
-    `k`: results, 1 to 10,000. `mode`: `hybrid`, `dense` or `lexical`. `alpha`: weight of the dense leg in [0, 1];
-    None: by how well the model knows what is found (`fusion.language_alpha`, `nearness_factor`). `fusion`: `convex` or
+    `k`: results, 1 to 10,000. `mode`: `hybrid`, `dense`, `lexical` or `sparse` (learned sparse vectors alone).
+    `alpha`: weight of the dense leg in [0, 1]; None: by how well the model knows what is found
+    (`fusion.language_alpha`, `nearness_factor`). `fusion`: `convex` or
     `rrf`. `group`: `chunk`, or `file` for the best passage of each file, with `snippets` also the second one.
     `min_score` None: a search whose best hit is below `least_score` finds nothing; a number in [0, 1]: no hit
     below it is returned. `smoothing`: in hybrid searches, passages that are alike have like scores
@@ -83,8 +86,8 @@ class SearchOptions:
 
     def least_best(self, mode: str) -> float:
         """The score that the best hit of a search in `mode` must have, or nothing is found; 0 where `min_score` decides
-        for each hit, and where words alone are looked for."""
-        return 0.0 if self.min_score is not None or mode == "lexical" else self.least_score
+        for each hit, and where words or tokens alone are looked for."""
+        return self.least_score if self.min_score is None and mode in MODES_OF_MEANING else 0.0
 
 
 def clean_query(query: str) -> str:

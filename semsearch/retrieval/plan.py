@@ -17,10 +17,11 @@ from semsearch.errors import ModelError, SemsearchError, for_shell
 from semsearch.lexical.analyzer import analyze_query, han_characters, query_words
 from semsearch.lexical.document_terms import name_key
 from semsearch.lexical.query_word import Key, Word
+from semsearch.lexical.sparse_vector import SparseVector
 from semsearch.lexical.words import is_unspaced, words_of
 from semsearch.retrieval import confidence
 from semsearch.retrieval.fusion_weights import FusionWeights
-from semsearch.retrieval.options import Expansion, SearchOptions, clean_query
+from semsearch.retrieval.options import MODES_OF_MEANING, Expansion, SearchOptions, clean_query
 from semsearch.retrieval.query_encoder import QueryEncoder
 from semsearch.retrieval.query_syntax import ParsedQuery, plain_query
 from semsearch.retrieval.restrictions import beginning_with
@@ -51,10 +52,22 @@ class Other:
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared
+class SparseQuery:
+    """A query for the sparse leg: its `vector`, what its model was measured to know (`calibration`), the mean of
+    subwords per word of passages under that (`fertility_of`), and the share of chunks with a sparse vector (`encoded`).
+    """
+
+    vector: SparseVector
+    calibration: Calibration
+    fertility_of: Callable[[Sequence[str]], float]
+    encoded: float
+
+
+@dataclass(frozen=True, eq=False)  # arrays are not compared
 class QueryPlan:
     """A query and all that was decided about how to answer it from one snapshot.
 
-    `mode`: hybrid, dense or lexical; `alpha`: weight of the dense leg, None: by how well the model knows the passages
+    `mode`: one of `options.MODES`; `alpha`: weight of the dense leg, None: by how well the model knows the passages
     that are found (`candidates`); `weights`: of the parts of a hybrid ranking; `encoded`: the share of chunks that have
     a vector; `fertility_of`: subwords per word of passages under the model; `script`: of the query; `reliability`: how
     well the model knows its words, 0 to 1; `languages`: those of the index; `words`: of the query, by the rules of
@@ -63,7 +76,7 @@ class QueryPlan:
     are looked for in the place of words that occur nowhere; `name`: the query as the name of a document, if there is
     one of that name, which is to be found first; `unwanted`: what results should not be about; `beside`: what is looked
     for beside the query; `characters`: single ones of words without spaces, to rank by and for nothing else;
-    `strange`: of `words` those that the model cuts into pieces.
+    `strange`: of `words` those that the model cuts into pieces; `sparse`: what the sparse leg is asked, None: nothing.
     """
 
     text: str
@@ -88,6 +101,7 @@ class QueryPlan:
     characters: tuple[Word, ...] = ()
     beside: tuple[Other, ...] = ()
     strange: frozenset[Word] = frozenset()
+    sparse: SparseQuery | None = None
 
     @property
     def keys(self) -> frozenset[str]:
@@ -96,7 +110,11 @@ class QueryPlan:
 
     @property
     def by_words(self) -> bool:
-        return self.mode != "dense"
+        return self.mode in ("hybrid", "lexical")
+
+    @property
+    def by_meaning(self) -> bool:
+        return self.mode in MODES_OF_MEANING
 
     @property
     def by_ranks(self) -> bool:
@@ -127,13 +145,20 @@ def plan_query(
             code="settings_mismatch",
         )
     mode = options.mode
-    if info.model is None and mode != "lexical":
+    if mode == "sparse" and info.sparse is None:
+        raise SemsearchError(
+            f"the index {location} holds no sparse vectors", "make them with: semsearch index --sparse NAME",
+            code="no_vectors",
+        )  # fmt: skip
+    if info.model is None and mode in MODES_OF_MEANING:
         if mode == "dense":
             raise SemsearchError(
                 f"the index {location} holds no vectors yet", "encode them with: semsearch index", code="no_vectors"
             )
         mode = "lexical"
-    embedder = encoder.open(snapshot, info.model, query) if info.model is not None and mode != "lexical" else None
+    embedder = (
+        encoder.open(snapshot, info.model, query) if info.model is not None and mode in MODES_OF_MEANING else None
+    )
     alpha: float | None = 1.0 if mode == "dense" else 0.0
     encoded, reliability, script = 1.0, 1.0, script_of(query)
     if embedder is not None and mode == "hybrid":
@@ -175,7 +200,17 @@ def plan_query(
         tuple(characters),
         tuple(_beside(snapshot, options.expansion, languages, embedder)),
         _strange(parsed.words, languages, embedder) if mode == "hybrid" else frozenset(),
+        _sparse(snapshot, query, encoder) if mode in ("hybrid", "sparse") else None,
     )
+
+
+def _sparse(snapshot: Snapshot, query: str, encoder: QueryEncoder) -> SparseQuery | None:
+    info = snapshot.info().sparse
+    if info is None:
+        return None
+    model = encoder.sparse(info)
+    encoded = 1 - snapshot.sparse_pending() / max(1, snapshot.counts().chunks)
+    return SparseQuery(model.encode_query(query), model.info.calibration, model.fertility, encoded)
 
 
 def _strange(text: str, languages: frozenset[str], embedder: CachedEmbedder | None) -> frozenset[Word]:

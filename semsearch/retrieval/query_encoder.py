@@ -1,4 +1,4 @@
-"""The models of a searcher: the one that made the index's vectors, opened for the first query that needs it, and a
+"""The models of a searcher: those that made the index's vectors, opened for the first query that needs them, and a
 reranker.
 """
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from semsearch.chunking.tokenizers import SubwordTokenizer
     from semsearch.embedding.cached_embedder import CachedEmbedder
     from semsearch.embedding.rerankers import Reranker
+    from semsearch.embedding.sparse_info import SparseInfo
+    from semsearch.embedding.sparse_model import SparseModel
     from semsearch.store.protocol import Snapshot
 
 # Opens the model that an index recorded; hears, too, who is to be told that it must be prepared first.
@@ -41,6 +43,7 @@ class QueryEncoder:
         self._reranker: Reranker | None = None
         self._reranker_name = ""
         self._vocabulary: SubwordTokenizer | None = None
+        self._sparse: SparseModel | None = None
 
     def close(self) -> None:
         if self._embedder is not None:
@@ -69,6 +72,14 @@ class QueryEncoder:
                     snapshot.warm_up()
                     opening.result()
         return self._embedder
+
+    def sparse(self, info: SparseInfo) -> SparseModel:
+        """The model that made the sparse vectors of an index, which recorded `info`. Raises `ModelError`."""
+        if self._sparse is None or not self._sparse.info.same_vectors(info):
+            from semsearch.embedding.sparse_model import open_recorded_sparse
+
+            self._sparse = open_recorded_sparse(info)
+        return self._sparse
 
     def sentence_vectors(self, texts: Sequence[str]) -> Vectors:
         """(n, dim) float32 unit rows; kept, for a sentence may stand in the hits of many queries of a batch."""

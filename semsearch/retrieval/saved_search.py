@@ -16,7 +16,7 @@ from typing import Any
 
 from semsearch.errors import UsageError
 from semsearch.retrieval.hit import Hit, SearchResult
-from semsearch.retrieval.options import MIN_SCORE, SearchOptions
+from semsearch.retrieval.options import MIN_SCORE, MODES_OF_MEANING, SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.records import Position
 
@@ -44,7 +44,7 @@ class SavedSearches:
         if known:
             after = known["last"] if known["generation"] == position.generation else 0
             options = replace(options, filters=replace(options.filters, after=after), fold=False)
-            if options.min_score is None and options.mode != "lexical":
+            if options.min_score is None and options.mode in MODES_OF_MEANING:
                 # Whatever is new would else be the best there is.
                 options = replace(options, min_score=MIN_SCORE)
         result = searcher.search(query, options)

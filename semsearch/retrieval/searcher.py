@@ -196,6 +196,8 @@ class Searcher:
             notices.append(f"{so_far} {are} not encoded yet: found by {their} words only")
         if not coverage.chunks:
             notices.append("the index holds no passages: semsearch status --files tells what became of each file")
+        if snapshot.sparse_pending():
+            notices.append(f"{count_of(snapshot.sparse_pending(), 'chunk')} without a sparse vector yet")
         parsed = _parsed(query, options)
         if not parsed.text:
             notices.append(_NO_WORDS)
@@ -265,7 +267,7 @@ def index_coverage(snapshot: Snapshot, location: str) -> IndexCoverage:
 
 def _kept(candidates: Candidates, plan: QueryPlan, options: SearchOptions, notices: list[str]) -> Candidates:
     """`candidates` without what is excluded; none where not even the best one answers, which `notices` then say."""
-    keep = candidates.relative > 0 if plan.mode == "lexical" else np.ones(len(candidates), np.bool_)
+    keep = np.ones(len(candidates), np.bool_) if plan.by_meaning else candidates.relative > 0
     if options.exclude:
         keep &= ~np.isin(candidates.ids, list(options.exclude))
     kept = candidates.take(np.flatnonzero(keep))

@@ -185,7 +185,7 @@ _FILTERS = (
     Parameter("before", "text", "Only files dated before: 2025-03-01, 2025, 30d, yesterday.", most=50),
 )
 _MODE = Parameter(
-    "mode", "text", "Meaning and words, or one of them.", "hybrid", choices=("hybrid", "dense", "lexical")
+    "mode", "text", "Meaning and words, or one of them.", "hybrid", choices=("hybrid", "dense", "lexical", "sparse")
 )
 _MIN_SCORE = Parameter(
     "min_score", "number", "Only results with this score or more. Not given: none when all are below 0.1.", most=1

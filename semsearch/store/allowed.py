@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.lexical.bm25 import locate
+
+if TYPE_CHECKING:
+    from semsearch.store.protocol import Selection
 
 Ids = NDArray[np.int64]
 Rows = NDArray[np.bool_] | None
@@ -53,6 +57,14 @@ class ChunkSelection:
     def among(self, ids: Ids) -> Ids:
         let_in = self.allowed.rows(ids, None)
         return ids if let_in is None else ids[let_in]
+
+
+def allowed_by(selection: "Selection | None") -> Allowed:
+    """What `selection`, of a store with `ChunkSelection`s, lets in; None: all."""
+    if selection is None:
+        return Allowed()
+    assert isinstance(selection, ChunkSelection)
+    return selection.allowed
 
 
 def ranges_after(spans: Sequence[tuple[int, int]], after: int) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semsearch.callbacks import Advance, Announce
 from semsearch.chunking.chunk import Chunk
-from semsearch.errors import IndexDamagedError, SemsearchError
+from semsearch.errors import IndexDamagedError, SemsearchError, for_shell
 from semsearch.lexical.bm25 import locate
 from semsearch.lexical.postings import Postings
 from semsearch.store.comparing import check_same, digests
@@ -44,6 +44,11 @@ def copy_to(
     `LockedError`.
     """
     info = _placed(snapshot.info(), target.host)
+    if (sparse := snapshot.info().sparse) is not None:
+        announce(
+            "its sparse vectors are not copied; a copy in a folder gets its own with: "
+            f"semsearch index --sparse {for_shell(sparse.name)}"
+        )
     # All is opened now: who writes the source meanwhile may remove files.
     snapshot.warm_up()
     terms = _TermsOfChunks(snapshot.postings())
@@ -61,7 +66,7 @@ def _placed(info: IndexInfo, host: str) -> IndexInfo:
     roots = tuple(_placed_root(root, host) for root in info.roots)
     # Each machine has readers of its own.
     has_own = not host or any(root.is_here for root in roots)
-    return replace(info, roots=roots, readers=info.readers if has_own else 0, vectors_at=None)
+    return replace(info, roots=roots, readers=info.readers if has_own else 0, vectors_at=None, sparse=None)
 
 
 def _placed_root(root: Root, host: str) -> Root:

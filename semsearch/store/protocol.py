@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from semsearch.embedding.model_info import ModelInfo
     from semsearch.lexical.postings import Postings
     from semsearch.lexical.query_word import Word
+    from semsearch.lexical.sparse_vector import SparseVector
     from semsearch.store.problems import Findings
     from semsearch.store.records import FloatArray, Ids, Vectors
 
@@ -84,6 +85,48 @@ class Selection(Protocol):
 
     def among(self, ids: "Ids") -> "Ids":
         """Those of the chunks `ids` (n,), rising, that are let in."""
+        ...
+
+
+class SparseLeg(Protocol):
+    """The learned sparse vectors of one state of an index (`lexical.sparse_vector`), searched."""
+
+    def rank(self, query: "SparseVector", k: int, selection: Selection | None) -> Ranking:
+        """The `k` best chunks of `selection`, of those that have a token of `query`."""
+        ...
+
+    def scores(self, ids: "Ids", query: "SparseVector") -> "FloatArray":
+        """(n,) the score of each of the chunks `ids` (n,): the sum of the products of the weights of the tokens that it
+        has with `query`; 0 for one without a sparse vector."""
+        ...
+
+    def held(self, ids: "Ids", query: "SparseVector") -> "FloatArray":
+        """(n,) in [0, 1]: how much of the weight of `query` is of tokens that each of the chunks `ids` (n,) has."""
+        ...
+
+
+class SparseLegWriter(Protocol):
+    """Writes the sparse vectors of the model that the index records (`IndexInfo.sparse`). Each call that changes
+    something is a commit."""
+
+    def pending(self) -> "Ids":
+        """(n,) the ids of the chunks without a sparse vector, rising."""
+        ...
+
+    def known(self, hashes: Collection[bytes]) -> "Mapping[bytes, SparseVector]":
+        """hash -> sparse vector of chunks that were encoded before, as they are kept."""
+        ...
+
+    def put(self, ids: "Ids", vectors: "Sequence[SparseVector]") -> None:
+        """Adds the `vectors` of the chunks `ids` (n,), rising, the first ones of those that are pending."""
+        ...
+
+    def finish(self) -> None:
+        """Notes that nothing is pending."""
+        ...
+
+    def maintain(self, stopping: Callable[[], bool]) -> None:
+        """As `Writer.maintain`."""
         ...
 
 
@@ -172,6 +215,14 @@ class Snapshot(Protocol):
 
     def dense(self, vector: "Vectors", k: int, selection: Selection | None) -> Ranking:
         """The `k` chunks of `selection` nearest to `vector` (d,), as `as_stored` makes it, by cosine."""
+        ...
+
+    def sparse_leg(self) -> SparseLeg | None:
+        """The sparse vectors of the index; None: it has none."""
+        ...
+
+    def sparse_pending(self) -> int:
+        """How many chunks the sparse leg, where there is one, has not gone through."""
         ...
 
     def score(self, ids: "Ids", words: "Sequence[Word]", vectors: "Vectors | None") -> Scores:
@@ -395,6 +446,10 @@ class Writer(Protocol):
         called when a run has encoded what there was: what is indexed later is new (`Snapshot.position`)."""
         ...
 
+    def sparse_leg(self) -> SparseLegWriter | None:
+        """What writes the sparse vectors; None: the index has none."""
+        ...
+
     def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Merges what many small changes left. Each step is a commit; `stopping` is asked before each.
 
@@ -417,8 +472,8 @@ class Writer(Protocol):
 
 class Store(Protocol):
     """One index, wherever it is kept. `location` is what `open_store` was given; `capabilities` names what it can do
-    beside this protocol: `verify`, `repair`, `quantize`, `stat_check`, `share`, `machines`,
-    `token_vectors`."""
+    beside this protocol: `verify`, `repair`, `quantize`, `stat_check`, `share`, `sparse`, `token_vectors`,
+    `machines`."""
 
     @property
     def location(self) -> str: ...

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.sparse_info import SparseInfo
 from semsearch.sources.walk_rules import WalkRules
 from semsearch.store import checked_values as checked
 from semsearch.store.records import Chunking, IndexInfo
@@ -24,6 +25,7 @@ def as_values(info: IndexInfo) -> dict[str, object]:
         "vectors_at": info.vectors_at,
         "adapter": info.adapter,
         "fusion": info.fusion,
+        "sparse": None if info.sparse is None else info.sparse.as_dict(),
     }
 
 
@@ -65,6 +67,10 @@ def _learnt(value: Any) -> Mapping[str, Any] | None:
     return value if value is None or isinstance(value, dict) else {}
 
 
+def _sparse(value: Any) -> SparseInfo | None:
+    return None if value is None else SparseInfo.from_dict(checked.mapping(value))
+
+
 # Name -> what decodes the value, or raises one of `checked.MALFORMED`.
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "generation": checked.count,
@@ -78,6 +84,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "vectors_at": checked.text_or_none,
     "adapter": _learnt,
     "fusion": _learnt,
+    "sparse": _sparse,
 }
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from semsearch.chunking.chunk import Chunk
     from semsearch.embedding.model_info import ModelInfo
+    from semsearch.embedding.sparse_info import SparseInfo
     from semsearch.sources.walk_rules import WalkRules
 
     Ids = NDArray[np.int64]
@@ -87,6 +88,7 @@ class IndexInfo:
     `vectors_at`: the URL of the vector database that keeps the vectors, without secrets; None: the index does.
     `adapter`: the learnt map of query vectors (`dense.query_adapter.Adapter.as_record` with the number of `questions`);
     `fusion`: the learnt weights of a hybrid ranking (`retrieval.fusion_weights`, with the number of `questions`).
+    `sparse`: the model of its learned sparse vectors; None: it has none.
     """
 
     roots: tuple[Root, ...] = ()
@@ -101,6 +103,7 @@ class IndexInfo:
     vectors_at: str | None = None
     adapter: Mapping[str, Any] | None = None
     fusion: Mapping[str, Any] | None = None
+    sparse: "SparseInfo | None" = None
 
     def root(self, root_id: int) -> Root:
         """The root with this id. Raises `KeyError`."""

@@ -37,6 +37,8 @@ _USUAL = FusionWeights()
 _MEANING = (0.7, 1.0, 1.4)
 _NEIGHBOURS = (0.2, 0.4, 0.6)
 _LETTERS = (0.2, 0.4, 0.6)
+# Without sparse vectors, half of the lexical leg, and in the place of BM25.
+_SPARSE = (0.0, 1.0, 2.0)
 
 # How much more than nothing a change must surely gain on made questions. From 500 of each kind, which gained 0.008 and
 # 0.013 on Medlars under the static model, weights were learnt by which its own questions lost 0.007.
@@ -72,7 +74,7 @@ def tune_fusion(
         _check_enough(sets, source)
         if read_index(asked, lambda snapshot: snapshot.info().fusion):
             notices.append("compared with searches without the weights that were learnt before")
-        tried = _tried(source)
+        tried = _tried(source, read_index(path, lambda snapshot: snapshot.info().sparse is not None))
         # A provider is to be paid once for each question; other models would only fill the cache.
         values = ndcg_by_weights(asked, sets, tried, model.is_api, partial(advance, "searching by each weight"))
     kinds = ["hybrid, " + one.name for one in sets] if source.is_synthetic else ["hybrid"]
@@ -95,12 +97,13 @@ def _is_encoded(snapshot: Snapshot) -> bool:
     return len(snapshot.encoded_ids()) > 0
 
 
-def _tried(source: QuestionSource) -> list[FusionWeights]:
-    """The weights to try, the usual ones first."""
+def _tried(source: QuestionSource, has_sparse: bool) -> list[FusionWeights]:
+    """The weights to try, the usual ones first; `has_sparse`: the index has learned sparse vectors."""
+    shares = _SPARSE if has_sparse else (_USUAL.sparse,)
     if source.is_synthetic:
-        every = [FusionWeights(meaning) for meaning in _MEANING]
+        every = [FusionWeights(meaning, sparse=share) for meaning, share in product(_MEANING, shares)]
     else:
-        every = [FusionWeights(*values) for values in product(_MEANING, _NEIGHBOURS, _LETTERS)]
+        every = [FusionWeights(*values) for values in product(_MEANING, _NEIGHBOURS, _LETTERS, shares)]
     return [_USUAL, *(one for one in every if one != _USUAL)]
 
 

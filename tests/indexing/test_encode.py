@@ -13,7 +13,7 @@ from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
 from semsearch.index_report import IndexReport
 from semsearch.indexing import IndexOptions, Progress, index_folders
-from semsearch.indexing.encode import _next_limit, encode_lost, encode_pending
+from semsearch.indexing.encode import encode_lost, encode_pending, next_limit
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Store
 from tests.support.folders import write
@@ -173,8 +173,8 @@ def test_a_model_that_makes_no_vectors_ends_the_run_and_takes_nothing(
 
 
 def test_a_commit_holds_what_takes_seconds() -> None:
-    assert _next_limit(512, 512, 0.05) == 1024, "twice as many at the most"
-    assert _next_limit(8192, 8192, 0.5) == 8192
-    assert _next_limit(1024, 1024, 6.0) == 512
-    assert _next_limit(512, 300, 60.0) == 64
-    assert _next_limit(512, 0, 0.01) == 512, "what is reused says nothing about the model"
+    assert next_limit(512, 512, 0.05) == 1024, "twice as many at the most"
+    assert next_limit(8192, 8192, 0.5) == 8192
+    assert next_limit(1024, 1024, 6.0) == 512
+    assert next_limit(512, 300, 60.0) == 64
+    assert next_limit(512, 0, 0.01) == 512, "what is reused says nothing about the model"

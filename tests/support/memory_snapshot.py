@@ -171,6 +171,12 @@ class MemorySnapshot:
     def dense(self, vector: Vectors, k: int, selection: Selection | None) -> Ranking:
         return _best({number: self._cosine(number, vector) for number in self.encoded_ids().tolist()}, k, selection)
 
+    def sparse_leg(self) -> None:
+        return None
+
+    def sparse_pending(self) -> int:
+        return 0
+
     def score(self, ids: NDArray[np.int64], words: Sequence[Word], vectors: Vectors | None) -> Scores:
         numbers = ids.tolist()
         compared = [] if vectors is None else list(vectors)

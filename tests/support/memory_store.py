@@ -189,6 +189,9 @@ class MemoryWriter:
     def is_current(self, stamp: Any) -> bool:
         return False  # there is no stat check that could have made a stamp
 
+    def sparse_leg(self) -> None:
+        return None
+
     def compared(self) -> None:
         pass
 

@@ -19,7 +19,8 @@ def main(arguments: Sequence[str]) -> None:
     """Prepares the model `name` from the weights in `folder` and puts it at `target` with one rename.
 
     `arguments`: name, folder, target, working (an empty folder beside `target`, which is renamed), fingerprint, kind
-    (`transformer`, `static`, `cross-encoder`, `late-interaction`), and `trusted` where code in the folder may be run.
+    (`transformer`, `static`, `cross-encoder`, `late-interaction`, `sparse`), and `trusted` where code in the folder may
+    be run.
     """
     name, folder, target, working, fingerprint, kind, *trusted = arguments
     child.clean_up_first(lambda: shutil.rmtree(working, ignore_errors=True))
@@ -41,6 +42,10 @@ def main(arguments: Sequence[str]) -> None:
                 from semsearch.embedding.export.late_interaction_export import export_late_interaction
 
                 record = export_late_interaction(name, folder, fingerprint, working)
+            elif kind == "sparse":
+                from semsearch.embedding.export.sparse_export import export_sparse
+
+                record = export_sparse(name, folder, fingerprint, working, bool(trusted))
             else:
                 from semsearch.embedding.export.packaged import export_packaged
 

@@ -9,6 +9,7 @@ from semsearch.settings import CATALOG_FILE
 from semsearch.store.local import rows
 from semsearch.store.local.segment_folder import link_segment
 from semsearch.store.local.snapshot import LocalSnapshot
+from semsearch.store.local.sparse_segments import SparseSegments
 
 
 def clone_index(snapshot: LocalSnapshot, target: str) -> None:
@@ -22,6 +23,6 @@ def clone_index(snapshot: LocalSnapshot, target: str) -> None:
         snapshot.catalog.copy_to(copied)
     finally:
         copied.close()
-    for kind in ("lex", "vec"):
-        for segment in rows.segments(snapshot.catalog, kind):
-            link_segment(snapshot.folder, target, segment.name, segment.files)
+    catalog_segments = [one for kind in ("lex", "vec") for one in rows.segments(snapshot.catalog, kind)]
+    for segment in (*catalog_segments, *SparseSegments.of(snapshot.catalog).segments):
+        link_segment(snapshot.folder, target, segment.name, segment.files)

@@ -21,6 +21,7 @@ from semsearch.store.local.engine_examination import LISTS
 from semsearch.store.local.problems import SHOWN, Examination
 from semsearch.store.local.reader import OpenSnapshot, moved_on
 from semsearch.store.local.segment_examination import examine_segments
+from semsearch.store.local.sparse_segments import SPARSE_SEGMENTS, SparseSegments
 from semsearch.store.local.token_vector_file import TOKEN_VECTORS_FILE
 from semsearch.store.local.token_vectors import examined
 from semsearch.store.recorded_info import is_decodable
@@ -99,7 +100,7 @@ def _examine_checksum(findings: Examination, folder: str, suspect: bool | None) 
 
 _ABSENT, _UNREADABLE = object(), object()
 # Settings that an index goes on without, by its defaults.
-_FORGETTABLE = ("rules", "chunking", "model_name", "model", "dim", "readers", "analysis", "vectors_at")
+_FORGETTABLE = ("rules", "chunking", "model_name", "model", "dim", "readers", "analysis", "vectors_at", "sparse")
 
 
 def raw_setting(catalog: Catalog, key: str) -> Any:
@@ -120,6 +121,12 @@ def _examine_settings(findings: Examination, catalog: Catalog) -> None:
             findings.forget.append(key)
             again = "forget it: the next index goes by its flags and defaults, and reads every file again"
             findings.add(f"what it records as {key} is damaged", again)
+
+    try:
+        SparseSegments.of(catalog)
+    except IndexDamagedError:
+        findings.forget.append(SPARSE_SEGMENTS)
+        findings.add(f"what it records as {SPARSE_SEGMENTS} is damaged", "the next index makes its sparse vectors anew")
 
     for key in LISTS:
         if not isinstance(raw_setting(catalog, key), list | None) and raw_setting(catalog, key) is not _ABSENT:

@@ -17,6 +17,7 @@ from semsearch.store.local.lexical_segment import open_lexical
 from semsearch.store.local.problems import SHOWN, Examination
 from semsearch.store.local.rows import Segment
 from semsearch.store.local.segment_folder import SEGMENTS_FOLDER, check_content, is_segment_name
+from semsearch.store.local.sparse_segments import SPARSE_SEGMENTS, SparseSegments, damaged_segments
 
 
 class _InTwoSegmentsError(IndexDamagedError):
@@ -50,6 +51,14 @@ def examine_segments(
         findings.extra[kind] = np.setdiff1d(covered, alive)
         if kind == "lex" or vector_format is not None:
             _add_coverage(findings, kind, len(findings.damaged) > damaged_before)
+    if SPARSE_SEGMENTS not in findings.forget:
+        for segment in SparseSegments.of(catalog).segments:
+            named.add(segment.name)
+            findings.segments += 1
+        for segment, error in damaged_segments(catalog):
+            findings.damaged_sparse.append(segment.name)
+            again = f"the next index encodes {count_of(segment.rows, 'passage')} again"
+            findings.add(error.message, again, f"{SEGMENTS_FOLDER}/{segment.name}")
     segments = os.path.join(folder, SEGMENTS_FOLDER)
     found = set(os.listdir(segments)) - named if os.path.isdir(segments) else set()
     # What a run has just written, or was killed after, the next one makes its own or removes.

@@ -17,13 +17,10 @@ from semsearch.store.local import rows, scoring
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.dense_segment import DenseSegment, open_dense
 from semsearch.store.local.lexical_segment import open_lexical
-from semsearch.store.local.segment_folder import check_content
+from semsearch.store.local.segment_folder import check_small
 from semsearch.store.ranking import cosines_of, lexical_ranking
 from semsearch.store.records import IndexInfo, Ranking, Scores
 
-# The segments of a leg are read whole and compared with their checksums when they are opened, up to this many bytes:
-# 1.4 ms a megabyte. Larger ones are by `verify`.
-_COMPARED_BYTES = 8 * 1024 * 1024
 # Queries whose postings are kept at hand: the one that is answered, and texts it is compared with.
 _SCORERS = 4
 
@@ -72,9 +69,7 @@ class SegmentSearch:
 
     def _segments(self, kind: str) -> list[rows.Segment]:
         segments = rows.segments(self._catalog, kind)
-        if sum(size for one in segments for size, _ in one.files.values()) <= _COMPARED_BYTES:
-            for one in segments:
-                check_content(self._catalog.folder, one.name, one.files)
+        check_small(self._catalog.folder, {one.name: one.files for one in segments})
         return segments
 
     def lexical(self, words: Sequence[Word], k: int, allowed: Allowed) -> Ranking:

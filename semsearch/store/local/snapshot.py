@@ -15,6 +15,7 @@ from semsearch.store.checked_values import of_type
 from semsearch.store.local import rows
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.damage import catalog_damaged
+from semsearch.store.local.sparse_segments import SparseSegments
 from semsearch.store.local.token_vector_file import summary
 from semsearch.store.records import (
     Counts,
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from semsearch.lexical.postings import Postings
     from semsearch.lexical.query_word import Word
     from semsearch.sources.stamps import Stamp
-    from semsearch.store.allowed import Allowed
     from semsearch.store.filtering import FileRow
     from semsearch.store.local.dense_segment import DenseSegment
     from semsearch.store.local.segment_search import SegmentSearch
+    from semsearch.store.local.sparse_search import SparseSearch
     from semsearch.store.protocol import Selection
     from semsearch.store.records import FloatArray, Ids, Ranking, Scores, Vectors
 
@@ -60,6 +61,7 @@ class LocalSnapshot:
         self._embedded_to: int | None = None
         self._root_ids: frozenset[int] | None = None
         self._search: SegmentSearch | None = None
+        self._sparse: SparseSearch | None = None
 
     @property
     def search(self) -> "SegmentSearch":
@@ -116,7 +118,10 @@ class LocalSnapshot:
                     size += os.lstat(os.path.join(parent, name)).st_size
         lock = os.path.join(self.folder, "lock")
         return StorageInfo(
-            segments={kind: len(rows.segments(self.catalog, kind)) for kind in ("lex", "vec")},
+            segments={
+                **{kind: len(rows.segments(self.catalog, kind)) for kind in ("lex", "vec")},
+                **({"spa": len(SparseSegments.of(self.catalog).segments)} if self.info().sparse else {}),
+            },
             size=size,
             checked=os.stat(lock).st_mtime if os.path.exists(lock) else 0.0,  # a clone has none
             vectors=rows.vectors_summary(self.catalog),
@@ -221,10 +226,30 @@ class LocalSnapshot:
         return [by_id[number] for number in wanted]
 
     def lexical(self, words: "Sequence[Word]", k: int, selection: "Selection | None") -> "Ranking":
-        return self.search.lexical(words, k, _allowed(selection))
+        from semsearch.store.allowed import allowed_by
+
+        return self.search.lexical(words, k, allowed_by(selection))
 
     def dense(self, vector: "Vectors", k: int, selection: "Selection | None") -> "Ranking":
-        return self.search.dense(vector, k, _allowed(selection))
+        from semsearch.store.allowed import allowed_by
+
+        return self.search.dense(vector, k, allowed_by(selection))
+
+    def sparse_leg(self) -> "SparseSearch | None":
+        model = self.info().sparse
+        if model is None:
+            return None
+        if self._sparse is None:
+            from semsearch.store.local.sparse_search import SparseSearch
+
+            self._sparse = SparseSearch(self.catalog, model.step, lambda: self.search.holding(()))
+        return self._sparse
+
+    def sparse_pending(self) -> int:
+        if self.info().sparse is None:
+            return 0
+        query = "SELECT COUNT(*) FROM chunks WHERE id > ? AND file_id IS NOT NULL"
+        return int(self.catalog.rows(query, (SparseSegments.of(self.catalog).to,))[0][0])
 
     def score(self, ids: "Ids", words: "Sequence[Word]", vectors: "Vectors | None") -> "Scores":
         return self.search.score(ids, words, vectors)
@@ -365,12 +390,3 @@ def encoded_chunks(catalog: Catalog, hashes: Collection[bytes], embedded_to: int
         query = f"SELECT MAX(id), hash FROM chunks WHERE hash IN ({marks}) AND id <= ? GROUP BY hash"
         encoded += [(row[0], row[1]) for row in catalog.rows(query, (*part, embedded_to))]
     return encoded
-
-
-def _allowed(selection: "Selection | None") -> "Allowed":
-    from semsearch.store.allowed import Allowed, ChunkSelection
-
-    if selection is None:
-        return Allowed()
-    assert isinstance(selection, ChunkSelection)
-    return selection.allowed

@@ -38,7 +38,7 @@ def stat_check(path: str, folders: list[str], stopping: "Callable[[], bool] | No
         roots = catalog.roots()
         known = {root for _, root, _ in roots}
         counts = catalog.counts()
-        if not roots or not known.issuperset(folders) or counts["pending"] or _owes_engine(catalog):
+        if not roots or not known.issuperset(folders) or counts["pending"] or _owes(catalog):
             return None
         if lacks_some(catalog):  # token vectors
             return None
@@ -78,11 +78,15 @@ def stat_check(path: str, folders: list[str], stopping: "Callable[[], bool] | No
         catalog.close()
 
 
-def _owes_engine(catalog: Catalog) -> bool:
-    """Whether a vector database has still to be told of something, since it did not answer an earlier run."""
+def _owes(catalog: Catalog) -> bool:
+    """Whether passages have no sparse vectors yet, or a vector database has still to be told of something, since it did
+    not answer an earlier run."""
     return bool(
         catalog.row(
-            "SELECT 1 FROM settings WHERE key = 'vectors_to' AND value != 'null' UNION ALL"
+            "SELECT 1 FROM settings WHERE key = 'sparse' AND value != 'null' AND EXISTS (SELECT 1 FROM chunks"
+            " WHERE file_id IS NOT NULL AND id > COALESCE((SELECT json_extract(value, '$.to') FROM settings"
+            " WHERE key = 'sparse_segments' AND json_valid(value)), 0)) UNION ALL"
+            " SELECT 1 FROM settings WHERE key = 'vectors_to' AND value != 'null' UNION ALL"
             " SELECT 1 FROM settings WHERE key = 'vectors_at' AND value != 'null' AND (EXISTS (SELECT 1 FROM settings"
             " WHERE key = 'vectors_untold' AND value != 'null') OR EXISTS (SELECT 1 FROM chunks WHERE file_id IS NULL))"
         )

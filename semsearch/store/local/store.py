@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 class LocalStore:
     """The index folder `location`, which need not be there before the first `write`."""
 
-    capabilities = frozenset({"verify", "repair", "quantize", "stat_check", "share", "token_vectors"})
+    capabilities = frozenset({"verify", "repair", "quantize", "stat_check", "share", "sparse", "token_vectors"})
     host = ""
 
     def __init__(self, location: str) -> None:

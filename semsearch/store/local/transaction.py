@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from semsearch.embedding.embedder import Vectors
 from semsearch.embedding.model_info import ModelInfo
+from semsearch.embedding.sparse_info import SparseInfo
 from semsearch.lexical import postings
 from semsearch.lexical.bm25 import locate
 from semsearch.sources.document import storable
@@ -20,6 +21,7 @@ from semsearch.store.local import merging, rows
 from semsearch.store.local.damage import about_index, catalog_damaged, name_index
 from semsearch.store.local.moving_vectors import finish_move, plan_move
 from semsearch.store.local.snapshot import LocalSnapshot, encoded_chunks
+from semsearch.store.local.sparse_writer import LocalSparseWriter
 from semsearch.store.local.token_vectors import LocalTokenVectors
 from semsearch.store.local.writer import IndexWriter
 from semsearch.store.protocol import AnalysedPart, AnalysedParts
@@ -122,12 +124,18 @@ class LocalWriter:
                 known.update((older[int(chunk)], vector) for chunk, vector in zip(inside[there], vectors, strict=True))
         return known
 
+    def sparse_leg(self) -> LocalSparseWriter | None:
+        model = self.snapshot().info().sparse
+        return None if model is None else LocalSparseWriter(self._index, model.step)
+
     def maintain(self, stopping: Callable[[], bool] = lambda: False) -> None:
         if (engine := self._index.engine_vectors()) is not None and engine.has_grown and not stopping():
             engine.engine.maintain()
         merging.merge(self._index, stopping)
         if not stopping():
             merging.learn_codes_again(self._index)
+        if not stopping() and (leg := self.sparse_leg()) is not None:
+            leg.maintain(stopping)
 
     def forget_deleted(self) -> None:
         self._tell_again()
@@ -204,6 +212,8 @@ class LocalTransaction:
             or (shown.roots and (len(shown.roots) > 1) != (len(info.roots) > 1))
             for row in catalog.rows("SELECT id FROM files WHERE root_id = ? AND chunk_count > 0", (root.id,))
         ]
+        if _differ(shown.sparse, info.sparse):
+            self._index.drop_sparse()
         for key, value in values.items():
             if json.loads(json.dumps(value)) != recorded.get(key):
                 catalog.set_setting(key, value)
@@ -379,6 +389,13 @@ class LocalTransaction:
 
     def record_run(self, run: RunRecord) -> None:
         self._catalog.add_run(run.started, run.seconds, dict(run.report))
+
+
+def _differ(one: SparseInfo | None, other: SparseInfo | None) -> bool:
+    """Whether sparse vectors of one model may not stand beside those of the other."""
+    if one is None or other is None:
+        return one is not other
+    return one.step != other.step or not one.same_vectors(other)
 
 
 def _joined(breaks: LineStarts) -> str | None:

@@ -7,8 +7,9 @@ part of the index. Killed anywhere, the index is what the last transaction said.
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from semsearch.store.local.rows import Segment
 from semsearch.store.local.salvage import make_anew, put_in_place
 from semsearch.store.local.schema import SCHEMA_VERSION
 from semsearch.store.local.segment_folder import FileList, check_content, remove_unreferenced, sync_folder
+from semsearch.store.local.sparse_segments import SPARSE_SEGMENTS, SparseSegments, damaged_segments
 
 
 class IndexWriter:
@@ -175,6 +177,8 @@ class IndexWriter:
     def remove_unreferenced(self) -> set[str]:
         """Removes the folders of segments that the catalog does not name; returns the names it does."""
         names = {row[0] for row in self.catalog.connection.execute("SELECT name FROM segments")}
+        with suppress(IndexDamagedError):  # what a setting names that is none, nobody can read
+            names |= {segment.name for segment in SparseSegments.of(self.catalog).segments}
         remove_unreferenced(self.index, names)
         return names
 
@@ -313,6 +317,25 @@ class IndexWriter:
                 except IndexDamagedError:
                     self.mark_suspect()  # until the rebuild has come to its end
                     self.delete_segments([segment])
+        try:
+            self.take_out_sparse({segment.name for segment, _ in damaged_segments(self.catalog)})
+        except IndexDamagedError:
+            self.drop_sparse()
+
+    def take_out_sparse(self, names: Collection[str]) -> None:
+        """Inside a commit: takes the sparse segments called `names` out of the index; the next run encodes their chunks
+        again."""
+        if names:
+            held = SparseSegments.of(self.catalog)
+            kept = tuple(segment for segment in held.segments if segment.name not in names)
+            self.catalog.set_setting(SPARSE_SEGMENTS, replace(held, to=0, segments=kept).as_setting())
+
+    def drop_sparse(self) -> None:
+        """Inside a commit: takes all sparse vectors out of the index."""
+        held = SparseSegments()
+        with suppress(IndexDamagedError):  # of a setting that is none, nothing is kept
+            held = SparseSegments.of(self.catalog)
+        self.catalog.set_setting(SPARSE_SEGMENTS, SparseSegments(next=held.next).as_setting())
 
     def new_name(self, kind: str) -> str:
         """A name no segment had since this writer began, nor has in the catalog."""

@@ -16,7 +16,7 @@ from semsearch.lexical.document_terms import DocumentTerms
 from semsearch.lexical.postings import Postings, build
 from semsearch.lexical.query_word import Word
 from semsearch.sources.stamps import Stamp
-from semsearch.store.allowed import Allowed, ChunkSelection, Ids, ranges_after
+from semsearch.store.allowed import Allowed, ChunkSelection, Ids, allowed_by, ranges_after
 from semsearch.store.filtering import FileRow, matching_files
 from semsearch.store.postgres import rows
 from semsearch.store.postgres.connection import Connection, Row
@@ -242,10 +242,16 @@ class DatabaseSnapshot:
         return [self._names_read[number] for number in wanted]
 
     def lexical(self, words: Sequence[Word], k: int, selection: Selection | None) -> Ranking:
-        return self.search.lexical(words, k, _allowed(selection))
+        return self.search.lexical(words, k, allowed_by(selection))
 
     def dense(self, vector: Vectors, k: int, selection: Selection | None) -> Ranking:
-        return self.search.dense(vector, k, _allowed(selection))
+        return self.search.dense(vector, k, allowed_by(selection))
+
+    def sparse_leg(self) -> None:
+        return None
+
+    def sparse_pending(self) -> int:
+        return 0
 
     def score(self, ids: Ids, words: Sequence[Word], vectors: Vectors | None) -> Scores:
         return self.search.score(ids, words, vectors)
@@ -407,13 +413,6 @@ def _joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _batches(ids: list[int]) -> Iterator[list[int]]:
     return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
-
-
-def _allowed(selection: Selection | None) -> Allowed:
-    if selection is None:
-        return Allowed()
-    assert isinstance(selection, ChunkSelection)
-    return selection.allowed
 
 
 def _is_a_snapshot(snapshot: DatabaseSnapshot) -> Snapshot:

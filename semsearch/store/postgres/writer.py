@@ -283,6 +283,9 @@ class DatabaseWriter:
         if url is not None and (engine := self._connection.engines.at(url)).has_grown and not stopping():
             engine.engine.maintain()
 
+    def sparse_leg(self) -> None:
+        return None
+
     def compared(self) -> None:
         self._connection.rows(
             "UPDATE {s}.roots SET checked = now() WHERE host IN ('', %s) AND (%s OR path = ANY(%s::bytea[]))"
