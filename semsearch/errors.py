@@ -81,6 +81,10 @@ class IndexDamagedError(SemsearchError):
     code = "damaged_index"
 
 
+class TokenVectorsDamagedError(IndexDamagedError):
+    """The token vectors that an index keeps are not what was written; nothing else of it is damaged by that."""
+
+
 class ModelError(SemsearchError):
     """A model cannot be found or loaded, or is not the one that the index was built with."""
 

@@ -9,7 +9,7 @@ from semsearch.chunking.chunk import encoded
 from semsearch.dense.residual_codec import check_dim
 from semsearch.embedding.late_interaction import LateInteraction, open_late_interaction, open_prepared
 from semsearch.embedding.rerankers import LATE_INTERACTION, find_folder, kind_of
-from semsearch.errors import IndexDamagedError, ModelError, for_shell
+from semsearch.errors import ModelError, TokenVectorsDamagedError, for_shell
 from semsearch.index_report import IndexReport
 from semsearch.indexing.options import Progress
 from semsearch.plurals import count_of
@@ -57,7 +57,7 @@ def keep_token_vectors(
             return
         try:
             _keep(kept, writer, chosen, rebuild, report, progress)
-        except IndexDamagedError as error:
+        except TokenVectorsDamagedError as error:
             kept.remove()
             progress.announce(f"{error.message}; it is removed: keep token vectors anew with --token-vectors MODEL")
 
@@ -67,7 +67,7 @@ def _keep(
 ) -> None:
     try:
         recorded = kept.recorded()
-    except IndexDamagedError as error:
+    except TokenVectorsDamagedError as error:
         if chosen is None:
             raise
         progress.announce(f"{error.message}; it is made anew")

@@ -368,7 +368,7 @@ class Transaction(Protocol):
 
 class TokenVectors(Protocol):
     """The token vectors that an index keeps of its passages' texts, for a late interaction model; open while its writer
-    is. What is damaged raises `IndexDamagedError`, and can be begun anew or removed."""
+    is. What is damaged raises `TokenVectorsDamagedError`, and can be begun anew or removed."""
 
     def __enter__(self) -> "TokenVectors": ...
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from semsearch.embedding.late_interaction import LateInteraction
-from semsearch.errors import ModelError
+from semsearch.errors import IndexDamagedError, ModelError, TokenVectorsDamagedError
 from semsearch.index_report import IndexReport
 from semsearch.indexing import IndexOptions, Progress, index_folders
 from semsearch.retrieval.options import SearchOptions
@@ -17,6 +17,7 @@ from semsearch.retrieval.searcher import Searcher
 from semsearch.store.local import token_vectors
 from semsearch.store.local.token_vector_file import TOKEN_VECTORS_FILE
 from tests.support.folders import write
+from tests.support.local_index import sql
 from tests.support.tiny_models import WORDS, make_late_interaction
 
 pytestmark = pytest.mark.slow
@@ -162,6 +163,16 @@ def test_a_damaged_file_is_removed_or_made_anew(folder: Path, model: str) -> Non
     said.clear()
     assert run(folder, said, token_vectors=model).token_vectors == {"made": 40, "left": 0}
     assert "it is made anew" in said[0]
+
+
+def test_a_damaged_passage_is_no_fault_of_the_token_vectors(folder: Path, model: str) -> None:
+    run(folder, model="static", token_vectors=model)
+    write(folder, texts(2, seed=8))
+    run(folder, embed=False)
+    sql(folder / ".semsearch", "UPDATE chunks SET text = 'another' WHERE id = (SELECT MAX(id) FROM chunks)")
+    with pytest.raises(IndexDamagedError) as damage:
+        run(folder)
+    assert not isinstance(damage.value, TokenVectorsDamagedError) and kept(folder).exists()
 
 
 def test_a_model_that_only_the_index_names_is_not_prepared(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from semsearch.dense.residual_codec import MOST_CENTROIDS, ResidualCodec, train
 from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.late_interaction import TokenModel
-from semsearch.errors import IndexDamagedError, for_shell
+from semsearch.errors import IndexDamagedError, TokenVectorsDamagedError, for_shell
 from semsearch.store.local import token_vector_file as file
 from semsearch.store.local.catalog import Catalog
 from semsearch.store.local.connection import Connection, stamp_of
@@ -324,5 +324,5 @@ class LocalTokenVectors:
         except file.BROKEN as error:
             raise self._damage(error) from None
 
-    def _damage(self, error: BaseException) -> IndexDamagedError:
-        return IndexDamagedError(f"{file.path_of(self._folder)} is damaged: {file.told(error)}")
+    def _damage(self, error: BaseException) -> TokenVectorsDamagedError:
+        return TokenVectorsDamagedError(f"{file.path_of(self._folder)} is damaged: {file.told(error)}")
