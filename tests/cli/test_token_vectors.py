@@ -1,6 +1,7 @@
 """`index --token-vectors` and `search --rerank` with a late interaction model, as commands in processes."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -122,3 +123,29 @@ def test_refusals_are_one_line(semsearch: Command, notes: Path, late: Path, tmp_
         refused = semsearch(*arguments)
         assert refused.code == 2, (arguments, refused.err)
         assert what in one_line_error(refused.err)
+
+
+def test_killed_at_any_commit_it_answers_and_goes_on(
+    semsearch: Command, notes: Path, late: Path, tmp_path: Path
+) -> None:
+    """At each point where something could be left half done: the index is whole, and the next run completes it."""
+    assert semsearch("index", notes, "-i", tmp_path / "whole", "--model", "static", "-q").code == 0
+    total = semsearch("status", "-i", tmp_path / "whole", "--json").json["chunks"]["total"]
+
+    def run(point: int, index: Path) -> subprocess.CompletedProcess[str]:
+        shutil.copytree(tmp_path / "whole", index)
+        arguments = ["index", notes, "-i", index, "--token-vectors", late]
+        command = [sys.executable, "-m", "tests.support.crash_points", point, tmp_path / f"copies{point}", *arguments]
+        return subprocess.run(list(map(str, command)), cwd=PROJECT, capture_output=True, text=True, timeout=120)
+
+    points = int(run(0, tmp_path / "counted").stdout.splitlines()[-1])
+    assert points > 8
+    for point in range(1, points + 1, max(1, points // 8)):
+        index = tmp_path / f"killed{point}"
+        assert run(point, index).returncode == -signal.SIGKILL
+        searched = semsearch("search", "garden", "-i", index, f"--rerank={late}", "--min-score", "0")
+        assert searched.code == 0, searched.err
+        assert semsearch("index", notes, "-i", index, "--token-vectors", late, "-q").code == 0
+        status = semsearch("status", "-i", index, "--json").json["token_vectors"]
+        assert status["passages"] == status["texts"] == total
+        assert semsearch("verify", "-i", index).code == 0
