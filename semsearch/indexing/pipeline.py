@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
+from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import IndexDamagedError, LockedError, ParameterError, SemsearchError, UsageError, for_shell
 from semsearch.extras import check_installed
@@ -373,8 +374,13 @@ class _ComparedRun:
     def encode(self) -> None:
         """Encodes the chunks that have no vector yet."""
         clock = time.perf_counter()
-        if encode_pending(self.writer, lambda: self.model.embedder(self.info.model), self.report, self.progress):
+
+        def opened() -> Embedder:
+            return self.model.passage_encoder(self.info.model, self.writer.snapshot().counts().pending)
+
+        if encode_pending(self.writer, opened, self.report, self.progress):
             self.report.seconds["encode"] = time.perf_counter() - clock
+            self.report.device = self.model.device
 
     def finish(self, started: float, seconds: float) -> None:
         """Completes the report; records the run when it changed anything."""
