@@ -81,7 +81,7 @@ SETTINGS = (
     ),
     Setting(
         "device", "SEMSEARCH_DEVICE", str, "auto",
-        "Where index encodes passages: auto (on a GPU, if there is one, for 4,096 and more), cpu, cuda or mps.",
+        "Where index encodes passages: auto (on a GPU where that is worth it), cpu, cuda or mps.",
     ),
     Setting(
         "query_cache", "SEMSEARCH_QUERY_CACHE", int, DEFAULT_QUERY_CACHE,

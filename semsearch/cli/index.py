@@ -56,7 +56,8 @@ def command(
     device: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|cpu|cuda|mps", help="Where passages are encoded. Default: a GPU for 4,096 and more."
+            metavar="auto|cpu|cuda|mps",
+            help="Where passages are encoded. Default: auto, on a GPU where that is worth it.",
         ),
     ] = None,
     trust_remote_code: Annotated[
