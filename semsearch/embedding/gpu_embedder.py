@@ -56,7 +56,7 @@ class GpuProcess:
         """What it makes of `texts`, passages with their prefix; `single`: in float32 from now on. Raises `GpuError`."""
         try:
             self._connection.send(Request(list(texts), single))
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             raise self._ended() from None
         reply = self._received()
         assert isinstance(reply, Reply)
@@ -65,7 +65,7 @@ class GpuProcess:
     def _received(self) -> object:
         try:
             return self._connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # at the end of a message, or within one
             raise self._ended() from None
 
     def _ended(self) -> GpuError:
