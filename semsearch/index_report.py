@@ -70,6 +70,8 @@ class IndexReport:
         self.token_vectors: dict[str, int] | None = None
         # How many vectors were moved, and to which database, None: into the index itself. None where none was.
         self.moved: tuple[int, str | None] | None = None
+        # The GPU that encoded passages; "": none.
+        self.device = ""
 
     def as_dict(self) -> "dict[str, Any]":
         """The JSON object that `index --json` prints."""
@@ -85,6 +87,7 @@ class IndexReport:
             **({"stopped": True} if self.stopped else {}),
             **({"moved": {"vectors": self.moved[0], "to": self.moved[1]}} if self.moved else {}),
             **({"token_vectors": self.token_vectors} if self.token_vectors is not None else {}),
+            **({"device": self.device} if self.device else {}),
             **({"token": self.token} if self.token else {}),
             **({"refused": self.refused} if self.refused else {}),
             **({"estimate": self.estimate.as_dict()} if self.estimate else {}),
@@ -97,7 +100,8 @@ class IndexReport:
         """One line for people: `478 files, 3,334 chunks: 478 added, 3,334 encoded (52.1 s)`."""
         counts = [f"{count:,} {name}" for name, count in self.files.items() if count and name != "unchanged"]
         if self.chunks["encoded"]:
-            counts.append(f"{count_of(self.chunks['encoded'], 'chunk')} encoded")
+            where = f" on {self.device}" if self.device else ""
+            counts.append(f"{count_of(self.chunks['encoded'], 'chunk')} encoded{where}")
         if self.chunks["sparse"]:
             counts.append(f"{count_of(self.chunks['sparse'], 'sparse vector')} made")
         if self.moved:

@@ -81,7 +81,7 @@ SETTINGS = (
     ),
     Setting(
         "device", "SEMSEARCH_DEVICE", str, "auto",
-        "Where PyTorch runs the models that ONNX Runtime cannot run: auto, cpu, cuda or mps.",
+        "Where index encodes passages: auto (on a GPU where that is worth it), cpu, cuda or mps.",
     ),
     Setting(
         "query_cache", "SEMSEARCH_QUERY_CACHE", int, DEFAULT_QUERY_CACHE,

@@ -69,7 +69,10 @@ def command(
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(metavar="auto|cpu|cuda|mps", help="Where models run that ONNX Runtime cannot run. Default: auto."),
+        typer.Option(
+            metavar="auto|cpu|cuda|mps",
+            help="Where passages are encoded. Default: auto, on a GPU where that is worth it.",
+        ),
     ] = None,
     trust_remote_code: Annotated[
         bool,
@@ -162,12 +165,14 @@ def command(
     """
     from semsearch.cli.interrupts import interruptible
     from semsearch.cli.progress import progress
+    from semsearch.embedding.device import asked_device
     from semsearch.indexing import IndexOptions, index_folders
 
     if device is not None:
         os.environ["SEMSEARCH_DEVICE"] = (
             device  # in the environment, so that processes that prepare the model have it, too
         )
+        asked_device()
     location = only_index(index)
     if trust_remote_code and model is None and sparse is None:
         raise UsageError("--trust-remote-code trusts a model by name", "say which: --model NAME, or --sparse NAME")

@@ -48,6 +48,10 @@ class ModelSource:
         """The folder of the prepared model, which may not be there yet."""
         return cache_path(self.kind, self.fingerprint, self.dim if self.kind == "api" else None)
 
+    def has_weights(self) -> bool:
+        """Whether the model's own files are on this machine, not only what was prepared of them."""
+        return self.kind == "model" and _is_model_folder(self.folder)
+
     def tokenizer_path(self) -> str | None:
         """The tokenizer's file; None where it is known only after the model is prepared."""
         path = os.path.join(self.folder, "tokenizer.json")
@@ -149,6 +153,10 @@ def packaged() -> str:
     return folder
 
 
+def _is_model_folder(path: str) -> bool:
+    return any(os.path.isfile(os.path.join(path, name)) for name in ("modules.json", "config.json"))
+
+
 def local_folder(name: str, owner: str) -> str | None:
     """The folder of the model called `name`: a local one, or one in the Hugging Face cache, there also as `owner/name`.
 
@@ -156,9 +164,7 @@ def local_folder(name: str, owner: str) -> str | None:
     """
     path = os.path.abspath(os.path.expanduser(name))
     if os.path.isdir(path):
-        if not os.path.isfile(os.path.join(path, "modules.json")) and not os.path.isfile(
-            os.path.join(path, "config.json")
-        ):
+        if not _is_model_folder(path):
             raise ModelError(
                 f"{path} is not a model folder: it has neither modules.json nor config.json",
                 "name a folder that sentence-transformers wrote with save()",

@@ -22,9 +22,12 @@ ENCODE_BATCH = 512
 # encodes thousands a second is not to wait for many, and other machines take their share of what is not claimed.
 _COMMIT_SECONDS = 3.0
 _FEWEST, _MOST = 64, 8_192
-# Texts between two looks at whether to go on; of an API several requests at once.
+# Texts between two looks at whether to go on: at first, and twice as many after each step that was quick, up to what
+# keeps a GPU busy; of an API several requests at once.
 ENCODE_STEP = 64
 _ENCODE_STEP_API = 512
+_MOST_STEP = 2_048
+_QUICK_SECONDS = 0.25
 # Passages without a vector that are named, each in a line.
 _NAMED = 3
 
@@ -101,9 +104,10 @@ def _encode_batch(
     reused = writer.known_vectors([one.text_hash for one in passages])
     known = {digest: vector for digest, vector in reused.items() if np.isfinite(vector).all()}
     vectors: list[NDArray[np.float32]] = []
+    size = _ENCODE_STEP_API if embedder.info.is_api else ENCODE_STEP
     try:
         while len(vectors) < len(passages) and not (vectors and progress.stopping()):
-            size = _ENCODE_STEP_API if embedder.info.is_api else ENCODE_STEP
+            began = time.monotonic()
             step = passages[len(vectors) : len(vectors) + size]
             new = {one.text_hash: one for one in step if one.text_hash not in known}
             made, lacking = _made(embedder, [encoded(one.heading, one.text) for one in new.values()])
@@ -119,6 +123,8 @@ def _encode_batch(
             report.chunks["encoded"] += len(new)
             report.chunks["reused"] += len(step) - len(new)
             progress.encoded(len(step))
+            if size < _MOST_STEP and time.monotonic() - began < _QUICK_SECONDS and not embedder.info.is_api:
+                size *= 2
     finally:
         # An interrupt keeps what is encoded.
         if vectors:

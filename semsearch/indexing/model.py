@@ -2,7 +2,11 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from semsearch.embedding.cache import read_info
+from semsearch.embedding.cached_embedder import CachedEmbedder
+from semsearch.embedding.device import asked_device, find_device, may_have_gpu
 from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import check_same, open_named
@@ -10,6 +14,13 @@ from semsearch.embedding.resolve import ModelSource, resolve
 from semsearch.embedding.sparse_info import SparseInfo
 from semsearch.embedding.sparse_model import SparseModel, open_recorded_sparse, open_sparse
 from semsearch.store.vector_cache import cached
+
+if TYPE_CHECKING:
+    from semsearch.embedding.gpu_embedder import GpuEmbedder
+
+# Passages for which a GPU is used unasked. The process that uses it is ready after 4 s (measured without a GPU, whose
+# driver starts, too), and two cores encode 4,096 passages in 35 to 40 s, sixteen in some five.
+_WORTH_A_GPU = 4_096
 
 
 class RunModel:
@@ -28,6 +39,7 @@ class RunModel:
         self._named_by_user = named_by_user
         self._announce = announce
         self._embedder: Embedder | None = None
+        self._on_gpu: GpuEmbedder | None = None
 
     @cached_property
     def source(self) -> ModelSource:
@@ -58,6 +70,52 @@ class RunModel:
             return cached(recorded, opened, "passages", self._announce)
         embedder = opened()
         return cached(embedder.info, lambda: embedder, "passages", self._announce)
+
+    def passage_encoder(self, recorded: ModelInfo | None, pending: int) -> Embedder:
+        """`embedder`, for so many `pending` passages: on a GPU where the user asks for one, or where it is worth it."""
+        asked = asked_device()
+        embedder = self.embedder(recorded)
+        if asked == "cpu" or (asked == "auto" and not (pending >= _WORTH_A_GPU and may_have_gpu())):
+            return embedder
+        if reason := self._keeps_to_processor(embedder.info, asked):
+            if asked != "auto":
+                self._announce(f"--device {asked}: {reason}")
+            return embedder
+
+        def opened() -> Embedder:
+            return self._opened_on_gpu(embedder, asked)
+
+        return cached(embedder.info, opened, "passages", self._announce)
+
+    def _keeps_to_processor(self, info: ModelInfo, asked: str) -> str:
+        """Why no GPU encodes beside the prepared model `info`; "": nothing hinders."""
+        if info.is_api:
+            return f"{info.name} runs at its provider"
+        if info.runtime == "static":
+            return f"{info.name} runs on the processor, as all vectors of tokens"
+        if info.runtime == "torch-fp32":  # PyTorch runs it in this process, on the device that is asked for
+            _, missing = find_device(asked)
+            return f"{missing}: encoding on the processor" if missing else f"{info.name} runs there, queries included"
+        if not self.source.has_weights():
+            return f"the weights of {info.name} are not on this machine: encoding on the processor"
+        return ""
+
+    def _opened_on_gpu(self, embedder: Embedder, asked: str) -> Embedder:
+        from semsearch.embedding.gpu_embedder import GpuEmbedder, on_gpu
+        from semsearch.embedding.gpu_process import GpuJob
+
+        source = self.source
+        trust = source.trust or bool((read_info(source.cache_path()) or {}).get("trusted"))
+        job = GpuJob(source.name, source.folder, trust, asked, embedder.info.window)
+        model = on_gpu(embedder.open() if isinstance(embedder, CachedEmbedder) else embedder, job, self._announce)
+        if isinstance(model, GpuEmbedder):
+            self._on_gpu = model
+        return model
+
+    @property
+    def device(self) -> str:
+        """The GPU that has encoded passages of this run; "": none."""
+        return self._on_gpu.device if self._on_gpu is not None and self._on_gpu.encoded else ""
 
     def tokenizer(self, recorded: Callable[[], ModelInfo | None]) -> tuple[str, int]:
         """(tokenizer file, most tokens of a text); opens the model only where its folder does not say."""

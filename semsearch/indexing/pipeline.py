@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from semsearch import settings
 from semsearch.chunking.tokenizers import tiktoken_named
+from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import IndexDamagedError, LockedError, ParameterError, SemsearchError, UsageError, for_shell
 from semsearch.extras import check_installed
@@ -386,11 +387,15 @@ class _ComparedRun:
     def encode(self) -> None:
         """Encodes the chunks that have no vector yet."""
         clock = time.perf_counter()
-        encode_pending(self.writer, lambda: self.model.embedder(self.info.model), self.report, self.progress)
+
+        def opened() -> Embedder:
+            return self.model.passage_encoder(self.info.model, self.writer.snapshot().counts().pending)
+
+        encode_pending(self.writer, opened, self.report, self.progress)
+        self.report.device = self.model.device
         encode_pending_sparse(self.writer, self.sparse.model, self.report, self.progress)
         self.writer.forget_deleted()
-        chunks = self.report.chunks
-        if any(chunks[name] for name in ("encoded", "reused", "sparse")):
+        if any(self.report.chunks[name] for name in ("encoded", "reused", "sparse")):
             self.report.seconds["encode"] = time.perf_counter() - clock
 
     def keep_token_vectors(self) -> None:

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from semsearch.errors import SemsearchError
+from semsearch.errors import SemsearchError, UsageError
 from semsearch.file_lock import WriterLock
 from semsearch.tuning.train_job import COMPLETE, Job, drop_incomplete_checkpoints, last_checkpoint
 from semsearch.tuning.train_memory import check_memory, fewest_parameters, texts_at_once
@@ -38,9 +38,12 @@ def train(job: Job, steps_to: TextIO) -> None:
 
     Raises `ValueError` where it cannot be trained here, or the training diverges.
     """
-    from semsearch.embedding.torch_runtime import device, load_transformer
+    from semsearch.embedding.device import asked_device, find_device
+    from semsearch.embedding.torch_runtime import load_transformer
 
-    where = device()
+    where, missing = find_device(asked_device())
+    if missing:
+        raise UsageError(f"no device {asked_device()} here: {missing}", "use auto, cpu, cuda or mps")
     check_memory(fewest_parameters(job.folder), where)
     # In half precision most steps are too small to change a weight.
     model = load_transformer(job.folder, False, None, where).float()

@@ -178,3 +178,13 @@ def test_a_commit_holds_what_takes_seconds() -> None:
     assert next_limit(1024, 1024, 6.0) == 512
     assert next_limit(512, 300, 60.0) == 64
     assert next_limit(512, 0, 0.01) == 512, "what is reused says nothing about the model"
+
+
+def test_quick_steps_grow(tmp_path: Path, static: Embedder) -> None:
+    """So that a GPU gets as much as it can use at once; a step that takes its time stays as it is."""
+    write(tmp_path / "many", texts(500, 1))
+    index_folders([str(tmp_path / "many")], str(tmp_path / "i"), IndexOptions(model="static", embed=False))
+    sizes: list[int] = []
+    with open_store(str(tmp_path / "i")).write() as writer:
+        encode_pending(writer, lambda: static, IndexReport("/i"), Progress(encoded=sizes.append))
+    assert sum(sizes) == 500 and sizes[0] == 64 and max(sizes) > 64, sizes

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from semsearch.errors import ModelError
+from semsearch.errors import ModelError, UsageError
 from semsearch.indexing.model import RunModel
 from semsearch.store.protocol import Snapshot
 
@@ -53,3 +53,56 @@ def test_passages_are_looked_up_in_the_cache_of_a_model_that_is_slow() -> None:
     again = model("all-MiniLM-L6-v2").embedder(first.info)
     assert again.info == first.info and type(again).__name__ == "CachedEmbedder"
     assert type(model().embedder(None)).__name__ != "CachedEmbedder", "the static one is faster than a look-up"
+
+
+def test_the_processor_encodes_unless_a_gpu_is_worth_it_or_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = model("all-MiniLM-L6-v2")
+    plain = run.embedder(None)
+    monkeypatch.setenv("SEMSEARCH_DEVICE", "cpu")
+    assert run.passage_encoder(None, 10**6) is plain
+    monkeypatch.delenv("SEMSEARCH_DEVICE")
+    assert run.passage_encoder(None, 4_095) is plain and run.device == ""
+    monkeypatch.setenv("SEMSEARCH_DEVICE", "gpu")
+    with pytest.raises(UsageError):
+        run.passage_encoder(None, 1)
+
+
+@pytest.mark.slow
+def test_a_gpu_that_is_asked_for_and_not_there_is_told_once_the_model_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SEMSEARCH_DEVICE", "cuda:99")
+    monkeypatch.setenv("SEMSEARCH_PASSAGE_CACHE", "0")
+    told: list[str] = []
+    run = RunModel("all-MiniLM-L6-v2", None, False, True, told.append)
+    embedder = run.passage_encoder(None, 1)
+    assert told == [], "every passage may be in the cache"
+    for _ in range(2):
+        assert (embedder.encode(["tide"]) == run.embedder(None).encode(["tide"])).all()
+    assert len(told) == 1 and told[0].startswith("cannot encode on the device cuda:99 ("), told
+    assert run.device == ""
+
+
+@pytest.mark.slow
+def test_the_device_of_a_run_is_that_which_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor stands in for a GPU, in a process of its own."""
+    monkeypatch.setenv("SEMSEARCH_PASSAGE_CACHE", "0")
+    run = model("all-MiniLM-L6-v2")
+    encoder = run._opened_on_gpu(run.embedder(None), "cpu")
+    assert run.device == ""
+    assert encoder.encode(["tide"]).shape == (1, 384) and run.device == "cpu"
+
+
+def test_models_that_no_gpu_encodes_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMSEARCH_DEVICE", "cuda")
+    told: list[str] = []
+    run = RunModel("static", None, False, True, told.append)
+    assert run.passage_encoder(None, 1) is run.embedder(None)
+    assert told == ["--device cuda: static runs on the processor, as all vectors of tokens"]
+    run = RunModel("all-MiniLM-L6-v2", None, False, True, told.append)
+    source = run.source
+    run.source = replace(source, folder=source.cache_path())  # as a model that was imported
+    assert run.passage_encoder(None, 1) is run.embedder(None)
+    assert told[1:] == [
+        "--device cuda: the weights of all-MiniLM-L6-v2 are not on this machine: encoding on the processor"
+    ]

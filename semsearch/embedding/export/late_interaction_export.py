@@ -16,9 +16,9 @@ from semsearch.embedding.late_interaction import LateInteraction, LateInteractio
 from semsearch.embedding.max_similarity import mean_max_similarity
 from semsearch.embedding.rerankers import BGE_HEAD
 
-# Sample texts that are compared: every other one is a question. And the last eight, which are long.
-_QUERIES, _PASSAGES = slice(0, 24, 2), slice(1, 64, 2)
-_LONG = slice(-8, None)
+# Sample texts that are compared: every other one is a question, and the last two are long.
+_QUERIES, _PASSAGES = slice(0, 24, 2), slice(1, 32, 2)
+_LONG = slice(-2, None)
 _INPUTS = ("input_ids", "attention_mask")
 # No window is longer: an index has no such passages.
 _LONGEST_WINDOW = 8192
