@@ -20,7 +20,7 @@ _OF_THE_GROUP = 0o660
 # How the names in a cache of prepared models and vectors begin.
 _IN_THE_CACHE = (
     "api-", "cross-encoder-", "fingerprints", "language-", "late-interaction-", "model-", "passages.db", ".preparing-",
-    "queries.db", "static-",
+    "queries.db", "sparse-", "static-",
 )  # fmt: skip
 
 

@@ -14,38 +14,21 @@ import numpy as np
 from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.embedder import Vectors, of_length, unit_rows
 from semsearch.embedding.model_info import ModelInfo
-from semsearch.errors import ModelError, for_shell
-from semsearch.no_telemetry import switch_off_telemetry
-from semsearch.shortage import shortage_of
+from semsearch.embedding.onnx_session import open_session, opened
 
 
 class OnnxEmbedder:
     """An Embedder over `model.ort` and `tokenizer.json` in `folder`. Raises `ModelError` where they do not load."""
 
     def __init__(self, info: ModelInfo, folder: str) -> None:
-        switch_off_telemetry()
-        import onnxruntime
-
         self.info = info
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        model = os.path.join(folder, "model.ort")
-        try:
-            # The session loads without the interpreter's lock, so the tokenizer loads meanwhile: 15 ms of a search.
-            with ThreadPoolExecutor(1) as pool:
-                session = pool.submit(onnxruntime.InferenceSession, model, options, providers=["CPUExecutionProvider"])
-                self.tokenizer = SubwordTokenizer(info.name, os.path.join(folder, "tokenizer.json"))
-                self._session = session.result()
-            self._inputs = [one.name for one in self._session.get_inputs()]
-        except Exception as error:  # onnxruntime's exception classes are not public
-            if shortage_of(error):
-                raise
-            raise ModelError(
-                f"the prepared model in {folder} cannot be loaded: {str(error).splitlines()[0]}",
-                f"remove it and run again: rm -r {for_shell(folder)}",
-            ) from None
+        tokenizer = os.path.join(folder, "tokenizer.json")
+        # The session loads without the interpreter's lock, so the tokenizer loads meanwhile: 15 ms of a search.
+        with ThreadPoolExecutor(1) as pool:
+            session = pool.submit(open_session, folder)
+            self.tokenizer = opened(folder, lambda: SubwordTokenizer(info.name, tokenizer))
+            self._session = session.result()
+        self._inputs = [one.name for one in self._session.get_inputs()]
         self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:

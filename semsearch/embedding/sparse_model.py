@@ -5,11 +5,10 @@ As with dense models (`onnx_runtime`), one text and one thread a run, as many ru
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from hashlib import sha256
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +18,13 @@ from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding.cache import cache_path, damaged_model, prepare_model, read_info
 from semsearch.embedding.calibration import fertility
 from semsearch.embedding.fingerprint import fingerprint_of
+from semsearch.embedding.onnx_session import open_session, opened
 from semsearch.embedding.resolve import ModelSource, resolve
 from semsearch.embedding.sparse_head import BGE_M3_HEAD, head_of
 from semsearch.embedding.sparse_info import SparseInfo
 from semsearch.errors import ModelError, for_shell
 from semsearch.lexical.sparse_vector import SparseVector, pruned_passage, pruned_query
-from semsearch.no_telemetry import switch_off_telemetry
 from semsearch.settings import cache_folder
-from semsearch.shortage import shortage_of
 
 QUERY_FOLDER = "query"
 QUERY_WEIGHTS = "query_weights.npy"
@@ -42,13 +40,13 @@ class SparseModel:
 
     @cached_property
     def tokenizer(self) -> SubwordTokenizer:
-        return _loaded(
+        return opened(
             self._folder, lambda: SubwordTokenizer(self.info.name, os.path.join(self._folder, "tokenizer.json"))
         )
 
     @cached_property
     def _passages(self) -> "_Graph":
-        return _loaded(self._folder, lambda: _Graph(self._folder, self.tokenizer))
+        return _Graph(self._folder, self.tokenizer)
 
     @cached_property
     def _queries(self) -> "_Graph":
@@ -56,12 +54,12 @@ class SparseModel:
             return self._passages
         folder = os.path.join(self._folder, QUERY_FOLDER)
         tokenizer = os.path.join(folder, "tokenizer.json")
-        return _loaded(self._folder, lambda: _Graph(folder, SubwordTokenizer(self.info.name, tokenizer)))
+        return _Graph(folder, opened(folder, lambda: SubwordTokenizer(self.info.name, tokenizer)))
 
     @cached_property
     def _query_weights(self) -> NDArray[np.float32]:
         path = os.path.join(self._folder, QUERY_WEIGHTS)
-        weights: NDArray[np.float32] = _loaded(self._folder, lambda: np.load(path, allow_pickle=False))
+        weights: NDArray[np.float32] = opened(self._folder, lambda: np.load(path, allow_pickle=False))
         return weights
 
     def encode(self, texts: Sequence[str]) -> list[SparseVector]:
@@ -113,35 +111,11 @@ class SparseModel:
         return SparseVector.of_array(values)
 
 
-Part = TypeVar("Part")
-
-
-def _loaded(folder: str, load: Callable[[], Part]) -> Part:
-    """What `load` gives, a part of the prepared model in `folder`. Raises `ModelError` where it cannot."""
-    try:
-        return load()
-    except Exception as error:  # onnxruntime's exception classes are not public
-        if shortage_of(error):
-            raise
-        raise ModelError(
-            f"the prepared model in {folder} cannot be loaded: {str(error).splitlines()[0]}",
-            f"remove it and run again: rm -r {for_shell(folder)}",
-        ) from None
-
-
 class _Graph:
-    """The graph `model.ort` in `folder`, of one text, and the tokens it reads. Raises what ONNX Runtime raises."""
+    """The graph `model.ort` in `folder`, of one text, and the tokens it reads. Raises `ModelError`."""
 
     def __init__(self, folder: str, tokenizer: SubwordTokenizer) -> None:
-        switch_off_telemetry()
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        model = os.path.join(folder, "model.ort")
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(folder)
         self._inputs = [one.name for one in self._session.get_inputs()]
         self._tokenizer = tokenizer
 
