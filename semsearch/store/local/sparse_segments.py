@@ -30,6 +30,11 @@ class SparseSegments:
     next: int = 1
     segments: tuple[Segment, ...] = ()
 
+    @property
+    def end(self) -> int:
+        """The last chunk that it says anything of."""
+        return max(self.to, *(segment.last_id for segment in self.segments)) if self.segments else self.to
+
     def as_setting(self) -> dict[str, Any]:
         """The value of the setting."""
         fields = ("name", "first_id", "last_id", "rows", "files")

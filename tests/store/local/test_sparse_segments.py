@@ -213,6 +213,34 @@ def test_a_setting_that_is_none_is_damage_and_is_forgotten(store: LocalStore, tm
     assert encode(store, {}, vector(t1=1.0)) == list(range(1, 9))
 
 
+def test_what_it_says_of_passages_that_never_were_is_forgotten(store: LocalStore, tmp_path: Path) -> None:
+    """Where the number of the next passage is lost, new passages must not be given the vectors of others."""
+    with store.write() as writer, writer.transaction() as transaction:
+        transaction.delete_files([file_id(store, "c"), file_id(store, "d")])
+    with store.write() as writer:
+        writer.maintain()
+    store.close()
+    sql(tmp_path / "index", "DELETE FROM chunks WHERE file_id IS NULL")
+    sql(tmp_path / "index", "DELETE FROM settings WHERE key = 'next_chunk'")
+    store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
+    assert store.examine().problems == []
+    with store.write() as writer, writer.transaction() as transaction:
+        put(transaction, "e", "e one", "e two")
+    assert encode(store, {}, vector(t1=1.0)) == list(range(1, 7))
+    assert set(found(store, vector(t1=1.0)).values()) == {1.0}
+
+
+def test_a_repair_of_sparse_vectors_alone_has_no_file_read_again(store: LocalStore, tmp_path: Path) -> None:
+    def generation() -> int:
+        return store.read(lambda snapshot: snapshot.info().generation)
+
+    before = generation()
+    store.close()
+    sql(tmp_path / "index", "UPDATE settings SET value = '[]' WHERE key = 'sparse_segments'")
+    store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
+    assert store.examine().problems == [] and generation() == before
+
+
 def test_a_rebuild_keeps_what_is_whole_and_drops_what_is_damaged(store: LocalStore, tmp_path: Path) -> None:
     with store.write(rebuild=True) as writer, writer.transaction() as transaction:
         transaction.drop_damaged()
