@@ -171,6 +171,8 @@ def test_what_an_index_names_is_not_prepared_and_must_be_the_same(splade: Path) 
         {"vocabulary": 1 << 40},
         {"step": 0.0},
         {"step": float("nan")},
+        {"step": 1e308},
+        {"step": 1e-300},
         {"window": "64"},
         {"dropped": [-1]},
         {"name": 3},
