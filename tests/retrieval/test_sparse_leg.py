@@ -14,7 +14,7 @@ from semsearch.maintenance.why import why
 from semsearch.retrieval import fusion
 from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.hit import Hit
-from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.options import Expansion, SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.opening import open_store
 from semsearch.store.records import Filters
@@ -91,6 +91,15 @@ def test_filters_and_exclusions_hold(index: Path) -> None:
     assert [hit.path for hit in within] == [hit.path for hit in every if hit.path.startswith("0")]
     without = search(index, "old water -pump", mode="sparse")
     assert without and not any("pump" in hit.text for hit in without)
+
+
+def test_what_is_compared_beside_the_query_counts_by_its_tokens(index: Path) -> None:
+    order = [hit.chunk_id for hit in search(index, "old water", mode="sparse")]
+    expansion = Expansion(paraphrases=("valve tide",))
+    for options in ({"unlike": ("valve tide",)}, {"expansion": expansion}, {"after": "valve tide"}):
+        changed = search(index, "old water", mode="sparse", **options)
+        assert sorted(hit.chunk_id for hit in changed) == sorted(order)
+        assert [hit.chunk_id for hit in changed] != order
 
 
 def test_a_miss_is_explained(index: Path) -> None:
