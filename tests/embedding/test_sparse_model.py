@@ -82,6 +82,25 @@ def test_weights_are_those_of_sentence_transformers(kind: str, tmp_path: Path, f
     assert all(0 < len(one.tokens) <= 256 for one in model.encode(TEXTS))
 
 
+def test_prompts_are_put_before_texts_once(tmp_path: Path, fp32: None) -> None:
+    from sentence_transformers import SparseEncoder
+
+    folder = make_splade(tmp_path / "made")
+    settings = folder / "config_sentence_transformers.json"
+    for names, default in ({"query", "document"}, None), ({"corpus"}, "other"):
+        kept = {**dict.fromkeys(names, "old water "), "other": "the tide "}
+        settings.write_text(
+            json.dumps({**json.loads(settings.read_text()), "prompts": kept, "default_prompt_name": default})
+        )
+        model = exported(folder, tmp_path / "-".join(sorted(names)))
+        reference = SparseEncoder(str(folder), device="cpu")
+        wanted = {"convert_to_sparse_tensor": False, "show_progress_bar": False}
+        ours = rows_of(model.encode_whole(TEXTS), model)
+        agree(ours, np.asarray(reference.encode_document(TEXTS, **wanted)), 0.9999)
+        queries = rows_of([model.encode_whole_query(text) for text in TEXTS], model)
+        agree(queries, np.asarray(reference.encode_query(TEXTS, **wanted)), 0.9999)
+
+
 def test_weights_are_those_of_the_head_of_bge_m3(tmp_path: Path, fp32: None) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
