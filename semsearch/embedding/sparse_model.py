@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from semsearch.callbacks import Announce
 from semsearch.chunking.tokenizers import SubwordTokenizer
+from semsearch.embedding import kept_models
 from semsearch.embedding.cache import cache_path, damaged_model, prepare_model, read_info
 from semsearch.embedding.calibration import fertility
 from semsearch.embedding.fingerprint import fingerprint_of
@@ -215,6 +216,18 @@ def no_head(name: str, what: str) -> ModelError:
 
 
 def _opened(path: str, name: str) -> SparseModel:
+    """The model in the folder `path`, called `name`; the one that stays open, if any. Raises `ModelError`."""
+    return kept_models.find_sparse(path, name) or _described(path, name)
+
+
+def load(path: str, name: str) -> SparseModel:
+    """A model of its own, with all that queries need open. Raises `ModelError`."""
+    model = _described(path, name)
+    model.encode_query("a")
+    return model
+
+
+def _described(path: str, name: str) -> SparseModel:
     record = read_info(path)
     if record is None:
         raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {for_shell(path)}")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from semsearch.embedding import kept_models
 from semsearch.embedding.embedder import unit_rows
 from semsearch.embedding.export import sparse_export
 from semsearch.embedding.export.onnx_model import OnnxVariant, onnx_variants
@@ -131,6 +132,21 @@ def test_a_prepared_model_is_near_to_it_in_int8_and_kept(splade: Path) -> None:
     assert len(told) <= 1
     assert again.info == model.info
     assert open_recorded_sparse(replace(model.info, name="as an index calls it")).info.same_vectors(model.info)
+
+
+def test_one_that_is_kept_open_is_not_opened_again(splade: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(kept_models, "on_open", lambda *model: asked.append(model))
+    info = open_sparse(str(splade), False, lambda message: None).info
+    assert len(asked) == 1, "who keeps models open hears of it"
+    kept_models.keep(*asked[0])
+    try:
+        model = open_recorded_sparse(info)
+        assert open_recorded_sparse(info) is model and len(asked) == 1
+        assert model.encode_query("the tide").tokens.tolist()
+    finally:
+        kept_models.let_go()
+    assert open_recorded_sparse(info) is not model
 
 
 def remake(folder: Path, change: Callable[[Path], None], target: Path) -> Path:
