@@ -93,6 +93,14 @@ def test_nothing_is_pending_until_something_is_new(store: LocalStore) -> None:
     assert next(iter(found(store, vector(t1=1.0)))) == 9
 
 
+def test_what_has_no_sparse_vector_yet_is_new_once_it_has(store: LocalStore) -> None:
+    with store.write() as writer, writer.transaction() as transaction:
+        put(transaction, "e", "e one")
+    assert store.read(lambda snapshot: snapshot.position()).last == 8
+    encode(store, {}, vector(t1=1.0))
+    assert store.read(lambda snapshot: snapshot.position()).last == 9
+
+
 def test_deleted_chunks_are_not_found_and_leave_the_segments(store: LocalStore) -> None:
     with store.write() as writer, writer.transaction() as transaction:
         transaction.delete_files([file_id(store, "b"), file_id(store, "d")])
