@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import TypeVar
 
@@ -31,6 +31,8 @@ from semsearch.shortage import shortage_of
 
 QUERY_FOLDER = "query"
 QUERY_WEIGHTS = "query_weights.npy"
+# `tune --fusion` asks each question by 81 weights, and who reads results asks for the next ones.
+_QUERIES_KEPT = 64
 
 
 class SparseModel:
@@ -39,6 +41,7 @@ class SparseModel:
     def __init__(self, info: SparseInfo, folder: str) -> None:
         self.info = info
         self._folder = folder
+        self._query_vector = lru_cache(_QUERIES_KEPT)(lambda text: pruned_query(self.encode_whole_query(text)))
         self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     @cached_property
@@ -80,8 +83,8 @@ class SparseModel:
             return list(pool.map(one, texts))
 
     def encode_query(self, text: str) -> SparseVector:
-        """The vector of the query `text` (`sparse_vector.pruned_query`)."""
-        return pruned_query(self.encode_whole_query(text))
+        """The vector of the query `text` (`sparse_vector.pruned_query`); kept, as the same is often asked again."""
+        return self._query_vector(text)
 
     def encode_whole_query(self, text: str) -> SparseVector:
         """The vector of the query `text`, nothing left out."""

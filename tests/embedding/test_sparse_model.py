@@ -134,6 +134,16 @@ def test_a_prepared_model_is_near_to_it_in_int8_and_kept(splade: Path) -> None:
     assert open_recorded_sparse(replace(model.info, name="as an index calls it")).info.same_vectors(model.info)
 
 
+def test_a_query_is_encoded_once(splade: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = open_sparse(str(splade), False, lambda message: None)
+    asked: list[str] = []
+    whole = SparseModel.encode_whole_query
+    monkeypatch.setattr(SparseModel, "encode_whole_query", lambda self, text: asked.append(text) or whole(self, text))
+    first = model.encode_query("the tide")
+    assert model.encode_query("the tide") is first and model.encode_query("a pump") is not first
+    assert asked == ["the tide", "a pump"]
+
+
 def test_one_that_is_kept_open_is_not_opened_again(splade: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, str]] = []
     monkeypatch.setattr(kept_models, "on_open", lambda *model: asked.append(model))
