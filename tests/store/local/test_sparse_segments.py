@@ -196,6 +196,17 @@ def test_one_lost_segment_of_two_is_made_again_alone(store: LocalStore, tmp_path
     assert len(found(store, vector(t3=1.0))) == 8
 
 
+def test_where_the_last_segment_is_lost_those_before_it_still_count(store: LocalStore, tmp_path: Path) -> None:
+    with store.write() as writer, writer.transaction() as transaction:
+        put(transaction, "e", "e one", "e two")
+    encode(store, {}, vector(t1=50.0))
+    store.close()
+    flip(tmp_path / "index" / "segments" / "spa-000002" / "bm25.bin")
+    store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
+    assert store.read(lambda snapshot: snapshot.sparse_pending()) == 2
+    assert encode(store, {}, vector(t1=50.0)) == [9, 10]
+
+
 HOSTILE = [
     [],
     {},
