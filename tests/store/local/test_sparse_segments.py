@@ -217,6 +217,7 @@ HOSTILE = [
     {"to": 0, "next": 1, "segments": [{"name": 7, "first_id": 1, "last_id": 2, "rows": 2, "files": {}}]},
     {"to": 0, "next": 1, "segments": [{"name": "../x", "first_id": 1, "last_id": 2, "rows": 2, "files": {}}]},
     {"to": 0, "next": 1, "segments": [{"name": "spa-9", "first_id": 1, "last_id": 2, "rows": 2, "files": {}}]},
+    {"to": 0, "next": 9, "segments": [{"name": "lex-000001", "first_id": 1, "last_id": 2, "rows": 2, "files": {}}]},
 ]
 
 
@@ -229,6 +230,18 @@ def test_a_setting_that_is_none_is_damage_and_is_forgotten(store: LocalStore, tm
     assert store.examine().problems
     store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
     assert store.examine().problems == []
+    assert encode(store, {}, vector(t1=1.0)) == list(range(1, 9))
+
+
+def test_a_segment_that_the_next_one_would_be_written_over_is_damage(store: LocalStore, tmp_path: Path) -> None:
+    store.close()
+    change = "UPDATE settings SET value = json_set(value, '$.next', 1) WHERE key = 'sparse_segments'"
+    sql(tmp_path / "index", change)
+    with pytest.raises(IndexDamagedError, match="is none of the first 0"):
+        found(store, vector(t1=1.0))
+    with pytest.raises(IndexDamagedError), store.write() as writer:
+        leg_of(writer).pending()
+    store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
     assert encode(store, {}, vector(t1=1.0)) == list(range(1, 9))
 
 
