@@ -25,6 +25,11 @@ def cache_path(kind: str, fingerprint: str, dim: int | None = None) -> str:
     return os.path.join(cache_folder(), f"{kind}-{FORMAT}-{fingerprint[:32]}" + (f"-{dim}" if dim else ""))
 
 
+def is_sparse(path: str) -> bool:
+    """Whether the prepared model `path` makes learned sparse vectors."""
+    return os.path.basename(path).startswith("sparse-")
+
+
 def read_info(path: str) -> dict[str, Any] | None:
     """The record in the folder `path` (`info`: ModelInfo as a dict, `folder`: of the weights ...); None: not prepared.
 

@@ -8,6 +8,8 @@ from semsearch.callbacks import Announce
 from semsearch.embedding.cache import prepare_model, read_info
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
+from semsearch.embedding.sparse_head import head_of
+from semsearch.embedding.sparse_model import sparse_fingerprint
 
 
 def check_model(name: str, trust: bool, announce: Announce) -> dict[str, Any]:
@@ -29,19 +31,22 @@ def check_model(name: str, trust: bool, announce: Announce) -> dict[str, Any]:
     announce(f"preparing {source.name} anew and comparing it")
     with tempfile.TemporaryDirectory(prefix="semsearch-verify-") as folder:
         path = os.path.join(folder, "model")
-        kind = "static" if source.kind == "static" else "transformer"
-        prepare_model(source.name, source.folder, source.fingerprint, kind, path, trust)
+        is_sparse = head_of(source.folder) == "sparse-encoder"  # which makes no other vectors
+        fingerprint = sparse_fingerprint(source) if is_sparse else source.fingerprint
+        kind = "sparse" if is_sparse else "static" if source.kind == "static" else "transformer"
+        prepare_model(source.name, source.folder, fingerprint, kind, path, trust)
         record = read_info(path)
         assert record is not None
         info = record["info"]
+        shape = {"vocabulary": info["vocabulary"]} if is_sparse else {"dimensions": info["dim"]}
         return {
             **report,
             "folder": source.folder,
-            "fingerprint": source.fingerprint,
+            "fingerprint": fingerprint,
             "runtime": info["runtime"],
-            "dimensions": info["dim"],
+            **shape,
             "window": info["window"],
-            "pooling": info["pooling"],
+            **({} if is_sparse else {"pooling": info["pooling"]}),
             "query_prefix": info["query_prefix"],
             "passage_prefix": info["passage_prefix"],
             "agreement": record["mean_cosine_with_reference"],

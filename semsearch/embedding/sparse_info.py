@@ -11,6 +11,8 @@ from typing import Any
 from semsearch.embedding.model_info import Calibration
 
 _LARGEST_VOCABULARY = 1 << 21
+# A step beyond these makes scores that no float32 holds; those of models are about 0.01.
+_LEAST_STEP, _LARGEST_STEP = 1e-12, 1e12
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,10 @@ class SparseInfo:
         if not 0 < info.vocabulary <= _LARGEST_VOCABULARY:
             raise ValueError(f"a vocabulary of {info.vocabulary} tokens")
         measured = (info.step, calibration.background, calibration.related, calibration.separation)
-        if not all(type(value) in (int, float) and math.isfinite(value) for value in measured) or info.step <= 0:
+        if not all(type(value) in (int, float) and math.isfinite(value) for value in measured):
             raise ValueError("a measured number is none")
+        if not _LEAST_STEP <= info.step <= _LARGEST_STEP:
+            raise ValueError(f"a step of {info.step}")
         if not all(type(value) in (int, float) and value >= 0 for value in calibration.fertility.values()):
             raise ValueError("a fertility is none")
         return info

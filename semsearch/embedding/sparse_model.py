@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from semsearch.callbacks import Announce
 from semsearch.chunking.tokenizers import SubwordTokenizer
+from semsearch.embedding import kept_models
 from semsearch.embedding.cache import cache_path, damaged_model, prepare_model, read_info
 from semsearch.embedding.calibration import fertility
 from semsearch.embedding.fingerprint import fingerprint_of
@@ -28,6 +29,8 @@ from semsearch.settings import cache_folder
 
 QUERY_FOLDER = "query"
 QUERY_WEIGHTS = "query_weights.npy"
+# `tune --fusion` asks each question by 81 weights, and who reads results asks for the next ones.
+_QUERIES_KEPT = 64
 
 
 class SparseModel:
@@ -36,6 +39,7 @@ class SparseModel:
     def __init__(self, info: SparseInfo, folder: str) -> None:
         self.info = info
         self._folder = folder
+        self._query_vector = lru_cache(_QUERIES_KEPT)(lambda text: pruned_query(self.encode_whole_query(text)))
         self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     @cached_property
@@ -77,8 +81,8 @@ class SparseModel:
             return list(pool.map(one, texts))
 
     def encode_query(self, text: str) -> SparseVector:
-        """The vector of the query `text` (`sparse_vector.pruned_query`)."""
-        return pruned_query(self.encode_whole_query(text))
+        """The vector of the query `text` (`sparse_vector.pruned_query`); kept, as the same is often asked again."""
+        return self._query_vector(text)
 
     def encode_whole_query(self, text: str) -> SparseVector:
         """The vector of the query `text`, nothing left out."""
@@ -189,6 +193,18 @@ def no_head(name: str, what: str) -> ModelError:
 
 
 def _opened(path: str, name: str) -> SparseModel:
+    """The model in the folder `path`, called `name`; the one that stays open, if any. Raises `ModelError`."""
+    return kept_models.find_sparse(path, name) or _described(path, name)
+
+
+def load(path: str, name: str) -> SparseModel:
+    """A model of its own, with all that queries need open. Raises `ModelError`."""
+    model = _described(path, name)
+    model.encode_query("a")
+    return model
+
+
+def _described(path: str, name: str) -> SparseModel:
     record = read_info(path)
     if record is None:
         raise ModelError(f"the model cache {path} is incomplete", f"remove it with: rm -r {for_shell(path)}")

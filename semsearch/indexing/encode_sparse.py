@@ -29,15 +29,18 @@ def encode_pending_sparse(
         return
     pending = leg.pending()
     if len(pending):
-        if progress.stopping():
+        # As in `encode_pending`, a run that has done nothing yet encodes something.
+        begun = bool(report.files["added"] or report.files["changed"] or report.chunks["encoded"])
+        if begun and progress.stopping():
             report.chunks["sparse_pending"] = len(pending)
             return
         model = open_model()
         progress.encoding(len(pending))
         limit, done = ENCODE_BATCH, 0
-        while done < len(pending) and not progress.stopping():
+        while done < len(pending) and not (begun and progress.stopping()):
             clock, before = time.monotonic(), report.chunks["sparse"]
             done += _encode_batch(writer, leg, model, pending[done : done + limit], report, progress)
+            begun = True
             limit = next_limit(limit, report.chunks["sparse"] - before, time.monotonic() - clock)
         report.chunks["sparse_pending"] = len(pending) - done
         if done < len(pending):

@@ -56,8 +56,8 @@ def vectors_of(part: Postings, rows: NDArray[np.int64], step: float) -> list[Spa
     place = np.full(len(part), -1, np.int64)
     place[rows] = np.arange(len(rows))
     wanted = np.flatnonzero(place[part.rows] >= 0)
-    terms = np.searchsorted(part.indptr, wanted, side="right") - 1
-    tokens = np.array([_token(part, term) for term in terms.tolist()], np.int64)
+    terms, which = np.unique(np.searchsorted(part.indptr, wanted, side="right") - 1, return_inverse=True)
+    tokens = np.array([_token(part, term) for term in terms.tolist()], np.int64)[which]
     weights = part.tfs[wanted].astype(np.float32) * np.float32(step)
     order = np.lexsort((tokens, place[part.rows[wanted]]))
     bounds = np.searchsorted(place[part.rows[wanted]][order], np.arange(len(rows) + 1))

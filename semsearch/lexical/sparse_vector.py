@@ -35,6 +35,14 @@ class SparseVector:
         kept = np.sort(order[self.weights[order] >= least])
         return SparseVector(self.tokens[kept], self.weights[kept])
 
+    def with_others(self, other: "SparseVector", share: float) -> "SparseVector":
+        """These tokens, and those of `other` that are not among them, at `share` of their weight."""
+        new = ~np.isin(other.tokens, self.tokens)
+        tokens = np.concatenate([self.tokens, other.tokens[new]])
+        weights = np.concatenate([self.weights, np.float32(share) * other.weights[new]])
+        order = np.argsort(tokens)
+        return SparseVector(tokens[order], weights[order])
+
 
 def pruned_passage(vector: SparseVector) -> SparseVector:
     """What of the `vector` of a passage is kept in an index."""

@@ -83,7 +83,12 @@ def why(searcher: Searcher, query: str, file: str, options: SearchOptions) -> Wh
         shows = "" if too_low else f": -k {shown_rank} shows it"
         notes.insert(0, f"it stands at {shown_rank}, below the first {options.k}{shows}")
         how = standing.hit.explanation
-        if how and (how.dense_rank or DEPTH + 1) > DEPTH and (how.lexical_rank or DEPTH + 1) > DEPTH:
+        if (
+            how
+            and standing.mode != "sparse"
+            and (how.dense_rank or DEPTH + 1) > DEPTH
+            and (how.lexical_rank or DEPTH + 1) > DEPTH
+        ):
             notes.append(f"neither by meaning nor by words is it among the first {DEPTH:,}")
     if too_low:
         notes.insert(0, f"the search finds nothing that answers well enough ({standing.best_score:.3f} at best)")

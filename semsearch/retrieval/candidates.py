@@ -115,6 +115,8 @@ def find_candidates(
     for other in plan.beside:
         if plan.by_words:
             ids.update(snapshot.lexical(other.words, depth, selection).ids.tolist())
+        if leg is not None and other.tokens is not None:
+            ids.update(leg.rank(other.tokens, depth, selection).ids.tolist())
         if other.vector is not None:
             ids.update(snapshot.dense(other.vector, depth, selection).ids.tolist())
     # A candidate of one leg is scored by the other leg too, wherever it stands in that one's list.
@@ -142,7 +144,7 @@ def find_candidates(
                 # Vectors are believed as far as meaning counts.
                 share = plan.weights.neighbours * min(1.0, alpha / fusion.ALPHA)
                 relative = _smoothed(snapshot, union, relative, _best(union, cosines, relative), share)
-    others = [_Compared(snapshot, plan, other, union) for other in plan.beside]
+    others = [_Compared(snapshot, plan, other, union, leg) for other in plan.beside]
     if others:
         beside = np.mean([compared.likeness(alpha) for compared in others], axis=0)
         relative = (relative + np.float32(_BESIDE) * beside) / np.float32(1 + _BESIDE)
@@ -153,7 +155,7 @@ def find_candidates(
     named = known.held[len(plan.words) : len(plan.words) + len(plan.name)].any(axis=0)
     relative = np.where(named, np.float32(_NAMED) * relative.max(initial=0), relative)
     for unwanted in plan.unwanted:
-        likeness = _Compared(snapshot, plan, unwanted, union).likeness(alpha)
+        likeness = _Compared(snapshot, plan, unwanted, union, leg).likeness(alpha)
         relative = np.maximum(relative - np.float32(_UNLIKE) * likeness, 0)
     order = _best(union, cosines, relative)
     found = Candidates(
@@ -283,22 +285,32 @@ def _normalised(plan: QueryPlan, cosines: Array, bm25: Array) -> tuple[Array, Ar
 
 
 class _Compared:
-    """The chunks `ids` (n,) compared with another text than the query, by the mode and the weights of `plan`."""
+    """The chunks `ids` (n,) compared with another text than the query, by the mode and the weights of `plan`; `leg`:
+    the sparse one, which the mode `sparse` has."""
 
-    def __init__(self, snapshot: Snapshot, plan: QueryPlan, other: Other, ids: NDArray[np.int64]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, plan: QueryPlan, other: Other, ids: NDArray[np.int64], leg: SparseLeg | None
+    ) -> None:
         vectors = None if other.vector is None else other.vector[None]
         self._plan = plan
         self._known = snapshot.score(ids, other.words if plan.by_words else (), vectors)
         self._cosines = self._known.cosines[0] if vectors is not None else np.full(len(ids), np.nan, np.float32)
+        self._tokens = self._held = None
+        if leg is not None and other.tokens is not None:
+            self._tokens, self._held = leg.scores(ids, other.tokens), leg.held(ids, other.tokens)
         self.is_query = other.is_query
 
     def likeness(self, alpha: float) -> Array:
         """How much the chunks are like the text, (n,) in [0, 1]; `alpha`: the weight of meaning."""
+        if self._tokens is not None:
+            return fusion.normalise_lexical(self._tokens)
         return fusion.convex(*_normalised(self._plan, self._cosines, self._known.bm25), alpha)
 
     @property
     def confidences(self) -> Array:
         """(n,) in [0, 1]: how likely each chunk answers the text, if that is a query."""
+        if self._held is not None:
+            return self._held
         return _confidences(self._plan, self._known, self._cosines, ())
 
 

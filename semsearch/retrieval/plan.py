@@ -29,6 +29,7 @@ from semsearch.retrieval.spelling import Correction, corrected
 
 if TYPE_CHECKING:
     from semsearch.embedding.cached_embedder import CachedEmbedder
+    from semsearch.embedding.sparse_model import SparseModel
     from semsearch.store.protocol import Snapshot
 
 
@@ -43,11 +44,13 @@ _MEANING_BEFORE = 0.6
 @dataclass(frozen=True, eq=False)  # arrays are not compared
 class Other:
     """Another text than the query that passages are compared with: its words, and its vector (d,) as the index keeps
-    vectors. `is_query`: it is another way to say the query, so that what is near to it is an answer.
+    vectors; in the mode `sparse` its `tokens`. `is_query`: it is another way to say the query, so that what is near to
+    it is an answer.
     """
 
     words: tuple[Word, ...]
     vector: Vectors | None
+    tokens: SparseVector | None
     is_query: bool = False
 
 
@@ -166,6 +169,8 @@ def plan_query(
         reliability = confidence.reliability(embedder.fertility(query), script, embedder.info.calibration)
         counts = snapshot.counts()
         encoded = 1 - counts.pending / max(1, counts.chunks)
+    sparse = encoder.sparse(info.sparse) if info.sparse is not None and mode in ("hybrid", "sparse") else None
+    models = (embedder, sparse if mode == "sparse" else None)
     languages = snapshot.languages()
     before = clean_query(options.after)
     vector = None if embedder is None else (adapt or snapshot.adapted)(_encoded(embedder, query, before))
@@ -193,24 +198,23 @@ def plan_query(
         vector,
         stored,
         None if embedder is None else embedder.info.calibration,
-        tuple(_other(snapshot, text, languages, embedder) for text in options.unlike),
+        tuple(_other(snapshot, text, languages, *models) for text in options.unlike),
         parsed,
         tuple(corrections),
         named if named and snapshot.frequencies(named)[0] else (),
         tuple(characters),
-        tuple(_beside(snapshot, options.expansion, languages, embedder)),
+        tuple(_beside(snapshot, options.expansion, languages, *models)),
         _strange(parsed.words, languages, embedder) if mode == "hybrid" else frozenset(),
-        _sparse(snapshot, query, encoder) if mode in ("hybrid", "sparse") else None,
+        None if sparse is None else _sparse(snapshot, sparse, query, before),
     )
 
 
-def _sparse(snapshot: Snapshot, query: str, encoder: QueryEncoder) -> SparseQuery | None:
-    info = snapshot.info().sparse
-    if info is None:
-        return None
-    model = encoder.sparse(info)
+def _sparse(snapshot: Snapshot, model: SparseModel, query: str, before: str) -> SparseQuery:
     encoded = 1 - snapshot.sparse_pending() / max(1, snapshot.counts().chunks)
-    return SparseQuery(model.encode_query(query), model.info.calibration, model.fertility, encoded)
+    vector = model.encode_query(query)
+    if before:
+        vector = vector.with_others(model.encode_query(before), _WORDS_BEFORE)
+    return SparseQuery(vector, model.info.calibration, model.fertility, encoded)
 
 
 def _strange(text: str, languages: frozenset[str], embedder: CachedEmbedder | None) -> frozenset[Word]:
@@ -267,16 +271,24 @@ def _words(
 
 
 def _beside(
-    snapshot: Snapshot, expansion: Expansion, languages: frozenset[str], embedder: Embedder | None
+    snapshot: Snapshot,
+    expansion: Expansion,
+    languages: frozenset[str],
+    embedder: Embedder | None,
+    sparse: SparseModel | None,
 ) -> Iterator[Other]:
     for text in expansion.paraphrases:
-        yield replace(_other(snapshot, text, languages, embedder), is_query=True)
+        yield replace(_other(snapshot, text, languages, embedder, sparse), is_query=True)
     if text := clean_query(expansion.passage):
         vector = None if embedder is None else snapshot.as_stored(embedder.encode([text]))[0]
-        yield Other(tuple(analyze_query(text, languages)), vector)
+        tokens = None if sparse is None else sparse.encode_query(text)
+        yield Other(tuple(analyze_query(text, languages)), vector, tokens)
 
 
-def _other(snapshot: Snapshot, text: str, languages: frozenset[str], embedder: Embedder | None) -> Other:
+def _other(
+    snapshot: Snapshot, text: str, languages: frozenset[str], embedder: Embedder | None, sparse: SparseModel | None
+) -> Other:
     text = clean_query(text)
     vector = None if embedder is None else snapshot.as_stored(embedder.encode_query(text)[None])[0]
-    return Other(tuple(analyze_query(text, languages)), vector)
+    tokens = None if sparse is None else sparse.encode_query(text)
+    return Other(tuple(analyze_query(text, languages)), vector, tokens)

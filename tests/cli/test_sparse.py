@@ -43,6 +43,13 @@ def test_they_are_searched_explained_and_told_of(semsearch: Command, index: Path
     assert asked.code in (0, 1)
 
 
+def test_verify_compares_the_vectors_that_it_makes(semsearch: Command, splade: Path) -> None:
+    done = semsearch("models", "verify", splade, "--json")
+    report = done.json["verified"]
+    assert report["vocabulary"] == 101 and "dimensions" not in report and report["agreement"]["onnx-int8"] > 0.98
+    assert len(report["fingerprint"]) == 64
+
+
 def test_nothing_is_to_do_and_off_takes_them_out(semsearch: Command, index: Path) -> None:
     assert semsearch("index", "-i", index).out.startswith("3 files, 3 chunks: up to date")
     assert semsearch("verify", "-i", index).code == 0

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from semsearch.embedding import kept_models
 from semsearch.embedding.embedder import unit_rows
 from semsearch.embedding.export import sparse_export
 from semsearch.embedding.export.onnx_model import OnnxVariant, onnx_variants
@@ -82,6 +83,25 @@ def test_weights_are_those_of_sentence_transformers(kind: str, tmp_path: Path, f
     assert all(0 < len(one.tokens) <= 256 for one in model.encode(TEXTS))
 
 
+def test_prompts_are_put_before_texts_once(tmp_path: Path, fp32: None) -> None:
+    from sentence_transformers import SparseEncoder
+
+    folder = make_splade(tmp_path / "made")
+    settings = folder / "config_sentence_transformers.json"
+    for names, default in ({"query", "document"}, None), ({"corpus"}, "other"):
+        kept = {**dict.fromkeys(names, "old water "), "other": "the tide "}
+        settings.write_text(
+            json.dumps({**json.loads(settings.read_text()), "prompts": kept, "default_prompt_name": default})
+        )
+        model = exported(folder, tmp_path / "-".join(sorted(names)))
+        reference = SparseEncoder(str(folder), device="cpu")
+        wanted = {"convert_to_sparse_tensor": False, "show_progress_bar": False}
+        ours = rows_of(model.encode_whole(TEXTS), model)
+        agree(ours, np.asarray(reference.encode_document(TEXTS, **wanted)), 0.9999)
+        queries = rows_of([model.encode_whole_query(text) for text in TEXTS], model)
+        agree(queries, np.asarray(reference.encode_query(TEXTS, **wanted)), 0.9999)
+
+
 def test_weights_are_those_of_the_head_of_bge_m3(tmp_path: Path, fp32: None) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -112,6 +132,31 @@ def test_a_prepared_model_is_near_to_it_in_int8_and_kept(splade: Path) -> None:
     assert len(told) <= 1
     assert again.info == model.info
     assert open_recorded_sparse(replace(model.info, name="as an index calls it")).info.same_vectors(model.info)
+
+
+def test_a_query_is_encoded_once(splade: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = open_sparse(str(splade), False, lambda message: None)
+    asked: list[str] = []
+    whole = SparseModel.encode_whole_query
+    monkeypatch.setattr(SparseModel, "encode_whole_query", lambda self, text: asked.append(text) or whole(self, text))
+    first = model.encode_query("the tide")
+    assert model.encode_query("the tide") is first and model.encode_query("a pump") is not first
+    assert asked == ["the tide", "a pump"]
+
+
+def test_one_that_is_kept_open_is_not_opened_again(splade: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(kept_models, "on_open", lambda *model: asked.append(model))
+    info = open_sparse(str(splade), False, lambda message: None).info
+    assert len(asked) == 1, "who keeps models open hears of it"
+    kept_models.keep(*asked[0])
+    try:
+        model = open_recorded_sparse(info)
+        assert open_recorded_sparse(info) is model and len(asked) == 1
+        assert model.encode_query("the tide").tokens.tolist()
+    finally:
+        kept_models.let_go()
+    assert open_recorded_sparse(info) is not model
 
 
 def remake(folder: Path, change: Callable[[Path], None], target: Path) -> Path:
@@ -171,6 +216,8 @@ def test_what_an_index_names_is_not_prepared_and_must_be_the_same(splade: Path) 
         {"vocabulary": 1 << 40},
         {"step": 0.0},
         {"step": float("nan")},
+        {"step": 1e308},
+        {"step": 1e-300},
         {"window": "64"},
         {"dropped": [-1]},
         {"name": 3},

@@ -76,6 +76,17 @@ def test_a_run_that_is_stopped_keeps_what_it_has_and_the_next_goes_on(
     assert stat_check(str(index), []) is not None
 
 
+def test_a_run_without_time_that_has_done_nothing_else_encodes_something(
+    folder: Path, tmp_path: Path, splade: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = tmp_path / "index"
+    run(folder, index)
+    monkeypatch.setattr("semsearch.indexing.encode_sparse.ENCODE_STEP", 1)
+    at_once = Progress(stopping=lambda: True)
+    assert run(folder, index, at_once, sparse=str(splade)).chunks["sparse"] == 1
+    assert run(folder, index, at_once).chunks["sparse"] == 1
+
+
 def test_an_error_of_the_model_keeps_what_was_encoded(
     folder: Path, tmp_path: Path, splade: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,12 @@ def test_only_finite_weights_above_zero_are_weights() -> None:
     assert as_rows([held, vector(0, 0)], 6).tolist() == [[0, 2.0, 0, 0, 0.5, 0], [0] * 6]
 
 
+def test_others_bring_the_tokens_that_it_lacks() -> None:
+    both = vector(0, 2.0, 0, 1.0).with_others(vector(4.0, 4.0, 2.0), 0.5)
+    assert both.tokens.tolist() == [0, 1, 2, 3]
+    assert both.weights.tolist() == [2.0, 2.0, 1.0, 1.0]
+
+
 def test_of_a_passage_what_is_small_beside_the_largest_goes_and_the_largest_256_stay() -> None:
     assert pruned_passage(vector(1.0, 0.09, 0.11, 0.5)).tokens.tolist() == [0, 2, 3]
     weights = np.linspace(1, 2, 300, dtype=np.float32)

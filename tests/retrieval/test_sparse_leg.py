@@ -14,7 +14,7 @@ from semsearch.maintenance.why import why
 from semsearch.retrieval import fusion
 from semsearch.retrieval.fusion_weights import FusionWeights
 from semsearch.retrieval.hit import Hit
-from semsearch.retrieval.options import SearchOptions
+from semsearch.retrieval.options import Expansion, SearchOptions
 from semsearch.retrieval.searcher import Searcher
 from semsearch.store.opening import open_store
 from semsearch.store.records import Filters
@@ -93,10 +93,19 @@ def test_filters_and_exclusions_hold(index: Path) -> None:
     assert without and not any("pump" in hit.text for hit in without)
 
 
+def test_what_is_compared_beside_the_query_counts_by_its_tokens(index: Path) -> None:
+    order = [hit.chunk_id for hit in search(index, "old water", mode="sparse")]
+    expansion = Expansion(paraphrases=("valve tide",))
+    for options in ({"unlike": ("valve tide",)}, {"expansion": expansion}, {"after": "valve tide"}):
+        changed = search(index, "old water", mode="sparse", **options)
+        assert sorted(hit.chunk_id for hit in changed) == sorted(order)
+        assert [hit.chunk_id for hit in changed] != order
+
+
 def test_a_miss_is_explained(index: Path) -> None:
     with Searcher(str(index)) as searcher:
         told = why(searcher, "old water", str(index.parent / "texts" / "07.txt"), SearchOptions(mode="sparse"))
-    assert told.status in ("found", "ranked")
+    assert told.status in ("found", "ranked") and "by meaning" not in told.reason
 
 
 def test_quality_has_a_row_for_it(index: Path) -> None:

@@ -28,7 +28,7 @@ from semsearch.lexical.sparse_vector import as_rows
 # The weight that an index keeps as 1 is this part of the largest one in the sample texts; larger ones have room.
 _STEPS = 255
 _INPUTS = ("input_ids", "attention_mask")
-# A reference: (n, vocabulary) float32 of texts.
+# A reference: (n, vocabulary) float32 of texts, before which it puts the model's prompt itself.
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
@@ -121,7 +121,6 @@ def _export_sparse_encoder(name: str, folder: str, fingerprint: str, working: st
     passages, queries = _routes(model)
     if not hasattr(passages[0], "auto_model"):
         raise ValueError(f"its passages are read by {type(passages[0]).__name__}, not by a transformer")
-    prompts: dict[str, str] = dict(model.prompts or {})
     info = SparseInfo(
         name=name,
         fingerprint=fingerprint,
@@ -130,8 +129,8 @@ def _export_sparse_encoder(name: str, folder: str, fingerprint: str, working: st
         window=int(passages[0].max_seq_length or 512),
         output="vocabulary",
         queries="same",
-        query_prefix=prompts.get("query") or "",
-        passage_prefix=prompts.get("document") or prompts.get("passage") or "",
+        query_prefix=_prompt(model, "query"),
+        passage_prefix=_prompt(model, "document", "passage", "corpus"),
         dropped=(),
         step=1.0,
         calibration=Calibration(background=0.0, fertility={}),
@@ -152,6 +151,12 @@ def _export_sparse_encoder(name: str, folder: str, fingerprint: str, working: st
         other = replace(chosen, queries="same", passage_prefix=chosen.query_prefix)
         _agreeing(_sequential(queries), other, below, lambda texts: _encoded(model.encode_query, texts))
     return _record(chosen, working, tried)
+
+
+def _prompt(model: Any, *names: str) -> str:
+    """What `encode_query` or `encode_document` puts before a text: the first prompt of `names`, or the default."""
+    prompts: dict[str, str] = model.prompts or {}
+    return next((prompts[name] for name in names if name in prompts), prompts.get(model.default_prompt_name, "")) or ""
 
 
 def _routes(model: Any) -> tuple[list[Any], list[Any] | None]:
@@ -210,7 +215,7 @@ def _agreeing(module: Any, info: SparseInfo, working: str, reference: Encode) ->
     """(`info` with the runtime that agrees with `reference` and is left in `working`, what was tried): runtime -> mean
     cosine. Raises RuntimeError where none does."""
     texts = sample_texts()
-    wanted = unit_rows(reference([info.passage_prefix + text for text in texts]))
+    wanted = unit_rows(reference(texts))
     tried: dict[str, Any] = {}
     with exporting(working):
         for variant in onnx_variants(lambda path: write_onnx(module, _INPUTS, "weights", path), working):

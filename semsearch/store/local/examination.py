@@ -122,12 +122,6 @@ def _examine_settings(findings: Examination, catalog: Catalog) -> None:
             again = "forget it: the next index goes by its flags and defaults, and reads every file again"
             findings.add(f"what it records as {key} is damaged", again)
 
-    try:
-        SparseSegments.of(catalog)
-    except IndexDamagedError:
-        findings.forget.append(SPARSE_SEGMENTS)
-        findings.add(f"what it records as {SPARSE_SEGMENTS} is damaged", "the next index makes its sparse vectors anew")
-
     for key in LISTS:
         if not isinstance(raw_setting(catalog, key), list | None) and raw_setting(catalog, key) is not _ABSENT:
             findings.forget.append(key)
@@ -143,6 +137,13 @@ def _examine_settings(findings: Examination, catalog: Catalog) -> None:
     if not _between(next_chunk, given + 1, MOST_CHUNKS):
         next_chunk = findings.counters["next_chunk"] = given + 1
         findings.add("it does not know the number of the next passage", "count anew")
+    try:
+        known = SparseSegments.of(catalog).end < next_chunk
+    except IndexDamagedError:
+        known = False
+    if not known:  # of passages that there never were, too: the next ones would be taken for encoded
+        findings.forget.append(SPARSE_SEGMENTS)
+        findings.add(f"what it records as {SPARSE_SEGMENTS} is damaged", "the next index makes its sparse vectors anew")
     if not _between(_counter(catalog, "embedded_to", 0), encoded_to, next_chunk - 1):
         findings.counters["embedded_to"] = encoded_to
         findings.add("it does not know up to which passage it has vectors", "count anew")

@@ -26,6 +26,7 @@ from semsearch.store.local.merging import merge
 from semsearch.store.local.problems import Examination
 from semsearch.store.local.salvage import check_room
 from semsearch.store.local.snapshot import LocalSnapshot
+from semsearch.store.local.sparse_segments import SPARSE_SEGMENTS
 from semsearch.store.local.token_vector_file import remove
 from semsearch.store.local.transaction import LocalWriter
 from semsearch.store.local.writer import IndexWriter
@@ -74,7 +75,7 @@ def repair(
     # From here on passages may lack words or vectors: until all is there again, whatever becomes of this process, the
     # index counts as damaged.
     writer.mark_suspect()
-    reread = findings.suspect or bool(findings.forget)
+    reread = findings.suspect or not {SPARSE_SEGMENTS}.issuperset(findings.forget)
     _take_out_damaged(writer, findings)
     # Counted anew only now, without the numbers of what was damaged.
     findings = examine(writer.index, writer.catalog, False)

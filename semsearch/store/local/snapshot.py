@@ -95,8 +95,9 @@ class LocalSnapshot:
         return self._counts
 
     def position(self) -> Position:
-        last = self.last_given()
-        return Position(min(last, self.embedded_to()) if self.embedded_to() else last, self.info().generation)
+        reached = [self.embedded_to(), SparseSegments.of(self.catalog).to if self.info().sparse else 0]
+        # What a leg has not begun with is waited for by nobody.
+        return Position(min([self.last_given(), *filter(None, reached)]), self.info().generation)
 
     def last_given(self) -> int:
         return self.catalog.number("next_chunk", 1) - 1

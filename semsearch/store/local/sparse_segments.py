@@ -5,6 +5,7 @@ Their rows are alive as far as the catalog has their chunks: what deletes chunks
 version of semsearch that has none, which may write the same index.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from semsearch.lexical.postings import Postings
 
 SPARSE_SEGMENTS = "sparse_segments"
+_NAME = re.compile(r"spa-(\d{6,15})")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class SparseSegments:
     to: int = 0
     next: int = 1
     segments: tuple[Segment, ...] = ()
+
+    @property
+    def end(self) -> int:
+        """The last chunk that it says anything of."""
+        return max(self.to, *(segment.last_id for segment in self.segments)) if self.segments else self.to
 
     def as_setting(self) -> dict[str, Any]:
         """The value of the setting."""
@@ -48,7 +55,12 @@ def decode(value: Any) -> SparseSegments:
     if value is None:
         return SparseSegments()
     listed = checked.of_type(checked.mapping(value)["segments"], list)
-    return SparseSegments(checked.count(value["to"]), checked.count(value["next"]), tuple(map(_segment, listed)))
+    held = SparseSegments(checked.count(value["to"]), checked.count(value["next"]), tuple(map(_segment, listed)))
+    for segment in held.segments:
+        name = _NAME.fullmatch(segment.name)
+        if name is None or int(name[1]) >= held.next:  # it would be written over
+            raise ValueError(f"the segment {segment.name!r} is none of the first {held.next - 1}")
+    return held
 
 
 def _segment(value: Any) -> Segment:

@@ -328,7 +328,10 @@ class IndexWriter:
         if names:
             held = SparseSegments.of(self.catalog)
             kept = tuple(segment for segment in held.segments if segment.name not in names)
-            self.catalog.set_setting(SPARSE_SEGMENTS, replace(held, to=0, segments=kept).as_setting())
+            # What comes before them has its vectors, and counts in searches until the next run.
+            first = min(segment.first_id for segment in held.segments if segment.name in names)
+            to = max(0, min(held.to, first - 1))
+            self.catalog.set_setting(SPARSE_SEGMENTS, replace(held, to=to, segments=kept).as_setting())
 
     def drop_sparse(self) -> None:
         """Inside a commit: takes all sparse vectors out of the index."""

@@ -93,6 +93,14 @@ def test_nothing_is_pending_until_something_is_new(store: LocalStore) -> None:
     assert next(iter(found(store, vector(t1=1.0)))) == 9
 
 
+def test_what_has_no_sparse_vector_yet_is_new_once_it_has(store: LocalStore) -> None:
+    with store.write() as writer, writer.transaction() as transaction:
+        put(transaction, "e", "e one")
+    assert store.read(lambda snapshot: snapshot.position()).last == 8
+    encode(store, {}, vector(t1=1.0))
+    assert store.read(lambda snapshot: snapshot.position()).last == 9
+
+
 def test_deleted_chunks_are_not_found_and_leave_the_segments(store: LocalStore) -> None:
     with store.write() as writer, writer.transaction() as transaction:
         transaction.delete_files([file_id(store, "b"), file_id(store, "d")])
@@ -188,6 +196,17 @@ def test_one_lost_segment_of_two_is_made_again_alone(store: LocalStore, tmp_path
     assert len(found(store, vector(t3=1.0))) == 8
 
 
+def test_where_the_last_segment_is_lost_those_before_it_still_count(store: LocalStore, tmp_path: Path) -> None:
+    with store.write() as writer, writer.transaction() as transaction:
+        put(transaction, "e", "e one", "e two")
+    encode(store, {}, vector(t1=50.0))
+    store.close()
+    flip(tmp_path / "index" / "segments" / "spa-000002" / "bm25.bin")
+    store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
+    assert store.read(lambda snapshot: snapshot.sparse_pending()) == 2
+    assert encode(store, {}, vector(t1=50.0)) == [9, 10]
+
+
 HOSTILE = [
     [],
     {},
@@ -198,6 +217,7 @@ HOSTILE = [
     {"to": 0, "next": 1, "segments": [{"name": 7, "first_id": 1, "last_id": 2, "rows": 2, "files": {}}]},
     {"to": 0, "next": 1, "segments": [{"name": "../x", "first_id": 1, "last_id": 2, "rows": 2, "files": {}}]},
     {"to": 0, "next": 1, "segments": [{"name": "spa-9", "first_id": 1, "last_id": 2, "rows": 2, "files": {}}]},
+    {"to": 0, "next": 9, "segments": [{"name": "lex-000001", "first_id": 1, "last_id": 2, "rows": 2, "files": {}}]},
 ]
 
 
@@ -211,6 +231,46 @@ def test_a_setting_that_is_none_is_damage_and_is_forgotten(store: LocalStore, tm
     store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
     assert store.examine().problems == []
     assert encode(store, {}, vector(t1=1.0)) == list(range(1, 9))
+
+
+def test_a_segment_that_the_next_one_would_be_written_over_is_damage(store: LocalStore, tmp_path: Path) -> None:
+    store.close()
+    change = "UPDATE settings SET value = json_set(value, '$.next', 1) WHERE key = 'sparse_segments'"
+    sql(tmp_path / "index", change)
+    with pytest.raises(IndexDamagedError, match="is none of the first 0"):
+        found(store, vector(t1=1.0))
+    with pytest.raises(IndexDamagedError), store.write() as writer:
+        leg_of(writer).pending()
+    store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
+    assert encode(store, {}, vector(t1=1.0)) == list(range(1, 9))
+
+
+def test_what_it_says_of_passages_that_never_were_is_forgotten(store: LocalStore, tmp_path: Path) -> None:
+    """Where the number of the next passage is lost, new passages must not be given the vectors of others."""
+    with store.write() as writer, writer.transaction() as transaction:
+        transaction.delete_files([file_id(store, "c"), file_id(store, "d")])
+    with store.write() as writer:
+        writer.maintain()
+    store.close()
+    sql(tmp_path / "index", "DELETE FROM chunks WHERE file_id IS NULL")
+    sql(tmp_path / "index", "DELETE FROM settings WHERE key = 'next_chunk'")
+    store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
+    assert store.examine().problems == []
+    with store.write() as writer, writer.transaction() as transaction:
+        put(transaction, "e", "e one", "e two")
+    assert encode(store, {}, vector(t1=1.0)) == list(range(1, 7))
+    assert set(found(store, vector(t1=1.0)).values()) == {1.0}
+
+
+def test_a_repair_of_sparse_vectors_alone_has_no_file_read_again(store: LocalStore, tmp_path: Path) -> None:
+    def generation() -> int:
+        return store.read(lambda snapshot: snapshot.info().generation)
+
+    before = generation()
+    store.close()
+    sql(tmp_path / "index", "UPDATE settings SET value = '[]' WHERE key = 'sparse_segments'")
+    store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
+    assert store.examine().problems == [] and generation() == before
 
 
 def test_a_rebuild_keeps_what_is_whole_and_drops_what_is_damaged(store: LocalStore, tmp_path: Path) -> None:
