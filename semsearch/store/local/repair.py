@@ -131,7 +131,7 @@ def _take_out_damaged(writer: IndexWriter, findings: Examination) -> None:
             writer.drop_vectors()
         _make_codes_anew(writer, findings)
         connection.executemany("DELETE FROM segments WHERE id = ?", [(number,) for number in findings.damaged])
-        writer.take_out_sparse(findings.damaged_sparse)
+        writer.take_out_sparse(findings.damaged_sparse, findings.sparse_lost_from)
         for kind, ids in findings.extra.items():
             writer.mark_rows_dead(kind, [(int(number), int(number) + 1) for number in ids])
         for number in findings.unreadable_files:

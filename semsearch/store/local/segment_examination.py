@@ -17,7 +17,12 @@ from semsearch.store.local.lexical_segment import open_lexical
 from semsearch.store.local.problems import SHOWN, Examination
 from semsearch.store.local.rows import Segment
 from semsearch.store.local.segment_folder import SEGMENTS_FOLDER, check_content, is_segment_name
-from semsearch.store.local.sparse_segments import SPARSE_SEGMENTS, SparseSegments, damaged_segments
+from semsearch.store.local.sparse_segments import (
+    SPARSE_SEGMENTS,
+    SparseSegments,
+    damaged_segments,
+    open_segment,
+)
 
 
 class _InTwoSegmentsError(IndexDamagedError):
@@ -52,13 +57,9 @@ def examine_segments(
         if kind == "lex" or vector_format is not None:
             _add_coverage(findings, kind, len(findings.damaged) > damaged_before)
     if SPARSE_SEGMENTS not in findings.forget:
-        for segment in SparseSegments.of(catalog).segments:
-            named.add(segment.name)
-            findings.segments += 1
-        for segment, error in damaged_segments(catalog):
-            findings.damaged_sparse.append(segment.name)
-            again = f"the next index encodes {count_of(segment.rows, 'passage')} again"
-            findings.add(error.message, again, f"{SEGMENTS_FOLDER}/{segment.name}")
+        held_sparse = SparseSegments.of(catalog)
+        named |= {segment.name for segment in held_sparse.segments}
+        _examine_sparse(findings, folder, catalog, held_sparse, alive)
     segments = os.path.join(folder, SEGMENTS_FOLDER)
     found = set(os.listdir(segments)) - named if os.path.isdir(segments) else set()
     # What a run has just written, or was killed after, the next one makes its own or removes.
@@ -66,6 +67,25 @@ def examine_segments(
     if foreign:
         shown = ", ".join(foreign[:SHOWN]) + ("" if len(foreign) <= SHOWN else ", ...")
         findings.notices.append(f"not of semsearch, which leaves it alone: {SEGMENTS_FOLDER}/{shown}")
+
+
+def _examine_sparse(
+    findings: Examination, folder: str, catalog: Catalog, held: SparseSegments, alive: NDArray[np.int64]
+) -> None:
+    """Adds what is wrong with the segments `held` of sparse vectors; `alive` as in `examine_segments`."""
+    findings.segments += len(held.segments)
+    for segment, error in damaged_segments(catalog):
+        findings.damaged_sparse.append(segment.name)
+        again = f"the next index encodes {count_of(segment.rows, 'passage')} again"
+        findings.add(error.message, again, f"{SEGMENTS_FOLDER}/{segment.name}")
+    if findings.damaged_sparse:  # the passages of those have none
+        return
+    covered = [open_segment(folder, segment).ids for segment in held.segments]
+    lost = np.setdiff1d(alive[alive <= held.to], np.concatenate([np.empty(0, np.int64), *covered]))
+    if len(lost):
+        findings.sparse_lost_from = int(lost[0])
+        what = f"{count_of(len(lost), 'passage')} {agreeing(len(lost), 'has', 'have')} no sparse vectors"
+        findings.add(what, "the next index encodes them again", SEGMENTS_FOLDER)
 
 
 def _add_coverage(findings: Examination, kind: str, damaged: bool) -> None:

@@ -322,14 +322,15 @@ class IndexWriter:
         except IndexDamagedError:
             self.drop_sparse()
 
-    def take_out_sparse(self, names: Collection[str]) -> None:
+    def take_out_sparse(self, names: Collection[str], lost_from: int | None = None) -> None:
         """Inside a commit: takes the sparse segments called `names` out of the index; the next run encodes their chunks
-        again."""
-        if names:
+        again, and those from `lost_from` on that have no sparse vectors."""
+        if names or lost_from is not None:
             held = SparseSegments.of(self.catalog)
             kept = tuple(segment for segment in held.segments if segment.name not in names)
             # What comes before them has its vectors, and counts in searches until the next run.
-            first = min(segment.first_id for segment in held.segments if segment.name in names)
+            firsts = [segment.first_id for segment in held.segments if segment.name in names]
+            first = min([*firsts, *([] if lost_from is None else [lost_from])])
             to = max(0, min(held.to, first - 1))
             self.catalog.set_setting(SPARSE_SEGMENTS, replace(held, to=to, segments=kept).as_setting())
 

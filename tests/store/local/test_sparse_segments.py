@@ -207,6 +207,19 @@ def test_where_the_last_segment_is_lost_those_before_it_still_count(store: Local
     assert encode(store, {}, vector(t1=50.0)) == [9, 10]
 
 
+def test_passages_that_no_segment_has_are_told_and_encoded_again(store: LocalStore, tmp_path: Path) -> None:
+    with store.write() as writer, writer.transaction() as transaction:
+        put(transaction, "e", "e one", "e two")
+    store.close()
+    index = tmp_path / "index"
+    sql(index, "UPDATE settings SET value = json_set(value, '$.to', 10) WHERE key = 'sparse_segments'")
+    (problem,) = store.examine().problems
+    assert problem.what == "2 passages have no sparse vectors"
+    store.repair(False, lambda writer, model: pytest.fail("no vector is lost"), lambda message: None)
+    assert store.examine().problems == []
+    assert encode(store, {}, vector(t1=1.0)) == [9, 10]
+
+
 HOSTILE = [
     [],
     {},
