@@ -72,6 +72,7 @@ def _asked(folder: str, question: Callable[[Connection], Answer]) -> Answer:
     for attempt in range(_TRIES):
         connection, stamp = file.open_for_reading(folder)
         try:
+            connection.execute("BEGIN")  # one state: a run may code all rows in between
             answer = question(connection)
         except _DAMAGE:
             if stamp is None or stamp_of(path) == stamp or attempt == _TRIES - 1:
@@ -242,8 +243,8 @@ class LocalTokenVectors:
         """See `protocol.TokenVectors.missing`."""
         assert self._connection is not None
         try:
-            kept = {bytes(row[0]) for row in self._connection.execute(f"SELECT hash FROM passages {_SMALL}")}
-        except (TypeError, *file.BROKEN) as error:
+            kept = {row[0] for row in self._connection.execute(f"SELECT hash FROM passages {_SMALL}")}
+        except file.BROKEN as error:
             raise self._damage(error) from None
         first: dict[bytes, int] = {}
         for number, digest in self._catalog.each("SELECT id, hash FROM chunks WHERE file_id IS NOT NULL ORDER BY id"):

@@ -16,6 +16,7 @@ from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.late_interaction import TokenModel
 from semsearch.errors import IndexDamagedError
 from semsearch.store.local import token_vectors
+from semsearch.store.local.connection import Connection
 from semsearch.store.local.stat_check import stat_check
 from semsearch.store.local.store import LocalStore
 from semsearch.store.local.token_vector_file import TOKEN_VECTORS_FILE, lacks_some, summary
@@ -132,6 +133,38 @@ def test_enough_token_vectors_are_coded(store: LocalStore, monkeypatch: pytest.M
         before = path.stat().st_ino
         kept.put([hashes[0]], [made(hashes[0])])
     assert path.stat().st_ino == before
+
+
+@pytest.mark.parametrize("question", ["search", "verify"])
+def test_a_run_that_codes_all_rows_meanwhile_is_no_damage(
+    store: LocalStore, hashes: list[bytes], monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    recorded = token_vectors._recorded
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        kept.recorded()
+        kept.put([hashes[0]], [made(hashes[0])])
+
+        def coded_meanwhile(connection: Connection) -> object:
+            answer = recorded(connection)
+            kept._change(lambda own: kept._code_all(own, 1))
+            return answer
+
+        monkeypatch.setattr(token_vectors, "_recorded", coded_meanwhile)
+        if question == "verify":
+            assert not examined(store.location)
+        else:
+            found, damage = stored_token_vectors(store.location, MODEL, hashes)
+            assert not damage and found.keys() == set(hashes)
+        assert kept._codec is not None
+
+
+def test_a_number_in_the_place_of_a_hash_takes_no_memory(store: LocalStore, hashes: list[bytes], path: Path) -> None:
+    statement(f"UPDATE passages SET hash = {10**15} WHERE hash = (SELECT MIN(hash) FROM passages)")(path)
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        kept.recorded()
+        assert len(kept.missing()) == 1
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT 1 FROM passages WHERE typeof(hash) != 'blob'").fetchone() is None
 
 
 def test_a_killed_writer_leaves_what_was_committed(store: LocalStore, hashes: list[bytes], path: Path) -> None:
