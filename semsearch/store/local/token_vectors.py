@@ -30,8 +30,15 @@ _DIGEST_BYTES = 8
 _MOST_DIM = 4096
 # No model makes more of a passage.
 _MOST_TOKENS = 8192
+# The share of free pages from which on the file is written anew, which takes as much room once more.
+_SPACE, _MUCH_FREE = ("freelist_count", "page_count"), 0.25
 _AT_ONCE = 500
 _TRIES = 3
+# What hinders SQLite, and is no fault of the file.
+_HINDRANCES = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+)  # fmt: skip
 _STRANGE = (ValueError, TypeError, IndexError, OverflowError)
 # What reading a file raises that is not what was written.
 _DAMAGE = (IndexDamagedError, *_STRANGE, *file.BROKEN)
@@ -269,7 +276,7 @@ class LocalTokenVectors:
         assert self._model is not None
         if self._codec is not None:
             return
-        passages, tokens = connection.execute("SELECT COUNT(*), SUM(tokens) FROM passages").fetchone()
+        passages, tokens = connection.execute("SELECT COUNT(*), TOTAL(tokens) FROM passages").fetchone()
         if not tokens or tokens < least:
             return
         rows = connection.execute("SELECT hash, tokens, data FROM passages")
@@ -294,13 +301,14 @@ class LocalTokenVectors:
             lambda connection: connection.execute("UPDATE model SET complete = ? WHERE complete != ?", state * 2)
         )
         assert self._connection is not None
-        if self._codec is not None and self._connection.execute("PRAGMA freelist_count").fetchone()[0] > 1000:
+        free, pages = (self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in _SPACE)
+        if free > _MUCH_FREE * pages:
             self._connection.execute("VACUUM")  # of when they were kept in 16 bits, or of passages that are gone
 
     def size(self, tokens: int) -> int:
         """See `protocol.TokenVectors.size`."""
         assert self._model is not None and self._connection is not None
-        known = self._connection.execute("SELECT ifnull(SUM(tokens), 0) FROM passages").fetchone()[0]
+        known = self._connection.execute("SELECT TOTAL(tokens) FROM passages").fetchone()[0]
         coded = self._codec is not None or known + tokens >= CODED_FROM
         return int(tokens * (2 + self._model.dim // 4 if coded else 2 * self._model.dim))
 
@@ -318,12 +326,12 @@ class LocalTokenVectors:
                 if connection.in_transaction:  # SQLite has rolled back already when the disk is full
                     connection.execute("ROLLBACK")
                 raise
-        except (IndexDamagedError, *_STRANGE) as error:
-            raise self._damage(error) from None
-        except sqlite3.OperationalError:  # what the disk refuses
-            raise
-        except file.BROKEN as error:
+        except _DAMAGE as error:
             raise self._damage(error) from None
 
-    def _damage(self, error: BaseException) -> TokenVectorsDamagedError:
+    def _damage(self, error: Exception) -> Exception:
+        """What to raise for `error`: itself where it is what the disk or another process refuses, of which the file is
+        not to be removed."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _HINDRANCES:
+            return error
         return TokenVectorsDamagedError(f"{file.path_of(self._folder)} is damaged: {file.told(error)}")

@@ -14,7 +14,8 @@ import pytest
 from semsearch.dense.residual_codec import ResidualCodec
 from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.late_interaction import TokenModel
-from semsearch.errors import IndexDamagedError
+from semsearch.errors import IndexDamagedError, TokenVectorsDamagedError
+from semsearch.store.local import connection as connection_module
 from semsearch.store.local import token_vectors
 from semsearch.store.local.connection import Connection
 from semsearch.store.local.stat_check import stat_check
@@ -133,6 +134,45 @@ def test_enough_token_vectors_are_coded(store: LocalStore, monkeypatch: pytest.M
         before = path.stat().st_ino
         kept.put([hashes[0]], [made(hashes[0])])
     assert path.stat().st_ino == before
+
+
+def test_what_another_process_hinders_is_no_damage(
+    store: LocalStore, hashes: list[bytes], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run removes what is damaged: hours of work, for a file that is only in use, or on a disk that is full."""
+    monkeypatch.setattr(connection_module, "_LOCK_SECONDS", 0.1)
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                kept.recorded()
+        kept.recorded()
+        assert not kept.missing()
+
+
+def test_numbers_of_tokens_that_are_too_large_are_damage(store: LocalStore, hashes: list[bytes], path: Path) -> None:
+    statement(f"UPDATE passages SET tokens = {2**63 - 1}")(path)
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        kept.recorded()
+        assert not kept.missing() and kept.size(1) > 0
+        with pytest.raises(TokenVectorsDamagedError, match="a row has no number of tokens"):
+            kept.finish()
+
+
+def test_only_a_file_with_much_that_is_free_is_written_anew(store: LocalStore, hashes: list[bytes], path: Path) -> None:
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        kept.recorded()
+        many = [bytes([number]) * 20 for number in range(100)]
+        kept.put(many, [np.zeros((120, 16), np.float32)] * 100)
+        kept._change(lambda own: own.executemany("DELETE FROM passages WHERE hash = ?", [(one,) for one in many[:15]]))
+        kept.finish()
+        assert kept._connection is not None
+        assert kept._connection.execute("PRAGMA freelist_count").fetchone()[0] > 0
+        kept.missing()  # the others are of no passage
+        kept.finish()
+        assert kept._connection.execute("PRAGMA freelist_count").fetchone()[0] == 0
+    assert path.stat().st_size < 100_000
 
 
 @pytest.mark.parametrize("question", ["search", "verify"])
