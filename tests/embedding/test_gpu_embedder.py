@@ -1,5 +1,6 @@
 """A process that encodes beside the prepared model, here on the processor, as the tests have no GPU."""
 
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semsearch.embedding import gpu_embedder
 from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.gpu_embedder import GpuEmbedder, GpuProcess, NoGpuError, least_agreement, on_gpu
 from semsearch.embedding.gpu_process import GpuJob, Reply
@@ -93,6 +95,19 @@ def test_a_process_that_dies_leaves_the_rest_to_the_processor(prepared: Embedder
     for _ in range(2):
         assert (embedder.encode(TEXTS) == prepared.encode(TEXTS)).all()
     assert told[1:] == ["the GPU cpu has failed (ended by signal 9): encoding on the processor"]
+
+
+def test_a_process_that_hangs_leaves_the_rest_to_the_processor(
+    prepared: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    process = GpuProcess(JOB)
+    embedder = GpuEmbedder(prepared, process, told.append)
+    process._process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(gpu_embedder, "_PATIENCE_SECONDS", 1.0)
+    assert (embedder.encode(TEXTS) == prepared.encode(TEXTS)).all()
+    assert told == ["the GPU cpu has failed (no answer within 1 s): encoding on the processor"]
+    assert process._process.poll() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("asked", ["cuda:99", "mps", "auto"])
