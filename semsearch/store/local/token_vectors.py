@@ -77,16 +77,18 @@ def _asked(folder: str, question: Callable[[Connection], Answer]) -> Answer:
     """The answer of `question`, asked again where a writer came in between. Raises what `_DAMAGE` names, `OSError`."""
     path = file.path_of(folder)
     for attempt in range(_TRIES):
-        connection, stamp = file.open_for_reading(folder)
+        stamp: tuple[int, ...] | None = ()
         try:
-            connection.execute("BEGIN")  # one state: a run may code all rows in between
-            answer = question(connection)
+            connection, stamp = file.open_for_reading(folder)
+            try:
+                connection.execute("BEGIN")  # one state: a run may code all rows in between
+                answer = question(connection)
+            finally:
+                connection.close()
         except _DAMAGE:
-            if stamp is None or stamp_of(path) == stamp or attempt == _TRIES - 1:
+            if attempt == _TRIES - 1 or stamp_of(path) == stamp:
                 raise
             continue
-        finally:
-            connection.close()
         if stamp is None or stamp_of(path) == stamp:
             break
     return answer  # row by row it is what was written, whatever came in between
@@ -233,12 +235,8 @@ class LocalTokenVectors:
         """See `protocol.TokenVectors.begin`."""
         self._close()
         self._model, self._codec = model, None
-        self._connection = file.create(self._folder)
-        self._connection.execute(
-            "INSERT INTO model VALUES (?, ?, ?, NULL, ?, '')",
-            (model.name, model.fingerprint, model.dim, _model_digest(model, None)),
-        )
-        self._connection.execute("COMMIT")
+        row = (model.name, model.fingerprint, model.dim, None, _model_digest(model, None), "")
+        self._connection = file.create(self._folder, row)
 
     def remove(self) -> None:
         """See `protocol.TokenVectors.remove`."""

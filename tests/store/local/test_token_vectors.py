@@ -198,6 +198,26 @@ def test_a_run_that_codes_all_rows_meanwhile_is_no_damage(
         assert kept._codec is not None
 
 
+def test_a_file_that_is_begun_anew_is_whole_for_searches_at_any_time(
+    store: LocalStore, hashes: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, damages = Connection.execute, list[str]()
+
+    def watched(self: Connection, *arguments: object) -> sqlite3.Cursor:
+        cursor = execute(self, *arguments)
+        with monkeypatch.context() as patched:
+            patched.setattr(Connection, "execute", execute)
+            damages.extend([examined(store.location), stored_token_vectors(store.location, MODEL, hashes)[1]])
+        return cursor
+
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        (Path(store.location) / f"{TOKEN_VECTORS_FILE}.new-wal").write_bytes(b"of a run that was killed")
+        monkeypatch.setattr(Connection, "execute", watched)
+        kept.begin(MODEL)
+    assert len(damages) > 10 and not any(damages), damages
+    assert sorted(name for name in os.listdir(store.location) if "token" in name) == [TOKEN_VECTORS_FILE]
+
+
 def test_a_number_in_the_place_of_a_hash_takes_no_memory(store: LocalStore, hashes: list[bytes], path: Path) -> None:
     statement(f"UPDATE passages SET hash = {10**15} WHERE hash = (SELECT MIN(hash) FROM passages)")(path)
     with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
