@@ -1,5 +1,6 @@
 """A process that encodes beside the prepared model, here on the processor, as the tests have no GPU."""
 
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -133,5 +134,9 @@ def test_a_model_that_disagrees_or_does_not_load_is_not_used(
     other = made_once("gpu-other", lambda folder: make_model(folder, dim=384))
     assert on_gpu(prepared, replace(JOB, folder=str(other), window=64), told.append) is prepared
     assert on_gpu(prepared, replace(JOB, folder=str(tmp_path)), told.append) is prepared
+    cut = shutil.copytree(other, tmp_path / "cut", ignore=shutil.ignore_patterns("*.safetensors"))
+    (cut / "pytorch_model.bin").touch()
+    assert on_gpu(prepared, replace(JOB, folder=str(cut)), told.append) is prepared
+    assert "EOFError" in told.pop(), told
     assert len(told) == 2 and "disagrees with the processor (mean cosine" in told[0], told
     assert told[1].startswith("cannot encode on the device cpu (") and "\n" not in told[1], told
