@@ -19,8 +19,8 @@ _PER_BYTE = 8 // _BITS
 _PASSES = 4
 _SEED = 123
 _HELD_OUT = 0.05
-# Vectors of the sample for each centroid, at least.
-_LEAST_PER_CENTROID = 16
+# Vectors of the sample for each centroid, at least, with those that are held out.
+_PER_CENTROID = 16
 # Codes are 16 bits.
 MOST_CENTROIDS = 1 << 16
 # Similarities with the centroids that are held at once: 64 MB.
@@ -85,7 +85,7 @@ def train(sample: Vectors, expected: int) -> ResidualCodec:
     shuffled = np.random.default_rng(_SEED).permutation(sample.astype(np.float32, copy=False))
     held_out = max(1, int(len(sample) * _HELD_OUT))
     learnt, rest = shuffled[held_out:], shuffled[:held_out]
-    wanted = min(16 * expected**0.5, len(learnt) / _LEAST_PER_CENTROID, MOST_CENTROIDS)
+    wanted = min(16 * expected**0.5, len(sample) / _PER_CENTROID, MOST_CENTROIDS)
     count = 1 << max(0, int(np.log2(wanted)))
     kmeans = faiss.Kmeans(
         sample.shape[1], count, niter=_PASSES, seed=_SEED, min_points_per_centroid=1, max_points_per_centroid=1 << 20

@@ -28,12 +28,16 @@ class Cache(Protocol):
 
 
 class CachedEmbedder:
-    """The Embedder that `open_model` opens, with `cache` in front; `info` is what it is known to be without opening."""
+    """The Embedder that `open_model` opens, with `cache` in front; `info` is what it is known to be without opening.
+
+    `computed`: how many passages the model itself has encoded.
+    """
 
     def __init__(self, info: ModelInfo, open_model: Callable[[], Embedder], cache: Cache) -> None:
         self.info = info
         self._open_model = open_model
         self._opened: Embedder | None = None
+        self.computed = 0
         self._last: tuple[bytes, Vectors] = (b"", np.empty(0, np.float32))
         self._cache = cache
         identity = {key: value for key, value in info.as_dict().items() if key not in ("name", "calibration")}
@@ -76,6 +80,7 @@ class CachedEmbedder:
         if missing:
             texts = list(missing.values())
             vectors = self.open().encode(texts, done)
+            self.computed += len(texts)
             self._keep(texts, vectors)
             known.update(zip(missing, vectors, strict=True))
         return np.stack([known[key] for key in keys]) if keys else np.empty((0, self.info.dim), np.float32)

@@ -1,5 +1,6 @@
 """Encodes passages on a GPU, beside a prepared model that encodes queries, and whatever the GPU cannot."""
 
+import contextlib
 import json
 import subprocess
 import tempfile
@@ -18,6 +19,10 @@ from semsearch.embedding.embedder import Embedder, Vectors, of_length, unit_rows
 from semsearch.embedding.export.agreement import FP32_COSINE, INT8_COSINE, mean_cosine
 from semsearch.embedding.gpu_process import GpuJob, Ready, Reply, Request
 from semsearch.plurals import count_of
+
+# How long an answer is waited for, and the end of the process: a driver may hang, and the run keeps others waiting. The
+# first answer may take minutes, from a slow disk; later ones are of texts for seconds.
+_PATIENCE_SECONDS, _END_SECONDS = 600.0, 10.0
 
 
 class GpuError(Exception):
@@ -64,13 +69,17 @@ class GpuProcess:
 
     def _received(self) -> object:
         try:
-            return self._connection.recv()
+            if self._connection.poll(_PATIENCE_SECONDS):
+                return self._connection.recv()
         except (EOFError, OSError):  # at the end of a message, or within one
             raise self._ended() from None
+        self._end()
+        raise GpuError(f"no answer within {_PATIENCE_SECONDS:.0f} s")
 
     def _ended(self) -> GpuError:
-        """The error of the process, which has ended."""
-        status = self._process.wait()
+        """The error of the process, which has closed its end."""
+        _wait(self._process)
+        status = self._process.poll() or 0
         self._errors.seek(0)
         reason = f"ended by signal {-status}" if status < 0 else subprocesses.last_words(self._errors, status)
         self._end()
@@ -80,8 +89,14 @@ class GpuProcess:
 def _end(connection: Connection, process: "subprocess.Popen[bytes]", errors: IO[str]) -> None:
     connection.close()
     process.kill()  # it has nothing that is to be kept
-    process.wait()
+    _wait(process)
     errors.close()
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> None:
+    """Waits for the end of `process`, but not for a driver that keeps it from ending."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_END_SECONDS)
 
 
 class GpuEmbedder:

@@ -42,11 +42,14 @@ class GpuModel:
         return self._batches.encode(ids, [len(one) for one in ids], self._run)
 
     def use_single(self) -> None:
-        """Computes in float32 from now on."""
+        """Computes in float32 from now on. Raises MemoryError where the device has no memory for that."""
         if self.precision != SINGLE:
             self._model = None  # there may be no memory for two
-            self._model = self._load()  # what was rounded is not to be had back
-            self._set(SINGLE)
+            try:
+                self._model = self._load()  # what was rounded is not to be had back
+                self._set(SINGLE)
+            except RuntimeError as error:  # no smaller batch would help
+                raise MemoryError(f"the model does not load in {SINGLE}: {error}") from error
 
     def _set(self, precision: str) -> None:
         import torch

@@ -74,7 +74,7 @@ def main(descriptor: str, job: str) -> None:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             serve(connection, GpuJob(**json.loads(job)))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:
         traceback.print_exc()
@@ -83,7 +83,7 @@ def main(descriptor: str, job: str) -> None:
 
 
 def serve(connection: Connection, job: GpuJob) -> None:
-    """Answers what comes from `connection`. Raises EOFError, or another error of a pipe, at its end."""
+    """Answers what comes from `connection`, until that is closed. May raise an error of a pipe then."""
     from semsearch.embedding.device import device_name, find_device
 
     device, missing = find_device(job.asked)
@@ -98,7 +98,10 @@ def serve(connection: Connection, job: GpuJob) -> None:
     model = GpuModel(lambda: load_transformer(job.folder, job.trust, card, device), device, job.window)
     connection.send(Ready(device, device_name(device), ""))
     while True:
-        request: Request = connection.recv()
+        try:
+            request: Request = connection.recv()
+        except EOFError:  # which torch raises, too, of weights that are cut off
+            return
         began = time.perf_counter()
         if request.single:
             model.use_single()

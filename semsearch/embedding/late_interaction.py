@@ -183,6 +183,8 @@ class LateInteraction:
         return np.array(self._tokenizer.post_process(encoding).ids, np.int64)
 
     def _vectors(self, ids: NDArray[np.int64], mask: NDArray[np.int64], counted: NDArray[np.bool_]) -> Vectors:
+        if not len(ids):
+            return np.empty((0, self.info.dim), np.float32)
         if self.info.skips_first:
             counted[:1] = False
         vectors = self._session.run(None, {"input_ids": ids[None], "attention_mask": mask[None]})[0][0]

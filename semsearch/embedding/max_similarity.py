@@ -16,11 +16,7 @@ def mean_max_similarity(query: Vectors, passages: Sequence[Vectors]) -> NDArray[
     """(p,) float32 in [-1, 1]: the score of each of `passages`, (tokens, dim) each, for `query` (tokens, dim), all
     unit rows. A passage, or a query, without tokens has the lowest."""
     scores = np.full(len(passages), -1, np.float32)
-    filled = [number for number, vectors in enumerate(passages) if len(vectors)]
-    if not filled or not len(query):
-        return scores
-    tokens = np.concatenate([passages[number] for number in filled])
-    starts = np.cumsum([0, *(len(passages[number]) for number in filled[:-1])])
-    best = np.maximum.reduceat(tokens @ query.T, starts, axis=0)
-    scores[filled] = best.mean(axis=1)
+    for number, vectors in enumerate(passages):
+        if len(vectors) and len(query):
+            scores[number] = (vectors @ query.T).max(axis=0).mean()
     return np.clip(scores, -1, 1)

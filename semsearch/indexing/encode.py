@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsearch.chunking.chunk import encoded
+from semsearch.embedding.cached_embedder import CachedEmbedder
 from semsearch.embedding.embedder import Embedder, NoVectorError, Vectors
 from semsearch.embedding.model_table import card_of, price_of
 from semsearch.errors import ModelError, for_shell
@@ -23,11 +24,11 @@ ENCODE_BATCH = 512
 _COMMIT_SECONDS = 3.0
 _FEWEST, _MOST = 64, 8_192
 # Texts between two looks at whether to go on: at first, and twice as many after each step that was quick, up to what
-# keeps a GPU busy; of an API several requests at once.
+# keeps a GPU busy, half as many after one that was slow; of an API several requests at once.
 ENCODE_STEP = 64
 _ENCODE_STEP_API = 512
 _MOST_STEP = 2_048
-_QUICK_SECONDS = 0.25
+_QUICK_SECONDS, _SLOW_SECONDS = 0.25, 1.0
 # Passages without a vector that are named, each in a line.
 _NAMED = 3
 
@@ -66,6 +67,14 @@ def next_limit(limit: int, encoded: int, seconds: float) -> int:
     if not encoded:  # all were reused
         return limit
     return int(min(_MOST, 2 * limit, max(_FEWEST, encoded * _COMMIT_SECONDS / max(seconds, 1e-3))))
+
+
+def next_step(size: int, made: int, seconds: float) -> int:
+    """How many texts to encode at once next, after a step of `size`, of which the model itself made `made` vectors."""
+    if seconds > _SLOW_SECONDS:
+        return max(ENCODE_STEP, size // 2)
+    # What was known already says nothing about the model.
+    return min(_MOST_STEP, 2 * size) if made > size // 2 and seconds < _QUICK_SECONDS else size
 
 
 def _cost(snapshot: Snapshot, pending: int, embedder: Embedder) -> str:
@@ -107,7 +116,7 @@ def _encode_batch(
     size = _ENCODE_STEP_API if embedder.info.is_api else ENCODE_STEP
     try:
         while len(vectors) < len(passages) and not (vectors and progress.stopping()):
-            began = time.monotonic()
+            clock, before = time.monotonic(), _computed(embedder, report)
             step = passages[len(vectors) : len(vectors) + size]
             new = {one.text_hash: one for one in step if one.text_hash not in known}
             made, lacking = _made(embedder, [encoded(one.heading, one.text) for one in new.values()])
@@ -123,14 +132,19 @@ def _encode_batch(
             report.chunks["encoded"] += len(new)
             report.chunks["reused"] += len(step) - len(new)
             progress.encoded(len(step))
-            if size < _MOST_STEP and time.monotonic() - began < _QUICK_SECONDS and not embedder.info.is_api:
-                size *= 2
+            if not embedder.info.is_api:
+                size = next_step(size, _computed(embedder, report) - before, time.monotonic() - clock)
     finally:
         # An interrupt keeps what is encoded.
         if vectors:
             ids = np.array([one.id for one in passages[: len(vectors)]], np.int64)
             with writer.transaction() as transaction:
                 transaction.put_vectors(ids, np.stack(vectors), embedder.info)
+
+
+def _computed(embedder: Embedder, report: IndexReport) -> int:
+    """How many passages the model itself has encoded: all of them where no cache stands before it."""
+    return embedder.computed if isinstance(embedder, CachedEmbedder) else report.chunks["encoded"]
 
 
 def _made(embedder: Embedder, texts: Sequence[str]) -> tuple[Vectors, list[int]]:

@@ -112,10 +112,11 @@ class RunModel:
             self._on_gpu = model
         return model
 
-    @property
-    def device(self) -> str:
-        """The GPU that has encoded passages of this run; "": none."""
-        return self._on_gpu.device if self._on_gpu is not None and self._on_gpu.encoded else ""
+    def release_gpu(self) -> str:
+        """Ends what `passage_encoder` has started on a GPU, once its embedder is gone; returns the device if it has
+        encoded passages, "" if none has."""
+        used, self._on_gpu = self._on_gpu, None
+        return used.device if used is not None and used.encoded else ""
 
     def tokenizer(self, recorded: Callable[[], ModelInfo | None]) -> tuple[str, int]:
         """(tokenizer file, most tokens of a text); opens the model only where its folder does not say."""

@@ -392,7 +392,7 @@ class _ComparedRun:
             return self.model.passage_encoder(self.info.model, self.writer.snapshot().counts().pending)
 
         encode_pending(self.writer, opened, self.report, self.progress)
-        self.report.device = self.model.device
+        self.report.device = self.model.release_gpu()  # what comes next may take hours
         encode_pending_sparse(self.writer, self.sparse.model, self.report, self.progress)
         self.writer.forget_deleted()
         if any(self.report.chunks[name] for name in ("encoded", "reused", "sparse")):

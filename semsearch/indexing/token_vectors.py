@@ -81,7 +81,9 @@ def _keep(
             kept.begin(model.info.model)
             recorded = None
     if recorded is not None and rebuild:
-        kept.begin(recorded)
+        model = model or open_prepared(recorded)
+        if model is not None:  # what could not be made anew is kept
+            kept.begin(recorded)
     ids = kept.missing()
     if ids and model is None and recorded is not None:
         model = open_prepared(recorded)

@@ -108,3 +108,9 @@ def test_a_code_without_a_centroid_is_an_error() -> None:
     codec = ResidualCodec(np.eye(4, dtype=np.float32), np.zeros(3, np.float32), np.zeros(4, np.float32))
     with pytest.raises(IndexError):
         codec.decode(np.array([4], np.uint16), np.zeros((1, 1), np.uint8))
+
+
+@pytest.mark.parametrize(("sample", "expected", "count"), [(1024, 10**6, 64), (1023, 10**6, 32), (1024, 15, 32)])
+def test_there_are_as_many_centroids_as_the_sample_is_enough_for(sample: int, expected: int, count: int) -> None:
+    """A sixteenth of the sample where it is a power of two, as the 65,536 vectors that a large index has."""
+    assert len(train(clustered(sample, 16), expected).centroids) == count

@@ -1,5 +1,7 @@
 """A process that encodes beside the prepared model, here on the processor, as the tests have no GPU."""
 
+import shutil
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semsearch.embedding import gpu_embedder
 from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.gpu_embedder import GpuEmbedder, GpuProcess, NoGpuError, least_agreement, on_gpu
 from semsearch.embedding.gpu_process import GpuJob, Reply
@@ -95,6 +98,19 @@ def test_a_process_that_dies_leaves_the_rest_to_the_processor(prepared: Embedder
     assert told[1:] == ["the GPU cpu has failed (ended by signal 9): encoding on the processor"]
 
 
+def test_a_process_that_hangs_leaves_the_rest_to_the_processor(
+    prepared: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    process = GpuProcess(JOB)
+    embedder = GpuEmbedder(prepared, process, told.append)
+    process._process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(gpu_embedder, "_PATIENCE_SECONDS", 1.0)
+    assert (embedder.encode(TEXTS) == prepared.encode(TEXTS)).all()
+    assert told == ["the GPU cpu has failed (no answer within 1 s): encoding on the processor"]
+    assert process._process.poll() == -signal.SIGKILL
+
+
 @pytest.mark.parametrize("asked", ["cuda:99", "mps", "auto"])
 def test_a_device_that_is_not_there(prepared: Embedder, asked: str) -> None:
     told: list[str] = []
@@ -118,5 +134,9 @@ def test_a_model_that_disagrees_or_does_not_load_is_not_used(
     other = made_once("gpu-other", lambda folder: make_model(folder, dim=384))
     assert on_gpu(prepared, replace(JOB, folder=str(other), window=64), told.append) is prepared
     assert on_gpu(prepared, replace(JOB, folder=str(tmp_path)), told.append) is prepared
+    cut = shutil.copytree(other, tmp_path / "cut", ignore=shutil.ignore_patterns("*.safetensors"))
+    (cut / "pytorch_model.bin").touch()
+    assert on_gpu(prepared, replace(JOB, folder=str(cut)), told.append) is prepared
+    assert "EOFError" in told.pop(), told
     assert len(told) == 2 and "disagrees with the processor (mean cosine" in told[0], told
     assert told[1].startswith("cannot encode on the device cpu (") and "\n" not in told[1], told

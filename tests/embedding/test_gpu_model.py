@@ -72,6 +72,24 @@ def test_what_overflows_in_half_precision_is_encoded_in_single_precision_from_th
     assert model.precision == "float32" and (made * expected).sum(axis=1).min() >= 0.99999
 
 
+def test_a_model_that_single_precision_makes_too_large_is_told(folder: Path) -> None:
+    """It is not taken for a batch that is too large, after which there would be no model at all."""
+    loads: list[int] = []
+
+    def load() -> Any:
+        loads.append(1)
+        if len(loads) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        model = loaded(folder)
+        with torch.no_grad():
+            model[0].auto_model.embeddings.word_embeddings.weight.mul_(1e8)
+        return model
+
+    model = GpuModel(load, "cpu", WINDOW, "float16")
+    with pytest.raises(MemoryError, match="the model does not load in float32: CUDA out of memory"):
+        model.encode(TEXTS)
+
+
 class SmallMemory(torch.nn.Module):  # type: ignore[misc]
     """A transformer that has no memory for batches of more than so many tokens."""
 

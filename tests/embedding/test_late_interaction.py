@@ -189,3 +189,17 @@ def test_a_head_that_is_missing_or_does_not_fit_is_named(
         open_late_interaction(str(made), print)
     assert reason in refused.value.message and "\n" not in refused.value.message
     assert not list((tmp_path / "cache").glob("late-interaction-*"))
+
+
+def test_a_text_without_any_token_has_no_vectors(
+    made_once: Callable[[str, Callable[[Path], Path]], Path], tmp_path: Path
+) -> None:
+    """A tokenizer may add no tokens of its own, and know none of a text."""
+    folder = made_once("late native", lambda content: make_late_interaction(content, "native"))
+    usual = in_full_precision(folder, tmp_path / "working")
+    path = tmp_path / "working" / "tokenizer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "post_processor": None}))
+    bare = LateInteraction(replace(usual.info, query_prefix="", passage_prefix="", filled_to=0), str(path.parent))
+    assert bare.encode_query(" ").shape == (0, 16)
+    assert [len(vectors) for vectors in bare.encode(["\u200b", "the pump"])] == [0, 2]
+    assert bare.score("", ["the pump"]).tolist() == [0] and bare.score("pump", ["", "pump"])[0] == 0

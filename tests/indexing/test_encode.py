@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semsearch.chunking.chunk import encoded
+from semsearch.embedding.cached_embedder import CachedEmbedder
 from semsearch.embedding.embedder import Embedder, NoVectorError, Vectors
 from semsearch.embedding.open import open_model
 from semsearch.embedding.resolve import resolve
 from semsearch.errors import ModelError
 from semsearch.index_report import IndexReport
 from semsearch.indexing import IndexOptions, Progress, index_folders
-from semsearch.indexing.encode import encode_lost, encode_pending, next_limit
+from semsearch.indexing.encode import encode_lost, encode_pending, next_limit, next_step
 from semsearch.store.opening import open_store
 from semsearch.store.protocol import Store
+from semsearch.store.vector_cache import VectorCache
 from tests.support.folders import write
 from tests.support.made_texts import texts
 
@@ -188,3 +191,41 @@ def test_quick_steps_grow(tmp_path: Path, static: Embedder) -> None:
     with open_store(str(tmp_path / "i")).write() as writer:
         encode_pending(writer, lambda: static, IndexReport("/i"), Progress(encoded=sizes.append))
     assert sum(sizes) == 500 and sizes[0] == 64 and max(sizes) > 64, sizes
+
+
+def test_the_next_step_is_as_large_as_the_model_is_quick() -> None:
+    assert next_step(64, 64, 0.1) == 128 and next_step(64, 33, 0.1) == 128
+    assert next_step(2048, 2048, 0.1) == 2048
+    assert next_step(64, 64, 0.5) == 64 and next_step(64, 64, 5) == 64
+    assert next_step(1024, 1024, 1.5) == 512, "as where a GPU has failed"
+    assert next_step(64, 10, 0.01) == 64, "what is reused, or in the cache, says nothing about the model"
+
+
+class Sizes:
+    """`model`, which notes how many texts it is asked for at once."""
+
+    def __init__(self, model: Embedder) -> None:
+        self.info, self.tokenizer, self._model = model.info, model.tokenizer, model
+        self.sizes: list[int] = []
+
+    def encode(self, passages: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
+        self.sizes.append(len(passages))
+        return self._model.encode(passages)
+
+    def encode_query(self, query: str) -> Vectors:
+        raise NotImplementedError
+
+
+def test_passages_in_the_cache_make_no_large_steps_of_a_slow_model(tmp_path: Path, static: Embedder) -> None:
+    """A run is to see soon that its time is over, or that it is interrupted."""
+    write(tmp_path / "many", texts(450, 1))
+    index_folders([str(tmp_path / "many")], str(tmp_path / "i"), IndexOptions(model="static", embed=False))
+    model = Sizes(static)
+    embedder = CachedEmbedder(static.info, lambda: model, VectorCache(str(tmp_path / "c/c.db"), 999, "f4", print))
+    with open_store(str(tmp_path / "i")).write() as writer:
+        known = writer.snapshot().passages(range(1, 301))
+        embedder.encode([encoded(one.heading, one.text) for one in known])
+        model.sizes.clear()
+        embedder.computed = 0
+        encode_pending(writer, lambda: embedder, IndexReport("/i"), Progress())
+    assert sum(model.sizes) == embedder.computed == 150 and model.sizes[0] == 20

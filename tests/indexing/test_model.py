@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from semsearch.embedding.gpu_embedder import GpuEmbedder
 from semsearch.errors import ModelError, UsageError
 from semsearch.indexing.model import RunModel
 from semsearch.store.protocol import Snapshot
@@ -61,7 +62,7 @@ def test_the_processor_encodes_unless_a_gpu_is_worth_it_or_asked_for(monkeypatch
     monkeypatch.setenv("SEMSEARCH_DEVICE", "cpu")
     assert run.passage_encoder(None, 10**6) is plain
     monkeypatch.delenv("SEMSEARCH_DEVICE")
-    assert run.passage_encoder(None, 4_095) is plain and run.device == ""
+    assert run.passage_encoder(None, 4_095) is plain and run.release_gpu() == ""
     monkeypatch.setenv("SEMSEARCH_DEVICE", "gpu")
     with pytest.raises(UsageError):
         run.passage_encoder(None, 1)
@@ -80,17 +81,23 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_told_once_the_model_is_needed(
     for _ in range(2):
         assert (embedder.encode(["tide"]) == run.embedder(None).encode(["tide"])).all()
     assert len(told) == 1 and told[0].startswith("cannot encode on the device cuda:99 ("), told
-    assert run.device == ""
+    assert run.release_gpu() == ""
 
 
 @pytest.mark.slow
-def test_the_device_of_a_run_is_that_which_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_device_of_a_run_is_that_which_encoded_and_is_free_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
     """The processor stands in for a GPU, in a process of its own."""
     monkeypatch.setenv("SEMSEARCH_PASSAGE_CACHE", "0")
     run = model("all-MiniLM-L6-v2")
     encoder = run._opened_on_gpu(run.embedder(None), "cpu")
-    assert run.device == ""
-    assert encoder.encode(["tide"]).shape == (1, 384) and run.device == "cpu"
+    assert isinstance(encoder, GpuEmbedder) and run.release_gpu() == ""
+    encoder = run._opened_on_gpu(run.embedder(None), "cpu")
+    assert isinstance(encoder, GpuEmbedder) and encoder.encode(["tide"]).shape == (1, 384)
+    assert encoder._process is not None
+    process = encoder._process._process
+    del encoder
+    assert process.poll() is None and run.release_gpu() == "cpu"
+    assert process.poll() is not None, "it has let go of the memory of the device"
 
 
 def test_models_that_no_gpu_encodes_beside(monkeypatch: pytest.MonkeyPatch) -> None:

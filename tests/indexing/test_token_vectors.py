@@ -184,6 +184,7 @@ def test_a_model_that_only_the_index_names_is_not_prepared(
     said: list[str] = []
     assert run(folder, said).token_vectors == {"made": 0, "left": 2}
     assert len(said) == 1 and "was not prepared on this machine" in said[0]
+    assert run(folder, rebuild=True, model="static").token_vectors == {"made": 0, "left": 2}, "no others are lost"
 
 
 def test_what_makes_no_token_vectors_is_refused_before_anything_is_written(

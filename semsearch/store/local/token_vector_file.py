@@ -32,6 +32,8 @@ _EXPECTED = {
     for name, statement in zip(("model", "passages"), _STATEMENTS, strict=True)
 }
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
+# A file that is being made.
+_NEW = ".new"
 # What SQLite raises for a damaged file; it quotes text in its message, which may be no UTF-8.
 BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
 
@@ -47,8 +49,13 @@ def is_there(folder: str) -> bool:
 
 def remove(folder: str) -> None:
     """Removes the file of the index `folder`, or what is in its place. Raises `OSError`."""
-    for suffix in _SUFFIXES:
-        path = path_of(folder) + suffix
+    path = path_of(folder)
+    _remove([path, path + _NEW])
+
+
+def _remove(files: "list[str]") -> None:
+    """Removes `files`, with what SQLite keeps beside each."""
+    for path in (file + suffix for file in files for suffix in _SUFFIXES):
         if os.path.isdir(path) and not os.path.islink(path):
             import shutil  # nothing that is ever there
 
@@ -57,25 +64,34 @@ def remove(folder: str) -> None:
             os.unlink(path)
 
 
-def create(folder: str) -> Connection:
-    """Makes the file of the index `folder`, without a row, in the place of what is there. Raises `sqlite3.Error`."""
+def create(folder: str, model: "tuple[Any, ...]") -> Connection:
+    """Makes the file of the index `folder` with this row `model`, in the place of what is there. Raises `OSError`,
+    `sqlite3.Error`."""
     from semsearch import private_files
 
-    remove(folder)
-    os.close(private_files.create(path_of(folder)))  # SQLite gives its log and the like the mode of the file
-    connection = _connect(folder)
-    connection.execute("BEGIN")
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {_VERSION}")
-    for statement in _STATEMENTS:
-        connection.execute(statement)
-    return connection
+    path = path_of(folder)
+    _remove([path + _NEW])
+    os.close(private_files.create(path + _NEW))  # SQLite gives its log and the like the mode of the file
+    connection = _connect(path + _NEW)
+    try:
+        connection.execute("BEGIN")
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+        for statement in _STATEMENTS:
+            connection.execute(statement)
+        connection.execute("INSERT INTO model VALUES (?, ?, ?, ?, ?, ?)", model)
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+    _remove([path])  # with the log of another file, which would be read into this one
+    os.rename(path + _NEW, path)  # whole at once: searches may look at it
+    return _connect(path)
 
 
 def open_for_writing(folder: str) -> Connection:
     """Raises `IndexDamagedError` for a file that semsearch did not make, `sqlite3.Error`."""
     _refuse_odd(folder)
-    connection = _connect(folder)
+    connection = _connect(path_of(folder))
     try:
         _check(connection, path_of(folder))
     except BaseException:
@@ -84,8 +100,8 @@ def open_for_writing(folder: str) -> Connection:
     return connection
 
 
-def _connect(folder: str) -> Connection:
-    connection = connect(path_of(folder), path_of(folder))
+def _connect(path: str) -> Connection:
+    connection = connect(path, path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")  # what a power failure takes back is made again
     return connection

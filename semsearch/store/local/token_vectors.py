@@ -30,8 +30,15 @@ _DIGEST_BYTES = 8
 _MOST_DIM = 4096
 # No model makes more of a passage.
 _MOST_TOKENS = 8192
+# The share of free pages from which on the file is written anew, which takes as much room once more.
+_SPACE, _MUCH_FREE = ("freelist_count", "page_count"), 0.25
 _AT_ONCE = 500
 _TRIES = 3
+# What hinders SQLite, and is no fault of the file.
+_HINDRANCES = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+)  # fmt: skip
 _STRANGE = (ValueError, TypeError, IndexError, OverflowError)
 # What reading a file raises that is not what was written.
 _DAMAGE = (IndexDamagedError, *_STRANGE, *file.BROKEN)
@@ -70,15 +77,18 @@ def _asked(folder: str, question: Callable[[Connection], Answer]) -> Answer:
     """The answer of `question`, asked again where a writer came in between. Raises what `_DAMAGE` names, `OSError`."""
     path = file.path_of(folder)
     for attempt in range(_TRIES):
-        connection, stamp = file.open_for_reading(folder)
+        stamp: tuple[int, ...] | None = ()
         try:
-            answer = question(connection)
+            connection, stamp = file.open_for_reading(folder)
+            try:
+                connection.execute("BEGIN")  # one state: a run may code all rows in between
+                answer = question(connection)
+            finally:
+                connection.close()
         except _DAMAGE:
-            if stamp is None or stamp_of(path) == stamp or attempt == _TRIES - 1:
+            if attempt == _TRIES - 1 or stamp_of(path) == stamp:
                 raise
             continue
-        finally:
-            connection.close()
         if stamp is None or stamp_of(path) == stamp:
             break
     return answer  # row by row it is what was written, whatever came in between
@@ -225,12 +235,8 @@ class LocalTokenVectors:
         """See `protocol.TokenVectors.begin`."""
         self._close()
         self._model, self._codec = model, None
-        self._connection = file.create(self._folder)
-        self._connection.execute(
-            "INSERT INTO model VALUES (?, ?, ?, NULL, ?, '')",
-            (model.name, model.fingerprint, model.dim, _model_digest(model, None)),
-        )
-        self._connection.execute("COMMIT")
+        row = (model.name, model.fingerprint, model.dim, None, _model_digest(model, None), "")
+        self._connection = file.create(self._folder, row)
 
     def remove(self) -> None:
         """See `protocol.TokenVectors.remove`."""
@@ -242,8 +248,8 @@ class LocalTokenVectors:
         """See `protocol.TokenVectors.missing`."""
         assert self._connection is not None
         try:
-            kept = {bytes(row[0]) for row in self._connection.execute(f"SELECT hash FROM passages {_SMALL}")}
-        except (TypeError, *file.BROKEN) as error:
+            kept = {row[0] for row in self._connection.execute(f"SELECT hash FROM passages {_SMALL}")}
+        except file.BROKEN as error:
             raise self._damage(error) from None
         first: dict[bytes, int] = {}
         for number, digest in self._catalog.each("SELECT id, hash FROM chunks WHERE file_id IS NOT NULL ORDER BY id"):
@@ -268,7 +274,7 @@ class LocalTokenVectors:
         assert self._model is not None
         if self._codec is not None:
             return
-        passages, tokens = connection.execute("SELECT COUNT(*), SUM(tokens) FROM passages").fetchone()
+        passages, tokens = connection.execute("SELECT COUNT(*), TOTAL(tokens) FROM passages").fetchone()
         if not tokens or tokens < least:
             return
         rows = connection.execute("SELECT hash, tokens, data FROM passages")
@@ -293,13 +299,14 @@ class LocalTokenVectors:
             lambda connection: connection.execute("UPDATE model SET complete = ? WHERE complete != ?", state * 2)
         )
         assert self._connection is not None
-        if self._codec is not None and self._connection.execute("PRAGMA freelist_count").fetchone()[0] > 1000:
+        free, pages = (self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in _SPACE)
+        if free > _MUCH_FREE * pages:
             self._connection.execute("VACUUM")  # of when they were kept in 16 bits, or of passages that are gone
 
     def size(self, tokens: int) -> int:
         """See `protocol.TokenVectors.size`."""
         assert self._model is not None and self._connection is not None
-        known = self._connection.execute("SELECT ifnull(SUM(tokens), 0) FROM passages").fetchone()[0]
+        known = self._connection.execute("SELECT TOTAL(tokens) FROM passages").fetchone()[0]
         coded = self._codec is not None or known + tokens >= CODED_FROM
         return int(tokens * (2 + self._model.dim // 4 if coded else 2 * self._model.dim))
 
@@ -317,12 +324,12 @@ class LocalTokenVectors:
                 if connection.in_transaction:  # SQLite has rolled back already when the disk is full
                     connection.execute("ROLLBACK")
                 raise
-        except (IndexDamagedError, *_STRANGE) as error:
-            raise self._damage(error) from None
-        except sqlite3.OperationalError:  # what the disk refuses
-            raise
-        except file.BROKEN as error:
+        except _DAMAGE as error:
             raise self._damage(error) from None
 
-    def _damage(self, error: BaseException) -> TokenVectorsDamagedError:
+    def _damage(self, error: Exception) -> Exception:
+        """What to raise for `error`: itself where it is what the disk or another process refuses, of which the file is
+        not to be removed."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _HINDRANCES:
+            return error
         return TokenVectorsDamagedError(f"{file.path_of(self._folder)} is damaged: {file.told(error)}")

@@ -14,8 +14,10 @@ import pytest
 from semsearch.dense.residual_codec import ResidualCodec
 from semsearch.embedding.embedder import Vectors, unit_rows
 from semsearch.embedding.late_interaction import TokenModel
-from semsearch.errors import IndexDamagedError
+from semsearch.errors import IndexDamagedError, TokenVectorsDamagedError
+from semsearch.store.local import connection as connection_module
 from semsearch.store.local import token_vectors
+from semsearch.store.local.connection import Connection
 from semsearch.store.local.stat_check import stat_check
 from semsearch.store.local.store import LocalStore
 from semsearch.store.local.token_vector_file import TOKEN_VECTORS_FILE, lacks_some, summary
@@ -132,6 +134,97 @@ def test_enough_token_vectors_are_coded(store: LocalStore, monkeypatch: pytest.M
         before = path.stat().st_ino
         kept.put([hashes[0]], [made(hashes[0])])
     assert path.stat().st_ino == before
+
+
+def test_what_another_process_hinders_is_no_damage(
+    store: LocalStore, hashes: list[bytes], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run removes what is damaged: hours of work, for a file that is only in use, or on a disk that is full."""
+    monkeypatch.setattr(connection_module, "_LOCK_SECONDS", 0.1)
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                kept.recorded()
+        kept.recorded()
+        assert not kept.missing()
+
+
+def test_numbers_of_tokens_that_are_too_large_are_damage(store: LocalStore, hashes: list[bytes], path: Path) -> None:
+    statement(f"UPDATE passages SET tokens = {2**63 - 1}")(path)
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        kept.recorded()
+        assert not kept.missing() and kept.size(1) > 0
+        with pytest.raises(TokenVectorsDamagedError, match="a row has no number of tokens"):
+            kept.finish()
+
+
+def test_only_a_file_with_much_that_is_free_is_written_anew(store: LocalStore, hashes: list[bytes], path: Path) -> None:
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        kept.recorded()
+        many = [bytes([number]) * 20 for number in range(100)]
+        kept.put(many, [np.zeros((120, 16), np.float32)] * 100)
+        kept._change(lambda own: own.executemany("DELETE FROM passages WHERE hash = ?", [(one,) for one in many[:15]]))
+        kept.finish()
+        assert kept._connection is not None
+        assert kept._connection.execute("PRAGMA freelist_count").fetchone()[0] > 0
+        kept.missing()  # the others are of no passage
+        kept.finish()
+        assert kept._connection.execute("PRAGMA freelist_count").fetchone()[0] == 0
+    assert path.stat().st_size < 100_000
+
+
+@pytest.mark.parametrize("question", ["search", "verify"])
+def test_a_run_that_codes_all_rows_meanwhile_is_no_damage(
+    store: LocalStore, hashes: list[bytes], monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    recorded = token_vectors._recorded
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        kept.recorded()
+        kept.put([hashes[0]], [made(hashes[0])])
+
+        def coded_meanwhile(connection: Connection) -> object:
+            answer = recorded(connection)
+            kept._change(lambda own: kept._code_all(own, 1))
+            return answer
+
+        monkeypatch.setattr(token_vectors, "_recorded", coded_meanwhile)
+        if question == "verify":
+            assert not examined(store.location)
+        else:
+            found, damage = stored_token_vectors(store.location, MODEL, hashes)
+            assert not damage and found.keys() == set(hashes)
+        assert kept._codec is not None
+
+
+def test_a_file_that_is_begun_anew_is_whole_for_searches_at_any_time(
+    store: LocalStore, hashes: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, damages = Connection.execute, list[str]()
+
+    def watched(self: Connection, *arguments: object) -> sqlite3.Cursor:
+        cursor = execute(self, *arguments)
+        with monkeypatch.context() as patched:
+            patched.setattr(Connection, "execute", execute)
+            damages.extend([examined(store.location), stored_token_vectors(store.location, MODEL, hashes)[1]])
+        return cursor
+
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        (Path(store.location) / f"{TOKEN_VECTORS_FILE}.new-wal").write_bytes(b"of a run that was killed")
+        monkeypatch.setattr(Connection, "execute", watched)
+        kept.begin(MODEL)
+    assert len(damages) > 10 and not any(damages), damages
+    assert sorted(name for name in os.listdir(store.location) if "token" in name) == [TOKEN_VECTORS_FILE]
+
+
+def test_a_number_in_the_place_of_a_hash_takes_no_memory(store: LocalStore, hashes: list[bytes], path: Path) -> None:
+    statement(f"UPDATE passages SET hash = {10**15} WHERE hash = (SELECT MIN(hash) FROM passages)")(path)
+    with store.write() as writer, LocalTokenVectors(writer._index.catalog) as kept:  # type: ignore[attr-defined]
+        kept.recorded()
+        assert len(kept.missing()) == 1
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT 1 FROM passages WHERE typeof(hash) != 'blob'").fetchone() is None
 
 
 def test_a_killed_writer_leaves_what_was_committed(store: LocalStore, hashes: list[bytes], path: Path) -> None:
