@@ -211,8 +211,8 @@ def command(
         verify=verify,
         shared=shared,
         vectors="" if vectors == "index" else vectors,
-        token_vectors=_token_model(token_vectors),
-        sparse="" if sparse == "off" else None if sparse is None else settings.model_name(sparse),
+        token_vectors=_model_or_off("token-vectors", token_vectors),
+        sparse=_model_or_off("sparse", sparse),
         wait=wait,
         dry_run=dry_run,
     )
@@ -230,11 +230,13 @@ def command(
     return 3 if strict and (report.skipped or report.failed) else 0
 
 
-def _token_model(flag: str | None) -> str | None:
-    """The model that `--token-vectors` names, "" for `off`."""
-    if flag is None:
+def _model_or_off(flag: str, value: str | None) -> str | None:
+    """The model that `--flag` names with `value`, "" for `off`. Raises `UsageError` for an empty name."""
+    if value is None:
         return None
-    return "" if flag == "off" else settings.model_name(flag)
+    if not value.strip():
+        raise UsageError(f"--{flag}: the name of the model is empty", f"name a model, or say: --{flag} off")
+    return "" if value.lower() == "off" else settings.model_name(value)
 
 
 def _size(text: str) -> int:

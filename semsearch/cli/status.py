@@ -124,7 +124,7 @@ def _print_status(status: "dict[str, Any]", *, as_json: bool) -> None:
         *([("sparse", _sparse(status["sparse"]))] if "sparse" in status else []),
         *([("queries", f"tuned on {count_of(status['tuned'], 'question')}")] if status["tuned"] else []),
         *([("weights", _learnt(status["weights"]))] if status["weights"] is not None else []),
-        ("segments", f"{status['segments']['lex']} lexical, {status['segments']['vec']} dense"),
+        ("segments", _segments(status["segments"])),
         *(("machine", _machine(machine)) for machine in status.get("machines", ())),
         ("changed", f"{change['time']}, in {change['seconds']:.1f} s" if change else "never"),
         ("checked", status["last_check"] or "never"),
@@ -184,6 +184,11 @@ def _token_vectors(kept: "dict[str, Any]") -> str:
 def _sparse(sparse: "dict[str, Any]") -> str:
     pending = f", {count_of(sparse['pending'], 'chunk')} without a vector" if sparse["pending"] else ""
     return f"{sparse['name']}{pending}"
+
+
+def _segments(counts: "dict[str, int]") -> str:
+    sparse = f", {counts['spa']} sparse" if "spa" in counts else ""
+    return f"{counts['lex']} lexical, {counts['vec']} dense{sparse}"
 
 
 def _learnt(weights: "dict[str, Any]") -> str:

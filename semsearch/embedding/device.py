@@ -18,7 +18,7 @@ def asked_device() -> str:
     """The setting `device`: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`. Raises `UsageError` for anything else."""
     asked = str(effective("device")[0])
     if not _DEVICES.fullmatch(asked):
-        raise UsageError(f"there is no kind of device called {asked}", "use auto, cpu, cuda or mps")
+        raise UsageError(f"there is no kind of device called {asked}", "use auto, cpu, cuda, cuda:N or mps")
     return asked
 
 
@@ -41,7 +41,8 @@ def find_device(asked: str) -> tuple[str, str]:
     try:
         torch.zeros(1, device=asked)
     except (RuntimeError, AssertionError) as error:
-        return "cpu", str(error).splitlines()[0].rstrip(".")
+        # PyTorch's first line may be a whole paragraph.
+        return "cpu", str(error).splitlines()[0].partition(". ")[0].rstrip(".")
     return asked, ""
 
 

@@ -1,5 +1,6 @@
 """`models export` and `models import`: a prepared model as one file, for images and machines without a network."""
 
+import hashlib
 import io
 import json
 import os
@@ -12,6 +13,7 @@ from semsearch.callbacks import Announce
 from semsearch.embedding.cache import FORMAT, cache_path, make_cache, read_info
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.open import FINGERPRINT, load, open_model
+from semsearch.embedding.rerankers import only_reranks
 from semsearch.embedding.resolve import STATIC, resolve
 from semsearch.embedding.sparse_head import head_of
 from semsearch.errors import ModelError
@@ -40,6 +42,11 @@ def export_model(name: str, out: IO[bytes], announce: Announce) -> None:
             f"{name} makes learned sparse vectors, for which a machine needs its folder {source.folder}",
             "copy that folder, and name the copy with: semsearch index --sparse FOLDER",
         )
+    if only_reranks(source.folder):
+        raise ModelError(
+            f"{name} is a reranker, for which a machine needs its folder {source.folder}",
+            "copy that folder, and name the copy with: semsearch search QUERY --rerank=FOLDER",
+        )
     info = open_model(source, announce).info
     if info.runtime not in _FILES:
         raise ModelError(
@@ -48,10 +55,11 @@ def export_model(name: str, out: IO[bytes], announce: Announce) -> None:
     path = source.cache_path()
     record = read_info(path)
     assert record is not None
-    told = _as_json(record)
+    names = _FILES[info.runtime]
+    told = _as_json({**record, "sha256": {name: _digest(os.path.join(path, name)) for name in names}})
     with tarfile.open(fileobj=out, mode="w|") as archive:
         archive.addfile(_member(_RECORD, len(told)), io.BytesIO(told))
-        for file_name in _FILES[info.runtime]:
+        for file_name in names:
             with open(os.path.join(path, file_name), "rb") as file:
                 archive.addfile(_member(file_name, os.fstat(file.fileno()).st_size), file)
 
@@ -95,6 +103,9 @@ def _import(archive: tarfile.TarFile, called: str) -> ModelInfo:
                 raise EOFError(f"{member.name} is cut off")
         if missing:
             raise _no_model(called, f"it lacks {missing[0]}")
+        for name in _FILES[info.runtime]:
+            if _digest(os.path.join(working, name)) != record["sha256"][name]:
+                raise _no_model(called, f"{name} is not what was exported")
         _write(io.BytesIO(_as_json(record)), os.path.join(working, _RECORD))
         _check_opens(working, info, called)
         inherit(working)
@@ -112,6 +123,9 @@ def _record(archive: tarfile.TarFile, member: tarfile.TarInfo, called: str) -> t
         record = json.loads(content.read())
         info = ModelInfo.from_dict(record["info"])
         told = record["format"], int(record["largest_weight"])
+        digests = record["sha256"]
+        if not isinstance(digests, dict) or not set(_FILES.get(info.runtime, ())) <= set(digests):
+            raise ValueError("it has no checksums")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _no_model(called, f"{_RECORD}: {error!r}") from None
     if told[0] != FORMAT:
@@ -129,6 +143,12 @@ def _record(archive: tarfile.TarFile, member: tarfile.TarInfo, called: str) -> t
             "export it on a machine with a processor like this one",
         )
     return record, info
+
+
+def _digest(path: str) -> str:
+    """SHA-256 of the file `path` in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(content: IO[bytes], path: str) -> int:

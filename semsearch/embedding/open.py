@@ -12,6 +12,7 @@ from semsearch.embedding.cache import cache_path, damaged_model, prepare_model, 
 from semsearch.embedding.embedder import Embedder
 from semsearch.embedding.model_info import Calibration, ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of
+from semsearch.embedding.rerankers import only_reranks
 from semsearch.embedding.resolve import STATIC, ModelSource, api_source, is_default, resolve
 from semsearch.embedding.sparse_head import head_of
 from semsearch.errors import ModelError, for_shell
@@ -39,19 +40,24 @@ def open_model(source: ModelSource, announce: Announce, recorded: Calibration | 
     if source.kind == "api":
         return _open_api(source, path, announce)
     if read_info(path) is None:
-        refuse_sparse(source)
+        _refuse_other_kinds(source)
         announce(f"preparing {source.name} for this machine, once (cached in {cache_folder()})")
         kind = STATIC if source.kind == STATIC else "transformer"
         prepare_model(source.name, source.folder, source.fingerprint, kind, path, source.trust)
     return _truncated(_opened(path, source.name), source.dim, recorded)
 
 
-def refuse_sparse(source: ModelSource) -> None:
-    """Raises `ModelError` for a model that makes learned sparse vectors and no others."""
+def _refuse_other_kinds(source: ModelSource) -> None:
+    """Raises `ModelError` for a model that makes learned sparse vectors and no others, and for a reranker."""
     if head_of(source.folder) == "sparse-encoder":
         raise ModelError(
             f"the model {source.name} makes learned sparse vectors, which stand beside those of another model",
             f"name it with: semsearch index --sparse {for_shell(source.name)}",
+        )
+    if only_reranks(source.folder):
+        raise ModelError(
+            f"the model {source.name} is a reranker, which orders what is found anew",
+            f"name it with: semsearch search QUERY --rerank={for_shell(source.name)}",
         )
 
 

@@ -1,11 +1,13 @@
 """`models prepare`: a model is made ready before it is needed."""
 
+import os
 import time
 
 from semsearch.callbacks import Announce
 from semsearch.embedding.cache import cache_path, read_info
 from semsearch.embedding.fingerprint import WEIGHTS, sizes_of
 from semsearch.embedding.open import open_model
+from semsearch.embedding.rerankers import BGE_HEAD, only_reranks, open_reranker
 from semsearch.embedding.resolve import resolve
 from semsearch.embedding.sparse_head import head_of
 from semsearch.embedding.sparse_model import open_sparse, sparse_fingerprint
@@ -13,8 +15,8 @@ from semsearch.errors import ModelError
 
 
 def prepare(name: str, trust: bool, announce: Announce) -> list[str]:
-    """Prepares the model `name` where it is not; returns what is to be told of each of its outputs, dense and learned
-    sparse vectors: its runtime, time, size and place.
+    """Prepares the model `name` where it is not; returns what is to be told of each of its outputs, dense vectors,
+    learned sparse ones and those of tokens: its runtime, time, size and place.
 
     `trust`: code in its folder may be run. Raises `ModelError`.
     """
@@ -23,7 +25,11 @@ def prepare(name: str, trust: bool, announce: Announce) -> list[str]:
         raise ModelError(f"{name} is behind an API: there is nothing to prepare", "", code="model_not_found")
     head = head_of(source.folder)
     told = []
-    if head != "sparse-encoder":
+    if only_reranks(source.folder) or os.path.isfile(os.path.join(source.folder, BGE_HEAD)):
+        began = time.perf_counter()
+        reranker = open_reranker(source.folder, announce)
+        told.append(f"{source.name}: {reranker.runtime}, for --rerank, ready in {time.perf_counter() - began:.1f} s")
+    if head != "sparse-encoder" and not only_reranks(source.folder):
         path = source.cache_path()
         is_new = read_info(path) is None
         if is_new:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from semsearch.callbacks import Announce
 from semsearch.embedding.cache import cache_path, prepare_model, read_info
 from semsearch.embedding.downloads import download
+from semsearch.embedding.model_table import card_of
 from semsearch.embedding.resolve import local_folder
 from semsearch.errors import ModelError, for_shell
 from semsearch.settings import cache_folder
@@ -68,6 +69,15 @@ def kind_of(folder: str) -> str:
     )
 
 
+def only_reranks(folder: str) -> bool:
+    """Whether the model in `folder` says that it is a reranker, and no model of dense vectors as well."""
+    kinds = ("ColBERT", "MultiVectorEncoder", "CrossEncoder")
+    architectures = _json(folder, "config.json").get("architectures") or ()
+    return (
+        _json(folder, "config_sentence_transformers.json").get("model_type") in kinds or "HF_ColBERT" in architectures
+    )
+
+
 def _json(folder: str, name: str) -> dict[str, Any]:
     """The JSON object in the file `name` of `folder`; empty where there is none. Raises `ModelError`."""
     path = os.path.join(folder, name)
@@ -83,7 +93,9 @@ def _json(folder: str, name: str) -> dict[str, Any]:
 
 def find_folder(name: str, announce: Announce) -> str:
     """The folder of the model called `name`, downloaded where the user allows that. Raises `ModelError`."""
-    return local_folder(name, _OWNER) or _download(name, announce)
+    card = card_of(name)
+    owner = _OWNER if card is None or card.is_api else card.repository.partition("/")[0]
+    return local_folder(name, owner) or _download(name, announce)
 
 
 def prepared(kind: str, name: str, folder: str, fingerprint: str, announce: Announce) -> tuple[dict[str, Any], str]:
@@ -107,5 +119,7 @@ def _download(name: str, announce: Announce) -> str:
     if os.environ.get("SEMSEARCH_DOWNLOAD") != "1":
         missing = f"no reranker called {name} on this machine (no such folder, not in the Hugging Face cache)"
         hint = f"allow the download with SEMSEARCH_DOWNLOAD=1, or {by_hand}"
+        if (card := card_of(name)) is not None and card.repository:
+            hint = f"download it with: semsearch models pull {card.name}"
         raise ModelError(missing, hint, code="model_not_found")
     return download(name if "/" in name else f"{_OWNER}/{name}", announce, by_hand)

@@ -133,7 +133,14 @@ class _Graph:
 def open_sparse(name: str, trust: bool, announce: Announce) -> SparseModel:
     """The sparse model called `name`, prepared for this machine first when it is not yet; `trust`: code in its folder
     may be run. Raises `ModelError`."""
-    source = resolve(name, None, trust)
+    try:
+        source = resolve(name, None, trust)
+    except ModelError as error:
+        if error.code != "model_not_found":
+            raise
+        # Not the models of dense vectors that the table has.
+        hint = error.hint if "pull" in error.hint else "put its files into a folder and name that"
+        raise ModelError(error.message, hint, code=error.code) from None
     if source.kind != "model":
         raise no_head(name, "it is made for dense vectors alone")
     if head_of(source.folder) is None:
@@ -141,7 +148,7 @@ def open_sparse(name: str, trust: bool, announce: Announce) -> SparseModel:
     fingerprint = sparse_fingerprint(source)
     path = cache_path("sparse", fingerprint)
     if read_info(path) is None:
-        announce(f"preparing {name} for this machine, once (cached in {cache_folder()})")
+        announce(f"preparing the sparse vectors of {name} for this machine, once (cached in {cache_folder()})")
         prepare_model(name, source.folder, fingerprint, "sparse", path, trust)
     return _opened(path, name)
 
@@ -160,7 +167,8 @@ def open_recorded_sparse(info: SparseInfo) -> SparseModel:
     if read_info(path) is None:
         raise ModelError(
             f"the index names the sparse model {info.name}, which was not prepared on this machine",
-            f"if you trust it: semsearch index --sparse {for_shell(info.name)}; without it: --sparse off",
+            f"if you trust it: semsearch index -i INDEX --sparse {for_shell(info.name)}; to be without it:"
+            " semsearch index -i INDEX --sparse off",
             code="model_not_prepared",
         )
     model = _opened(path, info.name)

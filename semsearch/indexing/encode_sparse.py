@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from semsearch.chunking.chunk import encoded
 from semsearch.embedding.sparse_model import SparseModel
+from semsearch.errors import ModelError
 from semsearch.index_report import IndexReport
 from semsearch.indexing.encode import ENCODE_BATCH, ENCODE_STEP, next_limit
 from semsearch.indexing.options import Progress
@@ -34,7 +35,14 @@ def encode_pending_sparse(
         if begun and progress.stopping():
             report.chunks["sparse_pending"] = len(pending)
             return
-        model = open_model()
+        try:
+            model = open_model()
+        except ModelError as error:
+            if error.code != "model_not_prepared":
+                raise
+            progress.announce(f"no sparse vectors are made: {error.message} ({error.hint})")
+            report.chunks["sparse_pending"] = len(pending)
+            return
         progress.encoding(len(pending))
         limit, done = ENCODE_BATCH, 0
         while done < len(pending) and not (begun and progress.stopping()):

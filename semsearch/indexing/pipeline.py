@@ -225,8 +225,6 @@ def _check(options: IndexOptions) -> None:
         compile_globs(globs or ())
     if options.model is not None:
         resolve(options.model, options.dim, options.trust)
-    if options.sparse:
-        resolve(options.sparse, None, options.trust)
     if options.tokenizer is not None:
         tiktoken_named(options.tokenizer)
     if options.ocr:
@@ -308,6 +306,8 @@ def _record_settings(
             progress.announce("what tune learnt goes with the vectors it was learnt for: run tune again")
         if options.embed:
             model.embedder(None)  # the old vectors go only when the new model is known to work
+    if resolved.recorded.sparse is not None and info.sparse is None:
+        progress.announce(f"the sparse vectors by {resolved.recorded.sparse.name} are taken out")
     rebuilds = options.rebuild and resolved.recorded.chunking is not None
     if info == resolved.recorded and not rebuilds:
         return

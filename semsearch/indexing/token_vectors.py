@@ -53,6 +53,8 @@ def keep_token_vectors(
         return
     with kept:
         if chosen == "":
+            if kept.is_there():
+                progress.announce("the token vectors are removed")
             kept.remove()
             return
         try:

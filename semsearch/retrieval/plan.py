@@ -79,7 +79,8 @@ class QueryPlan:
     are looked for in the place of words that occur nowhere; `name`: the query as the name of a document, if there is
     one of that name, which is to be found first; `unwanted`: what results should not be about; `beside`: what is looked
     for beside the query; `characters`: single ones of words without spaces, to rank by and for nothing else;
-    `strange`: of `words` those that the model cuts into pieces; `sparse`: what the sparse leg is asked, None: nothing.
+    `strange`: of `words` those that the model cuts into pieces; `sparse`: what the sparse leg is asked, None: nothing;
+    `notices`: what is to be told of that.
     """
 
     text: str
@@ -105,6 +106,7 @@ class QueryPlan:
     beside: tuple[Other, ...] = ()
     strange: frozenset[Word] = frozenset()
     sparse: SparseQuery | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def keys(self) -> frozenset[str]:
@@ -150,7 +152,8 @@ def plan_query(
     mode = options.mode
     if mode == "sparse" and info.sparse is None:
         raise SemsearchError(
-            f"the index {location} holds no sparse vectors", "make them with: semsearch index --sparse NAME",
+            f"the index {location} holds no sparse vectors",
+            f"make them with: semsearch index --sparse MODEL --index {for_shell(location)}",
             code="no_vectors",
         )  # fmt: skip
     if info.model is None and mode in MODES_OF_MEANING:
@@ -169,7 +172,14 @@ def plan_query(
         reliability = confidence.reliability(embedder.fertility(query), script, embedder.info.calibration)
         counts = snapshot.counts()
         encoded = 1 - counts.pending / max(1, counts.chunks)
-    sparse = encoder.sparse(info.sparse) if info.sparse is not None and mode in ("hybrid", "sparse") else None
+    sparse, notices = None, []
+    if info.sparse is not None and mode in ("hybrid", "sparse"):
+        try:
+            sparse = encoder.sparse(info.sparse)
+        except ModelError as error:
+            if mode == "sparse":
+                raise
+            notices.append(f"searched without sparse vectors: {error.message} ({error.hint})")
     models = (embedder, sparse if mode == "sparse" else None)
     languages = snapshot.languages()
     before = clean_query(options.after)
@@ -206,6 +216,7 @@ def plan_query(
         tuple(_beside(snapshot, options.expansion, languages, *models)),
         _strange(parsed.words, languages, embedder) if mode == "hybrid" else frozenset(),
         None if sparse is None else _sparse(snapshot, sparse, query, before),
+        tuple(notices),
     )
 
 

@@ -196,7 +196,7 @@ class Searcher:
             notices.append(f"{so_far} {are} not encoded yet: found by {their} words only")
         if not coverage.chunks:
             notices.append("the index holds no passages: semsearch status --files tells what became of each file")
-        if snapshot.sparse_pending():
+        if options.mode in ("hybrid", "sparse") and snapshot.sparse_pending():
             notices.append(f"{count_of(snapshot.sparse_pending(), 'chunk')} without a sparse vector yet")
         parsed = _parsed(query, options)
         if not parsed.text:
@@ -208,7 +208,7 @@ class Searcher:
         scored = self._scored(snapshot, _kept(candidates, plan, options, notices), plan, options, notices)
         hits = first_hits(snapshot, scored, plan, options, self.prefix)
         hits = highlighted(snapshot, hits, plan, options)
-        notices += map(_said, plan.corrections)
+        notices += [*plan.notices, *map(_said, plan.corrections)]
         return SearchResult(
             query, plan.mode, coverage, time.perf_counter() - clock, tuple(hits), tuple(notices), plan.languages,
             plan.keys,

@@ -374,6 +374,10 @@ class TokenVectors(Protocol):
 
     def __exit__(self, *details: object) -> None: ...
 
+    def is_there(self) -> bool:
+        """Whether any are kept, damaged ones included."""
+        ...
+
     def recorded(self) -> "TokenModel | None":
         """The model that they are kept for; None: none are."""
         ...

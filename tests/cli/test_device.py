@@ -35,7 +35,7 @@ def test_the_setting_and_models_that_need_none(semsearch: Command, notes: Path) 
 def test_what_is_no_device(semsearch: Command, notes: Path) -> None:
     done = semsearch("index", notes, "--device", "gpu")
     assert done.code == 2
-    assert done.err == "semsearch: there is no kind of device called gpu (use auto, cpu, cuda or mps)\n"
+    assert done.err == "semsearch: there is no kind of device called gpu (use auto, cpu, cuda, cuda:N or mps)\n"
     assert not (notes / ".semsearch").exists()
 
 

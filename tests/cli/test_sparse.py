@@ -50,14 +50,18 @@ def test_verify_compares_the_vectors_that_it_makes(semsearch: Command, splade: P
     assert len(report["fingerprint"]) == 64
 
 
-def test_nothing_is_to_do_and_off_takes_them_out(semsearch: Command, index: Path) -> None:
+def test_nothing_is_to_do_and_off_takes_them_out(semsearch: Command, index: Path, splade: Path) -> None:
     assert semsearch("index", "-i", index).out.startswith("3 files, 3 chunks: up to date")
     assert semsearch("verify", "-i", index).code == 0
-    assert semsearch("index", "-i", index, "--sparse", "off").code == 0
+    off = semsearch("index", "-i", index, "--sparse", "OFF")
+    assert off.code == 0 and off.err == f"semsearch: the sparse vectors by {splade} are taken out\n"
+    assert not semsearch("index", "-i", index, "--sparse", "off").err, "there are none"
+    assert "name of the model is empty" in semsearch("index", "-i", index, "--sparse", "").err
     done = semsearch("search", "old pump", "-i", index, "--mode", "sparse")
     assert done.code == 2
     assert done.err == (
-        f"semsearch: the index {index} holds no sparse vectors (make them with: semsearch index --sparse NAME)\n"
+        f"semsearch: the index {index} holds no sparse vectors"
+        f" (make them with: semsearch index --sparse MODEL --index {index})\n"
     )
 
 
@@ -85,6 +89,7 @@ def test_what_makes_none_is_refused_in_a_line(semsearch: Command, tmp_path: Path
     assert exported.code == 2 and "copy that folder" in exported.err
     missing = semsearch("index", "texts", "--sparse", "nonesuch/none")
     assert missing.code == 2 and "no model called nonesuch/none" in missing.err
+    assert "(put its files into a folder and name that)" in missing.err
 
 
 def test_an_index_of_another_machine_does_not_have_its_model_prepared(
@@ -94,6 +99,14 @@ def test_an_index_of_another_machine_does_not_have_its_model_prepared(
     done = semsearch("search", "old pump", "-i", index, "--mode", "sparse", env=elsewhere)
     assert done.code == 2 and "which was not prepared on this machine" in done.err
     assert semsearch("search", "old pump", "-i", index, "--mode", "lexical", env=elsewhere).code == 0
+    # A leg less is said, and stops nobody.
+    hybrid = semsearch("search", "old pump", "-i", index, "--min-score", "0", env=elsewhere)
+    assert hybrid.code == 0 and "searched without sparse vectors: the index names" in hybrid.err
+    (tmp_path / "texts" / "new.txt").write_text("A new valve.\n")
+    updated = semsearch("index", "-i", index, env=elsewhere)
+    assert updated.code == 0 and "no sparse vectors are made: the index names" in updated.err
+    assert "1 chunk without a sparse vector" in updated.out
+    assert "1 sparse vector made" in semsearch("index", "-i", index).out
 
 
 def test_a_database_has_none(semsearch: Command, tmp_path: Path, splade: Path) -> None:

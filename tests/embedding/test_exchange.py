@@ -101,7 +101,8 @@ def test_archives_that_are_none(exported: bytes, elsewhere: Path) -> None:
         if member.name == "tokenizer.json":
             member.type, member.linkname, member.size = tarfile.SYMTYPE, "/etc/passwd", 0
 
-    broken = {**files, "model.ort": files["model.ort"][:-1000]}
+    middle = len(files["model.ort"]) // 2
+    broken = {**files, "model.ort": files["model.ort"][:middle] + b"x" + files["model.ort"][middle + 1 :]}
     wrong = {**record["info"], "dim": 12}
     cases = {
         "does not begin with model.json": packed(model),
@@ -113,7 +114,8 @@ def test_archives_that_are_none(exported: bytes, elsewhere: Path) -> None:
         "KeyError": packed({"model.json": b"{}", **model}),
         "describes another kind": packed(told(info={**record["info"], "runtime": "torch-fp32"})),
         "another kind of model": packed(told(info={**record["info"], "fingerprint": "../" * 20 + "abcd"})),
-        "cannot be loaded": packed(broken),
+        "model.ort is not what was exported": packed(broken),
+        "has no checksums": packed(told(sha256={})),
         "makes vectors of 384 numbers, not 12": packed(told(info=wrong)),
         "unexpected end of data": exported[: len(exported) // 2],
     }

@@ -120,7 +120,7 @@ def test_it_is_taken_out_and_asked_for_in_vain(folder: Path, tmp_path: Path, spl
     assert read_index(str(index), lambda snapshot: snapshot.info().sparse) is None
     with pytest.raises(SemsearchError, match="holds no sparse vectors") as caught:
         results(index, "sparse")
-    assert caught.value.hint == "make them with: semsearch index --sparse NAME"
+    assert caught.value.hint == f"make them with: semsearch index --sparse MODEL --index {index}"
 
 
 def test_a_rebuild_reuses_the_vectors_of_what_did_not_change(folder: Path, tmp_path: Path, splade: Path) -> None:

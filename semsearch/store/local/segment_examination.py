@@ -77,7 +77,7 @@ def _examine_sparse(
     for segment, error in damaged_segments(catalog):
         findings.damaged_sparse.append(segment.name)
         again = f"the next index encodes {count_of(segment.rows, 'passage')} again"
-        findings.add(error.message, again, f"{SEGMENTS_FOLDER}/{segment.name}")
+        findings.add(error.message.rpartition(" is damaged: ")[2], again, f"{SEGMENTS_FOLDER}/{segment.name}")
     if findings.damaged_sparse:  # the passages of those have none
         return
     covered = [open_segment(folder, segment).ids for segment in held.segments]

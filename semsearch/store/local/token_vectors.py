@@ -220,6 +220,10 @@ class LocalTokenVectors:
             self._connection.close()
             self._connection = None
 
+    def is_there(self) -> bool:
+        """See `protocol.TokenVectors.is_there`."""
+        return file.is_there(self._folder)
+
     def recorded(self) -> TokenModel | None:
         """See `protocol.TokenVectors.recorded`."""
         if self._connection is None and file.is_there(self._folder):
