@@ -33,7 +33,7 @@ from semsearch.cli.opener import open_place
 from semsearch.errors import SemsearchError, UsageError
 from semsearch.plurals import count_of
 from semsearch.retrieval.hit import Hit, SearchResult
-from semsearch.retrieval.options import GROUPS, MODES
+from semsearch.retrieval.options import GROUPS
 from semsearch.service.operations import Operations, Shown
 from semsearch.service.parameters import PASSAGE, SEARCH
 
@@ -51,6 +51,10 @@ _END_SECONDS = 2.0
 # What keys do also where the help is above the screen.
 _ANYWHERE = frozenset({"quit", "interrupt", "suspend_process"})
 _TIMES = {"": "any time", "7d": "last week", "30d": "last month", "365d": "last year"}
+
+
+# In this order; learned sparse vectors, which few indexes have, are asked for by the flag.
+_MODES = ("hybrid", "lexical", "dense")
 
 
 class Browser(App[None]):
@@ -361,7 +365,7 @@ class Browser(App[None]):
         self.exit()
 
     def action_mode(self) -> None:
-        modes = (MODES[0], *reversed(MODES[1:]))
+        modes = _MODES if self._asked["mode"] in _MODES else (self._asked["mode"], *_MODES)
         self._asked["mode"] = modes[(modes.index(self._asked["mode"]) + 1) % len(modes)]
         self._search()
         self._tell()
