@@ -140,7 +140,7 @@ def open_sparse(name: str, trust: bool, announce: Announce) -> SparseModel:
             raise
         # Not the models of dense vectors that the table has.
         hint = error.hint if "pull" in error.hint else "put its files into a folder and name that"
-        raise ModelError(error.message, hint, code=error.code) from None
+        raise ModelError(error.message, hint, code="model_not_found") from None
     if source.kind != "model":
         raise no_head(name, "it is made for dense vectors alone")
     if head_of(source.folder) is None:
