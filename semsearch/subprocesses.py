@@ -54,3 +54,8 @@ def start(
         os.close(lifeline)
     weakref.finalize(process, os.close, held)
     return process
+
+
+def core_count() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,5 @@
 """Scores a query and a passage read together: a sentence-transformers CrossEncoder, run on ONNX Runtime."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +11,7 @@ from semsearch.callbacks import Announce
 from semsearch.embedding.fingerprint import fingerprint_of
 from semsearch.embedding.onnx_session import open_tokenizer_and_session
 from semsearch.embedding.rerankers import CROSS_ENCODER, find_folder, prepared
+from semsearch.subprocesses import core_count
 
 
 def open_cross_encoder(name: str, announce: Announce) -> "CrossEncoder":
@@ -35,7 +35,6 @@ class CrossEncoder:
         self._tokenizer.no_padding()
         # As sentence-transformers cuts pairs: the longer of both texts loses first.
         self._tokenizer.enable_truncation(info["window"], strategy="longest_first")
-        self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """(n,) float32 in [0, 1]: how well each of `passages` answers `query`, the sigmoid of the model's logit."""
@@ -45,7 +44,7 @@ class CrossEncoder:
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """(n,) float64: the model's logit of each pair of query and passage, not bounded."""
-        with ThreadPoolExecutor(self._workers) as pool:
+        with ThreadPoolExecutor(core_count()) as pool:
             return np.fromiter(pool.map(self._logit, pairs), np.float64, len(pairs))
 
     def _logit(self, pair: tuple[str, str]) -> float:

@@ -11,8 +11,9 @@ from typing import IO, Any
 
 from semsearch.callbacks import Announce
 from semsearch.embedding.cache import FORMAT, cache_path, make_cache, read_info
+from semsearch.embedding.fingerprint import FINGERPRINT
 from semsearch.embedding.model_info import ModelInfo
-from semsearch.embedding.open import FINGERPRINT, load, open_model
+from semsearch.embedding.open import load, open_model
 from semsearch.embedding.rerankers import only_reranks
 from semsearch.embedding.resolve import STATIC, resolve
 from semsearch.embedding.sparse_head import head_of

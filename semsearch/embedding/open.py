@@ -1,7 +1,6 @@
 """Opens models as Embedders; prepares them on this machine first where that was not done yet."""
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from semsearch.callbacks import Announce
 from semsearch.embedding import kept_models
 from semsearch.embedding.cache import cache_path, damaged_model, prepare_model, read_info, write_info
 from semsearch.embedding.embedder import Embedder
+from semsearch.embedding.fingerprint import FINGERPRINT
 from semsearch.embedding.model_info import Calibration, ModelInfo
 from semsearch.embedding.model_table import ModelCard, card_of
 from semsearch.embedding.rerankers import only_reranks
@@ -21,8 +21,6 @@ from semsearch.settings import DEFAULT_MODEL, cache_folder, default_model
 if TYPE_CHECKING:
     from semsearch.chunking.tokenizers import SubwordTokenizer
     from semsearch.embedding.api_runtime import Provider
-
-FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 def check_reachable(source: ModelSource) -> None:

@@ -6,7 +6,6 @@ As with dense models (`onnx_runtime`), one text and one thread a run, as many ru
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
 from hashlib import sha256
 
@@ -18,7 +17,8 @@ from semsearch.chunking.tokenizers import SubwordTokenizer
 from semsearch.embedding import kept_models
 from semsearch.embedding.cache import cache_path, damaged_model, prepare_model, read_info
 from semsearch.embedding.calibration import fertility
-from semsearch.embedding.fingerprint import fingerprint_of
+from semsearch.embedding.each_text import each_text
+from semsearch.embedding.fingerprint import FINGERPRINT, fingerprint_of
 from semsearch.embedding.onnx_session import open_session, opened
 from semsearch.embedding.resolve import ModelSource, resolve
 from semsearch.embedding.sparse_head import BGE_M3_HEAD, head_of
@@ -40,7 +40,6 @@ class SparseModel:
         self.info = info
         self._folder = folder
         self._query_vector = lru_cache(_QUERIES_KEPT)(lambda text: pruned_query(self.encode_whole_query(text)))
-        self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     @cached_property
     def tokenizer(self) -> SubwordTokenizer:
@@ -77,8 +76,7 @@ class SparseModel:
         def one(text: str) -> SparseVector:
             return self._vector(self._passages, self.info.passage_prefix + text)
 
-        with ThreadPoolExecutor(self._workers) as pool:
-            return list(pool.map(one, texts))
+        return each_text(texts, one)
 
     def encode_query(self, text: str) -> SparseVector:
         """The vector of the query `text` (`sparse_vector.pruned_query`); kept, as the same is often asked again."""
@@ -156,8 +154,6 @@ def open_sparse(name: str, trust: bool, announce: Announce) -> SparseModel:
 def open_recorded_sparse(info: SparseInfo) -> SparseModel:
     """The sparse model that an index recorded as `info`. It is not prepared where nobody named it on this machine: an
     index may come from anywhere, and a model folder may hold code. Raises `ModelError`."""
-    from semsearch.embedding.open import FINGERPRINT
-
     if not FINGERPRINT.fullmatch(info.fingerprint):
         # It becomes a path.
         raise ModelError(

@@ -20,10 +20,11 @@ from semsearch.indexing.model import RunModel
 from semsearch.indexing.options import IndexOptions, Progress
 from semsearch.indexing.resolved_settings import asked_chunking, moved_vectors, run_model, walk_rules, with_roots
 from semsearch.reading.analysis import ReadRules, Task
-from semsearch.reading.pool import ReaderPool, core_count
+from semsearch.reading.pool import ReaderPool
 from semsearch.sources.names import shown_name
 from semsearch.store.protocol import Snapshot, Store
 from semsearch.store.records import IndexInfo
+from semsearch.subprocesses import core_count
 
 
 def dry_run(store: Store, folders: list[str], options: IndexOptions) -> IndexReport:

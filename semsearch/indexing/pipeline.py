@@ -45,7 +45,7 @@ from semsearch.indexing.resolved_settings import (
 from semsearch.indexing.token_vectors import check_token_model, keep_token_vectors
 from semsearch.private_files import check_sharing
 from semsearch.reading.analysis import ReadRules, Task
-from semsearch.reading.pool import ReaderPool, core_count
+from semsearch.reading.pool import ReaderPool
 from semsearch.sources.differences import StatCheck
 from semsearch.sources.grammars import readers_version
 from semsearch.sources.ignore import compile_globs
@@ -55,6 +55,7 @@ from semsearch.sources.walk import is_gone
 from semsearch.store.opening import check_vectors, open_store, remember_vectors, require
 from semsearch.store.protocol import Snapshot, Store, Writer
 from semsearch.store.records import IndexInfo, RunRecord
+from semsearch.subprocesses import core_count
 
 # The first commit comes soon, so that the folder can be searched soon; later ones are larger.
 _COMMIT_CHUNKS = 8192

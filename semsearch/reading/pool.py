@@ -36,11 +36,6 @@ _START_SECONDS = 60
 _STOPPING_SECONDS = 0.2
 
 
-def core_count() -> int:
-    """How many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class ReaderPool:
     """Up to `count` reader processes (None: one for each core), started when needed; `with` ends them.
 
@@ -49,7 +44,7 @@ class ReaderPool:
 
     def __init__(self, count: int | None = None) -> None:
         self._setup = b""
-        self._count = count or core_count()
+        self._count = count or subprocesses.core_count()
         self._seconds = read_seconds()
         self._workers: list[_Worker] = []
         # (task, part, bytes) that the thread has received and the caller has not taken yet; None at the end.

@@ -196,8 +196,8 @@ class Searcher:
             notices.append(f"{so_far} {are} not encoded yet: found by {their} words only")
         if not coverage.chunks:
             notices.append("the index holds no passages: semsearch status --files tells what became of each file")
-        if options.mode in ("hybrid", "sparse") and snapshot.sparse_pending():
-            notices.append(f"{count_of(snapshot.sparse_pending(), 'chunk')} without a sparse vector yet")
+        if options.mode in ("hybrid", "sparse") and (pending := snapshot.sparse_pending()):
+            notices.append(f"{count_of(pending, 'chunk')} without a sparse vector yet")
         parsed = _parsed(query, options)
         if not parsed.text:
             notices.append(_NO_WORDS)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from semsearch import settings
 from semsearch.errors import ParameterError, SemsearchError, UnknownFileError, UsageError
 from semsearch.http_limits import Abandoned, looking
-from semsearch.reading.pool import core_count
 from semsearch.service.open_indexes import OpenIndexes, SharedModels, Where
 from semsearch.service.search_process import SearchProcess
 from semsearch.service.threads import Threads
 from semsearch.service.token_estimate import parts_of
 from semsearch.store.opening import check_distinct
+from semsearch.subprocesses import core_count
 
 if TYPE_CHECKING:
     from semsearch.answering.answer import Answer

@@ -42,7 +42,6 @@ def onnx(output: "Sequence[float] | np.ndarray") -> OnnxEmbedder:
     embedder.info = replace(MODEL, name="odd one")
     embedder.tokenizer = SimpleNamespace(ids=lambda text, window: np.zeros(3, np.int64))  # type: ignore[assignment]
     embedder._session = SimpleNamespace(run=lambda names, inputs: [np.array([output], np.float32)])
-    embedder._workers = 1
     embedder._inputs = ["input_ids", "attention_mask"]
     return embedder
 

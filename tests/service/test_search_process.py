@@ -18,11 +18,11 @@ import pytest
 from semsearch import errors, settings
 from semsearch.errors import IndexNotFoundError, ParameterError, SemsearchError, UsageError
 from semsearch.indexing import IndexOptions, index_folders
-from semsearch.reading.pool import core_count
 from semsearch.service import parameters
 from semsearch.service.open_indexes import OpenIndexes, Where
 from semsearch.service.operations import Operations
 from semsearch.service.search_process import SearchProcess
+from semsearch.subprocesses import core_count
 from tests.support.children import children_with
 from tests.support.folders import write
 from tests.support.waiting import CEILING_SECONDS, wait_until
